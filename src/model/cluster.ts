@@ -1,0 +1,79 @@
+import type { ClusterLoadAssignment } from './endpoint.js';
+import type { LbPolicy } from './lb-policy.js';
+import type { TransportSocketMatch, UpstreamTls } from './tls.js';
+
+/** Envoy Cluster. */
+export interface Cluster {
+  readonly name: string;
+  readonly discovery: ClusterDiscovery;
+  readonly lbPolicy: LbPolicy;
+  /** Default 5 s in Envoy, 10 s as Istio compiles it. */
+  readonly connectTimeoutMs: number;
+  readonly circuitBreakers: CircuitBreakers;
+  readonly outlierDetection: OutlierDetection | undefined;
+  /** TLS for every endpoint; undefined = plaintext. */
+  readonly tls: UpstreamTls | undefined;
+  /** Takes precedence over `tls` for endpoints that match an entry (auto-mTLS). */
+  readonly transportSocketMatches: readonly TransportSocketMatch[];
+  /** Percentage of usable hosts below which all hosts are used; 0 = never. Default 50. */
+  readonly panicThresholdPercent: number;
+  /** Idle time after which an unused connection is closed. Default 1 h. */
+  readonly idleTimeoutMs: number;
+  /** Requests per connection; 0 = no limit. */
+  readonly maxRequestsPerConnection: number;
+}
+
+export type ClusterDiscovery =
+  /** `serviceName` is the EDS resource name. */
+  | { readonly kind: 'eds'; readonly serviceName: string }
+  | { readonly kind: 'static'; readonly assignment: ClusterLoadAssignment }
+  | {
+      readonly kind: 'strict-dns' | 'logical-dns';
+      readonly assignment: ClusterLoadAssignment;
+      readonly refreshRateMs: number;
+    };
+
+/** Envoy CircuitBreakers. */
+export interface CircuitBreakers {
+  readonly default: BreakerThresholds;
+  readonly high: BreakerThresholds;
+}
+
+/** Envoy Thresholds; defaults 1024, 1024, 1024, 3. */
+export interface BreakerThresholds {
+  readonly maxConnections: number;
+  readonly maxPendingRequests: number;
+  readonly maxRequests: number;
+  readonly maxRetries: number;
+  /** Replaces `maxRetries` when set. */
+  readonly retryBudget: { readonly budgetPercent: number; readonly minRetryConcurrency: number } | undefined;
+}
+
+export const DEFAULT_THRESHOLDS: BreakerThresholds = {
+  maxConnections: 1024,
+  maxPendingRequests: 1024,
+  maxRequests: 1024,
+  maxRetries: 3,
+  retryBudget: undefined,
+};
+
+/** Envoy OutlierDetection: the consecutive detectors. Success rate and failure percentage are not decoded yet. */
+export interface OutlierDetection {
+  readonly intervalMs: number;
+  readonly baseEjectionTimeMs: number;
+  readonly maxEjectionTimeMs: number;
+  readonly maxEjectionTimeJitterMs: number;
+  readonly maxEjectionPercent: number;
+  readonly alwaysEjectOneHost: boolean;
+  readonly splitExternalLocalOriginErrors: boolean;
+  readonly consecutive5xx: ConsecutiveDetector;
+  readonly consecutiveGatewayFailure: ConsecutiveDetector;
+  /** Only with `splitExternalLocalOriginErrors`. */
+  readonly consecutiveLocalOriginFailure: ConsecutiveDetector;
+}
+
+export interface ConsecutiveDetector {
+  readonly threshold: number;
+  /** Chance in percent that a detection ejects. */
+  readonly enforcingPercent: number;
+}

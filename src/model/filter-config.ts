@@ -1,0 +1,41 @@
+import type { HeaderMatcher } from './matcher.js';
+import type { FractionalPercent } from './percent.js';
+
+/** Envoy HTTPFault. */
+export interface FaultConfig {
+  readonly kind: 'fault';
+  readonly delay: { readonly fixedMs: number; readonly percentage: FractionalPercent } | undefined;
+  readonly abort:
+    | {
+        readonly status:
+          | { readonly kind: 'http'; readonly code: number }
+          | { readonly kind: 'grpc'; readonly code: number };
+        readonly percentage: FractionalPercent;
+      }
+    | undefined;
+  /** Applies only when the route's cluster has this name; empty = any. */
+  readonly upstreamCluster: string;
+  readonly headers: readonly HeaderMatcher[];
+  /** Exchanges that may have a fault at once; undefined = no limit. */
+  readonly maxActiveFaults: number | undefined;
+}
+
+/** Envoy Router: the terminal filter. */
+export interface RouterConfig {
+  readonly kind: 'router';
+}
+
+/** Configuration of one HTTP filter. A new filter adds its type to this union. */
+export type FilterConfig = FaultConfig | RouterConfig;
+
+/** One entry of the HTTP connection manager's `http_filters`. */
+export interface HttpFilter {
+  /** Instance name; per-route configuration refers to it. */
+  readonly name: string;
+  readonly config: FilterConfig;
+}
+
+/** Per-route, per-virtual-host or per-cluster configuration, by filter instance name. */
+export type FilterOverrides = ReadonlyMap<string, FilterConfig>;
+
+export const NO_OVERRIDES: FilterOverrides = new Map();

@@ -1,0 +1,36 @@
+/** Envoy StringMatcher. `regex` is RE2 and must match the whole value; the other kinds honour `ignoreCase`. */
+export type StringMatcher =
+  | {
+      readonly kind: 'exact' | 'prefix' | 'suffix' | 'contains';
+      readonly value: string;
+      readonly ignoreCase: boolean;
+    }
+  | { readonly kind: 'regex'; readonly pattern: string };
+
+/** Envoy HeaderMatcher. */
+export interface HeaderMatcher {
+  /** Lower case; `:authority`, `:method`, `:path` and `:scheme` name the pseudo-headers. */
+  readonly name: string;
+  readonly match:
+    | { readonly kind: 'string'; readonly matcher: StringMatcher }
+    | { readonly kind: 'present'; readonly present: boolean }
+    /** The whole value is an integer in [start, end). */
+    | { readonly kind: 'range'; readonly start: number; readonly end: number };
+  readonly invert: boolean;
+  readonly treatMissingAsEmpty: boolean;
+}
+
+/** Envoy QueryParameterMatcher: the first value of the key, undecoded. */
+export interface QueryParameterMatcher {
+  readonly name: string;
+  readonly match:
+    | { readonly kind: 'string'; readonly matcher: StringMatcher }
+    | { readonly kind: 'present'; readonly present: boolean };
+}
+
+/** Envoy RouteMatch path specifier. */
+export type PathMatcher =
+  | { readonly kind: 'prefix'; readonly value: string; readonly caseSensitive: boolean }
+  | { readonly kind: 'path'; readonly value: string; readonly caseSensitive: boolean }
+  | { readonly kind: 'regex'; readonly pattern: string }
+  | { readonly kind: 'path-separated-prefix'; readonly value: string; readonly caseSensitive: boolean };

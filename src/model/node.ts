@@ -1,0 +1,35 @@
+import type { Locality } from './endpoint.js';
+
+/** A mesh participant towards the control plane (xDS Node). */
+export interface Node {
+  /** Istio's form: `sidecar~<ip>~<name>.<namespace>~<namespace>.svc.<domain>`. */
+  readonly id: string;
+  readonly cluster: string;
+  readonly locality: Locality;
+  readonly metadata: NodeMetadata;
+}
+
+/** What a node says about itself; the names are Istio's. */
+export interface NodeMetadata {
+  readonly NAMESPACE: string;
+  readonly SERVICE_ACCOUNT: string;
+  readonly LABELS: Readonly<Record<string, string>>;
+  readonly INSTANCE_IPS: string;
+  /** Which kind of configuration it wants: `inmesh` for our SDK, `grpc` for proxyless gRPC. */
+  readonly GENERATOR: string;
+  readonly INMESH_VERSION?: string;
+  /** Ports this node serves: it is registered as an endpoint while its xDS stream lives. */
+  readonly INMESH_WORKLOADS?: readonly NodeWorkload[];
+}
+
+/** One served port of a node. */
+export interface NodeWorkload {
+  /** Short service name. */
+  readonly service: string;
+  readonly address: string;
+  readonly port: number;
+  /** Name of the service's port it implements; empty when the service has one port only. */
+  readonly portName: string;
+  /** `istio` when it accepts mesh mTLS, `disabled` when it speaks plaintext only. */
+  readonly tlsMode: 'istio' | 'disabled';
+}

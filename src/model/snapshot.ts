@@ -1,0 +1,28 @@
+import type { Cluster } from './cluster.js';
+import type { ClusterLoadAssignment } from './endpoint.js';
+import type { InboundListener, OutboundListener } from './listener.js';
+import type { RouteConfiguration } from './route.js';
+
+/**
+ * A complete, consistent, immutable configuration. What is referenced but known not to exist is left out: routes
+ * to it answer locally.
+ */
+export interface Snapshot {
+  readonly outbound: ReadonlyMap<string, ResolvedOutbound>;
+  readonly inbound: ReadonlyMap<string, InboundListener>;
+  readonly clusters: ReadonlyMap<string, ResolvedCluster>;
+}
+
+/** An outbound listener with its route table; without `routes` the table does not exist (404 NR). */
+export interface ResolvedOutbound {
+  readonly listener: OutboundListener;
+  readonly routes: RouteConfiguration | undefined;
+}
+
+/** A cluster with its endpoints; without `assignment` none were ever sent (no healthy upstream). */
+export interface ResolvedCluster {
+  readonly cluster: Cluster;
+  readonly assignment: ClusterLoadAssignment | undefined;
+}
+
+export const EMPTY_SNAPSHOT: Snapshot = { outbound: new Map(), inbound: new Map(), clusters: new Map() };

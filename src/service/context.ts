@@ -1,0 +1,102 @@
+import type { Completion } from './completion.js';
+
+/** Envoy's short response flags, as they appear in access logs. */
+export type ResponseFlag =
+  | 'UH'
+  | 'UF'
+  | 'UO'
+  | 'UT'
+  | 'UC'
+  | 'UR'
+  | 'URX'
+  | 'NR'
+  | 'NC'
+  | 'LR'
+  | 'DI'
+  | 'FI'
+  | 'RL'
+  | 'DC'
+  | 'DPE'
+  | 'UPE'
+  | 'UAEX'
+  | 'RLSE'
+  | 'SI'
+  | 'IH'
+  | 'UMSDR'
+  | 'DT'
+  | 'DF'
+  | 'OM'
+  | 'LH'
+  | 'DO'
+  | 'UDO'
+  | 'DR'
+  | 'NFCF'
+  | 'RFCF';
+
+/** One try of an exchange upstream, filled in while it runs. */
+export interface Attempt {
+  /** 1 for the first. */
+  readonly number: number;
+  /** The endpoint chosen, `address:port`; undefined when none could be. */
+  readonly host: string | undefined;
+  readonly startMs: number;
+  /** Status of the response, when there was one. */
+  status: number | undefined;
+  /** Why there was none. */
+  error: unknown;
+  durationMs: number | undefined;
+}
+
+/**
+ * What is known about one request and its response. The filters fill it in; observers read it.
+ * One plain object per request: nothing here is computed unless somebody asks.
+ */
+export interface Exchange {
+  readonly direction: 'outbound' | 'inbound';
+  /** Monotonic start, milliseconds. */
+  readonly startMs: number;
+  /** The one random draw of this exchange in [0, 1), shared by runtime fractions and weighted clusters (as Envoy's stream id). */
+  readonly random: number;
+  /** Envoy response flags, in the order they were set. */
+  flags: ResponseFlag[];
+  /** Envoy's RESPONSE_CODE_DETAILS; undefined means `via_upstream`. */
+  details: string | undefined;
+  /** Name of the matched route; empty when it has none. */
+  routeName: string | undefined;
+  /** Name of the chosen cluster. */
+  clusterName: string | undefined;
+  /** `address:port` of the endpoint that answered, or was tried last. */
+  upstreamHost: string | undefined;
+  /** Number of attempts sent upstream so far. */
+  attemptCount: number;
+  /** The SPIFFE ID that the other side proved, when the connection is mTLS. */
+  peerId: string | undefined;
+  /** Hosts that were tried, for retry host predicates. Made by the first attempt that may be retried. */
+  triedHosts: object[] | undefined;
+  /** Set by whoever waits for the request's last byte (Envoy's timeouts start there); the transport settles it. */
+  requestSent: Completion | undefined;
+  /** What the calling library gave along with the request; a transport of the same library may read it. */
+  callerOptions: unknown;
+  /** Keyed values for filters: use a symbol or a namespaced string. Made on first use. */
+  values: Map<unknown, unknown> | undefined;
+}
+
+/** A fresh exchange. */
+export function createExchange(direction: Exchange['direction'], startMs: number, random: number): Exchange {
+  return {
+    direction,
+    startMs,
+    random,
+    flags: [],
+    details: undefined,
+    routeName: undefined,
+    clusterName: undefined,
+    upstreamHost: undefined,
+    attemptCount: 0,
+    peerId: undefined,
+    triedHosts: undefined,
+    requestSent: undefined,
+    callerOptions: undefined,
+    values: undefined,
+  };
+}

@@ -1,0 +1,144 @@
+import { MeshError } from '../runtime/errors.js';
+
+/** Header lines as Node's clients and servers give them: name, value, name, value. */
+export type RawHeaders = readonly (string | Buffer)[];
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z:]+$/;
+/** RFC 9110 §5.5 forbids exactly these. */
+const BAD_VALUE = /[\0\r\n]/;
+
+/**
+ * An ordered multimap of header lines; names are lower case.
+ *
+ * It is one flat array inside. Messages have 5 to 30 lines, where a scan beats a hash table, and an untouched
+ * map costs nothing: it is decoded on first use, and `toRaw` gives the very array it came from.
+ */
+export class HeaderMap {
+  #raw: RawHeaders | undefined;
+  #lines: string[] | undefined;
+
+  private constructor(raw: RawHeaders | undefined, lines: string[] | undefined) {
+    this.#raw = raw;
+    this.#lines = lines;
+  }
+
+  /** An empty map. */
+  static empty(): HeaderMap {
+    return new HeaderMap(undefined, []);
+  }
+
+  /** Wraps raw lines without copying; the array must not change afterwards. */
+  static fromRaw(raw: RawHeaders): HeaderMap {
+    return new HeaderMap(raw, undefined);
+  }
+
+  /** Takes over an array of lower-case names and values. */
+  static fromLines(lines: string[]): HeaderMap {
+    return new HeaderMap(undefined, lines);
+  }
+
+  /** Copies name-value pairs; an array value becomes one line per element. Undefined values are left out. */
+  static from(entries: Iterable<readonly [string, string | readonly string[] | undefined]>): HeaderMap {
+    const map = HeaderMap.empty();
+    for (const [name, value] of entries) {
+      if (value === undefined) continue;
+      if (typeof value === 'string') map.append(name, value);
+      else for (const one of value) map.append(name, one);
+    }
+    return map;
+  }
+
+  /** The first value of a header (the name in lower case), or undefined. */
+  get(name: string): string | undefined {
+    const lines = this.#read();
+    for (let i = 0; i < lines.length; i += 2) if (lines[i] === name) return lines[i + 1];
+    return undefined;
+  }
+
+  /** All values of a header, in order. */
+  getAll(name: string): string[] {
+    const lines = this.#read();
+    const values: string[] = [];
+    for (let i = 0; i < lines.length; i += 2) if (lines[i] === name) values.push(lines[i + 1] ?? '');
+    return values;
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== undefined;
+  }
+
+  /** Replaces all lines of a header with one. */
+  set(name: string, value: string): void {
+    this.delete(name);
+    this.append(name, value);
+  }
+
+  /**
+   * Adds a line.
+   * @throws MeshError `INMESH_HEADER_INVALID` when the name is no token or the value holds CR, LF or NUL (RFC 9110 §5).
+   */
+  append(name: string, value: string): void {
+    if (!TOKEN.test(name) || BAD_VALUE.test(value)) {
+      throw new MeshError(
+        'INMESH_HEADER_INVALID',
+        `header ${JSON.stringify(name)} has a forbidden character`,
+      );
+    }
+    this.#write().push(name.toLowerCase(), value);
+  }
+
+  delete(name: string): void {
+    const lines = this.#write();
+    for (let i = lines.length - 2; i >= 0; i -= 2) if (lines[i] === name) lines.splice(i, 2);
+  }
+
+  /** Every line, in order, as [name, value]. */
+  *[Symbol.iterator](): IterableIterator<[string, string]> {
+    const lines = this.#read();
+    for (let i = 0; i < lines.length; i += 2) yield [lines[i] ?? '', lines[i + 1] ?? ''];
+  }
+
+  /** Number of lines. */
+  get size(): number {
+    return (this.#raw ?? this.#lines ?? []).length / 2;
+  }
+
+  /** The lines as one flat array: the original one when nothing was changed. Do not modify it. */
+  toRaw(): RawHeaders {
+    return this.#raw ?? this.#lines ?? [];
+  }
+
+  /** The lines as one flat array of strings with lower-case names. Do not modify it. */
+  toLines(): readonly string[] {
+    return this.#read();
+  }
+
+  /** An independent copy; cheap while neither side is changed. */
+  clone(): HeaderMap {
+    return this.#raw === undefined
+      ? new HeaderMap(undefined, [...(this.#lines ?? [])])
+      : new HeaderMap(this.#raw, undefined);
+  }
+
+  #read(): string[] {
+    if (this.#lines === undefined) this.#lines = decodeLines(this.#raw ?? []);
+    return this.#lines;
+  }
+
+  #write(): string[] {
+    const lines = this.#read();
+    this.#raw = undefined;
+    return lines;
+  }
+}
+
+function decodeLines(raw: RawHeaders): string[] {
+  const lines: string[] = new Array(raw.length);
+  for (let i = 0; i < raw.length; i++) {
+    const piece = raw[i] ?? '';
+    // RFC 9110 §5.5: field values are bytes; latin1 keeps them as they are.
+    const text = typeof piece === 'string' ? piece : piece.toString('latin1');
+    lines[i] = (i & 1) === 0 ? text.toLowerCase() : text;
+  }
+  return lines;
+}

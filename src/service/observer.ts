@@ -1,0 +1,86 @@
+import type { Attempt } from './context.js';
+import type { Request, Response } from './service.js';
+
+/** How one exchange ended. */
+export interface ExchangeEnd {
+  /** Status sent to the caller; 0 when it got an error instead. */
+  readonly status: number;
+  readonly error: unknown;
+  readonly durationMs: number;
+  readonly response: Response | undefined;
+}
+
+/** Hears what happened and can't change it. The core never names Prometheus or OpenTelemetry. */
+export interface Observer {
+  /** An exchange is over: its body and trailers are through, or it failed. */
+  exchange?(request: Request, end: ExchangeEnd): void;
+  /** One attempt got its response head, or failed. */
+  attempt?(request: Request, attempt: Attempt, clusterName: string): void;
+  /** A host was ejected or taken back by outlier detection. */
+  ejected?(event: EjectionEvent): void;
+  /** A configuration snapshot is in force. */
+  applied?(event: AppliedEvent): void;
+  /** A resource was refused (NACK) or could not be used. */
+  rejected?(event: RejectedEvent): void;
+}
+
+export interface EjectionEvent {
+  readonly cluster: string;
+  readonly host: string;
+  readonly action: 'eject' | 'uneject';
+  /** Envoy's name of the detector, e.g. `Consecutive5xx`. */
+  readonly type: string;
+  /** False when the enforcing percentage let it pass. */
+  readonly enforced: boolean;
+}
+
+export interface AppliedEvent {
+  /** Monotonic milliseconds. */
+  readonly atMs: number;
+  readonly listeners: number;
+  readonly clusters: number;
+  readonly endpoints: number;
+  /** True while the snapshot comes from the last-known-good cache. */
+  readonly stale: boolean;
+}
+
+export interface RejectedEvent {
+  readonly typeUrl: string;
+  readonly name: string;
+  /** What is wrong, with the field path. */
+  readonly message: string;
+}
+
+/** One observer that tells several. */
+export function combineObservers(observers: readonly Observer[]): Observer {
+  const each = <K extends keyof Observer>(name: K) =>
+    observers.filter((observer) => observer[name] !== undefined);
+  const [exchange, attempt, ejected, applied, rejected] = [
+    each('exchange'),
+    each('attempt'),
+    each('ejected'),
+    each('applied'),
+    each('rejected'),
+  ];
+  return {
+    ...(exchange.length > 0 && {
+      exchange: (request, end) => {
+        for (const observer of exchange) observer.exchange?.(request, end);
+      },
+    }),
+    ...(attempt.length > 0 && {
+      attempt: (request, one, cluster) => {
+        for (const observer of attempt) observer.attempt?.(request, one, cluster);
+      },
+    }),
+    ejected: (event) => {
+      for (const observer of ejected) observer.ejected?.(event);
+    },
+    applied: (event) => {
+      for (const observer of applied) observer.applied?.(event);
+    },
+    rejected: (event) => {
+      for (const observer of rejected) observer.rejected?.(event);
+    },
+  } satisfies Observer;
+}
