@@ -1,0 +1,224 @@
+/** What `build-proto.mjs` generates, under which names, and what it has to mend first. Data only. */
+
+/** Files to generate (a trailing slash: every .proto of that folder). Their imports follow by themselves. */
+export const roots = [
+  // Transport: ADS, LRS, CSDS, SDS, ORCA
+  'envoy/service/discovery/v3/',
+  'envoy/service/load_stats/v3/lrs.proto',
+  'envoy/service/status/v3/csds.proto',
+  'envoy/service/secret/v3/sds.proto',
+  'envoy/admin/v3/config_dump_shared.proto',
+  'xds/data/orca/v3/',
+  'xds/service/orca/v3/',
+  // Resources
+  'envoy/config/core/v3/',
+  'envoy/config/listener/v3/',
+  'envoy/config/route/v3/',
+  'envoy/config/cluster/v3/',
+  'envoy/config/endpoint/v3/',
+  'envoy/config/rbac/v3/',
+  'envoy/config/accesslog/v3/',
+  'envoy/config/ratelimit/v3/',
+  'envoy/config/common/matcher/v3/',
+  'envoy/config/common/mutation_rules/v3/',
+  // Listeners and HTTP filters
+  'envoy/extensions/filters/network/http_connection_manager/v3/',
+  'envoy/extensions/filters/network/rbac/v3/',
+  'envoy/extensions/filters/network/tcp_proxy/v3/',
+  'envoy/extensions/filters/common/fault/v3/',
+  'envoy/extensions/filters/http/buffer/v3/',
+  'envoy/extensions/filters/http/composite/v3/',
+  'envoy/extensions/filters/http/cors/v3/',
+  'envoy/extensions/filters/http/ext_authz/v3/',
+  'envoy/extensions/filters/http/fault/v3/',
+  'envoy/extensions/filters/http/header_mutation/v3/',
+  'envoy/extensions/filters/http/health_check/v3/',
+  'envoy/extensions/filters/http/jwt_authn/v3/',
+  'envoy/extensions/filters/http/local_ratelimit/v3/',
+  'envoy/extensions/filters/http/ratelimit/v3/',
+  'envoy/extensions/filters/http/rbac/v3/',
+  'envoy/extensions/filters/http/router/v3/',
+  'envoy/extensions/filters/http/stateful_session/v3/',
+  'envoy/extensions/http/stateful_session/cookie/v3/',
+  'envoy/extensions/http/stateful_session/header/v3/',
+  'envoy/extensions/path/match/uri_template/v3/',
+  'envoy/extensions/path/rewrite/uri_template/v3/',
+  'envoy/extensions/access_loggers/file/v3/',
+  'envoy/extensions/access_loggers/stream/v3/',
+  'envoy/extensions/rbac/audit_loggers/stream/v3/',
+  // Clusters
+  'envoy/extensions/clusters/aggregate/v3/',
+  'envoy/extensions/clusters/dynamic_forward_proxy/v3/',
+  'envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/',
+  'envoy/extensions/load_balancing_policies/cluster_provided/v3/',
+  'envoy/extensions/load_balancing_policies/common/v3/',
+  'envoy/extensions/load_balancing_policies/least_request/v3/',
+  'envoy/extensions/load_balancing_policies/maglev/v3/',
+  'envoy/extensions/load_balancing_policies/pick_first/v3/',
+  'envoy/extensions/load_balancing_policies/random/v3/',
+  'envoy/extensions/load_balancing_policies/ring_hash/v3/',
+  'envoy/extensions/load_balancing_policies/round_robin/v3/',
+  'envoy/extensions/load_balancing_policies/subset/v3/',
+  'envoy/extensions/load_balancing_policies/wrr_locality/v3/',
+  'envoy/extensions/retry/host/omit_canary_hosts/v3/',
+  'envoy/extensions/retry/host/omit_host_metadata/v3/',
+  'envoy/extensions/retry/host/previous_hosts/v3/',
+  'envoy/extensions/retry/priority/previous_priorities/v3/',
+  'envoy/extensions/transport_sockets/http_11_proxy/v3/',
+  'envoy/extensions/transport_sockets/raw_buffer/v3/',
+  'envoy/extensions/transport_sockets/tls/v3/',
+  'envoy/extensions/upstreams/http/v3/',
+  // Services a filter talks to
+  'envoy/service/auth/v3/',
+  'envoy/service/ratelimit/v3/',
+  // Shared vocabulary
+  'envoy/type/v3/',
+  'envoy/type/http/v3/',
+  'envoy/type/matcher/v3/',
+  'envoy/type/metadata/v3/',
+  'envoy/type/tracing/v3/',
+  'xds/core/v3/',
+  'xds/type/v3/',
+  'xds/type/matcher/v3/',
+  'udpa/type/v1/',
+  'google/rpc/status.proto',
+  'google/rpc/code.proto',
+  'google/rpc/error_details.proto',
+  // Ours, below proto/
+  'istio/security/v1alpha1/ca.proto',
+  'grpc/health/v1/health.proto',
+];
+
+/**
+ * Proto package to the namespace that `src/proto/xds.ts` exports.
+ * Config packages carry their own tail (`listener`); extensions and services a prefix or suffix that says which kind
+ * they are (`httpFault`, `lbRingHash`, `rateLimitService`).
+ */
+export const namespaces = {
+  'envoy.admin.v3': 'admin',
+  'envoy.config.accesslog.v3': 'accessLog',
+  'envoy.config.cluster.v3': 'cluster',
+  'envoy.config.common.key_value.v3': 'keyValue',
+  'envoy.config.common.matcher.v3': 'commonMatcher',
+  'envoy.config.common.mutation_rules.v3': 'mutationRules',
+  'envoy.config.core.v3': 'core',
+  'envoy.config.endpoint.v3': 'endpoint',
+  'envoy.config.listener.v3': 'listener',
+  'envoy.config.ratelimit.v3': 'rateLimit',
+  'envoy.config.rbac.v3': 'rbac',
+  'envoy.config.route.v3': 'route',
+  'envoy.config.trace.v3': 'trace',
+  'envoy.data.accesslog.v3': 'accessLogData',
+  'envoy.extensions.access_loggers.file.v3': 'accessLogFile',
+  'envoy.extensions.access_loggers.stream.v3': 'accessLogStream',
+  'envoy.extensions.clusters.aggregate.v3': 'clusterAggregate',
+  'envoy.extensions.clusters.dynamic_forward_proxy.v3': 'clusterDynamicForwardProxy',
+  'envoy.extensions.common.dynamic_forward_proxy.v3': 'commonDynamicForwardProxy',
+  'envoy.extensions.common.ratelimit.v3': 'commonRateLimit',
+  'envoy.extensions.filters.common.fault.v3': 'commonFault',
+  'envoy.extensions.filters.http.buffer.v3': 'httpBuffer',
+  'envoy.extensions.filters.http.composite.v3': 'httpComposite',
+  'envoy.extensions.filters.http.cors.v3': 'httpCors',
+  'envoy.extensions.filters.http.ext_authz.v3': 'httpExtAuthz',
+  'envoy.extensions.filters.http.fault.v3': 'httpFault',
+  'envoy.extensions.filters.http.header_mutation.v3': 'httpHeaderMutation',
+  'envoy.extensions.filters.http.health_check.v3': 'httpHealthCheck',
+  'envoy.extensions.filters.http.jwt_authn.v3': 'httpJwtAuthn',
+  'envoy.extensions.filters.http.local_ratelimit.v3': 'httpLocalRateLimit',
+  'envoy.extensions.filters.http.ratelimit.v3': 'httpRateLimit',
+  'envoy.extensions.filters.http.rbac.v3': 'httpRbac',
+  'envoy.extensions.filters.http.router.v3': 'httpRouter',
+  'envoy.extensions.filters.http.stateful_session.v3': 'httpStatefulSession',
+  'envoy.extensions.filters.network.http_connection_manager.v3': 'httpConnectionManager',
+  'envoy.extensions.filters.network.rbac.v3': 'networkRbac',
+  'envoy.extensions.filters.network.tcp_proxy.v3': 'tcpProxy',
+  'envoy.extensions.http.stateful_session.cookie.v3': 'statefulSessionCookie',
+  'envoy.extensions.http.stateful_session.header.v3': 'statefulSessionHeader',
+  'envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3':
+    'lbClientSideWeightedRoundRobin',
+  'envoy.extensions.load_balancing_policies.cluster_provided.v3': 'lbClusterProvided',
+  'envoy.extensions.load_balancing_policies.common.v3': 'lbCommon',
+  'envoy.extensions.load_balancing_policies.least_request.v3': 'lbLeastRequest',
+  'envoy.extensions.load_balancing_policies.maglev.v3': 'lbMaglev',
+  'envoy.extensions.load_balancing_policies.pick_first.v3': 'lbPickFirst',
+  'envoy.extensions.load_balancing_policies.random.v3': 'lbRandom',
+  'envoy.extensions.load_balancing_policies.ring_hash.v3': 'lbRingHash',
+  'envoy.extensions.load_balancing_policies.round_robin.v3': 'lbRoundRobin',
+  'envoy.extensions.load_balancing_policies.subset.v3': 'lbSubset',
+  'envoy.extensions.load_balancing_policies.wrr_locality.v3': 'lbWrrLocality',
+  'envoy.extensions.path.match.uri_template.v3': 'uriTemplateMatch',
+  'envoy.extensions.path.rewrite.uri_template.v3': 'uriTemplateRewrite',
+  'envoy.extensions.rbac.audit_loggers.stream.v3': 'rbacAuditStream',
+  'envoy.extensions.retry.host.omit_canary_hosts.v3': 'retryOmitCanaryHosts',
+  'envoy.extensions.retry.host.omit_host_metadata.v3': 'retryOmitHostMetadata',
+  'envoy.extensions.retry.host.previous_hosts.v3': 'retryPreviousHosts',
+  'envoy.extensions.retry.priority.previous_priorities.v3': 'retryPreviousPriorities',
+  'envoy.extensions.transport_sockets.http_11_proxy.v3': 'http11Proxy',
+  'envoy.extensions.transport_sockets.raw_buffer.v3': 'rawBuffer',
+  'envoy.extensions.transport_sockets.tls.v3': 'tls',
+  'envoy.extensions.upstreams.http.v3': 'upstreamHttp',
+  'envoy.service.auth.v3': 'authService',
+  'envoy.service.discovery.v3': 'discovery',
+  'envoy.service.load_stats.v3': 'loadStats',
+  'envoy.service.ratelimit.v3': 'rateLimitService',
+  'envoy.service.secret.v3': 'secretService',
+  'envoy.service.status.v3': 'status',
+  'envoy.type.http.v3': 'typeHttp',
+  'envoy.type.matcher.v3': 'matcher',
+  'envoy.type.metadata.v3': 'metadata',
+  'envoy.type.tracing.v3': 'tracing',
+  'envoy.type.v3': 'type',
+  'google.api.expr.v1alpha1': 'cel',
+  'google.rpc': 'rpc',
+  'grpc.health.v1': 'grpcHealth',
+  'istio.v1.auth': 'istioCa',
+  'udpa.type.v1': 'udpaType',
+  'xds.core.v3': 'xdsCore',
+  'xds.data.orca.v3': 'orca',
+  'xds.service.orca.v3': 'orcaService',
+  'xds.type.matcher.v3': 'xdsMatcher',
+  'xds.type.v3': 'xdsType',
+};
+
+/** Text inserted after an anchor that must occur exactly once. Only additions, with the public field numbers. */
+export const patches = [
+  {
+    // The shipped copy predates a rule that the shipped Envoy files use.
+    file: 'validate/validate.proto',
+    after: '  optional bool strict = 25 [default = true];\n',
+    insert: '  optional bool ignore_empty = 26;\n',
+  },
+  {
+    // gRFC A88: errors per resource.
+    file: 'envoy/service/discovery/v3/discovery.proto',
+    after: 'option (udpa.annotations.file_status).package_version_status = ACTIVE;\n',
+    insert: `
+// Tells the client why a resource it subscribed to is not there.
+message ResourceError {
+  ResourceName resource_name = 1;
+  google.rpc.Status error_detail = 2;
+}
+`,
+  },
+  {
+    file: 'envoy/service/discovery/v3/discovery.proto',
+    after: 'message DiscoveryResponse {\n',
+    insert: '  // Errors of single resources (gRFC A88).\n  repeated ResourceError resource_errors = 7;\n',
+  },
+  {
+    file: 'envoy/service/discovery/v3/discovery.proto',
+    after: 'message DeltaDiscoveryResponse {\n',
+    insert: '  // Errors of single resources (gRFC A88).\n  repeated ResourceError resource_errors = 9;\n',
+  },
+  {
+    // gRFC A101.
+    file: 'envoy/extensions/transport_sockets/tls/v3/tls.proto',
+    after: 'message UpstreamTlsContext {\n',
+    insert: `
+  // Take the SNI from the host name of the endpoint, where it has one.
+  bool auto_host_sni = 6;
+  // Expect a DNS subject alternative name equal to the SNI that was sent.
+  bool auto_sni_san_validation = 7;
+`,
+  },
+];
