@@ -1,0 +1,220 @@
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createServer, TLSSocket, type Server as TlsServer } from 'node:tls';
+import type { IdentitySource } from '../../identity/source.js';
+import type { MeshTls } from '../../identity/tls-options.js';
+import type { InboundPolicy } from '../../mesh/inbound.js';
+import type { Clock } from '../../runtime/clock.js';
+import { codeOf, MeshError, messageOf } from '../../runtime/errors.js';
+import type { InboundPeer } from './connection.js';
+import { verifyInboundPeer } from './inbound-peer.js';
+import type { Refusal, Refusals } from './refusals.js';
+import { ignore, type SniffOptions, type SniffResult, sniff } from './sniff.js';
+
+/** ALPN names of HTTP/1.1 that a mesh's clients offer; Istio's own prefix marks connections between proxies. */
+const ALPN: readonly string[] = ['http/1.1', 'istio-http/1.1', 'istio'];
+
+export interface AcceptorOptions {
+  readonly policy: () => InboundPolicy;
+  readonly tls: MeshTls;
+  readonly identity: IdentitySource;
+  readonly sniffTimeoutMs: number;
+  readonly clock: Clock;
+  readonly refusals: Refusals;
+  /** Takes a connection that is allowed; `peer` is set when it is mTLS. */
+  readonly accepted: (socket: Duplex, peer: InboundPeer | undefined) => void;
+}
+
+/**
+ * Takes raw connections, finds out what they are, and passes on those that the policy allows: plaintext as it came,
+ * TLS after a full handshake with a peer whose SPIFFE identity was verified here.
+ *
+ * The handshake is a real `tls.Server`'s, which does not listen: a TLSSocket made by hand would accept a client
+ * certificate of any CA.
+ */
+export class Acceptor {
+  readonly #options: AcceptorOptions;
+  readonly #sniffOptions: SniffOptions;
+  readonly #sniffResult: SniffResult;
+  /** Connections before the first byte or in their handshake. */
+  readonly #pending = new Set<Duplex>();
+  #server: TlsServer | undefined;
+  #closed = false;
+
+  constructor(options: AcceptorOptions) {
+    this.#options = options;
+    this.#sniffOptions = { timeoutMs: options.sniffTimeoutMs, clock: options.clock };
+    this.#sniffResult = {
+      tls: (socket) => this.#handshake(socket),
+      plaintext: (socket) => this.#plaintext(socket),
+      silent: (socket) => {
+        const what = `no byte came within ${options.sniffTimeoutMs} ms`;
+        this.#refuse('silent', socket, new MeshError('INMESH_TIMEOUT', what));
+      },
+    };
+  }
+
+  accept(socket: Duplex): void {
+    const policy = this.#options.policy();
+    if (this.#closed) {
+      socket.destroy();
+      return;
+    }
+    if (policy.tls === undefined && policy.plaintext !== undefined) {
+      // Only plaintext is allowed: nothing to find out, nothing to pay for.
+      this.#options.accepted(socket, undefined);
+      return;
+    }
+    this.#pending.add(socket);
+    socket.once('close', () => this.#pending.delete(socket));
+    sniff(socket, this.#sniffOptions, this.#sniffResult);
+  }
+
+  /** Uses the newest certificate and roots for connections from now on. */
+  rotate(): void {
+    if (this.#server === undefined) return;
+    try {
+      this.#server.setSecureContext(this.#options.tls.serverOptions());
+    } catch {
+      // The identity is gone or unusable: the next handshake says so, and is refused.
+      this.#server = undefined;
+    }
+  }
+
+  /** Drops connections that have not become one yet: they carry no request. */
+  dropPending(): void {
+    for (const socket of this.#pending) socket.destroy();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.dropPending();
+  }
+
+  #plaintext(socket: Duplex): void {
+    this.#pending.delete(socket);
+    const policy = this.#options.policy();
+    if (policy.plaintext !== undefined) {
+      this.#options.accepted(socket, undefined);
+      return;
+    }
+    const error = new MeshError(
+      'INMESH_PLAINTEXT_REFUSED',
+      `plaintext from ${remoteOf(socket)} was refused`,
+      {
+        hint: refusalHint(policy),
+      },
+    );
+    this.#refuse('plaintext', socket, error);
+  }
+
+  #handshake(socket: Duplex): void {
+    const policy = this.#options.policy();
+    if (policy.tls === undefined) {
+      const error = new MeshError('INMESH_PEER_IDENTITY', `TLS from ${remoteOf(socket)} was refused`, {
+        hint: refusalHint(policy),
+      });
+      this.#refuse('tls', socket, error);
+      return;
+    }
+    let server: TlsServer;
+    try {
+      server = this.#tlsServer();
+    } catch (error) {
+      this.#refuse('identity', socket, asMeshError(error));
+      return;
+    }
+    // Errors reach the TLS socket; the socket below must not end the process with its own.
+    socket.on('error', ignore);
+    server.emit('connection', socket);
+  }
+
+  #tlsServer(): TlsServer {
+    if (this.#server !== undefined) return this.#server;
+    const server = createServer({
+      ...this.#options.tls.serverOptions(),
+      ALPNCallback: ({ protocols }) => this.#chooseProtocol(protocols),
+    });
+    server.on('secureConnection', (socket) => this.#secured(socket));
+    server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
+    this.#server = server;
+    return server;
+  }
+
+  /** A client that offers only HTTP/2 is refused by TLS itself (RFC 7301 §3.2). */
+  #chooseProtocol(offered: readonly string[]): string | undefined {
+    const configured = this.#options.policy().tls?.tls?.alpn ?? [];
+    const allowed = configured.length === 0 ? ALPN : ALPN.filter((name) => configured.includes(name));
+    return allowed.find((name) => offered.includes(name));
+  }
+
+  #secured(socket: TLSSocket): void {
+    this.#pending.delete(socket);
+    if (this.#closed || this.#options.policy().tls === undefined) {
+      socket.destroy();
+      return;
+    }
+    let peer: InboundPeer;
+    try {
+      peer = verifyInboundPeer(socket, this.#options.tls, this.#options.identity);
+    } catch (error) {
+      socket.on('error', ignore);
+      this.#refuse('peer', socket, asMeshError(error));
+      return;
+    }
+    this.#options.accepted(socket, peer);
+  }
+
+  #handshakeFailed(cause: Error, socket: TLSSocket): void {
+    const detail = codeOf(cause) ?? messageOf(cause);
+    const error = new MeshError('INMESH_PEER_IDENTITY', `the TLS handshake of a client failed: ${detail}`, {
+      cause,
+      hint: 'The client needs TLS 1.3 and a valid certificate of a trusted certificate authority',
+    });
+    this.#refuse('handshake', socket, error);
+  }
+
+  #refuse(reason: Refusal, socket: Duplex, error: MeshError): void {
+    this.#options.refusals.add(reason, remoteOf(socket), error);
+    reset(socket);
+  }
+}
+
+function refusalHint(policy: InboundPolicy): string {
+  switch (policy.mode) {
+    case 'strict':
+      return 'Let the client join the mesh, or set PeerAuthentication to PERMISSIVE for this workload';
+    case 'closed':
+      return 'This server has no configuration yet: check that the control plane can be reached';
+    default:
+      return 'Set PeerAuthentication to PERMISSIVE or STRICT for this workload';
+  }
+}
+
+function asMeshError(error: unknown): MeshError {
+  if (MeshError.is(error)) return error;
+  return new MeshError('INMESH_PEER_IDENTITY', 'the certificate of the peer could not be verified', {
+    cause: error,
+  });
+}
+
+function remoteOf(socket: Duplex & { remoteAddress?: string; remotePort?: number }): string {
+  const { remoteAddress, remotePort } = socket;
+  if (remoteAddress === undefined) return 'unknown';
+  return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
+}
+
+/** As Istio does: a reset, so that the client does not wait for an answer. Only a bare TCP socket can send one. */
+function reset(socket: Duplex): void {
+  socket.on('error', ignore);
+  if (!(socket instanceof Socket) || socket instanceof TLSSocket || socket.destroyed) {
+    socket.destroy();
+    return;
+  }
+  try {
+    socket.resetAndDestroy();
+  } catch {
+    // Not TCP (a Unix socket).
+    socket.destroy();
+  }
+}

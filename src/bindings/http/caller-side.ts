@@ -1,0 +1,133 @@
+import type { ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { HeaderMap } from '../../service/headers.js';
+import type { Response } from '../../service/service.js';
+import { rawReply, writeReply } from './reply.js';
+import { ignore } from './sniff.js';
+
+/** The half of an exchange that goes back to the caller. */
+export interface CallerSide {
+  readonly status: number;
+  readonly headSent: boolean;
+  readonly finished: boolean;
+  readonly gone: boolean;
+  headers(): HeaderMap;
+  /** Calls back when the exchange is over, well or not. */
+  onClose(listener: () => void): void;
+  /** Calls back when the application has written its head. */
+  onHead(listener: () => void): void;
+  /** Just before the application gets it. */
+  release(): void;
+  reply(response: Response): Promise<void>;
+  destroy(): void;
+}
+
+/** The caller of a plain request, behind Node's ServerResponse. */
+export class ResponseSide implements CallerSide {
+  readonly #response: ServerResponse;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  get status(): number {
+    return this.#response.statusCode;
+  }
+
+  get headSent(): boolean {
+    return this.#response.headersSent;
+  }
+
+  get finished(): boolean {
+    return this.#response.writableFinished;
+  }
+
+  get gone(): boolean {
+    return this.#response.closed || this.#response.destroyed;
+  }
+
+  headers(): HeaderMap {
+    const headers = HeaderMap.empty();
+    for (const [name, value] of Object.entries(this.#response.getHeaders())) {
+      for (const one of Array.isArray(value) ? value : [value]) {
+        if (one !== undefined) headers.append(name, String(one));
+      }
+    }
+    return headers;
+  }
+
+  onClose(listener: () => void): void {
+    this.#response.once('close', listener);
+  }
+
+  onHead(listener: () => void): void {
+    const response = this.#response;
+    const { writeHead } = response;
+    // Node calls `writeHead` for an implicit head too.
+    response.writeHead = (...args: unknown[]) => {
+      Reflect.apply(writeHead, response, args);
+      listener();
+      return response;
+    };
+  }
+
+  release(): void {}
+
+  reply(response: Response): Promise<void> {
+    return writeReply(this.#response, response);
+  }
+
+  destroy(): void {
+    this.#response.destroy();
+  }
+}
+
+/** The caller of an upgrade or CONNECT, behind the bare socket. */
+export class TunnelSide implements CallerSide {
+  status = 101;
+  /** Whether it went to the application or was answered here. */
+  headSent = false;
+  readonly #socket: Duplex;
+
+  constructor(socket: Duplex) {
+    this.#socket = socket;
+    // Node has taken its own listeners off; without one an error would end the process.
+    socket.on('error', ignore);
+  }
+
+  get finished(): boolean {
+    return this.headSent;
+  }
+
+  get gone(): boolean {
+    return this.#socket.destroyed;
+  }
+
+  headers(): HeaderMap {
+    return HeaderMap.empty();
+  }
+
+  onClose(listener: () => void): void {
+    this.#socket.once('close', listener);
+  }
+
+  onHead(listener: () => void): void {
+    // The application writes raw bytes: the hand-over stands for the head.
+    listener();
+  }
+
+  release(): void {
+    this.headSent = true;
+    this.#socket.removeListener('error', ignore);
+  }
+
+  reply(response: Response): Promise<void> {
+    this.headSent = true;
+    this.status = response.status;
+    return rawReply(this.#socket, response);
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}

@@ -1,0 +1,120 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { atWallTime } from '../../identity/wall-timer.js';
+import type { Clock, Timer } from '../../runtime/clock.js';
+
+/** Who is at the other end of one mTLS connection. */
+export interface InboundPeer {
+  readonly spiffeId: string;
+  /** When the first of both certificates ends, calendar milliseconds. */
+  readonly expiresAtMs: number;
+  /** The element of `x-forwarded-client-cert` that names the peer. */
+  readonly forwardedClientCert: string;
+}
+
+/** How long an exchange may run on after a certificate of its connection has expired. */
+const EXPIRY_GRACE_MS = 10_000;
+/** Responses carry `Connection: close` for this long before the expiry, or for a tenth of what is left if that is less. */
+const MAX_DRAIN_MARGIN_MS = 60_000;
+
+const connections = new WeakMap<object, InboundConnection>();
+
+/** The accepted connection of a socket. */
+export function connectionOf(socket: object | null | undefined): InboundConnection | undefined {
+  return socket ? connections.get(socket) : undefined;
+}
+
+/** The verified peer of a request's connection: its SPIFFE ID, or undefined when the connection is plaintext. */
+export function peerOf(request: IncomingMessage): { readonly spiffeId: string } | undefined {
+  const peer = connectionOf(request.socket)?.peer;
+  return peer && { spiffeId: peer.spiffeId };
+}
+
+/** One accepted connection: who is there, what runs on it, and when it has to end. */
+export class InboundConnection {
+  readonly socket: Duplex;
+  /** Undefined on a plaintext connection. */
+  readonly peer: InboundPeer | undefined;
+  readonly #clock: Clock;
+  readonly #drainAtMs: number;
+  #timer: Timer | undefined;
+  #draining = false;
+  #expired = false;
+  #tunnel = false;
+  /** The newest response; requests in a pipeline are answered in order, so it is also the last. */
+  #response: ServerResponse | undefined;
+
+  constructor(socket: Duplex, peer: InboundPeer | undefined, clock: Clock) {
+    this.socket = socket;
+    this.peer = peer;
+    this.#clock = clock;
+    this.#drainAtMs = Number.POSITIVE_INFINITY;
+    if (peer !== undefined) {
+      const leftMs = Math.max(0, peer.expiresAtMs - clock.wallTime());
+      this.#drainAtMs = peer.expiresAtMs - Math.min(MAX_DRAIN_MARGIN_MS, leftMs / 10);
+      this.#timer = atWallTime(clock, peer.expiresAtMs, () => this.#expire());
+    }
+    connections.set(socket, this);
+    socket.once('close', () => this.#timer?.cancel());
+  }
+
+  /** Takes note of a request. False: it came after the connection's end and must not be served. */
+  begin(response: ServerResponse): boolean {
+    const wallTime = this.peer === undefined ? 0 : this.#clock.wallTime();
+    if (this.#expired || (this.peer !== undefined && wallTime >= this.peer.expiresAtMs)) {
+      this.socket.destroy();
+      return false;
+    }
+    this.#response = response;
+    if (this.#draining || wallTime >= this.#drainAtMs) this.#closeAfter(response);
+    return true;
+  }
+
+  /** Takes note that the socket leaves HTTP (WebSocket, CONNECT). False: too late, as in `begin`. */
+  beginTunnel(): boolean {
+    this.#tunnel = true;
+    return !this.#draining;
+  }
+
+  /** Lets the running exchange finish, then closes. A tunnel has no end of its own, so it is closed at once. */
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    const response = this.#response;
+    if (this.#tunnel || response === undefined || isOver(response)) finish(this.socket);
+    else this.#closeAfter(response);
+  }
+
+  /** Closes at once. */
+  destroy(): void {
+    this.socket.destroy();
+  }
+
+  /** Stops watching the certificates; the connection lives on. */
+  release(): void {
+    this.#timer?.cancel();
+    connections.delete(this.socket);
+  }
+
+  #closeAfter(response: ServerResponse): void {
+    // Before the head is out, Node says `Connection: close` for us and closes; after it, we close.
+    response.shouldKeepAlive = false;
+    response.once('close', () => finish(this.socket));
+  }
+
+  #expire(): void {
+    this.#expired = true;
+    this.drain();
+    this.#timer = this.#clock.schedule(EXPIRY_GRACE_MS, () => this.destroy());
+  }
+}
+
+function isOver(response: ServerResponse): boolean {
+  return response.closed || response.writableFinished;
+}
+
+/** Ends after what is written has left, then frees the socket even if the peer never ends its side. */
+function finish(socket: Duplex & { destroySoon?(): void }): void {
+  if (socket.destroySoon !== undefined) socket.destroySoon();
+  else socket.end();
+}

@@ -1,0 +1,232 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { InboundApplication, InboundChain } from '../../mesh/inbound.js';
+import { Abort } from '../../runtime/abort.js';
+import type { Clock } from '../../runtime/clock.js';
+import { MeshError } from '../../runtime/errors.js';
+import type { Logger } from '../../runtime/log.js';
+import type { Random } from '../../runtime/random.js';
+import { type Body, EMPTY_BODY, type NativeBody } from '../../service/body.js';
+import { Completion } from '../../service/completion.js';
+import { createExchange } from '../../service/context.js';
+import { HeaderMap } from '../../service/headers.js';
+import type { Observer } from '../../service/observer.js';
+import type { Request, Response } from '../../service/service.js';
+import { type CallerSide, ResponseSide, TunnelSide } from './caller-side.js';
+import { replaceHeaderLines } from './headers.js';
+import { failureReply } from './reply.js';
+
+/** What an exchange needs besides its request. */
+export interface ExchangeTools {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly observer: Observer;
+}
+
+/** One request as Node's server announced it, and the way to the application's listeners of that event. */
+export interface Arrival {
+  readonly request: IncomingMessage;
+  readonly secure: boolean;
+  readonly peerId: string | undefined;
+  /** Calls the application. */
+  dispatch(): void;
+}
+
+/** Runs a request that has a ServerResponse through the chain's filters to the application. */
+export function runRequest(
+  arrival: Arrival,
+  response: ServerResponse,
+  chain: InboundChain,
+  tools: ExchangeTools,
+): void {
+  new InboundExchange(arrival, new ResponseSide(response), tools).run(chain);
+}
+
+/** Runs a request that leaves HTTP (an upgrade or CONNECT) through the chain's filters to the application. */
+export function runTunnel(arrival: Arrival, socket: Duplex, chain: InboundChain, tools: ExchangeTools): void {
+  new InboundExchange(arrival, new TunnelSide(socket), tools).run(chain);
+}
+
+class InboundExchange implements InboundApplication {
+  readonly #arrival: Arrival;
+  readonly #side: CallerSide;
+  readonly #tools: ExchangeTools;
+  readonly #request: Request;
+  readonly #completion = new Completion();
+  #answer: Response | undefined;
+  #dispatched = false;
+  #error: unknown;
+  /** Ends the wait for the application's head. */
+  #giveUp: ((error: unknown) => void) | undefined;
+
+  constructor(arrival: Arrival, side: CallerSide, tools: ExchangeTools) {
+    this.#arrival = arrival;
+    this.#side = side;
+    this.#tools = tools;
+    this.#request = inboundRequest(arrival, tools);
+    this.#request.context.callerOptions = this;
+    side.onClose(() => this.#end());
+  }
+
+  run(chain: InboundChain): void {
+    if (chain.service === undefined) {
+      this.#dispatch();
+      return;
+    }
+    chain.service(this.#request).then(
+      (response) => this.#answered(response),
+      (error: unknown) => this.#failed(error),
+    );
+  }
+
+  handle(request: Request): Promise<Response> {
+    if (this.#side.gone) return Promise.reject(callerGone());
+    if (this.#dispatched) {
+      return Promise.reject(new MeshError('INMESH_BODY_USED', 'an inbound request can be handled only once'));
+    }
+    applyChanges(this.#arrival.request, request);
+    return new Promise((resolve, reject) => {
+      this.#giveUp = reject;
+      this.#side.onHead(() => resolve(this.#applicationResponse()));
+      try {
+        this.#dispatch();
+      } catch (error) {
+        // What the application throws is its own affair and must stay as visible as without filters.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    });
+  }
+
+  #dispatch(): void {
+    this.#dispatched = true;
+    this.#side.release();
+    this.#arrival.dispatch();
+  }
+
+  #answered(response: Response): void {
+    if (response === this.#answer) return;
+    this.#answer = response;
+    if (this.#side.gone) return;
+    if (this.#dispatched) {
+      // The application may be writing: two answers on one exchange would corrupt both.
+      this.#side.destroy();
+      return;
+    }
+    this.#side.reply(response).catch((error: unknown) => {
+      this.#error = error;
+      this.#side.destroy();
+    });
+  }
+
+  #failed(error: unknown): void {
+    if (this.#side.gone) return;
+    this.#error = error;
+    const { path, method } = this.#request;
+    this.#tools.logger.error({ method, path: path.split('?', 1)[0], error }, 'an inbound filter failed');
+    // Fails closed: the application does not see a request that its filters did not pass.
+    this.#answered(failureReply(this.#request, error));
+  }
+
+  #applicationResponse(): Response {
+    this.#answer ??= new ApplicationResponse(this.#side, this.#completion);
+    return this.#answer;
+  }
+
+  #end(): void {
+    const side = this.#side;
+    const { context, abort } = this.#request;
+    if (!side.finished) {
+      this.#error ??= callerGone();
+      if (!context.flags.includes('DC')) context.flags.push('DC');
+      context.details ??= 'downstream_remote_disconnect';
+      abort.abort(this.#error);
+      this.#giveUp?.(this.#error);
+    }
+    const { observer, clock } = this.#tools;
+    const error = side.finished ? undefined : this.#error;
+    const response = side.headSent ? this.#applicationResponse() : this.#answer;
+    this.#completion.settle(undefined, error);
+    const status = side.headSent ? side.status : 0;
+    observer.exchange?.(this.#request, {
+      status,
+      error,
+      durationMs: clock.now() - context.startMs,
+      response,
+    });
+  }
+}
+
+/** What the application answered; its headers are read only if somebody asks. */
+class ApplicationResponse implements Response {
+  readonly completion: Completion;
+  readonly statusText = '';
+  body: Body = EMPTY_BODY;
+  readonly #side: CallerSide;
+  #headers: HeaderMap | undefined;
+
+  constructor(side: CallerSide, completion: Completion) {
+    this.#side = side;
+    this.completion = completion;
+  }
+
+  get status(): number {
+    return this.#side.status;
+  }
+
+  get headers(): HeaderMap {
+    this.#headers ??= this.#side.headers();
+    return this.#headers;
+  }
+}
+
+function inboundRequest(arrival: Arrival, tools: ExchangeTools): Request {
+  const { request, peerId, secure } = arrival;
+  const context = createExchange('inbound', tools.clock.now(), tools.random());
+  context.peerId = peerId;
+  return {
+    method: request.method ?? 'GET',
+    scheme: secure ? 'https' : 'http',
+    authority: request.headers.host ?? '',
+    path: request.url ?? '/',
+    headers: HeaderMap.fromRaw(request.rawHeaders),
+    body: new MessageBody(request),
+    abort: new Abort(),
+    context,
+  };
+}
+
+/** Hands on what filters changed. */
+function applyChanges(message: IncomingMessage, request: Request): void {
+  if (request.method !== message.method) message.method = request.method;
+  if (request.path !== message.url) message.url = request.path;
+  const { headers } = request;
+  if (request.authority !== (message.headers.host ?? '')) headers.set('host', request.authority);
+  if (headers.toRaw() !== message.rawHeaders) replaceHeaderLines(message, headers.toLines());
+}
+
+/** The request's own stream: the application reads it as ever, no copy is made. */
+class MessageBody implements NativeBody {
+  readonly kind = 'native';
+  readonly value: IncomingMessage;
+
+  constructor(message: IncomingMessage) {
+    this.value = message;
+  }
+
+  get length(): number | undefined {
+    const text = this.value.headers['content-length'];
+    if (text !== undefined) return Number(text);
+    return this.value.headers['transfer-encoding'] === undefined ? 0 : undefined;
+  }
+
+  iterate(): AsyncIterable<Uint8Array> {
+    return this.value;
+  }
+}
+
+function callerGone(): MeshError {
+  return new MeshError('INMESH_ABORTED', 'the caller closed the connection before the response was complete');
+}

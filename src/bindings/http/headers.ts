@@ -1,0 +1,87 @@
+import type { IncomingMessage } from 'node:http';
+
+/** Envoy's header that names the client certificate to the application, in lower case. */
+const XFCC = 'x-forwarded-client-cert';
+
+/**
+ * Sets the header lines of a received message, so that `headers`, `headersDistinct` and `rawHeaders` agree.
+ * Node counts the lines it parsed in a private field; its own `_addHeaderLines` is the way to set that count.
+ */
+interface HeaderLines {
+  _addHeaderLines?(lines: string[], count: number): void;
+}
+
+/**
+ * Removes any `x-forwarded-client-cert` that the client sent and, when `element` is given, puts that one in its place
+ * (Envoy SANITIZE and SANITIZE_SET): an application may then trust the header.
+ */
+export function setForwardedClientCert(request: IncomingMessage, element: string | undefined): void {
+  const raw = request.rawHeaders;
+  let changed = removeLines(raw);
+  if (element !== undefined) {
+    raw.push('X-Forwarded-Client-Cert', element);
+    changed = true;
+  }
+  if (!changed) return;
+  const { headers } = request;
+  if (element === undefined) delete headers[XFCC];
+  else headers[XFCC] = element;
+  setLines(request, raw, headers);
+}
+
+/** Gives a request other header lines, after a filter changed them. */
+export function replaceHeaderLines(request: IncomingMessage, lines: readonly string[]): void {
+  setLines(request, [...lines], undefined);
+}
+
+function removeLines(raw: string[]): boolean {
+  let removed = false;
+  for (let i = raw.length - 2; i >= 0; i -= 2) {
+    const name = raw[i];
+    // The length is compared first: nearly every header fails there, without a copy in lower case.
+    if (name === undefined || name.length !== XFCC.length || name.toLowerCase() !== XFCC) continue;
+    raw.splice(i, 2);
+    removed = true;
+  }
+  return removed;
+}
+
+/** Without `headers`, they are derived from the lines: by Node when they are first asked for. */
+function setLines(
+  request: IncomingMessage,
+  lines: string[],
+  headers: IncomingMessage['headers'] | undefined,
+): void {
+  const message: Omit<IncomingMessage, 'headers'> & HeaderLines & { headers: unknown } = request;
+  if (typeof message._addHeaderLines === 'function' && lines.length > 0) {
+    // With no object there to fill, only the lines and their count are set.
+    message.headers = undefined;
+    message._addHeaderLines(lines, lines.length);
+    if (headers !== undefined) message.headers = headers;
+    return;
+  }
+  const values = distinct(lines);
+  message.rawHeaders = lines;
+  message.headersDistinct = values;
+  message.headers = headers ?? joined(values);
+}
+
+function distinct(lines: readonly string[]): NodeJS.Dict<string[]> {
+  const values: NodeJS.Dict<string[]> = Object.create(null) as NodeJS.Dict<string[]>;
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = (lines[i] ?? '').toLowerCase();
+    const value = lines[i + 1] ?? '';
+    const old = values[name];
+    if (old === undefined) values[name] = [value];
+    else old.push(value);
+  }
+  return values;
+}
+
+function joined(values: NodeJS.Dict<string[]>): IncomingMessage['headers'] {
+  const headers: IncomingMessage['headers'] = {};
+  for (const [name, list = []] of Object.entries(values)) {
+    headers[name] = name === 'set-cookie' ? list : list.join(name === 'cookie' ? '; ' : ', ');
+  }
+  return headers;
+}

@@ -1,0 +1,112 @@
+import type { Server } from 'node:http';
+import type { ListenOptions } from 'node:net';
+import { inboundPolicyOf } from '../../mesh/inbound-policy.js';
+import type { RunningMesh, ServedPort } from '../../mesh/mesh.js';
+import { codeOf, MeshError } from '../../runtime/errors.js';
+import { createSignal } from '../../runtime/signal.js';
+import { attachInbound } from './server.js';
+
+/** Where a meshed server listens, and which port of its service it is. */
+export interface ListenTarget extends Pick<ListenOptions, 'host' | 'port' | 'backlog' | 'exclusive'> {
+  /** Name of the service's port that this server implements, when the service has several. */
+  readonly portName?: string;
+}
+
+/** A server that listens in the mesh. */
+export interface MeshListener {
+  readonly bound: { readonly address: string; readonly port: number };
+  /** Deregisters, lets running exchanges finish, stops listening. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Attaches the mesh to a server, listens, and announces the port. The policy of its inbound listener holds from the
+ * first connection on: until the control plane has sent it, only mTLS is let in.
+ */
+export async function listenInMesh(
+  server: Server,
+  target: ListenTarget,
+  mesh: RunningMesh,
+): Promise<MeshListener> {
+  const { clock, random, identity, observer } = mesh;
+  const policy = createSignal(inboundPolicyOf(undefined, mesh));
+  const attachment = attachInbound(server, {
+    policy,
+    identity,
+    clock,
+    random,
+    logger: mesh.logger,
+    observer,
+  });
+  let bound: { address: string; port: number };
+  try {
+    bound = await listen(server, target, mesh.address);
+  } catch (error) {
+    attachment.detach();
+    throw error;
+  }
+  const served: ServedPort = { address: mesh.address, port: bound.port, portName: target.portName ?? '' };
+  let current = mesh.inbound(served);
+  policy.set(inboundPolicyOf(current, mesh));
+  const unsubscribe = mesh.onApplied(() => {
+    const next = mesh.inbound(served);
+    if (next === current) return;
+    current = next;
+    policy.set(inboundPolicyOf(next, mesh));
+  });
+  await mesh.announce(served);
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    mesh.withdraw(served);
+    const stopped = new Promise<void>((resolve) => {
+      server.close(() => resolve());
+    });
+    await attachment.close();
+    server.closeIdleConnections();
+    await stopped;
+    unsubscribe();
+  };
+  return {
+    bound,
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+function listen(server: Server, target: ListenTarget, address: string): Promise<{ address: string; port: number }> {
+  const { host = address, port = 0, backlog, exclusive } = target;
+  return new Promise((resolve, reject) => {
+    const failed = (cause: Error) => reject(listenError(cause, host, port));
+    server.once('error', failed);
+    const options: ListenOptions = {
+      host,
+      port,
+      ...(backlog !== undefined && { backlog }),
+      ...(exclusive !== undefined && { exclusive }),
+    };
+    server.listen(options, () => {
+      server.off('error', failed);
+      const address = server.address();
+      // A server that listens on host and port has an address of this form.
+      resolve(typeof address === 'object' && address !== null ? address : { address: host, port });
+    });
+  });
+}
+
+function listenError(cause: Error, host: string, port: number): MeshError {
+  const resource = `${host}:${port}`;
+  if (codeOf(cause) === 'EADDRINUSE') {
+    return new MeshError('INMESH_PORT_IN_USE', `port ${port} is in use`, {
+      resource,
+      cause,
+      hint: 'Stop the other program, or listen on port 0 for any free one: callers find it through the mesh',
+    });
+  }
+  return new MeshError('INMESH_LISTEN_FAILED', `the server could not listen: ${cause.message}`, {
+    resource,
+    cause,
+    hint: 'Check the address and the permission to use the port',
+  });
+}

@@ -1,0 +1,269 @@
+import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { Server as TlsServer } from 'node:tls';
+import type { IdentitySource } from '../../identity/source.js';
+import { createMeshTls, type MeshTls } from '../../identity/tls-options.js';
+import type { InboundChain, InboundPolicy } from '../../mesh/inbound.js';
+import type { Unsubscribe } from '../../runtime/abort.js';
+import type { Clock } from '../../runtime/clock.js';
+import { MeshError } from '../../runtime/errors.js';
+import type { Logger } from '../../runtime/log.js';
+import type { Random } from '../../runtime/random.js';
+import type { Signal } from '../../runtime/signal.js';
+import type { Observer } from '../../service/observer.js';
+import { Acceptor } from './acceptor.js';
+import { connectionOf, InboundConnection, type InboundPeer } from './connection.js';
+import { type ExchangeTools, runRequest, runTunnel } from './exchange.js';
+import { setForwardedClientCert } from './headers.js';
+import { type RefusalCounts, Refusals } from './refusals.js';
+
+export interface InboundServerOptions {
+  /** What is allowed now; a new value closes the connections that it no longer allows. */
+  readonly policy: Signal<InboundPolicy>;
+  readonly identity: IdentitySource;
+  /** Trust domains besides our own whose workloads may connect. */
+  readonly trustDomains?: readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly observer: Observer;
+  /** A connection that sends no byte for this long is closed, in milliseconds. Default 5000. */
+  readonly sniffTimeoutMs?: number;
+  /** How long `close` waits for running exchanges, in milliseconds. Default 10 000. */
+  readonly drainTimeoutMs?: number;
+}
+
+/** The mesh's hold on one HTTP server. */
+export interface InboundAttachment {
+  /** Connections refused so far, by reason. */
+  readonly refusals: RefusalCounts;
+  /** Gives the server back as it was: later connections are plain HTTP, unprotected. Live connections stay open. */
+  detach(): void;
+  /** Refuses new connections, lets running exchanges finish and closes the rest. The server's own `close` stays with its owner. */
+  close(): Promise<void>;
+}
+
+const DEFAULT_SNIFF_TIMEOUT_MS = 5_000;
+const DEFAULT_DRAIN_TIMEOUT_MS = 10_000;
+
+const attached = new WeakSet<object>();
+
+/**
+ * Puts the mesh in front of a node:http server: mTLS and plaintext on its one port as the policy says, verified
+ * peers, filters and observers around every request.
+ *
+ * It takes over `emit` of this one server object, so that listeners added at any time, before or after, by any
+ * framework, sit behind it.
+ *
+ * @throws MeshError `INMESH_UNSUPPORTED` for an https or http2 server.
+ */
+export function attachInbound(server: HttpServer, options: InboundServerOptions): InboundAttachment {
+  checkServer(server);
+  attached.add(server);
+  return new InboundServer(server, options);
+}
+
+class InboundServer implements InboundAttachment {
+  readonly #server: HttpServer;
+  readonly #options: InboundServerOptions;
+  readonly #tools: ExchangeTools;
+  readonly #refusals: Refusals;
+  readonly #tls: MeshTls;
+  readonly #acceptor: Acceptor;
+  readonly #connections = new Set<InboundConnection>();
+  readonly #unsubscribe: readonly Unsubscribe[];
+  readonly #restore: () => void;
+  readonly #emit: HttpServer['emit'];
+  readonly #observed: boolean;
+  #closing: Promise<void> | undefined;
+  #drained: (() => void) | undefined;
+
+  constructor(server: HttpServer, options: InboundServerOptions) {
+    const { clock, identity, logger, observer, policy, random } = options;
+    this.#server = server;
+    this.#options = options;
+    this.#tools = { clock, random, logger, observer };
+    this.#observed = observer.exchange !== undefined;
+    this.#refusals = new Refusals(logger, clock);
+    this.#tls = createMeshTls(identity, { clock, trustDomains: options.trustDomains ?? [] });
+    this.#acceptor = new Acceptor({
+      policy: () => policy.value,
+      tls: this.#tls,
+      identity,
+      sniffTimeoutMs: options.sniffTimeoutMs ?? DEFAULT_SNIFF_TIMEOUT_MS,
+      clock,
+      refusals: this.#refusals,
+      accepted: (socket, peer) => this.#accepted(socket, peer),
+    });
+    this.#unsubscribe = [
+      this.#tls.onUpdate(() => this.#acceptor.rotate()),
+      policy.subscribe((value) => this.#enforce(value)),
+      () => this.#tls.close(),
+    ];
+    this.#emit = server.emit.bind(server);
+    this.#restore = this.#takeOver();
+  }
+
+  get refusals(): RefusalCounts {
+    return this.#refusals.counts;
+  }
+
+  detach(): void {
+    this.#restore();
+    attached.delete(this.#server);
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    for (const connection of this.#connections) connection.release();
+    this.#connections.clear();
+    this.#acceptor.close();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#drain();
+    return this.#closing;
+  }
+
+  #drain(): Promise<void> {
+    this.#acceptor.close();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    for (const connection of this.#connections) connection.drain();
+    if (this.#connections.size === 0) return Promise.resolve();
+    const { clock, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = this.#options;
+    const timer = clock.schedule(drainTimeoutMs, () => {
+      for (const connection of this.#connections) connection.destroy();
+    });
+    return new Promise((resolve) => {
+      this.#drained = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** Intercepts the events that concern us and leaves every other as it is. */
+  #takeOver(): () => void {
+    const server = this.#server;
+    const own = ['emit', 'closeIdleConnections', 'closeAllConnections'] as const;
+    const before = own.map((name) => Object.getOwnPropertyDescriptor(server, name));
+    const { closeIdleConnections, closeAllConnections } = server;
+    server.emit = (event: string, ...args: unknown[]) => this.#intercept(event, args);
+    // Node knows only connections that its parser has; `server.close()` calls the first of these.
+    server.closeIdleConnections = () => {
+      closeIdleConnections.call(server);
+      this.#acceptor.dropPending();
+    };
+    server.closeAllConnections = () => {
+      closeAllConnections.call(server);
+      this.#acceptor.dropPending();
+    };
+    return () => {
+      for (const [index, name] of own.entries()) {
+        const descriptor = before[index];
+        if (descriptor === undefined) Reflect.deleteProperty(server, name);
+        else Object.defineProperty(server, name, descriptor);
+      }
+    };
+  }
+
+  // Node emits each of these events with exactly these arguments.
+  #intercept(event: string, args: unknown[]): boolean {
+    switch (event) {
+      case 'request':
+      case 'checkContinue':
+      case 'checkExpectation':
+        return this.#request(event, args[0] as IncomingMessage, args[1] as ServerResponse);
+      case 'upgrade':
+      case 'connect':
+        return this.#tunnel(event, args[0] as IncomingMessage, args[1] as Duplex, args[2] as Buffer);
+      case 'connection':
+        this.#acceptor.accept(args[0] as Duplex);
+        return true;
+      default:
+        return this.#emit(event, ...args);
+    }
+  }
+
+  #accepted(socket: Duplex, peer: InboundPeer | undefined): void {
+    const connection = new InboundConnection(socket, peer, this.#options.clock);
+    this.#connections.add(connection);
+    socket.once('close', () => {
+      this.#connections.delete(connection);
+      if (this.#connections.size === 0) this.#drained?.();
+    });
+    this.#emit('connection', socket);
+  }
+
+  #request(event: string, request: IncomingMessage, response: ServerResponse): boolean {
+    const connection = connectionOf(request.socket);
+    const chain = this.#chain(connection);
+    if (chain === undefined || connection?.begin(response) === false) {
+      request.socket.destroy();
+      return true;
+    }
+    const peer = connection?.peer;
+    setForwardedClientCert(request, peer?.forwardedClientCert);
+    if (chain.service === undefined && !this.#observed) return this.#emit(event, request, response);
+    runRequest(
+      {
+        request,
+        secure: peer !== undefined,
+        peerId: peer?.spiffeId,
+        dispatch: () => void this.#emit(event, request, response),
+      },
+      response,
+      chain,
+      this.#tools,
+    );
+    return true;
+  }
+
+  #tunnel(event: string, request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    const connection = connectionOf(socket);
+    const chain = this.#chain(connection);
+    if (chain === undefined || connection?.beginTunnel() === false) {
+      socket.destroy();
+      return true;
+    }
+    const peer = connection?.peer;
+    setForwardedClientCert(request, peer?.forwardedClientCert);
+    if (chain.service === undefined && !this.#observed) return this.#emit(event, request, socket, head);
+    runTunnel(
+      {
+        request,
+        secure: peer !== undefined,
+        peerId: peer?.spiffeId,
+        dispatch: () => void this.#emit(event, request, socket, head),
+      },
+      socket,
+      chain,
+      this.#tools,
+    );
+    return true;
+  }
+
+  /** What applies to a connection now; one from before we were attached counts as plaintext. */
+  #chain(connection: InboundConnection | undefined): InboundChain | undefined {
+    const policy = this.#options.policy.value;
+    return connection?.peer === undefined ? policy.plaintext : policy.tls;
+  }
+
+  #enforce(policy: InboundPolicy): void {
+    for (const connection of this.#connections) {
+      const allowed = connection.peer === undefined ? policy.plaintext : policy.tls;
+      if (allowed === undefined) connection.drain();
+    }
+  }
+}
+
+function checkServer(server: HttpServer): void {
+  if (attached.has(server)) {
+    throw new MeshError('INMESH_OPTION_INVALID', 'this server is attached to a mesh already', {
+      hint: 'Call mesh.listen once per server',
+    });
+  }
+  const given: unknown = server;
+  if (given instanceof HttpServer) return;
+  const what = given instanceof TlsServer ? 'an https or secure http2 server' : 'not a node:http server';
+  throw new MeshError('INMESH_UNSUPPORTED', `the server given to the mesh is ${what}`, {
+    hint: 'Pass the result of http.createServer(): the mesh adds TLS itself, with certificates that it rotates',
+  });
+}

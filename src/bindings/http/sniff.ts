@@ -1,0 +1,61 @@
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../../runtime/clock.js';
+
+/** The first byte of a TLS record that begins a handshake (RFC 8446 §5.1); no HTTP request begins with it. */
+const TLS_HANDSHAKE = 0x16;
+
+/** What a connection turned out to be. */
+export interface SniffResult {
+  tls(socket: Duplex): void;
+  plaintext(socket: Duplex): void;
+  /** It sent nothing in time. */
+  silent(socket: Duplex): void;
+}
+
+export interface SniffOptions {
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+}
+
+/**
+ * Looks at the first byte that a connection sends, and gives the bytes back before it tells.
+ *
+ * The socket is handed on in the same turn: Node's HTTP parser takes the bytes that were put back first, then reads
+ * from the operating system itself. Waiting a turn in between would let the two mix.
+ */
+export function sniff(socket: Duplex, options: SniffOptions, result: SniffResult): void {
+  const timer = options.clock.schedule(options.timeoutMs, () => {
+    settle();
+    result.silent(socket);
+  });
+  const onData = (chunk: Buffer) => {
+    settle();
+    if (chunk[0] === TLS_HANDSHAKE) {
+      // The TLS socket reads what was put back by itself; flowing on, the bytes would go nowhere.
+      socket.pause();
+      socket.unshift(chunk);
+      result.tls(socket);
+    } else {
+      socket.unshift(chunk);
+      result.plaintext(socket);
+    }
+  };
+  const onEnd = () => {
+    settle();
+    socket.destroy();
+  };
+  function settle(): void {
+    timer.cancel();
+    socket.removeListener('data', onData);
+    socket.removeListener('end', onEnd);
+    socket.removeListener('close', onEnd);
+    socket.removeListener('error', ignore);
+  }
+  socket.on('data', onData);
+  socket.on('end', onEnd);
+  socket.on('close', onEnd);
+  socket.on('error', ignore);
+}
+
+/** An error is followed by `close`; without a listener it would end the process. */
+export function ignore(): void {}

@@ -1,0 +1,108 @@
+import type { Server } from 'node:http';
+import type { IdentitySource } from '../identity/source.js';
+import type { MeshCore } from '../mesh/core.js';
+import { type MeshStatus, type RunningMesh, startMesh } from '../mesh/mesh.js';
+import { type MeshOptions, resolveOptions } from '../mesh/options.js';
+import { systemClock } from '../runtime/clock.js';
+import { defaultLogger, surroundings } from '../runtime/process.js';
+import { systemRandom } from '../runtime/random.js';
+import { type ListenTarget, listenInMesh, type MeshListener } from './http/listen.js';
+import { MeshDispatcher } from './undici/dispatcher.js';
+import { createDispatchingFetch } from './undici/fetch.js';
+import { undiciTransport } from './undici/transport.js';
+
+/** A process's membership in the mesh. */
+export interface Mesh {
+  /** What bindings work with: the way to an origin. */
+  readonly core: MeshCore;
+  /** The platform's fetch, through the mesh: `mesh.fetch('http://reviews:9080/reviews/0')`. */
+  readonly fetch: typeof globalThis.fetch;
+  /** An undici Dispatcher through the mesh, for `undici.request`, clients that take a dispatcher, or `setGlobalDispatcher`. */
+  readonly dispatcher: MeshDispatcher;
+  /**
+   * Makes a node:http server listen as a member of the mesh: mTLS (and, in PERMISSIVE, plaintext) on its port, and
+   * registered with the control plane while this process lives. Resolves when it listens.
+   * @throws MeshError `INMESH_PORT_IN_USE` or `INMESH_LISTEN_FAILED`.
+   */
+  listen(
+    server: Server,
+    port?: number | ListenTarget,
+  ): Promise<{ readonly address: string; readonly port: number }>;
+  /** Settles when configuration is in force; rejects with `INMESH_CONTROL_PLANE_UNAVAILABLE` when none comes in time. */
+  ready(): Promise<void>;
+  /** This process's certificate and the bundles it trusts. */
+  readonly identity: IdentitySource;
+  /** What is in force, for people and probes. */
+  status(): MeshStatus;
+  /** Istio's standard metrics of this process, in Prometheus' text format. */
+  metrics(): string;
+  /** Leaves the mesh: deregisters, lets running exchanges finish, closes connections. Idempotent. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Starts a mesh with the bindings of this platform. */
+export async function joinMesh(options: MeshOptions): Promise<Mesh> {
+  const logger = options.logger ?? defaultLogger();
+  const clock = options.clock ?? systemClock;
+  const resolved = resolveOptions(options, surroundings());
+  const running = await startMesh(resolved, {
+    clock,
+    random: options.random ?? systemRandom,
+    logger,
+    transport: (identity) => undiciTransport({ identity, clock }),
+  });
+  // A cached configuration ends the wait as the control plane's does.
+  await running.waitAtMost(resolved.startupTimeoutMs);
+  return new JoinedMesh(running);
+}
+
+class JoinedMesh implements Mesh {
+  readonly core: MeshCore;
+  readonly dispatcher: MeshDispatcher;
+  readonly fetch: typeof globalThis.fetch;
+  readonly #running: RunningMesh;
+  readonly #listeners = new Set<MeshListener>();
+
+  constructor(running: RunningMesh) {
+    this.#running = running;
+    this.core = running;
+    this.dispatcher = new MeshDispatcher(this);
+    this.fetch = createDispatchingFetch(this.dispatcher);
+  }
+
+  get identity(): IdentitySource {
+    return this.#running.identity;
+  }
+
+  async listen(server: Server, port: number | ListenTarget = 0): Promise<{ address: string; port: number }> {
+    const target = typeof port === 'number' ? { port } : port;
+    const listener = await listenInMesh(server, target, this.#running);
+    this.#listeners.add(listener);
+    server.once('close', () => this.#listeners.delete(listener));
+    return listener.bound;
+  }
+
+  ready(): Promise<void> {
+    return this.#running.whenConfigured();
+  }
+
+  status(): MeshStatus {
+    return this.#running.status();
+  }
+
+  metrics(): string {
+    return this.#running.metrics.render();
+  }
+
+  async close(): Promise<void> {
+    // First no new work: out of the registry, then let the servers finish what they have.
+    await Promise.all([...this.#listeners].map((listener) => listener.close()));
+    await this.#running.close();
+    await this.dispatcher.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,142 @@
+import type { Dispatcher } from 'undici';
+import type { Unsubscribe } from '../../runtime/abort.js';
+import { type BodyControl, BodyQueue } from '../../service/body.js';
+import { Completion } from '../../service/completion.js';
+import { HeaderMap } from '../../service/headers.js';
+import type { Request, Response } from '../../service/service.js';
+import { TransportError, type TransportFailure } from '../../service/transport-error.js';
+
+/** Error codes of undici and the platform for connections that never came to be. */
+const CONNECT_CODES = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+/**
+ * One request on an undici client: the handler that undici calls, and the control of the response's body.
+ * It speaks undici's first handler generation, which its core uses inside, so nothing is converted.
+ */
+export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler {
+  readonly #request: Request;
+  readonly #peer: { readonly peerId: string | undefined };
+  readonly #resolve: (response: Response) => void;
+  readonly #reject: (error: TransportError) => void;
+  #abort: ((error?: Error) => void) | undefined;
+  #resumeSocket: (() => void) | undefined;
+  #queue: BodyQueue | undefined;
+  #completion: Completion | undefined;
+  #unlink: Unsubscribe | undefined;
+  #settled = false;
+
+  constructor(
+    request: Request,
+    peer: { readonly peerId: string | undefined },
+    resolve: (response: Response) => void,
+    reject: (error: TransportError) => void,
+  ) {
+    this.#request = request;
+    this.#peer = peer;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#unlink = request.abort.onAbort((reason) => this.#cancelled(reason));
+  }
+
+  onConnect(abort: (error?: Error) => void): void {
+    if (this.#settled) {
+      abort();
+      return;
+    }
+    this.#abort = abort;
+  }
+
+  onRequestSent(): void {
+    this.#request.context.requestSent?.settle();
+  }
+
+  onHeaders(status: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
+    if (status < 200) return true;
+    this.#resumeSocket = resume;
+    this.#queue = new BodyQueue(this);
+    this.#completion = new Completion();
+    this.#settled = true;
+    // An answer ends the wait for the request's last byte, too.
+    const { context } = this.#request;
+    context.requestSent?.settle();
+    context.peerId = this.#peer.peerId;
+    this.#resolve({
+      status,
+      statusText,
+      headers: HeaderMap.fromRaw(raw),
+      body: this.#queue,
+      completion: this.#completion,
+    });
+    return true;
+  }
+
+  onData(chunk: Buffer): boolean {
+    // undici calls onData only after onHeaders.
+    return this.#queue?.push(chunk) ?? true;
+  }
+
+  onComplete(rawTrailers: string[] | Buffer[] | null): void {
+    const trailers =
+      rawTrailers === null || rawTrailers.length === 0 ? undefined : HeaderMap.fromRaw(rawTrailers);
+    this.#finish();
+    this.#queue?.end(trailers);
+    this.#completion?.settle(trailers);
+  }
+
+  onError(error: Error): void {
+    this.#finish();
+    if (this.#queue === undefined) {
+      this.#fail(error);
+      return;
+    }
+    this.#queue.fail(error);
+    this.#completion?.settle(undefined, error);
+  }
+
+  resume(): void {
+    this.#resumeSocket?.();
+  }
+
+  cancel(reason: unknown): void {
+    this.#abort?.(toError(reason));
+  }
+
+  #cancelled(reason: unknown): void {
+    if (this.#abort !== undefined) this.#abort(toError(reason));
+    else if (!this.#settled) {
+      // Still waiting for a connection: undici can't take a request out of its queue, onConnect refuses it later.
+      this.#settled = true;
+      this.#reject(new TransportError('aborted', false, reason));
+    }
+  }
+
+  #fail(error: Error): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    const started = this.#abort !== undefined;
+    this.#reject(new TransportError(this.#classify(error, started), started, error));
+  }
+
+  #classify(error: Error, started: boolean): TransportFailure {
+    if (this.#request.abort.aborted) return 'aborted';
+    const code = 'code' in error ? String(error.code) : '';
+    if (!started || CONNECT_CODES.has(code)) return 'connect';
+    return code.startsWith('HPE_') ? 'protocol' : 'reset';
+  }
+
+  #finish(): void {
+    this.#unlink?.();
+    this.#unlink = undefined;
+  }
+}
+
+function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new DOMException(String(reason ?? 'aborted'), 'AbortError');
+}

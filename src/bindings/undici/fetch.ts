@@ -1,0 +1,16 @@
+import type { Dispatcher } from 'undici';
+
+/** The platform's fetch reads `init.dispatcher`, of whichever undici: its types know its own only. */
+type DispatchingFetch = (
+  input: Parameters<typeof fetch>[0],
+  init: Omit<RequestInit, 'dispatcher'> & { dispatcher?: unknown },
+) => Promise<Response>;
+
+/**
+ * Makes a `fetch` that sends through the given dispatcher. It is the platform's own fetch underneath: same Request,
+ * Response and Headers classes, same errors, redirects, abort and streaming; a `dispatcher` in `init` wins.
+ */
+export function createDispatchingFetch(dispatcher: Dispatcher): typeof globalThis.fetch {
+  const platformFetch = globalThis.fetch as DispatchingFetch;
+  return (input, init) => platformFetch(input, { dispatcher, ...init });
+}

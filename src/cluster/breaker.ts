@@ -1,0 +1,72 @@
+import type { BreakerThresholds, CircuitBreakers } from '../model/cluster.js';
+import type { RoutePriority } from '../model/route.js';
+import { retryLimit } from './budget.js';
+
+/** A counted resource with a limit. */
+export interface Permits {
+  /** Permits in use. */
+  readonly active: number;
+  /** How many may be in use now. */
+  readonly limit: number;
+  /** How often none was left. */
+  readonly overflows: number;
+  /** Takes a permit; false when the limit is reached. */
+  tryAcquire(): boolean;
+  /** Gives one back. */
+  release(): void;
+}
+
+/** Envoy's circuit breaker of one cluster and priority. */
+export interface Breaker {
+  readonly requests: Permits;
+  readonly retries: Permits;
+}
+
+export type Breakers = Readonly<Record<RoutePriority, Breaker>>;
+
+/** The circuit breakers of a cluster, one per route priority. */
+export function createBreakers(config: CircuitBreakers): Breakers {
+  return { default: createBreaker(config.default), high: createBreaker(config.high) };
+}
+
+/** The circuit breaker of one priority. */
+export function createBreaker(thresholds: BreakerThresholds): Breaker {
+  const limit = requestLimit(thresholds);
+  const requests = createPermits(() => limit);
+  return { requests, retries: createPermits(() => retryLimit(thresholds, requests.active)) };
+}
+
+/**
+ * Envoy, HTTP/1: a request needs a connection of its own or a place among the pending ones, so no more than
+ * connections plus pending run at once, whatever `max_requests` allows.
+ */
+function requestLimit({ maxRequests, maxConnections, maxPendingRequests }: BreakerThresholds): number {
+  return Math.min(maxRequests, maxConnections + maxPendingRequests);
+}
+
+function createPermits(limit: () => number): Permits {
+  let active = 0;
+  let overflows = 0;
+  return {
+    get active() {
+      return active;
+    },
+    get limit() {
+      return limit();
+    },
+    get overflows() {
+      return overflows;
+    },
+    tryAcquire() {
+      if (active >= limit()) {
+        overflows++;
+        return false;
+      }
+      active++;
+      return true;
+    },
+    release() {
+      active--;
+    },
+  };
+}

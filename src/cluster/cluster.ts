@@ -1,0 +1,273 @@
+import type { Cluster } from '../model/cluster.js';
+import type { ClusterLoadAssignment, Endpoint, Locality } from '../model/endpoint.js';
+import type { ResolvedCluster } from '../model/snapshot.js';
+import type { Clock } from '../runtime/clock.js';
+import { isEqual } from '../runtime/equal.js';
+import { messageOf } from '../runtime/errors.js';
+import type { Logger } from '../runtime/log.js';
+import type { Random } from '../runtime/random.js';
+import type { CompletionEnd } from '../service/completion.js';
+import type { Observer } from '../service/observer.js';
+import type { Request, Response } from '../service/service.js';
+import { createPicker, pickAvoiding } from './balancer.js';
+import { type Breakers, createBreakers } from './breaker.js';
+import type { Host, HostHealth } from './host.js';
+import { type Membership, membershipOf, NO_MEMBERS, partition, reconcileHosts } from './host-set.js';
+import type { LoadBalancer, PickContext, Picker } from './lb/load-balancer.js';
+import { loadBalancer } from './lb/policies.js';
+import { createOutlierMonitor, type OutlierMonitor } from './outlier/monitor.js';
+import { statusForOutliers } from './outlier/status.js';
+import { createNameResolver, type DnsWatch, type ResolveName, watchDns } from './resolve-dns.js';
+import { type Transport, TransportError } from './transport.js';
+import { transportOptions } from './transport-options.js';
+
+/** What every cluster is built with. */
+export interface ClusterTools {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly observer: Observer;
+  readonly logger: Logger;
+  /** How names of DNS clusters are resolved; by default with the platform's name servers. */
+  readonly resolveName?: ResolveName;
+}
+
+/** A cluster at work. */
+export interface ClusterRuntime {
+  readonly name: string;
+  readonly config: Cluster;
+  readonly breakers: Breakers;
+  /** Settles when the endpoints are known: at once, or for DNS clusters after the first answers. */
+  readonly ready: Promise<void>;
+  /** Chooses a host for an attempt; undefined when there is no usable one. */
+  pick(context: PickContext): Host | undefined;
+  /**
+   * Sends one attempt to a host. Counts it until its trailers settle and tells outlier detection how it went.
+   * Rejects with a TransportError when there is no response.
+   */
+  send(host: Host, request: Request): Promise<Response>;
+  /** A per-try or route timeout ended an attempt at this host. */
+  reportTimeout(host: Host): void;
+  /** Applies a new assignment. */
+  update(resolved: ResolvedCluster): void;
+  stats(): ClusterStats;
+  /** The hosts by address, for a successor. */
+  readonly hosts: ReadonlyMap<string, Host>;
+  /** Lets running exchanges finish and closes the connections, except those of hosts that `kept` took over. */
+  close(kept?: ReadonlyMap<string, Host>): Promise<void>;
+}
+
+export interface ClusterStats {
+  readonly name: string;
+  readonly hosts: readonly HostStats[];
+  readonly breakers: Readonly<Record<'default' | 'high', BreakerStats>>;
+}
+
+export interface BreakerStats {
+  readonly activeRequests: number;
+  readonly requestOverflows: number;
+  readonly activeRetries: number;
+  readonly retryOverflows: number;
+}
+
+export interface HostStats {
+  readonly address: string;
+  readonly health: HostHealth;
+  /** Whether it gets traffic outside a panic. */
+  readonly usable: boolean;
+  readonly ejected: boolean;
+  readonly locality: Locality;
+  readonly priority: number;
+  readonly weight: number;
+  readonly activeRequests: number;
+  readonly requests: number;
+  readonly successes: number;
+  readonly failures: number;
+  readonly errors: number;
+}
+
+/** Makes a cluster. Hosts of `inherited` that are still wanted, with the same transport, are taken over with all they carry. */
+export function createCluster(
+  resolved: ResolvedCluster,
+  tools: ClusterTools,
+  inherited?: ClusterRuntime,
+): ClusterRuntime {
+  return new RunningCluster(resolved, tools, inherited);
+}
+
+class RunningCluster implements ClusterRuntime {
+  readonly config: Cluster;
+  readonly breakers: Breakers;
+  readonly ready: Promise<void>;
+  readonly #tools: ClusterTools;
+  readonly #loadBalancer: LoadBalancer;
+  readonly #outliers: OutlierMonitor | undefined;
+  readonly #dns: DnsWatch | undefined;
+  readonly #retiring = new Set<Promise<void>>();
+  #assignment: ClusterLoadAssignment | undefined;
+  #members: Membership = NO_MEMBERS;
+  #picker: Picker;
+
+  constructor(resolved: ResolvedCluster, tools: ClusterTools, inherited: ClusterRuntime | undefined) {
+    const { cluster } = resolved;
+    this.config = cluster;
+    this.#tools = tools;
+    this.breakers = createBreakers(cluster.circuitBreakers);
+    this.#loadBalancer = loadBalancer(cluster.lbPolicy, tools.random);
+    this.#picker = () => undefined;
+    if (inherited !== undefined) this.#inherit(inherited);
+    this.#outliers = this.#createOutliers();
+    const { discovery } = cluster;
+    if (discovery.kind === 'eds' || discovery.kind === 'static') {
+      this.#apply(discovery.kind === 'static' ? discovery.assignment : resolved.assignment);
+      this.ready = Promise.resolve();
+    } else {
+      this.#rebuild();
+      const { clock, logger, resolveName = createNameResolver() } = tools;
+      this.#dns = watchDns(discovery, { clock, logger, resolve: resolveName }, (found) => this.#apply(found));
+      this.ready = this.#dns.ready;
+    }
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+
+  get hosts(): ReadonlyMap<string, Host> {
+    return this.#members.hosts;
+  }
+
+  pick(context: PickContext): Host | undefined {
+    return pickAvoiding(this.#picker, context);
+  }
+
+  async send(host: Host, request: Request): Promise<Response> {
+    let response: Response;
+    try {
+      response = await host.enter()(request);
+    } catch (error) {
+      host.leave();
+      host.totals.errors++;
+      this.#reportError(host, error);
+      throw error;
+    }
+    response.completion.onEnd(host.leave);
+    if (response.status >= 500) host.totals.failures++;
+    else host.totals.successes++;
+    const outliers = this.#outliers;
+    if (outliers !== undefined) {
+      outliers.reportLocalOrigin(host, 'connect-success');
+      outliers.reportStatus(host, statusForOutliers(request, response));
+      response.completion.onEnd((end) => this.#reportEnd(host, end));
+    }
+    return response;
+  }
+
+  reportTimeout(host: Host): void {
+    this.#outliers?.reportLocalOrigin(host, 'timeout');
+  }
+
+  update(resolved: ResolvedCluster): void {
+    if (this.config.discovery.kind === 'eds') this.#apply(resolved.assignment);
+  }
+
+  stats(): ClusterStats {
+    const { default: normal, high } = this.breakers;
+    return {
+      name: this.name,
+      hosts: [...this.#members.hosts.values()].map(hostStats),
+      breakers: { default: breakerStats(normal), high: breakerStats(high) },
+    };
+  }
+
+  async close(kept?: ReadonlyMap<string, Host>): Promise<void> {
+    this.#outliers?.close();
+    this.#dns?.close();
+    for (const host of this.#members.hosts.values()) {
+      if (kept?.get(host.address) !== host) this.#retire(host);
+    }
+    await Promise.all(this.#retiring);
+  }
+
+  /** Takes over the hosts whose connections would be made the same way. */
+  #inherit(old: ClusterRuntime): void {
+    const same = [...old.hosts].filter(([, { endpoint }]) =>
+      isEqual(transportOptions(old.config, endpoint), transportOptions(this.config, endpoint)),
+    );
+    this.#members = membershipOf(new Map(same));
+    // Nobody would take these back.
+    if (this.config.outlierDetection === undefined) for (const [, host] of same) host.ejected = false;
+  }
+
+  #createOutliers(): OutlierMonitor | undefined {
+    const { outlierDetection: config } = this.config;
+    if (config === undefined) return undefined;
+    const { clock, random, observer } = this.#tools;
+    return createOutlierMonitor(config, {
+      clock,
+      random,
+      hosts: () => this.#members.hosts,
+      onChange: () => this.#rebuild(),
+      onEvent: (event) => observer.ejected?.({ cluster: this.name, ...event }),
+    });
+  }
+
+  #apply(assignment: ClusterLoadAssignment | undefined): void {
+    if (this.#assignment !== undefined && isEqual(assignment, this.#assignment)) return;
+    this.#assignment = assignment;
+    const open = (endpoint: Endpoint) =>
+      this.#tools.transport(endpoint, transportOptions(this.config, endpoint));
+    const { membership, removed } = reconcileHosts(this.#members.hosts, assignment, open);
+    this.#members = membership;
+    this.#rebuild();
+    for (const host of removed) this.#retire(host);
+  }
+
+  #rebuild(): void {
+    const { random } = this.#tools;
+    const { panicThresholdPercent } = this.config;
+    const options = { loadBalancer: this.#loadBalancer, random, panicThresholdPercent };
+    this.#picker = createPicker(partition(this.#members), options);
+  }
+
+  #retire(host: Host): void {
+    const closing: Promise<void> = host
+      .retire()
+      .catch((error: unknown) => {
+        const { logger } = this.#tools;
+        logger.warn(
+          { cluster: this.name, host: host.address, error: messageOf(error) },
+          'closing a host failed',
+        );
+      })
+      .finally(() => this.#retiring.delete(closing));
+    this.#retiring.add(closing);
+  }
+
+  #reportError(host: Host, error: unknown): void {
+    // Timeouts are reported by whoever keeps the time; a caller that gives up says nothing about the host.
+    if (!TransportError.is(error) || error.failure === 'aborted' || error.failure === 'per-try-timeout')
+      return;
+    // Envoy: a reset counts as a connect failure too.
+    this.#outliers?.reportLocalOrigin(host, 'connect-failure');
+  }
+
+  #reportEnd(host: Host, { error }: CompletionEnd): void {
+    if (error !== undefined) this.#reportError(host, error);
+  }
+}
+
+function breakerStats({ requests, retries }: Breakers['default']): BreakerStats {
+  return {
+    activeRequests: requests.active,
+    requestOverflows: requests.overflows,
+    activeRetries: retries.active,
+    retryOverflows: retries.overflows,
+  };
+}
+
+function hostStats(host: Host): HostStats {
+  const { address, health, ejected, locality, priority, weight, activeRequests, totals } = host;
+  const usable = health !== 'unhealthy';
+  return { address, health, usable, ejected, locality, priority, weight, activeRequests, ...totals };
+}

@@ -1,0 +1,105 @@
+import { formatAddress } from '../model/address.js';
+import type { ClusterLoadAssignment, Endpoint } from '../model/endpoint.js';
+import { isEqual } from '../runtime/equal.js';
+import { Host, type OpenTransport } from './host.js';
+
+/** The hosts of one locality in one priority. */
+interface Group {
+  /** 0 = none was given. */
+  readonly weight: number;
+  readonly hosts: readonly Host[];
+}
+
+/** Who belongs to a cluster, whatever their health. */
+export interface Membership {
+  /** By `address:port`. */
+  readonly hosts: ReadonlyMap<string, Host>;
+  /** Index = priority; a priority that nobody uses is empty. */
+  readonly priorities: readonly (readonly Group[])[];
+  readonly overprovisioningFactor: number;
+}
+
+export const NO_MEMBERS: Membership = { hosts: new Map(), priorities: [], overprovisioningFactor: 140 };
+
+/** The membership of hosts whose assignment is not at hand: by priority, without locality weights. */
+export function membershipOf(hosts: ReadonlyMap<string, Host>): Membership {
+  const priorities: Group[][] = [];
+  for (const host of hosts.values()) {
+    while (priorities.length <= host.priority) priorities.push([]);
+    priorities[host.priority]?.push({ weight: 0, hosts: [host] });
+  }
+  return { ...NO_MEMBERS, hosts, priorities };
+}
+
+/** Hosts by what may be done with them now. */
+export interface Eligibility {
+  readonly hosts: readonly Host[];
+  readonly healthy: readonly Host[];
+  readonly degraded: readonly Host[];
+  /** Number of hosts that do not count in totals. */
+  readonly excluded: number;
+}
+
+export interface LocalityHosts extends Eligibility {
+  readonly weight: number;
+}
+
+/** One priority level of a cluster. */
+export interface HostSet extends Eligibility {
+  readonly localities: readonly LocalityHosts[];
+  readonly overprovisioningFactor: number;
+}
+
+/**
+ * Applies an assignment: hosts are the same objects as before when their address and what chooses their transport are
+ * unchanged; the rest is made new. Of equal addresses the first counts.
+ */
+export function reconcileHosts(
+  known: ReadonlyMap<string, Host>,
+  assignment: ClusterLoadAssignment | undefined,
+  open: OpenTransport,
+): { readonly membership: Membership; readonly removed: readonly Host[] } {
+  if (assignment === undefined) return { membership: NO_MEMBERS, removed: [...known.values()] };
+  const hosts = new Map<string, Host>();
+  const priorities: Group[][] = [];
+  for (const { locality, priority, weight, endpoints } of assignment.localities) {
+    while (priorities.length <= priority) priorities.push([]);
+    const group: Host[] = [];
+    for (const endpoint of endpoints) {
+      const address = formatAddress(endpoint.address);
+      if (hosts.has(address)) continue;
+      const place = { endpoint, locality, priority };
+      const old = known.get(address);
+      const host = old !== undefined && isReusable(old, endpoint) ? old : new Host(place, open);
+      host.move(place);
+      hosts.set(address, host);
+      group.push(host);
+    }
+    priorities[priority]?.push({ weight: weight ?? 0, hosts: group });
+  }
+  const removed = [...known.values()].filter((host) => hosts.get(host.address) !== host);
+  const { overprovisioningFactor } = assignment;
+  return { membership: { hosts, priorities, overprovisioningFactor }, removed };
+}
+
+function isReusable(host: Host, endpoint: Endpoint): boolean {
+  return !host.isRetired && isEqual(host.endpoint.transportSocketMatch, endpoint.transportSocketMatch);
+}
+
+/** Sorts the members by their present health. */
+export function partition({ priorities, overprovisioningFactor }: Membership): HostSet[] {
+  return priorities.map((groups) => {
+    const localities = groups.map(({ weight, hosts }) => ({ weight, ...eligibility(hosts) }));
+    const own = eligibility(groups.flatMap(({ hosts }) => hosts));
+    return { ...own, localities, overprovisioningFactor };
+  });
+}
+
+function eligibility(hosts: readonly Host[]): Eligibility {
+  return {
+    hosts,
+    healthy: hosts.filter(({ health }) => health === 'healthy'),
+    degraded: hosts.filter(({ health }) => health === 'degraded'),
+    excluded: hosts.filter(({ isExcluded }) => isExcluded).length,
+  };
+}

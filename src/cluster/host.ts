@@ -1,0 +1,142 @@
+import { formatAddress } from '../model/address.js';
+import type { Endpoint, Locality } from '../model/endpoint.js';
+import type { Service } from '../service/service.js';
+import type { EndpointTransport } from './transport.js';
+
+/** What load balancing may do with a host. */
+export type HostHealth = 'healthy' | 'degraded' | 'unhealthy';
+
+/** What outlier detection remembers of a host. */
+export interface OutlierState {
+  consecutive5xx: number;
+  consecutiveGatewayFailure: number;
+  consecutiveLocalOriginFailure: number;
+  /** Number of base ejection times that the next ejection lasts at least. */
+  backoff: number;
+  jitterMs: number;
+  ejectedAtMs: number;
+  /** Name of the detector that ejected it last. */
+  ejectedBy: string;
+  unejectedAtMs: number | undefined;
+}
+
+/** Where a host stands in its cluster. */
+export interface HostPlace {
+  readonly endpoint: Endpoint;
+  readonly locality: Locality;
+  readonly priority: number;
+}
+
+/** Makes the transport of a host. */
+export type OpenTransport = (endpoint: Endpoint) => EndpointTransport;
+
+/**
+ * An endpoint and its run-time state in this process. It outlives updates that leave its address and its transport as
+ * they are, and so do its connections, counters and ejections.
+ */
+export class Host {
+  /** `address:port`. */
+  readonly address: string;
+  /** Attempts under way: from sending until the trailers settle. */
+  activeRequests = 0;
+  /** Whether outlier detection has taken it out. */
+  ejected = false;
+  readonly outlier: OutlierState = {
+    consecutive5xx: 0,
+    consecutiveGatewayFailure: 0,
+    consecutiveLocalOriginFailure: 0,
+    backoff: 0,
+    jitterMs: 0,
+    ejectedAtMs: 0,
+    ejectedBy: '',
+    unejectedAtMs: undefined,
+  };
+  /** Attempts since the host is known, by outcome; `errors` got no response, `failures` got a 5xx. */
+  readonly totals = { requests: 0, successes: 0, failures: 0, errors: 0 };
+  readonly #open: OpenTransport;
+  #place: HostPlace;
+  #transport: EndpointTransport | undefined;
+  #retired = false;
+
+  constructor(place: HostPlace, open: OpenTransport) {
+    this.address = formatAddress(place.endpoint.address);
+    this.#place = place;
+    this.#open = open;
+  }
+
+  get endpoint(): Endpoint {
+    return this.#place.endpoint;
+  }
+
+  get locality(): Locality {
+    return this.#place.locality;
+  }
+
+  get priority(): number {
+    return this.#place.priority;
+  }
+
+  /** Load-balancing weight, at least 1. */
+  get weight(): number {
+    return this.#place.endpoint.weight;
+  }
+
+  /** Envoy: the worst of the control plane's word and outlier detection. */
+  get health(): HostHealth {
+    if (this.ejected) return 'unhealthy';
+    switch (this.#place.endpoint.health) {
+      case 'unknown':
+      case 'healthy':
+        return 'healthy';
+      case 'degraded':
+        return 'degraded';
+      default:
+        return 'unhealthy';
+    }
+  }
+
+  /** Envoy: a draining host leaves the denominators, an unhealthy one does not. */
+  get isExcluded(): boolean {
+    return this.#place.endpoint.health === 'draining';
+  }
+
+  /** Whether nobody knows it any more. */
+  get isRetired(): boolean {
+    return this.#retired;
+  }
+
+  /** Takes over what an update may change in place: weight, health, locality, priority, labels. */
+  move(place: HostPlace): void {
+    this.#place = place;
+  }
+
+  /** Counts an attempt in and gives the way to the endpoint, which is opened on first use. */
+  enter(): Service {
+    this.activeRequests++;
+    this.totals.requests++;
+    this.#transport ??= this.#open(this.#place.endpoint);
+    return this.#transport.service;
+  }
+
+  /** Counts an attempt out. */
+  readonly leave = (): void => {
+    this.activeRequests--;
+    // An old stack may still send through a host that is gone: what it opened is closed with its last exchange.
+    if (this.#retired && this.activeRequests === 0) this.#close().catch(ignore);
+  };
+
+  /** Lets running exchanges finish, then closes the connections. */
+  retire(): Promise<void> {
+    this.#retired = true;
+    return this.#close();
+  }
+
+  #close(): Promise<void> {
+    const transport = this.#transport;
+    this.#transport = undefined;
+    return transport === undefined ? Promise.resolve() : transport.close();
+  }
+}
+
+/** A transport that can't close has nobody left to tell. */
+function ignore(): void {}

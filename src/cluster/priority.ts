@@ -1,0 +1,107 @@
+/** What the load of a priority depends on: numbers of hosts or, for weighted health, sums of their weights. */
+export interface PrioritySummary {
+  readonly hosts: number;
+  readonly healthy: number;
+  readonly degraded: number;
+  readonly excluded: number;
+  /** In percent; 140 by default. */
+  readonly overprovisioningFactor: number;
+  /** Weights in place of the numbers above for availability (Envoy `weighted_priority_health`). */
+  readonly weights?: {
+    readonly hosts: number;
+    readonly healthy: number;
+    readonly degraded: number;
+    readonly excluded: number;
+  };
+}
+
+/** How requests are spread over priorities, in percent; index = priority. */
+export interface PriorityLoad {
+  readonly healthy: readonly number[];
+  readonly degraded: readonly number[];
+  /** In panic all hosts of the priority are used, whatever their health. */
+  readonly panic: readonly boolean[];
+}
+
+/** Envoy's distribution of load over priorities (`LoadBalancerBase::recalculatePerPriorityState` and panic). */
+export function priorityLoad(
+  priorities: readonly PrioritySummary[],
+  panicThresholdPercent: number,
+): PriorityLoad {
+  const healthy = priorities.map((one) => availability(one, 'healthy'));
+  const degraded = priorities.map((one) => availability(one, 'degraded'));
+  const total = Math.min(100, sum(healthy) + sum(degraded));
+  const threshold = Math.min(100, panicThresholdPercent);
+  // Panic is judged only while the cluster as a whole can't carry the load.
+  const panic = priorities.map((one) => total < 100 && threshold > 0 && isInPanic(one, threshold));
+  if (priorities.length > 0 && panic.every(Boolean)) {
+    return { healthy: byHostCount(priorities), degraded: priorities.map(() => 0), panic };
+  }
+  return { ...spread(healthy, degraded, total), panic };
+}
+
+function availability(one: PrioritySummary, kind: 'healthy' | 'degraded'): number {
+  if (one.hosts <= one.excluded) return 0;
+  const counted = one.weights ?? one;
+  const total = counted.hosts - counted.excluded;
+  return Math.min(100, Math.floor((one.overprovisioningFactor * counted[kind]) / total));
+}
+
+function isInPanic({ hosts, excluded, healthy, degraded }: PrioritySummary, threshold: number): boolean {
+  const counted = hosts - excluded;
+  const usable = counted === 0 ? 0 : (100 * healthy) / counted + (100 * degraded) / counted;
+  return usable < threshold;
+}
+
+function spread(
+  healthyAvailability: readonly number[],
+  degradedAvailability: readonly number[],
+  total: number,
+): { healthy: number[]; degraded: number[] } {
+  // Nothing is available and panic is off: the load stands at priority 0, where nobody can be picked.
+  if (total === 0) {
+    return {
+      healthy: healthyAvailability.map((_, priority) => (priority === 0 ? 100 : 0)),
+      degraded: degradedAvailability.map(() => 0),
+    };
+  }
+  let left = 100;
+  const take = (available: number) => {
+    const load = Math.min(left, Math.floor((available * 100) / total));
+    left -= load;
+    return load;
+  };
+  const healthy = healthyAvailability.map(take);
+  const degraded = degradedAvailability.map(take);
+  // What rounding left over goes to the first priority that can take it.
+  const first = healthyAvailability.findIndex((available) => available > 0);
+  if (first >= 0) addTo(healthy, first, left);
+  else
+    addTo(
+      degraded,
+      degradedAvailability.findIndex((available) => available > 0),
+      left,
+    );
+  return { healthy, degraded };
+}
+
+/** In total panic the number of hosts decides, healthy or not. */
+function byHostCount(priorities: readonly PrioritySummary[]): number[] {
+  const total = sum(priorities.map(({ hosts }) => hosts));
+  if (total === 0) return priorities.map((_, priority) => (priority === 0 ? 100 : 0));
+  const load = priorities.map(({ hosts }) => Math.floor((100 * hosts) / total));
+  addTo(
+    load,
+    priorities.findIndex(({ hosts }) => hosts > 0),
+    100 - sum(load),
+  );
+  return load;
+}
+
+function addTo(load: number[], at: number, amount: number): void {
+  load[at] = (load[at] ?? 0) + amount;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

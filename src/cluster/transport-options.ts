@@ -1,0 +1,24 @@
+import type { Cluster } from '../model/cluster.js';
+import type { Endpoint } from '../model/endpoint.js';
+import type { UpstreamTls } from '../model/tls.js';
+import type { TransportOptions } from './transport.js';
+
+/** How connections to an endpoint of a cluster are made. */
+export function transportOptions(cluster: Cluster, endpoint: Endpoint): TransportOptions {
+  return {
+    tls: tlsFor(cluster, endpoint),
+    connectTimeoutMs: cluster.connectTimeoutMs,
+    idleTimeoutMs: cluster.idleTimeoutMs,
+    // One pool serves both priorities; the default one's limit is the one that people set.
+    maxConnections: cluster.circuitBreakers.default.maxConnections,
+    maxRequestsPerConnection: cluster.maxRequestsPerConnection,
+  };
+}
+
+/** Envoy: the first entry of `transport_socket_matches` whose labels the endpoint holds, else the cluster's own TLS. */
+function tlsFor(cluster: Cluster, { transportSocketMatch }: Endpoint): UpstreamTls | undefined {
+  const entry = cluster.transportSocketMatches.find(({ match }) =>
+    Object.entries(match).every(([label, value]) => transportSocketMatch[label] === value),
+  );
+  return entry === undefined ? cluster.tls : entry.tls;
+}

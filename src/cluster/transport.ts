@@ -1,0 +1,27 @@
+import type { Endpoint } from '../model/endpoint.js';
+import type { UpstreamTls } from '../model/tls.js';
+import type { Service } from '../service/service.js';
+
+export { TransportError, type TransportFailure } from '../service/transport-error.js';
+
+/** How connections to an endpoint are made; all of it comes from the cluster. */
+export interface TransportOptions {
+  readonly tls: UpstreamTls | undefined;
+  readonly connectTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  /** Open connections to this endpoint at most; further requests wait. */
+  readonly maxConnections: number;
+  readonly maxRequestsPerConnection: number;
+}
+
+/** Sends to one endpoint. Connections are made on use and kept. */
+export interface EndpointTransport {
+  /**
+   * Sends one attempt. Rejects with a {@link TransportError} when there is no response.
+   */
+  readonly service: Service;
+  /** Lets running exchanges finish, then closes every connection. Idempotent. */
+  close(): Promise<void>;
+}
+
+export type Transport = (endpoint: Endpoint, options: TransportOptions) => EndpointTransport;

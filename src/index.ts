@@ -1,0 +1,46 @@
+import type { Mesh } from './bindings/join.js';
+import type { MeshOptions } from './mesh/options.js';
+
+export type { ListenTarget } from './bindings/http/listen.js';
+export type { Mesh } from './bindings/join.js';
+export type { BreakerStats, ClusterStats, HostStats } from './cluster/cluster.js';
+export type { FailureRateBreakerOptions } from './filters/failure-rate-breaker.js';
+export type { MeshCore, OutboundTarget } from './mesh/core.js';
+export type { MeshStatus } from './mesh/mesh.js';
+export type { MeshOptions } from './mesh/options.js';
+export type { Abort, Unsubscribe } from './runtime/abort.js';
+export type { Clock, Timer } from './runtime/clock.js';
+export { MeshError, type MeshErrorCode, type MeshErrorOptions } from './runtime/errors.js';
+export { createTextLogger, type Logger, type LogLevel, silentLogger } from './runtime/log.js';
+export type { Random } from './runtime/random.js';
+export type {
+  Body,
+  BodyControl,
+  BodySink,
+  BytesBody,
+  EmptyBody,
+  NativeBody,
+  PushBody,
+} from './service/body.js';
+export type { Completion, CompletionEnd } from './service/completion.js';
+export type { Attempt, Exchange, ResponseFlag } from './service/context.js';
+export type { HeaderMap, RawHeaders } from './service/headers.js';
+export type {
+  AppliedEvent,
+  EjectionEvent,
+  ExchangeEnd,
+  Observer,
+  RejectedEvent,
+} from './service/observer.js';
+export type { Filter, LocalReplyInfo, Request, RequestHead, Response, Service } from './service/service.js';
+
+/**
+ * Joins the mesh. Next to `inmesh dev` no option is needed. It returns when configuration is in force, or after
+ * `startupTimeoutMs` without one: requests to mesh hosts then wait for it up to `configurationTimeoutMs`.
+ * @throws MeshError `INMESH_OPTION_INVALID` or `INMESH_BOOTSTRAP_INVALID`.
+ */
+export async function createMesh(options: MeshOptions = {}): Promise<Mesh> {
+  // Loaded here, so that importing the package costs next to nothing.
+  const { joinMesh } = await import('./bindings/join.js');
+  return joinMesh(options);
+}

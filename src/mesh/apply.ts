@@ -1,0 +1,64 @@
+import type { ClusterRuntime } from '../cluster/cluster.js';
+import type { Clusters } from '../cluster/clusters.js';
+import type { RouteConfiguration } from '../model/route.js';
+import type { ResolvedOutbound, Snapshot } from '../model/snapshot.js';
+import type { Service } from '../service/service.js';
+import { HostTable } from './host-table.js';
+import { type OutboundTools, outboundService } from './outbound.js';
+
+interface Built {
+  readonly service: Service;
+  /** The clusters that the stacks hold, to tell whether they must be built again. */
+  readonly clusters: ReadonlyMap<string, ClusterRuntime | undefined>;
+}
+
+/**
+ * Turns snapshots into stacks. What did not change keeps its objects: clusters with their connections and ejections,
+ * and the stacks of listeners whose routes and clusters are the same.
+ */
+export class Applier {
+  readonly #clusters: Clusters;
+  readonly #tools: Omit<OutboundTools, 'cluster'>;
+  #built = new Map<ResolvedOutbound, Built>();
+
+  constructor(clusters: Clusters, tools: Omit<OutboundTools, 'cluster'>) {
+    this.#clusters = clusters;
+    this.#tools = tools;
+  }
+
+  /** Builds the table for a snapshot. The caller swaps it in; requests under way finish on the old stacks. */
+  apply(snapshot: Snapshot): HostTable {
+    this.#clusters.reconcile(snapshot.clusters);
+    const built = new Map<ResolvedOutbound, Built>();
+    for (const resolved of snapshot.outbound.values())
+      built.set(resolved, this.#reuse(resolved) ?? this.#build(resolved));
+    this.#built = built;
+    return new HostTable([...built].map(([resolved, { service }]) => [resolved, service] as const));
+  }
+
+  #reuse(resolved: ResolvedOutbound): Built | undefined {
+    const known = this.#built.get(resolved);
+    if (known === undefined) return undefined;
+    for (const [name, cluster] of known.clusters) if (this.#clusters.get(name) !== cluster) return undefined;
+    return known;
+  }
+
+  #build(resolved: ResolvedOutbound): Built {
+    const names = resolved.routes === undefined ? [] : clusterNames(resolved.routes);
+    const clusters = new Map(names.map((name) => [name, this.#clusters.get(name)] as const));
+    const service = outboundService(resolved, { ...this.#tools, cluster: (name) => clusters.get(name) });
+    return { service, clusters };
+  }
+}
+
+function clusterNames(routes: RouteConfiguration): string[] {
+  const names = new Set<string>();
+  for (const { routes: list } of routes.virtualHosts) {
+    for (const { action } of list) {
+      if (action.kind !== 'forward') continue;
+      if (action.cluster.kind === 'cluster') names.add(action.cluster.name);
+      else for (const { name } of action.cluster.clusters) names.add(name);
+    }
+  }
+  return [...names];
+}

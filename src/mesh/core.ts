@@ -1,0 +1,24 @@
+import type { Clock } from '../runtime/clock.js';
+import type { Random } from '../runtime/random.js';
+import type { Service } from '../service/service.js';
+
+/** Where a request for one origin goes. */
+export interface OutboundTarget {
+  readonly scheme: string;
+  /** Host and, unless it is the scheme's default, port, as the caller wrote them. */
+  readonly authority: string;
+  readonly service: Service;
+}
+
+/** What the bindings need of a mesh. */
+export interface MeshCore {
+  readonly clock: Clock;
+  readonly random: Random;
+  /**
+   * The way to an origin (`http://reviews:9080`): undefined when it is none of the mesh's hosts, `'unknown'` while
+   * there is no configuration that could tell and the name looks like one of the mesh's.
+   */
+  lookup(origin: string | URL): OutboundTarget | 'unknown' | undefined;
+  /** Settles with the first configuration; rejects with `INMESH_CONTROL_PLANE_UNAVAILABLE` when none comes in time. */
+  whenConfigured(): Promise<void>;
+}

@@ -1,0 +1,348 @@
+import type { ClusterStats } from '../cluster/cluster.js';
+import { createClusters } from '../cluster/clusters.js';
+import type { Transport } from '../cluster/transport.js';
+import { type FailureRateBreakers, loadFailureRateBreakers } from '../filters/failure-rate-breaker.js';
+import { type CaSource, createCaSource } from '../identity/ca-source.js';
+import { createIdentityCache } from '../identity/identity-cache.js';
+import type { IdentitySource } from '../identity/source.js';
+import type { InboundListener } from '../model/listener.js';
+import type { NodeWorkload } from '../model/node.js';
+import type { Clock } from '../runtime/clock.js';
+import { MeshError } from '../runtime/errors.js';
+import type { Logger } from '../runtime/log.js';
+import type { Random } from '../runtime/random.js';
+import { combineObservers, type Observer } from '../service/observer.js';
+import type { Filter } from '../service/service.js';
+import { createMetrics, type Metrics } from '../telemetry/metrics.js';
+import { createSnapshotCache } from '../xds/cache.js';
+import { createXdsClient, type PublishedSnapshot, type XdsClient } from '../xds/client.js';
+import { Applier } from './apply.js';
+import type { MeshCore, OutboundTarget } from './core.js';
+import { HostTable } from './host-table.js';
+import { describeNode, inboundListenerName } from './node.js';
+import type { ResolvedMeshOptions } from './options.js';
+
+/** What a running mesh is made of besides its options. */
+export interface MeshTools {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Makes the transport; the bindings know how. */
+  readonly transport: (identity: IdentitySource) => Transport;
+}
+
+/** State of a mesh, for people and probes. */
+export interface MeshStatus {
+  readonly service: string;
+  readonly namespace: string;
+  readonly version: string;
+  readonly nodeId: string;
+  readonly controlPlane: {
+    readonly target: string;
+    readonly state: 'connecting' | 'connected' | 'disconnected';
+    readonly lastError: string | undefined;
+  };
+  /** Where the configuration in force came from. */
+  readonly configuration: 'none' | 'cache' | 'control-plane';
+  /** Calendar time at which a cached configuration was saved, in milliseconds. */
+  readonly savedAtMs: number | undefined;
+  readonly listeners: number;
+  readonly clusters: readonly ClusterStats[];
+  readonly identity: { readonly spiffeId: string; readonly notAfterMs: number } | undefined;
+}
+
+/** A served port, as it is announced to the control plane. */
+export interface ServedPort {
+  readonly address: string;
+  readonly port: number;
+  readonly portName: string;
+}
+
+/** Starts the parts of a mesh; it returns at once, configuration arrives later. */
+export async function startMesh(options: ResolvedMeshOptions, tools: MeshTools): Promise<RunningMesh> {
+  const names = Object.keys(options.failureRateBreakers);
+  const breakers = names.length === 0 ? undefined : await loadFailureRateBreakers(tools.clock);
+  return new RunningMesh(options, tools, breakers);
+}
+
+/** A mesh at work: identity, configuration, clusters, and the table of outbound stacks that it swaps. */
+export class RunningMesh implements MeshCore {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly identity: CaSource;
+  readonly metrics: Metrics;
+  readonly observer: Observer;
+  readonly #options: ResolvedMeshOptions;
+  readonly logger: Logger;
+  /** Address under which others reach this process. */
+  readonly address: string;
+  readonly #xds: XdsClient;
+  readonly #clusters: ReturnType<typeof createClusters>;
+  readonly #applier: Applier;
+  readonly #breakers: FailureRateBreakers | undefined;
+  readonly #startMs: number;
+  readonly #configured: Promise<void>;
+  #markConfigured!: () => void;
+  #isConfigured = false;
+  #table = new HostTable([]);
+  #published: PublishedSnapshot;
+  #workloads: readonly NodeWorkload[] = [];
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ResolvedMeshOptions, tools: MeshTools, breakers: FailureRateBreakers | undefined) {
+    const { clock, random, logger } = tools;
+    this.#options = options;
+    this.logger = logger;
+    this.address = options.address;
+    this.#breakers = breakers;
+    this.clock = clock;
+    this.random = random;
+    this.#startMs = clock.now();
+    this.#configured = new Promise((resolve) => {
+      this.#markConfigured = resolve;
+    });
+    this.identity = createIdentity(options, tools);
+    this.metrics = createMetrics({
+      workload: options.service,
+      namespace: options.namespace,
+      version: options.version,
+      principal: () => this.identity.svid()?.id.toString(),
+    });
+    this.observer = combineObservers([this.metrics, ...options.observers]);
+    this.#clusters = createClusters({
+      clock,
+      random,
+      logger,
+      observer: this.observer,
+      transport: tools.transport(this.identity),
+    });
+    this.#applier = new Applier(this.#clusters, {
+      clock,
+      random,
+      observer: this.observer,
+      filters: options.filters,
+      failureRateBreaker: (name) => this.#failureRateBreaker(name),
+    });
+    this.#xds = createXds(options, tools, this.observer);
+    this.#published = this.#xds.published.value;
+    this.#apply(this.#published);
+    this.#xds.published.subscribe((published) => this.#apply(published));
+  }
+
+  lookup(origin: string | URL): OutboundTarget | 'unknown' | undefined {
+    const target = this.#table.lookup(origin);
+    if (target !== undefined || this.#isConfigured) return target;
+    return looksMeshed(origin) ? 'unknown' : undefined;
+  }
+
+  async whenConfigured(): Promise<void> {
+    if (this.#isConfigured) return;
+    const leftMs = this.#startMs + this.#options.configurationTimeoutMs - this.clock.now();
+    if (leftMs > 0 && (await this.#configuredWithin(leftMs))) return;
+    if (this.#isConfigured) return;
+    throw this.#unavailable();
+  }
+
+  /** Waits for the first configuration and identity, at most the given time; false when it did not come. */
+  async waitAtMost(waitMs: number): Promise<boolean> {
+    if (waitMs <= 0) return this.#isConfigured;
+    const came = await this.#configuredWithin(waitMs);
+    if (!came) this.logger.error({}, this.#unavailable().message);
+    return came;
+  }
+
+  /** Announces a served port: the control plane registers it while this process is connected. */
+  async announce(port: ServedPort): Promise<void> {
+    this.#workloads = [...this.#workloads, { service: this.#options.service, tlsMode: 'istio', ...port }];
+    this.#xds.setInboundNames(this.#workloads.map((one) => this.#inboundName(one)));
+    this.#xds.setNode(describeNode(this.#options, this.#workloads));
+    await this.#inboundWithin(port, this.#options.startupTimeoutMs);
+  }
+
+  /** Takes a served port back. */
+  withdraw(port: ServedPort): void {
+    this.#workloads = this.#workloads.filter((one) => one.port !== port.port || one.address !== port.address);
+    this.#xds.setNode(describeNode(this.#options, this.#workloads));
+  }
+
+  /**
+   * The inbound listener of a served port. A service that restarts on another port while the control plane is away
+   * finds only the listener of its old port in the cache: its policy holds for the new one.
+   */
+  inbound(port: ServedPort): InboundListener | undefined {
+    const { inbound } = this.#published.snapshot;
+    const own = inbound.get(this.#inboundName(port));
+    if (own !== undefined || this.#published.source !== 'cache') return own;
+    return inbound.values().next().value;
+  }
+
+  /** Calls the listener after each change of configuration. */
+  onApplied(listener: () => void): () => void {
+    return this.#xds.published.subscribe(listener);
+  }
+
+  status(): MeshStatus {
+    const connection = this.#xds.connected.value;
+    const svid = this.identity.svid();
+    const { service, namespace, version, nodeId, controlPlane } = this.#options;
+    return {
+      service,
+      namespace,
+      version,
+      nodeId,
+      controlPlane: {
+        target: controlPlane,
+        state: connection.state,
+        lastError: connection.lastError?.message,
+      },
+      configuration: this.#published.source,
+      savedAtMs: this.#published.savedAt,
+      listeners: this.#published.snapshot.outbound.size,
+      clusters: this.#clusters.stats(),
+      identity: svid && { spiffeId: svid.id.toString(), notAfterMs: svid.notAfterMs },
+    };
+  }
+
+  /** Leaves the mesh: takes the served ports back, lets running exchanges finish, closes everything. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#xds.close();
+    this.identity.close();
+    await this.#clusters.close();
+    this.#breakers?.close();
+  }
+
+  #apply(published: PublishedSnapshot): void {
+    this.#published = published;
+    this.#table = this.#applier.apply(published.snapshot);
+    const { outbound, clusters } = published.snapshot;
+    let endpoints = 0;
+    for (const { assignment } of clusters.values()) {
+      for (const locality of assignment?.localities ?? []) endpoints += locality.endpoints.length;
+    }
+    this.observer.applied?.({
+      atMs: this.clock.now(),
+      listeners: outbound.size,
+      clusters: clusters.size,
+      endpoints,
+      stale: published.source === 'cache',
+    });
+    if (published.source === 'none' || this.#isConfigured) return;
+    // The first requests need our certificate, too; without one they fail with a clear error of their own.
+    void this.#identityOrTimeout().then(() => {
+      this.#isConfigured = true;
+      this.#markConfigured();
+    });
+  }
+
+  #identityOrTimeout(): Promise<void> {
+    if (this.identity.svid() !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = this.clock.schedule(this.#options.configurationTimeoutMs, resolve);
+      this.identity.ready.then(
+        () => {
+          timer.cancel();
+          resolve();
+        },
+        () => resolve(),
+      );
+    });
+  }
+
+  #configuredWithin(waitMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = this.clock.schedule(waitMs, () => resolve(false), true);
+      void this.#configured.then(() => {
+        timer.cancel();
+        resolve(true);
+      });
+    });
+  }
+
+  #inboundWithin(port: ServedPort, waitMs: number): Promise<void> {
+    if (this.inbound(port) !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      const finish = () => {
+        timer.cancel();
+        unsubscribe();
+        resolve();
+      };
+      const timer = this.clock.schedule(waitMs, finish, true);
+      const unsubscribe = this.#xds.published.subscribe(() => {
+        if (this.inbound(port) !== undefined) finish();
+      });
+    });
+  }
+
+  #inboundName(port: { readonly address: string; readonly port: number }): string {
+    return inboundListenerName(this.#options.inboundTemplate, port.address, port.port);
+  }
+
+  #failureRateBreaker(clusterName: string): Filter | undefined {
+    const table = this.#options.failureRateBreakers;
+    // Istio's cluster names end in the host: `outbound|port|subset|host`.
+    const host = clusterName.split('|')[3] ?? clusterName;
+    const key = [clusterName, host, host.split('.')[0] ?? host, '*'].find((name) =>
+      Object.hasOwn(table, name),
+    );
+    const options = key === undefined ? undefined : table[key];
+    return options && this.#breakers?.filter(clusterName, options);
+  }
+
+  #unavailable(): MeshError {
+    const { lastError } = this.#xds.connected.value;
+    return new MeshError(
+      'INMESH_CONTROL_PLANE_UNAVAILABLE',
+      `no configuration came from the control plane at ${this.#options.controlPlane}, and none is cached`,
+      {
+        resource: `service ${this.#options.service}`,
+        cause: lastError,
+        hint: 'Start it (npx inmesh dev) or set INMESH_CONTROL_PLANE=host:port; this process keeps trying',
+      },
+    );
+  }
+}
+
+function createIdentity(options: ResolvedMeshOptions, { clock, random, logger }: MeshTools): CaSource {
+  const { namespace, serviceAccount, cacheDir } = options;
+  return createCaSource({
+    target: options.certificateAuthority,
+    identity: { namespace, serviceAccount },
+    clock,
+    random,
+    logger,
+    ...(cacheDir !== undefined && {
+      cache: createIdentityCache({ dir: cacheDir, key: `${namespace}.${serviceAccount}` }),
+    }),
+  });
+}
+
+function createXds(options: ResolvedMeshOptions, tools: MeshTools, observer: Observer): XdsClient {
+  const { cacheDir, namespace, service, version } = options;
+  return createXdsClient({
+    node: describeNode(options, []),
+    target: options.controlPlane,
+    clock: tools.clock,
+    random: tools.random,
+    logger: tools.logger,
+    observer,
+    ...(cacheDir !== undefined && {
+      cache: createSnapshotCache({
+        dir: cacheDir,
+        key: `${namespace}.${service}.${version}`,
+        clock: tools.clock,
+      }),
+    }),
+  });
+}
+
+/** Whether a name could be one of the mesh's: without configuration, only such names wait for it. */
+function looksMeshed(origin: string | URL): boolean {
+  const { hostname } = typeof origin === 'string' ? new URL(origin) : origin;
+  if (hostname === 'localhost' || hostname.startsWith('[')) return false;
+  return !hostname.includes('.') || /\.(mesh|svc|svc\.cluster\.local)$/.test(hostname);
+}

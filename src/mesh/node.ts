@@ -1,0 +1,33 @@
+import type { Node, NodeWorkload } from '../model/node.js';
+import type { ResolvedMeshOptions } from './options.js';
+
+/** What this process says about itself to the control plane. */
+export function describeNode(options: ResolvedMeshOptions, workloads: readonly NodeWorkload[]): Node {
+  const { service, version, namespace } = options;
+  return {
+    id: options.nodeId,
+    cluster: `${service}.${namespace}`,
+    locality: options.locality,
+    metadata: {
+      NAMESPACE: namespace,
+      SERVICE_ACCOUNT: options.serviceAccount,
+      LABELS: {
+        app: service,
+        ...(version === '' ? {} : { version }),
+        'service.istio.io/canonical-name': service,
+        ...(version === '' ? {} : { 'service.istio.io/canonical-revision': version }),
+        ...options.labels,
+      },
+      INSTANCE_IPS: options.address,
+      GENERATOR: 'inmesh',
+      ...(version === '' ? {} : { INMESH_VERSION: version }),
+      INMESH_WORKLOADS: workloads,
+    },
+  };
+}
+
+/** Name of the inbound listener of a served address (gRFC A36 `server_listener_resource_name_template`). */
+export function inboundListenerName(template: string, address: string, port: number): string {
+  const host = address.includes(':') ? `[${address}]` : address;
+  return template.replaceAll('%s', `${host}:${port}`);
+}

@@ -1,0 +1,199 @@
+import type { FailureRateBreakerOptions } from '../filters/failure-rate-breaker.js';
+import { splitHostPort } from '../model/address.js';
+import { type Locality, NO_LOCALITY } from '../model/endpoint.js';
+import type { Clock } from '../runtime/clock.js';
+import { MeshError } from '../runtime/errors.js';
+import type { Logger } from '../runtime/log.js';
+import type { Random } from '../runtime/random.js';
+import type { Observer } from '../service/observer.js';
+import type { Filter } from '../service/service.js';
+import { type Bootstrap, readBootstrap } from './bootstrap.js';
+
+/** What `createMesh` takes. Everything has a default; environment variables come after what is given here. */
+export interface MeshOptions {
+  /** Name of this service. `INMESH_SERVICE`, `OTEL_SERVICE_NAME`, the name in package.json. */
+  readonly service?: string;
+  /** Version of this service. `INMESH_VERSION`, the version in package.json. */
+  readonly version?: string;
+  /** `INMESH_NAMESPACE`, `POD_NAMESPACE`, `default`. */
+  readonly namespace?: string;
+  /** `INMESH_SERVICE_ACCOUNT`, `default`. */
+  readonly serviceAccount?: string;
+  /** Labels besides `app` and `version`. `INMESH_LABELS` (`key=value,key=value`). */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** `INMESH_LOCALITY` (`region/zone/subzone`). */
+  readonly locality?: string;
+  /** Address under which others reach this process. `INMESH_ADDRESS`, `127.0.0.1`. */
+  readonly address?: string;
+  /** `host:port` of the control plane's xDS. `INMESH_CONTROL_PLANE`, the gRPC bootstrap, `127.0.0.1:15010`. */
+  readonly controlPlane?: string;
+  /** `host:port` of the certificate authority. `INMESH_CA`, the control plane's address. */
+  readonly certificateAuthority?: string;
+  /** Directory of the last-known-good cache; false keeps none. `INMESH_CACHE_DIR` (`off` for none), the user's cache directory. */
+  readonly cacheDir?: string | false;
+  /** How long `createMesh` waits for the first configuration before it returns anyway, in milliseconds. Default 2000; 0 with a cache. */
+  readonly startupTimeoutMs?: number;
+  /** How long requests to mesh hosts wait for the first configuration, in milliseconds after the start. Default 15 000. */
+  readonly configurationTimeoutMs?: number;
+  /** Filters around every outbound request, outermost first. */
+  readonly filters?: readonly Filter[];
+  /** Failure-rate breakers (opossum), by destination host or cluster name; `*` for all. Off by default. */
+  readonly failureRateBreakers?: Readonly<Record<string, FailureRateBreakerOptions>>;
+  /** Hears what happens. */
+  readonly observers?: readonly Observer[];
+  /** Where messages go. By default warnings and errors go to stderr; `INMESH_LOG_LEVEL` (`debug` … `error`, `silent`). */
+  readonly logger?: Logger;
+  /** For tests. */
+  readonly clock?: Clock;
+  /** For tests. */
+  readonly random?: Random;
+}
+
+/** Options with every default filled in. */
+export interface ResolvedMeshOptions {
+  readonly service: string;
+  readonly version: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly locality: Locality;
+  readonly address: string;
+  readonly controlPlane: string;
+  readonly certificateAuthority: string;
+  readonly cacheDir: string | undefined;
+  readonly startupTimeoutMs: number;
+  readonly configurationTimeoutMs: number;
+  readonly inboundTemplate: string;
+  readonly filters: readonly Filter[];
+  readonly failureRateBreakers: Readonly<Record<string, FailureRateBreakerOptions>>;
+  readonly observers: readonly Observer[];
+  readonly nodeId: string;
+}
+
+/** What the options are resolved against. */
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Name and version in the application's package.json, when there is one. */
+  readonly packageInfo: { readonly name?: string | undefined; readonly version?: string | undefined };
+  /** Directory for caches of this user. */
+  readonly userCacheDir: string;
+  /** Unique to this process. */
+  readonly instance: string;
+  readonly readFile: (path: string) => string;
+}
+
+const DEFAULT_CONTROL_PLANE = '127.0.0.1:15010';
+const DEFAULT_INBOUND_TEMPLATE = 'xds.istio.io/grpc/lds/inbound/%s';
+
+/**
+ * Fills in defaults: code, then environment, then bootstrap file, then built-in.
+ * @throws MeshError `INMESH_OPTION_INVALID` or `INMESH_BOOTSTRAP_INVALID`.
+ */
+export function resolveOptions(options: MeshOptions, around: Surroundings): ResolvedMeshOptions {
+  const { env, packageInfo } = around;
+  const bootstrap = readBootstrap(env, around.readFile);
+  const service = label(
+    'service',
+    options.service ??
+      env['INMESH_SERVICE'] ??
+      env['OTEL_SERVICE_NAME'] ??
+      baseName(packageInfo.name) ??
+      'unknown',
+  );
+  const version = options.version ?? env['INMESH_VERSION'] ?? packageInfo.version ?? '';
+  const namespace = label(
+    'namespace',
+    options.namespace ?? env['INMESH_NAMESPACE'] ?? env['POD_NAMESPACE'] ?? 'default',
+  );
+  const controlPlane = target(
+    'controlPlane',
+    options.controlPlane ?? env['INMESH_CONTROL_PLANE'] ?? bootstrap?.server ?? DEFAULT_CONTROL_PLANE,
+  );
+  const address = options.address ?? env['INMESH_ADDRESS'] ?? env['INSTANCE_IP'] ?? '127.0.0.1';
+  const cacheDir = cacheDirOf(options, around);
+  return {
+    service,
+    version,
+    namespace,
+    serviceAccount: label(
+      'serviceAccount',
+      options.serviceAccount ?? env['INMESH_SERVICE_ACCOUNT'] ?? 'default',
+    ),
+    labels: { ...parseLabels(env['INMESH_LABELS']), ...options.labels },
+    locality: parseLocality(options.locality ?? env['INMESH_LOCALITY'], bootstrap),
+    address,
+    controlPlane,
+    certificateAuthority: target(
+      'certificateAuthority',
+      options.certificateAuthority ?? env['INMESH_CA'] ?? controlPlane,
+    ),
+    cacheDir,
+    startupTimeoutMs: positive('startupTimeoutMs', options.startupTimeoutMs ?? 2_000),
+    configurationTimeoutMs: positive('configurationTimeoutMs', options.configurationTimeoutMs ?? 15_000),
+    inboundTemplate: bootstrap?.inboundTemplate ?? DEFAULT_INBOUND_TEMPLATE,
+    filters: options.filters ?? [],
+    failureRateBreakers: options.failureRateBreakers ?? {},
+    observers: options.observers ?? [],
+    nodeId:
+      bootstrap?.nodeId ??
+      `sidecar~${address}~${service}-${around.instance}.${namespace}~${namespace}.svc.cluster.local`,
+  };
+}
+
+function cacheDirOf(options: MeshOptions, { env, userCacheDir }: Surroundings): string | undefined {
+  if (options.cacheDir === false) return undefined;
+  const dir = options.cacheDir ?? env['INMESH_CACHE_DIR'];
+  if (dir === 'off') return undefined;
+  return dir ?? userCacheDir;
+}
+
+/** A DNS label, as service names, namespaces and service accounts are in Kubernetes and in SPIFFE paths. */
+function label(option: string, value: string): string {
+  if (/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(value)) return value;
+  throw new MeshError('INMESH_OPTION_INVALID', `${option} ${JSON.stringify(value)} is not a DNS name`, {
+    hint: 'Use lower-case letters, digits, "-" and "."',
+  });
+}
+
+function baseName(packageName: string | undefined): string | undefined {
+  const name = packageName
+    ?.replace(/^@[^/]*\//, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9.-]+/g, '-');
+  return name === undefined || name === '' ? undefined : name.replace(/^[.-]+|[.-]+$/g, '') || undefined;
+}
+
+function target(option: string, value: string): string {
+  const bare = value.replace(/^(dns:\/\/\/|dns:|http:\/\/)/, '');
+  const { host, port } = splitHostPort(bare);
+  if (host !== '' && port !== undefined) return bare;
+  throw new MeshError('INMESH_OPTION_INVALID', `${option} ${JSON.stringify(value)} is not host:port`, {
+    hint: 'For example 127.0.0.1:15010',
+  });
+}
+
+function positive(option: string, value: number): number {
+  if (Number.isFinite(value) && value >= 0) return value;
+  throw new MeshError('INMESH_OPTION_INVALID', `${option} must be a number of milliseconds, not ${value}`);
+}
+
+function parseLabels(text: string | undefined): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const pair of text?.split(',') ?? []) {
+    const equals = pair.indexOf('=');
+    if (equals > 0) labels[pair.slice(0, equals).trim()] = pair.slice(equals + 1).trim();
+    else if (pair.trim() !== '') {
+      throw new MeshError(
+        'INMESH_OPTION_INVALID',
+        `INMESH_LABELS has ${JSON.stringify(pair)}, which is not key=value`,
+      );
+    }
+  }
+  return labels;
+}
+
+function parseLocality(text: string | undefined, bootstrap: Bootstrap | undefined): Locality {
+  if (text === undefined) return bootstrap?.locality ?? NO_LOCALITY;
+  const [region = '', zone = '', subZone = ''] = text.split('/');
+  return { region, zone, subZone };
+}

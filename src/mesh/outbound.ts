@@ -1,0 +1,236 @@
+import type { ClusterRuntime } from '../cluster/cluster.js';
+import { buildFilters } from '../filters/builtin.js';
+import type { FilterTools } from '../filters/filter.js';
+import { DEFAULT_REPLAY_LIMIT_BYTES, retry } from '../filters/retry.js';
+import { timeout } from '../filters/timeout.js';
+import type { FilterOverrides, HttpFilter } from '../model/filter-config.js';
+import type { RetryPolicy } from '../model/retry.js';
+import type { Route, RouteAction, VirtualHost } from '../model/route.js';
+import type { ResolvedOutbound } from '../model/snapshot.js';
+import { compileHeaderMatchers } from '../routing/match.js';
+import { compileRoutes } from '../routing/router.js';
+import { selectWeighted } from '../routing/weighted.js';
+import type { Clock } from '../runtime/clock.js';
+import { unreachable } from '../runtime/errors.js';
+import type { Random } from '../runtime/random.js';
+import { localReply } from '../service/local-reply.js';
+import type { Observer } from '../service/observer.js';
+import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
+import { attempt } from './upstream.js';
+
+/** What every outbound stack is built with. */
+export interface OutboundTools {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly observer: Observer;
+  /** Filters of the application, outside the configured ones. */
+  readonly filters: readonly Filter[];
+  /** The opt-in failure-rate breaker of a cluster, when one is configured. */
+  readonly failureRateBreaker: (clusterName: string) => Filter | undefined;
+  readonly cluster: (name: string) => ClusterRuntime | undefined;
+}
+
+/**
+ * What is retried when no policy says anything: only what the peer can't have processed. Route or virtual host
+ * policies replace it whole (Envoy: no merging).
+ */
+const SAFE_RETRY: RetryPolicy = {
+  retryOn: ['connect-failure', 'refused-stream', 'reset-before-request'],
+  numRetries: 2,
+  perTryTimeoutMs: undefined,
+  retriableStatusCodes: [],
+  baseIntervalMs: 25,
+  maxIntervalMs: 250,
+  avoidPreviousHosts: true,
+  hostSelectionAttempts: 3,
+};
+
+/** The service of one outbound listener: picks the route, then calls the stack that was built for it. */
+export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools): Service {
+  const { listener, routes } = resolved;
+  if (routes === undefined) return observed(tools, missingRoutes);
+  const router = compileRoutes(routes);
+  const stacks = new Map<Route, Service>();
+  for (const virtualHost of routes.virtualHosts) {
+    for (const route of virtualHost.routes) {
+      stacks.set(route, routeStack(route, virtualHost, listener.http.filters, tools));
+    }
+  }
+  return observed(tools, (request) => {
+    const matched = router.select(request, request.context.random);
+    const stack = matched && stacks.get(matched.route);
+    if (matched === undefined || stack === undefined) return noRoute(request);
+    request.context.routeName = matched.route.name;
+    return stack(request);
+  });
+}
+
+function routeStack(
+  route: Route,
+  virtualHost: VirtualHost,
+  filters: readonly HttpFilter[],
+  tools: OutboundTools,
+): Service {
+  const { action } = route;
+  const layers = [route.filterOverrides, virtualHost.filterOverrides];
+  const stack = (clusterName: string, more: readonly FilterOverrides[] = []) =>
+    clusterStack(
+      { action, route, virtualHost, clusterName, filters, overrides: [...more, ...layers] },
+      tools,
+    );
+  switch (action.kind) {
+    case 'direct-response': {
+      const { status, body } = action;
+      const answer: Service = async (request) =>
+        localReply(request, { status, body, details: 'direct_response', reason: 'INMESH_DIRECT_RESPONSE' });
+      return compose(buildFilters(filters, layers, filterTools(tools, undefined)), answer);
+    }
+    case 'non-forwarding':
+      // gRFC A36: such a route has no meaning for a client.
+      return noRoute;
+    case 'forward': {
+      const { cluster } = action;
+      if (cluster.kind === 'cluster') return stack(cluster.name);
+      // Envoy chooses the weighted cluster once per request, before the filters: retries stay on it.
+      const stacks = cluster.clusters.map((one) => stack(one.name, [one.filterOverrides]));
+      return (request) => {
+        const chosen = stacks[selectWeighted(cluster, request.context.random)];
+        return chosen === undefined ? noCluster(request) : chosen(request);
+      };
+    }
+    default:
+      return unreachable(action);
+  }
+}
+
+interface ClusterStack {
+  readonly action: Route['action'];
+  readonly route: Route;
+  readonly virtualHost: VirtualHost;
+  readonly clusterName: string;
+  readonly filters: readonly HttpFilter[];
+  readonly overrides: readonly FilterOverrides[];
+}
+
+/** The stack of one route to one cluster, outermost first. This list is the order of the data path. */
+function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
+  const { clusterName, filters, overrides } = parts;
+  // Only forwarding routes get here.
+  const action = parts.action as RouteAction;
+  const cluster = tools.cluster(clusterName);
+  const policy = action.retryPolicy ?? parts.virtualHost.retryPolicy ?? SAFE_RETRY;
+  const breaker = tools.failureRateBreaker(clusterName);
+  return named(
+    clusterName,
+    compose(
+      [
+        // The application's own filters see everything, local replies included.
+        ...tools.filters,
+        // Configured HTTP filters come next: a fault or a refusal here never costs an attempt.
+        ...buildFilters(filters, overrides, filterTools(tools, clusterName)),
+        // The failure-rate breaker judges what the caller would see, so it is above timeout and retries.
+        ...(breaker === undefined ? [] : [breaker]),
+        ...(cluster === undefined
+          ? []
+          : [
+              // The route's timeout covers all attempts and their waits.
+              ...(action.timeoutMs > 0 ? [timeout(action.timeoutMs, tools.clock)] : []),
+              // Each attempt below chooses its host afresh.
+              ...(policy.retryOn.length > 0 && policy.numRetries > 0
+                ? [
+                    retry(policy, {
+                      clock: tools.clock,
+                      random: tools.random,
+                      permits: cluster.breakers[action.priority].retries,
+                      replayLimitBytes: DEFAULT_REPLAY_LIMIT_BYTES,
+                    }),
+                  ]
+                : []),
+            ]),
+      ],
+      // One attempt: host, breaker permit until the trailers settle, per-try timeout, transport.
+      cluster === undefined
+        ? noCluster
+        : attempt(
+            cluster,
+            {
+              priority: action.priority,
+              perTryTimeoutMs: perTryTimeout(policy, action),
+              avoidPreviousHosts: policy.avoidPreviousHosts,
+              hostSelectionAttempts: policy.hostSelectionAttempts,
+              sendAttemptCount: parts.virtualHost.includeRequestAttemptCount,
+            },
+            tools,
+          ),
+    ),
+  );
+}
+
+function filterTools(tools: OutboundTools, clusterName: string | undefined): FilterTools {
+  return { clock: tools.clock, random: tools.random, headerPredicate: compileHeaderMatchers, clusterName };
+}
+
+/** Envoy: a per-try timeout that is not below the route's timeout is ignored. */
+function perTryTimeout(policy: RetryPolicy, action: RouteAction): number {
+  const own = policy.perTryTimeoutMs ?? 0;
+  return action.timeoutMs > 0 && own >= action.timeoutMs ? 0 : own;
+}
+
+function named(clusterName: string, service: Service): Service {
+  return (request) => {
+    request.context.clusterName = clusterName;
+    return service(request);
+  };
+}
+
+/** Telemetry is the outermost layer: it sees local replies and what they cost. */
+function observed(tools: OutboundTools, service: Service): Service {
+  const { observer, clock } = tools;
+  if (observer.exchange === undefined) return service;
+  const tell = observer.exchange.bind(observer);
+  return async (request) => {
+    let response: Response;
+    try {
+      response = await service(request);
+    } catch (error) {
+      const durationMs = clock.now() - request.context.startMs;
+      tell(request, { status: 0, error, durationMs, response: undefined });
+      throw error;
+    }
+    response.completion.onEnd(({ error }) => {
+      const durationMs = clock.now() - request.context.startMs;
+      tell(request, { status: response.status, error, durationMs, response });
+    });
+    return response;
+  };
+}
+
+async function noRoute(request: Request): Promise<Response> {
+  return localReply(request, {
+    status: 404,
+    body: '',
+    details: 'route_not_found',
+    reason: 'INMESH_NO_ROUTE',
+    flag: 'NR',
+  });
+}
+
+async function missingRoutes(request: Request): Promise<Response> {
+  return localReply(request, {
+    status: 404,
+    body: '',
+    details: 'route_configuration_not_found',
+    reason: 'INMESH_NO_ROUTE',
+    flag: 'NR',
+  });
+}
+
+async function noCluster(request: Request): Promise<Response> {
+  return localReply(request, {
+    status: 503,
+    body: '',
+    details: 'cluster_not_found',
+    reason: 'INMESH_NO_CLUSTER',
+    flag: 'NC',
+  });
+}

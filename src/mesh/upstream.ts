@@ -1,0 +1,171 @@
+import type { ClusterRuntime } from '../cluster/cluster.js';
+import type { Host } from '../cluster/host.js';
+import { RouteTimeout } from '../filters/timeout.js';
+import type { RoutePriority } from '../model/route.js';
+import { Abort } from '../runtime/abort.js';
+import type { Clock } from '../runtime/clock.js';
+import type { Attempt, ResponseFlag } from '../service/context.js';
+import { localReply } from '../service/local-reply.js';
+import type { Observer } from '../service/observer.js';
+import type { Request, Response, Service } from '../service/service.js';
+import { TransportError, type TransportFailure } from '../service/transport-error.js';
+
+export interface AttemptOptions {
+  readonly priority: RoutePriority;
+  /** 0 = none. */
+  readonly perTryTimeoutMs: number;
+  readonly avoidPreviousHosts: boolean;
+  readonly hostSelectionAttempts: number;
+  /** Sends `x-envoy-attempt-count` (Envoy `include_request_attempt_count`). */
+  readonly sendAttemptCount: boolean;
+}
+
+export interface AttemptTools {
+  readonly clock: Clock;
+  readonly observer: Observer;
+}
+
+/** One attempt at a cluster: a host, a permit that is held until the trailers settle, the per-try timeout, the wire. */
+export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools: AttemptTools): Service {
+  const breaker = cluster.breakers[options.priority];
+  return (request) => {
+    const { context } = request;
+    const host = cluster.pick({
+      priority: options.priority,
+      avoid: context.triedHosts as readonly Host[] | undefined,
+      selectionAttempts: options.hostSelectionAttempts,
+    });
+    if (host === undefined) return noHealthyUpstream(request);
+    if (!breaker.requests.tryAcquire()) return overflow(request);
+    context.attemptCount++;
+    context.upstreamHost = host.address;
+    if (options.avoidPreviousHosts) {
+      if (context.triedHosts === undefined) context.triedHosts = [host];
+      else context.triedHosts.push(host);
+    }
+    if (options.sendAttemptCount) request.headers.set('x-envoy-attempt-count', String(context.attemptCount));
+    return send(cluster, host, request, options.perTryTimeoutMs, tools, breaker.requests);
+  };
+}
+
+interface Permit {
+  release(): void;
+}
+
+async function send(
+  cluster: ClusterRuntime,
+  host: Host,
+  request: Request,
+  perTryTimeoutMs: number,
+  tools: AttemptTools,
+  permit: Permit,
+): Promise<Response> {
+  const startMs = tools.clock.now();
+  let response: Response;
+  try {
+    response = await (perTryTimeoutMs > 0
+      ? sendWithin(cluster, host, request, perTryTimeoutMs, tools.clock)
+      : cluster.send(host, request));
+  } catch (error) {
+    permit.release();
+    failed(cluster, host, request, error);
+    tell(cluster, host, request, startMs, undefined, error, tools);
+    throw error;
+  }
+  response.completion.onEnd(() => permit.release());
+  tell(cluster, host, request, startMs, response.status, undefined, tools);
+  return response;
+}
+
+/** Flags and blame of an attempt without response. */
+function failed(cluster: ClusterRuntime, host: Host, request: Request, error: unknown): void {
+  if (!TransportError.is(error)) return;
+  // Envoy: the route's and the per-try timeout count against the host as local-origin timeouts.
+  if (error.failure === 'per-try-timeout' || request.abort.reason instanceof RouteTimeout)
+    cluster.reportTimeout(host);
+  const flag = FLAGS[error.failure];
+  if (flag !== undefined && !request.context.flags.includes(flag)) request.context.flags.push(flag);
+}
+
+const FLAGS: Readonly<Record<TransportFailure, ResponseFlag | undefined>> = {
+  connect: 'UF',
+  reset: 'UC',
+  refused: 'UR',
+  protocol: 'UPE',
+  'per-try-timeout': undefined,
+  aborted: undefined,
+};
+
+function sendWithin(
+  cluster: ClusterRuntime,
+  host: Host,
+  request: Request,
+  timeoutMs: number,
+  clock: Clock,
+): Promise<Response> {
+  const abort = new Abort();
+  const unlink = request.abort.onAbort((reason) => abort.abort(reason));
+  return new Promise((resolve, reject) => {
+    const timer = clock.schedule(timeoutMs, () => {
+      const cause = new Error(`per-try timeout of ${timeoutMs} ms`);
+      reject(new TransportError('per-try-timeout', true, cause));
+      abort.abort(cause);
+    });
+    cluster.send(host, { ...request, abort }).then(
+      (response) => {
+        // Envoy: the timer covers the attempt up to its last byte unless the answer already went on; from the
+        // response head on, the route's timeout alone governs.
+        timer.cancel();
+        response.completion.onEnd(unlink);
+        resolve(response);
+      },
+      (error: unknown) => {
+        timer.cancel();
+        unlink();
+        reject(error);
+      },
+    );
+  });
+}
+
+function tell(
+  cluster: ClusterRuntime,
+  host: Host,
+  request: Request,
+  startMs: number,
+  status: number | undefined,
+  error: unknown,
+  tools: AttemptTools,
+): void {
+  if (tools.observer.attempt === undefined) return;
+  const one: Attempt = {
+    number: request.context.attemptCount,
+    host: host.address,
+    startMs,
+    status,
+    error,
+    durationMs: tools.clock.now() - startMs,
+  };
+  tools.observer.attempt(request, one, cluster.name);
+}
+
+async function noHealthyUpstream(request: Request): Promise<Response> {
+  return localReply(request, {
+    status: 503,
+    body: 'no healthy upstream',
+    details: 'no_healthy_upstream',
+    reason: 'INMESH_NO_HEALTHY_UPSTREAM',
+    flag: 'UH',
+  });
+}
+
+async function overflow(request: Request): Promise<Response> {
+  return localReply(request, {
+    status: 503,
+    body: 'upstream connect error or disconnect/reset before headers. reset reason: overflow',
+    details: 'upstream_reset_before_response_started{overflow}',
+    reason: 'INMESH_OVERFLOW',
+    flag: 'UO',
+    headers: [['x-envoy-overloaded', 'true']],
+  });
+}

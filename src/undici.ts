@@ -1,0 +1,1 @@
+export { MeshDispatcher } from './bindings/undici/dispatcher.js';

@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest';
+import { fault } from '../../../src/filters/fault.js';
+import type { FaultConfig } from '../../../src/model/filter-config.js';
+import { ALWAYS } from '../../../src/model/percent.js';
+import type { Request, Response } from '../../../src/service/service.js';
+import { createFakeClock, type FakeClock } from '../../../src/testing/fake-clock.js';
+import { filterTools, makeRequest, makeResponse } from './support.js';
+
+const NOTHING: FaultConfig = {
+  kind: 'fault',
+  delay: undefined,
+  abort: undefined,
+  upstreamCluster: '',
+  headers: [],
+  maxActiveFaults: undefined,
+};
+const ABORT: FaultConfig = { ...NOTHING, abort: { status: { kind: 'http', code: 555 }, percentage: ALWAYS } };
+const DELAY: FaultConfig = { ...NOTHING, delay: { fixedMs: 7000, percentage: ALWAYS } };
+
+function run(
+  config: FaultConfig,
+  clock: FakeClock,
+  request: Request = makeRequest(),
+  seed = 1,
+): Promise<Response> {
+  const filter = fault(config, filterTools(clock, seed));
+  return filter === undefined
+    ? Promise.resolve(makeResponse(200))
+    : filter(request, async () => makeResponse(200));
+}
+
+describe('fault', () => {
+  test('a fault without delay and abort is no filter', () => {
+    expect(fault(NOTHING, filterTools(createFakeClock()))).toBeUndefined();
+  });
+
+  test('an abort answers here with Envoy’s body, flag FI and detail', async () => {
+    const request = makeRequest();
+    const response = await run(ABORT, createFakeClock(), request);
+    expect(response.status).toBe(555);
+    expect(response.body).toEqual({ kind: 'bytes', bytes: 'fault filter abort' });
+    expect(response.headers.get('x-inmesh-reason')).toBe('INMESH_FAULT_INJECTED');
+    expect(request.context.flags).toEqual(['FI']);
+    expect(request.context.details).toBe('fault_filter_abort');
+  });
+
+  test('a gRPC abort is status 200 with the grpc-status', async () => {
+    const config: FaultConfig = {
+      ...NOTHING,
+      abort: { status: { kind: 'grpc', code: 14 }, percentage: ALWAYS },
+    };
+    const response = await run(config, createFakeClock());
+    expect([response.status, response.headers.getAll('grpc-status')]).toEqual([200, ['14']]);
+  });
+
+  test('a delay holds the request for its time, sets DI, then lets it through', async () => {
+    const clock = createFakeClock();
+    const request = makeRequest();
+    let done = false;
+    const running = run(DELAY, clock, request).then((response) => {
+      done = true;
+      return response;
+    });
+    await clock.advance(6999);
+    expect(done).toBe(false);
+    await clock.advance(1);
+    expect((await running).status).toBe(200);
+    expect(request.context.flags).toEqual(['DI']);
+  });
+
+  test('a caller that gives up ends the delay', async () => {
+    const clock = createFakeClock();
+    const request = makeRequest();
+    const running = run(DELAY, clock, request);
+    const reason = new Error('gone');
+    request.abort.abort(reason);
+    await expect(running).rejects.toBe(reason);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('headers that do not match leave the request alone', async () => {
+    const config: FaultConfig = {
+      ...ABORT,
+      headers: [
+        {
+          name: 'end-user',
+          match: { kind: 'string', matcher: { kind: 'exact', value: 'jason', ignoreCase: false } },
+          invert: false,
+          treatMissingAsEmpty: false,
+        },
+      ],
+    };
+    const clock = createFakeClock();
+    expect((await run(config, clock)).status).toBe(200);
+    expect((await run(config, clock, makeRequest({ header: { 'end-user': 'jason' } }))).status).toBe(555);
+  });
+
+  test('a fault for another cluster does nothing', () => {
+    expect(fault({ ...ABORT, upstreamCluster: 'other' }, filterTools(createFakeClock()))).toBeUndefined();
+  });
+
+  test('a percentage hits its share of requests', async () => {
+    const config: FaultConfig = {
+      ...NOTHING,
+      abort: { status: { kind: 'http', code: 503 }, percentage: { numerator: 20, denominator: 100 } },
+    };
+    const filter = fault(config, filterTools(createFakeClock(), 42));
+    let aborted = 0;
+    for (let i = 0; i < 10_000; i++) {
+      const response = await filter?.(makeRequest(), async () => makeResponse(200));
+      if (response?.status === 503) aborted++;
+    }
+    // Four standard deviations of a binomial share.
+    expect(Math.abs(aborted - 2000)).toBeLessThan(160);
+  });
+
+  test('above max_active_faults no further request is delayed', async () => {
+    const clock = createFakeClock();
+    const filter = fault({ ...DELAY, maxActiveFaults: 1 }, filterTools(clock));
+    const first = filter?.(makeRequest(), async () => makeResponse(200));
+    const second = makeRequest();
+    const response = await filter?.(second, async () => makeResponse(201));
+    expect([response?.status, second.context.flags]).toEqual([201, []]);
+    await clock.advance(7000);
+    expect((await first)?.status).toBe(200);
+  });
+});

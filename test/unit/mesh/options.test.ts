@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest';
+import { resolveOptions, type Surroundings } from '../../../src/mesh/options.js';
+
+function around(change: Partial<Surroundings> = {}): Surroundings {
+  return {
+    env: {},
+    packageInfo: {},
+    userCacheDir: '/home/me/.cache/inmesh',
+    instance: '42-abc',
+    readFile: () => {
+      throw new Error('no such file');
+    },
+    ...change,
+  };
+}
+
+const BOOTSTRAP = JSON.stringify({
+  xds_servers: [{ server_uri: 'dns:///istiod:15010', channel_creds: [{ type: 'insecure' }] }],
+  node: { id: 'sidecar~1.2.3.4~a.b~b.svc.cluster.local', locality: { region: 'r', zone: 'z' } },
+  server_listener_resource_name_template: 'inbound/%s',
+});
+
+describe('resolveOptions', () => {
+  test('nothing is required', () => {
+    expect(resolveOptions({}, around())).toMatchObject({
+      service: 'unknown',
+      namespace: 'default',
+      serviceAccount: 'default',
+      address: '127.0.0.1',
+      controlPlane: '127.0.0.1:15010',
+      certificateAuthority: '127.0.0.1:15010',
+      cacheDir: '/home/me/.cache/inmesh',
+      nodeId: 'sidecar~127.0.0.1~unknown-42-abc.default~default.svc.cluster.local',
+    });
+  });
+
+  test('the service’s name comes from code, then INMESH_SERVICE, then OTEL_SERVICE_NAME, then package.json', () => {
+    const packageInfo = { name: '@shop/Order_Service', version: '1.2.0' };
+    const env = { INMESH_SERVICE: 'b', OTEL_SERVICE_NAME: 'c' };
+    const names = [
+      resolveOptions({ service: 'a' }, around({ env, packageInfo })).service,
+      resolveOptions({}, around({ env, packageInfo })).service,
+      resolveOptions({}, around({ env: { OTEL_SERVICE_NAME: 'c' }, packageInfo })).service,
+      resolveOptions({}, around({ packageInfo })).service,
+    ];
+    expect(names).toEqual(['a', 'b', 'c', 'order-service']);
+  });
+
+  test('a gRPC bootstrap gives server, node and locality; INMESH_CONTROL_PLANE wins over it', () => {
+    const env = { GRPC_XDS_BOOTSTRAP_CONFIG: BOOTSTRAP };
+    expect(resolveOptions({}, around({ env }))).toMatchObject({
+      controlPlane: 'istiod:15010',
+      nodeId: 'sidecar~1.2.3.4~a.b~b.svc.cluster.local',
+      locality: { region: 'r', zone: 'z', subZone: '' },
+      inboundTemplate: 'inbound/%s',
+    });
+    const both = { ...env, INMESH_CONTROL_PLANE: 'here:1' };
+    expect(resolveOptions({}, around({ env: both })).controlPlane).toBe('here:1');
+  });
+
+  test('labels, locality and the cache come from the environment', () => {
+    const env = { INMESH_LABELS: 'team=a, tier=web', INMESH_LOCALITY: 'eu/1/a', INMESH_CACHE_DIR: 'off' };
+    expect(resolveOptions({ labels: { tier: 'api' } }, around({ env }))).toMatchObject({
+      labels: { team: 'a', tier: 'api' },
+      locality: { region: 'eu', zone: '1', subZone: 'a' },
+      cacheDir: undefined,
+    });
+  });
+
+  test.each([
+    [{ service: 'Not A Name' }, /INMESH_OPTION_INVALID.*service/],
+    [{ namespace: 'a/../b' }, /INMESH_OPTION_INVALID.*namespace/],
+    [{ controlPlane: 'nowhere' }, /INMESH_OPTION_INVALID.*host:port/],
+    [{ startupTimeoutMs: Number.NaN }, /INMESH_OPTION_INVALID.*startupTimeoutMs/],
+  ])('%o is refused', (options, message) => {
+    expect(() => resolveOptions(options, around())).toThrow(message);
+  });
+
+  test.each([
+    ['{', /INMESH_BOOTSTRAP_INVALID.*JSON/],
+    ['{}', /INMESH_BOOTSTRAP_INVALID.*server_uri/],
+    ['{"xds_servers":[{"server_uri":"a:1","channel_creds":[{"type":"google_default"}]}]}', /google_default/],
+  ])('the bootstrap %s is refused', (text, message) => {
+    const env = { GRPC_XDS_BOOTSTRAP_CONFIG: text };
+    expect(() => resolveOptions({}, around({ env }))).toThrow(message);
+  });
+
+  test('a bootstrap file that is not there is named', () => {
+    const env = { GRPC_XDS_BOOTSTRAP: '/etc/none.json' };
+    expect(() => resolveOptions({}, around({ env }))).toThrow(/INMESH_BOOTSTRAP_INVALID.*\/etc\/none\.json/);
+  });
+});
