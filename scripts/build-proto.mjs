@@ -353,14 +353,20 @@ async function verify(outfile, files) {
   }
 }
 
-function publish(dir) {
+/**
+ * Two renames, so that a reader never sees a half-written folder. Another build may do the same between them: try again.
+ */
+function publish(dir, attempts = 5) {
   const old = `${dir}.old`;
-  rmSync(old, { recursive: true, force: true });
-  mkdirSync(dirname(output), { recursive: true });
-  // Two renames: a reader never sees a half-written folder.
-  if (existsSync(output)) renameSync(output, old);
-  renameSync(dir, output);
-  rmSync(old, { recursive: true, force: true });
+  try {
+    if (existsSync(output)) renameSync(output, old);
+    renameSync(dir, output);
+  } catch (error) {
+    if (attempts === 0) throw error;
+    publish(dir, attempts - 1);
+  } finally {
+    rmSync(old, { recursive: true, force: true });
+  }
 }
 
 /**

@@ -20,7 +20,7 @@ export function inboundPolicyOf(
     clusterName: undefined,
   };
   return inboundPolicy(listener, {
-    buildFilters: ({ filters }) => buildFilters(filters, [], filterTools),
+    buildFilters: ({ filters }, overrides) => buildFilters(filters, overrides, filterTools),
     unconfigured: 'strict',
   });
 }

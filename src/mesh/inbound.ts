@@ -1,6 +1,10 @@
+import type { FilterOverrides } from '../model/filter-config.js';
 import type { FilterChain, HttpConnectionManager, InboundListener } from '../model/listener.js';
+import type { Route, RouteConfiguration } from '../model/route.js';
 import type { DownstreamTls } from '../model/tls.js';
+import { compileRoutes } from '../routing/router.js';
 import { MeshError } from '../runtime/errors.js';
+import { localReply } from '../service/local-reply.js';
 import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
 
 /**
@@ -35,8 +39,11 @@ export interface InboundApplication {
 }
 
 export interface InboundOptions {
-  /** Makes the HTTP filters of a chain, outermost first. */
-  readonly buildFilters: (http: HttpConnectionManager) => readonly Filter[];
+  /** Makes the HTTP filters of a chain, outermost first; `overrides` go from the most specific to the least. */
+  readonly buildFilters: (
+    http: HttpConnectionManager,
+    overrides: readonly FilterOverrides[],
+  ) => readonly Filter[];
   /** What applies while there is no listener. Default `closed`: without rules nobody is let in. */
   readonly unconfigured?: InboundMode;
 }
@@ -76,12 +83,63 @@ function modeOf(hasTls: boolean, hasPlaintext: boolean): InboundMode {
 }
 
 function inboundChain(chain: FilterChain, options: InboundOptions): InboundChain {
-  const filters = options.buildFilters(chain.http);
-  return {
-    name: chain.name,
-    tls: chain.tls,
-    service: filters.length === 0 ? undefined : compose(filters, application),
+  return { name: chain.name, tls: chain.tls, service: chainService(chain.http, options) };
+}
+
+/** The stacks of a chain's routes; undefined when every request goes straight to the application. */
+function chainService(http: HttpConnectionManager, options: InboundOptions): Service | undefined {
+  const { routes } = http;
+  // gRFC A36: an inbound route table that is not inline is not there yet, so nothing is let in.
+  if (routes.kind !== 'inline') return noRoute;
+  const router = compileRoutes(routes.config);
+  const stacks = new Map<Route, readonly Filter[] | undefined>();
+  for (const virtualHost of routes.config.virtualHosts) {
+    for (const route of virtualHost.routes) {
+      const overrides = [route.filterOverrides, virtualHost.filterOverrides];
+      stacks.set(route, isForApplication(route) ? options.buildFilters(http, overrides) : undefined);
+    }
+  }
+  if (takesEverything(routes.config) && [...stacks.values()].every((filters) => filters?.length === 0))
+    return undefined;
+  const services = new Map(
+    [...stacks].map(([route, filters]) => [route, filters && compose(filters, application)]),
+  );
+  return (request) => {
+    // CONNECT has no path: it takes the way of `/`, so that it passes the same filters.
+    const head = request.method === 'CONNECT' ? { ...request, path: '/' } : request;
+    const matched = router.select(head, request.context.random);
+    const service = matched && services.get(matched.route);
+    return (service ?? noRoute)(request);
   };
+}
+
+/** gRFC A36: on a server only a route that does not forward leads anywhere. */
+function isForApplication(route: Route): boolean {
+  return route.action.kind === 'non-forwarding';
+}
+
+/** Whether no request can miss: one virtual host for every name, whose first route matches every path. */
+function takesEverything({ virtualHosts: [virtualHost, ...others] }: RouteConfiguration): boolean {
+  const match = virtualHost?.routes[0]?.match;
+  return (
+    others.length === 0 &&
+    virtualHost?.domains.includes('*') === true &&
+    match?.path.kind === 'prefix' &&
+    match.path.value === '/' &&
+    match.headers.length + match.queryParameters.length === 0 &&
+    match.runtimeFraction === undefined &&
+    !match.grpcOnly
+  );
+}
+
+async function noRoute(request: Request): Promise<Response> {
+  return localReply(request, {
+    status: 404,
+    body: '',
+    details: 'route_not_found',
+    reason: 'INMESH_NO_ROUTE',
+    flag: 'NR',
+  });
 }
 
 function unconfigured(mode: InboundMode): InboundPolicy {

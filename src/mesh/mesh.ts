@@ -198,7 +198,7 @@ export class RunningMesh implements MeshCore {
       configuration: this.#published.source,
       savedAtMs: this.#published.savedAt,
       listeners: this.#published.snapshot.outbound.size,
-      clusters: this.#clusters.stats(),
+      clusters: [...this.#clusters.values()].map((cluster) => cluster.stats()),
       identity: svid && { spiffeId: svid.id.toString(), notAfterMs: svid.notAfterMs },
     };
   }

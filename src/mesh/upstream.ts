@@ -28,14 +28,21 @@ export interface AttemptTools {
 /** One attempt at a cluster: a host, a permit that is held until the trailers settle, the per-try timeout, the wire. */
 export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools: AttemptTools): Service {
   const breaker = cluster.breakers[options.priority];
-  return (request) => {
+  // A DNS cluster has no hosts until its first answer: requests wait for that one, and only for it.
+  let isReady = false;
+  const ready = cluster.ready.then(() => {
+    isReady = true;
+  });
+  const run: Service = (request) => {
     const { context } = request;
     const host = cluster.pick({
       priority: options.priority,
       avoid: context.triedHosts as readonly Host[] | undefined,
       selectionAttempts: options.hostSelectionAttempts,
     });
-    if (host === undefined) return noHealthyUpstream(request);
+    if (host === undefined) {
+      return isReady ? noHealthyUpstream(request) : ready.then(() => run(request));
+    }
     if (!breaker.requests.tryAcquire()) return overflow(request);
     context.attemptCount++;
     context.upstreamHost = host.address;
@@ -46,6 +53,7 @@ export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools:
     if (options.sendAttemptCount) request.headers.set('x-envoy-attempt-count', String(context.attemptCount));
     return send(cluster, host, request, options.perTryTimeoutMs, tools, breaker.requests);
   };
+  return run;
 }
 
 interface Permit {

@@ -1,3 +1,5 @@
+import { remainderOf } from '../runtime/random.js';
+
 /** Envoy FractionalPercent. */
 export interface FractionalPercent {
   readonly numerator: number;
@@ -6,7 +8,10 @@ export interface FractionalPercent {
 
 export const ALWAYS: FractionalPercent = { numerator: 100, denominator: 100 };
 
-/** Whether a draw in [0, 1) falls into the fraction (Envoy: `random % denominator < numerator`). */
+/**
+ * Whether a draw in [0, 1) falls into the fraction (Envoy: `random % denominator < numerator`). It is the same
+ * remainder that weighted clusters take, so that both correlate for one exchange as in Envoy.
+ */
 export function isSampled(percent: FractionalPercent, draw: number): boolean {
-  return Math.floor(draw * percent.denominator) < percent.numerator;
+  return remainderOf(draw, percent.denominator) < percent.numerator;
 }

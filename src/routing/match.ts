@@ -46,6 +46,8 @@ export function compileHeaderMatcher(matcher: HeaderMatcher): HeadPredicate {
   if (match.kind === 'present') {
     // Presence is compared, then inverted: the only matcher for which a missing header is no plain "no".
     const wanted = match.present !== invert;
+    // Envoy: a header that is treated as empty counts as present.
+    if (treatMissingAsEmpty) return () => wanted;
     return (head) => (firstValue(head, name) !== undefined) === wanted;
   }
   const test = match.kind === 'range' ? rangeTest(match.start, match.end) : compileString(match.matcher);

@@ -21,7 +21,7 @@ export function selectRoute(
 }
 
 /** The virtual host with the most specific domain that covers the authority. */
-export function selectVirtualHost(config: RouteConfiguration, authority: string): VirtualHost | undefined {
+function selectVirtualHost(config: RouteConfiguration, authority: string): VirtualHost | undefined {
   const host = authority.toLowerCase();
   let best: VirtualHost | undefined;
   let bestRank = 0;

@@ -21,19 +21,38 @@ const MAX_DELAY_MS = 2 ** 31 - 1;
 /** Above this many distinct delays, timers go to Node directly instead of into a shared queue. */
 const MAX_QUEUES = 64;
 
-interface Entry extends Timer {
+/**
+ * A waiting task in a doubly linked list. A cancelled one leaves the list at once: what it would have kept alive (an
+ * exchange, its body) is garbage right away, not when its time would have come.
+ */
+class QueuedTask implements Timer {
+  readonly dueMs: number;
   task: (() => void) | undefined;
-  dueMs: number;
+  previous: QueuedTask | undefined;
+  next: QueuedTask | undefined;
+  readonly #queue: TimerQueue;
+
+  constructor(queue: TimerQueue, task: () => void, dueMs: number) {
+    this.#queue = queue;
+    this.task = task;
+    this.dueMs = dueMs;
+  }
+
+  cancel(): void {
+    if (this.task === undefined) return;
+    this.task = undefined;
+    this.#queue.remove(this);
+  }
 }
 
 /**
  * Timers of one delay share one Node timer: they come due in the order they were made, so a list is enough.
- * Measured on Node 20: 0.1 us a schedule-and-cancel pair, against 2.5 us for setTimeout and clearTimeout.
+ * Node's own timer costs 2.5 us for setTimeout and clearTimeout together.
  */
 class TimerQueue {
   readonly #delayMs: number;
-  #entries: Entry[] = [];
-  #head = 0;
+  #first: QueuedTask | undefined;
+  #last: QueuedTask | undefined;
   #armed = false;
 
   constructor(delayMs: number) {
@@ -41,17 +60,20 @@ class TimerQueue {
   }
 
   add(task: () => void): Timer {
-    const entry: Entry = {
-      task,
-      dueMs: performance.now() + this.#delayMs,
-      cancel() {
-        entry.task = undefined;
-      },
-    };
-    this.#entries.push(entry);
+    const entry = new QueuedTask(this, task, performance.now() + this.#delayMs);
+    entry.previous = this.#last;
+    if (this.#last === undefined) this.#first = entry;
+    else this.#last.next = entry;
+    this.#last = entry;
     if (!this.#armed) this.#arm(this.#delayMs);
-    else if (this.#entries.length - this.#head > 512) this.#skipCancelled();
     return entry;
+  }
+
+  remove(entry: QueuedTask): void {
+    if (entry.previous === undefined) this.#first = entry.next;
+    else entry.previous.next = entry.next;
+    if (entry.next === undefined) this.#last = entry.previous;
+    else entry.next.previous = entry.previous;
   }
 
   #arm(delayMs: number): void {
@@ -62,38 +84,21 @@ class TimerQueue {
   #run(): void {
     this.#armed = false;
     const now = performance.now();
-    for (;;) {
-      this.#skipCancelled();
-      const entry = this.#entries[this.#head];
-      if (entry === undefined) return;
+    for (let entry = this.#first; entry !== undefined; entry = this.#first) {
       if (entry.dueMs > now) {
         this.#arm(entry.dueMs - now);
         return;
       }
-      this.#head++;
-      const task = entry.task;
-      entry.task = undefined;
+      const { task } = entry;
+      entry.cancel();
       try {
         task?.();
       } catch (error) {
-        if (!this.#armed && this.#head < this.#entries.length) this.#arm(1);
+        // The next tasks must run though this one failed.
+        if (!this.#armed && this.#first !== undefined) this.#arm(1);
         throw error;
       }
     }
-  }
-
-  #skipCancelled(): void {
-    const entries = this.#entries;
-    let head = this.#head;
-    while (head < entries.length && entries[head]?.task === undefined) head++;
-    if (head === entries.length) {
-      this.#entries = [];
-      head = 0;
-    } else if (head > 1024 && head * 2 > entries.length) {
-      this.#entries = entries.slice(head);
-      head = 0;
-    }
-    this.#head = head;
   }
 }
 

@@ -186,11 +186,12 @@ function inboundRequest(arrival: Arrival, tools: ExchangeTools): Request {
   const { request, peerId, secure } = arrival;
   const context = createExchange('inbound', tools.clock.now(), tools.random());
   context.peerId = peerId;
+  const { authority, path } = readTarget(request);
   return {
     method: request.method ?? 'GET',
     scheme: secure ? 'https' : 'http',
-    authority: request.headers.host ?? '',
-    path: request.url ?? '/',
+    authority,
+    path,
     headers: HeaderMap.fromRaw(request.rawHeaders),
     body: new MessageBody(request),
     abort: new Abort(),
@@ -198,12 +199,28 @@ function inboundRequest(arrival: Arrival, tools: ExchangeTools): Request {
   };
 }
 
+const ABSOLUTE_FORM = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#]*)(.*)$/i;
+
+/**
+ * What a request asks for. In absolute form (`GET http://host/path`) the target names the authority and Host does not
+ * count (RFC 9112 §3.2.2); applications route by the path within, so filters must see that too.
+ */
+function readTarget({ url = '/', method, headers }: IncomingMessage): { authority: string; path: string } {
+  if (method === 'CONNECT') return { authority: url, path: '' };
+  const absolute = url.startsWith('/') ? null : ABSOLUTE_FORM.exec(url);
+  if (absolute === null) return { authority: headers.host ?? '', path: url };
+  const [, authority = '', rest = ''] = absolute;
+  return { authority, path: rest.startsWith('/') ? rest : `/${rest}` };
+}
+
 /** Hands on what filters changed. */
 function applyChanges(message: IncomingMessage, request: Request): void {
   if (request.method !== message.method) message.method = request.method;
-  if (request.path !== message.url) message.url = request.path;
+  if (request.path !== readTarget(message).path) message.url = request.path;
   const { headers } = request;
-  if (request.authority !== (message.headers.host ?? '')) headers.set('host', request.authority);
+  if (message.method !== 'CONNECT' && request.authority !== (message.headers.host ?? '')) {
+    headers.set('host', request.authority);
+  }
   if (headers.toRaw() !== message.rawHeaders) replaceHeaderLines(message, headers.toLines());
 }
 

@@ -16,14 +16,14 @@ interface HeaderLines {
  * (Envoy SANITIZE and SANITIZE_SET): an application may then trust the header.
  */
 export function setForwardedClientCert(request: IncomingMessage, element: string | undefined): void {
-  const raw = request.rawHeaders;
+  // Read first: Node derives them from the lines on first use, by a count that the removal makes wrong.
+  const { headers, rawHeaders: raw } = request;
   let changed = removeLines(raw);
   if (element !== undefined) {
     raw.push('X-Forwarded-Client-Cert', element);
     changed = true;
   }
   if (!changed) return;
-  const { headers } = request;
   if (element === undefined) delete headers[XFCC];
   else headers[XFCC] = element;
   setLines(request, raw, headers);

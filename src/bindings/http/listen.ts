@@ -75,7 +75,11 @@ export async function listenInMesh(
   };
 }
 
-function listen(server: Server, target: ListenTarget, address: string): Promise<{ address: string; port: number }> {
+function listen(
+  server: Server,
+  target: ListenTarget,
+  address: string,
+): Promise<{ address: string; port: number }> {
   const { host = address, port = 0, backlog, exclusive } = target;
   return new Promise((resolve, reject) => {
     const failed = (cause: Error) => reject(listenError(cause, host, port));

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { inboundPolicy } from '../../../src/mesh/inbound.js';
+import { NO_OVERRIDES } from '../../../src/model/filter-config.js';
 import type { FilterChain, HttpConnectionManager, InboundListener } from '../../../src/model/listener.js';
 import { Abort } from '../../../src/runtime/abort.js';
 import { EMPTY_BODY } from '../../../src/service/body.js';
@@ -8,7 +9,38 @@ import { createExchange } from '../../../src/service/context.js';
 import { HeaderMap } from '../../../src/service/headers.js';
 import type { Filter, Request, Response } from '../../../src/service/service.js';
 
-const http: HttpConnectionManager = { routes: { kind: 'rds', name: 'inbound' }, filters: [] };
+const http: HttpConnectionManager = {
+  routes: {
+    kind: 'inline',
+    config: {
+      name: 'inbound',
+      virtualHosts: [
+        {
+          name: 'inbound',
+          domains: ['*'],
+          routes: [
+            {
+              name: '',
+              match: {
+                path: { kind: 'prefix', value: '/', caseSensitive: true },
+                headers: [],
+                queryParameters: [],
+                runtimeFraction: undefined,
+                grpcOnly: false,
+              },
+              action: { kind: 'non-forwarding' },
+              filterOverrides: NO_OVERRIDES,
+            },
+          ],
+          retryPolicy: undefined,
+          filterOverrides: NO_OVERRIDES,
+          includeRequestAttemptCount: false,
+        },
+      ],
+    },
+  },
+  filters: [],
+};
 const TLS = { requireClientCertificate: true, alpn: [] };
 
 function chain(name: string, transportProtocol: FilterChain['transportProtocol'], tls = false): FilterChain {

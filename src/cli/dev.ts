@@ -1,0 +1,89 @@
+import { existsSync } from 'node:fs';
+import { type ControlPlane, createControlPlane, formatViolation } from '../control-plane.js';
+import { MeshError } from '../runtime/errors.js';
+import { createTextLogger, type LogLevel } from '../runtime/log.js';
+import { type Output, version } from './output.js';
+
+/** What `inmesh dev` was asked for. */
+export interface DevOptions {
+  readonly config: readonly string[];
+  readonly data: string | undefined;
+  readonly port: number;
+  readonly securePort: number;
+  readonly httpPort: number;
+  readonly trustDomain: string;
+  readonly certificateLifeMs: number;
+  readonly logLevel: LogLevel;
+  readonly format: 'text' | 'json';
+}
+
+/** Files that are watched when no `--config` is given. */
+const DEFAULT_CONFIG = ['mesh.yaml', 'mesh.d'];
+
+/** Runs the control plane in this process until it is told to stop. */
+export async function dev(options: DevOptions, output: Output): Promise<number> {
+  const config =
+    options.config.length > 0 ? options.config : DEFAULT_CONFIG.filter((path) => existsSync(path));
+  for (const path of options.config) {
+    if (!existsSync(path)) {
+      throw new MeshError('INMESH_CONFIG_READ', `${path} does not exist`, {
+        hint: 'Give a file or a folder of YAML',
+      });
+    }
+  }
+  const plane = await createControlPlane({
+    config,
+    ...(options.data !== undefined && { dataDir: options.data }),
+    ports: { xds: options.port, secureXds: options.securePort, http: options.httpPort },
+    trustDomain: options.trustDomain,
+    workloadCertificateLifeMs: options.certificateLifeMs,
+    logger: createTextLogger(output.err, options.logLevel),
+  });
+  output.out(
+    options.format === 'json' ? `${JSON.stringify(describe(plane))}\n` : banner(plane, options, config),
+  );
+  watchConfig(plane, output);
+  await stopSignal();
+  await plane.close();
+  return 0;
+}
+
+function describe(plane: ControlPlane): object {
+  return { version, ...plane.addresses, trustDomain: plane.trustDomain, revision: plane.status().revision };
+}
+
+function banner(plane: ControlPlane, options: DevOptions, config: readonly string[]): string {
+  const { xds, secureXds, http } = plane.addresses;
+  const state = options.data === undefined ? 'in memory (--data DIR keeps it)' : `kept in ${options.data}`;
+  const watched = config.length === 0 ? 'none (--config FILE|DIR)' : `${config.join(', ')} (watched)`;
+  return [
+    `inmesh dev ${version}   trust domain ${plane.trustDomain}   state ${state}`,
+    `  xDS and CA   ${xds} (plaintext, loopback only)   ${secureXds} (mTLS)`,
+    `  status       http://${http}/api/status`,
+    `  config       ${watched}, revision ${plane.status().revision}`,
+    `  certificates workload life ${Math.round(options.certificateLifeMs / 1000)} s`,
+    `  next         npx inmesh run -s reviews -V v1 -- node reviews.js`,
+    '',
+  ].join('\n');
+}
+
+/** Tells of each accepted and each refused change of the configuration. */
+function watchConfig(plane: ControlPlane, output: Output): void {
+  const refused = () => {
+    const { rejected } = plane.status();
+    if (rejected === undefined) return;
+    for (const violation of rejected.violations) output.err(`${formatViolation(violation)}\n`);
+    output.err(`configuration refused; revision ${plane.status().revision} stays in force\n`);
+  };
+  refused();
+  plane.onConfigChange((event) => {
+    if (event === 'rejected') refused();
+    else output.err(`configuration revision ${plane.status().revision} in force\n`);
+  });
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+}

@@ -1,0 +1,150 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { parseDuration } from '../model/duration.js';
+import { MeshError } from '../runtime/errors.js';
+import { type Output, terminalOutput, version } from './output.js';
+
+/** Exit codes: 0 ok, 1 findings (or the program's own), 2 could not run. */
+const COULD_NOT_RUN = 2;
+
+/** Runs one command line; returns the exit code. */
+export async function main(args: readonly string[], output: Output = terminalOutput()): Promise<number> {
+  let code = 0;
+  const program = createProgram(output, (result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : COULD_NOT_RUN;
+    output.err(
+      `${MeshError.is(error) ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
+    return COULD_NOT_RUN;
+  }
+}
+
+function createProgram(output: Output, done: (code: number) => void): Command {
+  const program = new Command('inmesh')
+    .description('The service mesh that lives inside the Node process.')
+    .version(version, '-v, --version')
+    .exitOverride()
+    .configureOutput({ writeOut: output.out, writeErr: output.err });
+  addDev(program, output, done);
+  addRun(program, output, done);
+  return program;
+}
+
+function addDev(program: Command, output: Output, done: (code: number) => void): void {
+  program
+    .command('dev')
+    .description(
+      'Run the control plane in this process: xDS, certificate authority, registry. Loopback only, no token.',
+    )
+    .option(
+      '-c, --config <path...>',
+      'file or folder of Istio YAML, watched (default: mesh.yaml and mesh.d if there)',
+    )
+    .option('-d, --data <dir>', 'keep state there: the root certificate and its key (default: in memory)')
+    .option('-p, --port <port>', 'xDS and CA, plaintext on loopback; 0 = any free', toPort, 15_010)
+    .option('--secure-port <port>', 'xDS and CA over mTLS; 0 = any free', toPort, 15_012)
+    .option('--http-port <port>', 'JSON status API; 0 = any free', toPort, 15_014)
+    .option('--trust-domain <name>', 'SPIFFE trust domain', 'cluster.local')
+    .option(
+      '--certificate-life <duration>',
+      'life of workload certificates, e.g. 24h, 90s',
+      toDuration,
+      86_400_000,
+    )
+    .addOption(
+      new Option('--log-level <level>', 'what goes to stderr')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('warn'),
+    )
+    .addOption(
+      new Option('-o, --output <format>', 'how the addresses are printed')
+        .choices(['text', 'json'])
+        .default('text'),
+    )
+    .addHelpText('after', DEV_EXAMPLES)
+    .action(async (options) => {
+      const { dev } = await import('./dev.js');
+      done(
+        await dev(
+          {
+            config: options.config ?? [],
+            data: options.data,
+            port: options.port,
+            securePort: options.securePort,
+            httpPort: options.httpPort,
+            trustDomain: options.trustDomain,
+            certificateLifeMs: options.certificateLife,
+            logLevel: options.logLevel,
+            format: options.output,
+          },
+          output,
+        ),
+      );
+    });
+}
+
+function addRun(program: Command, output: Output, done: (code: number) => void): void {
+  program
+    .command('run')
+    .description('Start a program as a member of the mesh: its environment makes createMesh() join.')
+    .requiredOption('-s, --service <name>', 'name of the service')
+    .option('-V, --service-version <version>', 'version of the service')
+    .option('-n, --namespace <namespace>', 'namespace (default: default)')
+    .option('--service-account <name>', 'service account, part of the SPIFFE ID (default: default)')
+    .option('-l, --label <key=value...>', 'further labels')
+    .option('--locality <region/zone/subzone>', 'where this instance is')
+    .option('--control-plane <host:port>', 'xDS of the control plane (default: 127.0.0.1:15010)')
+    .option('--cache-dir <dir>', 'last-known-good cache; "off" for none')
+    .argument('<command...>', 'program and its arguments, after --')
+    .passThroughOptions()
+    .addHelpText('after', RUN_EXAMPLES)
+    .action(async (command: string[], options) => {
+      const { run } = await import('./run.js');
+      done(
+        await run(
+          {
+            service: options.service,
+            version: options.serviceVersion,
+            namespace: options.namespace,
+            serviceAccount: options.serviceAccount,
+            labels: options.label ?? [],
+            locality: options.locality,
+            controlPlane: options.controlPlane,
+            cacheDir: options.cacheDir,
+            command,
+          },
+          output,
+        ),
+      );
+    });
+  program.enablePositionalOptions();
+}
+
+function toPort(text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new InvalidArgumentError('A port is a number from 0 to 65535.');
+}
+
+function toDuration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms >= 1000) return ms;
+  throw new InvalidArgumentError('Write a duration such as 24h, 90s or 10m, at least 1s.');
+}
+
+const DEV_EXAMPLES = `
+Examples:
+  $ inmesh dev                                    control plane on 15010, 15012 and 15014
+  $ inmesh dev --config mesh.yaml --config routes/ watch a file and a folder
+  $ inmesh dev --port 0 --secure-port 0 --http-port 0 -o json   free ports, printed as JSON`;
+
+const RUN_EXAMPLES = `
+Examples:
+  $ inmesh run -s reviews -V v1 -- node reviews.js
+  $ inmesh run -s ratings -V v2 -n bookinfo --service-account bookinfo-ratings -- node ratings.js
+  $ inmesh run -s web --control-plane 127.0.0.1:25010 -- npm start`;

@@ -1,0 +1,98 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import type { ClusterDiscovery } from '../model/cluster.js';
+import type { ClusterLoadAssignment } from '../model/endpoint.js';
+import { cluster, endpoint } from '../proto/xds.js';
+import type { AddressForm } from './address.js';
+import { adsSource, checkConfigSource } from './config-source.js';
+import { decodePositiveDuration, encodeDuration } from './duration.js';
+import { decodeAssignment, encodeAssignment, parseAssignment } from './endpoint.js';
+import { at, type Path, refuse, required } from './path.js';
+
+/** Envoy: names are resolved anew every 5 s. */
+const DEFAULT_REFRESH_MS = 5000;
+
+/** Where the cluster's endpoints come from. */
+export function decodeDiscovery(message: cluster.Cluster, path: Path): ClusterDiscovery {
+  const { clusterDiscoveryType: type } = message;
+  if (type.case === 'clusterType') return refuse(at(path, 'cluster_type'), 'is not supported');
+  const { STATIC, STRICT_DNS, LOGICAL_DNS, EDS } = cluster.Cluster_DiscoveryType;
+  switch (type.value ?? STATIC) {
+    case EDS:
+      return decodeEds(message, path);
+    case STATIC:
+      return { kind: 'static', assignment: decodeOwnAssignment(message, 'ip', path) };
+    case STRICT_DNS:
+      return decodeDns(message, 'strict-dns', path);
+    case LOGICAL_DNS:
+      return decodeDns(message, 'logical-dns', path);
+    default:
+      return refuse(
+        at(path, 'type'),
+        `${cluster.Cluster_DiscoveryType[type.value ?? STATIC] ?? type.value} is not supported`,
+      );
+  }
+}
+
+function decodeEds(message: cluster.Cluster, path: Path): ClusterDiscovery {
+  const configPath = at(path, 'eds_cluster_config');
+  const config = required(message.edsClusterConfig, configPath);
+  checkConfigSource(config.edsConfig, at(configPath, 'eds_config'));
+  if (message.loadAssignment !== undefined)
+    refuse(at(path, 'load_assignment'), 'must not be set in an EDS cluster');
+  return { kind: 'eds', serviceName: config.serviceName === '' ? message.name : config.serviceName };
+}
+
+function decodeDns(
+  message: cluster.Cluster,
+  kind: 'strict-dns' | 'logical-dns',
+  path: Path,
+): ClusterDiscovery {
+  const assignment = decodeOwnAssignment(message, 'host', path);
+  const endpointCount = assignment.localities.reduce((sum, { endpoints }) => sum + endpoints.length, 0);
+  // Envoy: a logical DNS cluster has exactly one locality with exactly one endpoint.
+  if (kind === 'logical-dns' && (assignment.localities.length !== 1 || endpointCount !== 1)) {
+    refuse(at(path, 'load_assignment'), 'must have one locality with one endpoint in a LOGICAL_DNS cluster');
+  }
+  const refreshRateMs = decodePositiveDuration(
+    message.dnsRefreshRate,
+    DEFAULT_REFRESH_MS,
+    at(path, 'dns_refresh_rate'),
+  );
+  return { kind, assignment, refreshRateMs };
+}
+
+function decodeOwnAssignment(message: cluster.Cluster, form: AddressForm, path: Path): ClusterLoadAssignment {
+  if (message.edsClusterConfig !== undefined) {
+    refuse(at(path, 'eds_cluster_config'), 'must be set in an EDS cluster only');
+  }
+  const assignmentPath = at(path, 'load_assignment');
+  const assignment = required(message.loadAssignment, assignmentPath);
+  // Through the bytes again, so that there is one decoder of endpoints; such clusters have few of them.
+  const bytes = toBinary(endpoint.ClusterLoadAssignmentSchema, assignment);
+  return decodeAssignment(parseAssignment(bytes, assignmentPath), form, assignmentPath);
+}
+
+/** The cluster's fields that say where its endpoints come from. */
+export function encodeDiscovery(
+  discovery: ClusterDiscovery,
+): Pick<cluster.Cluster, 'clusterDiscoveryType' | 'edsClusterConfig' | 'loadAssignment' | 'dnsRefreshRate'> {
+  const clusterDiscoveryType = { case: 'type' as const, value: discoveryType(discovery.kind) };
+  if (discovery.kind === 'eds') {
+    const { serviceName } = discovery;
+    const edsClusterConfig = create(cluster.Cluster_EdsClusterConfigSchema, {
+      serviceName,
+      edsConfig: adsSource(),
+    });
+    return { clusterDiscoveryType, edsClusterConfig };
+  }
+  const loadAssignment = encodeAssignment(discovery.assignment);
+  return discovery.kind === 'static'
+    ? { clusterDiscoveryType, loadAssignment }
+    : { clusterDiscoveryType, loadAssignment, dnsRefreshRate: encodeDuration(discovery.refreshRateMs) };
+}
+
+function discoveryType(kind: ClusterDiscovery['kind']): cluster.Cluster_DiscoveryType {
+  const { STATIC, STRICT_DNS, LOGICAL_DNS, EDS } = cluster.Cluster_DiscoveryType;
+  const types = { eds: EDS, static: STATIC, 'strict-dns': STRICT_DNS, 'logical-dns': LOGICAL_DNS };
+  return types[kind];
+}

@@ -1,0 +1,133 @@
+import { create, type JsonObject } from '@bufbuild/protobuf';
+import type { Cluster } from '../model/cluster.js';
+import type { TransportSocketMatch } from '../model/tls.js';
+import { cluster } from '../proto/xds.js';
+import { decodeCircuitBreakers, encodeCircuitBreakers } from './circuit-breakers.js';
+import { decodeDiscovery, encodeDiscovery } from './cluster-discovery.js';
+import { decodePositiveDuration, encodeDuration } from './duration.js';
+import { onlyFields } from './field-guard.js';
+import { decodeLbPolicy, encodeLbPolicy } from './lb-policy.js';
+import { decodeOutlierDetection, encodeOutlierDetection } from './outlier-detection.js';
+import { at, atKey, type Path, refuse } from './path.js';
+import { decodePercent } from './percent.js';
+import { decodeProtocolOptions, encodeProtocolOptions } from './protocol-options.js';
+import { decodeUpstreamSocket, encodeUpstreamSocket } from './transport-socket.js';
+
+/** Envoy's defaults. */
+const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
+const DEFAULT_PANIC_PERCENT = 50;
+
+const clusterFields = onlyFields(() => cluster.ClusterSchema, {
+  enforced: [
+    'name',
+    'type',
+    'cluster_type',
+    'eds_cluster_config',
+    'load_assignment',
+    'dns_refresh_rate',
+    'connect_timeout',
+    'lb_policy',
+    'least_request_lb_config',
+    'round_robin_lb_config',
+    'load_balancing_policy',
+    'common_lb_config',
+    'circuit_breakers',
+    'outlier_detection',
+    'transport_socket',
+    'transport_socket_matches',
+    'typed_extension_protocol_options',
+    'common_http_protocol_options',
+    'max_requests_per_connection',
+  ],
+  ignored: [
+    // Names and extent of Envoy's statistics.
+    'alt_stat_name',
+    'track_cluster_stats',
+    'track_timeout_budgets',
+    // Remarks for other tools; Istio names the service here.
+    'metadata',
+  ],
+});
+
+const lbFields = onlyFields(() => cluster.Cluster_CommonLbConfigSchema, {
+  // Locality weights are honoured wherever they are given, so asking for that is allowed.
+  enforced: ['healthy_panic_threshold', 'locality_weighted_lb_config'],
+});
+
+/** The cluster. */
+export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
+  clusterFields(message, path);
+  const { outlierDetection } = message;
+  return {
+    name: message.name,
+    discovery: decodeDiscovery(message, path),
+    lbPolicy: decodeLbPolicy(message, path),
+    connectTimeoutMs: decodePositiveDuration(
+      message.connectTimeout,
+      DEFAULT_CONNECT_TIMEOUT_MS,
+      at(path, 'connect_timeout'),
+    ),
+    circuitBreakers: decodeCircuitBreakers(message.circuitBreakers, at(path, 'circuit_breakers')),
+    outlierDetection:
+      outlierDetection && decodeOutlierDetection(outlierDetection, at(path, 'outlier_detection')),
+    tls: decodeUpstreamSocket(message.transportSocket, at(path, 'transport_socket')),
+    transportSocketMatches: message.transportSocketMatches.map((match, index) =>
+      decodeSocketMatch(match, at(path, 'transport_socket_matches', index)),
+    ),
+    panicThresholdPercent: decodePanicThreshold(message.commonLbConfig, at(path, 'common_lb_config')),
+    ...decodeProtocolOptions(message, path),
+  };
+}
+
+function decodePanicThreshold(config: cluster.Cluster_CommonLbConfig | undefined, path: Path): number {
+  if (config === undefined) return DEFAULT_PANIC_PERCENT;
+  lbFields(config, path);
+  return decodePercent(
+    config.healthyPanicThreshold,
+    DEFAULT_PANIC_PERCENT,
+    at(path, 'healthy_panic_threshold'),
+  );
+}
+
+function decodeSocketMatch(message: cluster.Cluster_TransportSocketMatch, path: Path): TransportSocketMatch {
+  if (message.name === '') refuse(at(path, 'name'), 'must not be empty');
+  return {
+    name: message.name,
+    match: decodeLabels(message.match ?? {}, path),
+    tls: decodeUpstreamSocket(message.transportSocket, at(path, 'transport_socket')),
+  };
+}
+
+function decodeLabels(struct: JsonObject, path: Path): Readonly<Record<string, string>> {
+  const labels = Object.entries(struct).map(([key, value]): [string, string] => [
+    key,
+    typeof value === 'string' ? value : refuse(atKey(path, 'match', key), 'must be a string'),
+  ]);
+  return Object.fromEntries(labels);
+}
+
+/** The cluster as a message. */
+export function encodeCluster(model: Cluster): cluster.Cluster {
+  const message = create(cluster.ClusterSchema, {
+    name: model.name,
+    ...encodeDiscovery(model.discovery),
+    ...encodeLbPolicy(model.lbPolicy),
+    connectTimeout: encodeDuration(model.connectTimeoutMs),
+    circuitBreakers: encodeCircuitBreakers(model.circuitBreakers),
+    commonLbConfig: { healthyPanicThreshold: { value: model.panicThresholdPercent } },
+    typedExtensionProtocolOptions: encodeProtocolOptions(model),
+    transportSocketMatches: model.transportSocketMatches.map(encodeSocketMatch),
+  });
+  if (model.outlierDetection !== undefined)
+    message.outlierDetection = encodeOutlierDetection(model.outlierDetection);
+  if (model.tls !== undefined) message.transportSocket = encodeUpstreamSocket(model.tls);
+  return message;
+}
+
+function encodeSocketMatch({ name, match, tls }: TransportSocketMatch): cluster.Cluster_TransportSocketMatch {
+  return create(cluster.Cluster_TransportSocketMatchSchema, {
+    name,
+    match: { ...match },
+    transportSocket: encodeUpstreamSocket(tls),
+  });
+}

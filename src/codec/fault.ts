@@ -1,0 +1,95 @@
+import { create } from '@bufbuild/protobuf';
+import type { FaultConfig } from '../model/filter-config.js';
+import { commonFault, httpFault } from '../proto/xds.js';
+import { decodeDuration, encodeDuration } from './duration.js';
+import { onlyFields } from './field-guard.js';
+import { decodeHeaderMatcher, encodeHeaderMatcher } from './matcher.js';
+import { at, type Path, refuse } from './path.js';
+import { decodeFraction, encodeFraction } from './percent.js';
+
+const faultFields = onlyFields(() => httpFault.HTTPFaultSchema, {
+  enforced: ['delay', 'abort', 'upstream_cluster', 'headers', 'max_active_faults'],
+  ignored: [
+    // Names of overrides in Envoy's runtime layer. There is no such layer here, so the configured values hold.
+    'delay_percent_runtime',
+    'abort_percent_runtime',
+    'delay_duration_runtime',
+    'abort_http_status_runtime',
+    'max_active_faults_runtime',
+    'response_rate_limit_percent_runtime',
+    'abort_grpc_status_runtime',
+    // Shapes Envoy's own statistics and the metadata in its access log.
+    'disable_downstream_cluster_stats',
+    'filter_metadata',
+  ],
+});
+
+const delayFields = onlyFields(() => commonFault.FaultDelaySchema, {
+  enforced: ['fixed_delay', 'percentage'],
+});
+
+const abortFields = onlyFields(() => httpFault.FaultAbortSchema, {
+  enforced: ['http_status', 'grpc_status', 'percentage'],
+});
+
+/** The fault filter's configuration. */
+export function decodeFault(message: httpFault.HTTPFault, path: Path): FaultConfig {
+  faultFields(message, path);
+  return {
+    kind: 'fault',
+    delay: message.delay && decodeDelay(message.delay, at(path, 'delay')),
+    abort: message.abort && decodeAbort(message.abort, at(path, 'abort')),
+    upstreamCluster: message.upstreamCluster,
+    headers: message.headers.map((header, index) => decodeHeaderMatcher(header, at(path, 'headers', index))),
+    maxActiveFaults: message.maxActiveFaults,
+  };
+}
+
+function decodeDelay(delay: commonFault.FaultDelay, path: Path): FaultConfig['delay'] {
+  delayFields(delay, path);
+  const { faultDelaySecifier: specifier } = delay;
+  if (specifier.case !== 'fixedDelay') return refuse(at(path, 'fixed_delay'), 'is required');
+  const fixedMs = decodeDuration(specifier.value, at(path, 'fixed_delay'));
+  if (fixedMs === 0) refuse(at(path, 'fixed_delay'), 'must be greater than 0');
+  return { fixedMs, percentage: decodeFraction(delay.percentage, at(path, 'percentage')) };
+}
+
+function decodeAbort(abort: httpFault.FaultAbort, path: Path): FaultConfig['abort'] {
+  abortFields(abort, path);
+  const { errorType } = abort;
+  const percentage = decodeFraction(abort.percentage, at(path, 'percentage'));
+  if (errorType.case === 'grpcStatus') return { status: { kind: 'grpc', code: errorType.value }, percentage };
+  if (errorType.case !== 'httpStatus') return refuse(at(path, 'http_status'), 'is required');
+  const code = errorType.value;
+  if (code < 200 || code > 599) refuse(at(path, 'http_status'), 'must be between 200 and 599');
+  return { status: { kind: 'http', code }, percentage };
+}
+
+/** The fault filter's configuration as a message. */
+export function encodeFault({
+  delay,
+  abort,
+  upstreamCluster,
+  headers,
+  maxActiveFaults,
+}: FaultConfig): httpFault.HTTPFault {
+  const message = create(httpFault.HTTPFaultSchema, {
+    upstreamCluster,
+    headers: headers.map(encodeHeaderMatcher),
+  });
+  if (maxActiveFaults !== undefined) message.maxActiveFaults = maxActiveFaults;
+  if (delay !== undefined) {
+    message.delay = create(commonFault.FaultDelaySchema, {
+      faultDelaySecifier: { case: 'fixedDelay', value: encodeDuration(delay.fixedMs) },
+      percentage: encodeFraction(delay.percentage),
+    });
+  }
+  if (abort !== undefined) {
+    const { kind, code } = abort.status;
+    message.abort = create(httpFault.FaultAbortSchema, {
+      errorType: { case: kind === 'http' ? 'httpStatus' : 'grpcStatus', value: code },
+      percentage: encodeFraction(abort.percentage),
+    });
+  }
+  return message;
+}

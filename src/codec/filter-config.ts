@@ -1,0 +1,170 @@
+import { create, type DescMessage, fromJson, type JsonObject, type MessageShape } from '@bufbuild/protobuf';
+import type { FilterConfig, FilterOverrides } from '../model/filter-config.js';
+import { NO_OVERRIDES } from '../model/filter-config.js';
+import { anyIs, packAny, typeNameOf } from '../proto/any.js';
+import { httpFault, httpRouter, route, udpaType, type wkt, xdsType } from '../proto/xds.js';
+import { messageOf } from '../runtime/errors.js';
+import { decodeAny, decodeMessage } from './codec.js';
+import { decodeFault, encodeFault } from './fault.js';
+import { onlyFields } from './field-guard.js';
+import { at, atKey, type Path, refuse } from './path.js';
+
+/** How the configuration of one kind of HTTP filter travels. */
+interface FilterCodec {
+  readonly kind: FilterConfig['kind'];
+  readonly schema: () => DescMessage;
+  /** Whether routes, virtual hosts and weighted clusters may have their own configuration of it. */
+  readonly isPerRoute: boolean;
+  readonly fromBytes: (bytes: Uint8Array, path: Path) => FilterConfig;
+  readonly fromJson: (json: JsonObject, path: Path) => FilterConfig;
+  readonly toAny: (config: FilterConfig) => wkt.Any;
+}
+
+interface FilterCodecDefinition<C extends FilterConfig, Desc extends DescMessage> {
+  readonly kind: C['kind'];
+  readonly schema: () => Desc;
+  readonly isPerRoute: boolean;
+  readonly decode: (message: MessageShape<Desc>, path: Path) => C;
+  readonly encode: (config: C) => MessageShape<Desc>;
+}
+
+function filterCodec<C extends FilterConfig, Desc extends DescMessage>(
+  definition: FilterCodecDefinition<C, Desc>,
+): FilterCodec {
+  const { kind, schema, isPerRoute, decode, encode } = definition;
+  return {
+    kind,
+    schema,
+    isPerRoute,
+    fromBytes: (bytes, path) => decode(decodeMessage(schema(), bytes, path), path),
+    fromJson: (json, path) => decode(messageFromJson(schema(), json, path), path),
+    // The table below is asked by kind, so the configuration is the one that this codec is for.
+    toAny: (config) => packAny(schema(), encode(config as C)),
+  };
+}
+
+const routerFields = onlyFields(() => httpRouter.RouterSchema, {
+  enforced: [],
+  ignored: [
+    // Statistics, spans and logs of the router; ours are configured elsewhere.
+    'dynamic_stats',
+    'start_child_span',
+    'upstream_log',
+    'upstream_log_options',
+    'suppress_grpc_request_failure_code_stats',
+    // Envoy's own x-envoy-* headers on requests and responses; we add none that it would suppress.
+    'suppress_envoy_headers',
+  ],
+});
+
+/** Every filter that can be configured. A new filter adds its line. */
+const FILTER_CODECS: readonly FilterCodec[] = [
+  filterCodec({
+    kind: 'fault',
+    schema: () => httpFault.HTTPFaultSchema,
+    isPerRoute: true,
+    decode: decodeFault,
+    encode: encodeFault,
+  }),
+  filterCodec({
+    kind: 'router',
+    schema: () => httpRouter.RouterSchema,
+    isPerRoute: false,
+    decode: (message, path) => {
+      routerFields(message, path);
+      return { kind: 'router' };
+    },
+    encode: () => create(httpRouter.RouterSchema),
+  }),
+];
+
+const perRouteFields = onlyFields(() => route.FilterConfigSchema, { enforced: ['config', 'is_optional'] });
+
+/**
+ * The filter's configuration. Undefined when the filter is unknown and optional; an unknown filter that is not optional
+ * is refused, because what it was put there for (say, authorization) would not happen.
+ */
+export function decodeFilter(any: wkt.Any, isOptional: boolean, path: Path): FilterConfig | undefined {
+  return lookUp(any, isOptional, path)?.decode();
+}
+
+/** The filter's configuration as an `Any`. */
+export function encodeFilter(config: FilterConfig): wkt.Any {
+  const codec = FILTER_CODECS.find(({ kind }) => kind === config.kind);
+  if (codec === undefined) throw new TypeError(`no codec for the filter ${config.kind}`);
+  return codec.toAny(config);
+}
+
+/** A `typed_per_filter_config` map. */
+export function decodeOverrides(configs: Readonly<Record<string, wkt.Any>>, path: Path): FilterOverrides {
+  const names = Object.keys(configs);
+  if (names.length === 0) return NO_OVERRIDES;
+  const overrides = new Map<string, FilterConfig>();
+  for (const name of names) {
+    const any = configs[name];
+    const config = any && decodeOverride(any, atKey(path, 'typed_per_filter_config', name));
+    if (config !== undefined) overrides.set(name, config);
+  }
+  return overrides;
+}
+
+/** The overrides as a `typed_per_filter_config` map. */
+export function encodeOverrides(overrides: FilterOverrides): Record<string, wkt.Any> {
+  return Object.fromEntries([...overrides].map(([name, config]) => [name, encodeFilter(config)]));
+}
+
+function decodeOverride(any: wkt.Any, path: Path): FilterConfig | undefined {
+  const wrapper = decodeAny(route.FilterConfigSchema, any, path);
+  if (wrapper === undefined) return decodePerRoute(any, false, path);
+  perRouteFields(wrapper, path);
+  if (wrapper.config === undefined) return refuse(at(path, 'config'), 'is required');
+  return decodePerRoute(wrapper.config, wrapper.isOptional, at(path, 'config'));
+}
+
+function decodePerRoute(any: wkt.Any, isOptional: boolean, path: Path): FilterConfig | undefined {
+  const found = lookUp(any, isOptional, path);
+  if (found === undefined) return undefined;
+  return found.codec.isPerRoute
+    ? found.decode()
+    : refuse(path, `the ${found.codec.kind} has no per-route configuration`);
+}
+
+interface Found {
+  readonly codec: FilterCodec;
+  readonly decode: () => FilterConfig;
+}
+
+/** The codec for an `Any` that holds the configuration itself or, as JSON, within a TypedStruct. */
+function lookUp(any: wkt.Any, isOptional: boolean, path: Path): Found | undefined {
+  const struct = typedStruct(any, path);
+  const typeName = typeNameOf(struct?.typeUrl ?? any.typeUrl);
+  const codec = FILTER_CODECS.find(({ schema }) => schema().typeName === typeName);
+  if (codec === undefined) {
+    return isOptional ? undefined : refuse(path, `the filter ${JSON.stringify(typeName)} is not supported`);
+  }
+  return {
+    codec,
+    decode: () =>
+      struct === undefined ? codec.fromBytes(any.value, path) : codec.fromJson(struct.value ?? {}, path),
+  };
+}
+
+function typedStruct(any: wkt.Any, path: Path): xdsType.TypedStruct | udpaType.TypedStruct | undefined {
+  // The names are compared first: reading the second schema would load its package for every filter.
+  if (anyIs(any, xdsType.TypedStructSchema)) return decodeAny(xdsType.TypedStructSchema, any, path);
+  return typeNameOf(any.typeUrl) === 'udpa.type.v1.TypedStruct'
+    ? decodeAny(udpaType.TypedStructSchema, any, path)
+    : undefined;
+}
+
+function messageFromJson<Desc extends DescMessage>(
+  schema: Desc,
+  json: JsonObject,
+  path: Path,
+): MessageShape<Desc> {
+  try {
+    return fromJson(schema, json);
+  } catch (cause) {
+    return refuse(path, `is no valid ${schema.typeName}: ${messageOf(cause)}`, cause);
+  }
+}

@@ -1,0 +1,115 @@
+import { create } from '@bufbuild/protobuf';
+import type { HttpFilter } from '../model/filter-config.js';
+import type { HttpConnectionManager } from '../model/listener.js';
+import { httpConnectionManager as hcm } from '../proto/xds.js';
+import { adsSource, checkConfigSource } from './config-source.js';
+import { onlyFields } from './field-guard.js';
+import { decodeFilter, encodeFilter } from './filter-config.js';
+import { at, type Path, refuse } from './path.js';
+import { decodeRouteConfiguration, encodeRouteConfiguration } from './route.js';
+
+const managerFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
+  enforced: ['rds', 'route_config', 'http_filters'],
+  ignored: [
+    // Names and forms of Envoy's statistics, logs and spans; ours are configured elsewhere.
+    'stat_prefix',
+    'access_log',
+    'access_log_flush_interval',
+    'flush_access_log_on_new_request',
+    'access_log_options',
+    'tracing',
+  ],
+});
+
+const rdsFields = onlyFields(() => hcm.RdsSchema, { enforced: ['config_source', 'route_config_name'] });
+
+const filterFields = onlyFields(() => hcm.HttpFilterSchema, {
+  enforced: ['name', 'typed_config', 'is_optional'],
+});
+
+/** The HTTP part of a listener or filter chain. */
+export function decodeConnectionManager(
+  message: hcm.HttpConnectionManager,
+  path: Path,
+): HttpConnectionManager {
+  managerFields(message, path);
+  return {
+    routes: decodeRoutes(message.routeSpecifier, path),
+    filters: decodeFilters(message.httpFilters, path),
+  };
+}
+
+function decodeRoutes(
+  specifier: hcm.HttpConnectionManager['routeSpecifier'],
+  path: Path,
+): HttpConnectionManager['routes'] {
+  switch (specifier.case) {
+    case 'rds':
+      return { kind: 'rds', name: decodeRds(specifier.value, at(path, 'rds')) };
+    case 'routeConfig':
+      return { kind: 'inline', config: decodeRouteConfiguration(specifier.value, at(path, 'route_config')) };
+    default:
+      return refuse(path, 'needs rds or route_config');
+  }
+}
+
+function decodeRds(rds: hcm.Rds, path: Path): string {
+  rdsFields(rds, path);
+  checkConfigSource(rds.configSource, at(path, 'config_source'));
+  return rds.routeConfigName === ''
+    ? refuse(at(path, 'route_config_name'), 'must not be empty')
+    : rds.routeConfigName;
+}
+
+function decodeFilters(messages: readonly hcm.HttpFilter[], path: Path): readonly HttpFilter[] {
+  const names = new Set<string>();
+  const filters: HttpFilter[] = [];
+  messages.forEach((message, index) => {
+    const filterPath = at(path, 'http_filters', index);
+    // gRFC A39: names are unique, because per-route configuration refers to a filter by its name.
+    if (names.has(message.name)) refuse(at(filterPath, 'name'), 'is used by two filters');
+    names.add(message.name);
+    const filter = decodeHttpFilter(message, filterPath);
+    if (filter === undefined) return;
+    if (filters.at(-1)?.config.kind === 'router') refuse(filterPath, 'nothing may follow the router');
+    filters.push(filter);
+  });
+  if (filters.at(-1)?.config.kind !== 'router')
+    refuse(at(path, 'http_filters'), 'the last filter must be the router');
+  return filters;
+}
+
+function decodeHttpFilter(message: hcm.HttpFilter, path: Path): HttpFilter | undefined {
+  filterFields(message, path);
+  const { name, configType, isOptional } = message;
+  if (name === '') refuse(at(path, 'name'), 'must not be empty');
+  if (configType.case !== 'typedConfig') return refuse(at(path, 'typed_config'), 'is required');
+  const config = decodeFilter(configType.value, isOptional, at(path, 'typed_config'));
+  return config && { name, config };
+}
+
+/** The HTTP part of a listener or filter chain as a message. */
+export function encodeConnectionManager({
+  routes,
+  filters,
+}: HttpConnectionManager): hcm.HttpConnectionManager {
+  return create(hcm.HttpConnectionManagerSchema, {
+    // Envoy demands one.
+    statPrefix: 'http',
+    routeSpecifier:
+      routes.kind === 'rds'
+        ? {
+            case: 'rds',
+            value: create(hcm.RdsSchema, { configSource: adsSource(), routeConfigName: routes.name }),
+          }
+        : { case: 'routeConfig', value: encodeRouteConfiguration(routes.config) },
+    httpFilters: filters.map(encodeHttpFilter),
+  });
+}
+
+function encodeHttpFilter({ name, config }: HttpFilter): hcm.HttpFilter {
+  return create(hcm.HttpFilterSchema, {
+    name,
+    configType: { case: 'typedConfig', value: encodeFilter(config) },
+  });
+}

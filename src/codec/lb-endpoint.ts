@@ -1,0 +1,170 @@
+import { create, type JsonObject } from '@bufbuild/protobuf';
+import type { Endpoint, EndpointHealth } from '../model/endpoint.js';
+import { core, endpoint } from '../proto/xds.js';
+import { type AddressForm, checkHost, checkPort, decodeAddress, encodeAddress } from './address.js';
+import { decodeMessage } from './codec.js';
+import { type PlainEndpoint, readPlainEndpoint } from './endpoint-wire.js';
+import { onlyFields } from './field-guard.js';
+import { at, type Path, refuse } from './path.js';
+
+const SOCKET_MATCH = 'envoy.transport_socket_match';
+const LB = 'envoy.lb';
+
+const lbEndpointFields = onlyFields(() => endpoint.LbEndpointSchema, {
+  enforced: ['endpoint', 'health_status', 'metadata', 'load_balancing_weight'],
+});
+
+const endpointFields = onlyFields(() => endpoint.EndpointSchema, { enforced: ['address', 'hostname'] });
+
+/** Where one of many endpoints stands; its path is written only when it is needed. */
+export interface Place {
+  readonly locality: Path;
+  readonly index: number;
+}
+
+/** Decodes one `LbEndpoint`. */
+export type EndpointDecoder = (bytes: Uint8Array, place: Place) => Endpoint;
+
+interface Labels {
+  readonly transportSocketMatch: Readonly<Record<string, string>>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+type LabelReader = (bytes: Uint8Array | undefined, place: Place) => Labels;
+
+/** Makes the decoder for the endpoints of one cluster. */
+export function endpointDecoder(form: AddressForm): EndpointDecoder {
+  const readLabels = labelReader();
+  return (bytes, place) => {
+    const plain = readPlainEndpoint(bytes);
+    return plain === undefined
+      ? decodeEndpoint(decodeMessage(endpoint.LbEndpointSchema, bytes, pathOf(place)), form, pathOf(place))
+      : fromPlain(plain, { form, place, labels: readLabels(plain.metadata, place) });
+  };
+}
+
+function pathOf({ locality, index }: Place): Path {
+  return at(locality, 'lb_endpoints', index);
+}
+
+/** Endpoints of one workload carry equal metadata: each form of it is decoded once, and its labels are shared. */
+function labelReader(): LabelReader {
+  const none: Labels = { transportSocketMatch: {}, metadata: {} };
+  const known = new Map<string, Labels>();
+  return (bytes, place) => {
+    if (bytes === undefined) return none;
+    const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const labels = labelsOf(decodeMessage(core.MetadataSchema, bytes, at(pathOf(place), 'metadata')));
+    known.set(key, labels);
+    return labels;
+  };
+}
+
+/** Of other namespaces than these two nothing is read here; they are for other tools. */
+function labelsOf(metadata: core.Metadata | undefined): Labels {
+  return {
+    transportSocketMatch: stringsOf(metadata?.filterMetadata[SOCKET_MATCH]),
+    metadata: stringsOf(metadata?.filterMetadata[LB]),
+  };
+}
+
+/** The labels that are strings: a label of another type equals no string that it is compared with. */
+function stringsOf(struct: JsonObject | undefined): Readonly<Record<string, string>> {
+  const entries = Object.entries(struct ?? {});
+  return Object.fromEntries(
+    entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
+}
+
+interface Surroundings {
+  readonly form: AddressForm;
+  readonly place: Place;
+  readonly labels: Labels;
+}
+
+function fromPlain(plain: PlainEndpoint, { form, place, labels }: Surroundings): Endpoint {
+  const path = (): Path => pathOf(place);
+  const socketPath = (): Path => at(at(at(path(), 'endpoint'), 'address'), 'socket_address');
+  checkHost(plain.address, form, socketPath);
+  checkPort(plain.port, socketPath);
+  return {
+    address: { address: plain.address, port: plain.port },
+    hostname: plain.hostname,
+    health: decodeHealth(plain.health, path),
+    weight: checkWeight(plain.weight, path),
+    ...labels,
+  };
+}
+
+function decodeEndpoint(message: endpoint.LbEndpoint, form: AddressForm, path: Path): Endpoint {
+  lbEndpointFields(message, path);
+  const { hostIdentifier, metadata } = message;
+  const endpointPath = at(path, 'endpoint');
+  if (hostIdentifier.case !== 'endpoint') return refuse(endpointPath, 'is required');
+  endpointFields(hostIdentifier.value, endpointPath);
+  return {
+    address: decodeAddress(hostIdentifier.value.address, form, at(endpointPath, 'address')),
+    hostname: hostIdentifier.value.hostname,
+    health: decodeHealth(message.healthStatus, () => path),
+    weight: checkWeight(message.loadBalancingWeight, () => path),
+    ...labelsOf(metadata),
+  };
+}
+
+function checkWeight(weight: number | undefined, path: () => Path): number {
+  return weight === 0 ? refuse(at(path(), 'load_balancing_weight'), 'must be at least 1') : (weight ?? 1);
+}
+
+function decodeHealth(status: core.HealthStatus, path: () => Path): EndpointHealth {
+  switch (status) {
+    case core.HealthStatus.UNKNOWN:
+      return 'unknown';
+    case core.HealthStatus.HEALTHY:
+      return 'healthy';
+    case core.HealthStatus.UNHEALTHY:
+      return 'unhealthy';
+    case core.HealthStatus.DRAINING:
+      return 'draining';
+    case core.HealthStatus.TIMEOUT:
+      return 'timeout';
+    case core.HealthStatus.DEGRADED:
+      return 'degraded';
+    default:
+      return refuse(at(path(), 'health_status'), `has no value ${String(status)}`);
+  }
+}
+
+/** The endpoint as a message. */
+export function encodeEndpoint(model: Endpoint): endpoint.LbEndpoint {
+  const value = create(endpoint.EndpointSchema, {
+    address: encodeAddress(model.address),
+    hostname: model.hostname,
+  });
+  const message = create(endpoint.LbEndpointSchema, {
+    hostIdentifier: { case: 'endpoint', value },
+    healthStatus: encodeHealth(model.health),
+    loadBalancingWeight: model.weight,
+  });
+  const filterMetadata: Record<string, JsonObject> = {};
+  if (Object.keys(model.transportSocketMatch).length > 0)
+    filterMetadata[SOCKET_MATCH] = model.transportSocketMatch;
+  if (Object.keys(model.metadata).length > 0) filterMetadata[LB] = model.metadata;
+  if (Object.keys(filterMetadata).length > 0)
+    message.metadata = create(core.MetadataSchema, { filterMetadata });
+  return message;
+}
+
+function encodeHealth(health: EndpointHealth): core.HealthStatus {
+  const { UNKNOWN, HEALTHY, UNHEALTHY, DRAINING, TIMEOUT, DEGRADED } = core.HealthStatus;
+  const statuses: Readonly<Record<EndpointHealth, core.HealthStatus>> = {
+    unknown: UNKNOWN,
+    healthy: HEALTHY,
+    unhealthy: UNHEALTHY,
+    draining: DRAINING,
+    timeout: TIMEOUT,
+    degraded: DEGRADED,
+  };
+  return statuses[health];
+}

@@ -1,0 +1,160 @@
+import { create } from '@bufbuild/protobuf';
+import type { LbPolicy } from '../model/lb-policy.js';
+import { packAny } from '../proto/any.js';
+import {
+  cluster,
+  type core,
+  lbCommon,
+  lbLeastRequest,
+  lbRandom,
+  lbRoundRobin,
+  type wkt,
+} from '../proto/xds.js';
+import { decodeAny } from './codec.js';
+import { onlyFields } from './field-guard.js';
+import { at, type Path, refuse, required } from './path.js';
+
+/** Envoy: two random choices, active requests weigh fully. */
+const DEFAULT_CHOICE_COUNT = 2;
+const DEFAULT_BIAS = 1;
+
+const roundRobinFields = onlyFields(() => lbRoundRobin.RoundRobinSchema, {
+  enforced: ['locality_lb_config'],
+});
+const randomFields = onlyFields(() => lbRandom.RandomSchema, { enforced: ['locality_lb_config'] });
+const leastRequestFields = onlyFields(() => lbLeastRequest.LeastRequestSchema, {
+  enforced: ['choice_count', 'active_request_bias', 'locality_lb_config', 'selection_method'],
+});
+
+/** Locality weights are honoured wherever they are given, so asking for that is allowed. */
+const localityFields = onlyFields(() => lbCommon.LocalityLbConfigSchema, {
+  enforced: ['locality_weighted_lb_config'],
+});
+
+const legacyLeastRequestFields = onlyFields(() => cluster.Cluster_LeastRequestLbConfigSchema, {
+  enforced: ['choice_count', 'active_request_bias'],
+});
+const legacyRoundRobinFields = onlyFields(() => cluster.Cluster_RoundRobinLbConfigSchema, { enforced: [] });
+
+/** The policy of a cluster: from the list of extensions when there is one, else from the older fields. */
+export function decodeLbPolicy(message: cluster.Cluster, path: Path): LbPolicy {
+  return message.loadBalancingPolicy === undefined
+    ? decodeLegacyPolicy(message, path)
+    : decodePolicyList(message.loadBalancingPolicy, at(path, 'load_balancing_policy'));
+}
+
+/** Envoy: the first policy of the list that is known is used. */
+function decodePolicyList({ policies }: cluster.LoadBalancingPolicy, path: Path): LbPolicy {
+  for (const [index, policy] of policies.entries()) {
+    const configPath = at(at(path, 'policies', index), 'typed_extension_config');
+    const any = required(policy.typedExtensionConfig?.typedConfig, at(configPath, 'typed_config'));
+    const known = decodeExtension(any, at(configPath, 'typed_config'));
+    if (known !== undefined) return known;
+  }
+  const names = policies.map(({ typedExtensionConfig }) => typedExtensionConfig?.typedConfig?.typeUrl);
+  return refuse(at(path, 'policies'), `none of ${JSON.stringify(names)} is supported`);
+}
+
+function decodeExtension(any: wkt.Any, path: Path): LbPolicy | undefined {
+  const roundRobin = decodeAny(lbRoundRobin.RoundRobinSchema, any, path);
+  if (roundRobin !== undefined) {
+    roundRobinFields(roundRobin, path);
+    checkLocality(roundRobin.localityLbConfig, path);
+    return { kind: 'round-robin' };
+  }
+  const random = decodeAny(lbRandom.RandomSchema, any, path);
+  if (random !== undefined) {
+    randomFields(random, path);
+    checkLocality(random.localityLbConfig, path);
+    return { kind: 'random' };
+  }
+  const leastRequest = decodeAny(lbLeastRequest.LeastRequestSchema, any, path);
+  return leastRequest && decodeLeastRequest(leastRequest, path);
+}
+
+function decodeLeastRequest(message: lbLeastRequest.LeastRequest, path: Path): LbPolicy {
+  leastRequestFields(message, path);
+  checkLocality(message.localityLbConfig, path);
+  if (message.selectionMethod !== lbLeastRequest.LeastRequest_SelectionMethod.N_CHOICES) {
+    refuse(at(path, 'selection_method'), 'must be N_CHOICES');
+  }
+  return leastRequestOf(message, path);
+}
+
+interface LeastRequestSettings {
+  readonly choiceCount?: number | undefined;
+  readonly activeRequestBias?: core.RuntimeDouble | undefined;
+}
+
+function leastRequestOf({ choiceCount, activeRequestBias }: LeastRequestSettings, path: Path): LbPolicy {
+  const choices = choiceCount ?? DEFAULT_CHOICE_COUNT;
+  if (choices < 2) refuse(at(path, 'choice_count'), 'must be at least 2');
+  // A runtime key beside it names an override in Envoy's runtime layer; there is no such layer here.
+  const bias = activeRequestBias?.defaultValue ?? DEFAULT_BIAS;
+  // Written so that NaN is refused too.
+  if (!(bias >= 0)) refuse(at(path, 'active_request_bias'), 'must not be negative');
+  return { kind: 'least-request', choiceCount: choices, activeRequestBias: bias };
+}
+
+function checkLocality(config: lbCommon.LocalityLbConfig | undefined, path: Path): void {
+  if (config !== undefined) localityFields(config, at(path, 'locality_lb_config'));
+}
+
+function decodeLegacyPolicy({ lbPolicy, lbConfig }: cluster.Cluster, path: Path): LbPolicy {
+  const { ROUND_ROBIN, LEAST_REQUEST, RANDOM, LOAD_BALANCING_POLICY_CONFIG } = cluster.Cluster_LbPolicy;
+  const policyPath = at(path, 'lb_policy');
+  switch (lbPolicy) {
+    case ROUND_ROBIN:
+      if (lbConfig.case === 'roundRobinLbConfig') {
+        legacyRoundRobinFields(lbConfig.value, at(path, 'round_robin_lb_config'));
+      }
+      return { kind: 'round-robin' };
+    case RANDOM:
+      return { kind: 'random' };
+    case LEAST_REQUEST: {
+      if (lbConfig.case !== 'leastRequestLbConfig') return leastRequestOf({}, path);
+      const configPath = at(path, 'least_request_lb_config');
+      legacyLeastRequestFields(lbConfig.value, configPath);
+      return leastRequestOf(lbConfig.value, configPath);
+    }
+    case LOAD_BALANCING_POLICY_CONFIG:
+      return refuse(at(path, 'load_balancing_policy'), 'is required');
+    default:
+      return refuse(policyPath, `${cluster.Cluster_LbPolicy[lbPolicy] ?? String(lbPolicy)} is not supported`);
+  }
+}
+
+/**
+ * The cluster's fields that say the policy. Round robin goes in the older field, which every client understands; the
+ * others as a list that ends in round robin, so that a client which does not know them still gets one it knows.
+ */
+export function encodeLbPolicy(policy: LbPolicy): Pick<cluster.Cluster, 'lbPolicy' | 'loadBalancingPolicy'> {
+  if (policy.kind === 'round-robin') return { lbPolicy: cluster.Cluster_LbPolicy.ROUND_ROBIN };
+  const roundRobin = packAny(lbRoundRobin.RoundRobinSchema, create(lbRoundRobin.RoundRobinSchema));
+  return {
+    lbPolicy: cluster.Cluster_LbPolicy.LOAD_BALANCING_POLICY_CONFIG,
+    loadBalancingPolicy: create(cluster.LoadBalancingPolicySchema, {
+      policies: [encodeExtension(policy), extension('round_robin', roundRobin)],
+    }),
+  };
+}
+
+function encodeExtension(
+  policy: Exclude<LbPolicy, { kind: 'round-robin' }>,
+): cluster.LoadBalancingPolicy_Policy {
+  if (policy.kind === 'random') {
+    return extension('random', packAny(lbRandom.RandomSchema, create(lbRandom.RandomSchema)));
+  }
+  const message = create(lbLeastRequest.LeastRequestSchema, {
+    choiceCount: policy.choiceCount,
+    // PGV demands a runtime key.
+    activeRequestBias: { defaultValue: policy.activeRequestBias, runtimeKey: 'upstream.least_request.bias' },
+  });
+  return extension('least_request', packAny(lbLeastRequest.LeastRequestSchema, message));
+}
+
+function extension(name: string, typedConfig: wkt.Any): cluster.LoadBalancingPolicy_Policy {
+  return create(cluster.LoadBalancingPolicy_PolicySchema, {
+    typedExtensionConfig: { name: `envoy.load_balancing_policies.${name}`, typedConfig },
+  });
+}

@@ -1,0 +1,134 @@
+import { create } from '@bufbuild/protobuf';
+import type { FilterChain, InboundListener, Listener, OutboundListener } from '../model/listener.js';
+import { packAny } from '../proto/any.js';
+import { core, httpConnectionManager as hcm, listener, type wkt } from '../proto/xds.js';
+import { decodeAddress, encodeAddress } from './address.js';
+import { decodeAny } from './codec.js';
+import { onlyFields } from './field-guard.js';
+import { decodeConnectionManager, encodeConnectionManager } from './http-connection-manager.js';
+import { at, type Path, refuse, required } from './path.js';
+import { decodeDownstreamSocket, encodeDownstreamSocket } from './transport-socket.js';
+
+const HCM_FILTER = 'envoy.filters.network.http_connection_manager';
+
+/** Names and forms of Envoy's statistics and logs, and remarks for other tools. */
+const REMARKS = ['stat_prefix', 'access_log', 'traffic_direction', 'metadata'];
+
+const outboundFields = onlyFields(() => listener.ListenerSchema, {
+  enforced: ['name', 'api_listener'],
+  // An API listener binds no socket, so the address that Istio adds is a remark too.
+  ignored: ['address', ...REMARKS],
+});
+
+const inboundFields = onlyFields(() => listener.ListenerSchema, {
+  enforced: ['name', 'address', 'filter_chains'],
+  ignored: REMARKS,
+});
+
+const chainFields = onlyFields(() => listener.FilterChainSchema, {
+  enforced: ['name', 'filter_chain_match', 'filters', 'transport_socket'],
+  ignored: ['metadata'],
+});
+
+const chainMatchFields = onlyFields(() => listener.FilterChainMatchSchema, {
+  enforced: ['transport_protocol'],
+});
+const networkFilterFields = onlyFields(() => listener.FilterSchema, { enforced: ['name', 'typed_config'] });
+
+/** The listener: outbound when it is an API listener, else inbound. */
+export function decodeListener(message: listener.Listener, path: Path): Listener {
+  return message.apiListener === undefined ? decodeInbound(message, path) : decodeOutbound(message, path);
+}
+
+function decodeOutbound(message: listener.Listener, path: Path): OutboundListener {
+  outboundFields(message, path);
+  const managerPath = at(at(path, 'api_listener'), 'api_listener');
+  const any = required(message.apiListener?.apiListener, managerPath);
+  return { kind: 'outbound', name: message.name, http: decodeManager(any, managerPath) };
+}
+
+function decodeInbound(message: listener.Listener, path: Path): InboundListener {
+  inboundFields(message, path);
+  const { address } = message;
+  if (message.filterChains.length === 0) refuse(at(path, 'filter_chains'), 'must not be empty');
+  return {
+    kind: 'inbound',
+    name: message.name,
+    address: address && decodeAddress(address, 'ip', at(path, 'address')),
+    filterChains: message.filterChains.map((chain, index) =>
+      decodeChain(chain, at(path, 'filter_chains', index)),
+    ),
+  };
+}
+
+function decodeChain(chain: listener.FilterChain, path: Path): FilterChain {
+  chainFields(chain, path);
+  const { filterChainMatch: match } = chain;
+  return {
+    name: chain.name,
+    transportProtocol: match ? decodeChainMatch(match, at(path, 'filter_chain_match')) : '',
+    tls: decodeDownstreamSocket(chain.transportSocket, at(path, 'transport_socket')),
+    http: decodeNetworkFilters(chain.filters, path),
+  };
+}
+
+function decodeChainMatch(match: listener.FilterChainMatch, path: Path): FilterChain['transportProtocol'] {
+  chainMatchFields(match, path);
+  const { transportProtocol } = match;
+  return transportProtocol === 'tls' || transportProtocol === 'raw_buffer' || transportProtocol === ''
+    ? transportProtocol
+    : refuse(at(path, 'transport_protocol'), `${JSON.stringify(transportProtocol)} is not supported`);
+}
+
+function decodeNetworkFilters(filters: readonly listener.Filter[], path: Path): FilterChain['http'] {
+  const [filter] = filters;
+  if (filter === undefined) return refuse(at(path, 'filters'), 'needs the HTTP connection manager');
+  if (filters.length > 1) refuse(at(path, 'filters', 1), 'only the HTTP connection manager is supported');
+  const filterPath = at(path, 'filters', 0);
+  networkFilterFields(filter, filterPath);
+  const { configType } = filter;
+  if (configType.case !== 'typedConfig') return refuse(at(filterPath, 'typed_config'), 'is required');
+  return decodeManager(configType.value, at(filterPath, 'typed_config'));
+}
+
+function decodeManager(any: wkt.Any, path: Path): FilterChain['http'] {
+  const message = decodeAny(hcm.HttpConnectionManagerSchema, any, path);
+  if (message === undefined) {
+    return refuse(path, `must be an HTTP connection manager, not ${JSON.stringify(any.typeUrl)}`);
+  }
+  return decodeConnectionManager(message, path);
+}
+
+/** The listener as a message. */
+export function encodeListener(model: Listener): listener.Listener {
+  return model.kind === 'outbound' ? encodeOutbound(model) : encodeInbound(model);
+}
+
+function encodeOutbound({ name, http }: OutboundListener): listener.Listener {
+  return create(listener.ListenerSchema, {
+    name,
+    apiListener: { apiListener: packAny(hcm.HttpConnectionManagerSchema, encodeConnectionManager(http)) },
+  });
+}
+
+function encodeInbound({ name, address, filterChains }: InboundListener): listener.Listener {
+  const message = create(listener.ListenerSchema, {
+    name,
+    filterChains: filterChains.map(encodeChain),
+    trafficDirection: core.TrafficDirection.INBOUND,
+  });
+  if (address !== undefined) message.address = encodeAddress(address);
+  return message;
+}
+
+function encodeChain({ name, transportProtocol, tls, http }: FilterChain): listener.FilterChain {
+  const manager = packAny(hcm.HttpConnectionManagerSchema, encodeConnectionManager(http));
+  const chain = create(listener.FilterChainSchema, {
+    name,
+    filters: [{ name: HCM_FILTER, configType: { case: 'typedConfig', value: manager } }],
+  });
+  if (transportProtocol !== '')
+    chain.filterChainMatch = create(listener.FilterChainMatchSchema, { transportProtocol });
+  if (tls !== undefined) chain.transportSocket = encodeDownstreamSocket(tls);
+  return chain;
+}

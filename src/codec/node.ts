@@ -1,0 +1,114 @@
+import { create, type JsonObject, type JsonValue } from '@bufbuild/protobuf';
+import { type Locality, NO_LOCALITY } from '../model/endpoint.js';
+import type { Node, NodeMetadata, NodeWorkload } from '../model/node.js';
+import { core } from '../proto/xds.js';
+import { at, type Path, refuse, rootPath } from './path.js';
+
+/** The node as it is sent with the first request of each stream. */
+export function encodeNode(node: Node): core.Node {
+  const { metadata } = node;
+  const json: JsonObject = {
+    NAMESPACE: metadata.NAMESPACE,
+    SERVICE_ACCOUNT: metadata.SERVICE_ACCOUNT,
+    LABELS: { ...metadata.LABELS },
+    INSTANCE_IPS: metadata.INSTANCE_IPS,
+    GENERATOR: metadata.GENERATOR,
+  };
+  if (metadata.INMESH_VERSION !== undefined) json['INMESH_VERSION'] = metadata.INMESH_VERSION;
+  if (metadata.INMESH_WORKLOADS !== undefined) {
+    json['INMESH_WORKLOADS'] = metadata.INMESH_WORKLOADS.map((workload) => ({ ...workload }));
+  }
+  return create(core.NodeSchema, {
+    id: node.id,
+    cluster: node.cluster,
+    locality: encodeLocality(node.locality),
+    metadata: json,
+    userAgentName: 'inmesh',
+    userAgentVersionType: { case: 'userAgentVersion', value: metadata.INMESH_VERSION ?? '' },
+  });
+}
+
+/**
+ * The node that sent a request. Its metadata is what a remote process says about itself, so wrong types are refused;
+ * what is absent (another client's node) is empty.
+ */
+export function decodeNode(message: core.Node): Node {
+  const path = rootPath(`node ${message.id}`);
+  return {
+    id: message.id,
+    cluster: message.cluster,
+    locality: decodeLocality(message.locality),
+    metadata: decodeMetadata(message.metadata ?? {}, at(path, 'metadata')),
+  };
+}
+
+/** The locality; an absent one is the empty one. */
+export function decodeLocality(message: core.Locality | undefined): Locality {
+  if (message === undefined) return NO_LOCALITY;
+  return { region: message.region, zone: message.zone, subZone: message.subZone };
+}
+
+/** The locality as a message. */
+export function encodeLocality({ region, zone, subZone }: Locality): core.Locality {
+  return create(core.LocalitySchema, { region, zone, subZone });
+}
+
+function decodeMetadata(json: JsonObject, path: Path): NodeMetadata {
+  const version = json['INMESH_VERSION'];
+  const workloads = json['INMESH_WORKLOADS'];
+  return {
+    NAMESPACE: text(json, 'NAMESPACE', path),
+    SERVICE_ACCOUNT: text(json, 'SERVICE_ACCOUNT', path),
+    LABELS: labels(json['LABELS'], at(path, 'LABELS')),
+    INSTANCE_IPS: text(json, 'INSTANCE_IPS', path),
+    GENERATOR: text(json, 'GENERATOR', path),
+    ...(version === undefined ? {} : { INMESH_VERSION: text(json, 'INMESH_VERSION', path) }),
+    ...(workloads === undefined ? {} : { INMESH_WORKLOADS: decodeWorkloads(workloads, path) }),
+  };
+}
+
+function decodeWorkloads(value: JsonValue, path: Path): readonly NodeWorkload[] {
+  if (!Array.isArray(value)) return refuse(at(path, 'INMESH_WORKLOADS'), 'must be a list');
+  return value.map((entry, index) => decodeWorkload(entry, at(path, 'INMESH_WORKLOADS', index)));
+}
+
+function decodeWorkload(value: JsonValue, path: Path): NodeWorkload {
+  const json = isObject(value) ? value : refuse(path, 'must be an object');
+  const service = text(json, 'service', path);
+  const address = text(json, 'address', path);
+  if (service === '') refuse(at(path, 'service'), 'must not be empty');
+  if (address === '') refuse(at(path, 'address'), 'must not be empty');
+  return {
+    service,
+    address,
+    port: port(json['port'], at(path, 'port')),
+    portName: text(json, 'portName', path),
+    tlsMode: tlsMode(json['tlsMode'], at(path, 'tlsMode')),
+  };
+}
+
+function port(value: JsonValue | undefined, path: Path): number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65_535
+    ? value
+    : refuse(path, 'must be a port number');
+}
+
+function tlsMode(value: JsonValue | undefined, path: Path): 'istio' | 'disabled' {
+  return value === 'istio' || value === 'disabled' ? value : refuse(path, 'must be istio or disabled');
+}
+
+function labels(value: JsonValue | undefined, path: Path): Readonly<Record<string, string>> {
+  if (value === undefined) return {};
+  const json = isObject(value) ? value : refuse(path, 'must be an object');
+  return Object.fromEntries(Object.keys(json).map((key) => [key, text(json, key, path)]));
+}
+
+function text(json: JsonObject, key: string, path: Path): string {
+  const value = Object.hasOwn(json, key) ? json[key] : undefined;
+  if (value === undefined) return '';
+  return typeof value === 'string' ? value : refuse(at(path, key), 'must be a string');
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,86 @@
+import { create } from '@bufbuild/protobuf';
+import type { Cluster } from '../model/cluster.js';
+import { packAny } from '../proto/any.js';
+import { type cluster, core, upstreamHttp, type wkt } from '../proto/xds.js';
+import { decodeAny } from './codec.js';
+import { decodeOptionalDuration, encodeDuration } from './duration.js';
+import { onlyFields } from './field-guard.js';
+import { at, atKey, type Path, refuse, required } from './path.js';
+
+const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+/** Envoy: an idle connection lives 1 h. */
+const DEFAULT_IDLE_MS = 3_600_000;
+
+const optionsFields = onlyFields(() => upstreamHttp.HttpProtocolOptionsSchema, {
+  enforced: ['common_http_protocol_options', 'explicit_http_config'],
+});
+
+/** HTTP/1.1 without settings of its own is what the transports speak. */
+const explicitFields = onlyFields(() => upstreamHttp.HttpProtocolOptions_ExplicitHttpConfigSchema, {
+  enforced: ['http_protocol_options'],
+});
+const http1Fields = onlyFields(() => core.Http1ProtocolOptionsSchema, { enforced: [] });
+
+const commonFields = onlyFields(() => core.HttpProtocolOptionsSchema, {
+  enforced: ['idle_timeout', 'max_requests_per_connection'],
+});
+
+type ConnectionLimits = Pick<Cluster, 'idleTimeoutMs' | 'maxRequestsPerConnection'>;
+
+/**
+ * How long and for how many requests an upstream connection lives. The options stand in an extension; the deprecated
+ * fields on the cluster itself count only without it (Envoy).
+ */
+export function decodeProtocolOptions(message: cluster.Cluster, path: Path): ConnectionLimits {
+  const field = 'typed_extension_protocol_options';
+  for (const key of Object.keys(message.typedExtensionProtocolOptions)) {
+    if (key !== HTTP_OPTIONS) refuse(atKey(path, field, key), 'is not supported');
+  }
+  const any = message.typedExtensionProtocolOptions[HTTP_OPTIONS];
+  if (any !== undefined) return decodeOptions(any, atKey(path, field, HTTP_OPTIONS));
+  const limits = decodeCommon(message.commonHttpProtocolOptions, at(path, 'common_http_protocol_options'));
+  const own = message.maxRequestsPerConnection;
+  return own === undefined ? limits : { ...limits, maxRequestsPerConnection: own };
+}
+
+function decodeOptions(any: wkt.Any, path: Path): ConnectionLimits {
+  const options =
+    decodeAny(upstreamHttp.HttpProtocolOptionsSchema, any, path) ?? refuse(path, `must be ${HTTP_OPTIONS}`);
+  optionsFields(options, path);
+  const { upstreamProtocolOptions: protocol } = options;
+  if (protocol.case === 'explicitHttpConfig') {
+    const explicitPath = at(path, 'explicit_http_config');
+    explicitFields(protocol.value, explicitPath);
+    const http1 =
+      protocol.value.protocolConfig.case === 'httpProtocolOptions'
+        ? protocol.value.protocolConfig.value
+        : undefined;
+    http1Fields(required(http1, explicitPath), at(explicitPath, 'http_protocol_options'));
+  }
+  return decodeCommon(options.commonHttpProtocolOptions, at(path, 'common_http_protocol_options'));
+}
+
+function decodeCommon(options: core.HttpProtocolOptions | undefined, path: Path): ConnectionLimits {
+  if (options === undefined) return { idleTimeoutMs: DEFAULT_IDLE_MS, maxRequestsPerConnection: 0 };
+  commonFields(options, path);
+  return {
+    idleTimeoutMs: decodeOptionalDuration(options.idleTimeout, at(path, 'idle_timeout')) ?? DEFAULT_IDLE_MS,
+    maxRequestsPerConnection: options.maxRequestsPerConnection ?? 0,
+  };
+}
+
+/** The extension options as the cluster's map of them. */
+export function encodeProtocolOptions(limits: ConnectionLimits): Record<string, wkt.Any> {
+  const { idleTimeoutMs, maxRequestsPerConnection } = limits;
+  const options = create(upstreamHttp.HttpProtocolOptionsSchema, {
+    commonHttpProtocolOptions: { idleTimeout: encodeDuration(idleTimeoutMs), maxRequestsPerConnection },
+    upstreamProtocolOptions: {
+      case: 'explicitHttpConfig',
+      value: {
+        protocolConfig: { case: 'httpProtocolOptions', value: create(core.Http1ProtocolOptionsSchema) },
+      },
+    },
+  });
+  return { [HTTP_OPTIONS]: packAny(upstreamHttp.HttpProtocolOptionsSchema, options) };
+}

@@ -1,0 +1,97 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { tls } from '../proto/xds.js';
+import { adsSource } from './config-source.js';
+import { onlyFields } from './field-guard.js';
+import { at, type Path, refuse } from './path.js';
+
+/**
+ * What stands behind a TLS context. The workload's own certificate and the mesh's bundle come from the identity source,
+ * never from the wire, so a context may only name them: as SDS secrets (Envoy and Istio: `default` and `ROOTCA`) or as
+ * instances of gRPC's certificate provider `default` (gRFC A29).
+ */
+const WORKLOAD_SECRET = 'default';
+const MESH_ROOTS_SECRET = 'ROOTCA';
+/** Istio's name for the roots of the operating system. */
+const SYSTEM_ROOTS_SECRET = 'file-root:system';
+const PROVIDER_INSTANCE = 'default';
+
+/** Whose signatures are trusted: the mesh's bundle, or the roots of the platform. */
+export type TrustRoots = 'mesh' | 'system';
+
+const secretFields = onlyFields(() => tls.SdsSecretConfigSchema, {
+  enforced: ['name'],
+  // Where Envoy would fetch the secret. Ours comes from the identity source whatever stands here.
+  ignored: ['sds_config'],
+});
+
+/** Whether the context presents the workload's certificate; refuses any other certificate. */
+export function hasWorkloadCertificate(context: tls.CommonTlsContext, path: Path): boolean {
+  const secrets = context.tlsCertificateSdsSecretConfigs;
+  secrets.forEach((secret, index) => {
+    checkSecret(secret, WORKLOAD_SECRET, at(path, 'tls_certificate_sds_secret_configs', index));
+  });
+  if (secrets.length > 1) refuse(at(path, 'tls_certificate_sds_secret_configs'), 'may have one entry');
+  const { tlsCertificateProviderInstance: instance, tlsCertificateCertificateProviderInstance: older } =
+    context;
+  if (instance !== undefined) checkInstance(instance, at(path, 'tls_certificate_provider_instance'));
+  if (older !== undefined) checkInstance(older, at(path, 'tls_certificate_certificate_provider_instance'));
+  return secrets.length > 0 || instance !== undefined || older !== undefined;
+}
+
+function checkSecret(secret: tls.SdsSecretConfig, name: string, path: Path): void {
+  secretFields(secret, path);
+  if (secret.name !== name) {
+    refuse(
+      at(path, 'name'),
+      `the secret ${JSON.stringify(secret.name)} is not supported; only ${JSON.stringify(name)}`,
+    );
+  }
+}
+
+/** The roots that a secret names. */
+export function rootsOfSecret(secret: tls.SdsSecretConfig, path: Path): TrustRoots {
+  if (secret.name === SYSTEM_ROOTS_SECRET) {
+    secretFields(secret, path);
+    return 'system';
+  }
+  checkSecret(secret, MESH_ROOTS_SECRET, path);
+  return 'mesh';
+}
+
+interface ProviderInstance {
+  readonly instanceName: string;
+  readonly certificateName: string;
+}
+
+/** Refuses a certificate provider instance other than the mesh's. */
+export function checkInstance({ instanceName, certificateName }: ProviderInstance, path: Path): void {
+  if (instanceName !== PROVIDER_INSTANCE) {
+    refuse(
+      at(path, 'instance_name'),
+      `the certificate provider ${JSON.stringify(instanceName)} is not supported`,
+    );
+  }
+  // One provider holds one certificate and one bundle; Istio names them, gRPC leaves the name empty.
+  if (!['', WORKLOAD_SECRET, MESH_ROOTS_SECRET].includes(certificateName)) {
+    refuse(
+      at(path, 'certificate_name'),
+      `the certificate ${JSON.stringify(certificateName)} is not supported`,
+    );
+  }
+}
+
+/** The name of the workload's certificate. */
+export function workloadSecret(): tls.SdsSecretConfig {
+  return create(tls.SdsSecretConfigSchema, { name: WORKLOAD_SECRET, sdsConfig: adsSource() });
+}
+
+/** Validation against the mesh's bundle, and by what the default context demands besides. */
+export function meshValidation(
+  defaults: MessageInitShape<typeof tls.CertificateValidationContextSchema>,
+): tls.CommonTlsContext['validationContextType'] {
+  const value = create(tls.CommonTlsContext_CombinedCertificateValidationContextSchema, {
+    defaultValidationContext: defaults,
+    validationContextSdsSecretConfig: { name: MESH_ROOTS_SECRET, sdsConfig: adsSource() },
+  });
+  return { case: 'combinedValidationContext', value };
+}

@@ -1,0 +1,133 @@
+import type { StringMatcher } from '../model/matcher.js';
+import { tls } from '../proto/xds.js';
+import { onlyFields } from './field-guard.js';
+import { decodeStringMatcher } from './matcher.js';
+import { at, type Path, refuse } from './path.js';
+import { checkInstance, rootsOfSecret, type TrustRoots } from './tls-certificates.js';
+
+/** How the peer's certificate is checked. */
+export interface PeerValidation {
+  readonly roots: TrustRoots;
+  readonly subjectAltNames: readonly StringMatcher[];
+}
+
+const validationFields = onlyFields(() => tls.CertificateValidationContextSchema, {
+  enforced: [
+    'ca_certificate_provider_instance',
+    'system_root_certs',
+    'match_typed_subject_alt_names',
+    'match_subject_alt_names',
+  ],
+});
+
+const combinedFields = onlyFields(() => tls.CommonTlsContext_CombinedCertificateValidationContextSchema, {
+  enforced: [
+    'default_validation_context',
+    'validation_context_sds_secret_config',
+    'validation_context_certificate_provider_instance',
+  ],
+});
+
+const sanFields = onlyFields(() => tls.SubjectAltNameMatcherSchema, { enforced: ['san_type', 'matcher'] });
+
+/** How the peer is validated; undefined when the context does not say. */
+export function decodeValidation(context: tls.CommonTlsContext, path: Path): PeerValidation | undefined {
+  const { validationContextType: type } = context;
+  switch (type.case) {
+    case 'validationContext':
+      return decodeContext(type.value, at(path, 'validation_context'));
+    case 'validationContextSdsSecretConfig': {
+      const roots = rootsOfSecret(type.value, at(path, 'validation_context_sds_secret_config'));
+      return { roots, subjectAltNames: [] };
+    }
+    case 'combinedValidationContext':
+      return decodeCombined(type.value, at(path, 'combined_validation_context'));
+    case 'validationContextCertificateProviderInstance':
+      checkInstance(type.value, at(path, 'validation_context_certificate_provider_instance'));
+      return { roots: 'mesh', subjectAltNames: [] };
+    case undefined:
+      return undefined;
+    default:
+      return refuse(at(path, 'validation_context_certificate_provider'), 'is not supported');
+  }
+}
+
+function decodeContext(context: tls.CertificateValidationContext, path: Path): PeerValidation {
+  validationFields(context, path);
+  const roots = rootsOfContext(context, path) ?? refuse(path, 'names no roots, so nothing would be verified');
+  return { roots, subjectAltNames: decodeSubjectAltNames(context, roots, path) };
+}
+
+function rootsOfContext(context: tls.CertificateValidationContext, path: Path): TrustRoots | undefined {
+  const { caCertificateProviderInstance: instance, systemRootCerts } = context;
+  if (instance !== undefined) {
+    if (systemRootCerts !== undefined) refuse(at(path, 'system_root_certs'), 'excludes other roots');
+    checkInstance(instance, at(path, 'ca_certificate_provider_instance'));
+    return 'mesh';
+  }
+  return systemRootCerts === undefined ? undefined : 'system';
+}
+
+/** Envoy: the secret is merged over the default context, so the default one adds the names to match. */
+function decodeCombined(
+  combined: tls.CommonTlsContext_CombinedCertificateValidationContext,
+  path: Path,
+): PeerValidation {
+  combinedFields(combined, path);
+  const { defaultValidationContext: defaults } = combined;
+  const defaultsPath = at(path, 'default_validation_context');
+  if (defaults !== undefined) validationFields(defaults, defaultsPath);
+  const own = defaults && rootsOfContext(defaults, defaultsPath);
+  const given = rootsOfCombined(combined, path);
+  if (own !== undefined && given !== undefined && own !== given)
+    refuse(defaultsPath, 'names other roots than the secret');
+  const roots = given ?? own ?? refuse(path, 'names no roots, so nothing would be verified');
+  return { roots, subjectAltNames: defaults ? decodeSubjectAltNames(defaults, roots, defaultsPath) : [] };
+}
+
+function rootsOfCombined(
+  combined: tls.CommonTlsContext_CombinedCertificateValidationContext,
+  path: Path,
+): TrustRoots | undefined {
+  const secret = combined.validationContextSdsSecretConfig;
+  const instance = combined.validationContextCertificateProviderInstance;
+  if (instance !== undefined) {
+    checkInstance(instance, at(path, 'validation_context_certificate_provider_instance'));
+  }
+  if (secret === undefined) return instance && 'mesh';
+  const roots = rootsOfSecret(secret, at(path, 'validation_context_sds_secret_config'));
+  if (instance !== undefined && roots !== 'mesh') refuse(path, 'names two kinds of roots');
+  return roots;
+}
+
+/** Mesh peers are named by URIs (SPIFFE), all others by DNS names. */
+function decodeSubjectAltNames(
+  context: tls.CertificateValidationContext,
+  roots: TrustRoots,
+  path: Path,
+): readonly StringMatcher[] {
+  const { matchTypedSubjectAltNames: typed, matchSubjectAltNames: untyped } = context;
+  // Envoy: both at once is a configuration error.
+  if (typed.length > 0 && untyped.length > 0) {
+    refuse(at(path, 'match_subject_alt_names'), 'must not be combined with match_typed_subject_alt_names');
+  }
+  if (typed.length === 0) {
+    return untyped.map((matcher, index) =>
+      decodeStringMatcher(matcher, at(path, 'match_subject_alt_names', index)),
+    );
+  }
+  return typed.map((name, index) => decodeSan(name, roots, at(path, 'match_typed_subject_alt_names', index)));
+}
+
+function decodeSan(name: tls.SubjectAltNameMatcher, roots: TrustRoots, path: Path): StringMatcher {
+  sanFields(name, path);
+  const { URI, DNS } = tls.SubjectAltNameMatcher_SanType;
+  if (name.sanType !== (roots === 'mesh' ? URI : DNS)) {
+    refuse(
+      at(path, 'san_type'),
+      roots === 'mesh' ? 'must be URI in the mesh' : 'must be DNS outside the mesh',
+    );
+  }
+  if (name.matcher === undefined) return refuse(at(path, 'matcher'), 'is required');
+  return decodeStringMatcher(name.matcher, at(path, 'matcher'));
+}

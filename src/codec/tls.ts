@@ -1,0 +1,128 @@
+import { create } from '@bufbuild/protobuf';
+import type { StringMatcher } from '../model/matcher.js';
+import type { DownstreamTls, UpstreamTls } from '../model/tls.js';
+import { tls } from '../proto/xds.js';
+import { onlyFields } from './field-guard.js';
+import { encodeStringMatcher } from './matcher.js';
+import { at, type Path, refuse, required } from './path.js';
+import { hasWorkloadCertificate, meshValidation, workloadSecret } from './tls-certificates.js';
+import { decodeValidation } from './tls-validation.js';
+
+/** Envoy: a server name has at most 255 bytes. */
+const MAX_SNI_BYTES = 255;
+
+const upstreamFields = onlyFields(() => tls.UpstreamTlsContextSchema, {
+  enforced: ['common_tls_context', 'sni'],
+  // How many sessions to keep for resumption; sessions are never resumed here.
+  ignored: ['max_session_keys'],
+});
+
+const downstreamFields = onlyFields(() => tls.DownstreamTlsContextSchema, {
+  enforced: [
+    'common_tls_context',
+    'require_client_certificate',
+    // Sessions are never resumed here, so these hold whether they are set or not.
+    'disable_stateless_session_resumption',
+    'disable_stateful_session_resumption',
+  ],
+});
+
+const commonFields = onlyFields(() => tls.CommonTlsContextSchema, {
+  enforced: [
+    'alpn_protocols',
+    'tls_certificate_sds_secret_configs',
+    'tls_certificate_provider_instance',
+    'tls_certificate_certificate_provider_instance',
+    'validation_context',
+    'validation_context_sds_secret_config',
+    'combined_validation_context',
+    'validation_context_certificate_provider_instance',
+  ],
+});
+
+/** The client side of TLS. */
+export function decodeUpstreamTls(message: tls.UpstreamTlsContext, path: Path): UpstreamTls {
+  upstreamFields(message, path);
+  const commonPath = at(path, 'common_tls_context');
+  const common = required(message.commonTlsContext, commonPath);
+  commonFields(common, commonPath);
+  const hasCertificate = hasWorkloadCertificate(common, commonPath);
+  const validation =
+    decodeValidation(common, commonPath) ??
+    refuse(at(commonPath, 'validation_context'), 'is required: without it the server would not be verified');
+  if (hasCertificate !== (validation.roots === 'mesh')) {
+    refuse(commonPath, 'the workload certificate goes with the roots of the mesh, and only with them');
+  }
+  if (Buffer.byteLength(message.sni) > MAX_SNI_BYTES) refuse(at(path, 'sni'), 'must have at most 255 bytes');
+  return {
+    mode: validation.roots === 'mesh' ? 'mesh' : 'simple',
+    sni: message.sni === '' ? undefined : message.sni,
+    subjectAltNames: validation.subjectAltNames,
+    alpn: common.alpnProtocols,
+  };
+}
+
+/** The server side of TLS. */
+export function decodeDownstreamTls(message: tls.DownstreamTlsContext, path: Path): DownstreamTls {
+  downstreamFields(message, path);
+  const commonPath = at(path, 'common_tls_context');
+  const common = required(message.commonTlsContext, commonPath);
+  commonFields(common, commonPath);
+  if (!hasWorkloadCertificate(common, commonPath)) refuse(commonPath, 'needs the workload certificate');
+  const requireClientCertificate = message.requireClientCertificate ?? false;
+  checkClientValidation(common, requireClientCertificate, commonPath);
+  return { requireClientCertificate, alpn: common.alpnProtocols };
+}
+
+function checkClientValidation(common: tls.CommonTlsContext, isRequired: boolean, path: Path): void {
+  const validation = decodeValidation(common, path);
+  if (validation === undefined) {
+    if (isRequired) refuse(path, 'a required client certificate needs a validation context');
+    return;
+  }
+  if (!isRequired) refuse(path, 'validation of optional client certificates is not supported');
+  if (validation.roots !== 'mesh') refuse(path, 'clients are verified by the roots of the mesh only');
+  if (validation.subjectAltNames.length > 0)
+    refuse(path, 'names of clients are not supported; use authorization');
+}
+
+/**
+ * The client side of TLS as a message. `mesh` is written as Istio writes it, by SDS names. `simple` has no certificate
+ * and is validated by `system_root_certs` (gRFC A82), the one form that can mean nothing else.
+ */
+export function encodeUpstreamTls(model: UpstreamTls): tls.UpstreamTlsContext {
+  const { sni = '', alpn } = model;
+  const common = create(tls.CommonTlsContextSchema, { alpnProtocols: [...alpn] });
+  if (model.mode === 'mesh') {
+    common.tlsCertificateSdsSecretConfigs = [workloadSecret()];
+    common.validationContextType = meshValidation({ matchTypedSubjectAltNames: encodeSans(model) });
+  } else {
+    const value = create(tls.CertificateValidationContextSchema, {
+      systemRootCerts: {},
+      matchTypedSubjectAltNames: encodeSans(model),
+    });
+    common.validationContextType = { case: 'validationContext', value };
+  }
+  return create(tls.UpstreamTlsContextSchema, { sni, commonTlsContext: common });
+}
+
+function encodeSans({ mode, subjectAltNames }: UpstreamTls): tls.SubjectAltNameMatcher[] {
+  const { URI, DNS } = tls.SubjectAltNameMatcher_SanType;
+  const sanType = mode === 'mesh' ? URI : DNS;
+  return subjectAltNames.map((matcher: StringMatcher) =>
+    create(tls.SubjectAltNameMatcherSchema, { sanType, matcher: encodeStringMatcher(matcher) }),
+  );
+}
+
+/** The server side of TLS as a message, as Istio writes it. */
+export function encodeDownstreamTls({
+  requireClientCertificate,
+  alpn,
+}: DownstreamTls): tls.DownstreamTlsContext {
+  const common = create(tls.CommonTlsContextSchema, {
+    alpnProtocols: [...alpn],
+    tlsCertificateSdsSecretConfigs: [workloadSecret()],
+  });
+  if (requireClientCertificate) common.validationContextType = meshValidation({});
+  return create(tls.DownstreamTlsContextSchema, { requireClientCertificate, commonTlsContext: common });
+}

@@ -1,0 +1,47 @@
+export {
+  type Authorizer,
+  authorizeIds,
+  authorizeTrustDomains,
+  authorizeUris,
+} from './identity/authorizer.js';
+export { createX509Bundle, type ReadCertificate, type X509Bundle } from './identity/bundle.js';
+export { type CaSource, type CaSourceOptions, createCaSource } from './identity/ca-source.js';
+export {
+  type ConnectCallback,
+  closeAtExpiry,
+  connectMeshTls,
+  type MeshConnection,
+  type MeshConnectOptions,
+  verifyServerSidePeer,
+} from './identity/connect.js';
+export { createFileSource, type FileSource, type FileSourceOptions } from './identity/file-source.js';
+export {
+  type CachedIdentity,
+  createIdentityCache,
+  type IdentityCache,
+  type IdentityCacheOptions,
+} from './identity/identity-cache.js';
+export type { RotatingSource } from './identity/rotation.js';
+export {
+  createSettableSource,
+  type IdentitySource,
+  type IdentityState,
+  type SettableSource,
+  staticSource,
+} from './identity/source.js';
+export { istioId, parseSpiffeId, parseTrustDomain, SpiffeId } from './identity/spiffe-id.js';
+export { explainTlsError } from './identity/tls-error.js';
+export {
+  createMeshTls,
+  type MeshServerOptions,
+  type MeshTls,
+  type MeshTlsOptions,
+} from './identity/tls-options.js';
+export { type VerifiedPeer, type VerifyOptions, verifyPeer } from './identity/verify.js';
+export type { CertificateFacts, GeneralName, NameConstraints } from './identity/x509.js';
+export { parseX509Svid, type X509Svid } from './identity/x509-svid.js';
+export type { Unsubscribe } from './runtime/abort.js';
+export { type Clock, systemClock, type Timer } from './runtime/clock.js';
+export { MeshError, type MeshErrorCode, type MeshErrorOptions } from './runtime/errors.js';
+export { type Logger, silentLogger } from './runtime/log.js';
+export { type Random, systemRandom } from './runtime/random.js';

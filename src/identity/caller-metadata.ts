@@ -1,0 +1,5 @@
+/** Metadata in which a caller on the same machine names its namespace; an authority believes it over loopback only. */
+export const NAMESPACE_METADATA = 'x-inmesh-namespace';
+
+/** Metadata in which a caller on the same machine names its service account. */
+export const SERVICE_ACCOUNT_METADATA = 'x-inmesh-service-account';

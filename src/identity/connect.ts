@@ -1,0 +1,147 @@
+import { isIP } from 'node:net';
+import { connect, type TLSSocket } from 'node:tls';
+import type { Unsubscribe } from '../runtime/abort.js';
+import type { Clock } from '../runtime/clock.js';
+import { MeshError } from '../runtime/errors.js';
+import type { Authorizer } from './authorizer.js';
+import { explainTlsError } from './tls-error.js';
+import type { MeshTls } from './tls-options.js';
+import type { VerifiedPeer } from './verify.js';
+import { atWallTime } from './wall-timer.js';
+
+/** Where to connect, and whom to accept there. */
+export interface MeshConnectOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Server name indication; an IP address is never sent. */
+  readonly sni?: string | undefined;
+  readonly alpn?: readonly string[] | undefined;
+  readonly authorizer?: Authorizer | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+/** A connection whose other end is verified. */
+export interface MeshConnection {
+  readonly socket: TLSSocket;
+  readonly peer: VerifiedPeer;
+  /** Calendar time when the first of both certificates expires; the connection must not live longer. */
+  readonly expiresAtMs: number;
+}
+
+export type ConnectCallback = (error: MeshError | null, connection?: MeshConnection) => void;
+
+/**
+ * Connects with mutual TLS and verifies the peer's SPIFFE ID in its own hook, on every connection. The callback runs
+ * once; from then on errors of the socket are the caller's. Returns a function that gives up before that, after which
+ * the callback does not run.
+ */
+export function connectMeshTls(
+  mesh: MeshTls,
+  options: MeshConnectOptions,
+  callback: ConnectCallback,
+): Unsubscribe {
+  const resource = `${options.host}:${options.port}`;
+  let socket: TLSSocket;
+  try {
+    socket = openSocket(mesh, options);
+  } catch (error) {
+    const failure = explainTlsError(error, resource);
+    let isWanted = true;
+    queueMicrotask(() => isWanted && callback(failure));
+    return () => {
+      isWanted = false;
+    };
+  }
+  let isPending = true;
+  const stop = () => {
+    isPending = false;
+    timer?.cancel();
+    socket.off('secureConnect', onSecure);
+    socket.off('error', onError);
+    socket.off('close', onClose);
+  };
+  const fail = (error: MeshError) => {
+    stop();
+    discard(socket);
+    callback(error);
+  };
+  const onSecure = () => {
+    let peer: VerifiedPeer;
+    try {
+      peer = mesh.verify(socket, options.authorizer);
+    } catch (error) {
+      fail(explainTlsError(error, resource));
+      return;
+    }
+    stop();
+    socket.setNoDelay(true);
+    callback(null, { socket, peer, expiresAtMs: Math.min(peer.notAfterMs, mesh.notAfterMs()) });
+  };
+  const onError = (error: Error) => fail(explainTlsError(error, resource));
+  const onClose = () => fail(closedEarly(resource));
+  const timer =
+    options.timeoutMs === undefined
+      ? undefined
+      : mesh.clock.schedule(options.timeoutMs, () => fail(timedOut(resource, options.timeoutMs)));
+  socket.on('secureConnect', onSecure);
+  socket.on('error', onError);
+  socket.on('close', onClose);
+  return () => {
+    if (!isPending) return;
+    stop();
+    discard(socket);
+  };
+}
+
+function openSocket(mesh: MeshTls, { host, port, sni, alpn = [] }: MeshConnectOptions): TLSSocket {
+  return connect({
+    host,
+    port,
+    secureContext: mesh.clientContext(),
+    // Node would send the host's name; the mesh sends what its configuration says, or nothing.
+    servername: sni === undefined || isIP(sni) !== 0 ? '' : sni,
+    ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
+    rejectUnauthorized: true,
+    // A SPIFFE certificate has no DNS name to compare: who it is, is decided in `secureConnect`, which unlike this
+    // hook runs on every connection.
+    checkServerIdentity: () => undefined,
+  });
+}
+
+/** Who connected to a server of the mesh; undefined = no certificate, where the server does not require one. */
+export function verifyServerSidePeer(
+  mesh: MeshTls,
+  socket: TLSSocket,
+  authorizer?: Authorizer,
+): VerifiedPeer | undefined {
+  if (socket.getPeerX509Certificate() === undefined) return undefined;
+  return mesh.verify(socket, authorizer);
+}
+
+/** Ends a connection when the calendar reaches `expiresAtMs`; unsubscribe when it closed before. */
+export function closeAtExpiry(socket: TLSSocket, expiresAtMs: number, clock: Clock): Unsubscribe {
+  const timer = atWallTime(clock, expiresAtMs, () => discard(socket));
+  const cancel = () => timer.cancel();
+  socket.once('close', cancel);
+  return cancel;
+}
+
+function discard(socket: TLSSocket): void {
+  // What happens to a socket that nobody wants any more is nobody's error.
+  socket.on('error', () => {});
+  socket.destroy();
+}
+
+function closedEarly(resource: string): MeshError {
+  return new MeshError('INMESH_UPSTREAM_CONNECT', 'the peer closed the connection during the TLS handshake', {
+    resource,
+    hint: 'Look for its reason in the log of the peer: it may not trust the certificate of this workload',
+  });
+}
+
+function timedOut(resource: string, timeoutMs: number | undefined): MeshError {
+  return new MeshError('INMESH_UPSTREAM_CONNECT', `no secure connection within ${timeoutMs} ms`, {
+    resource,
+    hint: 'Check that the peer is reachable, or raise connectTimeout in its DestinationRule',
+  });
+}

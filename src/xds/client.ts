@@ -1,0 +1,347 @@
+import { encodeNode } from '../codec/node.js';
+import { CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION } from '../codec/resource-types.js';
+import type { ClusterLoadAssignment } from '../model/endpoint.js';
+import type { Node } from '../model/node.js';
+import { EMPTY_SNAPSHOT, type Snapshot } from '../model/snapshot.js';
+import type { Clock, Timer } from '../runtime/clock.js';
+import { MeshError, messageOf } from '../runtime/errors.js';
+import type { Logger } from '../runtime/log.js';
+import type { Random } from '../runtime/random.js';
+import { createSignal, type Signal } from '../runtime/signal.js';
+import type { SnapshotCache } from './cache.js';
+import { createCacheWriter } from './cache-writer.js';
+import { type Connection, createConnection } from './connection.js';
+import { MissingTimer } from './missing-timer.js';
+import { type DecodableType, type Protocol, type Received, WILDCARD } from './protocol.js';
+import { createReport, type RejectionObserver, type Report } from './report.js';
+import { type ReferenceKind, type Resolution, type ResourceView, resolve } from './resolve.js';
+import { createSotw } from './sotw.js';
+import { type ResourceStatus, ResourceStore } from './store.js';
+import { type CredentialsSource, createStreamOpener, type OpenStream } from './stream.js';
+
+/** What an xDS client works with. */
+export interface XdsClientOptions {
+  readonly node: Node;
+  /** `host:port` of the control plane. */
+  readonly target: string;
+  /** Default: plaintext to this machine, TLS with the platform's roots to any other. */
+  readonly credentials?: CredentialsSource | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly observer: RejectionObserver;
+  readonly cache?: SnapshotCache | undefined;
+  /** Names of inbound listeners to ask for next to the wildcard. */
+  readonly inboundNames?: readonly string[];
+  /** How long a resource may stay unanswered on a ready stream before it counts as absent. Default 15 s. */
+  readonly missingTimeoutMs?: number;
+  /** Replaces the gRPC stream, for tests and simulations. */
+  readonly openStream?: OpenStream;
+}
+
+/** A configuration with where it comes from. */
+export interface PublishedSnapshot {
+  readonly snapshot: Snapshot;
+  readonly source: 'none' | 'cache' | 'control-plane';
+  /** Calendar time in milliseconds at which a cached configuration was saved. */
+  readonly savedAt?: number;
+}
+
+/** The state of the stream to the control plane. */
+export interface ConnectionState {
+  readonly state: 'connecting' | 'connected' | 'disconnected';
+  /** Calendar time in milliseconds. */
+  readonly since: number;
+  /** Why the last stream ended. */
+  readonly lastError?: MeshError;
+}
+
+/** The ADS client: keeps the newest complete configuration in force, with or without its control plane. */
+export interface XdsClient {
+  readonly published: Signal<PublishedSnapshot>;
+  readonly connected: Signal<ConnectionState>;
+  /** Tells the control plane at once, if it is connected. */
+  setNode(node: Node): void;
+  /** Replaces the names of inbound listeners to ask for. */
+  setInboundNames(names: readonly string[]): void;
+  status(): readonly ResourceStatus[];
+  close(): Promise<void>;
+}
+
+/** Starts an ADS client: publishes the cached configuration, connects, and follows the control plane. */
+export function createXdsClient(options: XdsClientOptions): XdsClient {
+  return new AdsClient(options);
+}
+
+/** gRFC A57, Envoy `initial_fetch_timeout`. */
+const MISSING_TIMEOUT_MS = 15_000;
+
+const TYPES = [LISTENER, ROUTE_CONFIGURATION, CLUSTER, CLUSTER_LOAD_ASSIGNMENT] as const;
+
+const TYPE_OF: Readonly<Record<ReferenceKind, DecodableType>> = {
+  listener: LISTENER,
+  routes: ROUTE_CONFIGURATION,
+  cluster: CLUSTER,
+  assignment: CLUSTER_LOAD_ASSIGNMENT,
+};
+
+class AdsClient implements XdsClient {
+  readonly #published = createSignal<PublishedSnapshot>({ snapshot: EMPTY_SNAPSHOT, source: 'none' });
+  readonly #connected;
+  readonly #options: XdsClientOptions;
+  readonly #report: Report;
+  readonly #store: ResourceStore;
+  readonly #protocol: Protocol;
+  readonly #writer;
+  readonly #names = new Map<string, ReadonlySet<string>>();
+  readonly #withheld = new Map<string, Timer>();
+  #connection: Connection | undefined;
+  readonly #starting: Promise<void>;
+  #send: ((message: Uint8Array) => void) | undefined;
+  #isAnswered = false;
+  #isClosed = false;
+  /** Keeps the process alive until the first configuration is there: somebody surely awaits it. */
+  readonly #holdTimer: Timer;
+  #syncTimer: Timer | undefined;
+  readonly #missingTimer: MissingTimer;
+  #lastResortTimer: Timer | undefined;
+
+  constructor(options: XdsClientOptions) {
+    this.#options = options;
+    const { clock, logger, node, random, cache } = options;
+    this.#connected = createSignal<ConnectionState>({ state: 'connecting', since: clock.wallTime() });
+    this.#report = createReport(logger, options.observer);
+    this.#store = new ResourceStore({
+      types: TYPES,
+      clock,
+      isHollow: isEmptyAssignment,
+      onLastResort: (_, name) =>
+        logger.warn(
+          { resource: name },
+          'all endpoints of a cluster were removed; the last ones stay in use for 10 minutes',
+        ),
+    });
+    this.#missingTimer = new MissingTimer({
+      store: this.#store,
+      types: TYPE_OF,
+      clock,
+      logger,
+      timeoutMs: options.missingTimeoutMs ?? MISSING_TIMEOUT_MS,
+      onSlow: (typeUrl) => this.#transmit(this.#protocol.refresh(typeUrl)),
+      onChange: () => this.#scheduleSync(),
+    });
+    this.#protocol = createSotw({ node: encodeNode(node), held: this.#store, random });
+    this.#writer = createCacheWriter({ cache, clock, logger, collect: () => [...this.#store.stored()] });
+    this.#subscribe(LISTENER, new Set([WILDCARD, ...(options.inboundNames ?? [])]));
+    this.#holdTimer = clock.schedule(options.missingTimeoutMs ?? MISSING_TIMEOUT_MS, () => {}, true);
+    this.#starting = this.#start();
+  }
+
+  get published(): Signal<PublishedSnapshot> {
+    return this.#published;
+  }
+
+  get connected(): Signal<ConnectionState> {
+    return this.#connected;
+  }
+
+  setNode(node: Node): void {
+    this.#transmit(this.#protocol.setNode(encodeNode(node)));
+  }
+
+  setInboundNames(names: readonly string[]): void {
+    this.#subscribe(LISTENER, new Set([WILDCARD, ...names]));
+    this.#scheduleSync();
+  }
+
+  status(): readonly ResourceStatus[] {
+    return [...this.#store.statuses()];
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#starting;
+    await this.#connection?.close();
+    for (const timer of [this.#holdTimer, this.#syncTimer, this.#missingTimer, this.#lastResortTimer])
+      timer?.cancel();
+    this.#cancelWithheld();
+    this.#setConnected('disconnected');
+    await this.#writer.close();
+  }
+
+  async #start(): Promise<void> {
+    await this.#restore();
+    if (this.#isClosed) return;
+    const { target, credentials, clock, random, openStream } = this.#options;
+    this.#connection = createConnection({
+      open: openStream ?? createStreamOpener({ target, credentials, clock }),
+      method: this.#protocol.method,
+      clock,
+      random,
+      listener: {
+        onConnecting: () => this.#setConnected('connecting'),
+        onStream: (send) => {
+          this.#send = send;
+          for (const request of this.#protocol.reconnect()) send(request);
+        },
+        onReady: () => this.#ready(),
+        onMessage: (message) => this.#receive(this.#protocol.receive(message)),
+        onLost: (error) => this.#lost(error),
+      },
+    });
+  }
+
+  /** Puts the cached configuration in force. Whatever is wrong with the cache is reported and ignored. */
+  async #restore(): Promise<void> {
+    try {
+      const cached = await this.#options.cache?.load();
+      if (cached === undefined || cached.resources.length === 0) return;
+      for (const resource of cached.resources) this.#restoreOne(resource);
+      const { wanted, snapshot } = resolve(this.#view(false), this.#roots());
+      this.#want(wanted);
+      this.#holdTimer.cancel();
+      this.#published.set({ snapshot, source: 'cache', savedAt: cached.savedAt });
+    } catch (error) {
+      this.#report(toMeshError(error), { typeUrl: '', name: 'cache' });
+    }
+  }
+
+  #restoreOne(resource: Parameters<ResourceStore['restore']>[0]): void {
+    try {
+      this.#store.restore(resource);
+    } catch (error) {
+      this.#report(toMeshError(error), resource);
+    }
+  }
+
+  #ready(): void {
+    this.#setConnected('connected');
+    this.#store.setConnected(true);
+    this.#scheduleSync();
+  }
+
+  #lost(error: MeshError): void {
+    this.#send = undefined;
+    this.#protocol.disconnect();
+    this.#store.setConnected(false);
+    this.#missingTimer.cancel();
+    this.#cancelWithheld();
+    this.#options.logger.warn(
+      { error: error.message },
+      'lost the control plane; the configuration in force stays',
+    );
+    this.#setConnected('disconnected', error);
+  }
+
+  #receive(received: Received): void {
+    for (const error of received.errors) this.#report(error, { typeUrl: received.typeUrl, name: '' });
+    for (const change of received.changes) {
+      const { name, type } = change;
+      if (
+        change.kind === 'rejected' &&
+        this.#store.get(type.typeUrl, name)?.rejected?.error !== change.error
+      ) {
+        this.#report(change.error, { typeUrl: type.typeUrl, name });
+      }
+      this.#store.apply(change, this.#names.get(type.typeUrl)?.has(name) === true);
+    }
+    // A listener response of which nothing could be read tells nothing about what listeners there are.
+    const isUsable = received.changes.length > 0 || received.errors.length === 0;
+    if (received.typeUrl === LISTENER.typeUrl && isUsable) this.#isAnswered = true;
+    this.#transmit(received.reply);
+    if (received.withheld !== undefined) this.#withhold(received.withheld);
+    this.#scheduleSync();
+  }
+
+  #withhold({ typeUrl, delayMs }: NonNullable<Received['withheld']>): void {
+    this.#withheld.get(typeUrl)?.cancel();
+    const resume = () => this.#transmit(this.#protocol.resume(typeUrl));
+    this.#withheld.set(typeUrl, this.#options.clock.schedule(delayMs, resume));
+  }
+
+  #cancelWithheld(): void {
+    for (const timer of this.#withheld.values()) timer.cancel();
+    this.#withheld.clear();
+  }
+
+  /** Responses that arrive together lead to one resolution. */
+  #scheduleSync(): void {
+    if (this.#isClosed) return;
+    this.#syncTimer ??= this.#options.clock.schedule(0, () => {
+      this.#syncTimer = undefined;
+      this.#sync();
+    });
+  }
+
+  #sync(): void {
+    if (!this.#isAnswered) return;
+    const nextExpiryMs = this.#store.expire();
+    const { source, snapshot } = this.#published.value;
+    const resolution = resolve(this.#view(source !== 'control-plane'), this.#roots(), snapshot);
+    this.#want(resolution.wanted);
+    this.#publish(resolution);
+    if (this.#connected.value.state === 'connected') this.#missingTimer.watch(resolution.missing);
+    this.#lastResortTimer?.cancel();
+    if (nextExpiryMs === undefined) return;
+    const delayMs = Math.max(0, nextExpiryMs - this.#options.clock.now());
+    this.#lastResortTimer = this.#options.clock.schedule(delayMs, () => this.#scheduleSync());
+  }
+
+  #publish({ missing, snapshot }: Resolution): void {
+    const current = this.#published.value;
+    // The first one replaces the cache, or nothing: it has to be whole.
+    if (current.source !== 'control-plane' && missing.length > 0) return;
+    this.#writer.call();
+    if (current.source === 'control-plane' && current.snapshot === snapshot) return;
+    this.#holdTimer.cancel();
+    this.#published.set({ snapshot, source: 'control-plane' });
+  }
+
+  #want({ routes, clusters, assignments }: Resolution['wanted']): void {
+    this.#subscribe(ROUTE_CONFIGURATION, routes);
+    this.#subscribe(CLUSTER, clusters);
+    this.#subscribe(CLUSTER_LOAD_ASSIGNMENT, assignments);
+  }
+
+  #subscribe(type: DecodableType, names: ReadonlySet<string>): void {
+    this.#names.set(type.typeUrl, names);
+    this.#store.retain(type.typeUrl, names);
+    this.#transmit(this.#protocol.subscribe(type, names));
+  }
+
+  #transmit(message: Uint8Array | undefined): void {
+    if (message !== undefined) this.#send?.(message);
+  }
+
+  #roots(): Iterable<string> {
+    return this.#store.known(LISTENER.typeUrl);
+  }
+
+  #view(isConfirmed: boolean): ResourceView {
+    const store = this.#store;
+    return {
+      listener: (name) => store.find(LISTENER, name, isConfirmed),
+      routes: (name) => store.find(ROUTE_CONFIGURATION, name, isConfirmed),
+      cluster: (name) => store.find(CLUSTER, name, isConfirmed),
+      assignment: (name) => store.find(CLUSTER_LOAD_ASSIGNMENT, name, isConfirmed),
+    };
+  }
+
+  #setConnected(state: ConnectionState['state'], error = this.#connected.value.lastError): void {
+    const since = this.#options.clock.wallTime();
+    this.#connected.set(error === undefined ? { state, since } : { state, since, lastError: error });
+  }
+}
+
+function isEmptyAssignment(typeUrl: string, resource: unknown): boolean {
+  if (typeUrl !== CLUSTER_LOAD_ASSIGNMENT.typeUrl) return false;
+  // Values of this type URL were made by CLUSTER_LOAD_ASSIGNMENT.decode.
+  const { localities } = resource as ClusterLoadAssignment;
+  return localities.every(({ endpoints }) => endpoints.length === 0);
+}
+
+function toMeshError(error: unknown): MeshError {
+  return MeshError.is(error)
+    ? error
+    : new MeshError('INMESH_CACHE_CORRUPT', messageOf(error), { cause: error });
+}

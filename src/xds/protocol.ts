@@ -1,0 +1,97 @@
+import type { core } from '../proto/xds.js';
+import type { MeshError } from '../runtime/errors.js';
+
+/** The name that subscribes to everything the server has for this client. */
+export const WILDCARD = '*';
+
+/** The part of a resource type that the receiving side needs. */
+export interface DecodableType<T = unknown> {
+  readonly typeUrl: string;
+  /** Envoy's short name, e.g. `CDS`. */
+  readonly short: string;
+  /** Whether a response is the complete set, so that absence means removal (LDS, CDS). */
+  readonly complete: boolean;
+  decode(bytes: Uint8Array): { readonly name: string; readonly resource: T };
+}
+
+/** What one response says about one resource. */
+export type ResourceChange =
+  | {
+      readonly kind: 'updated';
+      readonly type: DecodableType;
+      readonly name: string;
+      readonly bytes: Uint8Array;
+      readonly resource: unknown;
+      readonly version: string;
+    }
+  /** Sent again with the bytes that are held already. */
+  | {
+      readonly kind: 'unchanged';
+      readonly type: DecodableType;
+      readonly name: string;
+      readonly version: string;
+    }
+  /** The server does not have it (any more). */
+  | { readonly kind: 'removed'; readonly type: DecodableType; readonly name: string }
+  /** Refused; `bytes` are the refused ones. */
+  | {
+      readonly kind: 'rejected';
+      readonly type: DecodableType;
+      readonly name: string;
+      readonly bytes: Uint8Array;
+      readonly error: MeshError;
+      readonly version: string;
+    };
+
+/** What follows from one message of the server. */
+export interface Received {
+  readonly typeUrl: string;
+  readonly changes: readonly ResourceChange[];
+  /** Complaints that belong to no nameable resource. */
+  readonly errors: readonly MeshError[];
+  /** To be sent at once. */
+  readonly reply: Uint8Array | undefined;
+  /** Set when the reply is held back: ask `resume` for it after `delayMs`. */
+  readonly withheld: { readonly typeUrl: string; readonly delayMs: number } | undefined;
+}
+
+/** What the owner of the data holds under a name, so that equal bytes are not decoded again. */
+export interface HeldBytes {
+  /** The bytes in force. */
+  readonly accepted: Uint8Array | undefined;
+  /** The bytes refused last, with the complaint. */
+  readonly rejected: { readonly bytes: Uint8Array; readonly error: MeshError } | undefined;
+}
+
+/** The engine's view of the data that its owner holds. */
+export interface HeldResources {
+  get(typeUrl: string, name: string): HeldBytes | undefined;
+  /** Names with accepted bytes. */
+  names(typeUrl: string): Iterable<string>;
+}
+
+/**
+ * An xDS protocol engine: a state machine without I/O. Messages are encoded bytes. It knows subscriptions, versions
+ * and nonces; the data is held by its owner.
+ */
+export interface Protocol {
+  /** Path of the gRPC method that carries this protocol. */
+  readonly method: string;
+  /** Replaces the names subscribed to. Returns the request to send, if the stream is open and one is due. */
+  subscribe(type: DecodableType, names: ReadonlySet<string>): Uint8Array | undefined;
+  /** Takes one message. Throws a MeshError when it is not a discovery response at all. */
+  receive(message: Uint8Array): Received;
+  /** The reply that was held back, if it is still due. */
+  resume(typeUrl: string): Uint8Array | undefined;
+  /**
+   * Asks for everything of a type again. Servers may lose a request (go-control-plane drops one with a stale nonce, and
+   * with it the news that a name was given up and wanted again).
+   */
+  refresh(typeUrl: string): Uint8Array | undefined;
+  /** A new stream is open: its first requests. */
+  reconnect(): readonly Uint8Array[];
+  /** The stream is gone: nothing may be sent until `reconnect`. */
+  disconnect(): void;
+  /** Replaces the node. Returns the request that tells the server at once, if the stream is open. */
+  setNode(node: core.Node): Uint8Array | undefined;
+}

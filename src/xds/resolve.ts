@@ -1,0 +1,231 @@
+import type { Cluster } from '../model/cluster.js';
+import type { ClusterLoadAssignment } from '../model/endpoint.js';
+import type { InboundListener, Listener, OutboundListener } from '../model/listener.js';
+import type { Route, RouteConfiguration } from '../model/route.js';
+import {
+  EMPTY_SNAPSHOT,
+  type ResolvedCluster,
+  type ResolvedOutbound,
+  type Snapshot,
+} from '../model/snapshot.js';
+
+/**
+ * A resource, or why there is none: not answered yet; known not to exist; sent, but refused and never held before.
+ */
+export type Found<T extends object> = T | 'pending' | 'absent' | 'refused';
+
+/** What is known about every resource. */
+export interface ResourceView {
+  listener(name: string): Found<Listener>;
+  routes(name: string): Found<RouteConfiguration>;
+  cluster(name: string): Found<Cluster>;
+  assignment(name: string): Found<ClusterLoadAssignment>;
+}
+
+/** The kinds of resources that references lead to. */
+export type ReferenceKind = 'listener' | 'routes' | 'cluster' | 'assignment';
+
+/** A resource that something needs and that was not answered yet. */
+export interface MissingResource {
+  readonly kind: ReferenceKind;
+  readonly name: string;
+}
+
+/** What follows from a view. */
+export interface Resolution {
+  /** The names to be subscribed to; listeners are the caller's. */
+  readonly wanted: {
+    readonly routes: ReadonlySet<string>;
+    readonly clusters: ReadonlySet<string>;
+    readonly assignments: ReadonlySet<string>;
+  };
+  readonly missing: readonly MissingResource[];
+  /**
+   * The best consistent configuration: a listener or cluster whose references are not all answered keeps the form it
+   * had in the previous snapshot. The previous snapshot itself when nothing changed.
+   */
+  readonly snapshot: Snapshot;
+}
+
+/** Follows the references LDS, RDS, CDS, EDS from the given listeners. Objects of `previous` that still hold are kept. */
+export function resolve(
+  view: ResourceView,
+  roots: Iterable<string>,
+  previous: Snapshot = EMPTY_SNAPSHOT,
+): Resolution {
+  const walk = new Walk(view, previous);
+  for (const root of roots) walk.root(root);
+  return walk.finish();
+}
+
+/** Outcome for one cluster: what to serve (undefined: it does not exist), and whether a listener may rely on it. */
+interface ClusterOutcome {
+  readonly resolved: ResolvedCluster | undefined;
+  readonly isReady: boolean;
+}
+
+class Walk {
+  readonly #view: ResourceView;
+  readonly #previous: Snapshot;
+  readonly #routes = new Set<string>();
+  readonly #clusters = new Map<string, ClusterOutcome>();
+  readonly #assignments = new Set<string>();
+  readonly #missing = new Map<string, MissingResource>();
+  readonly #outbound = new Map<string, ResolvedOutbound>();
+  readonly #inbound = new Map<string, InboundListener>();
+  readonly #serving = new Map<string, ResolvedCluster>();
+
+  constructor(view: ResourceView, previous: Snapshot) {
+    this.#view = view;
+    this.#previous = previous;
+  }
+
+  root(name: string): void {
+    const found = this.#view.listener(name);
+    if (found === 'absent') return;
+    if (found === 'pending') {
+      this.#miss('listener', name);
+      this.#keep(name);
+    } else if (found === 'refused') {
+      this.#keep(name);
+      // Fails closed: the mesh owns the host, and without routes it answers locally.
+      if (!this.#outbound.has(name)) this.#outbound.set(name, closedOutbound(name));
+    } else if (found.kind === 'inbound') {
+      this.#inbound.set(name, found);
+    } else {
+      this.#outboundRoot(name, found);
+    }
+  }
+
+  finish(): Resolution {
+    const wanted = {
+      routes: this.#routes,
+      clusters: new Set(this.#clusters.keys()),
+      assignments: this.#assignments,
+    };
+    const { outbound, inbound, clusters } = this.#previous;
+    const isUnchanged =
+      isSameMap(this.#outbound, outbound) &&
+      isSameMap(this.#inbound, inbound) &&
+      isSameMap(this.#serving, clusters);
+    const snapshot = isUnchanged
+      ? this.#previous
+      : { outbound: this.#outbound, inbound: this.#inbound, clusters: this.#serving };
+    return { wanted, missing: [...this.#missing.values()], snapshot };
+  }
+
+  #outboundRoot(name: string, listener: OutboundListener): void {
+    const routes = this.#routesOf(listener);
+    if (routes === 'pending') {
+      this.#keep(name);
+      return;
+    }
+    const targets = routes === undefined ? [] : clustersOf(routes);
+    const outcomes = targets.map((target) => [target, this.#cluster(target)] as const);
+    // A new reference waits until its target is there; the listener's old form stays in force meanwhile.
+    if (outcomes.some(([, outcome]) => !outcome.isReady)) {
+      this.#keep(name);
+      return;
+    }
+    const previous = this.#previous.outbound.get(name);
+    const isSame = previous?.listener === listener && previous.routes === routes;
+    this.#outbound.set(name, isSame ? previous : { listener, routes });
+    for (const [target, { resolved }] of outcomes)
+      if (resolved !== undefined) this.#serving.set(target, resolved);
+  }
+
+  #routesOf({ http }: OutboundListener): RouteConfiguration | undefined | 'pending' {
+    if (http.routes.kind === 'inline') return http.routes.config;
+    const { name } = http.routes;
+    this.#routes.add(name);
+    const found = this.#view.routes(name);
+    if (found === 'pending') this.#miss('routes', name);
+    return found === 'absent' || found === 'refused' ? undefined : found;
+  }
+
+  /** Keeps a listener as it was, with all that it refers to, also in the subscriptions. */
+  #keep(name: string): void {
+    const inbound = this.#previous.inbound.get(name);
+    if (inbound !== undefined) this.#inbound.set(name, inbound);
+    const outbound = this.#previous.outbound.get(name);
+    if (outbound === undefined) return;
+    this.#outbound.set(name, outbound);
+    if (outbound.listener.http.routes.kind === 'rds') this.#routes.add(outbound.listener.http.routes.name);
+    if (outbound.routes === undefined) return;
+    for (const target of clustersOf(outbound.routes)) {
+      const resolved = this.#cluster(target).resolved ?? this.#previous.clusters.get(target);
+      if (resolved !== undefined) this.#serving.set(target, resolved);
+    }
+  }
+
+  #cluster(name: string): ClusterOutcome {
+    let outcome = this.#clusters.get(name);
+    if (outcome === undefined) {
+      outcome = this.#resolveCluster(name);
+      this.#clusters.set(name, outcome);
+    }
+    return outcome;
+  }
+
+  #resolveCluster(name: string): ClusterOutcome {
+    const previous = this.#previous.clusters.get(name);
+    const waiting = { resolved: previous, isReady: previous !== undefined };
+    const cluster = this.#view.cluster(name);
+    if (cluster === 'absent' || cluster === 'refused') return { resolved: undefined, isReady: true };
+    if (cluster === 'pending') {
+      this.#miss('cluster', name);
+      if (previous?.cluster.discovery.kind === 'eds')
+        this.#assignments.add(previous.cluster.discovery.serviceName);
+      return waiting;
+    }
+    const assignment = this.#assignmentOf(cluster);
+    if (assignment === 'pending') return waiting;
+    const isSame = previous?.cluster === cluster && previous.assignment === assignment;
+    return { resolved: isSame ? previous : { cluster, assignment }, isReady: true };
+  }
+
+  #assignmentOf({ discovery }: Cluster): ClusterLoadAssignment | undefined | 'pending' {
+    if (discovery.kind !== 'eds') return discovery.assignment;
+    this.#assignments.add(discovery.serviceName);
+    const found = this.#view.assignment(discovery.serviceName);
+    if (found === 'pending') this.#miss('assignment', discovery.serviceName);
+    return found === 'absent' || found === 'refused' ? undefined : found;
+  }
+
+  #miss(kind: ReferenceKind, name: string): void {
+    this.#missing.set(`${kind} ${name}`, { kind, name });
+  }
+}
+
+const targetsByTable = new WeakMap<RouteConfiguration, readonly string[]>();
+
+/** The clusters that a route table forwards to, each once. Tables are immutable, so each is walked once. */
+export function clustersOf(routes: RouteConfiguration): readonly string[] {
+  let targets = targetsByTable.get(routes);
+  if (targets === undefined) {
+    const all = routes.virtualHosts.flatMap((host) => host.routes.flatMap(({ action }) => targetsOf(action)));
+    targets = [...new Set(all)];
+    targetsByTable.set(routes, targets);
+  }
+  return targets;
+}
+
+function targetsOf(action: Route['action']): readonly string[] {
+  if (action.kind !== 'forward') return [];
+  const { cluster } = action;
+  return cluster.kind === 'cluster' ? [cluster.name] : cluster.clusters.map(({ name }) => name);
+}
+
+function closedOutbound(name: string): ResolvedOutbound {
+  const routes: RouteConfiguration = { name, virtualHosts: [] };
+  return {
+    listener: { kind: 'outbound', name, http: { routes: { kind: 'inline', config: routes }, filters: [] } },
+    routes,
+  };
+}
+
+function isSameMap<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean {
+  if (a.size !== b.size) return false;
+  for (const [key, value] of a) if (b.get(key) !== value) return false;
+  return true;
+}

@@ -1,0 +1,274 @@
+import type { Clock } from '../runtime/clock.js';
+import { MeshError, messageOf } from '../runtime/errors.js';
+import {
+  type DecodableType,
+  type HeldBytes,
+  type HeldResources,
+  type ResourceChange,
+  WILDCARD,
+} from './protocol.js';
+import type { Found } from './resolve.js';
+
+/** gRFC A40's client status of a resource. */
+export type ResourceState = 'requested' | 'acked' | 'nacked' | 'does-not-exist' | 'timeout';
+
+/** What is known about one resource, for status pages. */
+export interface ResourceStatus {
+  readonly typeUrl: string;
+  readonly name: string;
+  readonly state: ResourceState;
+  /** Of the value in force; empty while there is none. */
+  readonly version: string;
+  /** Whether a value is in force, be it an old one. */
+  readonly isHeld: boolean;
+  /** The value comes from the disk and the server has not spoken about it yet. */
+  readonly isCached: boolean;
+  /** Monotonic time until which an old value is served in place of the one received last; undefined = it is not. */
+  readonly lastResortUntilMs: number | undefined;
+  /** Why the value received last is not in force. */
+  readonly error: MeshError | undefined;
+}
+
+/** A value in force, as the cache keeps it. */
+export interface StoredResource {
+  readonly typeUrl: string;
+  readonly name: string;
+  readonly version: string;
+  readonly bytes: Uint8Array;
+}
+
+/** How long a value that was emptied or removed wholesale stays in use. */
+export const LAST_RESORT_MS = 600_000;
+
+/** What the store works with. */
+export interface StoreOptions {
+  readonly types: readonly DecodableType[];
+  readonly clock: Clock;
+  /** Whether a value is so empty that the one before is kept as a last resort. */
+  readonly isHollow?: (typeUrl: string, resource: unknown) => boolean;
+  /** Hears of each value that is kept as a last resort. */
+  readonly onLastResort?: (typeUrl: string, name: string) => void;
+}
+
+interface Value {
+  readonly resource: unknown;
+  readonly bytes: Uint8Array;
+  readonly version: string;
+}
+
+interface Entry {
+  value: Value | undefined;
+  /** Served instead of `value` until then. */
+  lastResort: { readonly value: Value; readonly untilMs: number } | undefined;
+  rejected: { readonly bytes: Uint8Array; readonly error: MeshError } | undefined;
+  state: ResourceState;
+  isCached: boolean;
+  /** When the wait for the server began; undefined while the stream is down or after an answer. */
+  waitingSinceMs: number | undefined;
+}
+
+/** Holds the resources of every type with their three outcomes: a new value, no usable value, or the old value kept. */
+export class ResourceStore implements HeldResources {
+  readonly #types: ReadonlyMap<string, DecodableType>;
+  readonly #entries: ReadonlyMap<string, Map<string, Entry>>;
+  readonly #options: StoreOptions;
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+    this.#types = new Map(options.types.map((type) => [type.typeUrl, type]));
+    this.#entries = new Map(options.types.map((type) => [type.typeUrl, new Map()]));
+  }
+
+  get(typeUrl: string, name: string): HeldBytes | undefined {
+    const entry = this.#of(typeUrl).get(name);
+    return entry === undefined ? undefined : { accepted: entry.value?.bytes, rejected: entry.rejected };
+  }
+
+  *names(typeUrl: string): Iterable<string> {
+    for (const [name, { value }] of this.#of(typeUrl)) if (value !== undefined) yield name;
+  }
+
+  /** Every name of a type that anything is known about. */
+  known(typeUrl: string): Iterable<string> {
+    return this.#of(typeUrl).keys();
+  }
+
+  /**
+   * The value to use, typed by its resource type. With `isConfirmed` a value from the disk counts as pending until the
+   * server has spoken about it.
+   */
+  find<T extends object>(type: DecodableType<T>, name: string, isConfirmed = false): Found<T> {
+    const entry = this.#of(type.typeUrl).get(name);
+    if (entry === undefined || (isConfirmed && entry.isCached)) return 'pending';
+    const value = (entry.lastResort ?? entry)?.value;
+    // Values under a type's URL were made by that type's decode.
+    if (value !== undefined) return value.resource as T;
+    if (entry.state === 'requested') return 'pending';
+    return entry.state === 'nacked' ? 'refused' : 'absent';
+  }
+
+  /** Puts a value from the disk. Throws a MeshError when it does not decode. */
+  restore({ typeUrl, name, version, bytes }: StoredResource): void {
+    const type = this.#types.get(typeUrl);
+    if (type === undefined) return;
+    try {
+      const entry = blankEntry();
+      const decoded = type.decode(bytes);
+      if (decoded.name !== name) throw new TypeError(`its name reads ${JSON.stringify(decoded.name)}`);
+      entry.value = { resource: decoded.resource, bytes, version };
+      entry.isCached = true;
+      this.#of(typeUrl).set(name, entry);
+    } catch (cause) {
+      throw new MeshError('INMESH_CACHE_CORRUPT', `a cached resource does not decode: ${messageOf(cause)}`, {
+        cause,
+        resource: name,
+      });
+    }
+  }
+
+  /**
+   * Makes room for the names subscribed to and forgets the others of the type; next to a wildcard, only those that
+   * the server never sent.
+   */
+  retain(typeUrl: string, names: ReadonlySet<string>): void {
+    const entries = this.#of(typeUrl);
+    const isWildcard = names.has(WILDCARD);
+    for (const [name, entry] of entries) {
+      const isSent = entry.value !== undefined || entry.rejected !== undefined;
+      if (!names.has(name) && !(isWildcard && isSent)) entries.delete(name);
+    }
+    for (const name of names) if (name !== WILDCARD && !entries.has(name)) entries.set(name, blankEntry());
+  }
+
+  /** Puts what a response said in force. `isSubscribed` tells whether an absent name is worth remembering. */
+  apply(change: ResourceChange, isSubscribed: boolean): void {
+    const { typeUrl } = change.type;
+    const entries = this.#of(typeUrl);
+    const entry = entries.get(change.name) ?? blankEntry();
+    entries.set(change.name, entry);
+    entry.waitingSinceMs = undefined;
+    entry.isCached = false;
+    switch (change.kind) {
+      case 'updated':
+        this.#update(typeUrl, change.name, entry, change);
+        return;
+      case 'unchanged':
+        entry.state = 'acked';
+        entry.rejected = undefined;
+        return;
+      case 'rejected':
+        entry.state = 'nacked';
+        entry.rejected = { bytes: change.bytes, error: change.error };
+        return;
+      case 'removed':
+        if (isSubscribed) entries.set(change.name, { ...blankEntry(), state: 'does-not-exist' });
+        else entries.delete(change.name);
+    }
+  }
+
+  /** Starts or stops the clock of everything unanswered: it runs only while a stream is ready (gRFC A57). */
+  setConnected(isConnected: boolean): void {
+    const sinceMs = isConnected ? this.#options.clock.now() : undefined;
+    for (const entries of this.#entries.values()) {
+      for (const entry of entries.values()) if (isWaiting(entry)) entry.waitingSinceMs = sinceMs;
+    }
+  }
+
+  /** The wait for a resource, counted from now if it did not run yet; undefined when it was answered. */
+  waitingSince(typeUrl: string, name: string): number | undefined {
+    const entry = this.#of(typeUrl).get(name);
+    if (entry === undefined || !isWaiting(entry)) return undefined;
+    entry.waitingSinceMs ??= this.#options.clock.now();
+    return entry.waitingSinceMs;
+  }
+
+  /** Gives up on an answer: a value from the disk stays, anything else counts as absent until it arrives. */
+  giveUp(typeUrl: string, name: string): void {
+    const entry = this.#of(typeUrl).get(name);
+    if (entry === undefined) return;
+    entry.state = 'timeout';
+    entry.isCached = false;
+    entry.waitingSinceMs = undefined;
+  }
+
+  /** Drops the last resorts whose time is over. Returns when the next one ends. */
+  expire(): number | undefined {
+    const now = this.#options.clock.now();
+    let next: number | undefined;
+    for (const entries of this.#entries.values()) {
+      for (const entry of entries.values()) {
+        if (entry.lastResort === undefined) continue;
+        if (entry.lastResort.untilMs <= now) entry.lastResort = undefined;
+        else next = Math.min(next ?? Number.POSITIVE_INFINITY, entry.lastResort.untilMs);
+      }
+    }
+    return next;
+  }
+
+  /** Everything in force, for the cache. */
+  *stored(): Iterable<StoredResource> {
+    for (const [typeUrl, entries] of this.#entries) {
+      for (const [name, entry] of entries) {
+        const value = entry.lastResort?.value ?? entry.value;
+        if (value !== undefined) yield { typeUrl, name, version: value.version, bytes: value.bytes };
+      }
+    }
+  }
+
+  /** The state of every resource. */
+  *statuses(): Iterable<ResourceStatus> {
+    for (const [typeUrl, entries] of this.#entries) {
+      for (const [name, entry] of entries) {
+        const value = entry.lastResort?.value ?? entry.value;
+        yield {
+          typeUrl,
+          name,
+          state: entry.state,
+          version: value?.version ?? '',
+          isHeld: value !== undefined,
+          isCached: entry.isCached,
+          lastResortUntilMs: entry.lastResort?.untilMs,
+          error: entry.rejected?.error,
+        };
+      }
+    }
+  }
+
+  #update(typeUrl: string, name: string, entry: Entry, value: Value): void {
+    const { isHollow, onLastResort, clock } = this.#options;
+    const hollow = isHollow?.(typeUrl, value.resource) === true;
+    if (!hollow) entry.lastResort = undefined;
+    else if (
+      entry.lastResort === undefined &&
+      entry.value !== undefined &&
+      !isHollow?.(typeUrl, entry.value.resource)
+    ) {
+      entry.lastResort = { value: entry.value, untilMs: clock.now() + LAST_RESORT_MS };
+      onLastResort?.(typeUrl, name);
+    }
+    entry.value = { resource: value.resource, bytes: value.bytes, version: value.version };
+    entry.state = 'acked';
+    entry.rejected = undefined;
+  }
+
+  #of(typeUrl: string): Map<string, Entry> {
+    const entries = this.#entries.get(typeUrl);
+    if (entries === undefined) throw new TypeError(`resource type ${typeUrl} is not known to this store`);
+    return entries;
+  }
+}
+
+function isWaiting(entry: Entry): boolean {
+  return entry.isCached || (entry.state === 'requested' && entry.value === undefined);
+}
+
+function blankEntry(): Entry {
+  return {
+    value: undefined,
+    lastResort: undefined,
+    rejected: undefined,
+    state: 'requested',
+    isCached: false,
+    waitingSinceMs: undefined,
+  };
+}

@@ -1,0 +1,500 @@
+import fc from 'fast-check';
+import type { SocketAddress } from '../../src/model/address.js';
+import type {
+  BreakerThresholds,
+  CircuitBreakers,
+  Cluster,
+  ClusterDiscovery,
+  OutlierDetection,
+} from '../../src/model/cluster.js';
+import type {
+  ClusterLoadAssignment,
+  Endpoint,
+  EndpointHealth,
+  Locality,
+  LocalityEndpoints,
+} from '../../src/model/endpoint.js';
+import type { FaultConfig, FilterOverrides, HttpFilter } from '../../src/model/filter-config.js';
+import type { LbPolicy } from '../../src/model/lb-policy.js';
+import type { FilterChain, HttpConnectionManager, Listener } from '../../src/model/listener.js';
+import type {
+  HeaderMatcher,
+  PathMatcher,
+  QueryParameterMatcher,
+  StringMatcher,
+} from '../../src/model/matcher.js';
+import type { Node, NodeMetadata, NodeWorkload } from '../../src/model/node.js';
+import type { FractionalPercent } from '../../src/model/percent.js';
+import { RETRY_CONDITIONS, type RetryPolicy } from '../../src/model/retry.js';
+import type {
+  Route,
+  RouteConfiguration,
+  RouteMatch,
+  VirtualHost,
+  WeightedCluster,
+} from '../../src/model/route.js';
+import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
+
+/** Model values that the codec can carry: each invariant that the decoders check holds. */
+
+const UINT32_MAX = 0xffff_ffff;
+
+const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(arbitrary, { nil: undefined });
+const few = <T>(arbitrary: fc.Arbitrary<T>, minLength = 0): fc.Arbitrary<T[]> =>
+  fc.array(arbitrary, { minLength, maxLength: 3 });
+
+/** Names of clusters, listeners, hosts: the dangerous keys of JavaScript objects among them. */
+export const name = (): fc.Arbitrary<string> =>
+  fc.oneof(
+    fc.string({ minLength: 1, maxLength: 20 }),
+    fc.constantFrom('outbound|80||reviews.default.svc.cluster.local', 'constructor', 'toString', '__proto__'),
+  );
+const text = (): fc.Arbitrary<string> => fc.string({ unit: 'grapheme', maxLength: 12 });
+const someText = (): fc.Arbitrary<string> => fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 });
+const uint32 = (): fc.Arbitrary<number> => fc.integer({ min: 0, max: UINT32_MAX });
+const pattern = (): fc.Arbitrary<string> =>
+  fc.constantFrom('.*', '[a-z]+', '^/v[0-9]{1,3}$', 'a|b', '(?i)jason', '\\d+');
+
+/** Durations, also below a millisecond. */
+export const milliseconds = (min = 0): fc.Arbitrary<number> =>
+  fc.oneof(fc.integer({ min, max: 10_000_000 }), fc.constantFrom(min, min + 0.5, min + 1500.25));
+
+/** FractionalPercent. */
+export const fractionalPercent = (): fc.Arbitrary<FractionalPercent> =>
+  fc.record({ numerator: uint32(), denominator: fc.constantFrom(100, 10_000, 1_000_000) });
+
+/** StringMatcher. */
+export const stringMatcher = (): fc.Arbitrary<StringMatcher> =>
+  fc.oneof(
+    fc.record({ kind: fc.constant('exact' as const), value: text(), ignoreCase: fc.boolean() }),
+    fc.record({
+      kind: fc.constantFrom('prefix', 'suffix', 'contains'),
+      value: someText(),
+      ignoreCase: fc.boolean(),
+    }),
+    fc.record({ kind: fc.constant('regex' as const), pattern: pattern() }),
+  );
+
+/** HeaderMatcher. */
+export const headerMatcher = (): fc.Arbitrary<HeaderMatcher> =>
+  fc.record({
+    name: fc.constantFrom('x-user', ':authority', ':method', 'end-user', 'constructor'),
+    match: fc.oneof(
+      fc.record({ kind: fc.constant('string' as const), matcher: stringMatcher() }),
+      fc.record({ kind: fc.constant('present' as const), present: fc.boolean() }),
+      fc.record({
+        kind: fc.constant('range' as const),
+        start: fc.maxSafeInteger(),
+        end: fc.maxSafeInteger(),
+      }),
+    ),
+    invert: fc.boolean(),
+    treatMissingAsEmpty: fc.boolean(),
+  });
+
+/** QueryParameterMatcher. */
+export const queryParameterMatcher = (): fc.Arbitrary<QueryParameterMatcher> =>
+  fc.record({
+    name: someText(),
+    match: fc.oneof(
+      fc.record({ kind: fc.constant('string' as const), matcher: stringMatcher() }),
+      fc.record({ kind: fc.constant('present' as const), present: fc.boolean() }),
+    ),
+  });
+
+/** PathMatcher. */
+export const pathMatcher = (): fc.Arbitrary<PathMatcher> =>
+  fc.oneof(
+    fc.record({
+      kind: fc.constantFrom('prefix', 'path'),
+      value: fc.constantFrom('', '/', '/reviews', '/a/b?c'),
+      caseSensitive: fc.boolean(),
+    }),
+    fc.record({
+      kind: fc.constant('path-separated-prefix' as const),
+      value: fc.constantFrom('/a', '/api/v1'),
+      caseSensitive: fc.boolean(),
+    }),
+    fc.record({ kind: fc.constant('regex' as const), pattern: pattern() }),
+  );
+
+/** FaultConfig. */
+export const faultConfig = (): fc.Arbitrary<FaultConfig> =>
+  fc.record({
+    kind: fc.constant('fault' as const),
+    delay: maybe(fc.record({ fixedMs: milliseconds(1), percentage: fractionalPercent() })),
+    abort: maybe(
+      fc.record({
+        status: fc.oneof(
+          fc.record({ kind: fc.constant('http' as const), code: fc.integer({ min: 200, max: 599 }) }),
+          fc.record({ kind: fc.constant('grpc' as const), code: fc.integer({ min: 0, max: 16 }) }),
+        ),
+        percentage: fractionalPercent(),
+      }),
+    ),
+    upstreamCluster: text(),
+    headers: few(headerMatcher()),
+    maxActiveFaults: maybe(uint32()),
+  });
+
+/** Per-route filter configuration. */
+export const filterOverrides = (): fc.Arbitrary<FilterOverrides> =>
+  fc.array(fc.tuple(name(), faultConfig()), { maxLength: 2 }).map((entries) => new Map(entries));
+
+/** The filters of a listener: faults, then the router. */
+export const httpFilters = (): fc.Arbitrary<readonly HttpFilter[]> =>
+  fc
+    .uniqueArray(name(), { minLength: 1, maxLength: 3 })
+    .chain((names) =>
+      fc.tuple(
+        ...names.map((filterName, index) =>
+          index === names.length - 1
+            ? fc.constant<HttpFilter>({ name: filterName, config: { kind: 'router' } })
+            : faultConfig().map((config): HttpFilter => ({ name: filterName, config })),
+        ),
+      ),
+    );
+
+/** RetryPolicy. */
+export const retryPolicy = (): fc.Arbitrary<RetryPolicy> =>
+  fc
+    .record({
+      retryOn: fc.uniqueArray(fc.constantFrom(...RETRY_CONDITIONS), { maxLength: 5 }),
+      numRetries: fc.integer({ min: 1, max: UINT32_MAX }),
+      perTryTimeoutMs: maybe(milliseconds()),
+      retriableStatusCodes: few(fc.integer({ min: 100, max: 599 })),
+      baseIntervalMs: milliseconds(1),
+      additionalMs: milliseconds(),
+      avoidPreviousHosts: fc.boolean(),
+      hostSelectionAttempts: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+    })
+    .map(({ additionalMs, ...policy }) => ({
+      ...policy,
+      maxIntervalMs: policy.baseIntervalMs + additionalMs,
+    }));
+
+const weightedClusters = (): fc.Arbitrary<readonly WeightedCluster[]> =>
+  fc
+    .array(fc.record({ name: name(), weight: fc.nat(1000), filterOverrides: filterOverrides() }), {
+      minLength: 1,
+      maxLength: 4,
+    })
+    .filter((clusters) => clusters.some(({ weight }) => weight > 0));
+
+/** RouteMatch. */
+export const routeMatch = (): fc.Arbitrary<RouteMatch> =>
+  fc.record({
+    path: pathMatcher(),
+    headers: few(headerMatcher()),
+    queryParameters: few(queryParameterMatcher()),
+    runtimeFraction: maybe(fractionalPercent()),
+    grpcOnly: fc.boolean(),
+  });
+
+const forward = (): fc.Arbitrary<Route['action']> =>
+  fc.record({
+    kind: fc.constant('forward' as const),
+    cluster: fc.oneof(
+      fc.record({ kind: fc.constant('cluster' as const), name: name() }),
+      weightedClusters().map((clusters) => ({
+        kind: 'weighted' as const,
+        clusters,
+        totalWeight: clusters.reduce((sum, { weight }) => sum + weight, 0),
+      })),
+    ),
+    timeoutMs: milliseconds(),
+    retryPolicy: maybe(retryPolicy()),
+    maxStreamDurationMs: maybe(milliseconds()),
+    priority: fc.constantFrom('default', 'high'),
+  });
+
+/** Route. */
+export const route = (): fc.Arbitrary<Route> =>
+  fc.record({
+    name: text(),
+    match: routeMatch(),
+    action: fc.oneof(
+      { weight: 3, arbitrary: forward() },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          kind: fc.constant('direct-response' as const),
+          status: fc.integer({ min: 200, max: 599 }),
+          body: text(),
+        }),
+      },
+      { weight: 1, arbitrary: fc.constant({ kind: 'non-forwarding' as const }) },
+    ),
+    filterOverrides: filterOverrides(),
+  });
+
+const domain = (): fc.Arbitrary<string> =>
+  fc
+    .tuple(fc.constantFrom('', '*.', '*-'), fc.domain(), fc.constantFrom('', ':80', '.*'))
+    .map(([before, host, after]) =>
+      (before !== '' && after === '.*' ? host : before + host + after).toLowerCase(),
+    );
+
+/** RouteConfiguration; its domains are unique. */
+export const routeConfiguration = (configName = name()): fc.Arbitrary<RouteConfiguration> =>
+  fc.uniqueArray(fc.oneof(domain(), fc.constant('*')), { minLength: 1, maxLength: 5 }).chain((domains) =>
+    fc.record({
+      name: configName,
+      virtualHosts: fc.tuple(...sliceBy(domains, 2).map((part) => virtualHost(part))),
+    }),
+  );
+
+const sliceBy = (items: readonly string[], size: number): string[][] =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+    items.slice(index * size, (index + 1) * size),
+  );
+
+const virtualHost = (domains: readonly string[]): fc.Arbitrary<VirtualHost> =>
+  fc.record({
+    name: text(),
+    domains: fc.constant(domains),
+    routes: few(route()),
+    retryPolicy: maybe(retryPolicy()),
+    filterOverrides: filterOverrides(),
+    includeRequestAttemptCount: fc.boolean(),
+  });
+
+const connectionManager = (): fc.Arbitrary<HttpConnectionManager> =>
+  fc.record({
+    routes: fc.oneof(
+      fc.record({ kind: fc.constant('rds' as const), name: name() }),
+      fc.record({ kind: fc.constant('inline' as const), config: routeConfiguration(text()) }),
+    ),
+    filters: httpFilters(),
+  });
+
+const alpn = (): fc.Arbitrary<string[]> => few(fc.constantFrom('h2', 'http/1.1', 'istio'));
+
+/** UpstreamTls. */
+export const upstreamTls = (): fc.Arbitrary<UpstreamTls> =>
+  fc.record({
+    mode: fc.constantFrom('mesh', 'simple'),
+    sni: maybe(fc.domain()),
+    subjectAltNames: few(stringMatcher()),
+    alpn: alpn(),
+  });
+
+const downstreamTls = (): fc.Arbitrary<DownstreamTls> =>
+  fc.record({ requireClientCertificate: fc.boolean(), alpn: alpn() });
+
+const filterChain = (): fc.Arbitrary<FilterChain> =>
+  fc.record({
+    name: text(),
+    transportProtocol: fc.constantFrom('tls', 'raw_buffer', ''),
+    tls: maybe(downstreamTls()),
+    http: connectionManager(),
+  });
+
+/** Listener, outbound and inbound. */
+export const listener = (): fc.Arbitrary<Listener> =>
+  fc.oneof(
+    fc.record({ kind: fc.constant('outbound' as const), name: name(), http: connectionManager() }),
+    fc.record({
+      kind: fc.constant('inbound' as const),
+      name: name(),
+      address: maybe(ipAddress()),
+      filterChains: few(filterChain(), 1),
+    }),
+  );
+
+const port = (): fc.Arbitrary<number> => fc.integer({ min: 0, max: 65_535 });
+const ipAddress = (): fc.Arbitrary<SocketAddress> =>
+  fc.record({ address: fc.oneof(fc.ipV4(), fc.ipV6()), port: port() });
+const hostAddress = (): fc.Arbitrary<SocketAddress> =>
+  fc.record({ address: fc.oneof(fc.domain(), fc.ipV4()), port: port() });
+
+/** Labels of endpoints and socket matches. */
+export const labels = (): fc.Arbitrary<Readonly<Record<string, string>>> =>
+  fc
+    .array(fc.tuple(fc.constantFrom('tlsMode', 'version', 'constructor', '__proto__'), text()), {
+      maxLength: 3,
+    })
+    .map((entries) => Object.fromEntries(entries));
+
+const HEALTH: readonly EndpointHealth[] = [
+  'unknown',
+  'healthy',
+  'unhealthy',
+  'draining',
+  'timeout',
+  'degraded',
+];
+
+const endpoint = (address: fc.Arbitrary<SocketAddress>): fc.Arbitrary<Endpoint> =>
+  fc.record({
+    address,
+    hostname: text(),
+    health: fc.constantFrom(...HEALTH),
+    weight: fc.integer({ min: 1, max: 1_000_000 }),
+    transportSocketMatch: labels(),
+    metadata: labels(),
+  });
+
+/** Locality. */
+export const locality = (): fc.Arbitrary<Locality> =>
+  fc.record({ region: text(), zone: text(), subZone: text() });
+
+const localityKey = (value: Locality): string => JSON.stringify([value.region, value.zone, value.subZone]);
+
+/** Localities in priorities without a gap, their addresses unique. */
+const localities = (): fc.Arbitrary<LocalityEndpoints[]> =>
+  fc
+    .tuple(
+      fc.uniqueArray(locality(), { maxLength: 4, selector: localityKey }),
+      fc.uniqueArray(ipAddress(), {
+        minLength: 8,
+        maxLength: 8,
+        selector: ({ address: host, port: number }) => `${host} ${number}`,
+      }),
+    )
+    .chain(([places, addresses]) =>
+      fc.tuple(
+        ...places.map((place, index) =>
+          fc.record({
+            locality: fc.constant(place),
+            priority: fc.constant(Math.floor(index / 2)),
+            weight: maybe(fc.integer({ min: 1, max: 1_000_000 })),
+            endpoints: fc.tuple(
+              ...addresses.slice(index * 2, index * 2 + (index % 3)).map((one) => endpoint(fc.constant(one))),
+            ),
+          }),
+        ),
+      ),
+    );
+
+/** ClusterLoadAssignment as EDS carries it. */
+export const clusterLoadAssignment = (): fc.Arbitrary<ClusterLoadAssignment> =>
+  fc.record({
+    clusterName: name(),
+    localities: localities(),
+    overprovisioningFactor: fc.integer({ min: 1, max: UINT32_MAX }),
+  });
+
+const oneEndpoint = (): fc.Arbitrary<ClusterLoadAssignment> =>
+  fc.record({
+    clusterName: name(),
+    localities: fc.tuple(
+      fc.record({
+        locality: locality(),
+        priority: fc.constant(0),
+        weight: maybe(fc.integer({ min: 1, max: UINT32_MAX })),
+        endpoints: fc.tuple(endpoint(hostAddress())),
+      }),
+    ),
+    overprovisioningFactor: fc.constant(140),
+  });
+
+const discovery = (): fc.Arbitrary<ClusterDiscovery> =>
+  fc.oneof(
+    fc.record({ kind: fc.constant('eds' as const), serviceName: name() }),
+    fc.record({ kind: fc.constant('static' as const), assignment: clusterLoadAssignment() }),
+    fc.record({
+      kind: fc.constantFrom('strict-dns', 'logical-dns'),
+      assignment: oneEndpoint(),
+      refreshRateMs: milliseconds(1),
+    }),
+  );
+
+/** LbPolicy. */
+export const lbPolicy = (): fc.Arbitrary<LbPolicy> =>
+  fc.oneof(
+    fc.record({ kind: fc.constantFrom('round-robin', 'random') }),
+    fc.record({
+      kind: fc.constant('least-request' as const),
+      choiceCount: fc.integer({ min: 2, max: UINT32_MAX }),
+      activeRequestBias: fc.double({ min: 0, max: 100, noNaN: true }),
+    }),
+  );
+
+const thresholds = (): fc.Arbitrary<BreakerThresholds> =>
+  fc.record({
+    maxConnections: uint32(),
+    maxPendingRequests: uint32(),
+    maxRequests: uint32(),
+    maxRetries: uint32(),
+    retryBudget: maybe(
+      fc.record({
+        budgetPercent: fc.double({ min: 0, max: 100, noNaN: true }),
+        minRetryConcurrency: uint32(),
+      }),
+    ),
+  });
+
+/** CircuitBreakers. */
+export const circuitBreakers = (): fc.Arbitrary<CircuitBreakers> =>
+  fc.record({ default: thresholds(), high: thresholds() });
+
+/** OutlierDetection. */
+export const outlierDetection = (): fc.Arbitrary<OutlierDetection> => {
+  const percent = fc.integer({ min: 0, max: 100 });
+  const detector = fc.record({ threshold: uint32(), enforcingPercent: percent });
+  return fc
+    .record({
+      intervalMs: milliseconds(1),
+      baseEjectionTimeMs: milliseconds(1),
+      additionalMs: milliseconds(),
+      maxEjectionTimeJitterMs: milliseconds(),
+      maxEjectionPercent: percent,
+      alwaysEjectOneHost: fc.boolean(),
+      splitExternalLocalOriginErrors: fc.boolean(),
+      consecutive5xx: detector,
+      consecutiveGatewayFailure: detector,
+      consecutiveLocalOriginFailure: detector,
+    })
+    .map(({ additionalMs, ...detection }) => ({
+      ...detection,
+      maxEjectionTimeMs: detection.baseEjectionTimeMs + additionalMs,
+    }));
+};
+
+const transportSocketMatch = (): fc.Arbitrary<TransportSocketMatch> =>
+  fc.record({ name: name(), match: labels(), tls: maybe(upstreamTls()) });
+
+/** Cluster. */
+export const cluster = (): fc.Arbitrary<Cluster> =>
+  fc.record({
+    name: name(),
+    discovery: discovery(),
+    lbPolicy: lbPolicy(),
+    connectTimeoutMs: milliseconds(1),
+    circuitBreakers: circuitBreakers(),
+    outlierDetection: maybe(outlierDetection()),
+    tls: maybe(upstreamTls()),
+    transportSocketMatches: few(transportSocketMatch()),
+    panicThresholdPercent: fc.double({ min: 0, max: 100, noNaN: true }),
+    idleTimeoutMs: milliseconds(),
+    maxRequestsPerConnection: uint32(),
+  });
+
+const workload = (): fc.Arbitrary<NodeWorkload> =>
+  fc.record({
+    service: someText(),
+    address: fc.ipV4(),
+    port: fc.integer({ min: 1, max: 65_535 }),
+    portName: text(),
+    tlsMode: fc.constantFrom('istio', 'disabled'),
+  });
+
+const nodeMetadata = (): fc.Arbitrary<NodeMetadata> =>
+  fc.record(
+    {
+      NAMESPACE: text(),
+      SERVICE_ACCOUNT: text(),
+      LABELS: labels(),
+      INSTANCE_IPS: text(),
+      GENERATOR: text(),
+      INMESH_VERSION: text(),
+      INMESH_WORKLOADS: few(workload()),
+    },
+    { requiredKeys: ['NAMESPACE', 'SERVICE_ACCOUNT', 'LABELS', 'INSTANCE_IPS', 'GENERATOR'] },
+  );
+
+/** Node. */
+export const node = (): fc.Arbitrary<Node> =>
+  fc.record({ id: text(), cluster: text(), locality: locality(), metadata: nodeMetadata() });

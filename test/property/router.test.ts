@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { HeaderMatcher, PathMatcher } from '../../src/model/matcher.js';
+import type { Route } from '../../src/model/route.js';
+import { compileRoutes } from '../../src/routing/router.js';
+import { selectRoute } from '../../src/routing/select-route.js';
+import { exactHeader, head, route, table, virtualHost } from '../unit/routing/fixtures.js';
+
+const segment = fc.constantFrom('a', 'b', 'A', 'ab', 'abc', '');
+const path = fc.array(segment, { minLength: 1, maxLength: 3 }).map((parts) => `/${parts.join('/')}`);
+const pathMatcher: fc.Arbitrary<PathMatcher> = fc.oneof(
+  fc.record({
+    kind: fc.constantFrom('prefix' as const, 'path' as const, 'path-separated-prefix' as const),
+    value: path,
+    caseSensitive: fc.boolean(),
+  }),
+  fc.constantFrom(
+    { kind: 'regex' as const, pattern: '/a.*' },
+    { kind: 'regex' as const, pattern: '.*b' },
+    { kind: 'regex' as const, pattern: '/(a|b)+' },
+  ),
+);
+const header: fc.Arbitrary<HeaderMatcher> = fc
+  .record({ name: fc.constantFrom('x', 'y'), value: fc.constantFrom('1', '2'), invert: fc.boolean() })
+  .map(({ name, value, invert }) => exactHeader(name, value, { invert }));
+const someRoute: fc.Arbitrary<Route> = fc
+  .record({
+    path: pathMatcher,
+    headers: fc.array(header, { maxLength: 1 }),
+    grpcOnly: fc.boolean(),
+    fraction: fc.option(fc.integer({ min: 0, max: 100 }), { nil: undefined, freq: 4 }),
+  })
+  .map(({ path, headers, grpcOnly, fraction }) =>
+    route('', path, {
+      headers,
+      grpcOnly: grpcOnly && headers.length > 0,
+      runtimeFraction: fraction === undefined ? undefined : { numerator: fraction, denominator: 100 },
+    }),
+  );
+const label = fc.constantFrom('a', 'b', 'ab', 'a.b', 'b.a', 'A.B');
+const domain = fc.oneof(
+  label,
+  label.map((text) => `*.${text}`),
+  label.map((text) => `*${text}`),
+  label.map((text) => `${text}.*`),
+  label.map((text) => `${text}*`),
+  fc.constant('*'),
+);
+const tables = fc
+  .array(
+    fc.record({
+      domains: fc.array(domain, { minLength: 1, maxLength: 3 }),
+      routes: fc.array(someRoute, { maxLength: 25 }),
+    }),
+    {
+      minLength: 1,
+      maxLength: 5,
+    },
+  )
+  .map((hosts) => table(...hosts.map(({ domains, routes }, i) => virtualHost(`v${i}`, domains, routes))));
+const request = fc.record({
+  path: fc.tuple(path, fc.constantFrom('', '?q=1', '#f', '?a#b')).map(([text, rest]) => text + rest),
+  authority: fc.oneof(
+    label,
+    fc.tuple(label, label).map(([a, b]) => `${a}.${b}`),
+    fc.constant(''),
+  ),
+  headers: fc.array(
+    fc.tuple(fc.constantFrom('x', 'y', 'content-type'), fc.constantFrom('1', '2', 'application/grpc')),
+    { maxLength: 3 },
+  ),
+  random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+});
+
+describe('the compiled router', () => {
+  test('chooses what a plain reading of the configuration chooses', () => {
+    fc.assert(
+      fc.property(tables, fc.array(request, { minLength: 1, maxLength: 10 }), (config, requests) => {
+        const router = compileRoutes(config);
+        for (const { path: text, authority, headers, random } of requests) {
+          const one = head(text, [[':authority', authority], ...headers]);
+          const fast = router.select(one, random);
+          const naive = selectRoute(config, one, random);
+          expect(fast?.virtualHost).toBe(naive?.virtualHost);
+          expect(fast?.route).toBe(naive?.route);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

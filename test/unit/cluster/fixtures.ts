@@ -1,0 +1,131 @@
+import { type ClusterTools, createCluster } from '../../../src/cluster/cluster.js';
+import { Host } from '../../../src/cluster/host.js';
+import type { PickContext } from '../../../src/cluster/lb/load-balancer.js';
+import { type Cluster, DEFAULT_THRESHOLDS, type OutlierDetection } from '../../../src/model/cluster.js';
+import {
+  type ClusterLoadAssignment,
+  type Endpoint,
+  type LocalityEndpoints,
+  NO_LOCALITY,
+} from '../../../src/model/endpoint.js';
+import { Abort } from '../../../src/runtime/abort.js';
+import { silentLogger } from '../../../src/runtime/log.js';
+import { seededRandom } from '../../../src/runtime/random.js';
+import { EMPTY_BODY } from '../../../src/service/body.js';
+import { createExchange } from '../../../src/service/context.js';
+import { HeaderMap } from '../../../src/service/headers.js';
+import type { EjectionEvent } from '../../../src/service/observer.js';
+import type { Request } from '../../../src/service/service.js';
+import { createFakeClock } from '../../../src/testing/fake-clock.js';
+import {
+  createMemoryNetwork,
+  type MemoryAnswer,
+  type MemoryEndpoint,
+} from '../../../src/testing/memory-transport.js';
+
+export const ANY: PickContext = { priority: 'default', avoid: undefined, selectionAttempts: 1 };
+
+/** `a` stands for address a, port 80. */
+export function endpoint(address: string, more: Partial<Endpoint> = {}): Endpoint {
+  return {
+    address: { address, port: 80 },
+    hostname: '',
+    health: 'unknown',
+    weight: 1,
+    transportSocketMatch: {},
+    metadata: {},
+    ...more,
+  };
+}
+
+export function locality(
+  endpoints: readonly Endpoint[],
+  more: Partial<LocalityEndpoints> = {},
+): LocalityEndpoints {
+  return { locality: NO_LOCALITY, priority: 0, weight: undefined, endpoints, ...more };
+}
+
+export function assignment(...localities: readonly LocalityEndpoints[]): ClusterLoadAssignment {
+  return { clusterName: 'reviews', localities, overprovisioningFactor: 140 };
+}
+
+export function endpoints(...addresses: readonly string[]): ClusterLoadAssignment {
+  return assignment(locality(addresses.map((address) => endpoint(address))));
+}
+
+export function host(address: string, more: Partial<Endpoint> = {}): Host {
+  const place = { endpoint: endpoint(address, more), locality: NO_LOCALITY, priority: 0 };
+  return new Host(place, () => ({
+    service: () => Promise.reject(new Error('no network')),
+    async close() {},
+  }));
+}
+
+export function clusterConfig(more: Partial<Cluster> = {}): Cluster {
+  return {
+    name: 'reviews',
+    discovery: { kind: 'eds', serviceName: 'reviews' },
+    lbPolicy: { kind: 'round-robin' },
+    connectTimeoutMs: 1000,
+    circuitBreakers: { default: DEFAULT_THRESHOLDS, high: DEFAULT_THRESHOLDS },
+    outlierDetection: undefined,
+    tls: undefined,
+    transportSocketMatches: [],
+    panicThresholdPercent: 50,
+    idleTimeoutMs: 60_000,
+    maxRequestsPerConnection: 0,
+    ...more,
+  };
+}
+
+export function outlierConfig(more: Partial<OutlierDetection> = {}): OutlierDetection {
+  return {
+    intervalMs: 10_000,
+    baseEjectionTimeMs: 30_000,
+    maxEjectionTimeMs: 300_000,
+    maxEjectionTimeJitterMs: 0,
+    maxEjectionPercent: 100,
+    alwaysEjectOneHost: false,
+    splitExternalLocalOriginErrors: false,
+    consecutive5xx: { threshold: 5, enforcingPercent: 100 },
+    consecutiveGatewayFailure: { threshold: 5, enforcingPercent: 0 },
+    consecutiveLocalOriginFailure: { threshold: 5, enforcingPercent: 100 },
+    ...more,
+  };
+}
+
+export function request(more: Partial<Request> = {}): Request {
+  return {
+    method: 'GET',
+    scheme: 'http',
+    authority: 'reviews',
+    path: '/',
+    headers: HeaderMap.empty(),
+    body: EMPTY_BODY,
+    abort: new Abort(),
+    context: createExchange('outbound', 0, 0.5),
+    ...more,
+  };
+}
+
+/** Tools around an in-memory network in virtual time. */
+export function world(answer: MemoryEndpoint | MemoryAnswer = { status: 200 }, seed = 1) {
+  const clock = createFakeClock();
+  const network = createMemoryNetwork(answer);
+  const ejections: EjectionEvent[] = [];
+  const tools: ClusterTools = {
+    clock,
+    random: seededRandom(seed),
+    transport: network.transport,
+    observer: { ejected: (event) => void ejections.push(event) },
+    logger: silentLogger,
+  };
+  return {
+    clock,
+    network,
+    tools,
+    ejections,
+    cluster: (config: Partial<Cluster>, given: ClusterLoadAssignment | undefined) =>
+      createCluster({ cluster: clusterConfig(config), assignment: given }, tools),
+  };
+}

@@ -1,0 +1,224 @@
+import type { Cluster } from '../../../src/model/cluster.js';
+import { DEFAULT_THRESHOLDS } from '../../../src/model/cluster.js';
+import type { ClusterLoadAssignment } from '../../../src/model/endpoint.js';
+import { NO_LOCALITY } from '../../../src/model/endpoint.js';
+import { type FaultConfig, NO_OVERRIDES } from '../../../src/model/filter-config.js';
+import type { InboundListener, OutboundListener } from '../../../src/model/listener.js';
+import { ALWAYS } from '../../../src/model/percent.js';
+import type { Route, RouteConfiguration } from '../../../src/model/route.js';
+
+/** One full value of every type: each optional part is there, so that a test can take any of it apart. */
+
+export const FAULT: FaultConfig = {
+  kind: 'fault',
+  delay: { fixedMs: 100, percentage: ALWAYS },
+  abort: { status: { kind: 'http', code: 503 }, percentage: ALWAYS },
+  upstreamCluster: 'reviews',
+  headers: [
+    {
+      name: 'end-user',
+      match: { kind: 'string', matcher: { kind: 'exact', value: 'jason', ignoreCase: false } },
+      invert: false,
+      treatMissingAsEmpty: false,
+    },
+  ],
+  maxActiveFaults: 7,
+};
+
+const OVERRIDES = new Map([['envoy.filters.http.fault', FAULT]]);
+
+export const FORWARD: Route = {
+  name: 'forward',
+  match: {
+    path: { kind: 'prefix', value: '/reviews', caseSensitive: false },
+    headers: [
+      { name: 'x-count', match: { kind: 'range', start: 1, end: 9 }, invert: true, treatMissingAsEmpty: true },
+    ],
+    queryParameters: [
+      { name: 'v', match: { kind: 'string', matcher: { kind: 'prefix', value: 'a', ignoreCase: true } } },
+    ],
+    runtimeFraction: { numerator: 50, denominator: 100 },
+    grpcOnly: true,
+  },
+  action: {
+    kind: 'forward',
+    cluster: {
+      kind: 'weighted',
+      clusters: [
+        { name: 'v1', weight: 90, filterOverrides: OVERRIDES },
+        { name: 'v2', weight: 10, filterOverrides: NO_OVERRIDES },
+      ],
+      totalWeight: 100,
+    },
+    timeoutMs: 3000,
+    retryPolicy: {
+      retryOn: ['5xx', 'connect-failure'],
+      numRetries: 2,
+      perTryTimeoutMs: 500,
+      retriableStatusCodes: [503],
+      baseIntervalMs: 25,
+      maxIntervalMs: 250,
+      avoidPreviousHosts: true,
+      hostSelectionAttempts: 5,
+    },
+    maxStreamDurationMs: 4000,
+    priority: 'high',
+  },
+  filterOverrides: OVERRIDES,
+};
+
+export const DIRECT: Route = {
+  name: 'direct',
+  match: {
+    path: { kind: 'regex', pattern: '/maintenance.*' },
+    headers: [],
+    queryParameters: [],
+    runtimeFraction: undefined,
+    grpcOnly: false,
+  },
+  action: { kind: 'direct-response', status: 503, body: 'down' },
+  filterOverrides: NO_OVERRIDES,
+};
+
+export const ROUTES: RouteConfiguration = {
+  name: 'reviews',
+  virtualHosts: [
+    {
+      name: 'reviews',
+      domains: ['reviews', 'reviews.default.svc.cluster.local'],
+      routes: [FORWARD, DIRECT],
+      retryPolicy: undefined,
+      filterOverrides: OVERRIDES,
+      includeRequestAttemptCount: true,
+    },
+  ],
+};
+
+export const OUTBOUND: OutboundListener = {
+  kind: 'outbound',
+  name: 'reviews:9080',
+  http: {
+    routes: { kind: 'rds', name: 'reviews' },
+    filters: [
+      { name: 'envoy.filters.http.fault', config: FAULT },
+      { name: 'envoy.filters.http.router', config: { kind: 'router' } },
+    ],
+  },
+};
+
+export const INBOUND: InboundListener = {
+  kind: 'inbound',
+  name: 'inbound:9080',
+  address: { address: '10.0.0.1', port: 9080 },
+  filterChains: [
+    {
+      name: 'mtls',
+      transportProtocol: 'tls',
+      tls: { requireClientCertificate: true, alpn: ['h2', 'http/1.1'] },
+      http: {
+        routes: { kind: 'inline', config: { name: 'inbound', virtualHosts: [] } },
+        filters: [{ name: 'router', config: { kind: 'router' } }],
+      },
+    },
+  ],
+};
+
+export const CLUSTER_MODEL: Cluster = {
+  name: 'outbound|9080||reviews',
+  discovery: { kind: 'eds', serviceName: 'reviews' },
+  lbPolicy: { kind: 'least-request', choiceCount: 3, activeRequestBias: 0.5 },
+  connectTimeoutMs: 10_000,
+  circuitBreakers: {
+    default: { ...DEFAULT_THRESHOLDS, maxRequests: 10 },
+    high: { ...DEFAULT_THRESHOLDS, retryBudget: { budgetPercent: 25, minRetryConcurrency: 4 } },
+  },
+  outlierDetection: {
+    intervalMs: 1000,
+    baseEjectionTimeMs: 2000,
+    maxEjectionTimeMs: 3000,
+    maxEjectionTimeJitterMs: 0,
+    maxEjectionPercent: 100,
+    alwaysEjectOneHost: false,
+    splitExternalLocalOriginErrors: false,
+    consecutive5xx: { threshold: 3, enforcingPercent: 90 },
+    consecutiveGatewayFailure: { threshold: 4, enforcingPercent: 80 },
+    consecutiveLocalOriginFailure: { threshold: 6, enforcingPercent: 60 },
+  },
+  tls: {
+    mode: 'simple',
+    sni: 'reviews.example.com',
+    subjectAltNames: [{ kind: 'exact', value: 'reviews.example.com', ignoreCase: false }],
+    alpn: ['http/1.1'],
+  },
+  transportSocketMatches: [
+    {
+      name: 'tlsMode-istio',
+      match: { tlsMode: 'istio' },
+      tls: {
+        mode: 'mesh',
+        sni: 'outbound_.9080_._.reviews',
+        subjectAltNames: [{ kind: 'exact', value: 'spiffe://cluster.local/ns/default/sa/reviews', ignoreCase: false }],
+        alpn: ['istio'],
+      },
+    },
+    { name: 'tlsMode-disabled', match: {}, tls: undefined },
+  ],
+  panicThresholdPercent: 30,
+  idleTimeoutMs: 60_000,
+  maxRequestsPerConnection: 100,
+};
+
+export const ASSIGNMENT: ClusterLoadAssignment = {
+  clusterName: 'reviews',
+  overprovisioningFactor: 150,
+  localities: [
+    {
+      locality: { region: 'eu', zone: 'eu-1', subZone: 'a' },
+      priority: 0,
+      weight: 3,
+      endpoints: [
+        {
+          address: { address: '10.0.0.1', port: 9080 },
+          hostname: 'reviews-1',
+          health: 'healthy',
+          weight: 2,
+          transportSocketMatch: { tlsMode: 'istio' },
+          metadata: { version: 'v1' },
+        },
+      ],
+    },
+    { locality: NO_LOCALITY, priority: 1, weight: undefined, endpoints: [] },
+  ],
+};
+
+/** A cluster whose endpoints are resolved by DNS and whose policy stands in the older fields. */
+export const DNS_CLUSTER: Cluster = {
+  ...CLUSTER_MODEL,
+  name: 'example.com',
+  discovery: {
+    kind: 'strict-dns',
+    refreshRateMs: 60_000,
+    assignment: {
+      clusterName: 'example.com',
+      overprovisioningFactor: 140,
+      localities: [
+        {
+          locality: NO_LOCALITY,
+          priority: 0,
+          weight: undefined,
+          endpoints: [
+            {
+              address: { address: 'example.com', port: 443 },
+              hostname: '',
+              health: 'unknown',
+              weight: 1,
+              transportSocketMatch: {},
+              metadata: {},
+            },
+          ],
+        },
+      ],
+    },
+  },
+  lbPolicy: { kind: 'round-robin' },
+};

@@ -1,0 +1,179 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import type { CachedIdentity, IdentityCache } from '../../../src/identity/identity-cache.js';
+import { createRotatingSource, type RotatingSource, type RotationOptions } from '../../../src/identity/rotation.js';
+import { MeshError } from '../../../src/runtime/errors.js';
+import { silentLogger } from '../../../src/runtime/log.js';
+import { seededRandom } from '../../../src/runtime/random.js';
+import { createFakeClock } from '../../../src/testing/fake-clock.js';
+import { createTestCa } from '../../../src/testing/test-ca.js';
+
+const HOUR = 3_600_000;
+const opened: RotatingSource[] = [];
+afterEach(() => {
+  for (const source of opened.splice(0)) source.close();
+});
+
+const down = () => new MeshError('INMESH_CA_UNAVAILABLE', 'down');
+
+async function setUp(options: Partial<RotationOptions> = {}, seed = 1) {
+  const clock = createFakeClock();
+  const ca = await createTestCa({ clock });
+  const state = { calls: [] as number[], failure: undefined as Error | undefined, lifeMs: 24 * HOUR };
+  const obtain = async (): Promise<CachedIdentity> => {
+    state.calls.push(clock.now());
+    if (state.failure !== undefined) throw state.failure;
+    return { svid: ca.svid('reviews', { lifeMs: state.lifeMs }), bundles: [ca.bundle] };
+  };
+  const start = () => {
+    const source = createRotatingSource({ obtain, clock, random: seededRandom(seed), logger: silentLogger, ...options });
+    opened.push(source);
+    return source;
+  };
+  return { clock, ca, state, start };
+}
+
+function memoryCache(initial?: CachedIdentity): IdentityCache & { saved: CachedIdentity | undefined } {
+  return {
+    saved: initial,
+    async load() {
+      return this.saved;
+    },
+    async save(identity) {
+      this.saved = identity;
+    },
+  };
+}
+
+describe('a rotating source', () => {
+  test('is ready with the first certificate', async () => {
+    const { start } = await setUp();
+    const source = start();
+    expect(source.svid()).toBeUndefined();
+    await source.ready;
+    expect(source.svid()?.id.path).toBe('/ns/default/sa/reviews');
+    expect(source.bundle('cluster.local')).toBeDefined();
+  });
+
+  test.each([1, 2, 3, 4, 5])('renews between 45 and 55 percent of the life (seed %i)', async (seed) => {
+    const { clock, state, start } = await setUp({}, seed);
+    const source = start();
+    await source.ready;
+    const first = source.svid();
+    await clock.advance(24 * HOUR * 0.45 - 1000);
+    expect(state.calls.length).toBe(1);
+    await clock.advance(24 * HOUR * 0.1 + 6000);
+    expect(state.calls.length).toBe(2);
+    expect(source.svid()).not.toBe(first);
+  });
+
+  test('renews certificates of ten seconds without a gap', async () => {
+    const { clock, state, start } = await setUp();
+    state.lifeMs = 10_000;
+    const source = start();
+    await source.ready;
+    for (let second = 0; second < 60; second++) {
+      await clock.advance(1000);
+      expect(source.svid()?.notAfterMs).toBeGreaterThan(clock.wallTime() + 3000);
+    }
+    expect(state.calls.length).toBeGreaterThanOrEqual(11);
+    expect(state.calls.length).toBeLessThanOrEqual(14);
+  });
+
+  test('keeps the old certificate while the authority is down, and tries again with growing waits', async () => {
+    const { clock, state, start } = await setUp();
+    const source = start();
+    await source.ready;
+    const first = source.svid();
+    state.failure = down();
+    void source.renewNow();
+    await clock.advance(10 * 60_000);
+    expect(source.svid()).toBe(first);
+    const waits = state.calls.slice(2).map((at, index) => at - (state.calls[index + 1] ?? 0));
+    expect(waits[0]).toBeLessThan(200);
+    expect(waits[4]).toBeGreaterThan(waits[0] ?? 0);
+    expect(waits.at(-1)).toBeGreaterThan(20_000);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(36_000);
+
+    state.failure = undefined;
+    await clock.advance(40_000);
+    expect(source.svid()).not.toBe(first);
+  });
+
+  test('without any certificate it stays close, is told of the failure, and recovers within about a second', async () => {
+    const { clock, state, start } = await setUp({ readyTimeoutMs: 15_000 });
+    state.failure = down();
+    const source = start();
+    await clock.advance(20_000);
+    await expect(source.ready).rejects.toThrow(expect.objectContaining({ code: 'INMESH_CA_UNAVAILABLE' }));
+    state.failure = undefined;
+    await clock.advance(1000);
+    expect(source.svid()).toBeDefined();
+  });
+
+  test('a refusal is told at once', async () => {
+    const { clock, state, start } = await setUp();
+    state.failure = new MeshError('INMESH_CA_REFUSED', 'no');
+    const source = start();
+    await clock.advance(10);
+    await expect(source.ready).rejects.toThrow(expect.objectContaining({ code: 'INMESH_CA_REFUSED' }));
+  });
+
+  test('saves each certificate and starts with it when the authority is down', async () => {
+    const cache = memoryCache();
+    const { clock, ca, state, start } = await setUp({ cache });
+    await start().ready;
+    await clock.advance(1);
+    expect(cache.saved?.svid.id).toEqual(ca.id('reviews'));
+    state.failure = down();
+    const again = start();
+    await clock.advance(1);
+    await again.ready;
+    expect(again.svid()).toBe(cache.saved?.svid);
+  });
+
+  test('prefers a fresh certificate to a saved one when the authority answers', async () => {
+    const cache = memoryCache();
+    const { ca, start } = await setUp({ cache });
+    const old = ca.svid('reviews');
+    cache.saved = { svid: old, bundles: [ca.bundle] };
+    const source = start();
+    await source.ready;
+    expect(source.svid()).not.toBe(old);
+  });
+
+  test('goes on with a saved certificate when the authority does not answer in time', async () => {
+    const cache = memoryCache();
+    const { clock, ca, start } = await setUp({ cache, obtain: () => new Promise(() => {}) });
+    const old = ca.svid('reviews');
+    cache.saved = { svid: old, bundles: [ca.bundle] };
+    const source = start();
+    await clock.advance(200);
+    expect(source.svid()).toBeUndefined();
+    await clock.advance(100);
+    await source.ready;
+    expect(source.svid()).toBe(old);
+  });
+
+  test('does not start with a saved certificate that has expired', async () => {
+    const cache = memoryCache();
+    const { clock, ca, state, start } = await setUp({ cache });
+    cache.saved = { svid: ca.svid('reviews', { lifeMs: -1000 }), bundles: [ca.bundle] };
+    state.failure = down();
+    const source = start();
+    await clock.advance(5000);
+    expect(source.svid()).toBeUndefined();
+  });
+
+  test('closing stops it: no timer is left, and who waits is told', async () => {
+    const { clock, state, start } = await setUp();
+    state.failure = down();
+    const source = start();
+    await clock.advance(50);
+    const renewal = source.renewNow();
+    source.close();
+    await expect(renewal).rejects.toThrow(expect.objectContaining({ code: 'INMESH_CLOSED' }));
+    await expect(source.ready).rejects.toThrow(expect.objectContaining({ code: 'INMESH_CLOSED' }));
+    await clock.advance(60_000);
+    expect(clock.pending).toBe(0);
+  });
+});

@@ -1,0 +1,183 @@
+import { describe, expect, test } from 'vitest';
+import type { HeaderMatcher, PathMatcher } from '../../../src/model/matcher.js';
+import {
+  asciiLower,
+  compileHeaderMatcher,
+  compileHeaderMatchers,
+  compilePath,
+  compileQueryMatchers,
+  compileString,
+  findQueryParameter,
+  pathOf,
+} from '../../../src/routing/match.js';
+import { exactHeader, head } from './fixtures.js';
+
+describe('string matchers', () => {
+  test.each([
+    ['exact', 'abc', 'abc', true],
+    ['exact', 'abc', 'ABC', false],
+    ['prefix', 'ab', 'abc', true],
+    ['suffix', 'bc', 'abc', true],
+    ['contains', 'b', 'abc', true],
+    ['contains', 'x', 'abc', false],
+  ] as const)('%s %s on %s is %s', (kind, value, input, expected) => {
+    expect(compileString({ kind, value, ignoreCase: false })(input)).toBe(expected);
+  });
+
+  test.each(['exact', 'prefix', 'suffix', 'contains'] as const)('%s ignores case when told so', (kind) => {
+    expect(compileString({ kind, value: 'AbC', ignoreCase: true })('aBc')).toBe(true);
+  });
+
+  test('case is ignored for ASCII letters only', () => {
+    // The Kelvin sign is K in Unicode's lower case.
+    expect(compileString({ kind: 'exact', value: 'k', ignoreCase: true })('\u212a')).toBe(false);
+    expect(asciiLower('Ä\u212aK')).toBe('Ä\u212ak');
+  });
+});
+
+describe('header matchers', () => {
+  test('a missing header that is treated as empty counts as present', () => {
+    const matcher: HeaderMatcher = {
+      name: 'x-none',
+      match: { kind: 'present', present: true },
+      invert: false,
+      treatMissingAsEmpty: true,
+    };
+    expect(compileHeaderMatcher(matcher)(head('/'))).toBe(true);
+    expect(compileHeaderMatcher({ ...matcher, invert: true })(head('/'))).toBe(false);
+  });
+
+  const lines = [
+    ['x-one', 'a'],
+    ['x-two', 'a'],
+    ['x-two', 'b'],
+  ] as const;
+
+  test.each<[string, HeaderMatcher, boolean]>([
+    ['a value', exactHeader('x-one', 'a'), true],
+    ['a name in another case', exactHeader('X-One', 'a'), true],
+    ['another value', exactHeader('x-one', 'b'), false],
+    ['any line of a repeated header', exactHeader('x-two', 'b'), true],
+    ['the joined lines never', exactHeader('x-two', 'a,b'), false],
+    ['inverted, when no line matches', exactHeader('x-two', 'c', { invert: true }), true],
+    ['inverted, not when one line matches', exactHeader('x-two', 'b', { invert: true }), false],
+    ['a missing header never', exactHeader('x-none', 'a'), false],
+    ['a missing header never, even inverted', exactHeader('x-none', 'a', { invert: true }), false],
+    ['a missing header as empty', exactHeader('x-none', '', { treatMissingAsEmpty: true }), true],
+    [
+      'a missing header as empty, inverted',
+      exactHeader('x-none', 'a', { treatMissingAsEmpty: true, invert: true }),
+      true,
+    ],
+    ['the authority as host', exactHeader('host', 'reviews'), true],
+    ['the method', exactHeader(':method', 'GET'), true],
+    ['the path with its query', exactHeader(':path', '/p?q=1'), true],
+    ['the scheme', exactHeader(':scheme', 'https'), false],
+    ['no member of objects', exactHeader('__proto__', 'x', { invert: true }), false],
+  ])('match %s', (_, matcher, expected) => {
+    expect(compileHeaderMatcher(matcher)(head('/p?q=1', lines))).toBe(expected);
+  });
+
+  test.each([
+    [true, false, 'x-one', true],
+    [false, false, 'x-one', false],
+    [true, true, 'x-one', false],
+    [true, true, 'x-none', true],
+    [false, false, 'x-none', true],
+    [false, true, 'x-none', false],
+  ])('present %s inverted %s on %s is %s', (present, invert, name, expected) => {
+    const matcher: HeaderMatcher = {
+      name,
+      match: { kind: 'present', present },
+      invert,
+      treatMissingAsEmpty: false,
+    };
+    expect(compileHeaderMatcher(matcher)(head('/', lines))).toBe(expected);
+  });
+
+  test.each([
+    ['-10', true],
+    ['-1', true],
+    ['0', false],
+    ['+0', false],
+    ['-11', false],
+    [' -5 ', true],
+    ['-5x', false],
+    ['', false],
+    ['-5.0', false],
+    ['0x5', false],
+    ['99999999999999999999999', false],
+  ])('the range [-10, 0) holds for %s: %s', (value, expected) => {
+    const matcher: HeaderMatcher = {
+      name: 'x-n',
+      match: { kind: 'range', start: -10, end: 0 },
+      invert: false,
+      treatMissingAsEmpty: false,
+    };
+    expect(compileHeaderMatcher(matcher)(head('/', [['x-n', value]]))).toBe(expected);
+  });
+
+  test('all of several must hold', () => {
+    const matchers = [exactHeader('x-one', 'a'), exactHeader('x-two', 'b'), exactHeader(':method', 'GET')];
+    expect(compileHeaderMatchers([])(head('/', lines))).toBe(true);
+    expect(compileHeaderMatchers(matchers)(head('/', lines))).toBe(true);
+    expect(compileHeaderMatchers([...matchers, exactHeader('x-one', 'z')])(head('/', lines))).toBe(false);
+  });
+});
+
+describe('query parameters', () => {
+  test.each([
+    ['/p', 'a', undefined],
+    ['/p?a=1', 'a', '1'],
+    ['/p?a', 'a', ''],
+    ['/p?a=', 'a', ''],
+    ['/p?ab=1&a=2&a=3', 'a', '2'],
+    ['/p?x=a=1', 'a', undefined],
+    ['/p?a=%20', 'a', '%20'],
+    ['/p?b&&a=1=2', 'a', '1=2'],
+    ['/p?', 'a', undefined],
+  ])('in %s, %s is %s', (path, name, expected) => {
+    expect(findQueryParameter(path, name)).toBe(expected);
+  });
+
+  test('a string matcher never holds for a missing parameter', () => {
+    const matcher = { kind: 'string', matcher: { kind: 'prefix', value: '', ignoreCase: false } } as const;
+    const matches = compileQueryMatchers([{ name: 'a', match: matcher }]);
+    expect(matches(head('/p?b=1'))).toBe(false);
+    expect(matches(head('/p?a'))).toBe(true);
+  });
+
+  test('presence is compared with what is asked for', () => {
+    const absent = compileQueryMatchers([{ name: 'a', match: { kind: 'present', present: false } }]);
+    expect(absent(head('/p?b=1'))).toBe(true);
+    expect(absent(head('/p?a=1'))).toBe(false);
+  });
+});
+
+describe('paths', () => {
+  test.each([
+    ['/p', '/p'],
+    ['/p?q', '/p'],
+    ['/p#f', '/p'],
+    ['/p?q#f', '/p'],
+    ['/p#f?q', '/p'],
+    ['', ''],
+  ])('the path of %s is %s', (path, expected) => {
+    expect(pathOf(path)).toBe(expected);
+  });
+
+  test.each<[PathMatcher['kind'], string, boolean, string, boolean]>([
+    ['prefix', '/api', true, '/api-x', true],
+    ['prefix', '/api', true, '/API', false],
+    ['prefix', '/api', false, '/API', true],
+    ['path', '/api', true, '/api', true],
+    ['path', '/api', true, '/api/', false],
+    ['path-separated-prefix', '/api', true, '/api', true],
+    ['path-separated-prefix', '/api', true, '/api/v1', true],
+    ['path-separated-prefix', '/api', true, '/apiv1', false],
+    ['path-separated-prefix', '/api', false, '/API/v1', true],
+  ])('%s %s (case-sensitive %s) on %s is %s', (kind, value, caseSensitive, path, expected) => {
+    const matcher: PathMatcher = kind === 'regex' ? { kind, pattern: value } : { kind, value, caseSensitive };
+    expect(compilePath(matcher)(path)).toBe(expected);
+  });
+});

@@ -1,0 +1,183 @@
+import { describe, expect, test } from 'vitest';
+import type { Cluster } from '../../../src/model/cluster.js';
+import type { ClusterLoadAssignment } from '../../../src/model/endpoint.js';
+import type { Listener } from '../../../src/model/listener.js';
+import type { RouteConfiguration } from '../../../src/model/route.js';
+import { type Found, type ResourceView, resolve } from '../../../src/xds/resolve.js';
+import { assignmentOf, clusterOf, listenerOf, routesTo } from './fixtures.js';
+
+interface Parts {
+  listeners?: Record<string, Found<Listener>>;
+  routes?: Record<string, Found<RouteConfiguration>>;
+  clusters?: Record<string, Found<Cluster>>;
+  assignments?: Record<string, Found<ClusterLoadAssignment>>;
+}
+
+function viewOf(parts: Parts): ResourceView {
+  return {
+    listener: (name) => parts.listeners?.[name] ?? 'pending',
+    routes: (name) => parts.routes?.[name] ?? 'pending',
+    cluster: (name) => parts.clusters?.[name] ?? 'pending',
+    assignment: (name) => parts.assignments?.[name] ?? 'pending',
+  };
+}
+
+const whole = (): Required<Parts> => ({
+  listeners: { 'a:80': listenerOf('a:80', 'r') },
+  routes: { r: routesTo('r', 'c1', 'c2') },
+  clusters: { c1: clusterOf('c1'), c2: clusterOf('c2', 'eds-2') },
+  assignments: { c1: assignmentOf('c1', 1), 'eds-2': assignmentOf('eds-2', 2) },
+});
+
+describe('resolve', () => {
+  test('follows listeners to routes, clusters and endpoints', () => {
+    const { wanted, missing, snapshot } = resolve(viewOf(whole()), ['a:80']);
+
+    expect([...wanted.routes]).toEqual(['r']);
+    expect([...wanted.clusters]).toEqual(['c1', 'c2']);
+    expect([...wanted.assignments]).toEqual(['c1', 'eds-2']);
+    expect(missing).toEqual([]);
+    expect([...snapshot.clusters.keys()]).toEqual(['c1', 'c2']);
+    expect(snapshot.outbound.get('a:80')?.routes?.name).toBe('r');
+  });
+
+  test('names what is missing at each step', () => {
+    const parts = whole();
+    delete parts.assignments['eds-2'];
+
+    const { missing, snapshot } = resolve(viewOf(parts), ['a:80']);
+
+    expect(missing).toEqual([{ kind: 'assignment', name: 'eds-2' }]);
+    expect(snapshot.outbound.size).toBe(0);
+  });
+
+  test('a target that does not exist does not hold up the rest', () => {
+    const parts = whole();
+    parts.clusters['c2'] = 'absent';
+    parts.assignments['c1'] = 'absent';
+
+    const { missing, snapshot } = resolve(viewOf(parts), ['a:80']);
+
+    expect(missing).toEqual([]);
+    expect([...snapshot.clusters.keys()]).toEqual(['c1']);
+    expect(snapshot.clusters.get('c1')?.assignment).toBeUndefined();
+  });
+
+  test('a listener keeps its old form until its new target is there', () => {
+    const parts = whole();
+    const first = resolve(viewOf(parts), ['a:80']).snapshot;
+    parts.routes['r'] = routesTo('r', 'c1', 'c3');
+
+    const waiting = resolve(viewOf(parts), ['a:80'], first);
+
+    expect(waiting.snapshot).toBe(first);
+    expect([...waiting.wanted.clusters].sort()).toEqual(['c1', 'c2', 'c3']);
+    expect(waiting.missing).toEqual([{ kind: 'cluster', name: 'c3' }]);
+
+    parts.clusters['c3'] = clusterOf('c3');
+    parts.assignments['c3'] = assignmentOf('c3', 3);
+    const second = resolve(viewOf(parts), ['a:80'], waiting.snapshot);
+
+    expect([...second.snapshot.clusters.keys()].sort()).toEqual(['c1', 'c3']);
+    expect([...second.wanted.clusters].sort()).toEqual(['c1', 'c3']);
+  });
+
+  test('a cluster whose new endpoint resource is awaited keeps serving its old endpoints', () => {
+    const parts = whole();
+    const first = resolve(viewOf(parts), ['a:80']).snapshot;
+    parts.clusters['c1'] = clusterOf('c1', 'moved');
+    parts.assignments['eds-2'] = assignmentOf('eds-2', 22);
+
+    const { snapshot, missing } = resolve(viewOf(parts), ['a:80'], first);
+
+    expect(missing).toEqual([{ kind: 'assignment', name: 'moved' }]);
+    expect(snapshot.clusters.get('c1')).toBe(first.clusters.get('c1'));
+    expect(snapshot.clusters.get('c2')?.assignment).toBe(parts.assignments['eds-2']);
+  });
+
+  test('one slow listener does not hold up the changes of another', () => {
+    const parts = whole();
+    parts.listeners['b:80'] = listenerOf('b:80', 'rb');
+    parts.routes['rb'] = routesTo('rb', 'c1');
+    const first = resolve(viewOf(parts), ['a:80', 'b:80']).snapshot;
+    parts.routes['rb'] = routesTo('rb', 'slow');
+    parts.routes['r'] = routesTo('r', 'c2');
+
+    const { snapshot } = resolve(viewOf(parts), ['a:80', 'b:80'], first);
+
+    expect(snapshot.outbound.get('a:80')?.routes).toBe(parts.routes['r']);
+    expect(snapshot.outbound.get('b:80')).toBe(first.outbound.get('b:80'));
+  });
+
+  test('a cluster removed under a listener that keeps its old form stays until that form goes', () => {
+    const parts = whole();
+    const first = resolve(viewOf(parts), ['a:80']).snapshot;
+    parts.listeners['a:80'] = listenerOf('a:80', 'r2');
+    parts.clusters['c2'] = 'absent';
+
+    const { snapshot } = resolve(viewOf(parts), ['a:80'], first);
+
+    expect(snapshot).toBe(first);
+  });
+
+  test('keeps every object that did not change', () => {
+    const parts = whole();
+    const first = resolve(viewOf(parts), ['a:80']).snapshot;
+
+    expect(resolve(viewOf(parts), ['a:80'], first).snapshot).toBe(first);
+
+    parts.assignments['c1'] = assignmentOf('c1', 9);
+    const second = resolve(viewOf(parts), ['a:80'], first).snapshot;
+    expect(second).not.toBe(first);
+    expect(second.outbound.get('a:80')).toBe(first.outbound.get('a:80'));
+    expect(second.clusters.get('c2')).toBe(first.clusters.get('c2'));
+    expect(second.clusters.get('c1')).not.toBe(first.clusters.get('c1'));
+  });
+
+  test('a refused listener without an old value is owned and answers nothing', () => {
+    const { snapshot } = resolve(viewOf({ listeners: { 'a:80': 'refused' } }), ['a:80']);
+
+    expect(snapshot.outbound.get('a:80')).toMatchObject({
+      routes: { virtualHosts: [] },
+      listener: { name: 'a:80' },
+    });
+    expect(resolve(viewOf({ listeners: { 'a:80': 'refused' } }), ['a:80'], snapshot).snapshot).toBe(snapshot);
+  });
+
+  test('resolves 5,000 clusters in milliseconds', () => {
+    const parts: Required<Parts> = { listeners: {}, routes: {}, clusters: {}, assignments: {} };
+    const view: ResourceView = (() => {
+      const listeners = new Map<string, Listener>();
+      const routes = new Map<string, RouteConfiguration>();
+      const clusters = new Map<string, Cluster>();
+      const assignments = new Map<string, ClusterLoadAssignment>();
+      for (let i = 0; i < 1000; i++) {
+        const names = Array.from({ length: 5 }, (_, k) => `c${i}-${k}`);
+        listeners.set(`s${i}:80`, listenerOf(`s${i}:80`, `r${i}`));
+        routes.set(`r${i}`, routesTo(`r${i}`, ...names));
+        for (const name of names) {
+          clusters.set(name, clusterOf(name));
+          assignments.set(name, assignmentOf(name, 1, 2));
+        }
+      }
+      parts.listeners = Object.fromEntries(listeners);
+      return {
+        listener: (name) => listeners.get(name) ?? 'pending',
+        routes: (name) => routes.get(name) ?? 'pending',
+        cluster: (name) => clusters.get(name) ?? 'pending',
+        assignment: (name) => assignments.get(name) ?? 'pending',
+      };
+    })();
+    const roots = Object.keys(parts.listeners);
+    const first = resolve(view, roots).snapshot;
+
+    const runs = Array.from({ length: 7 }, () => {
+      const start = performance.now();
+      expect(resolve(view, roots, first).snapshot).toBe(first);
+      return performance.now() - start;
+    });
+
+    // Measured: 2 to 4 ms. The bound is loose because the machine is shared.
+    expect(Math.min(...runs)).toBeLessThan(40);
+  });
+});

@@ -1,0 +1,137 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { core, discovery, wkt } from '../../../src/proto/xds.js';
+import { MeshError } from '../../../src/runtime/errors.js';
+import { seededRandom } from '../../../src/runtime/random.js';
+import type { DecodableType, HeldBytes, Protocol, Received } from '../../../src/xds/protocol.js';
+import { createSotw } from '../../../src/xds/sotw.js';
+
+/** A made-up resource: a name and a word; the word `bad` does not decode. */
+export interface Word {
+  readonly name: string;
+  readonly word: string;
+}
+
+function wordType(short: string, complete: boolean): DecodableType<Word> & { decoded: number } {
+  return {
+    typeUrl: `type.googleapis.com/test.${short}`,
+    short,
+    complete,
+    decoded: 0,
+    decode(bytes) {
+      this.decoded++;
+      const reader = new BinaryReader(bytes);
+      let [name, word] = ['', ''];
+      while (reader.pos < reader.len) {
+        const [field, wireType] = reader.tag();
+        if (field === 1) name = reader.string();
+        else if (field === 2) word = reader.string();
+        else reader.skip(wireType);
+      }
+      if (word.startsWith('bad')) throw new MeshError('INMESH_XDS_DECODE', `word: ${word} is not allowed`);
+      return { name, resource: { name, word } };
+    },
+  };
+}
+
+/** A type whose responses are the complete set, and one whose are not. */
+export const completeType = () => wordType('WHOLE', true);
+export const partialType = () => wordType('PART', false);
+
+/** The bytes of a Word. */
+export function wordBytes({ name, word }: Word): Uint8Array {
+  const writer = new BinaryWriter();
+  return writer
+    .tag(1, WireType.LengthDelimited)
+    .string(name)
+    .tag(2, WireType.LengthDelimited)
+    .string(word)
+    .finish();
+}
+
+/** A Word as a packed resource. */
+export function packed(type: DecodableType, name: string, word: string): wkt.Any {
+  return create(wkt.AnySchema, { typeUrl: type.typeUrl, value: wordBytes({ name, word }) });
+}
+
+/** An encoded response. */
+export function response(
+  type: DecodableType,
+  version: string,
+  nonce: string,
+  resources: wkt.Any[],
+): Uint8Array {
+  const message = create(discovery.DiscoveryResponseSchema, {
+    typeUrl: type.typeUrl,
+    versionInfo: version,
+    nonce,
+    resources,
+  });
+  return toBinary(discovery.DiscoveryResponseSchema, message);
+}
+
+/** A request as the server reads it. */
+export function readRequest(bytes: Uint8Array | undefined) {
+  if (bytes === undefined) return undefined;
+  const message = fromBinary(discovery.DiscoveryRequestSchema, bytes);
+  return {
+    typeUrl: message.typeUrl,
+    names: [...message.resourceNames].sort(),
+    version: message.versionInfo,
+    nonce: message.responseNonce,
+    node: message.node?.id,
+    error: message.errorDetail?.message,
+  };
+}
+
+/** An engine with a minimal owner of its data. */
+export class EngineUnderTest {
+  readonly held = new Map<
+    string,
+    { bytes?: Uint8Array; value?: unknown; rejected?: HeldBytes['rejected'] }
+  >();
+  readonly protocol: Protocol;
+
+  constructor(seed = 1) {
+    const key = (typeUrl: string, name: string) => `${typeUrl} ${name}`;
+    this.protocol = createSotw({
+      node: create(core.NodeSchema, { id: 'node-1' }),
+      random: seededRandom(seed),
+      held: {
+        get: (typeUrl, name) => {
+          const one = this.held.get(key(typeUrl, name));
+          return one === undefined ? undefined : { accepted: one.bytes, rejected: one.rejected };
+        },
+        names: (typeUrl) =>
+          [...this.held]
+            .filter(([id, one]) => id.startsWith(`${typeUrl} `) && one.bytes !== undefined)
+            .map(([id]) => id.slice(typeUrl.length + 1)),
+      },
+    });
+  }
+
+  receive(message: Uint8Array): Received {
+    const received = this.protocol.receive(message);
+    for (const change of received.changes) {
+      const id = `${change.type.typeUrl} ${change.name}`;
+      const old = this.held.get(id);
+      if (change.kind === 'updated') this.held.set(id, { bytes: change.bytes, value: change.resource });
+      if (change.kind === 'removed') this.held.delete(id);
+      if (change.kind === 'rejected')
+        this.held.set(id, { ...old, rejected: { bytes: change.bytes, error: change.error } });
+      if (change.kind === 'unchanged') this.held.set(id, { ...old, rejected: undefined });
+    }
+    return received;
+  }
+
+  value(type: DecodableType, name: string): string | undefined {
+    return (this.held.get(`${type.typeUrl} ${name}`)?.value as Word | undefined)?.word;
+  }
+
+  forget(type: DecodableType, names: ReadonlySet<string>): void {
+    for (const id of this.held.keys()) {
+      if (id.startsWith(`${type.typeUrl} `) && !names.has(id.slice(type.typeUrl.length + 1)))
+        this.held.delete(id);
+    }
+  }
+}

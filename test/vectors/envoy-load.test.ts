@@ -1,0 +1,121 @@
+import { describe, expect, test } from 'vitest';
+import { localitySchedule } from '../../src/cluster/balancer.js';
+import { type Membership, partition } from '../../src/cluster/host-set.js';
+import { httpOfGrpc } from '../../src/cluster/outlier/status.js';
+import { type PrioritySummary, priorityLoad } from '../../src/cluster/priority.js';
+import type { EndpointHealth } from '../../src/model/endpoint.js';
+import { host } from '../unit/cluster/fixtures.js';
+import { hasVectors, readCases, readText } from './envoy-config.js';
+
+interface Level {
+  readonly hosts: number;
+  readonly healthy: number;
+  readonly degraded: number;
+  readonly excluded: number;
+  readonly overprovisioning_factor: number;
+  readonly host_weights?: readonly number[];
+}
+interface PriorityCase {
+  readonly name: string;
+  readonly line: number;
+  readonly panic_threshold: number;
+  readonly priorities: readonly Level[];
+  readonly weighted_priority_health?: boolean;
+  readonly load?: readonly number[];
+  readonly degraded_load?: readonly number[];
+  readonly load_at?: Readonly<Record<string, number>>;
+  readonly panic?: readonly boolean[];
+}
+
+function toSummary(level: Level, isWeighted: boolean): PrioritySummary {
+  const { hosts, healthy, degraded, excluded } = level;
+  const summary = { hosts, healthy, degraded, excluded, overprovisioningFactor: level.overprovisioning_factor };
+  if (!isWeighted) return summary;
+  // The order of hosts is healthy, degraded, excluded, other; without weights each host weighs 1.
+  const weights = level.host_weights ?? Array.from({ length: hosts }, () => 1);
+  const sum = (from: number, count: number) =>
+    weights.slice(from, from + count).reduce((total, weight) => total + weight, 0);
+  return {
+    ...summary,
+    weights: {
+      hosts: sum(0, hosts),
+      healthy: sum(0, healthy),
+      degraded: sum(healthy, degraded),
+      excluded: sum(healthy + degraded, excluded),
+    },
+  };
+}
+
+const priorityCases = readCases<PriorityCase>('vectors/priority_load.json');
+
+describe.runIf(hasVectors)('priority load, as Envoy tests it', () => {
+  test.each(priorityCases)('$name, line $line', (one) => {
+    const levels = one.priorities.map((level) => toSummary(level, one.weighted_priority_health === true));
+    const load = priorityLoad(levels, one.panic_threshold);
+    if (one.load !== undefined) expect(load.healthy).toEqual(one.load);
+    if (one.degraded_load !== undefined) expect(load.degraded).toEqual(one.degraded_load);
+    if (one.panic !== undefined) expect(load.panic).toEqual(one.panic);
+    for (const [priority, share] of Object.entries(one.load_at ?? {})) {
+      expect(load.healthy[Number(priority)]).toBe(share);
+    }
+  });
+
+  test('35 are in scope', () => expect(priorityCases.length).toBe(35));
+});
+
+interface LocalityCase {
+  readonly name: string;
+  readonly weights?: readonly number[];
+  readonly hosts?: readonly number[];
+  readonly healthy?: readonly number[];
+  readonly excluded?: readonly number[];
+  readonly overprovisioning_factor?: number;
+  readonly picks?: readonly number[];
+  readonly counts?: readonly number[];
+  readonly samples?: number;
+}
+
+const localityCases = readCases<LocalityCase>('vectors/locality_wrr.json');
+
+describe.runIf(hasVectors)('locality weights, as Envoy tests them', () => {
+  test.each(localityCases)('$name', (one) => {
+    const { weights = [], hosts = [], healthy = [], excluded = [], overprovisioning_factor = 140 } = one;
+    const groups = hosts.map((count, at) => {
+      const health = (i: number): EndpointHealth => {
+        if (i < (healthy[at] ?? 0)) return 'healthy';
+        return i >= count - (excluded[at] ?? 0) ? 'draining' : 'unhealthy';
+      };
+      const members = Array.from({ length: count }, (_, i) => host(`${at}.${i}`, { health: health(i) }));
+      return { weight: weights[at] ?? 0, hosts: members };
+    });
+    const members: Membership = {
+      hosts: new Map(),
+      priorities: [groups],
+      overprovisioningFactor: overprovisioning_factor,
+    };
+    const [set] = partition(members);
+    const schedule = localitySchedule(set!, 'healthy', 0);
+    const pick = () => {
+      const picked = schedule?.pick();
+      return picked === undefined ? -1 : set!.localities.indexOf(picked);
+    };
+    if (one.picks !== undefined) expect(one.picks.map(pick)).toEqual(one.picks);
+    else if (one.counts === undefined) expect(schedule).toBeUndefined();
+    else {
+      const counts = one.counts.map(() => 0);
+      for (let i = 0; i < (one.samples ?? 0); i++) counts[pick()]!++;
+      expect(counts).toEqual(one.counts);
+    }
+  });
+
+  test('7 are in scope', () => expect(localityCases.length).toBe(7));
+});
+
+describe.runIf(hasVectors)('gRPC statuses for outlier detection', () => {
+  test('map to HTTP as in Envoy', () => {
+    const { grpc_to_http: table } = JSON.parse(readText('vectors/grpc.json')) as {
+      grpc_to_http: Record<string, number>;
+    };
+    for (const [grpc, http] of Object.entries(table)) expect(httpOfGrpc(grpc)).toBe(http);
+  });
+});

@@ -1,0 +1,33 @@
+import { defineConfig } from 'vitest/config';
+
+const named = (name: string) => ({
+  extends: true as const,
+  test: { name, include: [`test/${name}/**/*.test.ts`] },
+});
+
+/** Real sockets, processes and clocks: a longer leash, and one file at a time so that two tests never share a core. */
+const slow = (name: string) => ({
+  extends: true as const,
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    fileParallelism: false,
+  },
+});
+
+export default defineConfig({
+  test: {
+    globals: false,
+    restoreMocks: true,
+    passWithNoTests: true,
+    // Half a megabyte of generated code: load it as Node does instead of transforming it in every worker.
+    server: { deps: { external: [/src\/proto\/gen\//] } },
+    projects: [
+      ...['unit', 'property', 'vectors', 'golden', 'conformance', 'simulation'].map(named),
+      ...['shape', 'integration'].map(slow),
+    ],
+    coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['src/proto/gen/**'] },
+  },
+});
