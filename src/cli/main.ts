@@ -28,6 +28,8 @@ function createProgram(output: Output, done: (code: number) => void): Command {
   const program = new Command('inmesh')
     .description('The service mesh that lives inside the Node process.')
     .version(version, '-v, --version')
+    // Options after the program's name belong to the program.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeOut: output.out, writeErr: output.err });
   addDev(program, output, done);
@@ -122,7 +124,6 @@ function addRun(program: Command, output: Output, done: (code: number) => void):
         ),
       );
     });
-  program.enablePositionalOptions();
 }
 
 function toPort(text: string): number {

@@ -11,7 +11,7 @@ export function terminalOutput(): Output {
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
-    color: process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined,
+    color: process.stdout.isTTY && process.env['NO_COLOR'] === undefined,
   };
 }
 

@@ -2,7 +2,8 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 
 /**
  * Reads endpoints straight from the wire. An EDS resource may hold ten thousand of them, and building generated messages
- * with their metadata costs several times what this does (10,000 endpoints with labels: 90 ms against 15 ms).
+ * with their metadata costs more than all of this (10,000 endpoints with labels, CPU: 60 ms for the messages alone, 32 ms
+ * for the whole decoding by this way).
  */
 
 /** A message's bytes taken apart: the values of one repeated message field, and all else. */
@@ -78,10 +79,11 @@ function string(set: (value: string, draft: Draft) => void): Field {
   };
 }
 
-function message(fields: Fields): Field {
+function message(fields: Fields, begin?: (draft: Draft) => void): Field {
   return {
     wireType: WireType.LengthDelimited,
     read(reader, draft) {
+      begin?.(draft);
       const length = reader.uint32();
       const end = reader.pos + length;
       return end <= reader.len && readFields(reader, { fields, end }, draft);
@@ -119,11 +121,17 @@ const LB_ENDPOINT: Fields = {
       return true;
     },
   },
-  4: message({
-    1: varint((value, draft) => {
-      draft.weight = value;
-    }),
-  }),
+  4: message(
+    {
+      1: varint((value, draft) => {
+        draft.weight = value;
+      }),
+    },
+    (draft) => {
+      // An empty UInt32Value is 0.
+      draft.weight = 0;
+    },
+  ),
 };
 
 /** The endpoint, or undefined when it says more or otherwise than a plain one; then the generated code decides. */

@@ -52,8 +52,6 @@ const routerFields = onlyFields(() => httpRouter.RouterSchema, {
     'upstream_log',
     'upstream_log_options',
     'suppress_grpc_request_failure_code_stats',
-    // Envoy's own x-envoy-* headers on requests and responses; we add none that it would suppress.
-    'suppress_envoy_headers',
   ],
 });
 

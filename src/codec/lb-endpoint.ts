@@ -10,6 +10,16 @@ import { at, type Path, refuse } from './path.js';
 const SOCKET_MATCH = 'envoy.transport_socket_match';
 const LB = 'envoy.lb';
 
+/** `core.v3.HealthStatus`, by number. */
+const HEALTH: readonly EndpointHealth[] = [
+  'unknown',
+  'healthy',
+  'unhealthy',
+  'draining',
+  'timeout',
+  'degraded',
+];
+
 const lbEndpointFields = onlyFields(() => endpoint.LbEndpointSchema, {
   enforced: ['endpoint', 'health_status', 'metadata', 'load_balancing_weight'],
 });
@@ -117,23 +127,8 @@ function checkWeight(weight: number | undefined, path: () => Path): number {
   return weight === 0 ? refuse(at(path(), 'load_balancing_weight'), 'must be at least 1') : (weight ?? 1);
 }
 
-function decodeHealth(status: core.HealthStatus, path: () => Path): EndpointHealth {
-  switch (status) {
-    case core.HealthStatus.UNKNOWN:
-      return 'unknown';
-    case core.HealthStatus.HEALTHY:
-      return 'healthy';
-    case core.HealthStatus.UNHEALTHY:
-      return 'unhealthy';
-    case core.HealthStatus.DRAINING:
-      return 'draining';
-    case core.HealthStatus.TIMEOUT:
-      return 'timeout';
-    case core.HealthStatus.DEGRADED:
-      return 'degraded';
-    default:
-      return refuse(at(path(), 'health_status'), `has no value ${String(status)}`);
-  }
+function decodeHealth(status: number, path: () => Path): EndpointHealth {
+  return HEALTH[status] ?? refuse(at(path(), 'health_status'), `has no value ${status}`);
 }
 
 /** The endpoint as a message. */

@@ -47,6 +47,8 @@ export interface CaSourceOptions {
 
 /** Gets certificates from an authority over gRPC (`istio.v1.auth.IstioCertificateService`) and renews them. */
 export function createCaSource(options: CaSourceOptions): CaSource {
+  // A name that can never be certified is the caller's mistake: told at once, not retried.
+  wantedId(options);
   const sign = createGrpcSigner(options);
   return createRotatingSource({
     obtain: (signal) => obtainSvid(sign, options, signal),
@@ -69,9 +71,7 @@ export async function obtainSvid(
   options: ObtainOptions,
   signal: AbortSignal,
 ): Promise<CachedIdentity> {
-  const { namespace, serviceAccount } = options.identity;
-  // Without a known trust domain the name in the request is a formality: the authority ignores it.
-  const wanted = istioId(options.trustDomain ?? 'cluster.local', namespace, serviceAccount);
+  const wanted = wantedId(options);
   const { privateKey, csrPem } = await createCsr(wanted);
   const chain = await sign(csrPem, options.requestedLifeMs ?? 0, signal);
   const der = chain.flatMap((pem) => readPem(pem, 'CERTIFICATE'));
@@ -87,6 +87,11 @@ export async function obtainSvid(
   } catch (error) {
     throw badAnswer(options.target, messageOf(error), error);
   }
+}
+
+/** Without a known trust domain its part in the request is a formality: the authority ignores it. */
+function wantedId({ identity, trustDomain = 'cluster.local' }: ObtainOptions): SpiffeId {
+  return istioId(trustDomain, identity.namespace, identity.serviceAccount);
 }
 
 function checkId(id: SpiffeId, wanted: SpiffeId, { trustDomain }: ObtainOptions): void {

@@ -61,8 +61,8 @@ function createEncoder(forge: typeof asn1): DerEncoder {
     time(ms) {
       const date = new Date(ms);
       return date.getUTCFullYear() < 2050
-        ? leaf(Type.UTCTIME, forge.dateToUtcTime(date).toString())
-        : leaf(Type.GENERALIZEDTIME, forge.dateToGeneralizedTime(date).toString());
+        ? leaf(Type.UTCTIME, forge.dateToUtcTime(date))
+        : leaf(Type.GENERALIZEDTIME, forge.dateToGeneralizedTime(date));
     },
   };
 }

@@ -13,6 +13,8 @@ import type { X509Svid } from './x509-svid.js';
 /** How long a start waits for a fresh certificate before it goes on with a saved one. */
 const PREFER_FRESH_MS = 250;
 const READY_TIMEOUT_MS = 15_000;
+/** An authority whose clock is far behind issues what has expired already: that must not become a busy loop. */
+const MIN_RENEWAL_MS = 1000;
 const FIRST_RETRY_MS = 100;
 /** Without any certificate nothing works, so retries stay close; with one there is time. */
 const MAX_RETRY_WITHOUT_SVID_MS = 1000;
@@ -132,7 +134,7 @@ class Rotation implements RotatingSource {
     const backoff = createBackoff({ baseMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS, jitter: 0.2 }, random);
     const { signal } = this.#closing;
     try {
-      const identity = await pRetry(() => obtain(signal), {
+      const identity = await pRetry(() => obtain(signal).catch(rethrow), {
         retries: Number.POSITIVE_INFINITY,
         // It drives the attempts; the waits are ours, on our clock, growing with jitter.
         minTimeout: 0,
@@ -179,7 +181,7 @@ class Rotation implements RotatingSource {
     const { clock, random } = this.#options;
     const now = clock.wallTime();
     const share = 0.5 + (random() * 2 - 1) * 0.05;
-    const whenMs = now + Math.max(0, svid.notAfterMs - now) * share;
+    const whenMs = now + Math.max(MIN_RENEWAL_MS, (svid.notAfterMs - now) * share);
     const renew = () => void this.#renew().catch(() => {});
     this.#timer?.cancel();
     if (!this.#closing.signal.aborted) this.#timer = atWallTime(clock, whenMs, renew, svid.notBeforeMs);
@@ -209,6 +211,15 @@ function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void
     };
     const timer = clock.schedule(delayMs, finish);
     signal.addEventListener('abort', finish);
+  });
+}
+
+/** p-retry takes a TypeError for a bug and stops; whatever goes wrong here, the next attempt may work. */
+function rethrow(error: unknown): never {
+  if (MeshError.is(error)) throw error;
+  throw new MeshError('INMESH_CA_UNAVAILABLE', `no certificate could be had: ${messageOf(error)}`, {
+    cause: error,
+    hint: 'See the cause; this process keeps trying',
   });
 }
 

@@ -44,7 +44,7 @@ export function createSettableSource(
     set(state) {
       svid = state.svid;
       bundles = byTrustDomain(state.bundles);
-      for (const listener of [...listeners]) listener();
+      for (const listener of Array.from(listeners)) listener();
     },
   };
 }

@@ -64,7 +64,7 @@ export function createMeshTls(source: IdentitySource, options: MeshTlsOptions): 
   const unsubscribe = source.onUpdate(() => {
     generation++;
     context = undefined;
-    for (const listener of [...listeners]) listener();
+    for (const listener of Array.from(listeners)) listener();
   });
   const material = () => materialOf(source, options.trustDomains ?? []);
   const onUpdate = (listener: () => void): Unsubscribe => {
@@ -96,8 +96,10 @@ export function createMeshTls(source: IdentitySource, options: MeshTlsOptions): 
     }),
     attach(server) {
       return onUpdate(() => {
-        // Without an SVID the server keeps its last one: clients see that it expires.
-        if (source.svid() !== undefined) server.setSecureContext(material());
+        // Without an SVID or roots the server keeps what it has; `verify` refuses peers by the current roots all the same.
+        const svid = source.svid();
+        if (svid === undefined || bundleOf(svid.id.trustDomain)?.authorities.length === 0) return;
+        server.setSecureContext(material());
       });
     },
     verify(socket, authorizer) {

@@ -8,7 +8,7 @@ import type { IdentitySource } from '../identity/source.js';
 import type { InboundListener } from '../model/listener.js';
 import type { NodeWorkload } from '../model/node.js';
 import type { Clock } from '../runtime/clock.js';
-import { MeshError } from '../runtime/errors.js';
+import { MeshError, messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import { combineObservers, type Observer } from '../service/observer.js';
@@ -127,6 +127,7 @@ export class RunningMesh implements MeshCore {
     this.#published = this.#xds.published.value;
     this.#apply(this.#published);
     this.#xds.published.subscribe((published) => this.#apply(published));
+    this.#renewOnReturn();
   }
 
   lookup(origin: string | URL): OutboundTarget | 'unknown' | undefined {
@@ -236,6 +237,23 @@ export class RunningMesh implements MeshCore {
     void this.#identityOrTimeout().then(() => {
       this.#isConfigured = true;
       this.#markConfigured();
+    });
+  }
+
+  /** A control plane that comes back may have another root: ask for a certificate at once, not at half of its life. */
+  #renewOnReturn(): void {
+    let wasLost = false;
+    this.#xds.connected.subscribe(({ state }) => {
+      if (state === 'disconnected') wasLost = true;
+      else if (state === 'connected' && wasLost) {
+        wasLost = false;
+        this.identity.renewNow().catch((error: unknown) => {
+          this.logger.debug(
+            { error: messageOf(error) },
+            'renewal after the return of the control plane failed',
+          );
+        });
+      }
     });
   }
 

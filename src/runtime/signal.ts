@@ -23,7 +23,7 @@ export function createSignal<T>(initial: T): MutableSignal<T> {
     set(value) {
       if (Object.is(value, current)) return;
       current = value;
-      for (const listener of [...listeners]) listener(value);
+      for (const listener of Array.from(listeners)) listener(value);
     },
     subscribe(listener) {
       // A wrapper, so that the same function may subscribe twice.

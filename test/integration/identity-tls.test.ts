@@ -1,6 +1,12 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';
-import { type ConnectionOptions, connect as connectTls, createServer, type Server as TlsServer, type TLSSocket } from 'node:tls';
+import {
+  type ConnectionOptions,
+  connect as connectTls,
+  createServer,
+  type TLSSocket,
+  type Server as TlsServer,
+} from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { authorizeIds } from '../../src/identity/authorizer.js';
 import {
@@ -13,6 +19,7 @@ import {
 import type { IdentitySource } from '../../src/identity/source.js';
 import { createMeshTls, type MeshServerOptions, type MeshTls } from '../../src/identity/tls-options.js';
 import { systemClock } from '../../src/runtime/clock.js';
+import { codeOf } from '../../src/runtime/errors.js';
 import { createTestCa } from '../../src/testing/test-ca.js';
 
 const ca = await createTestCa();
@@ -40,8 +47,13 @@ async function serve(source: IdentitySource, options: MeshServerOptions = {}): P
   const seen: string[] = [];
   const server = createServer(mesh.serverOptions(options), (socket) => {
     socket.on('error', () => {});
-    seen.push(verifyServerSidePeer(mesh, socket)?.id.path ?? 'nobody');
-    socket.end('hello');
+    try {
+      seen.push(verifyServerSidePeer(mesh, socket)?.id.path ?? 'nobody');
+      socket.end('hello');
+    } catch (error) {
+      seen.push(String(codeOf(error)));
+      socket.destroy();
+    }
   });
   server.on('tlsClientError', (error: Error & { code?: string }) => seen.push(error.code ?? error.message));
   mesh.attach(server);
@@ -56,7 +68,11 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-function open(mesh: MeshTls, port: number, options: Partial<MeshConnectOptions> = {}): Promise<MeshConnection> {
+function open(
+  mesh: MeshTls,
+  port: number,
+  options: Partial<MeshConnectOptions> = {},
+): Promise<MeshConnection> {
   return new Promise((resolve, reject) => {
     connectMeshTls(mesh, { host: '127.0.0.1', port, ...options }, (error, connection) => {
       if (connection === undefined) reject(error);
@@ -81,10 +97,10 @@ describe('a connection of the mesh', () => {
   test('shows each side who the other is', async () => {
     const server = await serve(ca.source('reviews'));
     const { socket, peer, expiresAtMs } = await open(meshTls(ca.source('productpage')), server.port);
+    expect(socket.getProtocol()).toBe('TLSv1.3');
     expect(await readAll(socket)).toBe('hello');
     expect(peer.id.path).toBe('/ns/default/sa/reviews');
     expect(server.seen).toEqual(['/ns/default/sa/productpage']);
-    expect(socket.getProtocol()).toBe('TLSv1.3');
     expect(expiresAtMs).toBeGreaterThan(Date.now());
   });
 
@@ -104,7 +120,9 @@ describe('a connection of the mesh', () => {
   test('agrees on an application protocol and sends the server name', async () => {
     const server = await serve(ca.source('reviews'), { alpn: ['istio', 'http/1.1'] });
     const names: unknown[] = [];
-    server.server.on('secureConnection', (socket: TLSSocket & { servername?: string }) => names.push(socket.servername));
+    server.server.on('secureConnection', (socket: TLSSocket & { servername?: string }) =>
+      names.push(socket.servername),
+    );
     const client = meshTls(ca.source('productpage'));
     const sni = 'outbound_.80_._.reviews.default.svc.cluster.local';
     const { socket } = await open(client, server.port, { alpn: ['istio'], sni });
@@ -125,7 +143,9 @@ describe('a connection of the mesh', () => {
   test('is refused by the client when the authority of the server is foreign', async () => {
     const foreign = await createTestCa();
     const server = await serve(foreign.source('reviews'));
-    await expect(open(meshTls(ca.source('productpage')), server.port)).rejects.toThrow(code('INMESH_TRUST_DOMAIN'));
+    await expect(open(meshTls(ca.source('productpage')), server.port)).rejects.toThrow(
+      code('INMESH_TRUST_DOMAIN'),
+    );
   });
 
   test('is refused by the client when the server has expired', async () => {
@@ -171,19 +191,27 @@ describe('a connection of the mesh', () => {
     const plain = connectTls({ port: server.port, host: '127.0.0.1', rejectUnauthorized: false });
     expect(await readAll(plain)).toBe('hello');
     expect(server.seen).toEqual(['nobody']);
+    const foreign = await createTestCa();
+    const { pem, privateKey } = foreign.certificate('reviews', {});
+    await refusedByPlainClient(server, { cert: pem, key: pemOf(privateKey) });
+    expect(server.seen).toEqual(['nobody', 'INMESH_TRUST_DOMAIN']);
   });
 
   test('fails clearly when the other side speaks no TLS', async () => {
     const plain = createTcpServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     const port = await listen(plain);
-    await expect(open(meshTls(ca.source('a')), port)).rejects.toThrow(/INMESH_UPSTREAM_CONNECT.*does not speak TLS/);
+    await expect(open(meshTls(ca.source('a')), port)).rejects.toThrow(
+      /INMESH_UPSTREAM_CONNECT.*does not speak TLS/,
+    );
   });
 
   test('fails clearly when nobody listens, and when nobody answers', async () => {
     const silent = createTcpServer((socket) => closers.push(() => socket.destroy()));
     const port = await listen(silent);
     const client = meshTls(ca.source('a'));
-    await expect(open(client, port, { timeoutMs: 50 })).rejects.toThrow(/INMESH_UPSTREAM_CONNECT.*within 50 ms/);
+    await expect(open(client, port, { timeoutMs: 50 })).rejects.toThrow(
+      /INMESH_UPSTREAM_CONNECT.*within 50 ms/,
+    );
     await expect(open(client, 1)).rejects.toThrow(code('INMESH_UPSTREAM_CONNECT'));
   });
 
@@ -230,7 +258,9 @@ describe('rotation', () => {
     const source = ca.settableSource('reviews');
     const server = await serve(source);
     source.set({ svid: next.svid('reviews'), bundles: [next.bundle] });
-    await expect(open(meshTls(ca.source('productpage')), server.port)).rejects.toThrow(code('INMESH_TRUST_DOMAIN'));
+    await expect(open(meshTls(ca.source('productpage')), server.port)).rejects.toThrow(
+      code('INMESH_TRUST_DOMAIN'),
+    );
   });
 
   test('a connection ends when the first certificate expires', async () => {

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { SocketAddress } from '../../src/model/address.js';
 import type {
   BreakerThresholds,

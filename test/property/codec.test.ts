@@ -1,5 +1,5 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ResourceType } from '../../src/codec/codec.js';
 import { decodeNode, encodeNode } from '../../src/codec/node.js';
@@ -20,7 +20,7 @@ interface Subject<T> {
 }
 
 function check<T>({ type, models, nameOf }: Subject<T>): void {
-  describe(type.short, () => {
+  describe(`the codec of ${type.short}`, () => {
     test('decoding what was encoded gives the model back', () => {
       fc.assert(
         fc.property(models, (model) => {

@@ -1,5 +1,5 @@
 import { createPublicKey, X509Certificate } from 'node:crypto';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createCertificateAuthority } from '../../src/control-plane/ca/certificate-authority.js';
 import { createCsr, readCsr } from '../../src/identity/csr.js';
@@ -11,7 +11,7 @@ import { MeshError } from '../../src/runtime/errors.js';
 import { createFakeClock } from '../../src/testing/fake-clock.js';
 import { createTestCa } from '../../src/testing/test-ca.js';
 
-const characters = (text: string) => fc.constantFrom(...text);
+const characters = (text: string) => fc.constantFrom(...Array.from(text));
 const segment = fc
   .string({ unit: characters('abcXYZ019._-'), minLength: 1, maxLength: 20 })
   .filter((text) => text !== '.' && text !== '..');
@@ -30,10 +30,14 @@ function refuses(run: () => unknown): boolean {
 
 test('a SPIFFE ID survives being written and read', () => {
   fc.assert(
-    fc.property(fc.string({ unit: characters('az09._-'), minLength: 1, maxLength: 60 }), path, (domain, rest) => {
-      const id = new SpiffeId(domain, rest);
-      expect(parseSpiffeId(id.toString()).equals(id)).toBe(true);
-    }),
+    fc.property(
+      fc.string({ unit: characters('az09._-'), minLength: 1, maxLength: 60 }),
+      path,
+      (domain, rest) => {
+        const id = new SpiffeId(domain, rest);
+        expect(parseSpiffeId(id.toString()).equals(id)).toBe(true);
+      },
+    ),
   );
 });
 
@@ -49,7 +53,11 @@ test('any text is a SPIFFE ID that is written the same, or refused', () => {
 
 test('1000 random requests keep every invariant of an issued certificate', async () => {
   const clock = createFakeClock();
-  const authority = await createCertificateAuthority({ trustDomain: 'td.test', clock, rootLifeMs: 100 * 86_400_000 });
+  const authority = await createCertificateAuthority({
+    trustDomain: 'td.test',
+    clock,
+    rootLifeMs: 100 * 86_400_000,
+  });
   const requests = await Promise.all(
     Array.from({ length: 20 }, (_, index) => createCsr(new SpiffeId('evil.test', `/${index}`))),
   );
@@ -76,7 +84,9 @@ test('1000 random requests keep every invariant of an issued certificate', async
       ]);
       expect(facts.isCa).toBe(false);
       expect(facts.extendedKeyUsage).toEqual([Oid.serverAuth, Oid.clientAuth]);
-      expect(facts.notAfterMs).toBeLessThanOrEqual(now + Math.max(2000, Math.min(lifeMs ?? 86_400_000, 90 * 86_400_000)));
+      expect(facts.notAfterMs).toBeLessThanOrEqual(
+        now + Math.max(2000, Math.min(lifeMs ?? 86_400_000, 90 * 86_400_000)),
+      );
       expect(facts.notAfterMs).toBeGreaterThan(now);
       expect(facts.notBeforeMs).toBeGreaterThanOrEqual(now - 120_000);
       expect(issued.serial).toMatch(/^[4-7][0-9a-f]{31}$/);

@@ -138,5 +138,7 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler {
 }
 
 function toError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new DOMException(String(reason ?? 'aborted'), 'AbortError');
+  return reason instanceof Error
+    ? reason
+    : new DOMException(typeof reason === 'string' ? reason : 'This operation was aborted', 'AbortError');
 }

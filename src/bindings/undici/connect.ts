@@ -1,12 +1,12 @@
-import './guard.js';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
-import { buildConnector } from 'undici';
+import type { buildConnector as connectorTypes } from 'undici';
 import type { TransportOptions } from '../../cluster/transport.js';
 import { authorizeUris } from '../../identity/authorizer.js';
 import { connectMeshTls } from '../../identity/connect.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import { peerNamePredicates } from '../../mesh/peer-names.js';
 import type { Endpoint } from '../../model/endpoint.js';
+import { buildConnector } from './library.js';
 
 /** Hears who is at the other end of each new mTLS connection, and until when its certificates hold. */
 export type PeerListener = (spiffeId: string, expiresAtMs: number) => void;
@@ -17,7 +17,7 @@ export function createConnector(
   options: TransportOptions,
   mesh: MeshTls,
   onPeer: PeerListener,
-): buildConnector.connector {
+): connectorTypes.connector {
   const { tls, connectTimeoutMs } = options;
   if (tls === undefined) return buildConnector({ timeout: connectTimeoutMs });
   if (tls.mode === 'mesh') return meshConnector(endpoint, options, mesh, onPeer);
@@ -38,7 +38,7 @@ function meshConnector(
   { tls, connectTimeoutMs }: TransportOptions,
   mesh: MeshTls,
   onPeer: PeerListener,
-): buildConnector.connector {
+): connectorTypes.connector {
   const { address: host, port } = endpoint.address;
   const authorizer = authorizeUris(tls === undefined ? [] : peerNamePredicates(tls));
   // This transport speaks HTTP/1.1 only, so it must not offer anything else.

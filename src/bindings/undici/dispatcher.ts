@@ -1,12 +1,12 @@
-import './guard.js';
 import { stringify } from 'node:querystring';
-import { Agent, Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { MeshCore } from '../../mesh/core.js';
 import { Abort } from '../../runtime/abort.js';
 import { MeshError } from '../../runtime/errors.js';
 import { createExchange } from '../../service/context.js';
 import type { Request } from '../../service/service.js';
 import { failExchange, runExchange } from './downstream.js';
+import { Agent, DispatcherClass } from './library.js';
 import { readHeaders, type UndiciHeaders } from './raw-headers.js';
 import { fromUndiciBody } from './request-body.js';
 
@@ -14,7 +14,7 @@ import { fromUndiciBody } from './request-body.js';
  * An undici Dispatcher that sends what the mesh owns through the mesh, and everything else to `fallback` untouched.
  * Use it with `undici.request(url, { dispatcher })`, `fetch(url, { dispatcher })` or `setGlobalDispatcher`.
  */
-export class MeshDispatcher extends Dispatcher {
+export class MeshDispatcher extends DispatcherClass {
   readonly #mesh: MeshCore;
   readonly #fallback: Dispatcher;
   readonly #ownsFallback: boolean;

@@ -4,24 +4,24 @@ import { HeaderMap } from '../../service/headers.js';
 export type UndiciHeaders =
   | readonly string[]
   | Readonly<Record<string, string | readonly string[] | undefined>>
-  | Iterable<readonly [string, string | readonly string[] | undefined]>
+  | PairHeaders
   | null
   | undefined;
+
+type PairHeaders = Iterable<readonly [string, string | readonly string[] | undefined]>;
 
 /** Reads undici's request headers into a map of our own. */
 export function readHeaders(headers: UndiciHeaders): HeaderMap {
   if (headers === null || headers === undefined) return HeaderMap.empty();
   if (Array.isArray(headers)) return fromFlat(headers);
-  if (Symbol.iterator in headers) return HeaderMap.from(headers as Iterable<readonly [string, string]>);
+  if (Symbol.iterator in headers) return HeaderMap.from(headers as PairHeaders);
   const lines: string[] = [];
-  // An object without iterator is the record form.
-  const record = headers as Readonly<Record<string, string | readonly string[] | undefined>>;
-  for (const name in record) {
-    const value = record[name];
+  for (const name in headers) {
+    const value: unknown = headers[name];
     if (value === undefined) continue;
     const lower = name.toLowerCase();
-    if (typeof value === 'object') for (const one of value) lines.push(lower, String(one));
-    else lines.push(lower, String(value));
+    if (Array.isArray(value)) for (const one of value) lines.push(lower, text(one));
+    else lines.push(lower, text(value));
   }
   return HeaderMap.fromLines(lines);
 }

@@ -1,5 +1,4 @@
-import './guard.js';
-import { type Dispatcher, Pool } from 'undici';
+import type { Dispatcher, Pool as UndiciPool } from 'undici';
 import type { EndpointTransport, Transport, TransportOptions } from '../../cluster/transport.js';
 import type { IdentitySource } from '../../identity/source.js';
 import { createMeshTls, type MeshTls } from '../../identity/tls-options.js';
@@ -9,6 +8,7 @@ import type { Request, Response } from '../../service/service.js';
 import { TransportError } from '../../service/transport-error.js';
 import { UndiciAttempt } from './attempt.js';
 import { createConnector } from './connect.js';
+import { Pool } from './library.js';
 import { toUndiciBody } from './request-body.js';
 
 export interface UndiciTransportTools {
@@ -39,7 +39,7 @@ class UndiciEndpoint implements EndpointTransport {
   readonly #mesh: MeshTls;
   readonly #unsubscribe: () => void;
   readonly #retiring = new Set<Promise<void>>();
-  #pool: Pool | undefined;
+  #pool: UndiciPool | undefined;
   #expiry: Timer | undefined;
   #expiresAtMs = Number.POSITIVE_INFINITY;
   #closed = false;
@@ -72,7 +72,7 @@ class UndiciEndpoint implements EndpointTransport {
     await Promise.all(this.#retiring);
   }
 
-  #open(): Pool {
+  #open(): UndiciPool {
     const { address, port } = this.#endpoint.address;
     const { tls, idleTimeoutMs, maxConnections, maxRequestsPerConnection } = this.#options;
     const host = address.includes(':') ? `[${address}]` : address;

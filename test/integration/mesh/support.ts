@@ -30,10 +30,8 @@ export class ControlPlaneProcess {
 
   static async start(args: readonly string[], ports?: Addresses): Promise<ControlPlaneProcess> {
     const port = (address: string | undefined) => address?.split(':')[1] ?? '0';
-    const given = [
-      ...['--port', port(ports?.xds), '--secure-port', port(ports?.secureXds)],
-      ...['--http-port', port(ports?.http), '-o', 'json'],
-    ];
+    const given = ['--port', port(ports?.xds), '--secure-port', port(ports?.secureXds)];
+    given.push('--http-port', port(ports?.http), '-o', 'json');
     const child = spawn(process.execPath, [CLI, 'dev', ...given, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -114,14 +114,15 @@ describe('fetch through the mesh', () => {
   });
 
   test('a large body arrives whole', async () => {
-    const body = Buffer.from(await (await meshFetch('http://reviews:9080/large')).arrayBuffer());
+    const body: Buffer = Buffer.from(await (await meshFetch('http://reviews:9080/large')).arrayBuffer());
     expect(body.equals(LARGE)).toBe(true);
   });
 
   test('a body that is read slowly holds the server back and arrives whole', async () => {
     const response = await meshFetch('http://reviews:9080/large');
     let length = 0;
-    for await (const chunk of response.body ?? []) {
+    const stream: AsyncIterable<Uint8Array> | undefined = response.body ?? undefined;
+    for await (const chunk of stream ?? []) {
       length += chunk.length;
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -129,7 +130,7 @@ describe('fetch through the mesh', () => {
   });
 
   test.each([
-    ['text', () => 'text', 'text/plain;charset=UTF-8'],
+    ['text', (): string => 'text', 'text/plain;charset=UTF-8'],
     ['bytes', () => Buffer.from('text'), 'none'],
     [
       'URLSearchParams',
@@ -198,7 +199,7 @@ describe('fetch through the mesh', () => {
 
   test('a dispatcher of the caller’s own wins', async () => {
     const own = new Agent();
-    const init = { dispatcher: own } as RequestInit;
+    const init = { dispatcher: own } as unknown as RequestInit;
     await expect(meshFetch('http://reviews.invalid/hello', init)).rejects.toBeInstanceOf(TypeError);
     await own.close();
   });

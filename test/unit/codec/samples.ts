@@ -32,7 +32,12 @@ export const FORWARD: Route = {
   match: {
     path: { kind: 'prefix', value: '/reviews', caseSensitive: false },
     headers: [
-      { name: 'x-count', match: { kind: 'range', start: 1, end: 9 }, invert: true, treatMissingAsEmpty: true },
+      {
+        name: 'x-count',
+        match: { kind: 'range', start: 1, end: 9 },
+        invert: true,
+        treatMissingAsEmpty: true,
+      },
     ],
     queryParameters: [
       { name: 'v', match: { kind: 'string', matcher: { kind: 'prefix', value: 'a', ignoreCase: true } } },
@@ -157,7 +162,9 @@ export const CLUSTER_MODEL: Cluster = {
       tls: {
         mode: 'mesh',
         sni: 'outbound_.9080_._.reviews',
-        subjectAltNames: [{ kind: 'exact', value: 'spiffe://cluster.local/ns/default/sa/reviews', ignoreCase: false }],
+        subjectAltNames: [
+          { kind: 'exact', value: 'spiffe://cluster.local/ns/default/sa/reviews', ignoreCase: false },
+        ],
         alpn: ['istio'],
       },
     },

@@ -24,7 +24,13 @@ interface Parts {
   readonly signer?: KeyObject;
 }
 
-function request({ keys, algorithm = Oid.ecdsaWithSha256, hash = 'sha256', version = 0, signer }: Parts): string {
+function request({
+  keys,
+  algorithm = Oid.ecdsaWithSha256,
+  hash = 'sha256',
+  version = 0,
+  signer,
+}: Parts): string {
   const info = encoder.sequence(
     encoder.integer(Uint8Array.of(version)),
     encoder.sequence(),
@@ -49,7 +55,9 @@ describe('readCsr', () => {
   test('accepts RSA 2048 and P-384 keys', () => {
     const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' });
-    expect(readCsr(request({ keys: rsa, algorithm: Oid.sha256WithRsa })).publicKey.asymmetricKeyType).toBe('rsa');
+    expect(readCsr(request({ keys: rsa, algorithm: Oid.sha256WithRsa })).publicKey.asymmetricKeyType).toBe(
+      'rsa',
+    );
     const signed = request({ keys: p384, algorithm: Oid.ecdsaWithSha384, hash: 'sha384' });
     expect(readCsr(signed).publicKey.asymmetricKeyDetails?.namedCurve).toBe('secp384r1');
   });
@@ -65,7 +73,9 @@ describe('readCsr', () => {
     const p224 = generateKeyPairSync('ec', { namedCurve: 'secp224r1' });
     const koblitz = generateKeyPairSync('ec', { namedCurve: 'secp256k1' });
     expect(() => readCsr(request({ keys: rsa1024, algorithm: Oid.sha256WithRsa }))).toThrow(refused('2048'));
-    expect(() => readCsr(request({ keys: exponent3, algorithm: Oid.sha256WithRsa }))).toThrow(refused('65537'));
+    expect(() => readCsr(request({ keys: exponent3, algorithm: Oid.sha256WithRsa }))).toThrow(
+      refused('65537'),
+    );
     expect(() => readCsr(request({ keys: p224 }))).toThrow(refused('curve'));
     expect(() => readCsr(request({ keys: koblitz }))).toThrow(refused('curve'));
   });

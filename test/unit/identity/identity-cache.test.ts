@@ -58,7 +58,9 @@ describe('the identity cache', () => {
 
   test('says so when it cannot be written', async () => {
     await writeFile(join(dir, 'cache'), 'a file where the folder should be');
-    await expect(open().save(identity)).rejects.toThrow(expect.objectContaining({ code: 'INMESH_CACHE_WRITE' }));
+    await expect(open().save(identity)).rejects.toThrow(
+      expect.objectContaining({ code: 'INMESH_CACHE_WRITE' }),
+    );
   });
 
   test('a key cannot leave the folder', async () => {

@@ -1,6 +1,11 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { CachedIdentity, IdentityCache } from '../../../src/identity/identity-cache.js';
-import { createRotatingSource, type RotatingSource, type RotationOptions } from '../../../src/identity/rotation.js';
+import {
+  createRotatingSource,
+  type RotatingSource,
+  type RotationOptions,
+} from '../../../src/identity/rotation.js';
+import type { Clock } from '../../../src/runtime/clock.js';
 import { MeshError } from '../../../src/runtime/errors.js';
 import { silentLogger } from '../../../src/runtime/log.js';
 import { seededRandom } from '../../../src/runtime/random.js';
@@ -17,19 +22,30 @@ const down = () => new MeshError('INMESH_CA_UNAVAILABLE', 'down');
 
 async function setUp(options: Partial<RotationOptions> = {}, seed = 1) {
   const clock = createFakeClock();
-  const ca = await createTestCa({ clock });
+  let offsetMs = 0;
+  const calendar: Clock = { ...clock, wallTime: () => clock.wallTime() + offsetMs };
+  const ca = await createTestCa({ clock: calendar });
   const state = { calls: [] as number[], failure: undefined as Error | undefined, lifeMs: 24 * HOUR };
   const obtain = async (): Promise<CachedIdentity> => {
     state.calls.push(clock.now());
     if (state.failure !== undefined) throw state.failure;
     return { svid: ca.svid('reviews', { lifeMs: state.lifeMs }), bundles: [ca.bundle] };
   };
+  const jump = (ms: number) => {
+    offsetMs = ms;
+  };
   const start = () => {
-    const source = createRotatingSource({ obtain, clock, random: seededRandom(seed), logger: silentLogger, ...options });
+    const source = createRotatingSource({
+      obtain,
+      clock: calendar,
+      random: seededRandom(seed),
+      logger: silentLogger,
+      ...options,
+    });
     opened.push(source);
     return source;
   };
-  return { clock, ca, state, start };
+  return { clock, ca, state, start, jump };
 }
 
 function memoryCache(initial?: CachedIdentity): IdentityCache & { saved: CachedIdentity | undefined } {
@@ -162,6 +178,41 @@ describe('a rotating source', () => {
     const source = start();
     await clock.advance(5000);
     expect(source.svid()).toBeUndefined();
+  });
+
+  test.each([
+    ['forward', 36 * HOUR],
+    ['back', -36 * HOUR],
+  ])('renews within five seconds after the calendar jumped %s', async (_, jumpMs) => {
+    const { clock, state, start, jump } = await setUp();
+    const source = start();
+    await source.ready;
+    await clock.advance(60_000);
+    expect(state.calls.length).toBe(1);
+    jump(jumpMs);
+    await clock.advance(5000);
+    expect(state.calls.length).toBe(2);
+    expect(source.svid()?.notAfterMs).toBe(
+      clock.wallTime() + jumpMs + 24 * HOUR - (clock.now() - state.calls[1]!),
+    );
+  });
+
+  test('an authority whose clock is behind is not asked in a busy loop', async () => {
+    const { clock, state, start } = await setUp();
+    state.lifeMs = -1000;
+    start();
+    await clock.advance(60_000);
+    expect(state.calls.length).toBeLessThanOrEqual(61);
+  });
+
+  test('goes on after an error that is a bug of whoever obtains certificates', async () => {
+    const { clock, state, start } = await setUp();
+    state.failure = new TypeError('undefined is not a function');
+    const source = start();
+    await clock.advance(1000);
+    state.failure = undefined;
+    await clock.advance(2000);
+    expect(source.svid()).toBeDefined();
   });
 
   test('closing stops it: no timer is left, and who waits is told', async () => {

@@ -44,10 +44,18 @@ describe('verifyPeer', () => {
   test.each<[string, TestCertificateChanges, string]>([
     ['no URI', { names: { dnsNames: ['reviews'] } }, 'no URI'],
     ['no names at all', { names: {} }, 'no URI'],
-    ['two URIs', { names: { uris: ['spiffe://cluster.local/a', 'spiffe://cluster.local/b'] } }, 'more than one URI'],
+    [
+      'two URIs',
+      { names: { uris: ['spiffe://cluster.local/a', 'spiffe://cluster.local/b'] } },
+      'more than one URI',
+    ],
     ['an ID without a path', { names: { uris: ['spiffe://cluster.local'] } }, 'no workload'],
     ['the CA flag', { isCa: true }, 'authority'],
-    ['key usage keyCertSign', { keyUsage: [KeyUsageBit.digitalSignature, KeyUsageBit.keyCertSign] }, 'keyCertSign'],
+    [
+      'key usage keyCertSign',
+      { keyUsage: [KeyUsageBit.digitalSignature, KeyUsageBit.keyCertSign] },
+      'keyCertSign',
+    ],
     ['key usage cRLSign', { keyUsage: [KeyUsageBit.digitalSignature, KeyUsageBit.cRLSign] }, 'cRLSign'],
     ['no key usage digitalSignature', { keyUsage: [KeyUsageBit.keyEncipherment] }, 'digitalSignature'],
     ['an extended key usage for clients only', { extendedKeyUsage: [Oid.clientAuth] }, 'serverAuth'],
@@ -67,7 +75,9 @@ describe('verifyPeer', () => {
 
   test('accepts DNS names besides the one URI, and a certificate without extended key usage', () => {
     const uris = ['spiffe://cluster.local/a'];
-    expect(verifyChanged({ names: { uris, dnsNames: ['localhost'] }, extendedKeyUsage: [] }).id.path).toBe('/a');
+    expect(verifyChanged({ names: { uris, dnsNames: ['localhost'] }, extendedKeyUsage: [] }).id.path).toBe(
+      '/a',
+    );
   });
 
   test('a common name is no identity', () => {
@@ -127,12 +137,16 @@ describe('verifyPeer', () => {
     expect(() => verifyPeer([Buffer.concat([der, Buffer.of(0)])], own, { nowMs })).toThrow(
       failsWith('INMESH_SVID_INVALID'),
     );
-    expect(() => verifyPeer([Buffer.from('hello')], own, { nowMs })).toThrow(failsWith('INMESH_SVID_INVALID'));
+    expect(() => verifyPeer([Buffer.from('hello')], own, { nowMs })).toThrow(
+      failsWith('INMESH_SVID_INVALID'),
+    );
   });
 
   test('refuses a chain of more than 16 certificates without reading it', () => {
     const { der } = ca.certificate('a', {});
-    expect(() => verifyPeer(new Array(17).fill(der), own, { nowMs })).toThrow(failsWith('INMESH_SVID_INVALID', '16'));
+    expect(() => verifyPeer(new Array(17).fill(der), own, { nowMs })).toThrow(
+      failsWith('INMESH_SVID_INVALID', '16'),
+    );
   });
 
   test('refuses a key that is too weak', () => {

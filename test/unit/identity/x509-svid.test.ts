@@ -27,7 +27,9 @@ describe('parseX509Svid', () => {
 
   test('refuses the key of another certificate', () => {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    expect(() => parseX509Svid(ca.certificate('a', {}).pem, privateKey)).toThrow(refused('another certificate'));
+    expect(() => parseX509Svid(ca.certificate('a', {}).pem, privateKey)).toThrow(
+      refused('another certificate'),
+    );
   });
 
   test('refuses text without a certificate, and a key that is none, without quoting it', () => {
@@ -39,7 +41,9 @@ describe('parseX509Svid', () => {
 
   test('refuses a workload certificate behind the leaf', () => {
     const { pem, privateKey } = ca.certificate('a', {});
-    expect(() => parseX509Svid([pem, ca.certificate('b', {}).pem], privateKey)).toThrow(refused('no authority'));
+    expect(() => parseX509Svid([pem, ca.certificate('b', {}).pem], privateKey)).toThrow(
+      refused('no authority'),
+    );
   });
 });
 
@@ -50,7 +54,9 @@ describe('createX509Bundle', () => {
   });
 
   test('refuses the certificate of a workload', () => {
-    expect(() => createX509Bundle('cluster.local', ca.certificate('a', {}).pem)).toThrow(refused('no authority'));
+    expect(() => createX509Bundle('cluster.local', ca.certificate('a', {}).pem)).toThrow(
+      refused('no authority'),
+    );
   });
 });
 

@@ -69,7 +69,10 @@ describe('the loopback authenticator', () => {
 });
 
 describe('the SVID authenticator', () => {
-  const authenticate = svidAuthenticator((name) => (name === 'cluster.local' ? ca.bundle : undefined), systemClock);
+  const authenticate = svidAuthenticator(
+    (name) => (name === 'cluster.local' ? ca.bundle : undefined),
+    systemClock,
+  );
 
   test('knows a caller by its certificate and ignores what it claims', () => {
     const peerCertificate = ca.certificate('reviews', {}).der;

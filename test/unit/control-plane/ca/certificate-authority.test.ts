@@ -96,13 +96,16 @@ describe('a certificate authority', () => {
     expect(facts.notBeforeMs).toBe(clock.wallTime() - 120_000);
   });
 
-  test.each(['spiffe://other.test/ns/default/sa/a', 'spiffe://cluster.local'])('does not issue for %s', async (name) => {
-    const { authority } = await setUp();
-    const { csrPem } = await createCsr(id);
-    expect(() => authority.issue({ csrPem, id: parseSpiffeId(name) })).toThrow(
-      expect.objectContaining({ code: 'INMESH_CA_REFUSED' }),
-    );
-  });
+  test.each(['spiffe://other.test/ns/default/sa/a', 'spiffe://cluster.local'])(
+    'does not issue for %s',
+    async (name) => {
+      const { authority } = await setUp();
+      const { csrPem } = await createCsr(id);
+      expect(() => authority.issue({ csrPem, id: parseSpiffeId(name) })).toThrow(
+        expect.objectContaining({ code: 'INMESH_CA_REFUSED' }),
+      );
+    },
+  );
 
   test('tells the audit trail of every certificate', async () => {
     const records: IssueRecord[] = [];
@@ -113,7 +116,11 @@ describe('a certificate authority', () => {
 
   test('issues to its own servers, with names for clients that are not in the mesh', async () => {
     const { authority } = await setUp();
-    const server = await authority.issueServer({ id, dnsNames: ['localhost'], ips: [Uint8Array.of(127, 0, 0, 1)] });
+    const server = await authority.issueServer({
+      id,
+      dnsNames: ['localhost'],
+      ips: [Uint8Array.of(127, 0, 0, 1)],
+    });
     const leaf = new X509Certificate(server.chainPem[0]!);
     expect(leaf.checkHost('localhost')).toBe('localhost');
     expect(leaf.checkIP('127.0.0.1')).toBe('127.0.0.1');
@@ -124,7 +131,9 @@ describe('a certificate authority', () => {
     const { clock, authority } = await setUp({ keyType: 'rsa-2048' });
     const [leaf = ''] = authority.issue({ csrPem: (await createCsr(id)).csrPem, id }).chainPem;
     const nowMs = clock.wallTime();
-    expect(verifyPeer(readPem(leaf, 'CERTIFICATE'), () => authority.bundle(), { nowMs }).id.equals(id)).toBe(true);
+    expect(verifyPeer(readPem(leaf, 'CERTIFICATE'), () => authority.bundle(), { nowMs }).id.equals(id)).toBe(
+      true,
+    );
   });
 });
 
@@ -147,7 +156,9 @@ describe('a saved root', () => {
     const { csrPem } = await createCsr(id);
     const [leaf = ''] = second.authority.issue({ csrPem, id }).chainPem;
     const nowMs = second.clock.wallTime();
-    expect(() => verifyPeer(readPem(leaf, 'CERTIFICATE'), () => first.authority.bundle(), { nowMs })).not.toThrow();
+    expect(() =>
+      verifyPeer(readPem(leaf, 'CERTIFICATE'), () => first.authority.bundle(), { nowMs }),
+    ).not.toThrow();
   });
 
   test('of another trust domain, without its key or damaged, is refused and not replaced', async () => {
@@ -159,7 +170,14 @@ describe('a saved root', () => {
     const foreign = other.content ?? '';
     const rootOf = (pem: string) => pem.slice(pem.indexOf('-----BEGIN CERTIFICATE'));
     const keyOf = (pem: string) => pem.slice(0, pem.indexOf('-----BEGIN CERTIFICATE'));
-    for (const content of [foreign, rootOf(saved), keyOf(saved), keyOf(foreign) + rootOf(saved), 'garbage', '']) {
+    for (const content of [
+      foreign,
+      rootOf(saved),
+      keyOf(saved),
+      keyOf(foreign) + rootOf(saved),
+      'garbage',
+      '',
+    ]) {
       const damaged = memoryStore(content);
       await expect(setUp({ store: damaged })).rejects.toThrow(
         expect.objectContaining({ code: expect.stringMatching(/INMESH_(STORE_CORRUPT|SVID_INVALID)/) }),

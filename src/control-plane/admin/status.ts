@@ -1,0 +1,12 @@
+import type { Violation } from '../schema/violation.js';
+import type { ClientStatus } from '../serve/client-session.js';
+
+/** What the admin API reports. */
+export interface AdminStatus {
+  readonly version: string;
+  readonly revision: number;
+  readonly rejected: { readonly violations: readonly Violation[]; readonly at: number } | undefined;
+  readonly warnings: readonly Violation[];
+  readonly clients: readonly ClientStatus[];
+  readonly workloads: number;
+}

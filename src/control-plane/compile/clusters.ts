@@ -1,0 +1,117 @@
+import { istioId } from '../../identity/spiffe-id.js';
+import type { Cluster, ClusterDiscovery } from '../../model/cluster.js';
+import type { DestinationPolicy } from './destination-rules.js';
+import { compileAssignment } from './endpoints.js';
+import type { Instance, InstanceIndex } from './instances.js';
+import { clusterName, clusterSni } from './names.js';
+import { isHttp2Port } from './port-protocol.js';
+import type { MeshPort, MeshService } from './services.js';
+import { effectivePolicy, policyFields } from './traffic-policy.js';
+import { upstreamTls } from './upstream-tls.js';
+import { selects } from './visibility.js';
+
+/** Istio's mesh default (`dnsRefreshRate`). */
+const DNS_REFRESH_MS = 60_000;
+
+/** A cluster with what its endpoints are chosen by. */
+export interface ClusterPlan {
+  readonly cluster: Cluster;
+  readonly service: MeshService;
+  readonly port: MeshPort;
+  /** Labels of the subset; empty = all instances. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What clusters are made with. */
+export interface ClusterTools {
+  readonly trustDomain: string;
+  readonly instances: InstanceIndex;
+}
+
+/** The clusters of a service: for each port the whole, and each subset. */
+export function planClusters(
+  service: MeshService,
+  destination: DestinationPolicy,
+  tools: ClusterTools,
+): readonly ClusterPlan[] {
+  const all = { name: '', labels: {}, trafficPolicy: undefined };
+  const identities = identitiesOf(service, tools);
+  return service.ports.flatMap((port) =>
+    [all, ...destination.subsets].map((subset) => {
+      const name = clusterName(port.number, subset.name, service.host);
+      const labels = subset.labels ?? {};
+      const policy = effectivePolicy(destination.trafficPolicy, subset.trafficPolicy, port.number);
+      const cluster: Cluster = {
+        name,
+        discovery: discoveryOf(name, service, chosen(tools.instances.of(service, port), labels)),
+        ...policyFields(policy),
+        ...upstreamTls({
+          settings: policy.tls,
+          meshSni: clusterSni(port.number, subset.name, service.host),
+          host: service.host,
+          ...identities,
+          isExternal: isExternal(service),
+          isHttp2: isHttp2Port(port),
+        }),
+      };
+      return { cluster, service, port, labels };
+    }),
+  );
+}
+
+/** The instances that a subset's labels choose. */
+export function chosen(
+  instances: readonly Instance[],
+  labels: Readonly<Record<string, string>>,
+): readonly Instance[] {
+  return instances.filter((one) => selects(labels, one.labels));
+}
+
+/** Whether the service is outside of the mesh, where nobody is taken to speak mTLS. */
+export function isExternal({ source }: MeshService): boolean {
+  return source.kind === 'entry' && source.spec.location !== 'MESH_INTERNAL';
+}
+
+function discoveryOf(
+  name: string,
+  { source }: MeshService,
+  instances: readonly Instance[],
+): ClusterDiscovery {
+  const resolution = source.kind === 'entry' ? source.spec.resolution : 'STATIC';
+  if (resolution === 'DNS') {
+    return { kind: 'strict-dns', assignment: ownAssignment(name, instances), refreshRateMs: DNS_REFRESH_MS };
+  }
+  if (resolution === 'DNS_ROUND_ROBIN' && instances.length > 0) {
+    // Envoy: a logical DNS cluster has one endpoint.
+    const assignment = ownAssignment(name, instances.slice(0, 1));
+    return { kind: 'logical-dns', assignment, refreshRateMs: DNS_REFRESH_MS };
+  }
+  return { kind: 'eds', serviceName: name };
+}
+
+function ownAssignment(name: string, instances: readonly Instance[]) {
+  return compileAssignment(name, instances, ({ tlsMode }) => tlsMode === 'istio');
+}
+
+/** Who may answer for a service. */
+interface Identities {
+  readonly identities: readonly string[];
+  readonly subjectAltNames: readonly string[];
+}
+
+function identitiesOf(service: MeshService, { trustDomain, instances }: ClusterTools): Identities {
+  const { source, namespace } = service;
+  const subjectAltNames = source.kind === 'entry' ? (source.spec.subjectAltNames ?? []) : [];
+  const known = service.ports.flatMap((port) => instances.of(service, port));
+  const accounts = [...known, ...instances.declared(service)];
+  const ids = accounts.map((one) => istioId(trustDomain, one.namespace, one.serviceAccount).toString());
+  // Nobody is known to serve it: an empty list would let every identity of the mesh answer. The namespace's default
+  // account is whom an undeclared workload would be.
+  if (ids.length === 0) ids.push(istioId(trustDomain, namespace, 'default').toString());
+  return { identities: [...new Set(ids)].sort(), subjectAltNames };
+}
+
+/** Whether the endpoints of a cluster go out by EDS. */
+export function servedByEds({ cluster }: ClusterPlan): boolean {
+  return cluster.discovery.kind === 'eds';
+}

@@ -1,0 +1,51 @@
+import { formatAddress } from '../../model/address.js';
+import type { ClusterLoadAssignment, Endpoint, Locality, LocalityEndpoints } from '../../model/endpoint.js';
+import type { Instance } from './instances.js';
+import { ISTIO_ENDPOINT } from './upstream-tls.js';
+
+/** Envoy's default. */
+const OVERPROVISIONING_FACTOR = 140;
+
+/** The endpoints of one cluster; `acceptsMutualTls` tells which take mesh mTLS. */
+export function compileAssignment(
+  name: string,
+  instances: readonly Instance[],
+  acceptsMutualTls: (instance: Instance) => boolean,
+): ClusterLoadAssignment {
+  const groups = new Map<string, { readonly locality: Locality; readonly endpoints: Endpoint[] }>();
+  for (const instance of unique(instances)) {
+    const { locality } = instance;
+    const key = JSON.stringify([locality.region, locality.zone, locality.subZone]);
+    const group = groups.get(key) ?? { locality, endpoints: [] };
+    group.endpoints.push(endpointOf(instance, acceptsMutualTls(instance)));
+    groups.set(key, group);
+  }
+  const sorted = [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => localityOf(group));
+  return { clusterName: name, localities: sorted, overprovisioningFactor: OVERPROVISIONING_FACTOR };
+}
+
+/** In order of address, so that equal sets encode to equal bytes; a place that is listed twice counts once. */
+function unique(instances: readonly Instance[]): readonly Instance[] {
+  const byAddress = new Map(instances.map((one) => [formatAddress(one), one]));
+  return [...byAddress.keys()].sort().flatMap((key) => byAddress.get(key) ?? []);
+}
+
+function localityOf(group: {
+  readonly locality: Locality;
+  readonly endpoints: readonly Endpoint[];
+}): LocalityEndpoints {
+  const weight = group.endpoints.reduce((sum, one) => sum + one.weight, 0);
+  return { locality: group.locality, priority: 0, weight, endpoints: group.endpoints };
+}
+
+function endpointOf(instance: Instance, acceptsMutualTls: boolean): Endpoint {
+  const { address, port, weight, labels } = instance;
+  return {
+    address: { address, port },
+    hostname: '',
+    health: 'unknown',
+    weight,
+    transportSocketMatch: acceptsMutualTls ? ISTIO_ENDPOINT : {},
+    metadata: labels['version'] === undefined ? {} : { version: labels['version'] },
+  };
+}

@@ -1,0 +1,187 @@
+import { isIP } from 'node:net';
+import { type Locality, NO_LOCALITY } from '../../model/endpoint.js';
+import type { WorkloadEntrySpec } from '../kinds/types.js';
+import type { Workload } from '../registry/workload.js';
+import type { ConfigView, Document } from '../store/view.js';
+import type { MeshPort, MeshService } from './services.js';
+import { selects } from './visibility.js';
+
+/** One place that serves a port of a service. */
+export interface Instance extends ServiceAccount {
+  readonly labels: Readonly<Record<string, string>>;
+  /** IP address, or a host name for services that are resolved by DNS. */
+  readonly address: string;
+  readonly port: number;
+  readonly locality: Locality;
+  readonly weight: number;
+  readonly tlsMode: 'istio' | 'disabled';
+}
+
+/** Finds who serves a port of a service. */
+export interface InstanceIndex {
+  of(service: MeshService, port: MeshPort): readonly Instance[];
+  /** The service accounts that Deployments declare for a service, whether or not an instance runs now. */
+  declared(service: MeshService): readonly ServiceAccount[];
+}
+
+/** Whose identity an instance has. */
+export interface ServiceAccount {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+}
+
+const DEFAULT_SERVICE_ACCOUNT = 'default';
+
+/** Indexes registered workloads and WorkloadEntries. */
+export function indexInstances(view: ConfigView, workloads: readonly Workload[]): InstanceIndex {
+  const byNamespace = byNamespaceOf(workloads.map((one) => withDefaults(view, one)));
+  const entriesByNamespace = byNamespaceOf(view.list('WorkloadEntry'));
+  return {
+    of(service, port) {
+      const local = byNamespace.get(service.namespace) ?? [];
+      const entries = entriesByNamespace.get(service.namespace) ?? [];
+      const { source } = service;
+      if (source.kind === 'implied')
+        return registered(local, (one) => one.service === source.name, service, port);
+      if (source.kind === 'kubernetes') {
+        const { selector } = source.spec;
+        const isMember = (one: Workload) => serves(one, source.name, selector);
+        const chosen =
+          selector === undefined ? [] : entries.filter((one) => selects(selector, labelsOf(one)));
+        return [
+          ...registered(local, isMember, service, port),
+          ...chosen.map((one) => entryInstance(one, port)),
+        ];
+      }
+      return entryInstances(service, source.spec, port, { local, entries });
+    },
+    declared: (service) => declaredAccounts(view, service),
+  };
+}
+
+/**
+ * A workload that registered under the service's name serves it unless a label contradicts the selector: a process
+ * started by hand rarely carries every label of its Deployment. Any other workload must match the selector in full.
+ */
+function serves(
+  workload: Workload,
+  name: string,
+  selector: Readonly<Record<string, string>> | undefined,
+): boolean {
+  if (workload.service !== name) return selector !== undefined && selects(selector, workload.labels);
+  return Object.entries(selector ?? {}).every(([key, value]) => (workload.labels[key] ?? value) === value);
+}
+
+function registered(
+  workloads: readonly Workload[],
+  isMember: (one: Workload) => boolean,
+  service: MeshService,
+  port: MeshPort,
+): readonly Instance[] {
+  return workloads.filter((one) => isMember(one) && servedPort(one, service) === port);
+}
+
+/** Which of the service's ports a workload implements. */
+function servedPort(workload: Workload, { ports }: MeshService): MeshPort | undefined {
+  if (workload.portName !== '') {
+    const named = ports.find(({ name }) => name === workload.portName);
+    if (named !== undefined) return named;
+    // The only port of a service may well be called otherwise.
+    return ports.length === 1 ? ports[0] : undefined;
+  }
+  return (
+    ports.find(({ target }) => target === workload.port) ??
+    ports.find(({ number }) => number === workload.port) ??
+    ports[0]
+  );
+}
+
+function entryInstances(
+  service: MeshService,
+  spec: Extract<MeshService['source'], { kind: 'entry' }>['spec'],
+  port: MeshPort,
+  found: { readonly local: readonly Workload[]; readonly entries: readonly Document<'WorkloadEntry'>[] },
+): readonly Instance[] {
+  const labels = spec.workloadSelector?.labels;
+  if (spec.workloadSelector !== undefined) {
+    const chosen = found.entries.filter((one) => selects(labels, labelsOf(one)));
+    const pods = registered(found.local, (one) => selects(labels, one.labels), service, port);
+    return [...pods, ...chosen.map((one) => entryInstance(one, port))];
+  }
+  const endpoints = spec.endpoints ?? [];
+  if (endpoints.length > 0) return endpoints.map((one) => specInstance(one, service.namespace, port));
+  if (spec.resolution !== 'DNS' && spec.resolution !== 'DNS_ROUND_ROBIN') return [];
+  return [specInstance({ address: service.host }, service.namespace, port)];
+}
+
+function labelsOf({ labels, spec }: Document<'WorkloadEntry'>): Readonly<Record<string, string>> {
+  return { ...labels, ...spec.labels };
+}
+
+function entryInstance(document: Document<'WorkloadEntry'>, port: MeshPort): Instance {
+  return specInstance({ ...document.spec, labels: labelsOf(document) }, document.namespace, port);
+}
+
+function specInstance(spec: WorkloadEntrySpec, namespace: string, port: MeshPort): Instance {
+  const labels = spec.labels ?? {};
+  const target = typeof port.target === 'number' ? port.target : port.number;
+  return {
+    namespace,
+    labels,
+    address: spec.address ?? '',
+    port: spec.ports?.[port.name] ?? target,
+    locality: parseLocality(spec.locality),
+    weight: Math.max(1, spec.weight ?? 1),
+    serviceAccount: spec.serviceAccount || DEFAULT_SERVICE_ACCOUNT,
+    // Istio: the label is the only sign that a workload outside of the platform has a proxy.
+    tlsMode: labels['security.istio.io/tlsMode'] === 'istio' ? 'istio' : 'disabled',
+  };
+}
+
+function parseLocality(text: string | undefined): Locality {
+  if (text === undefined || text === '') return NO_LOCALITY;
+  const [region = '', zone = '', subZone = ''] = text.split('/');
+  return { region, zone, subZone };
+}
+
+function declaredAccounts(view: ConfigView, { source, namespace }: MeshService): readonly ServiceAccount[] {
+  const selector = source.kind === 'kubernetes' ? source.spec.selector : undefined;
+  if (selector === undefined) return [];
+  return view.list('Deployment').flatMap((document) => {
+    const { metadata, spec } = document.spec.template;
+    if (document.namespace !== namespace || !selects(selector, metadata?.labels ?? {})) return [];
+    return [{ namespace, serviceAccount: spec?.serviceAccountName ?? DEFAULT_SERVICE_ACCOUNT }];
+  });
+}
+
+/** A workload that did not say its service account has its Deployment's, else `default`. */
+function withDefaults(view: ConfigView, workload: Workload): Workload {
+  if (workload.serviceAccount !== '') return workload;
+  const deployment = view
+    .list('Deployment')
+    .find(({ namespace, spec }) => namespace === workload.namespace && isFromTemplate(spec, workload));
+  const serviceAccount = deployment?.spec.template.spec?.serviceAccountName ?? DEFAULT_SERVICE_ACCOUNT;
+  return { ...workload, serviceAccount };
+}
+
+function isFromTemplate(spec: Document<'Deployment'>['spec'], workload: Workload): boolean {
+  const labels = spec.template.metadata?.labels;
+  return labels !== undefined && Object.keys(labels).length > 0 && selects(labels, workload.labels);
+}
+
+function byNamespaceOf<T extends { readonly namespace: string }>(
+  items: readonly T[],
+): ReadonlyMap<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(item.namespace);
+    if (group === undefined) groups.set(item.namespace, [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+/** Whether an endpoint can go out by EDS, which takes IP addresses only. */
+export function hasIpAddress({ address }: Instance): boolean {
+  return isIP(address) !== 0;
+}

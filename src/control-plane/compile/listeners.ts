@@ -1,0 +1,79 @@
+import { formatAddress, type SocketAddress } from '../../model/address.js';
+import { NO_OVERRIDES } from '../../model/filter-config.js';
+import type {
+  FilterChain,
+  HttpConnectionManager,
+  InboundListener,
+  OutboundListener,
+} from '../../model/listener.js';
+import { INBOUND_FILTERS, OUTBOUND_FILTERS } from './fault.js';
+import type { MtlsMode } from './peer-authentication.js';
+import { MATCH_ALL } from './route-match.js';
+
+/** The listener for a host and port, in gRPC's client-side shape. */
+export function outboundListener(name: string, routeName: string): OutboundListener {
+  return {
+    kind: 'outbound',
+    name,
+    http: { routes: { kind: 'rds', name: routeName }, filters: OUTBOUND_FILTERS },
+  };
+}
+
+/** Name of the listener of a served address (gRFC A36: `server_listener_resource_name_template`). */
+export function inboundListenerName(template: string, { address, port }: SocketAddress): string {
+  return template.replaceAll('%s', () => formatAddress({ address, port }));
+}
+
+/** The listener of a served port: which chains it has is what its mTLS mode means. */
+export function inboundListener(
+  name: string,
+  { address, port }: SocketAddress,
+  mode: MtlsMode,
+): InboundListener {
+  const http = inboundHttp(port);
+  const mutual: FilterChain = {
+    name: 'inbound-mtls',
+    // A STRICT port has this chain only, so plaintext finds none and is refused.
+    transportProtocol: mode === 'STRICT' ? '' : 'tls',
+    tls: { requireClientCertificate: true, alpn: ['http/1.1'] },
+    http,
+  };
+  const plaintext: FilterChain = {
+    name: 'inbound-plaintext',
+    transportProtocol: 'raw_buffer',
+    tls: undefined,
+    http,
+  };
+  const chains = { STRICT: [mutual], PERMISSIVE: [mutual, plaintext], DISABLE: [plaintext] };
+  return { kind: 'inbound', name, address: { address, port }, filterChains: chains[mode] };
+}
+
+function inboundHttp(port: number): HttpConnectionManager {
+  const name = `inbound|${port}||`;
+  return {
+    routes: {
+      kind: 'inline',
+      config: {
+        name,
+        virtualHosts: [
+          {
+            name,
+            domains: ['*'],
+            routes: [
+              {
+                name: 'default',
+                match: MATCH_ALL,
+                action: { kind: 'non-forwarding' },
+                filterOverrides: NO_OVERRIDES,
+              },
+            ],
+            retryPolicy: undefined,
+            filterOverrides: NO_OVERRIDES,
+            includeRequestAttemptCount: false,
+          },
+        ],
+      },
+    },
+    filters: INBOUND_FILTERS,
+  };
+}

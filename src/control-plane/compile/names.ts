@@ -1,0 +1,16 @@
+import { DEFAULT_DOMAIN } from '../kinds/hosts.js';
+
+/** Name of an outbound cluster, as Istio writes it: `outbound|9080|v1|reviews.default.svc.cluster.local`. */
+export function clusterName(port: number, subset: string, host: string): string {
+  return `outbound|${port}|${subset}|${host}`;
+}
+
+/** The SNI by which meshed peers name an outbound cluster (Istio: BuildDNSSrvSubsetKey). */
+export function clusterSni(port: number, subset: string, host: string): string {
+  return `outbound_.${port}_.${subset}_.${host}`;
+}
+
+/** Full host name of a service of the mesh. */
+export function serviceHost(name: string, namespace: string): string {
+  return `${name}.${namespace}.svc.${DEFAULT_DOMAIN}`;
+}

@@ -1,0 +1,107 @@
+import type { Cluster } from '../../model/cluster.js';
+import type { ClusterLoadAssignment } from '../../model/endpoint.js';
+import type { Listener } from '../../model/listener.js';
+import type { RouteConfiguration } from '../../model/route.js';
+import type { RegistrySnapshot } from '../registry/registry.js';
+import type { ConfigView } from '../store/view.js';
+import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
+import { indexDestinationRules } from './destination-rules.js';
+import { compileAssignment } from './endpoints.js';
+import { hasIpAddress, indexInstances } from './instances.js';
+import { outboundListener } from './listeners.js';
+import type { MeshConfig } from './mesh-config.js';
+import { clusterName } from './names.js';
+import { mtlsModes } from './peer-authentication.js';
+import { isHttpPort } from './port-protocol.js';
+import type { Profile } from './profile.js';
+import { compileVirtualHost } from './routes.js';
+import { listServices, type MeshService } from './services.js';
+import { indexVirtualServices } from './virtual-services.js';
+import { isExported } from './visibility.js';
+
+/** What compilation starts from. */
+export interface CompileInput {
+  readonly view: ConfigView;
+  readonly registry: RegistrySnapshot;
+  readonly config: MeshConfig;
+}
+
+/** Everything but endpoints: it stays when only addresses come and go. */
+export interface Outline {
+  readonly listeners: ReadonlyMap<string, Listener>;
+  readonly routes: ReadonlyMap<string, RouteConfiguration>;
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly plans: readonly ClusterPlan[];
+}
+
+/** Listeners, routes and clusters for a profile. */
+export function compileOutline({ view, registry, config }: CompileInput, profile: Profile): Outline {
+  const services = listServices(view, registry.workloads).filter((service) => isReachable(service, profile));
+  const byHost = new Map(services.map((service) => [service.host, service]));
+  const destinationRules = indexDestinationRules(view, config.rootNamespace);
+  const instances = indexInstances(view, registry.workloads);
+  const plans = services.flatMap((service) => {
+    const query = {
+      clientNamespace: profile.namespace,
+      serviceNamespace: service.namespace,
+      host: service.host,
+    };
+    const tools = { trustDomain: config.trustDomain, instances };
+    return planClusters(service, destinationRules.find(query), tools);
+  });
+  return {
+    ...compileListeners(view, profile, byHost),
+    clusters: new Map(plans.map(({ cluster }) => [cluster.name, cluster])),
+    plans,
+  };
+}
+
+/** The endpoints of the planned clusters that are served by EDS. */
+export function compileEndpoints(
+  { view, registry, config }: CompileInput,
+  plans: readonly ClusterPlan[],
+): ReadonlyMap<string, ClusterLoadAssignment> {
+  const instances = indexInstances(view, registry.workloads);
+  const modes = mtlsModes(view, config);
+  const endpoints = new Map<string, ClusterLoadAssignment>();
+  for (const plan of plans.filter(servedByEds)) {
+    const serving = chosen(instances.of(plan.service, plan.port), plan.labels).filter(hasIpAddress);
+    const assignment = compileAssignment(
+      plan.cluster.name,
+      serving,
+      (one) => one.tlsMode === 'istio' && modes(one, one.port) !== 'DISABLE',
+    );
+    endpoints.set(plan.cluster.name, assignment);
+  }
+  return endpoints;
+}
+
+function isReachable(service: MeshService, profile: Profile): boolean {
+  const { source, exportTo, namespace } = service;
+  // NONE means "dial what the application asked for", which is what happens to hosts that the mesh does not own.
+  if (source.kind === 'entry' && (source.spec.resolution ?? 'NONE') === 'NONE') return false;
+  return isExported(exportTo, namespace, profile.namespace);
+}
+
+function compileListeners(
+  view: ConfigView,
+  profile: Profile,
+  services: ReadonlyMap<string, MeshService>,
+): Pick<Outline, 'listeners' | 'routes'> {
+  const listeners = new Map<string, Listener>();
+  const routes = new Map<string, RouteConfiguration>();
+  const virtualServices = indexVirtualServices(view, profile.namespace);
+  const add = (host: string, port: number) => {
+    const context = { profile, host, port, serviceOf: (name: string) => services.get(name) };
+    const name = clusterName(port, '', host);
+    const virtualHost = compileVirtualHost(virtualServices.find(host), context);
+    listeners.set(`${host}:${port}`, outboundListener(`${host}:${port}`, name));
+    routes.set(name, { name, virtualHosts: [virtualHost] });
+  };
+  for (const { host, ports } of services.values()) {
+    for (const port of ports) if (isHttpPort(port)) add(host, port.number);
+  }
+  // Istio: a VirtualService may also define a host that no service has; it answers on port 80.
+  for (const host of virtualServices.hosts) if (!services.has(host)) add(host, 80);
+  return { listeners, routes };
+}

@@ -1,0 +1,154 @@
+import { NO_OVERRIDES } from '../../model/filter-config.js';
+import type { ClusterSpecifier, Route, RouteAction, RouteMatch, VirtualHost } from '../../model/route.js';
+import { DEFAULT_DOMAIN, fullHostName } from '../kinds/hosts.js';
+import type { Destination, HttpMatch, HttpRoute } from '../kinds/types.js';
+import type { Document } from '../store/view.js';
+import { compileFault } from './fault.js';
+import { clusterName } from './names.js';
+import type { Profile } from './profile.js';
+import { compileRetry, DEFAULT_RETRY } from './retry-policy.js';
+import { compileMatch, isCatchAll, MATCH_ALL } from './route-match.js';
+import type { MeshService } from './services.js';
+import { selects } from './visibility.js';
+
+/** What the routes of one listener are compiled for. */
+export interface RouteContext {
+  readonly profile: Profile;
+  /** Host and port that the client calls. */
+  readonly host: string;
+  readonly port: number;
+  readonly serviceOf: (host: string) => MeshService | undefined;
+}
+
+/** The virtual host of a listener: by its VirtualService, else straight to the service. */
+export function compileVirtualHost(
+  virtualService: Document<'VirtualService'> | undefined,
+  context: RouteContext,
+): VirtualHost {
+  const { host, port, profile } = context;
+  return {
+    name: `${host}:${port}`,
+    domains: domainsOf(host, port, profile.namespace),
+    routes:
+      virtualService === undefined
+        ? [defaultRoute(context)]
+        : compileRoutes(virtualService.spec.http ?? [], virtualService.namespace, context),
+    retryPolicy: undefined,
+    filterOverrides: NO_OVERRIDES,
+    includeRequestAttemptCount: true,
+  };
+}
+
+/** Istio: names that need no namespace work in the service's own namespace only; each with and without port. */
+function domainsOf(host: string, port: number, clientNamespace: string): readonly string[] {
+  const names = [host];
+  const suffix = `.svc.${DEFAULT_DOMAIN}`;
+  if (host.endsWith(suffix) && !host.startsWith('*')) {
+    const [name, namespace, ...rest] = host.slice(0, -suffix.length).split('.');
+    if (name !== undefined && namespace !== undefined && rest.length === 0) {
+      names.push(`${name}.${namespace}.svc`, `${name}.${namespace}`);
+      if (namespace === clientNamespace) names.push(name);
+    }
+  }
+  return names.flatMap((name) => [name, `${name}:${port}`]);
+}
+
+function defaultRoute(context: RouteContext): Route {
+  const { host, port } = context;
+  return {
+    name: 'default',
+    match: MATCH_ALL,
+    action: {
+      ...forward(context, 0),
+      cluster: { kind: 'cluster', name: clusterName(port, '', host) },
+      retryPolicy: DEFAULT_RETRY,
+    },
+    filterOverrides: NO_OVERRIDES,
+  };
+}
+
+function compileRoutes(
+  http: readonly HttpRoute[],
+  namespace: string,
+  context: RouteContext,
+): readonly Route[] {
+  const routes: Route[] = [];
+  for (const rule of http) {
+    for (const { name, match } of matchesOf(rule, context)) {
+      const action = actionOf(rule, namespace, context);
+      routes.push({ name, match, action, filterOverrides: compileFault(rule.fault) });
+      // Nothing gets past it, so nothing after it can match.
+      if (isCatchAll(match)) return routes;
+    }
+  }
+  return routes;
+}
+
+/** One entry per alternative that can hold for this client; a rule without alternatives matches everything. */
+function matchesOf(
+  rule: HttpRoute,
+  context: RouteContext,
+): { readonly name: string; readonly match: RouteMatch }[] {
+  const name = rule.name ?? '';
+  if ((rule.match ?? []).length === 0) return [{ name, match: MATCH_ALL }];
+  return (rule.match ?? [])
+    .filter((match) => holdsFor(match, context))
+    .map((match) => ({
+      name: match.name ? [name, match.name].filter((part) => part !== '').join('.') : name,
+      match: compileMatch(match),
+    }));
+}
+
+function holdsFor(match: HttpMatch, { port, profile }: RouteContext): boolean {
+  const { gateways = [], sourceNamespace, sourceLabels } = match;
+  return (
+    (match.port === undefined || match.port === port) &&
+    (gateways.length === 0 || gateways.includes('mesh')) &&
+    (!sourceNamespace || sourceNamespace === profile.namespace) &&
+    selects(sourceLabels, profile.labels)
+  );
+}
+
+function actionOf(rule: HttpRoute, namespace: string, context: RouteContext): Route['action'] {
+  if (rule.directResponse !== undefined) {
+    const { status, body } = rule.directResponse;
+    return { kind: 'direct-response', status, body: body?.string ?? '' };
+  }
+  return {
+    ...forward(context, rule.timeout ?? 0),
+    cluster: specifierOf(rule, namespace, context),
+    retryPolicy: compileRetry(rule.retries),
+  };
+}
+
+function forward(
+  { profile }: RouteContext,
+  timeoutMs: number,
+): Pick<RouteAction, 'kind' | 'timeoutMs' | 'maxStreamDurationMs' | 'priority'> {
+  const maxStreamDurationMs = profile.generator === 'grpc' ? timeoutMs : undefined;
+  return { kind: 'forward', timeoutMs, maxStreamDurationMs, priority: 'default' };
+}
+
+function specifierOf(rule: HttpRoute, namespace: string, context: RouteContext): ClusterSpecifier {
+  const destinations = rule.route ?? [];
+  const [only] = destinations;
+  if (only !== undefined && destinations.length === 1) {
+    return { kind: 'cluster', name: destinationCluster(only.destination, namespace, context) };
+  }
+  const clusters = destinations
+    .filter(({ weight = 0 }) => weight > 0)
+    .map(({ destination, weight = 0 }) => ({
+      name: destinationCluster(destination, namespace, context),
+      weight,
+      filterOverrides: NO_OVERRIDES,
+    }));
+  return { kind: 'weighted', clusters, totalWeight: clusters.reduce((sum, { weight }) => sum + weight, 0) };
+}
+
+/** Istio (GetDestinationCluster): the port named, else the service's only port, else the port that was called. */
+function destinationCluster(destination: Destination, namespace: string, context: RouteContext): string {
+  const host = fullHostName(destination.host, namespace);
+  const ports = context.serviceOf(host)?.ports ?? [];
+  const only = ports.length === 1 ? ports[0]?.number : undefined;
+  return clusterName(destination.port?.number ?? only ?? context.port, destination.subset ?? '', host);
+}

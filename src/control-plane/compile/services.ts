@@ -1,0 +1,103 @@
+import type { ServiceEntrySpec, ServiceSpec } from '../kinds/types.js';
+import type { Workload } from '../registry/workload.js';
+import type { ConfigView, Document } from '../store/view.js';
+import { serviceHost } from './names.js';
+import { protocolOf } from './port-protocol.js';
+
+/** One port of a service. */
+export interface MeshPort {
+  readonly number: number;
+  readonly name: string;
+  /** Lower case, e.g. `http`, `grpc`, `tcp`; empty = nothing says. */
+  readonly protocol: string;
+  /** The port of endpoints that do not say their own; undefined = the same number. */
+  readonly target: number | string | undefined;
+}
+
+/** A destination that clients can name, whatever document (or none) it comes from. */
+export interface MeshService {
+  /** Full host name, possibly with a wildcard in front. */
+  readonly host: string;
+  readonly namespace: string;
+  readonly ports: readonly MeshPort[];
+  readonly exportTo: readonly string[] | undefined;
+  readonly source:
+    | { readonly kind: 'kubernetes'; readonly name: string; readonly spec: ServiceSpec }
+    | { readonly kind: 'entry'; readonly spec: ServiceEntrySpec }
+    /** Registered workloads without a document. */
+    | { readonly kind: 'implied'; readonly name: string };
+}
+
+const DEFAULT_HTTP_PORT: MeshPort = { number: 80, name: 'http', protocol: 'http', target: undefined };
+
+/** All services: documents first (the oldest of one host wins), then those that only workloads tell of. */
+export function listServices(view: ConfigView, workloads: readonly Workload[]): readonly MeshService[] {
+  const services = new Map<string, MeshService>();
+  const add = (service: MeshService) => {
+    if (!services.has(service.host)) services.set(service.host, service);
+  };
+  for (const document of view.list('Service')) {
+    // An alias of a DNS name: its host is dialled as the application asked for it.
+    if (document.spec.type !== 'ExternalName') add(kubernetesService(document));
+  }
+  for (const document of view.list('ServiceEntry')) for (const entry of entryServices(document)) add(entry);
+  for (const service of impliedServices(workloads)) add(service);
+  return [...services.values()];
+}
+
+function kubernetesService({ name, namespace, annotations, spec }: Document<'Service'>): MeshService {
+  const exportTo = annotations['networking.istio.io/exportTo'];
+  const ports = (spec.ports ?? []).filter(({ protocol = 'TCP' }) => protocol === 'TCP');
+  return {
+    host: serviceHost(name, namespace),
+    namespace,
+    exportTo: exportTo?.split(',').map((target) => target.trim()),
+    ports: ports.map((port) => ({
+      number: port.port,
+      name: port.name ?? '',
+      protocol: protocolOf(port.appProtocol, port.name ?? ''),
+      target: port.targetPort,
+    })),
+    source: { kind: 'kubernetes', name, spec },
+  };
+}
+
+function entryServices({ namespace, spec }: Document<'ServiceEntry'>): readonly MeshService[] {
+  const ports = (spec.ports ?? []).map((port) => ({
+    number: port.number,
+    name: port.name,
+    protocol: port.protocol === undefined ? protocolOf(undefined, port.name) : port.protocol.toLowerCase(),
+    target: port.targetPort,
+  }));
+  return spec.hosts.map((host) => ({
+    host: host.toLowerCase(),
+    namespace,
+    ports,
+    exportTo: spec.exportTo,
+    source: { kind: 'entry', spec },
+  }));
+}
+
+/** Port 80, and each port that a workload gives another name. */
+function impliedServices(workloads: readonly Workload[]): readonly MeshService[] {
+  const byHost = new Map<string, MeshService>();
+  for (const { service, namespace, port, portName } of workloads) {
+    const host = serviceHost(service, namespace);
+    const ports = byHost.get(host)?.ports ?? [DEFAULT_HTTP_PORT];
+    const isKnown = portName === '' || ports.some(({ name, number }) => name === portName || number === port);
+    const extra: MeshPort = {
+      number: port,
+      name: portName,
+      protocol: protocolOf(undefined, portName),
+      target: undefined,
+    };
+    byHost.set(host, {
+      host,
+      namespace,
+      ports: isKnown ? ports : [...ports, extra],
+      exportTo: undefined,
+      source: { kind: 'implied', name: service },
+    });
+  }
+  return [...byHost.values()];
+}

@@ -1,0 +1,133 @@
+import type { CircuitBreakers, Cluster, ConsecutiveDetector, OutlierDetection } from '../../model/cluster.js';
+import { DEFAULT_THRESHOLDS } from '../../model/cluster.js';
+import type { LbPolicy } from '../../model/lb-policy.js';
+import type {
+  ClientTlsSettings,
+  ConnectionPoolSettings,
+  LoadBalancerSettings,
+  OutlierDetectionSettings,
+  TrafficPolicy,
+} from '../kinds/types.js';
+
+/** The traffic policy of one port of one subset, after all merging. */
+export interface EffectivePolicy {
+  readonly loadBalancer: LoadBalancerSettings | undefined;
+  readonly connectionPool: ConnectionPoolSettings | undefined;
+  readonly outlierDetection: OutlierDetectionSettings | undefined;
+  readonly tls: ClientTlsSettings | undefined;
+  readonly retryBudget: TrafficPolicy['retryBudget'] | undefined;
+}
+
+const UNLIMITED = 2 ** 32 - 1;
+const NOTHING: EffectivePolicy = {
+  loadBalancer: undefined,
+  connectionPool: undefined,
+  outlierDetection: undefined,
+  tls: undefined,
+  retryBudget: undefined,
+};
+
+/**
+ * Istio (MergeTrafficPolicy): the subset's policy overrides the host's field by field, after each has been narrowed
+ * to the port; settings for the port replace the four blocks as a whole, back to defaults where they are silent.
+ */
+export function effectivePolicy(
+  host: TrafficPolicy | undefined,
+  subset: TrafficPolicy | undefined,
+  port: number,
+): EffectivePolicy {
+  return narrow(narrow(NOTHING, host, port), subset, port);
+}
+
+function narrow(base: EffectivePolicy, policy: TrafficPolicy | undefined, port: number): EffectivePolicy {
+  if (policy === undefined) return base;
+  const retryBudget = policy.retryBudget ?? base.retryBudget;
+  const forPort = policy.portLevelSettings?.find((settings) => settings.port?.number === port);
+  if (forPort !== undefined) {
+    const { loadBalancer, connectionPool, outlierDetection, tls } = forPort;
+    return { loadBalancer, connectionPool, outlierDetection, tls, retryBudget };
+  }
+  return {
+    loadBalancer: policy.loadBalancer ?? base.loadBalancer,
+    connectionPool: policy.connectionPool ?? base.connectionPool,
+    outlierDetection: policy.outlierDetection ?? base.outlierDetection,
+    tls: policy.tls ?? base.tls,
+    retryBudget,
+  };
+}
+
+/** What of a cluster the traffic policy decides, but for TLS. */
+export function policyFields(
+  policy: EffectivePolicy,
+): Pick<
+  Cluster,
+  | 'lbPolicy'
+  | 'connectTimeoutMs'
+  | 'circuitBreakers'
+  | 'outlierDetection'
+  | 'panicThresholdPercent'
+  | 'idleTimeoutMs'
+  | 'maxRequestsPerConnection'
+> {
+  const { connectionPool, outlierDetection } = policy;
+  return {
+    lbPolicy: lbPolicyOf(policy.loadBalancer),
+    connectTimeoutMs: connectionPool?.tcp?.connectTimeout ?? 10_000,
+    circuitBreakers: breakersOf(policy),
+    outlierDetection: outlierDetection && outlierDetectionOf(outlierDetection),
+    // Istio: with outlier detection the panic threshold is minHealthPercent, which is off by default.
+    panicThresholdPercent: outlierDetection === undefined ? 50 : (outlierDetection.minHealthPercent ?? 0),
+    idleTimeoutMs: connectionPool?.http?.idleTimeout ?? 3_600_000,
+    maxRequestsPerConnection: connectionPool?.http?.maxRequestsPerConnection ?? 0,
+  };
+}
+
+function lbPolicyOf(settings: LoadBalancerSettings | undefined): LbPolicy {
+  switch (settings?.simple) {
+    case 'ROUND_ROBIN':
+      return { kind: 'round-robin' };
+    case 'RANDOM':
+      return { kind: 'random' };
+    default:
+      return { kind: 'least-request', choiceCount: 2, activeRequestBias: 1 };
+  }
+}
+
+function breakersOf({ connectionPool, retryBudget }: EffectivePolicy): CircuitBreakers {
+  const { tcp, http } = connectionPool ?? {};
+  return {
+    default: {
+      // Istio: zero is unset, so it means the default, not "nothing".
+      maxConnections: tcp?.maxConnections || UNLIMITED,
+      maxPendingRequests: http?.http1MaxPendingRequests || UNLIMITED,
+      maxRequests: http?.http2MaxRequests || UNLIMITED,
+      maxRetries: http?.maxRetries || UNLIMITED,
+      retryBudget: retryBudget && {
+        budgetPercent: retryBudget.percent ?? 20,
+        minRetryConcurrency: retryBudget.minRetryConcurrency ?? 3,
+      },
+    },
+    high: DEFAULT_THRESHOLDS,
+  };
+}
+
+function outlierDetectionOf(settings: OutlierDetectionSettings): OutlierDetection {
+  const baseEjectionTimeMs = settings.baseEjectionTime ?? 30_000;
+  return {
+    intervalMs: settings.interval ?? 10_000,
+    baseEjectionTimeMs,
+    maxEjectionTimeMs: Math.max(300_000, baseEjectionTimeMs),
+    maxEjectionTimeJitterMs: 0,
+    maxEjectionPercent: settings.maxEjectionPercent ?? 10,
+    alwaysEjectOneHost: false,
+    splitExternalLocalOriginErrors: settings.splitExternalLocalOriginErrors ?? false,
+    consecutive5xx: detector(settings.consecutive5xxErrors ?? 5),
+    consecutiveGatewayFailure: detector(settings.consecutiveGatewayErrors ?? 0),
+    consecutiveLocalOriginFailure: detector(settings.consecutiveLocalOriginFailures ?? 5),
+  };
+}
+
+/** Istio: a threshold of 0 turns the detector off. */
+function detector(threshold: number): ConsecutiveDetector {
+  return threshold === 0 ? { threshold: 5, enforcingPercent: 0 } : { threshold, enforcingPercent: 100 };
+}

@@ -1,0 +1,73 @@
+import type { Cluster } from '../../model/cluster.js';
+import type { StringMatcher } from '../../model/matcher.js';
+import type { UpstreamTls } from '../../model/tls.js';
+import type { ClientTlsSettings } from '../kinds/types.js';
+
+/** What the TLS of a cluster depends on. */
+export interface TlsContext {
+  /** As in the DestinationRule. */
+  readonly settings: ClientTlsSettings | undefined;
+  /** Name by which meshed servers are addressed. */
+  readonly meshSni: string;
+  /** Host name that an external server must prove. */
+  readonly host: string;
+  /** SPIFFE IDs of the servers. */
+  readonly identities: readonly string[];
+  /** Names that a ServiceEntry demands. */
+  readonly subjectAltNames: readonly string[];
+  /** Outside the mesh nobody is taken to speak mTLS unasked. */
+  readonly isExternal: boolean;
+  readonly isHttp2: boolean;
+}
+
+/** Metadata of endpoints that accept mesh mTLS, as Istio writes it. */
+export const ISTIO_ENDPOINT: Readonly<Record<string, string>> = { tlsMode: 'istio' };
+
+/** The TLS part of a cluster: as the DestinationRule says, else auto-mTLS endpoint by endpoint. */
+export function upstreamTls(context: TlsContext): Pick<Cluster, 'tls' | 'transportSocketMatches'> {
+  const { settings, isExternal } = context;
+  switch (settings?.mode) {
+    case undefined:
+      // A tls block without a mode is DISABLE, the zero value of Istio's enumeration.
+      if (settings !== undefined || isExternal) return { tls: undefined, transportSocketMatches: [] };
+      return { tls: undefined, transportSocketMatches: autoMutualTls(context) };
+    case 'ISTIO_MUTUAL':
+      return { tls: meshTls(context), transportSocketMatches: [] };
+    case 'SIMPLE':
+      return { tls: simpleTls(context), transportSocketMatches: [] };
+    default:
+      return { tls: undefined, transportSocketMatches: [] };
+  }
+}
+
+function autoMutualTls(context: TlsContext): Cluster['transportSocketMatches'] {
+  return [
+    { name: 'tlsMode-istio', match: ISTIO_ENDPOINT, tls: meshTls(context) },
+    { name: 'tlsMode-disabled', match: {}, tls: undefined },
+  ];
+}
+
+function meshTls({ settings, meshSni, identities, subjectAltNames, isHttp2 }: TlsContext): UpstreamTls {
+  const chosen = settings?.subjectAltNames ?? [];
+  const names = chosen.length > 0 ? chosen : [...new Set([...subjectAltNames, ...identities])];
+  return {
+    mode: 'mesh',
+    sni: settings?.sni || meshSni,
+    subjectAltNames: names.map(exactly),
+    alpn: [isHttp2 ? 'h2' : 'http/1.1'],
+  };
+}
+
+function simpleTls({ settings, host, subjectAltNames, isHttp2 }: TlsContext): UpstreamTls {
+  const chosen = settings?.subjectAltNames ?? [];
+  return {
+    mode: 'simple',
+    sni: settings?.sni || (host.startsWith('*') ? undefined : host),
+    subjectAltNames: (chosen.length > 0 ? chosen : subjectAltNames).map(exactly),
+    alpn: [isHttp2 ? 'h2' : 'http/1.1'],
+  };
+}
+
+function exactly(value: string): StringMatcher {
+  return { kind: 'exact', value, ignoreCase: false };
+}

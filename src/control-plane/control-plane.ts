@@ -1,0 +1,272 @@
+import { createMeshTls } from '../identity/tls-options.js';
+import { type Clock, systemClock } from '../runtime/clock.js';
+import { type Logger, silentLogger } from '../runtime/log.js';
+import { version } from '../runtime/version.js';
+import { type AdminServer, startAdminServer } from './admin/admin-server.js';
+import { firstOf, loopbackAuthenticator, svidAuthenticator } from './ca/authenticate.js';
+import { type CertificateAuthority, createCertificateAuthority } from './ca/certificate-authority.js';
+import { createDirectoryCaStore } from './ca/directory-store.js';
+import { createCompiler } from './compile/compile.js';
+import { DEFAULT_MESH_CONFIG, type MeshConfig } from './compile/mesh-config.js';
+import { createOwnIdentity, type OwnIdentity } from './own-identity.js';
+import { createRegistry, type WorkloadRegistry } from './registry/registry.js';
+import type { Violation } from './schema/violation.js';
+import { createCaService } from './serve/ca-service.js';
+import { CallerTable } from './serve/caller.js';
+import type { ClientStatus } from './serve/client-session.js';
+import { type RunningGrpcServer, startGrpcServer } from './serve/grpc-server.js';
+import { createXdsServer, type XdsServer } from './serve/xds-server.js';
+import { createFileSource } from './sources/file-source.js';
+import type { ConfigSource } from './sources/source.js';
+import { type ConfigStore, createConfigStore } from './store/config-store.js';
+
+/** What `createControlPlane` takes; everything has a default. */
+export interface ControlPlaneOptions {
+  /** Files and folders of YAML, watched. */
+  readonly config?: readonly string[];
+  /** Further sources of configuration. */
+  readonly sources?: readonly ConfigSource[];
+  /** Folder for what outlives the process: the root certificate and its key. In memory by default. */
+  readonly dataDir?: string;
+  /** Address to listen on; only loopback is allowed, as callers need no token. Default 127.0.0.1. */
+  readonly host?: '127.0.0.1' | '::1';
+  /** Istio's ports by default (15010, 15012, 15014); 0 takes any free one. */
+  readonly ports?: { readonly xds?: number; readonly secureXds?: number; readonly http?: number };
+  /** SPIFFE trust domain. Default `cluster.local`. */
+  readonly trustDomain?: string;
+  /** Life of workload certificates in milliseconds. Default 24 hours. */
+  readonly workloadCertificateLifeMs?: number;
+  /** How long endpoints outlive the stream that registered them, so that a reconnect is no outage. Default 2000 ms. */
+  readonly registrationGraceMs?: number;
+  /** Istio's PILOT_DEBOUNCE_AFTER and PILOT_DEBOUNCE_MAX in milliseconds. Default 100 and 10 000. */
+  readonly debounceMs?: { readonly quietMs: number; readonly maxMs: number };
+  readonly logger?: Logger;
+  /** For tests. */
+  readonly clock?: Clock;
+}
+
+/** A running control plane. */
+export interface ControlPlane {
+  /** `host:port` of each port. */
+  readonly addresses: { readonly xds: string; readonly secureXds: string; readonly http: string };
+  readonly trustDomain: string;
+  status(): ControlPlaneStatus;
+  /** Calls `listener` after each proposal of configuration: taken into force, or refused. */
+  onConfigChange(listener: (event: 'accepted' | 'rejected') => void): () => void;
+  /** Stops serving. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface ControlPlaneStatus {
+  readonly version: string;
+  readonly trustDomain: string;
+  readonly addresses: ControlPlane['addresses'];
+  /** Revision of the configuration in force. */
+  readonly revision: number;
+  /** What was refused since, if anything: the revision above stays in force. */
+  readonly rejected: { readonly violations: readonly Violation[]; readonly at: number } | undefined;
+  readonly warnings: readonly Violation[];
+  readonly clients: readonly ClientStatus[];
+  /** Endpoints that registered themselves. */
+  readonly workloads: number;
+}
+
+/**
+ * Starts a control plane: reads and watches configuration, serves xDS and certificates, holds the registry.
+ * A configuration that can't be taken is reported by `status()` and `onConfigChange`; it does not keep the rest from
+ * starting.
+ * @throws MeshError `INMESH_PORT_IN_USE`, `INMESH_LISTEN_FAILED`, `INMESH_STORE_CORRUPT`.
+ */
+export async function createControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+  const { clock = systemClock, logger = silentLogger } = options;
+  const store = createConfigStore({ clock, logger });
+  const stopReading = new AbortController();
+  const reading = await readSources(options, { store, clock, signal: stopReading.signal });
+  const authority = await createCertificateAuthority({
+    trustDomain: options.trustDomain ?? DEFAULT_MESH_CONFIG.trustDomain,
+    clock,
+    ...(options.workloadCertificateLifeMs !== undefined && {
+      workloadLifeMs: options.workloadCertificateLifeMs,
+    }),
+    ...(options.dataDir !== undefined && { store: createDirectoryCaStore(options.dataDir) }),
+  });
+  const own = await createOwnIdentity(authority, { clock, logger });
+  const registry = createRegistry({ graceMs: options.registrationGraceMs ?? 2_000 }, clock);
+  const plane = new RunningControlPlane(
+    { options, store, authority, own, registry, clock, logger },
+    async () => {
+      stopReading.abort();
+      await reading.ended;
+    },
+  );
+  try {
+    await plane.start();
+  } catch (error) {
+    await plane.close();
+    throw error;
+  }
+  return plane;
+}
+
+interface Reading {
+  readonly store: ConfigStore;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/** Runs the sources; returns when each has proposed once. */
+async function readSources(
+  options: ControlPlaneOptions,
+  { store, clock, signal }: Reading,
+): Promise<{ readonly ended: Promise<unknown> }> {
+  const files = options.config ?? [];
+  const sources = [
+    ...(files.length === 0 ? [] : [createFileSource({ paths: files }, clock)]),
+    ...(options.sources ?? []),
+  ];
+  const ends: Promise<void>[] = [];
+  await Promise.all(
+    sources.map(
+      (source) =>
+        new Promise<void>((resolve, reject) => {
+          const end = source.run(
+            {
+              propose(name, input) {
+                const result = store.propose(name, input);
+                resolve();
+                return result;
+              },
+            },
+            signal,
+          );
+          ends.push(end);
+          end.then(resolve, reject);
+        }),
+    ),
+  );
+  return { ended: Promise.all(ends) };
+}
+
+interface Parts {
+  readonly options: ControlPlaneOptions;
+  readonly store: ConfigStore;
+  readonly authority: CertificateAuthority;
+  readonly own: OwnIdentity;
+  readonly registry: WorkloadRegistry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+class RunningControlPlane implements ControlPlane {
+  readonly #parts: Parts;
+  readonly #xds: XdsServer;
+  readonly #callers = new CallerTable();
+  readonly #config: MeshConfig;
+  readonly #unsubscribe: (() => void)[] = [];
+  readonly #stopSources: () => Promise<void>;
+  #grpc: RunningGrpcServer | undefined;
+  #admin: AdminServer | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: Parts, stopSources: () => Promise<void>) {
+    const { options, store, authority, registry, clock, logger } = parts;
+    this.#parts = parts;
+    this.#stopSources = stopSources;
+    this.#config = { ...DEFAULT_MESH_CONFIG, trustDomain: authority.trustDomain };
+    const compiler = createCompiler(this.#config);
+    this.#xds = createXdsServer({
+      resourcesFor: (node) => compiler.compile(store.current.value, registry.current.value, node),
+      registry,
+      clock,
+      logger,
+      callerOf: (peer) => this.#callers.find(peer),
+      ...(options.debounceMs !== undefined && { debounceMs: options.debounceMs }),
+    });
+    this.#unsubscribe.push(
+      store.current.subscribe(() => this.#xds.changed()),
+      registry.current.subscribe(() => this.#xds.changed()),
+    );
+  }
+
+  get trustDomain(): string {
+    return this.#parts.authority.trustDomain;
+  }
+
+  get addresses(): ControlPlane['addresses'] {
+    return {
+      xds: this.#grpc?.address ?? '',
+      secureXds: this.#grpc?.secureAddress ?? '',
+      http: this.#admin?.address ?? '',
+    };
+  }
+
+  async start(): Promise<void> {
+    const { options, authority, own, clock, logger } = this.#parts;
+    const { host = '127.0.0.1', ports = {} } = options;
+    const callerOf = (peer: string) => this.#callers.find(peer);
+    const authenticate = firstOf([
+      svidAuthenticator((name) => (name === authority.trustDomain ? authority.bundle() : undefined), clock),
+      loopbackAuthenticator(authority.trustDomain),
+    ]);
+    const tls = createMeshTls(own.source, { clock });
+    this.#unsubscribe.push(() => tls.close());
+    this.#grpc = await startGrpcServer({
+      host,
+      port: ports.xds ?? 15_010,
+      securePort: ports.secureXds ?? 15_012,
+      services: [this.#xds, createCaService({ authority, authenticate, callerOf, logger })],
+      tls,
+      callers: this.#callers,
+      logger,
+    });
+    this.#admin = await startAdminServer({
+      host,
+      port: ports.http ?? 15_014,
+      status: () => this.status(),
+      store: this.#parts.store,
+      registry: this.#parts.registry,
+      clock,
+      logger,
+    });
+  }
+
+  status(): ControlPlaneStatus {
+    const { store, registry } = this.#parts;
+    return {
+      version,
+      trustDomain: this.trustDomain,
+      addresses: this.addresses,
+      revision: store.current.value.revision,
+      rejected: store.lastRejected.value,
+      warnings: store.warnings.value,
+      clients: this.#xds.clients(),
+      workloads: registry.current.value.workloads.length,
+    };
+  }
+
+  onConfigChange(listener: (event: 'accepted' | 'rejected') => void): () => void {
+    const { store } = this.#parts;
+    const accepted = store.current.subscribe(() => listener('accepted'));
+    const rejected = store.lastRejected.subscribe((value) => {
+      if (value !== undefined) listener('rejected');
+    });
+    return () => {
+      accepted();
+      rejected();
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    await this.#stopSources();
+    this.#xds.close();
+    await Promise.all([this.#grpc?.close(), this.#admin?.close()]);
+    this.#parts.registry.close();
+    this.#parts.own.close();
+  }
+}

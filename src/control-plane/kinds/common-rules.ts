@@ -1,0 +1,87 @@
+import { compileRegex } from '../../routing/regex.js';
+import { messageOf } from '../../runtime/errors.js';
+import type { FieldPath } from '../store/view.js';
+import { isDnsLabel, isDnsName, isLabelKey, isLabelValue } from './names.js';
+import { entriesOf, type Report } from './report.js';
+
+/** The name of the pseudo-gateway that stands for all clients in the mesh. */
+export const MESH_GATEWAY = 'mesh';
+
+/** Labels of workloads are Kubernetes labels (Istio: labels.Validate). */
+export function checkLabels(
+  labels: Readonly<Record<string, string>> | undefined,
+  path: FieldPath,
+  report: Report,
+): void {
+  for (const [key, value] of Object.entries(labels ?? {})) {
+    const at = [...path, key];
+    if (!isLabelKey(key)) report.invalid(at, `${JSON.stringify(key)} is not the name of a label`);
+    if (!isLabelValue(value)) report.invalid(at, `${JSON.stringify(value)} is not the value of a label`);
+  }
+}
+
+/** Labels of a selector: no wildcards, no empty name (Istio: validateWorkloadSelector). */
+export function checkSelector(
+  labels: Readonly<Record<string, string>> | undefined,
+  path: FieldPath,
+  report: Report,
+): void {
+  if (labels === undefined || Object.keys(labels).length === 0) {
+    report.warn(path, 'the selector has no labels, so it applies to every workload of its namespace');
+  }
+  for (const [key, value] of Object.entries(labels ?? {})) {
+    const at = [...path, key];
+    if (key === '') report.invalid(at, 'the name of a label must not be empty');
+    if (key.includes('*') || value.includes('*')) report.invalid(at, 'a selector must not have wildcards');
+  }
+}
+
+/** Names of gateways: `mesh`, `name` or `namespace/name` (Istio: validateGatewayNames). */
+export function checkGatewayNames(
+  names: readonly string[] | undefined,
+  path: FieldPath,
+  report: Report,
+): void {
+  for (const [name, at] of entriesOf(names, path)) {
+    const parts = name.split('/');
+    const isQualified = parts.length === 2 && (parts[0] === '.' || isDnsLabel(parts[0] ?? ''));
+    const isValid = (parts.length === 1 || isQualified) && isDnsName(parts.at(-1) ?? '');
+    if (!isValid) report.invalid(at, `${JSON.stringify(name)} is not the name of a gateway`);
+  }
+}
+
+/** Which namespaces see a document (Istio: validateExportTo). */
+export function checkExportTo(
+  exportTo: readonly string[] | undefined,
+  namespace: string,
+  report: Report,
+  mayBeNone = false,
+): void {
+  const path = ['spec', 'exportTo'];
+  const seen = new Set<string>();
+  for (const [entry, at] of entriesOf(exportTo, path)) {
+    const name = entry === '.' ? namespace : entry;
+    if (seen.has(name)) report.invalid(at, `${JSON.stringify(entry)} is already in the list`);
+    seen.add(name);
+  }
+  if (seen.has('*') && seen.size > 1)
+    report.invalid(path, '"*" already covers every other namespace of the list');
+  if (seen.has('~') && !mayBeNone)
+    report.invalid(path, '"~" (nobody) would leave the document without effect');
+  if (seen.has('~') && seen.size > 1)
+    report.invalid(path, '"~" (nobody) excludes every other namespace of the list');
+}
+
+/** A pattern must be one of RE2, which matches in linear time. */
+export function checkRegex(pattern: string, path: FieldPath, report: Report): void {
+  if (pattern === '') {
+    report.invalid(path, 'the regular expression must not be empty');
+    return;
+  }
+  try {
+    compileRegex(pattern);
+  } catch (error) {
+    const reason = messageOf(error).replace(/^INMESH_\w+: /, '');
+    report.invalid(path, reason);
+  }
+}

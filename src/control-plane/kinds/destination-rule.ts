@@ -1,0 +1,45 @@
+import type { Document } from '../store/view.js';
+import { checkExportTo, checkLabels, checkSelector } from './common-rules.js';
+import { destinationRuleSchema } from './destination-rule-schema.js';
+import type { Kind } from './kind.js';
+import { isDnsLabel, isIpAddress, isWildcardDnsName } from './names.js';
+import { createReport, entriesOf } from './report.js';
+import { checkTrafficPolicy } from './traffic-policy-rules.js';
+
+/** Istio DestinationRule. */
+export const destinationRuleKind: Kind<'DestinationRule'> = {
+  name: 'DestinationRule',
+  apiVersions: ['networking.istio.io/v1', 'networking.istio.io/v1beta1', 'networking.istio.io/v1alpha3'],
+  schema: destinationRuleSchema,
+  validate,
+};
+
+function validate(document: Document<'DestinationRule'>) {
+  const report = createReport();
+  const { spec, namespace } = document;
+  if (!isWildcardDnsName(spec.host) && !isIpAddress(spec.host)) {
+    report.invalid(['spec', 'host'], `${JSON.stringify(spec.host)} is not the host of a service`);
+  }
+  checkTrafficPolicy(spec.trafficPolicy, ['spec', 'trafficPolicy'], report);
+  const seen = new Set<string>();
+  for (const [subset, path] of entriesOf(spec.subsets, ['spec', 'subsets'])) {
+    const name = JSON.stringify(subset.name);
+    if (!isDnsLabel(subset.name)) report.invalid([...path, 'name'], `${name} is not the name of a subset`);
+    if (seen.has(subset.name)) report.invalid([...path, 'name'], `the subset ${name} is already defined`);
+    seen.add(subset.name);
+    checkLabels(subset.labels, [...path, 'labels'], report);
+    checkTrafficPolicy(subset.trafficPolicy, [...path, 'trafficPolicy'], report);
+  }
+  const exported = (spec.exportTo ?? []).map((name) => (name === '.' ? namespace : name));
+  if (spec.workloadSelector !== undefined) {
+    checkSelector(spec.workloadSelector.matchLabels, ['spec', 'workloadSelector'], report);
+    if (exported.some((name) => name !== namespace)) {
+      report.invalid(
+        ['spec', 'exportTo'],
+        'a DestinationRule with a workloadSelector stays in its own namespace',
+      );
+    }
+  }
+  checkExportTo(spec.exportTo, namespace, report);
+  return report.violations;
+}

@@ -1,0 +1,42 @@
+import type { FieldPath } from '../store/view.js';
+import { checkGatewayNames, checkLabels, checkRegex } from './common-rules.js';
+import { checkHeaderName } from './header-rules.js';
+import { isDnsLabel } from './names.js';
+import type { Report } from './report.js';
+import type { HttpMatch, StringMatch } from './types.js';
+
+const PSEUDO_HEADERS: ReadonlySet<string> = new Set([':method', ':authority', ':path', ':scheme']);
+
+/** Istio: as names of headers these are ignored. */
+const OWN_FIELDS: ReadonlySet<string> = new Set(['uri', 'scheme', 'method', 'authority']);
+
+/** Istio HTTPMatchRequest. */
+export function checkHttpMatch(match: HttpMatch, path: FieldPath, report: Report): void {
+  for (const field of ['uri', 'scheme', 'method', 'authority'] as const) {
+    checkStringMatch(match[field], [...path, field], report);
+  }
+  for (const field of ['headers', 'withoutHeaders'] as const) {
+    for (const [name, value] of Object.entries(match[field] ?? {})) {
+      const at = [...path, field, name];
+      if (OWN_FIELDS.has(name))
+        report.warn(at, `the header ${name} is ignored: use the field ${name} of the match`);
+      if (!PSEUDO_HEADERS.has(name)) checkHeaderName(name, at, report);
+      checkStringMatch(value, at, report);
+    }
+  }
+  for (const [name, value] of Object.entries(match.queryParams ?? {})) {
+    checkStringMatch(value, [...path, 'queryParams', name], report);
+  }
+  checkGatewayNames(match.gateways, [...path, 'gateways'], report);
+  checkLabels(match.sourceLabels, [...path, 'sourceLabels'], report);
+  const { sourceNamespace } = match;
+  if (sourceNamespace !== undefined && !isDnsLabel(sourceNamespace)) {
+    report.invalid([...path, 'sourceNamespace'], `${JSON.stringify(sourceNamespace)} is not a namespace`);
+  }
+}
+
+/** Istio: an empty prefix or expression matches everything, which nobody means; `exact: ""` asks for presence. */
+export function checkStringMatch(match: StringMatch | undefined, path: FieldPath, report: Report): void {
+  if (match?.prefix === '') report.invalid([...path, 'prefix'], 'the prefix must not be empty');
+  if (match?.regex !== undefined) checkRegex(match.regex, [...path, 'regex'], report);
+}

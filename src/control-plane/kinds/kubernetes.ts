@@ -1,0 +1,65 @@
+import type { Document } from '../store/view.js';
+import { checkLabels } from './common-rules.js';
+import type { Kind } from './kind.js';
+import { deploymentSchema, metadataOnlySchema, serviceSchema } from './kubernetes-schema.js';
+import { isDnsLabel } from './names.js';
+import { createReport, entriesOf } from './report.js';
+
+/** Kubernetes Service: the name, ports and selector of a service. */
+export const serviceKind: Kind<'Service'> = {
+  name: 'Service',
+  apiVersions: ['v1'],
+  schema: serviceSchema,
+  validate: validateService,
+};
+
+/** Kubernetes Deployment: the labels and service account of a version's workloads. */
+export const deploymentKind: Kind<'Deployment'> = {
+  name: 'Deployment',
+  apiVersions: ['apps/v1'],
+  schema: deploymentSchema,
+  validate: validateDeployment,
+};
+
+/** Kubernetes Namespace: its labels. */
+export const namespaceKind: Kind<'Namespace'> = {
+  name: 'Namespace',
+  apiVersions: ['v1'],
+  schema: metadataOnlySchema,
+  validate: () => [],
+};
+
+/** Kubernetes ServiceAccount: a name that identities refer to. */
+export const serviceAccountKind: Kind<'ServiceAccount'> = {
+  name: 'ServiceAccount',
+  apiVersions: ['v1'],
+  schema: metadataOnlySchema,
+  validate: () => [],
+};
+
+function validateService(document: Document<'Service'>) {
+  const report = createReport();
+  const { selector, ports = [] } = document.spec;
+  checkLabels(selector, ['spec', 'selector'], report);
+  const names = new Set<string>();
+  const numbers = new Set<number>();
+  for (const [port, path] of entriesOf(ports, ['spec', 'ports'])) {
+    const { name = '', protocol = 'TCP' } = port;
+    if (name === '' && ports.length > 1) report.invalid(path, 'each of several ports needs a name');
+    if (name !== '' && !isDnsLabel(name))
+      report.invalid([...path, 'name'], `${JSON.stringify(name)} is not the name of a port`);
+    if (name !== '' && names.has(name))
+      report.invalid([...path, 'name'], `the port name ${JSON.stringify(name)} is already used`);
+    if (protocol === 'TCP' && numbers.has(port.port))
+      report.invalid([...path, 'port'], `the port ${port.port} is already used`);
+    names.add(name);
+    if (protocol === 'TCP') numbers.add(port.port);
+  }
+  return report.violations;
+}
+
+function validateDeployment(document: Document<'Deployment'>) {
+  const report = createReport();
+  checkLabels(document.spec.template.metadata?.labels, ['spec', 'template', 'metadata', 'labels'], report);
+  return report.violations;
+}

@@ -1,0 +1,65 @@
+import type { FieldPath } from '../store/view.js';
+import { checkRegex } from './common-rules.js';
+import type { Report } from './report.js';
+import type { HttpRoute } from './types.js';
+
+const MAX_BODY_BYTES = 1024 * 1024;
+
+/** Istio HTTPRedirect. */
+export function checkRedirect(
+  redirect: NonNullable<HttpRoute['redirect']>,
+  path: FieldPath,
+  report: Report,
+): void {
+  const { uri, prefixRewrite, authority, port, derivePort, scheme, redirectCode = 301 } = redirect;
+  if (!uri && !prefixRewrite && !authority && !scheme && port === undefined && derivePort === undefined) {
+    report.invalid(path, 'a redirect needs uri, prefixRewrite, authority, scheme or port');
+  }
+  if (uri && prefixRewrite) report.invalid([...path, 'prefixRewrite'], 'give either uri or prefixRewrite');
+  if (port !== undefined && derivePort !== undefined) {
+    report.invalid([...path, 'derivePort'], 'give either port or derivePort');
+  }
+  if (scheme && scheme !== 'http' && scheme !== 'https') {
+    report.invalid([...path, 'scheme'], `the scheme must be http or https, not ${JSON.stringify(scheme)}`);
+  }
+  if (redirectCode !== 0 && (redirectCode < 300 || redirectCode > 399)) {
+    report.invalid([...path, 'redirectCode'], `redirectCode must be from 300 to 399, not ${redirectCode}`);
+  }
+}
+
+/** Istio HTTPDirectResponse. */
+export function checkDirectResponse(
+  response: NonNullable<HttpRoute['directResponse']>,
+  path: FieldPath,
+  report: Report,
+): void {
+  const { status, body } = response;
+  if (status < 200 || status > 600) {
+    report.invalid([...path, 'status'], `status must be from 200 to 599, not ${status}`);
+  }
+  if (body?.string !== undefined && body.bytes !== undefined) {
+    report.invalid([...path, 'body'], 'a body has either string or bytes');
+  }
+  const bytes = Buffer.byteLength(body?.string ?? '') + Buffer.byteLength(body?.bytes ?? '', 'base64');
+  if (bytes > MAX_BODY_BYTES) report.invalid([...path, 'body'], `a body has at most ${MAX_BODY_BYTES} bytes`);
+}
+
+/** Istio HTTPRewrite. */
+export function checkRewrite(route: HttpRoute, path: FieldPath, report: Report): void {
+  const { uri, authority, uriRegexRewrite } = route.rewrite ?? {};
+  if (!uri && !authority && uriRegexRewrite === undefined) {
+    report.invalid(path, 'a rewrite needs uri, authority or uriRegexRewrite');
+  }
+  if (uri && uriRegexRewrite !== undefined) {
+    report.invalid([...path, 'uriRegexRewrite'], 'give either uri or uriRegexRewrite');
+  }
+  const names = Object.keys(route.headers?.request?.set ?? {});
+  if (authority && names.some((name) => /^(?::authority|host)$/i.test(name))) {
+    report.invalid([...path, 'authority'], 'the authority is also changed by headers.request.set');
+  }
+  if (uriRegexRewrite === undefined) return;
+  const at = [...path, 'uriRegexRewrite'];
+  const { match = '', rewrite = '' } = uriRegexRewrite;
+  if (match === '' || rewrite === '') report.invalid(at, 'uriRegexRewrite needs match and rewrite');
+  else checkRegex(match, [...at, 'match'], report);
+}

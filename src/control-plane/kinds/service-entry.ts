@@ -1,0 +1,169 @@
+import type { Document, FieldPath } from '../store/view.js';
+import { checkExportTo, checkLabels, checkSelector } from './common-rules.js';
+import type { Kind } from './kind.js';
+import { isDnsLabel, isDnsName, isIpAddress, isSubnet, isWildcardDnsName } from './names.js';
+import { createReport, entriesOf, type Report } from './report.js';
+import { serviceEntrySchema } from './service-entry-schema.js';
+import type { ServiceEntrySpec, WorkloadEntrySpec } from './types.js';
+import { checkUnixAddress } from './workload-entry.js';
+
+/** Istio ServiceEntry. */
+export const serviceEntryKind: Kind<'ServiceEntry'> = {
+  name: 'ServiceEntry',
+  apiVersions: ['networking.istio.io/v1', 'networking.istio.io/v1beta1', 'networking.istio.io/v1alpha3'],
+  schema: serviceEntrySchema,
+  validate,
+};
+
+/** The protocols a port may have, in lower case (Istio: protocol.Parse). */
+export const PORT_PROTOCOLS: ReadonlySet<string> = new Set([
+  'http',
+  'http_proxy',
+  'http2',
+  'https',
+  'grpc',
+  'grpc-web',
+  'tcp',
+  'tls',
+  'udp',
+  'mongo',
+  'redis',
+  'mysql',
+]);
+
+const DYNAMIC_PROTOCOLS: ReadonlySet<string> = new Set(['http', 'http2', 'https', 'grpc', 'grpc-web', 'tls']);
+
+function validate(document: Document<'ServiceEntry'>) {
+  const report = createReport();
+  const { spec } = document;
+  checkHosts(spec, report);
+  checkAddresses(spec, report);
+  checkPorts(spec, report);
+  if (spec.workloadSelector !== undefined) {
+    checkSelector(spec.workloadSelector.labels, ['spec', 'workloadSelector'], report);
+    if ((spec.endpoints ?? []).length > 0) {
+      report.invalid(['spec', 'endpoints'], 'give either endpoints or workloadSelector');
+    }
+  }
+  RESOLUTION_RULES[spec.resolution ?? 'NONE'](spec, report);
+  for (const [endpoint, path] of entriesOf(spec.endpoints, ['spec', 'endpoints'])) {
+    checkEndpoint(endpoint, spec, path, report);
+  }
+  checkExportTo(spec.exportTo, document.namespace, report, true);
+  return report.violations;
+}
+
+function checkHosts(spec: ServiceEntrySpec, report: Report): void {
+  if (spec.hosts.length === 0) report.invalid(['spec', 'hosts'], 'hosts must name a host');
+  for (const [host, path] of entriesOf(spec.hosts, ['spec', 'hosts'])) {
+    if (host === '*' || !isWildcardDnsName(host)) {
+      report.invalid(path, `${JSON.stringify(host)} is not a host name`);
+    }
+  }
+}
+
+function checkAddresses(spec: ServiceEntrySpec, report: Report): void {
+  const { resolution = 'NONE' } = spec;
+  for (const [address, path] of entriesOf(spec.addresses, ['spec', 'addresses'])) {
+    if (!isSubnet(address)) report.invalid(path, `${JSON.stringify(address)} is not an IP address or subnet`);
+    else if (address.includes('/') && resolution !== 'NONE' && resolution !== 'STATIC') {
+      report.invalid(path, `the resolution ${resolution} does not allow subnets`);
+    }
+  }
+}
+
+function checkPorts(spec: ServiceEntrySpec, report: Report): void {
+  const names = new Set<string>();
+  const numbers = new Set<number>();
+  for (const [port, path] of entriesOf(spec.ports, ['spec', 'ports'])) {
+    if (!isDnsLabel(port.name))
+      report.invalid([...path, 'name'], `${JSON.stringify(port.name)} is not the name of a port`);
+    if (names.has(port.name))
+      report.invalid([...path, 'name'], `the port name ${JSON.stringify(port.name)} is already used`);
+    if (numbers.has(port.number))
+      report.invalid([...path, 'number'], `the port ${port.number} is already used`);
+    if (port.protocol && !PORT_PROTOCOLS.has(port.protocol.toLowerCase())) {
+      report.invalid([...path, 'protocol'], `${JSON.stringify(port.protocol)} is not a protocol`);
+    }
+    names.add(port.name);
+    numbers.add(port.number);
+  }
+}
+
+type Resolution = NonNullable<ServiceEntrySpec['resolution']>;
+
+const RESOLUTION_RULES: Readonly<Record<Resolution, (spec: ServiceEntrySpec, report: Report) => void>> = {
+  NONE(spec, report) {
+    if ((spec.endpoints ?? []).length > 0) {
+      report.invalid(['spec', 'endpoints'], 'the resolution NONE takes no endpoints: use STATIC or DNS');
+    }
+  },
+  STATIC(spec, report) {
+    const isUnix = (spec.endpoints ?? []).some((endpoint) => endpoint.address?.startsWith('unix://'));
+    if (isUnix && (spec.ports ?? []).length !== 1) {
+      report.invalid(['spec', 'ports'], 'with an endpoint that is a unix socket there is exactly one port');
+    }
+  },
+  DNS: checkDnsHosts,
+  DNS_ROUND_ROBIN(spec, report) {
+    checkDnsHosts(spec, report);
+    if ((spec.endpoints ?? []).length > 1) {
+      report.invalid(['spec', 'endpoints'], 'the resolution DNS_ROUND_ROBIN takes at most one endpoint');
+    }
+  },
+  DYNAMIC_DNS(spec, report) {
+    const resolution = 'the resolution DYNAMIC_DNS';
+    for (const field of ['addresses', 'endpoints'] as const) {
+      if ((spec[field] ?? []).length > 0) report.invalid(['spec', field], `${resolution} takes no ${field}`);
+    }
+    if (spec.workloadSelector !== undefined) {
+      report.invalid(['spec', 'workloadSelector'], `${resolution} takes no workloadSelector`);
+    }
+    if (spec.location === 'MESH_INTERNAL') {
+      report.invalid(['spec', 'location'], `${resolution} is for hosts outside of the mesh`);
+    }
+    for (const [host, path] of entriesOf(spec.hosts, ['spec', 'hosts'])) {
+      if (!host.startsWith('*')) report.invalid(path, `${resolution} is for hosts with a wildcard`);
+    }
+    for (const [port, path] of entriesOf(spec.ports, ['spec', 'ports'])) {
+      if (port.protocol && !DYNAMIC_PROTOCOLS.has(port.protocol.toLowerCase())) {
+        report.invalid([...path, 'protocol'], `${resolution} needs the protocol HTTP, GRPC or TLS`);
+      }
+    }
+  },
+};
+
+/** Without endpoints the hosts themselves are looked up in DNS. */
+function checkDnsHosts(spec: ServiceEntrySpec, report: Report): void {
+  if ((spec.endpoints ?? []).length > 0 || spec.workloadSelector !== undefined) return;
+  for (const [host, path] of entriesOf(spec.hosts, ['spec', 'hosts'])) {
+    if (!isDnsName(host))
+      report.invalid(path, `without endpoints ${JSON.stringify(host)} must be a full DNS name`);
+  }
+}
+
+function checkEndpoint(
+  endpoint: WorkloadEntrySpec,
+  spec: ServiceEntrySpec,
+  path: FieldPath,
+  report: Report,
+): void {
+  const { address = '', ports, labels } = endpoint;
+  const names = new Set((spec.ports ?? []).map((port) => port.name));
+  checkLabels(labels, [...path, 'labels'], report);
+  if (address.startsWith('unix://') && spec.resolution === 'STATIC') {
+    checkUnixAddress(endpoint, path, report);
+    return;
+  }
+  const mayBeName = spec.resolution === 'DNS' || spec.resolution === 'DNS_ROUND_ROBIN';
+  const mayBeEmpty = endpoint.network !== undefined && endpoint.network !== '';
+  const isValid = isIpAddress(address) || (mayBeName && isDnsName(address)) || (address === '' && mayBeEmpty);
+  if (!isValid && spec.resolution !== 'DYNAMIC_DNS') {
+    const wanted = mayBeName ? 'an IP address or a full DNS name' : 'an IP address';
+    report.invalid([...path, 'address'], `the address ${JSON.stringify(address)} must be ${wanted}`);
+  }
+  for (const name of Object.keys(ports ?? {})) {
+    if (names.has(name)) continue;
+    report.invalid([...path, 'ports', name], `the ServiceEntry has no port named ${JSON.stringify(name)}`);
+  }
+}

@@ -1,0 +1,65 @@
+import type { z } from 'zod';
+import type { destinationRuleSchema } from './destination-rule-schema.js';
+import type { gatewaySchema } from './gateway-schema.js';
+import type { deploymentSchema, metadataOnlySchema, serviceSchema } from './kubernetes-schema.js';
+import type { peerAuthenticationSchema } from './peer-authentication-schema.js';
+import type { serviceEntrySchema, workloadEntrySchema } from './service-entry-schema.js';
+import type { virtualServiceSchema } from './virtual-service-schema.js';
+
+/** A type with all its parts read-only. */
+export type DeepReadonly<T> = T extends readonly (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
+    : T;
+
+type Item<T> = NonNullable<T> extends readonly (infer Element)[] ? Element : never;
+type Part<T, Key extends keyof T> = NonNullable<T[Key]>;
+
+/** The parsed specification of each kind, with Istio's field names; durations are milliseconds. */
+export interface KindSpecs {
+  readonly VirtualService: DeepReadonly<z.output<typeof virtualServiceSchema>>;
+  readonly DestinationRule: DeepReadonly<z.output<typeof destinationRuleSchema>>;
+  readonly ServiceEntry: DeepReadonly<z.output<typeof serviceEntrySchema>>;
+  readonly WorkloadEntry: DeepReadonly<z.output<typeof workloadEntrySchema>>;
+  readonly PeerAuthentication: DeepReadonly<z.output<typeof peerAuthenticationSchema>>;
+  readonly Gateway: DeepReadonly<z.output<typeof gatewaySchema>>;
+  readonly Service: DeepReadonly<z.output<typeof serviceSchema>>;
+  readonly Deployment: DeepReadonly<z.output<typeof deploymentSchema>>;
+  readonly Namespace: DeepReadonly<z.output<typeof metadataOnlySchema>>;
+  readonly ServiceAccount: DeepReadonly<z.output<typeof metadataOnlySchema>>;
+}
+
+/** The kinds of documents that the control plane reads. */
+export type KindName = keyof KindSpecs;
+
+export type VirtualServiceSpec = KindSpecs['VirtualService'];
+export type HttpRoute = Item<VirtualServiceSpec['http']>;
+export type HttpMatch = Item<HttpRoute['match']>;
+export type HttpRouteDestination = Item<HttpRoute['route']>;
+export type Destination = HttpRouteDestination['destination'];
+export type StringMatch = Part<HttpMatch, 'uri'>;
+export type HttpRetry = Part<HttpRoute, 'retries'>;
+export type HttpFault = Part<HttpRoute, 'fault'>;
+export type HttpHeaders = Part<HttpRoute, 'headers'>;
+export type TcpRoute = Item<VirtualServiceSpec['tcp']>;
+export type TlsRoute = Item<VirtualServiceSpec['tls']>;
+
+export type DestinationRuleSpec = KindSpecs['DestinationRule'];
+export type TrafficPolicy = Part<DestinationRuleSpec, 'trafficPolicy'>;
+export type PortTrafficPolicy = Item<TrafficPolicy['portLevelSettings']>;
+export type Subset = Item<DestinationRuleSpec['subsets']>;
+export type LoadBalancerSettings = Part<TrafficPolicy, 'loadBalancer'>;
+export type ConnectionPoolSettings = Part<TrafficPolicy, 'connectionPool'>;
+export type OutlierDetectionSettings = Part<TrafficPolicy, 'outlierDetection'>;
+export type ClientTlsSettings = Part<TrafficPolicy, 'tls'>;
+
+export type ServiceEntrySpec = KindSpecs['ServiceEntry'];
+export type ServiceEntryPort = Item<ServiceEntrySpec['ports']>;
+export type WorkloadEntrySpec = KindSpecs['WorkloadEntry'];
+export type PeerAuthenticationSpec = KindSpecs['PeerAuthentication'];
+export type GatewaySpec = KindSpecs['Gateway'];
+export type GatewayServer = Item<GatewaySpec['servers']>;
+export type ServiceSpec = KindSpecs['Service'];
+export type ServicePort = Item<ServiceSpec['ports']>;
+export type DeploymentSpec = KindSpecs['Deployment'];

@@ -1,0 +1,178 @@
+import { isPlainObject } from '../schema/value.js';
+import type { RuleViolation } from '../schema/violation.js';
+import type { Document, FieldPath, KindName } from '../store/view.js';
+import { appliesToMesh } from './virtual-service.js';
+
+// An accepted field is a promise. What stands here is read and checked, but not carried out: it is refused, so that
+// nobody relies on it. Whoever carries a field out deletes its line.
+
+interface Unsupported {
+  /** Names of fields; `*` stands for every element of a list or map. */
+  readonly path: string;
+  /** Only these values are refused. */
+  readonly values?: readonly unknown[];
+  /** Only texts of this form are refused; without `values` and `form`, every value is. */
+  readonly form?: RegExp;
+}
+
+const fields = (...paths: readonly string[]): readonly Unsupported[] => paths.map((path) => ({ path }));
+
+const POLICY_PARTS: readonly Unsupported[] = [
+  { path: 'loadBalancer.simple', values: ['PASSTHROUGH'] },
+  ...fields(
+    'loadBalancer.consistentHash',
+    'loadBalancer.localityLbSetting',
+    'loadBalancer.zoneAwareLbSetting',
+    'loadBalancer.warmupDurationSecs',
+    'loadBalancer.warmup',
+    'connectionPool.tcp.tcpKeepalive',
+    'connectionPool.tcp.maxConnectionDuration',
+    'connectionPool.tcp.idleTimeout',
+    'connectionPool.http.useClientProtocol',
+    'connectionPool.http.maxConcurrentStreams',
+    'connectionPool.http.http2KeepAlive',
+    'outlierDetection.consecutiveErrors',
+    'outlierDetection.outlierDetectionHttpErrorCodes',
+    'tls.clientCertificate',
+    'tls.privateKey',
+    'tls.caCertificates',
+    'tls.credentialName',
+    'tls.insecureSkipVerify',
+    'tls.caCrl',
+  ),
+  { path: 'connectionPool.http.h2UpgradePolicy', values: ['UPGRADE'] },
+  { path: 'tls.mode', values: ['MUTUAL'] },
+];
+
+const below = (prefix: string, parts: readonly Unsupported[]): readonly Unsupported[] =>
+  parts.map((part) => ({ ...part, path: `${prefix}.${part.path}` }));
+
+const TRAFFIC_POLICY: readonly Unsupported[] = [
+  ...POLICY_PARTS,
+  ...below('portLevelSettings.*', POLICY_PARTS),
+  ...fields('tunnel', 'proxyProtocol', 'retryBudget.budgetInterval'),
+];
+
+const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
+  VirtualService: [
+    // Without hosts it is a delegate.
+    { path: 'hosts', values: [undefined] },
+    ...fields(
+      'tls',
+      'tcp',
+      'http.*.match.*.statPrefix',
+      'http.*.redirect',
+      'http.*.delegate',
+      'http.*.rewrite',
+      'http.*.mirror',
+      'http.*.mirrors',
+      'http.*.mirrorPercent',
+      'http.*.mirrorPercentage',
+      'http.*.corsPolicy',
+      'http.*.headers',
+      'http.*.route.*.headers',
+      'http.*.retries.retryRemoteLocalities',
+      'http.*.fault.delay.percent',
+      'http.*.directResponse.body.bytes',
+    ),
+  ],
+  DestinationRule: [
+    ...below('trafficPolicy', TRAFFIC_POLICY),
+    ...below('subsets.*.trafficPolicy', TRAFFIC_POLICY),
+    ...fields('workloadSelector'),
+  ],
+  ServiceEntry: [
+    { path: 'resolution', values: ['NONE', 'DYNAMIC_DNS', undefined] },
+    { path: 'hosts.*', form: /^\*/ },
+    { path: 'endpoints.*.address', form: /^unix:/ },
+    ...fields('addresses', 'endpoints.*.network'),
+  ],
+  WorkloadEntry: [{ path: 'address', form: /^unix:/ }, ...fields('network')],
+  Service: [{ path: 'type', values: ['ExternalName'] }],
+};
+
+/** Kinds of Istio and of the Gateway API that are not carried out yet. */
+export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
+  'AuthorizationPolicy',
+  'RequestAuthentication',
+  'Sidecar',
+  'EnvoyFilter',
+  'WorkloadGroup',
+  'ProxyConfig',
+  'Telemetry',
+  'WasmPlugin',
+  'TrafficExtension',
+  'GatewayClass',
+  'HTTPRoute',
+  'GRPCRoute',
+  'TCPRoute',
+  'TLSRoute',
+  'UDPRoute',
+  'ReferenceGrant',
+  'BackendTLSPolicy',
+  'ListenerSet',
+]);
+
+/** What of a document inmesh does not carry out. */
+export function findUnsupported(document: Document): readonly RuleViolation[] {
+  const ineffective = findIneffective(document);
+  if (ineffective !== undefined) return [ineffective];
+  const violations: RuleViolation[] = [];
+  for (const entry of UNSUPPORTED[document.kind] ?? []) {
+    for (const [value, at] of valuesAt(document.spec, entry.path.split('.'), ['spec'])) {
+      if (isRefused(entry, value)) violations.push(unsupported(document.kind, at, entry, value));
+    }
+  }
+  return violations;
+}
+
+/** inmesh runs no gateway: what is meant for gateways alone does no harm, and nothing else either. */
+function findIneffective(document: Document): RuleViolation | undefined {
+  const isGateway = document.kind === 'Gateway';
+  const isForGateways = isKind(document, 'VirtualService') && !appliesToMesh(document.spec);
+  if (!isGateway && !isForGateways) return undefined;
+  const what = isGateway ? 'a Gateway' : 'a VirtualService for gateways only';
+  return {
+    code: 'INMESH_CONFIG_UNSUPPORTED',
+    severity: 'warning',
+    message: `${what} has no effect: inmesh runs no gateway`,
+    path: isGateway ? ['kind'] : ['spec', 'gateways'],
+  };
+}
+
+function isKind<K extends KindName>(document: Document, kind: K): document is Document<K> {
+  return document.kind === kind;
+}
+
+function isRefused({ values, form }: Unsupported, value: unknown): boolean {
+  if (values !== undefined) return values.includes(value);
+  if (form !== undefined) return typeof value === 'string' && form.test(value);
+  return value !== undefined;
+}
+
+function unsupported(kind: KindName, path: FieldPath, entry: Unsupported, value: unknown): RuleViolation {
+  const field = path.findLast((step) => typeof step === 'string');
+  const isWhole = entry.values === undefined && entry.form === undefined;
+  const shown = typeof value === 'string' ? value : 'left out';
+  return {
+    code: 'INMESH_CONFIG_UNSUPPORTED',
+    severity: 'error',
+    message: `inmesh does not carry out ${isWhole ? field : `${field} ${shown}`} of ${kind} yet`,
+    path,
+    atKey: isWhole,
+  };
+}
+
+function* valuesAt(
+  value: unknown,
+  steps: readonly string[],
+  path: FieldPath,
+): Iterable<[unknown, FieldPath]> {
+  const [step, ...rest] = steps;
+  if (step === undefined) yield [value, path];
+  else if (step !== '*') {
+    if (isPlainObject(value)) yield* valuesAt(value[step], rest, [...path, step]);
+  } else if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) yield* valuesAt(item, rest, [...path, index]);
+  }
+}

@@ -1,0 +1,42 @@
+import type { Document, FieldPath } from '../store/view.js';
+import { checkLabels } from './common-rules.js';
+import type { Kind } from './kind.js';
+import { isDnsLabel, isDnsName, isIpAddress } from './names.js';
+import { createReport, type Report } from './report.js';
+import { workloadEntrySchema } from './service-entry-schema.js';
+import type { WorkloadEntrySpec } from './types.js';
+
+/** Istio WorkloadEntry. */
+export const workloadEntryKind: Kind<'WorkloadEntry'> = {
+  name: 'WorkloadEntry',
+  apiVersions: ['networking.istio.io/v1', 'networking.istio.io/v1beta1', 'networking.istio.io/v1alpha3'],
+  schema: workloadEntrySchema,
+  validate,
+};
+
+function validate(document: Document<'WorkloadEntry'>) {
+  const report = createReport();
+  const { spec } = document;
+  const { address = '', ports, labels, network } = spec;
+  if (address.startsWith('unix://')) checkUnixAddress(spec, ['spec'], report);
+  else if (address === '' && !network) report.invalid(['spec', 'address'], 'address is required');
+  else if (address !== '' && !isIpAddress(address) && !isDnsName(address)) {
+    report.invalid(['spec', 'address'], `${JSON.stringify(address)} is neither an IP address nor a DNS name`);
+  }
+  for (const name of Object.keys(ports ?? {})) {
+    if (!isDnsLabel(name))
+      report.invalid(['spec', 'ports', name], `${JSON.stringify(name)} is not the name of a port`);
+  }
+  checkLabels(labels, ['spec', 'labels'], report);
+  return report.violations;
+}
+
+/** The address of a unix socket: an absolute path or an abstract name, and no ports. */
+export function checkUnixAddress(entry: WorkloadEntrySpec, path: FieldPath, report: Report): void {
+  const socket = (entry.address ?? '').slice('unix://'.length);
+  if (!/^[/@]./.test(socket) || socket.endsWith('/')) {
+    report.invalid([...path, 'address'], 'a unix socket needs an absolute path or an abstract name (@name)');
+  }
+  if (Object.keys(entry.ports ?? {}).length > 0)
+    report.invalid([...path, 'ports'], 'a unix socket has no ports');
+}

@@ -1,0 +1,45 @@
+import { createSettableSource, type IdentitySource } from '../identity/source.js';
+import { istioId } from '../identity/spiffe-id.js';
+import { parseX509Svid } from '../identity/x509-svid.js';
+import type { Clock, Timer } from '../runtime/clock.js';
+import { messageOf } from '../runtime/errors.js';
+import type { Logger } from '../runtime/log.js';
+import type { CertificateAuthority } from './ca/certificate-authority.js';
+
+/** Names and addresses under which clients on this machine call the control plane. */
+const DNS_NAMES = ['localhost', 'istiod.istio-system.svc'];
+const LOOPBACK = [Uint8Array.of(127, 0, 0, 1), Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)];
+const RETRY_MS = 10_000;
+
+/** The control plane's own certificate, issued by its own authority and renewed at half of its life. */
+export interface OwnIdentity {
+  readonly source: IdentitySource;
+  close(): void;
+}
+
+export async function createOwnIdentity(
+  authority: CertificateAuthority,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+): Promise<OwnIdentity> {
+  const source = createSettableSource();
+  const id = istioId(authority.trustDomain, 'istio-system', 'istiod');
+  let timer: Timer | undefined;
+  const renew = async () => {
+    const issued = await authority.issueServer({ id, dnsNames: DNS_NAMES, ips: LOOPBACK });
+    source.set({
+      svid: parseX509Svid(issued.chainPem.slice(0, 1), issued.privateKey),
+      bundles: [authority.bundle()],
+    });
+    again((issued.notAfterMs - clock.wallTime()) / 2);
+  };
+  const again = (delayMs: number) => {
+    timer = clock.schedule(Math.max(1_000, delayMs), () => {
+      renew().catch((error: unknown) => {
+        logger.error({ error: messageOf(error) }, 'the control plane could not renew its own certificate');
+        again(RETRY_MS);
+      });
+    });
+  };
+  await renew();
+  return { source, close: () => timer?.cancel() };
+}

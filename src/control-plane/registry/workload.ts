@@ -1,0 +1,92 @@
+import { isIP } from 'node:net';
+import { type Locality, NO_LOCALITY } from '../../model/endpoint.js';
+import { MeshError } from '../../runtime/errors.js';
+
+/** One served port of one running process: what becomes an endpoint. */
+export interface Workload {
+  /** Who registered it: a node id, or the id given to the admin API. */
+  readonly owner: string;
+  /** Short service name. */
+  readonly service: string;
+  readonly namespace: string;
+  /** May be empty. */
+  readonly version: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly address: string;
+  readonly port: number;
+  /** Name of the service's port that it implements; empty when the service has one port only. */
+  readonly portName: string;
+  readonly locality: Locality;
+  /** Empty when it did not say: the Deployment's, else `default`. */
+  readonly serviceAccount: string;
+  /** `istio` when it accepts mesh mTLS, `disabled` when it speaks plaintext only. */
+  readonly tlsMode: 'istio' | 'disabled';
+  /** At least 1. */
+  readonly weight: number;
+}
+
+/** What a registration has to say; the rest has defaults. */
+export interface WorkloadInput {
+  readonly service: string;
+  readonly namespace?: string | undefined;
+  readonly version?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly address: string;
+  readonly port: number;
+  readonly portName?: string | undefined;
+  readonly locality?: Locality | undefined;
+  readonly serviceAccount?: string | undefined;
+  readonly tlsMode?: 'istio' | 'disabled' | undefined;
+  readonly weight?: number | undefined;
+}
+
+const NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
+
+/**
+ * Checks a registration and fills in its defaults.
+ * @throws MeshError `INMESH_OPTION_INVALID` that names the field.
+ */
+export function createWorkload(owner: string, input: WorkloadInput): Workload {
+  const { version = '', portName = '', serviceAccount = '', namespace = 'default', weight = 1 } = input;
+  check('service', NAME.test(input.service), input.service, 'a DNS name');
+  check('namespace', NAME.test(namespace), namespace, 'a DNS name');
+  check('address', isIP(input.address) !== 0, input.address, 'an IP address');
+  check('port', isPort(input.port), input.port, 'a port number');
+  check('serviceAccount', serviceAccount === '' || NAME.test(serviceAccount), serviceAccount, 'a DNS name');
+  check(
+    'weight',
+    Number.isInteger(weight) && weight >= 1 && weight <= 1_000_000,
+    weight,
+    'a whole number from 1',
+  );
+  return {
+    owner,
+    service: input.service,
+    namespace,
+    version,
+    // `app` and `version` are what selectors and subsets name by convention.
+    labels: { app: input.service, ...(version === '' ? {} : { version }), ...input.labels },
+    address: input.address,
+    port: input.port,
+    portName,
+    locality: input.locality ?? NO_LOCALITY,
+    serviceAccount,
+    tlsMode: input.tlsMode ?? 'disabled',
+    weight,
+  };
+}
+
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port >= 1 && port <= 65_535;
+}
+
+function check(field: string, holds: boolean, value: unknown, expected: string): void {
+  if (holds) return;
+  throw new MeshError(
+    'INMESH_OPTION_INVALID',
+    `a workload's ${field} is ${JSON.stringify(value)}, not ${expected}`,
+    {
+      hint: 'Correct the registration; the workload is not registered',
+    },
+  );
+}

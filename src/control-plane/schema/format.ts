@@ -1,0 +1,32 @@
+import type { Violation } from './violation.js';
+
+const MAX_EXCERPT = 160;
+
+/**
+ * The text of a violation for people: one line with place, severity, code and message (and what was probably meant),
+ * then the line of the file with a mark under the place.
+ */
+export function formatViolation(violation: Violation): string {
+  const { origin, severity, code, message, suggestion } = violation;
+  const place = origin.line === 0 ? origin.file : `${origin.file}:${origin.line}:${origin.column}`;
+  const hint = suggestion === undefined ? '' : ` (did you mean ${JSON.stringify(suggestion)}?)`;
+  const head = `${place} ${severity} ${code} ${message}${hint}`;
+  return [head, ...excerptOf(violation)].join('\n');
+}
+
+/** The texts of several violations, one after the other. */
+export function formatViolations(violations: readonly Violation[]): string {
+  return violations.map(formatViolation).join('\n');
+}
+
+function excerptOf(violation: Violation): string[] {
+  const { excerpt, origin, length } = violation;
+  if (excerpt === undefined || origin.column > MAX_EXCERPT) return [];
+  const shown = excerpt.slice(0, MAX_EXCERPT);
+  const before = shown.slice(0, origin.column - 1);
+  // A tab must stay a tab for the mark to stand under its character.
+  const indent = before.replaceAll(/[^\t]/g, ' ');
+  const mark = '^'.repeat(Math.max(1, Math.min(length, shown.length - before.length)));
+  const number = String(origin.line).padStart(5);
+  return [`${number} | ${shown}`, `${' '.repeat(number.length)} | ${indent}${mark}`];
+}

@@ -1,0 +1,193 @@
+import type { handleBidiStreamingCall, ServerDuplexStream, ServiceDefinition } from '@grpc/grpc-js';
+import type { Node } from '../../model/node.js';
+import type { Clock } from '../../runtime/clock.js';
+import { debounce } from '../../runtime/debounce.js';
+import { MeshError, messageOf } from '../../runtime/errors.js';
+import type { Logger } from '../../runtime/log.js';
+import type { ResourceSet } from '../compile/resource-set.js';
+import { workloadsOfNode } from '../registry/node-workloads.js';
+import type { Lease, WorkloadRegistry } from '../registry/registry.js';
+import type { CallerIdentity } from './caller.js';
+import { ClientSession, type ClientStatus } from './client-session.js';
+import { ResourceEncoder } from './resources.js';
+import { createSettling } from './settling.js';
+
+const STATUS_INVALID_ARGUMENT = 3;
+const STATUS_PERMISSION_DENIED = 7;
+const STATUS_UNAVAILABLE = 14;
+
+export interface XdsServerOptions {
+  readonly resourcesFor: (node: Node) => ResourceSet;
+  readonly registry: WorkloadRegistry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Istio's PILOT_DEBOUNCE_AFTER and PILOT_DEBOUNCE_MAX, in milliseconds. Default 100 and 10 000. */
+  readonly debounceMs?: { readonly quietMs: number; readonly maxMs: number };
+  /** How long clients that had configuration before this process started keep it. Default 1 s of quiet, at most 5 s. */
+  readonly settleMs?: { readonly quietMs: number; readonly maxMs: number };
+  /** The SPIFFE ID that the connection of a call proved. */
+  readonly callerOf: (peer: string) => CallerIdentity | undefined;
+}
+
+/** Serves ADS, state of the world. */
+export interface XdsServer {
+  readonly definition: ServiceDefinition;
+  readonly implementation: { readonly StreamAggregatedResources: handleBidiStreamingCall<Buffer, Buffer> };
+  /** Something that clients receive may have changed: each is sent what differs, after the debounce. */
+  changed(): void;
+  clients(): readonly ClientStatus[];
+  /** Ends every stream. */
+  close(): void;
+}
+
+interface Connected {
+  readonly session: ClientSession;
+  readonly peer: string;
+  readonly spiffeId: string | undefined;
+  readonly connectedAtMs: number;
+  readonly end: () => void;
+}
+
+const identity = (bytes: Buffer) => bytes;
+
+/** Bytes pass through gRPC as they are: each resource is encoded once, and requests are decoded when they are read. */
+const DEFINITION: ServiceDefinition = {
+  StreamAggregatedResources: {
+    path: '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: identity,
+    requestDeserialize: identity,
+    responseSerialize: identity,
+    responseDeserialize: identity,
+  },
+};
+
+export function createXdsServer(options: XdsServerOptions): XdsServer {
+  const { clock, registry, debounceMs = { quietMs: 100, maxMs: 10_000 } } = options;
+  const connected = new Set<Connected>();
+  const encoder = new ResourceEncoder();
+  const settling = createSettling(options.settleMs ?? { quietMs: 1_000, maxMs: 5_000 }, clock);
+  const pushAll = () => {
+    for (const { session } of connected) session.push();
+  };
+  const push = debounce(pushAll, debounceMs, clock);
+  const unsubscribe = registry.current.subscribe(() => settling.touch());
+  settling.settled.subscribe(pushAll);
+  return {
+    definition: DEFINITION,
+    implementation: {
+      StreamAggregatedResources: (call) => {
+        serveStream(call, { options, connected, encoder, holdsBack: () => !settling.settled.value });
+      },
+    },
+    changed: () => push.call(),
+    clients: () => [...connected].flatMap(describe),
+    close() {
+      unsubscribe();
+      push.cancel();
+      settling.close();
+      for (const { end } of connected) end();
+    },
+  };
+}
+
+interface StreamTools {
+  readonly options: XdsServerOptions;
+  readonly connected: Set<Connected>;
+  readonly encoder: ResourceEncoder;
+  readonly holdsBack: () => boolean;
+}
+
+function serveStream(call: ServerDuplexStream<Buffer, Buffer>, tools: StreamTools): void {
+  const { options, connected, encoder, holdsBack } = tools;
+  const { clock, logger, registry } = options;
+  const peer = call.getPeer();
+  const caller = options.callerOf(peer);
+  let lease: { readonly owner: string; readonly lease: Lease } | undefined;
+  const session = new ClientSession({
+    resourcesFor: options.resourcesFor,
+    encoder,
+    logger,
+    holdsBack,
+    write: (bytes) => call.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)),
+    onNode: (node) => {
+      checkIdentity(node, caller);
+      const workloads = workloadsOfNode(node);
+      if (workloads === undefined) return;
+      if (lease?.owner !== node.id) {
+        lease?.lease.end();
+        lease = { owner: node.id, lease: registry.lease(node.id) };
+      }
+      lease.lease.update(workloads);
+    },
+  });
+  const finish = () => {
+    connected.delete(entry);
+    lease?.lease.end();
+    lease = undefined;
+  };
+  const entry: Connected = {
+    session,
+    peer,
+    spiffeId: caller?.spiffeId,
+    connectedAtMs: clock.wallTime(),
+    end: () => refuse(call, STATUS_UNAVAILABLE, 'the control plane stops'),
+  };
+  connected.add(entry);
+  call.on('data', (bytes: Buffer) => {
+    try {
+      session.receive(bytes);
+    } catch (error) {
+      finish();
+      const isForbidden = MeshError.is(error) && error.code === 'INMESH_CA_REFUSED';
+      logger.warn({ peer, error: messageOf(error) }, 'an xDS stream was ended');
+      refuse(call, isForbidden ? STATUS_PERMISSION_DENIED : STATUS_INVALID_ARGUMENT, messageOf(error));
+    }
+  });
+  call.on('drain', () => session.writable());
+  call.on('end', () => {
+    finish();
+    call.end();
+  });
+  call.on('cancelled', finish);
+  call.on('error', finish);
+  call.on('close', finish);
+}
+
+/** A node may only be what its certificate says; on plaintext (loopback) it is believed. */
+function checkIdentity(node: Node, caller: CallerIdentity | undefined): void {
+  if (caller === undefined) return;
+  const { NAMESPACE, SERVICE_ACCOUNT } = node.metadata;
+  if (caller.spiffeId.endsWith(`/ns/${NAMESPACE}/sa/${SERVICE_ACCOUNT}`)) return;
+  throw new MeshError(
+    'INMESH_CA_REFUSED',
+    `the node claims ${NAMESPACE}/${SERVICE_ACCOUNT}, its certificate says otherwise`,
+    {
+      resource: caller.spiffeId,
+      hint: 'Start the workload with the namespace and service account of its certificate',
+    },
+  );
+}
+
+function describe({ session, peer, spiffeId, connectedAtMs }: Connected): ClientStatus[] {
+  const { node } = session;
+  if (node === undefined) return [];
+  const { LABELS, NAMESPACE, INMESH_VERSION } = node.metadata;
+  return [
+    {
+      id: node.id,
+      service: LABELS['app'] ?? node.cluster,
+      namespace: NAMESPACE,
+      version: INMESH_VERSION ?? LABELS['version'] ?? '',
+      peer,
+      spiffeId,
+      connectedAtMs,
+      ...session.status(),
+    },
+  ];
+}
+
+function refuse(call: ServerDuplexStream<Buffer, Buffer>, code: number, details: string): void {
+  call.emit('error', { code, details });
+}

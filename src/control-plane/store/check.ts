@@ -1,0 +1,59 @@
+import type { Kind } from '../kinds/kind.js';
+import { KINDS } from '../kinds/kinds.js';
+import { findUnsupported } from '../kinds/unsupported.js';
+import type { ConfigDocument } from '../schema/document.js';
+import type { RuleViolation, Violation } from '../schema/violation.js';
+import { keyOf } from './config-view.js';
+import type { ConfigView, KindName } from './view.js';
+
+/** So many errors are enough to refuse; so many warnings are enough to read. */
+const MAX_ERRORS = 500;
+const MAX_WARNINGS = 500;
+
+/** All complaints of the rules about documents that were read: of each one, between them, and about missing support. */
+export function checkDocuments(
+  documents: readonly ConfigDocument[],
+  view: ConfigView,
+  allowUnsupported: boolean,
+): readonly Violation[] {
+  const first = new Map<string, ConfigDocument>();
+  const violations: Violation[] = [];
+  let errors = 0;
+  let warnings = 0;
+  for (const document of documents) {
+    const found: RuleViolation[] = [...checkOne(document, view)];
+    if (!allowUnsupported) found.push(...findUnsupported(document));
+    const key = keyOf(document.kind, document.namespace, document.name);
+    const twin = first.get(key);
+    if (twin === undefined) first.set(key, document);
+    else found.push(duplicate(document, twin));
+    for (const violation of found) {
+      const isError = violation.severity === 'error';
+      if (isError ? errors >= MAX_ERRORS : warnings >= MAX_WARNINGS) continue;
+      violations.push(document.locate(violation));
+      if (isError) errors++;
+      else warnings++;
+    }
+    if (errors >= MAX_ERRORS) break;
+  }
+  return violations;
+}
+
+function checkOne<K extends KindName>(
+  document: ConfigDocument<K>,
+  view: ConfigView,
+): readonly RuleViolation[] {
+  // KINDS is indexed by the document's own kind.
+  const kind = KINDS[document.kind] as unknown as Kind<K>;
+  return [...kind.validate(document), ...(kind.references?.(document, view) ?? [])];
+}
+
+function duplicate(document: ConfigDocument, twin: ConfigDocument): RuleViolation {
+  const { file, line } = twin.origin;
+  return {
+    code: 'INMESH_CONFIG_DUPLICATE',
+    severity: 'error',
+    message: `${document.kind} ${document.namespace}/${document.name} already stands at ${file}:${line}; keep one of them`,
+    path: ['metadata', 'name'],
+  };
+}

@@ -1,0 +1,67 @@
+import { type ConfigText, fileViolation, openConfigFile } from '../schema/config-file.js';
+import { type ConfigDocument, type FileContent, readDocuments } from '../schema/document.js';
+import type { ConfigLimits } from '../schema/limits.js';
+import type { Violation } from '../schema/violation.js';
+
+/** Everything that one source has: all of its files, and what it could not read. */
+export interface ConfigInput {
+  readonly files: readonly ConfigText[];
+  readonly violations?: readonly Violation[] | undefined;
+}
+
+/** The content of all sources together. */
+export interface SourcesContent {
+  /** In load order: by source, then by file, then as they stand in it. */
+  readonly documents: readonly ConfigDocument[];
+  readonly violations: readonly Violation[];
+  /** Equal for equal texts. */
+  readonly fingerprint: string;
+}
+
+/** Reads the content of sources, and a text that has not changed only once. */
+export type FileReader = (sources: Iterable<readonly [string, ConfigInput]>) => SourcesContent;
+
+interface KnownFile extends FileContent {
+  readonly hash: string;
+}
+
+/** Makes a reader that remembers the files of its last run. */
+export function createFileReader(limits: ConfigLimits): FileReader {
+  let known: ReadonlyMap<string, KnownFile> = new Map();
+  const read = (key: string, text: ConfigText): KnownFile => {
+    const opened = openConfigFile(text, limits);
+    if ('violation' in opened) return { hash: '', documents: [], violations: [opened.violation] };
+    const { hash } = opened.file;
+    const before = known.get(key);
+    return before?.hash === hash ? before : { hash, ...readDocuments(opened.file, limits.violations) };
+  };
+  return (sources) => {
+    const files = new Map<string, KnownFile>();
+    const documents: ConfigDocument[] = [];
+    const violations: Violation[] = [];
+    let bytes = 0;
+    for (const [source, input] of sources) {
+      violations.push(...(input.violations ?? []));
+      for (const text of input.files) {
+        bytes += sizeOf(text);
+        if (bytes > limits.totalBytes) {
+          const message = `all files together have more than ${limits.totalBytes} bytes`;
+          violations.push(fileViolation('INMESH_CONFIG_TOO_LARGE', text.file, message));
+          break;
+        }
+        const key = `${source}\n${text.file}`;
+        const content = read(key, text);
+        files.set(key, content);
+        for (const document of content.documents) documents.push(document.at(documents.length));
+        violations.push(...content.violations);
+      }
+    }
+    known = files;
+    const fingerprint = JSON.stringify([...files].map(([key, file]) => [key, file.hash]));
+    return { documents, violations, fingerprint };
+  };
+}
+
+function sizeOf({ content }: ConfigText): number {
+  return typeof content === 'string' ? Buffer.byteLength(content) : content.byteLength;
+}

@@ -1,0 +1,394 @@
+import type { JsonValue } from '@bufbuild/protobuf';
+import { describe, expect, test } from 'vitest';
+import { CLUSTER } from '../../../src/codec/resource-types.js';
+import { clusterWith, decoded, endpointAt, refusal } from './wire.js';
+
+const TYPE = 'type.googleapis.com/envoy.extensions';
+const UPSTREAM = `${TYPE}.transport_sockets.tls.v3.UpstreamTlsContext`;
+const OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+const OUTLIERS = { enforcingSuccessRate: 0 };
+const THRESHOLDS = {
+  maxConnections: 1024,
+  maxPendingRequests: 1024,
+  maxRequests: 1024,
+  maxRetries: 3,
+  retryBudget: undefined,
+};
+
+const assignment = (...lbEndpoints: JsonValue[]): JsonValue => ({
+  clusterName: 'c',
+  endpoints: [{ lbEndpoints }],
+});
+const tlsWith = (commonTlsContext: JsonValue, more = {}): JsonValue =>
+  clusterWith({
+    transportSocket: { name: 't', typedConfig: { '@type': UPSTREAM, commonTlsContext, ...more } },
+  });
+const policies = (...configs: JsonValue[]): Record<string, JsonValue> => ({
+  loadBalancingPolicy: {
+    policies: configs.map((typedConfig) => ({ typedExtensionConfig: { name: 'p', typedConfig } })),
+  },
+});
+
+describe('defaults', () => {
+  test('of a bare EDS cluster are those of Envoy', () => {
+    expect(decoded(CLUSTER, clusterWith({}))).toEqual({
+      name: 'c',
+      discovery: { kind: 'eds', serviceName: 'c' },
+      lbPolicy: { kind: 'round-robin' },
+      connectTimeoutMs: 5000,
+      circuitBreakers: { default: THRESHOLDS, high: THRESHOLDS },
+      outlierDetection: undefined,
+      tls: undefined,
+      transportSocketMatches: [],
+      panicThresholdPercent: 50,
+      idleTimeoutMs: 3_600_000,
+      maxRequestsPerConnection: 0,
+    });
+  });
+
+  test('of outlier detection are those of Envoy', () => {
+    expect(decoded(CLUSTER, clusterWith({ outlierDetection: OUTLIERS })).outlierDetection).toEqual({
+      intervalMs: 10_000,
+      baseEjectionTimeMs: 30_000,
+      maxEjectionTimeMs: 300_000,
+      maxEjectionTimeJitterMs: 0,
+      maxEjectionPercent: 10,
+      alwaysEjectOneHost: false,
+      splitExternalLocalOriginErrors: false,
+      consecutive5xx: { threshold: 5, enforcingPercent: 100 },
+      consecutiveGatewayFailure: { threshold: 5, enforcingPercent: 0 },
+      consecutiveLocalOriginFailure: { threshold: 5, enforcingPercent: 100 },
+    });
+  });
+
+  test('the longest ejection is at least the base', () => {
+    const outlierDetection = { ...OUTLIERS, baseEjectionTime: '400s' };
+    expect(decoded(CLUSTER, clusterWith({ outlierDetection })).outlierDetection?.maxEjectionTimeMs).toBe(
+      400_000,
+    );
+  });
+
+  test('a retry budget without numbers allows 20 % and three', () => {
+    const circuitBreakers = { thresholds: [{ retryBudget: {} }] };
+    expect(decoded(CLUSTER, clusterWith({ circuitBreakers })).circuitBreakers.default.retryBudget).toEqual({
+      budgetPercent: 20,
+      minRetryConcurrency: 3,
+    });
+  });
+
+  test('least request has two choices and a full bias', () => {
+    const expected = { kind: 'least-request', choiceCount: 2, activeRequestBias: 1 };
+    const list = policies({ '@type': `${TYPE}.load_balancing_policies.least_request.v3.LeastRequest` });
+    expect(decoded(CLUSTER, clusterWith({ lbPolicy: 'LEAST_REQUEST' })).lbPolicy).toEqual(expected);
+    expect(decoded(CLUSTER, clusterWith(list)).lbPolicy).toEqual(expected);
+  });
+
+  test('a DNS cluster resolves every 5 s', () => {
+    const json = { name: 'c', type: 'STRICT_DNS', loadAssignment: assignment(endpointAt('example.com')) };
+    expect(decoded(CLUSTER, json).discovery).toMatchObject({ kind: 'strict-dns', refreshRateMs: 5000 });
+  });
+
+  test('a cluster without a type is static', () => {
+    const json = { name: 'c', loadAssignment: assignment(endpointAt('10.0.0.1')) };
+    expect(decoded(CLUSTER, json).discovery.kind).toBe('static');
+  });
+});
+
+describe('load balancing', () => {
+  test('the first known policy of the list is used', () => {
+    const list = policies(
+      { '@type': `${TYPE}.load_balancing_policies.maglev.v3.Maglev` },
+      {
+        '@type': `${TYPE}.load_balancing_policies.random.v3.Random`,
+      },
+    );
+    expect(decoded(CLUSTER, clusterWith(list)).lbPolicy).toEqual({ kind: 'random' });
+  });
+
+  test('the older fields are read without a list', () => {
+    const fields = { lbPolicy: 'LEAST_REQUEST', leastRequestLbConfig: { choiceCount: 4 } };
+    expect(decoded(CLUSTER, clusterWith(fields)).lbPolicy).toMatchObject({ choiceCount: 4 });
+    expect(decoded(CLUSTER, clusterWith({ lbPolicy: 'RANDOM' })).lbPolicy).toEqual({ kind: 'random' });
+  });
+});
+
+describe('connection limits', () => {
+  test('come from the extension options', () => {
+    const commonHttpProtocolOptions = { idleTimeout: '5s', maxRequestsPerConnection: 3 };
+    const options = { '@type': `type.googleapis.com/${OPTIONS}`, commonHttpProtocolOptions };
+    const json = clusterWith({ typedExtensionProtocolOptions: { [OPTIONS]: options } });
+    expect(decoded(CLUSTER, json)).toMatchObject({ idleTimeoutMs: 5000, maxRequestsPerConnection: 3 });
+  });
+
+  test('come from the deprecated fields without them', () => {
+    const json = clusterWith({
+      commonHttpProtocolOptions: { idleTimeout: '0s' },
+      maxRequestsPerConnection: 9,
+    });
+    expect(decoded(CLUSTER, json)).toMatchObject({ idleTimeoutMs: 0, maxRequestsPerConnection: 9 });
+  });
+});
+
+describe('TLS to the upstream', () => {
+  const instance = { instanceName: 'default' };
+
+  test('by certificate providers, as gRPC has it, is mesh TLS', () => {
+    const context = {
+      tlsCertificateProviderInstance: instance,
+      validationContext: {
+        caCertificateProviderInstance: { instanceName: 'default', certificateName: 'ROOTCA' },
+        matchSubjectAltNames: [{ exact: 'spiffe://cluster.local/ns/a/sa/b' }],
+      },
+    };
+    expect(decoded(CLUSTER, tlsWith(context)).tls).toEqual({
+      mode: 'mesh',
+      sni: undefined,
+      subjectAltNames: [{ kind: 'exact', value: 'spiffe://cluster.local/ns/a/sa/b', ignoreCase: false }],
+      alpn: [],
+    });
+  });
+
+  test('by the older provider fields that Istio sends to gRPC is mesh TLS', () => {
+    const context = {
+      tlsCertificateCertificateProviderInstance: { instanceName: 'default', certificateName: 'default' },
+      combinedValidationContext: {
+        validationContextCertificateProviderInstance: { instanceName: 'default', certificateName: 'ROOTCA' },
+        defaultValidationContext: {},
+      },
+    };
+    expect(decoded(CLUSTER, tlsWith(context)).tls?.mode).toBe('mesh');
+  });
+
+  test('by the system roots in their SDS form is simple TLS', () => {
+    const context = { validationContextSdsSecretConfig: { name: 'file-root:system' } };
+    expect(decoded(CLUSTER, tlsWith(context)).tls?.mode).toBe('simple');
+  });
+
+  const roots = { validationContextSdsSecretConfig: { name: 'ROOTCA' } };
+  const certificate = { tlsCertificateSdsSecretConfigs: [{ name: 'default' }] };
+  const names = (context: Record<string, JsonValue>): JsonValue => ({
+    ...certificate,
+    combinedValidationContext: { ...roots, defaultValidationContext: context },
+  });
+
+  test.each<[string, JsonValue, string]>([
+    ['no validation', {}, '.validation_context: is required'],
+    [
+      'a certificate without the roots of the mesh',
+      { ...certificate, validationContext: { systemRootCerts: {} } },
+      'goes with the roots of the mesh',
+    ],
+    ['the roots of the mesh without a certificate', roots, 'goes with the roots of the mesh'],
+    [
+      'another secret',
+      { ...roots, tlsCertificateSdsSecretConfigs: [{ name: 'x' }] },
+      '.name: the secret "x" is not supported',
+    ],
+    [
+      'another provider',
+      { ...roots, tlsCertificateProviderInstance: { instanceName: 'x' } },
+      '.instance_name: the certificate provider "x"',
+    ],
+    [
+      'another certificate',
+      { ...roots, tlsCertificateProviderInstance: { instanceName: 'default', certificateName: 'x' } },
+      '.certificate_name: the certificate "x"',
+    ],
+    ['an inline certificate', { ...roots, tlsCertificates: [{}] }, '.tls_certificates: is not supported'],
+    ['a validation context without roots', { ...certificate, validationContext: {} }, 'names no roots'],
+    [
+      'untrusted peers',
+      names({ trustChainVerification: 'ACCEPT_UNTRUSTED' }),
+      '.trust_chain_verification: is not supported',
+    ],
+    [
+      'an empty prefix of a name',
+      names({ matchSubjectAltNames: [{ prefix: '' }] }),
+      '.match_subject_alt_names[0].prefix: must not be empty',
+    ],
+    [
+      'DNS names in the mesh',
+      names({ matchTypedSubjectAltNames: [{ sanType: 'DNS', matcher: { exact: 'a' } }] }),
+      '.match_typed_subject_alt_names[0].san_type: must be URI',
+    ],
+    [
+      'both lists of names',
+      names({
+        matchTypedSubjectAltNames: [{ sanType: 'URI', matcher: { exact: 'a' } }],
+        matchSubjectAltNames: [{ exact: 'a' }],
+      }),
+      '.match_subject_alt_names: must not be combined',
+    ],
+    ['two kinds of roots', names({ systemRootCerts: {} }), '.default_validation_context: names other roots'],
+    ['a certificate revocation list', names({ crl: { inlineString: 'x' } }), '.crl: is not supported'],
+  ])('is refused for %s', (_what, context, message) => {
+    const error = refusal(CLUSTER, tlsWith(context));
+    expect(error).toContain('transport_socket.typed_config.common_tls_context');
+    expect(error).toContain(message);
+  });
+
+  test('is refused without a context, with a long SNI, and for an unknown socket', () => {
+    const socket = (typedConfig?: JsonValue): string =>
+      refusal(
+        CLUSTER,
+        clusterWith({
+          transportSocket: typedConfig === undefined ? { name: 'x' } : { name: 'x', typedConfig },
+        }),
+      );
+    expect(socket()).toContain('transport_socket.typed_config: is required');
+    expect(socket({ '@type': UPSTREAM })).toContain('common_tls_context: is required');
+    expect(
+      socket({ '@type': `${TYPE}.transport_sockets.http_11_proxy.v3.Http11ProxyUpstreamTransport` }),
+    ).toContain('not supported here');
+    const context = { ...certificate, ...roots };
+    expect(refusal(CLUSTER, tlsWith(context, { sni: 'a'.repeat(256) }))).toContain(
+      'sni: must have at most 255 bytes',
+    );
+  });
+});
+
+describe('a cluster is refused, and the message has the path, for', () => {
+  test.each<[string, Record<string, JsonValue>, string]>([
+    ['an unsupported field', { healthChecks: [{}] }, 'health_checks: is not supported'],
+    ['an unsupported type', { type: 'ORIGINAL_DST' }, 'type: ORIGINAL_DST is not supported'],
+    ['EDS without its configuration', { edsClusterConfig: null }, 'eds_cluster_config: is required'],
+    [
+      'EDS from a file',
+      { edsClusterConfig: { edsConfig: { path: '/x' } } },
+      'eds_cluster_config.eds_config.path: is not supported',
+    ],
+    [
+      'EDS from nowhere',
+      { edsClusterConfig: { edsConfig: {} } },
+      'eds_cluster_config.eds_config: must be ads or self',
+    ],
+    [
+      'EDS of version 2',
+      { edsClusterConfig: { edsConfig: { ads: {}, resourceApiVersion: 'V2' } } },
+      'resource_api_version: must be V3',
+    ],
+    [
+      'EDS with endpoints',
+      { loadAssignment: assignment() },
+      'load_assignment: must not be set in an EDS cluster',
+    ],
+    ['a connect timeout of 0', { connectTimeout: '0s' }, 'connect_timeout: must be greater than 0'],
+    ['an unsupported policy', { lbPolicy: 'MAGLEV' }, 'lb_policy: MAGLEV is not supported'],
+    [
+      'a missing list of policies',
+      { lbPolicy: 'LOAD_BALANCING_POLICY_CONFIG' },
+      'load_balancing_policy: is required',
+    ],
+    [
+      'a list without a known policy',
+      policies({ '@type': `${TYPE}.load_balancing_policies.maglev.v3.Maglev` }),
+      'load_balancing_policy.policies: none of',
+    ],
+    [
+      'one choice',
+      { lbPolicy: 'LEAST_REQUEST', leastRequestLbConfig: { choiceCount: 1 } },
+      'least_request_lb_config.choice_count: must be at least 2',
+    ],
+    [
+      'a negative bias',
+      { lbPolicy: 'LEAST_REQUEST', leastRequestLbConfig: { activeRequestBias: { defaultValue: -1 } } },
+      'active_request_bias: must not be negative',
+    ],
+    [
+      'a slow start',
+      { roundRobinLbConfig: { slowStartConfig: {} } },
+      'round_robin_lb_config.slow_start_config: is not supported',
+    ],
+    [
+      'a panic threshold above 100',
+      { commonLbConfig: { healthyPanicThreshold: { value: 101 } } },
+      'common_lb_config.healthy_panic_threshold: must be between 0 and 100',
+    ],
+    [
+      'a panic threshold that is no number',
+      { commonLbConfig: { healthyPanicThreshold: { value: 'NaN' } } },
+      'healthy_panic_threshold: must be between 0 and 100',
+    ],
+    [
+      'two entries of a priority',
+      { circuitBreakers: { thresholds: [{}, {}] } },
+      'circuit_breakers.thresholds[1].priority: default has two entries',
+    ],
+    [
+      'thresholds per host',
+      { circuitBreakers: { perHostThresholds: [{}] } },
+      'circuit_breakers.per_host_thresholds: is not supported',
+    ],
+    [
+      'outlier percentages above 100',
+      { outlierDetection: { ...OUTLIERS, maxEjectionPercent: 101 } },
+      'outlier_detection.max_ejection_percent: must be at most 100',
+    ],
+    [
+      'a longest ejection below the base',
+      { outlierDetection: { ...OUTLIERS, maxEjectionTime: '1s' } },
+      'outlier_detection.max_ejection_time: must not be less',
+    ],
+    [
+      'success rate left on by default',
+      { outlierDetection: {} },
+      'outlier_detection.enforcing_success_rate: ejection by success rate is not supported',
+    ],
+    [
+      'local success rate left on by default',
+      { outlierDetection: { ...OUTLIERS, splitExternalLocalOriginErrors: true } },
+      'enforcing_local_origin_success_rate: ejection',
+    ],
+    [
+      'failure percentage',
+      { outlierDetection: { ...OUTLIERS, enforcingFailurePercentage: 1 } },
+      'enforcing_failure_percentage: ejection by failure percentage',
+    ],
+    [
+      'a socket match without a name',
+      { transportSocketMatches: [{}] },
+      'transport_socket_matches[0].name: must not be empty',
+    ],
+    [
+      'a socket match that is no string',
+      { transportSocketMatches: [{ name: 'a', match: { x: true } }] },
+      'transport_socket_matches[0].match["x"]: must be a string',
+    ],
+    [
+      'unknown protocol options',
+      { typedExtensionProtocolOptions: { x: { '@type': 'type.googleapis.com/google.protobuf.Empty' } } },
+      'typed_extension_protocol_options["x"]: is not supported',
+    ],
+    [
+      'HTTP/2 only',
+      {
+        typedExtensionProtocolOptions: {
+          [OPTIONS]: {
+            '@type': `type.googleapis.com/${OPTIONS}`,
+            explicitHttpConfig: { http2ProtocolOptions: {} },
+          },
+        },
+      },
+      '.explicit_http_config.http2_protocol_options: is not supported',
+    ],
+  ])('%s', (_what, fields, message) => {
+    expect(refusal(CLUSTER, clusterWith(fields))).toContain(message);
+  });
+
+  test('a logical DNS cluster with two endpoints', () => {
+    const loadAssignment = assignment(endpointAt('a.example'), endpointAt('b.example'));
+    const error = refusal(CLUSTER, { name: 'c', type: 'LOGICAL_DNS', loadAssignment });
+    expect(error).toContain('load_assignment: must have one locality with one endpoint');
+  });
+
+  test('a static cluster with a host name, with EDS, or without endpoints', () => {
+    const fixed = { name: 'c', type: 'STATIC' };
+    expect(refusal(CLUSTER, { ...fixed, loadAssignment: assignment(endpointAt('a.example')) })).toContain(
+      'load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: "a.example" is no IP address',
+    );
+    expect(refusal(CLUSTER, { ...fixed, edsClusterConfig: {} })).toContain(
+      'eds_cluster_config: must be set in an EDS cluster only',
+    );
+    expect(refusal(CLUSTER, fixed)).toContain('load_assignment: is required');
+  });
+});

@@ -1,0 +1,195 @@
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { describe, expect, test } from 'vitest';
+import type { ResourceType } from '../../../src/codec/codec.js';
+import {
+  CLUSTER,
+  CLUSTER_LOAD_ASSIGNMENT,
+  LISTENER,
+  ROUTE_CONFIGURATION,
+} from '../../../src/codec/resource-types.js';
+import { schemaOf } from '../../../src/proto/any.js';
+import { MeshError } from '../../../src/runtime/errors.js';
+import { variants } from './field-walk.js';
+import { ASSIGNMENT, CLUSTER_MODEL, DNS_CLUSTER, INBOUND, OUTBOUND, ROUTES } from './samples.js';
+
+/** Each message in the trees of the samples, and each of its fields: what happens when it is set? */
+
+type Outcome = 'refused' | 'decoded' | 'dropped';
+
+function outcomes<T>(type: ResourceType<T>, models: readonly T[]): ReadonlyMap<string, ReadonlySet<Outcome>> {
+  const schema = schemaOf(type.typeUrl);
+  if (schema === undefined) throw new Error(`no schema for ${type.typeUrl}`);
+  const found = new Map<string, Set<Outcome>>();
+  for (const model of models) {
+    const bytes = type.encode(model);
+    const expected = textOf(type.decode(bytes).resource);
+    for (const variant of variants(schema, fromBinary(schema, bytes))) {
+      const set = found.get(variant.field) ?? new Set();
+      found.set(variant.field, set.add(outcome(type, toBinary(schema, variant.message), expected)));
+    }
+  }
+  return found;
+}
+
+function outcome(type: ResourceType<unknown>, bytes: Uint8Array, expected: string): Outcome {
+  try {
+    return textOf(type.decode(bytes).resource) === expected ? 'dropped' : 'decoded';
+  } catch (error) {
+    if (error instanceof MeshError && error.code === 'INMESH_XDS_DECODE') return 'refused';
+    throw error;
+  }
+}
+
+function textOf(resource: unknown): string {
+  return JSON.stringify(resource, mapsAsEntries);
+}
+
+function mapsAsEntries(_key: string, value: unknown): unknown {
+  return value instanceof Map ? [...value] : value;
+}
+
+function dropped(found: ReadonlyMap<string, ReadonlySet<Outcome>>): string[] {
+  return [...found]
+    .filter(([, set]) => set.has('dropped'))
+    .map(([field]) => field)
+    .sort();
+}
+
+/** Statistics, logs, spans, remarks for other tools. */
+const INVISIBLE = {
+  LDS: [
+    'envoy.config.listener.v3.FilterChain.metadata',
+    'envoy.config.listener.v3.Listener.access_log',
+    'envoy.config.listener.v3.Listener.metadata',
+    'envoy.config.listener.v3.Listener.stat_prefix',
+    'envoy.config.listener.v3.Listener.traffic_direction',
+    'envoy.extensions.filters.http.router.v3.Router.dynamic_stats',
+    'envoy.extensions.filters.http.router.v3.Router.start_child_span',
+    'envoy.extensions.filters.http.router.v3.Router.suppress_grpc_request_failure_code_stats',
+    'envoy.extensions.filters.http.router.v3.Router.upstream_log',
+    'envoy.extensions.filters.http.router.v3.Router.upstream_log_options',
+    'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.access_log',
+    'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.access_log_flush_interval',
+    'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.access_log_options',
+    'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.flush_access_log_on_new_request',
+    'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.tracing',
+  ],
+  RDS: [
+    'envoy.config.route.v3.Route.decorator',
+    'envoy.config.route.v3.Route.metadata',
+    'envoy.config.route.v3.Route.stat_prefix',
+    'envoy.config.route.v3.Route.tracing',
+    'envoy.config.route.v3.RouteConfiguration.metadata',
+    'envoy.config.route.v3.VirtualHost.metadata',
+    'envoy.config.route.v3.VirtualHost.virtual_clusters',
+  ],
+  CDS: [
+    'envoy.config.cluster.v3.Cluster.alt_stat_name',
+    'envoy.config.cluster.v3.Cluster.metadata',
+    'envoy.config.cluster.v3.Cluster.track_cluster_stats',
+    'envoy.config.cluster.v3.Cluster.track_timeout_budgets',
+    'envoy.config.cluster.v3.CircuitBreakers.Thresholds.track_remaining',
+  ],
+};
+
+const FAULT = [
+  // Names of runtime overrides; there is no runtime layer.
+  'abort_grpc_status_runtime',
+  'abort_http_status_runtime',
+  'abort_percent_runtime',
+  'delay_duration_runtime',
+  'delay_percent_runtime',
+  'max_active_faults_runtime',
+  'response_rate_limit_percent_runtime',
+  // Statistics and logs.
+  'disable_downstream_cluster_stats',
+  'filter_metadata',
+].map((field) => `envoy.extensions.filters.http.fault.v3.HTTPFault.${field}`);
+
+/** Route tables also stand within listeners. */
+const TABLE = [
+  // Answered locally when a request comes; limits Envoy's memory; orders mutations, which are refused.
+  'envoy.config.route.v3.RouteConfiguration.validate_clusters',
+  'envoy.config.route.v3.RouteConfiguration.max_direct_response_body_size_bytes',
+  'envoy.config.route.v3.RouteConfiguration.most_specific_header_mutations_wins',
+];
+
+const SOURCE = [
+  // The xDS client has one such time for all. `self` means the same as `ads`.
+  'envoy.config.core.v3.ConfigSource.initial_fetch_timeout',
+  'envoy.config.core.v3.ConfigSource.self',
+];
+
+describe('a field that nobody decodes is refused, unless it is known to be harmless', () => {
+  test('in listeners', () => {
+    const found = outcomes(LISTENER, [OUTBOUND, INBOUND]);
+    const harmless = [
+      // An API listener binds no address.
+      'envoy.config.listener.v3.Listener.address',
+      // Of a filter that is known.
+      'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter.is_optional',
+      // Sessions are never resumed.
+      'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.disable_stateful_session_resumption',
+      'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.disable_stateless_session_resumption',
+      'envoy.config.route.v3.RouteConfiguration.metadata',
+    ];
+    expect(dropped(found)).toEqual([...INVISIBLE.LDS, ...FAULT, ...TABLE, ...SOURCE, ...harmless].sort());
+    expect(found.size).toBeGreaterThan(200);
+  });
+
+  test('in route tables', () => {
+    const found = outcomes(ROUTE_CONFIGURATION, [ROUTES]);
+    const harmless = [
+      // No effect on a regular expression; the name of the only engine.
+      'envoy.config.route.v3.RouteMatch.case_sensitive',
+      'envoy.type.matcher.v3.RegexMatcher.google_re2',
+      // Names of runtime overrides; there is no runtime layer.
+      'envoy.config.core.v3.RuntimeFractionalPercent.runtime_key',
+      'envoy.config.route.v3.WeightedCluster.runtime_key_prefix',
+    ];
+    expect(dropped(found)).toEqual([...INVISIBLE.RDS, ...FAULT, ...TABLE, ...harmless].sort());
+    expect(found.size).toBeGreaterThan(140);
+  });
+
+  test('in clusters', () => {
+    const found = outcomes(CLUSTER, [CLUSTER_MODEL, DNS_CLUSTER]);
+    const harmless = [
+      // Locality weights are honoured wherever they are given.
+      'envoy.config.cluster.v3.Cluster.CommonLbConfig.locality_weighted_lb_config',
+      'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest.locality_lb_config',
+      // Superseded by the extension options, by the list of policies, by EDS.
+      'envoy.config.cluster.v3.Cluster.common_http_protocol_options',
+      'envoy.config.cluster.v3.Cluster.max_requests_per_connection',
+      'envoy.config.cluster.v3.Cluster.least_request_lb_config',
+      'envoy.config.cluster.v3.Cluster.round_robin_lb_config',
+      'envoy.config.cluster.v3.Cluster.dns_refresh_rate',
+      // In the second policy of a list whose first is known.
+      'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin.locality_lb_config',
+      'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin.slow_start_config',
+      // Numbers of detectors that are off, and of health checks, which are refused.
+      'envoy.config.cluster.v3.OutlierDetection.failure_percentage_minimum_hosts',
+      'envoy.config.cluster.v3.OutlierDetection.failure_percentage_request_volume',
+      'envoy.config.cluster.v3.OutlierDetection.failure_percentage_threshold',
+      'envoy.config.cluster.v3.OutlierDetection.success_rate_minimum_hosts',
+      'envoy.config.cluster.v3.OutlierDetection.success_rate_request_volume',
+      'envoy.config.cluster.v3.OutlierDetection.success_rate_stdev_factor',
+      'envoy.config.cluster.v3.OutlierDetection.successful_active_health_check_uneject_host',
+      // Empty on an endpoint, it has no labels; on a locality it is for other load balancers.
+      'envoy.config.endpoint.v3.LbEndpoint.metadata',
+      'envoy.config.endpoint.v3.LocalityLbEndpoints.metadata',
+      // Sessions are never resumed.
+      'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext.max_session_keys',
+    ];
+    expect(dropped(found)).toEqual([...INVISIBLE.CDS, ...SOURCE, ...harmless].sort());
+    expect(found.size).toBeGreaterThan(160);
+  });
+
+  test('in endpoints', () => {
+    const found = outcomes(CLUSTER_LOAD_ASSIGNMENT, [ASSIGNMENT]);
+    expect(dropped(found)).toEqual([
+      'envoy.config.core.v3.Metadata.typed_filter_metadata',
+      'envoy.config.endpoint.v3.LocalityLbEndpoints.metadata',
+    ]);
+    expect(found.size).toBeGreaterThan(20);
+  });
+});

@@ -1,0 +1,239 @@
+import type { JsonValue } from '@bufbuild/protobuf';
+import { describe, expect, test } from 'vitest';
+import { LISTENER } from '../../../src/codec/resource-types.js';
+import { decoded, listenerWith, ROUTER, refusal } from './wire.js';
+
+const TYPE = 'type.googleapis.com/envoy.extensions';
+const UNKNOWN: JsonValue = { '@type': `${TYPE}.filters.http.rbac.v3.RBAC` };
+const HCM: JsonValue = {
+  '@type': `${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+  routeConfig: {
+    virtualHosts: [{ domains: ['*'], routes: [{ match: { prefix: '/' }, nonForwardingAction: {} }] }],
+  },
+  httpFilters: [ROUTER],
+};
+
+const inbound = (chain: Record<string, JsonValue>): JsonValue => ({
+  name: 'inbound',
+  filterChains: [{ filters: [{ name: 'hcm', typedConfig: HCM }], ...chain }],
+});
+const downstream = (context: Record<string, JsonValue>): JsonValue =>
+  inbound({
+    transportSocket: {
+      name: 't',
+      typedConfig: { '@type': `${TYPE}.transport_sockets.tls.v3.DownstreamTlsContext`, ...context },
+    },
+  });
+
+describe('outbound', () => {
+  test('an unknown filter that is optional is left out', () => {
+    const listener = decoded(
+      LISTENER,
+      listenerWith([{ name: 'x', typedConfig: UNKNOWN, isOptional: true }, ROUTER]),
+    );
+    expect(listener).toMatchObject({ kind: 'outbound', http: { filters: [{ config: { kind: 'router' } }] } });
+  });
+
+  test('routes may come from "self"', () => {
+    const json = listenerWith([ROUTER], { rds: { routeConfigName: 'r', configSource: { self: {} } } });
+    expect(decoded(LISTENER, json)).toMatchObject({ http: { routes: { kind: 'rds', name: 'r' } } });
+  });
+
+  test.each<[string, JsonValue, string]>([
+    [
+      'an unknown filter',
+      listenerWith([{ name: 'x', typedConfig: UNKNOWN }, ROUTER]),
+      '.http_filters[0].typed_config: the filter "envoy.extensions.filters.http.rbac.v3.RBAC" is not supported',
+    ],
+    ['no filter', listenerWith([]), '.http_filters: the last filter must be the router'],
+    [
+      'a filter after the router',
+      listenerWith([ROUTER, { ...(ROUTER as object), name: 'b' }]),
+      '.http_filters[1]: nothing may follow the router',
+    ],
+    [
+      'two filters of one name',
+      listenerWith([ROUTER, ROUTER]),
+      '.http_filters[1].name: is used by two filters',
+    ],
+    [
+      'a filter without a name',
+      listenerWith([{ ...(ROUTER as object), name: '' }]),
+      '.http_filters[0].name: must not be empty',
+    ],
+    [
+      'a filter without configuration',
+      listenerWith([{ name: 'x' }]),
+      '.http_filters[0].typed_config: is required',
+    ],
+    [
+      'a disabled filter',
+      listenerWith([{ ...(ROUTER as object), disabled: true }]),
+      '.http_filters[0].disabled: is not supported',
+    ],
+    [
+      'scoped routes',
+      listenerWith([ROUTER], { rds: undefined as never, scopedRoutes: {} }),
+      '.scoped_routes: is not supported',
+    ],
+    [
+      'routes of no name',
+      listenerWith([ROUTER], { rds: { configSource: { ads: {} } } }),
+      '.rds.route_config_name: must not be empty',
+    ],
+    [
+      'routes of no source',
+      listenerWith([ROUTER], { rds: { routeConfigName: 'r' } }),
+      '.rds.config_source: is required',
+    ],
+    [
+      'path normalization',
+      listenerWith([ROUTER], { normalizePath: true }),
+      '.normalize_path: is not supported',
+    ],
+    [
+      'trusted hops',
+      listenerWith([ROUTER], { xffNumTrustedHops: 1 }),
+      '.xff_num_trusted_hops: is not supported',
+    ],
+  ])('is refused for %s', (_what, json, message) => {
+    expect(refusal(LISTENER, JSON.parse(JSON.stringify(json)))).toContain(
+      `api_listener.api_listener${message}`,
+    );
+  });
+
+  test('is refused when it also has filter chains or holds something else than HTTP', () => {
+    const base = listenerWith([ROUTER]) as Record<string, JsonValue>;
+    expect(refusal(LISTENER, { ...base, filterChains: [{}] })).toContain('filter_chains: is not supported');
+    expect(refusal(LISTENER, { name: 'l', apiListener: { apiListener: UNKNOWN } })).toContain(
+      'must be an HTTP connection manager',
+    );
+    expect(refusal(LISTENER, { name: 'l', apiListener: {} })).toContain(
+      'api_listener.api_listener: is required',
+    );
+  });
+});
+
+describe('inbound', () => {
+  test('the plaintext listener that Istio sends to gRPC decodes', () => {
+    expect(decoded(LISTENER, inbound({ name: 'inbound-plaintext' }))).toMatchObject({
+      kind: 'inbound',
+      address: undefined,
+      filterChains: [{ name: 'inbound-plaintext', transportProtocol: '', tls: undefined }],
+    });
+  });
+
+  test('the mTLS listener that Istio sends to gRPC decodes', () => {
+    const json = downstream({
+      requireClientCertificate: true,
+      commonTlsContext: {
+        tlsCertificateProviderInstance: { instanceName: 'default', certificateName: 'default' },
+        validationContext: {
+          caCertificateProviderInstance: { instanceName: 'default', certificateName: 'ROOTCA' },
+        },
+      },
+    });
+    expect(decoded(LISTENER, json)).toMatchObject({
+      filterChains: [{ tls: { requireClientCertificate: true, alpn: [] } }],
+    });
+  });
+
+  const certificate = { tlsCertificateSdsSecretConfigs: [{ name: 'default' }] };
+  const roots = { validationContextSdsSecretConfig: { name: 'ROOTCA' } };
+
+  test.each<[string, JsonValue, string]>([
+    ['no filter chain', { name: 'l' }, 'filter_chains: must not be empty'],
+    [
+      'a host name as its address',
+      { ...(inbound({}) as object), address: { socketAddress: { address: 'host', portValue: 1 } } },
+      'address.socket_address.address: "host" is no IP address',
+    ],
+    [
+      'a pipe',
+      { ...(inbound({}) as object), address: { pipe: { path: '/x' } } },
+      'address.pipe: is not supported',
+    ],
+    [
+      'a named port',
+      { ...(inbound({}) as object), address: { socketAddress: { address: '::1', namedPort: 'http' } } },
+      'address.socket_address.named_port: is not supported',
+    ],
+    [
+      'UDP',
+      {
+        ...(inbound({}) as object),
+        address: { socketAddress: { address: '::1', portValue: 1, protocol: 'UDP' } },
+      },
+      'address.socket_address.protocol: must be TCP',
+    ],
+    [
+      'a match by source',
+      inbound({ filterChainMatch: { sourcePorts: [1] } }),
+      'filter_chains[0].filter_chain_match.source_ports: is not supported',
+    ],
+    [
+      'another transport protocol',
+      inbound({ filterChainMatch: { transportProtocol: 'quic' } }),
+      'transport_protocol: "quic" is not supported',
+    ],
+    [
+      'no network filter',
+      inbound({ filters: [] }),
+      'filter_chains[0].filters: needs the HTTP connection manager',
+    ],
+    [
+      'a second network filter',
+      inbound({ filters: [{ name: 'a', typedConfig: HCM }, { name: 'b' }] }),
+      'filter_chains[0].filters[1]: only the HTTP connection manager',
+    ],
+    [
+      'a chain without HTTP',
+      inbound({ filters: [{ name: 'a', typedConfig: UNKNOWN }] }),
+      'filter_chains[0].filters[0].typed_config: must be an HTTP connection manager',
+    ],
+    [
+      'TLS without a certificate',
+      downstream({ commonTlsContext: {} }),
+      'common_tls_context: needs the workload certificate',
+    ],
+    [
+      'required clients without roots',
+      downstream({ requireClientCertificate: true, commonTlsContext: certificate }),
+      'a required client certificate needs a validation context',
+    ],
+    [
+      'optional clients',
+      downstream({ commonTlsContext: { ...certificate, ...roots } }),
+      'validation of optional client certificates is not supported',
+    ],
+    [
+      'clients of other roots',
+      downstream({
+        requireClientCertificate: true,
+        commonTlsContext: { ...certificate, validationContext: { systemRootCerts: {} } },
+      }),
+      'clients are verified by the roots of the mesh only',
+    ],
+    [
+      'names of clients',
+      downstream({
+        requireClientCertificate: true,
+        commonTlsContext: {
+          ...certificate,
+          combinedValidationContext: {
+            ...roots,
+            defaultValidationContext: { matchSubjectAltNames: [{ exact: 'a' }] },
+          },
+        },
+      }),
+      'names of clients are not supported',
+    ],
+    [
+      'a default filter chain',
+      { ...(inbound({}) as object), defaultFilterChain: {} },
+      'default_filter_chain: is not supported',
+    ],
+  ])('is refused for %s', (_what, json, message) => {
+    expect(refusal(LISTENER, json)).toContain(message);
+  });
+});

@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest';
+import { compile, networking, nodeOf } from './mesh.js';
+
+const peer = (name: string, spec: string, namespace = 'default') =>
+  networking('PeerAuthentication', name, spec, namespace);
+const mesh = (mode: string) => peer('mesh', `mtls: { mode: ${mode} }`, 'istio-system');
+const namespaced = (mode: string) => peer('namespace', `mtls: { mode: ${mode} }`);
+const workload = (spec: string) => peer('workload', `selector: { matchLabels: { app: reviews } }\n${spec}`);
+
+function chainsOf(text: string, port = 4001) {
+  const served = { service: 'reviews', address: '127.0.0.1', port, portName: '', tlsMode: 'istio' } as const;
+  const node = nodeOf({ LABELS: { app: 'reviews' }, INMESH_WORKLOADS: [served] });
+  const listener = compile(text, [], node).listeners.get(`xds.istio.io/grpc/lds/inbound/127.0.0.1:${port}`);
+  return listener?.kind === 'inbound' ? listener.filterChains : [];
+}
+
+const modeOf = (text: string, port?: number) => {
+  const chains = chainsOf(text, port);
+  const tls = chains.some((chain) => chain.tls !== undefined);
+  const plaintext = chains.some((chain) => chain.tls === undefined);
+  return tls ? (plaintext ? 'PERMISSIVE' : 'STRICT') : plaintext ? 'DISABLE' : 'none';
+};
+
+describe('the mode of a port', () => {
+  test.each([
+    ['nothing says anything', '', 'PERMISSIVE'],
+    ['the mesh decides', mesh('STRICT'), 'STRICT'],
+    ['the namespace goes before the mesh', mesh('STRICT') + namespaced('DISABLE'), 'DISABLE'],
+    [
+      'the workload goes before the namespace',
+      namespaced('STRICT') + workload('mtls: { mode: PERMISSIVE }'),
+      'PERMISSIVE',
+    ],
+    ['UNSET inherits', mesh('STRICT') + namespaced('UNSET') + workload('mtls: {}'), 'STRICT'],
+    [
+      'the oldest of a scope wins',
+      namespaced('STRICT') + peer('younger', 'mtls: { mode: DISABLE }'),
+      'STRICT',
+    ],
+    ['another namespace does not matter', peer('other', 'mtls: { mode: STRICT }', 'other'), 'PERMISSIVE'],
+    [
+      'a selector of others does not matter',
+      workload('mtls: { mode: STRICT }').replace('app: reviews', 'app: x'),
+      'PERMISSIVE',
+    ],
+  ])('%s', (_, text, expected) => {
+    expect(modeOf(text)).toBe(expected);
+  });
+
+  test('one port of a workload may differ', () => {
+    const text = workload('mtls: { mode: STRICT }\nportLevelMtls: { "4002": { mode: DISABLE } }');
+    expect(modeOf(text, 4001)).toBe('STRICT');
+    expect(modeOf(text, 4002)).toBe('DISABLE');
+  });
+});
+
+test('clients must show a certificate, and every request goes to the application', () => {
+  const [mutual, plaintext] = chainsOf('');
+  expect(mutual).toMatchObject({ transportProtocol: 'tls', tls: { requireClientCertificate: true } });
+  expect(plaintext).toMatchObject({ transportProtocol: 'raw_buffer', tls: undefined });
+  expect(mutual?.http.routes).toMatchObject({
+    kind: 'inline',
+    config: { virtualHosts: [{ domains: ['*'], routes: [{ action: { kind: 'non-forwarding' } }] }] },
+  });
+});

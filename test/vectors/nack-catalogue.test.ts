@@ -1,0 +1,169 @@
+import { existsSync, readFileSync } from 'node:fs';
+import type { JsonValue } from '@bufbuild/protobuf';
+import { describe, expect, test } from 'vitest';
+import type { ResourceType } from '../../src/codec/codec.js';
+import { CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION } from '../../src/codec/resource-types.js';
+import { clusterWith, endpointAt, listenerWith, refusalOfBytes, ROUTER, tableWithRoute, wire } from '../unit/codec/wire.js';
+
+interface Row {
+  readonly resource: string;
+  readonly id: string;
+  readonly what: string;
+  readonly expect: string;
+}
+
+const file = new URL('../../../shared/vectors/xds/nack-catalogue.json', import.meta.url);
+const rows: readonly Row[] = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).ours : [];
+
+/** Rows that no decoder of one resource can answer, each with who does. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  'empty-nonce': 'protocol engine',
+  'wrapped-resource': 'protocol engine',
+  'good-and-bad-mixed': 'protocol engine',
+  'version-not-advanced': 'protocol engine',
+  '50MB-response': 'stream',
+  'aggregate-diamond-10': 'aggregate clusters, which are refused as a cluster type',
+  'link-local-address': 'a policy of the process that dials, not a rule of the resource',
+};
+
+interface Answer {
+  readonly type: ResourceType<unknown>;
+  readonly bytes: Uint8Array;
+  readonly verdict: 'accept' | 'refuse';
+}
+
+const refused = (type: ResourceType<unknown>, json: JsonValue): Answer => ({ type, bytes: wire(type, json), verdict: 'refuse' });
+const accepted = (type: ResourceType<unknown>, json: JsonValue): Answer => ({ type, bytes: wire(type, json), verdict: 'accept' });
+
+const tables = (...domains: string[][]): JsonValue => ({ name: 'r', virtualHosts: domains.map((list) => ({ name: 'v', domains: list })) });
+const retry = (retryPolicy: JsonValue): JsonValue => tableWithRoute({ route: { cluster: 'c', retryPolicy } });
+const rbac = (rules: JsonValue): JsonValue =>
+  listenerWith([
+    { name: 'rbac', typedConfig: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC', rules } },
+    ROUTER,
+  ]);
+const policyFor = (...permissions: JsonValue[]): JsonValue => ({ policies: { p: { permissions, principals: [{ any: true }] } } });
+const tls = (match: Record<string, JsonValue>): JsonValue =>
+  clusterWith({
+    transportSocket: {
+      name: 'tls',
+      typedConfig: {
+        '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+        commonTlsContext: {
+          tlsCertificateSdsSecretConfigs: [{ name: 'default' }],
+          combinedValidationContext: {
+            validationContextSdsSecretConfig: { name: 'ROOTCA' },
+            defaultValidationContext: match,
+          },
+        },
+      },
+    },
+  });
+const endpoints = (...localities: JsonValue[]): JsonValue => ({ clusterName: 'c', endpoints: localities });
+const polluted = { name: 'c', match: JSON.parse('{"__proto__": "x", "constructor": "y"}') as JsonValue };
+
+/** Every row with the resource it describes and what we do with it. Where a row leaves a choice, the comment says which. */
+const ANSWERS: Readonly<Record<string, () => Answer>> = {
+  'any-bad-bytes': () => ({ type: LISTENER, bytes: new Uint8Array([0xff, 0xff, 0xff]), verdict: 'refuse' }),
+  'unknown-fields': () => ({
+    type: ROUTE_CONFIGURATION,
+    bytes: new Uint8Array([...wire(ROUTE_CONFIGURATION, tables(['a'])), 0xba, 0x3e, 0x01, 0x78]),
+    verdict: 'accept',
+  }),
+  'length-overrun': () => ({ type: CLUSTER, bytes: new Uint8Array([0x0a, 0x7f, 0x61]), verdict: 'refuse' }),
+  'utf8-invalid-string': () => ({ type: CLUSTER, bytes: new Uint8Array([0x0a, 0x02, 0xff, 0xfe]), verdict: 'refuse' }),
+  'proto-pollution-map-key': () => accepted(CLUSTER, clusterWith({ transportSocketMatches: [polluted] })),
+  'no-hcm': () => refused(LISTENER, { name: 'l', filterChains: [{}] }),
+  'router-not-last': () => refused(LISTENER, listenerWith([ROUTER, { ...(ROUTER as object), name: 'again' }])),
+  'unknown-filter-required': () =>
+    refused(LISTENER, listenerWith([{ name: 'x', typedConfig: { '@type': 'type.googleapis.com/google.protobuf.Empty' } }, ROUTER])),
+  // RBAC is no supported filter yet, so any of it is refused.
+  'rbac-bad-cidr': () => refused(LISTENER, rbac(policyFor({ destinationIp: { addressPrefix: 'nonsense', prefixLen: 8 } }))),
+  'rbac-unsupported-field-in-not': () => refused(LISTENER, rbac(policyFor({ notRule: { metadata: { filter: 'x' } } }))),
+  'no-virtual-host-domains': () => refused(ROUTE_CONFIGURATION, tables([])),
+  'dup-domain': () => refused(ROUTE_CONFIGURATION, tables(['a'], ['a'])),
+  'bad-domain-wildcard': () => refused(ROUTE_CONFIGURATION, tables(['a.*.b'])),
+  'weights-sum-zero': () =>
+    refused(ROUTE_CONFIGURATION, tableWithRoute({ route: { weightedClusters: { clusters: [{ name: 'a', weight: 0 }] } } })),
+  // As Envoy: accepted, and it never matches.
+  'header-range-inverted': () =>
+    accepted(ROUTE_CONFIGURATION, tableWithRoute({ match: { prefix: '/', headers: [{ name: 'x', rangeMatch: { start: '9', end: '1' } }] } })),
+  'no-action': () =>
+    refused(ROUTE_CONFIGURATION, { name: 'r', virtualHosts: [{ name: 'v', domains: ['*'], routes: [{ match: { prefix: '/' } }] }] }),
+  'retry-max-0': () => refused(ROUTE_CONFIGURATION, retry({ numRetries: 0 })),
+  'retry-backoff-inverted': () => refused(ROUTE_CONFIGURATION, retry({ retryBackOff: { baseInterval: '2s', maxInterval: '1s' } })),
+  'timeout-negative': () => refused(ROUTE_CONFIGURATION, tableWithRoute({ route: { cluster: 'c', timeout: '-1s' } })),
+  'hash-policy-bad-regex': () =>
+    refused(
+      ROUTE_CONFIGURATION,
+      tableWithRoute({
+        route: { cluster: 'c', hashPolicy: [{ header: { headerName: 'x', regexRewrite: { pattern: { regex: '(' } } } }] },
+      }),
+    ),
+  'logical-dns-2-endpoints': () =>
+    refused(CLUSTER, {
+      name: 'c',
+      type: 'LOGICAL_DNS',
+      loadAssignment: endpoints({ lbEndpoints: [endpointAt('a.example'), endpointAt('b.example')] }) ,
+    }),
+  'ring-size-inverted': () =>
+    refused(CLUSTER, clusterWith({ lbPolicy: 'RING_HASH', ringHashLbConfig: { minimumRingSize: '9', maximumRingSize: '1' } })),
+  'od-percent-101': () => refused(CLUSTER, clusterWith({ outlierDetection: { enforcingSuccessRate: 0, maxEjectionPercent: 101 } })),
+  'tls-empty-prefix': () => refused(CLUSTER, tls({ matchSubjectAltNames: [{ prefix: '' }] })),
+  // The policy is explicit: mesh TLS always verifies the chain against the mesh's bundle and the peer's SPIFFE ID.
+  'tls-no-san': () => accepted(CLUSTER, tls({})),
+  'max-requests-0': () => accepted(CLUSTER, clusterWith({ circuitBreakers: { thresholds: [{ maxRequests: 0 }] } })),
+  'lrs-non-self': () => refused(CLUSTER, clusterWith({ lrsServer: { ads: {} } })),
+  'priority-gap': () => refused(CLUSTER_LOAD_ASSIGNMENT, endpoints({ priority: 0 }, { priority: 2 })),
+  'dup-address': () => refused(CLUSTER_LOAD_ASSIGNMENT, endpoints({ lbEndpoints: [endpointAt('10.0.0.1'), endpointAt('10.0.0.1')] })),
+  'weight-0': () => refused(CLUSTER_LOAD_ASSIGNMENT, endpoints({ lbEndpoints: [endpointAt('10.0.0.1', { loadBalancingWeight: 0 })] })),
+  'weight-overflow': () =>
+    refused(
+      CLUSTER_LOAD_ASSIGNMENT,
+      endpoints({ lbEndpoints: [endpointAt('10.0.0.1', { loadBalancingWeight: 4_294_967_295 }), endpointAt('10.0.0.2')] }),
+    ),
+  'dup-locality': () => refused(CLUSTER_LOAD_ASSIGNMENT, endpoints({ locality: { zone: 'a' } }, { locality: { zone: 'a' } })),
+  'hostname-address': () => refused(CLUSTER_LOAD_ASSIGNMENT, endpoints({ lbEndpoints: [endpointAt('example.com')] })),
+  // Drops are not enforced yet, so a resource that asks for them is refused rather than accepted without.
+  'drop-100': () =>
+    refused(CLUSTER_LOAD_ASSIGNMENT, {
+      clusterName: 'c',
+      policy: { dropOverloads: [{ category: 'all', dropPercentage: { numerator: 100 } }] },
+    }),
+};
+
+describe('what must be refused is refused', () => {
+  test.each(Object.entries(ANSWERS))('%s', (_id, answer) => {
+    const { type, bytes, verdict } = answer();
+    if (verdict === 'refuse') expect(refusalOfBytes(type, bytes)).toContain('INMESH_XDS_DECODE');
+    else expect(() => type.decode(bytes)).not.toThrow();
+  });
+
+  test('keys that are dangerous in JavaScript stay plain keys', () => {
+    const bytes = wire(CLUSTER, clusterWith({ transportSocketMatches: [polluted] }));
+    const { resource } = CLUSTER.decode(bytes);
+    expect(Object.keys(resource.transportSocketMatches[0]?.match ?? {})).toEqual(['__proto__', 'constructor']);
+    expect(({} as Record<string, unknown>)['x']).toBeUndefined();
+    expect(Object.getPrototypeOf(resource.transportSocketMatches[0]?.match)).toBe(Object.prototype);
+  });
+});
+
+test('every row of the catalogue has an answer here or elsewhere', () => {
+  const unanswered = rows.filter(({ id }) => ANSWERS[id] === undefined && ELSEWHERE[id] === undefined);
+  expect(unanswered.map(({ id }) => id)).toEqual([]);
+  const elsewhere = rows.filter(({ id }) => ELSEWHERE[id] !== undefined);
+  expect(elsewhere).toHaveLength(rows.length === 0 ? 0 : Object.keys(ELSEWHERE).length);
+});
+
+test('our answers are those of the catalogue, but for features that are refused as a whole', () => {
+  const stricter = rows.filter(({ id, expect: expected }) => {
+    const answer = ANSWERS[id]?.();
+    return answer?.verdict === 'refuse' && expected.startsWith('accept');
+  });
+  const laxer = rows.filter(({ id, expect: expected }) => {
+    const answer = ANSWERS[id]?.();
+    return answer?.verdict === 'accept' && expected.startsWith('NACK');
+  });
+  expect(laxer).toEqual([]);
+  expect(stricter.map(({ id }) => id)).toEqual(rows.length === 0 ? [] : ['drop-100']);
+});
