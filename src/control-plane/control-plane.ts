@@ -9,6 +9,7 @@ import { createDirectoryCaStore } from './ca/directory-store.js';
 import { createCompiler } from './compile/compile.js';
 import { DEFAULT_MESH_CONFIG, type MeshConfig } from './compile/mesh-config.js';
 import { createOwnIdentity, type OwnIdentity } from './own-identity.js';
+import { keepRegistry } from './registry/keep-registry.js';
 import { createRegistry, type WorkloadRegistry } from './registry/registry.js';
 import type { Violation } from './schema/violation.js';
 import { createCaService } from './serve/ca-service.js';
@@ -26,7 +27,7 @@ export interface ControlPlaneOptions {
   readonly config?: readonly string[];
   /** Further sources of configuration. */
   readonly sources?: readonly ConfigSource[];
-  /** Folder for what outlives the process: the root certificate and its key. In memory by default. */
+  /** Folder for what outlives the process: the root certificate with its key, and who is registered. In memory by default. */
   readonly dataDir?: string;
   /** Address to listen on; only loopback is allowed, as callers need no token. Default 127.0.0.1. */
   readonly host?: '127.0.0.1' | '::1';
@@ -92,11 +93,15 @@ export async function createControlPlane(options: ControlPlaneOptions = {}): Pro
   });
   const own = await createOwnIdentity(authority, { clock, logger });
   const registry = createRegistry({ graceMs: options.registrationGraceMs ?? 2_000 }, clock);
+  const kept =
+    options.dataDir === undefined
+      ? undefined
+      : await keepRegistry(registry, options.dataDir, { clock, logger });
   const plane = new RunningControlPlane(
     { options, store, authority, own, registry, clock, logger },
     async () => {
       stopReading.abort();
-      await reading.ended;
+      await Promise.all([reading.ended, kept?.close()]);
     },
   );
   try {

@@ -5,6 +5,8 @@ import { Completion } from '../../service/completion.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Request, Response } from '../../service/service.js';
 import { TransportError, type TransportFailure } from '../../service/transport-error.js';
+import type { PooledExchange } from './connection-pool.js';
+import { toUndiciBody } from './request-body.js';
 
 /** Error codes of undici and the platform for connections that never came to be. */
 const CONNECT_CODES = new Set([
@@ -20,7 +22,8 @@ const CONNECT_CODES = new Set([
  * One request on an undici client: the handler that undici calls, and the control of the response's body.
  * It speaks undici's first handler generation, which its core uses inside, so nothing is converted.
  */
-export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler {
+export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, PooledExchange {
+  released: (() => void) | undefined;
   readonly #request: Request;
   readonly #peer: { readonly peerId: string | undefined };
   readonly #resolve: (response: Response) => void;
@@ -43,6 +46,23 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler {
     this.#resolve = resolve;
     this.#reject = reject;
     this.#unlink = request.abort.onAbort((reason) => this.#cancelled(reason));
+  }
+
+  get options(): Dispatcher.DispatchOptions {
+    return dispatchOptions(this.#request);
+  }
+
+  get handler(): Dispatcher.DispatchHandler {
+    return this;
+  }
+
+  get isOver(): boolean {
+    return this.#settled;
+  }
+
+  failed(error: Error): void {
+    this.#finish();
+    this.#fail(error);
   }
 
   onConnect(abort: (error?: Error) => void): void {
@@ -134,7 +154,32 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler {
   #finish(): void {
     this.#unlink?.();
     this.#unlink = undefined;
+    this.released?.();
+    this.released = undefined;
   }
+}
+
+function dispatchOptions(request: Request): Dispatcher.DispatchOptions {
+  const { headers } = request;
+  if (!headers.has('host')) headers.append('host', request.authority);
+  const caller = request.context.callerOptions as CallerOptions | undefined;
+  return {
+    method: request.method,
+    path: request.path,
+    // undici only reads the array.
+    headers: headers.toLines() as string[],
+    // undici takes every form of body that its callers may give, and ours come from there.
+    body: toUndiciBody(request.body) as NonNullable<Dispatcher.DispatchOptions['body']> | null,
+    // Timeouts are the mesh's; these two are kept when the caller asked for them.
+    ...(caller?.headersTimeout !== undefined && { headersTimeout: caller.headersTimeout }),
+    ...(caller?.bodyTimeout !== undefined && { bodyTimeout: caller.bodyTimeout }),
+  };
+}
+
+/** The caller's own undici options that concern the wire. */
+interface CallerOptions {
+  readonly headersTimeout?: number | null;
+  readonly bodyTimeout?: number | null;
 }
 
 function toError(reason: unknown): Error {

@@ -10,7 +10,7 @@ void globalThis.Headers;
 
 const undici: typeof Undici = createRequire(import.meta.url)('undici');
 
-export const { Agent, Pool, buildConnector } = undici;
+export const { Agent, Client, buildConnector } = undici;
 
 /** undici's Dispatcher class; its types come from undici itself. */
 export const DispatcherClass: typeof Undici.Dispatcher = undici.Dispatcher;

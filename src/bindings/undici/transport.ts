@@ -1,4 +1,3 @@
-import type { Dispatcher, Pool as UndiciPool } from 'undici';
 import type { EndpointTransport, Transport, TransportOptions } from '../../cluster/transport.js';
 import type { IdentitySource } from '../../identity/source.js';
 import { createMeshTls, type MeshTls } from '../../identity/tls-options.js';
@@ -8,16 +7,15 @@ import type { Request, Response } from '../../service/service.js';
 import { TransportError } from '../../service/transport-error.js';
 import { UndiciAttempt } from './attempt.js';
 import { createConnector } from './connect.js';
-import { Pool } from './library.js';
-import { toUndiciBody } from './request-body.js';
+import { ConnectionPool } from './connection-pool.js';
 
 export interface UndiciTransportTools {
   readonly identity: IdentitySource;
   readonly clock: Clock;
 }
 
-/** Above this, a limit of connections is none. */
-const NO_LIMIT = 100_000;
+/** undici keeps an idle connection no longer than this. */
+const MAX_IDLE_MS = 3_600_000;
 
 /** Sends over HTTP/1.1 with undici: one pool per endpoint. */
 export function undiciTransport(tools: UndiciTransportTools): Transport {
@@ -39,7 +37,7 @@ class UndiciEndpoint implements EndpointTransport {
   readonly #mesh: MeshTls;
   readonly #unsubscribe: () => void;
   readonly #retiring = new Set<Promise<void>>();
-  #pool: UndiciPool | undefined;
+  #pool: ConnectionPool | undefined;
   #expiry: Timer | undefined;
   #expiresAtMs = Number.POSITIVE_INFINITY;
   #closed = false;
@@ -61,7 +59,7 @@ class UndiciEndpoint implements EndpointTransport {
         return;
       }
       this.#pool ??= this.#open();
-      this.#pool.dispatch(dispatchOptions(request), new UndiciAttempt(request, this, resolve, reject));
+      this.#pool.send(new UndiciAttempt(request, this, resolve, reject));
     });
   };
 
@@ -72,20 +70,22 @@ class UndiciEndpoint implements EndpointTransport {
     await Promise.all(this.#retiring);
   }
 
-  #open(): UndiciPool {
+  #open(): ConnectionPool {
     const { address, port } = this.#endpoint.address;
     const { tls, idleTimeoutMs, maxConnections, maxRequestsPerConnection } = this.#options;
     const host = address.includes(':') ? `[${address}]` : address;
-    return new Pool(`${tls === undefined ? 'http' : 'https'}://${host}:${port}`, {
-      connect: createConnector(this.#endpoint, this.#options, this.#mesh, (id, ms) =>
-        this.#connected(id, ms),
-      ),
-      connections: maxConnections >= NO_LIMIT ? null : maxConnections,
-      pipelining: 1,
-      // Timeouts are the mesh's; these two are set per request when the caller asks for them.
-      keepAliveTimeout: Math.min(idleTimeoutMs, 3_600_000),
-      keepAliveMaxTimeout: 3_600_000,
-      ...(maxRequestsPerConnection > 0 && { maxRequestsPerClient: maxRequestsPerConnection }),
+    return new ConnectionPool({
+      origin: `${tls === undefined ? 'http' : 'https'}://${host}:${port}`,
+      maxConnections,
+      client: {
+        connect: createConnector(this.#endpoint, this.#options, this.#mesh, (id, ms) =>
+          this.#connected(id, ms),
+        ),
+        pipelining: 1,
+        keepAliveTimeout: Math.min(idleTimeoutMs, MAX_IDLE_MS),
+        keepAliveMaxTimeout: MAX_IDLE_MS,
+        ...(maxRequestsPerConnection > 0 && { maxRequestsPerClient: maxRequestsPerConnection }),
+      },
     });
   }
 
@@ -110,36 +110,12 @@ class UndiciEndpoint implements EndpointTransport {
     this.#expiresAtMs = Number.POSITIVE_INFINITY;
     if (pool === undefined) return;
     const cut = Number.isFinite(leftMs)
-      ? this.#mesh.clock.schedule(Math.max(0, leftMs), () => void pool.destroy())
+      ? this.#mesh.clock.schedule(Math.max(0, leftMs), () => pool.destroy())
       : undefined;
-    const retired = pool
-      .close()
-      .catch(() => {})
-      .finally(() => {
-        cut?.cancel();
-        this.#retiring.delete(retired);
-      });
+    const retired: Promise<void> = pool.close().finally(() => {
+      cut?.cancel();
+      this.#retiring.delete(retired);
+    });
     this.#retiring.add(retired);
   }
-}
-
-function dispatchOptions(request: Request): Dispatcher.DispatchOptions {
-  const { headers } = request;
-  if (!headers.has('host')) headers.append('host', request.authority);
-  const caller = request.context.callerOptions as CallerOptions | undefined;
-  return {
-    method: request.method as Dispatcher.HttpMethod,
-    path: request.path,
-    // undici only reads the array.
-    headers: headers.toLines() as string[],
-    body: toUndiciBody(request.body) as NonNullable<Dispatcher.DispatchOptions['body']> | null,
-    ...(caller?.headersTimeout !== undefined && { headersTimeout: caller.headersTimeout }),
-    ...(caller?.bodyTimeout !== undefined && { bodyTimeout: caller.bodyTimeout }),
-  };
-}
-
-/** The caller's own undici options that concern the wire. */
-interface CallerOptions {
-  readonly headersTimeout?: number | null;
-  readonly bodyTimeout?: number | null;
 }

@@ -2,6 +2,7 @@ import type { Cluster } from '../../model/cluster.js';
 import type { ClusterLoadAssignment } from '../../model/endpoint.js';
 import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
+import { coversHost } from '../kinds/hosts.js';
 import type { RegistrySnapshot } from '../registry/registry.js';
 import type { ConfigView } from '../store/view.js';
 import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
@@ -101,7 +102,11 @@ function compileListeners(
   for (const { host, ports } of services.values()) {
     for (const port of ports) if (isHttpPort(port)) add(host, port.number);
   }
-  // Istio: a VirtualService may also define a host that no service has; it answers on port 80.
-  for (const host of virtualServices.hosts) if (!services.has(host)) add(host, 80);
+  // Istio: a VirtualService may also define a host that no service has; it answers on port 80. A wildcard that covers
+  // services is about those alone.
+  const known = [...services.keys()];
+  for (const host of virtualServices.hosts) {
+    if (!known.some((name) => coversHost(host, name))) add(host, 80);
+  }
   return { listeners, routes };
 }

@@ -64,6 +64,8 @@ export class ConfigDocument<K extends KindName = KindName> implements Document<K
   }
 }
 
+const ROOT: FieldPath = [];
+
 type Content<K extends KindName> = Omit<Document<K>, 'order' | 'position'>;
 
 const metadataSchema = z.object({
@@ -87,7 +89,7 @@ export function readDocuments(file: ConfigFile, maxViolations: number): FileCont
   const documents: ConfigDocument[] = [];
   const violations: Violation[] = [...read.violations];
   const pending = read.documents.map(({ index, value }) => ({
-    seat: { file, index, prefix: [] as FieldPath },
+    seat: { file, index, prefix: ROOT },
     value,
   }));
   for (const { seat, value } of pending) {
@@ -151,7 +153,7 @@ function readDocument(value: PlainValue, seat: Seat): ConfigDocument | readonly 
 }
 
 function specOf(value: PlainObject): PlainValue {
-  return value['spec'] ?? (Object.create(null) as PlainObject);
+  return value['spec'] ?? {};
 }
 
 function checkApiVersion(kind: KindName, apiVersion: PlainValue | undefined): readonly RuleViolation[] {

@@ -161,18 +161,18 @@ test('without a word of the operating system, changes are found by looking', asy
 test('looking again and finding the same proposes nothing', async () => {
   const [file, other] = [join(folder, 'mesh.yaml'), join(folder, 'other.yaml')];
   await writeFile(file, 'kind: Nothing');
+  const POLL_MS = 11;
   const proposals: number[] = [];
   let polls = 0;
   // Every look asks the clock for the next one.
   const clock = {
     ...systemClock,
     schedule: (delayMs: number, task: () => void) => {
-      if (delayMs === 10) polls++;
-      if (polls === 10) writeFileSync(other, service('a'));
+      if (delayMs === POLL_MS && ++polls === 10) writeFileSync(other, service('a'));
       return systemClock.schedule(delayMs, task);
     },
   };
-  const source = createFileSource({ paths: [folder], pollMs: 10, quietMs: 1 }, clock);
+  const source = createFileSource({ paths: [folder], pollMs: POLL_MS, quietMs: 1 }, clock);
   await new Promise<void>((resolve) => {
     const propose = (_: string, { files }: { readonly files: readonly unknown[] }): void => {
       proposals.push(files.length);
