@@ -53,7 +53,9 @@ async function measure(name) {
 
 function report() {
   console.log(`Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}`);
-  console.log(`1 KiB answers, ${concurrency} in flight, ${rounds} rounds of ${seconds} s, median [min-max]; mesh TLS ${mtls ? 'on' : 'off'}\n`);
+  console.log(
+    `1 KiB answers, ${concurrency} in flight, ${rounds} rounds of ${seconds} s, median [min-max]; mesh TLS ${mtls ? 'on' : 'off'}\n`,
+  );
   console.log('| client | CPU per request, us | rps | p50 ms | p99 ms |\n| --- | --- | --- | --- | --- |');
   for (const [name, list] of results) {
     const of = (key, digits) => {

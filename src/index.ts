@@ -4,11 +4,13 @@ import type { MeshOptions } from './mesh/options.js';
 export type { ListenTarget } from './bindings/http/listen.js';
 export type { Mesh } from './bindings/join.js';
 export type { BreakerStats, ClusterStats, HostStats } from './cluster/cluster.js';
+export type { HostHealth } from './cluster/host.js';
 export type { FailureRateBreakerOptions } from './filters/failure-rate-breaker.js';
 export type { MeshCore, OutboundTarget } from './mesh/core.js';
 export type { MeshStatus } from './mesh/mesh.js';
 export type { MeshOptions } from './mesh/options.js';
-export type { Abort, Unsubscribe } from './runtime/abort.js';
+export type { Locality } from './model/endpoint.js';
+export type { Abort, AbortListener, Unsubscribe } from './runtime/abort.js';
 export type { Clock, Timer } from './runtime/clock.js';
 export { MeshError, type MeshErrorCode, type MeshErrorOptions } from './runtime/errors.js';
 export { createTextLogger, type Logger, type LogLevel, silentLogger } from './runtime/log.js';
@@ -22,7 +24,7 @@ export type {
   NativeBody,
   PushBody,
 } from './service/body.js';
-export type { Completion, CompletionEnd } from './service/completion.js';
+export type { Completion, CompletionEnd, CompletionListener } from './service/completion.js';
 export type { Attempt, Exchange, ResponseFlag } from './service/context.js';
 export type { HeaderMap, RawHeaders } from './service/headers.js';
 export type {

@@ -1,3 +1,10 @@
 export { seededRandom } from './runtime/random.js';
 export { createFakeClock, type FakeClock } from './testing/fake-clock.js';
-export { createTestCa, type TestCa } from './testing/test-ca.js';
+export {
+  createTestCa,
+  type TestCa,
+  type TestCaOptions,
+  type TestCertificate,
+  type TestCertificateChanges,
+  type TestSvidOptions,
+} from './testing/test-ca.js';

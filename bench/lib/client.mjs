@@ -1,6 +1,7 @@
 // One variant of the client in its own process: warms up, then measures its CPU per request and the latencies.
-import { Agent, Pool, request } from 'undici';
+
 import { createMesh } from 'inmesh';
+import { Agent, Pool, request } from 'undici';
 
 const [variant, controlPlane, barePort, secondsText, concurrencyText] = process.argv.slice(2);
 const durationMs = Number(secondsText) * 1000;

@@ -8,7 +8,12 @@ const handler = (_request, response) => {
   response.end(body);
 };
 
-const mesh = await createMesh({ service: 'echo', version: 'v1', cacheDir: false, controlPlane: process.argv[2] });
+const mesh = await createMesh({
+  service: 'echo',
+  version: 'v1',
+  cacheDir: false,
+  controlPlane: process.argv[2],
+});
 const meshed = await mesh.listen(createServer(handler));
 // The same handler without the mesh, for the bare client.
 const bare = createServer(handler).listen(0, '127.0.0.1', () => {

@@ -1,11 +1,9 @@
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
+import type { ResourceShortName } from '../model/resource-short-name.js';
 import { anyIs } from '../proto/any.js';
 import type { wkt } from '../proto/xds.js';
 import { messageOf } from '../runtime/errors.js';
 import { type Path, refuse, rootPath } from './path.js';
-
-/** The short names of xDS resource types. */
-export type ResourceShortName = 'LDS' | 'RDS' | 'CDS' | 'EDS';
 
 /** How one type of xDS resource travels: the two-way border between bytes and the model. */
 export interface ResourceType<T> {

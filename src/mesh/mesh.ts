@@ -11,9 +11,11 @@ import type { Clock } from '../runtime/clock.js';
 import { MeshError, messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
+import { version } from '../runtime/version.js';
 import { combineObservers, type Observer } from '../service/observer.js';
 import type { Filter } from '../service/service.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
+import { loadSpans } from '../telemetry/spans.js';
 import { createSnapshotCache } from '../xds/cache.js';
 import { createXdsClient, type PublishedSnapshot, type XdsClient } from '../xds/client.js';
 import { Applier } from './apply.js';
@@ -62,7 +64,9 @@ export interface ServedPort {
 export async function startMesh(options: ResolvedMeshOptions, tools: MeshTools): Promise<RunningMesh> {
   const names = Object.keys(options.failureRateBreakers);
   const breakers = names.length === 0 ? undefined : await loadFailureRateBreakers(tools.clock);
-  return new RunningMesh(options, tools, breakers);
+  // Spans are outermost: they cover what the application's own filters do.
+  const filters = options.tracing ? [await loadSpans(version), ...options.filters] : options.filters;
+  return new RunningMesh({ ...options, filters }, tools, breakers);
 }
 
 /** A mesh at work: identity, configuration, clusters, and the table of outbound stacks that it swaps. */

@@ -39,6 +39,11 @@ export interface MeshOptions {
   readonly filters?: readonly Filter[];
   /** Failure-rate breakers (opossum), by destination host or cluster name; `*` for all. Off by default. */
   readonly failureRateBreakers?: Readonly<Record<string, FailureRateBreakerOptions>>;
+  /**
+   * Records an OpenTelemetry client span per request and hands the trace context on. It needs an OpenTelemetry SDK that
+   * the application set up. Default false: with an instrumentation of undici or fetch there are such spans already.
+   */
+  readonly tracing?: boolean;
   /** Hears what happens. */
   readonly observers?: readonly Observer[];
   /** Where messages go. By default warnings and errors go to stderr; `INMESH_LOG_LEVEL` (`debug` … `error`, `silent`). */
@@ -67,6 +72,7 @@ export interface ResolvedMeshOptions {
   readonly filters: readonly Filter[];
   readonly failureRateBreakers: Readonly<Record<string, FailureRateBreakerOptions>>;
   readonly observers: readonly Observer[];
+  readonly tracing: boolean;
   readonly nodeId: string;
 }
 
@@ -134,6 +140,7 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
     filters: options.filters ?? [],
     failureRateBreakers: options.failureRateBreakers ?? {},
     observers: options.observers ?? [],
+    tracing: options.tracing ?? false,
     nodeId:
       bootstrap?.nodeId ??
       `sidecar~${address}~${service}-${around.instance}.${namespace}~${namespace}.svc.cluster.local`,

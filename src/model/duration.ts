@@ -18,10 +18,3 @@ export function parseDuration(text: string): number | undefined {
   }
   return match[1] === '-' ? -total : total;
 }
-
-/** A short text of a duration: `1h`, `90s`, `1.5s`, `25ms`. */
-export function formatDuration(ms: number): string {
-  if (ms >= 3_600_000 && ms % 3_600_000 === 0) return `${ms / 3_600_000}h`;
-  if (ms >= 1000) return `${ms / 1000}s`;
-  return `${ms}ms`;
-}

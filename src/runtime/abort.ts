@@ -1,7 +1,8 @@
 /** Ends a subscription; calling it again does nothing. */
 export type Unsubscribe = () => void;
 
-type Listener = (reason: unknown) => void;
+/** Hears why something was cancelled. */
+export type AbortListener = (reason: unknown) => void;
 
 /**
  * Cancellation of one exchange or attempt.
@@ -12,7 +13,7 @@ type Listener = (reason: unknown) => void;
 export class Abort {
   #reason: unknown;
   #aborted = false;
-  #listeners: Listener[] | undefined;
+  #listeners: AbortListener[] | undefined;
   #controller: AbortController | undefined;
 
   get aborted(): boolean {
@@ -45,7 +46,7 @@ export class Abort {
   }
 
   /** Calls `listener` when it is cancelled, or at once if it already is. */
-  onAbort(listener: Listener): Unsubscribe {
+  onAbort(listener: AbortListener): Unsubscribe {
     if (this.#aborted) {
       listener(this.#reason);
       return noop;
@@ -61,7 +62,7 @@ export class Abort {
     return { abort, unlink: this.onAbort((reason) => abort.abort(reason)) };
   }
 
-  #remove(listener: Listener): void {
+  #remove(listener: AbortListener): void {
     const listeners = this.#listeners;
     if (listeners === undefined) return;
     const at = listeners.indexOf(listener);

@@ -136,10 +136,3 @@ export const systemClock: Clock = {
     return queue.add(task);
   },
 };
-
-/** Waits `delayMs` on the given clock and keeps the process alive meanwhile. */
-export function sleep(clock: Clock, delayMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    clock.schedule(delayMs, resolve, true);
-  });
-}

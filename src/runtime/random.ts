@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-
 /** A source of chance: uniform in [0, 1). */
 export type Random = () => number;
 
@@ -32,9 +30,4 @@ const MAX_REMAINDER_BOUND = 1 << 20;
  */
 export function remainderOf(draw: number, bound: number): number {
   return bound <= MAX_REMAINDER_BOUND ? Math.floor(draw * 4_294_967_296) % bound : Math.floor(draw * bound);
-}
-
-/** A UUIDv4 from the given source of chance, for request ids; not for secrets. */
-export function randomId(bytes = 16): string {
-  return randomBytes(bytes).toString('hex');
 }

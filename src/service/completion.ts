@@ -7,7 +7,8 @@ export interface CompletionEnd {
   readonly error: unknown;
 }
 
-type Listener = (end: CompletionEnd) => void;
+/** Hears how an exchange ended. */
+export type CompletionListener = (end: CompletionEnd) => void;
 
 const COMPLETE: CompletionEnd = { trailers: undefined, error: undefined };
 
@@ -17,8 +18,8 @@ const COMPLETE: CompletionEnd = { trailers: undefined, error: undefined };
  */
 export class Completion {
   #end: CompletionEnd | undefined;
-  #listener: Listener | undefined;
-  #more: Listener[] | undefined;
+  #listener: CompletionListener | undefined;
+  #more: CompletionListener[] | undefined;
 
   /** A completion that is over already, for answers without a stream. */
   static readonly done: Completion = Completion.#settled();
@@ -46,7 +47,7 @@ export class Completion {
   }
 
   /** Calls `listener` once at the end, or at once when it is over. */
-  onEnd(listener: Listener): void {
+  onEnd(listener: CompletionListener): void {
     if (this.#end !== undefined) listener(this.#end);
     else if (this.#listener === undefined) this.#listener = listener;
     else {

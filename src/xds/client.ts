@@ -17,7 +17,7 @@ import { createReport, type RejectionObserver, type Report } from './report.js';
 import { type ReferenceKind, type Resolution, type ResourceView, resolve } from './resolve.js';
 import { createSotw } from './sotw.js';
 import { type ResourceStatus, ResourceStore } from './store.js';
-import { type CredentialsSource, createStreamOpener, type OpenStream } from './stream.js';
+import { type CredentialsSource, createStreamOpener, isLoopback, type OpenStream } from './stream.js';
 
 /** What an xDS client works with. */
 export interface XdsClientOptions {
@@ -73,6 +73,9 @@ export function createXdsClient(options: XdsClientOptions): XdsClient {
   return new AdsClient(options);
 }
 
+/** Without any configuration nothing works, and on one machine there is no herd to hold back: retries stay close. */
+const CLOSE_RETRY_MS = 1000;
+const MAX_RETRY_MS = 36_000;
 /** gRFC A57, Envoy `initial_fetch_timeout`. */
 const MISSING_TIMEOUT_MS = 15_000;
 
@@ -99,6 +102,7 @@ class AdsClient implements XdsClient {
   readonly #starting: Promise<void>;
   #send: ((message: Uint8Array) => void) | undefined;
   #isAnswered = false;
+  #isOutageTold = false;
   #isClosed = false;
   /** Keeps the process alive until the first configuration is there: somebody surely awaits it. */
   readonly #holdTimer: Timer;
@@ -178,6 +182,7 @@ class AdsClient implements XdsClient {
       method: this.#protocol.method,
       clock,
       random,
+      longestWaitMs: () => this.#longestWaitMs(),
       listener: {
         onConnecting: () => this.#setConnected('connecting'),
         onStream: (send) => {
@@ -189,6 +194,11 @@ class AdsClient implements XdsClient {
         onLost: (error) => this.#lost(error),
       },
     });
+  }
+
+  #longestWaitMs(): number {
+    const isUrgent = this.#published.value.source === 'none' || isLoopback(this.#options.target);
+    return isUrgent ? CLOSE_RETRY_MS : MAX_RETRY_MS;
   }
 
   /** Puts the cached configuration in force. Whatever is wrong with the cache is reported and ignored. */
@@ -226,11 +236,20 @@ class AdsClient implements XdsClient {
     this.#store.setConnected(false);
     this.#missingTimer.cancel();
     this.#cancelWithheld();
-    this.#options.logger.warn(
-      { error: error.message },
-      'lost the control plane; the configuration in force stays',
-    );
+    this.#tellLost(error);
     this.#setConnected('disconnected', error);
+  }
+
+  /** Once for each outage: what fails on the way back is told to whoever looks for it. */
+  #tellLost(error: MeshError): void {
+    const { logger } = this.#options;
+    const level = this.#isOutageTold ? 'debug' : 'warn';
+    this.#isOutageTold = true;
+    const what =
+      this.#published.value.source === 'none'
+        ? 'the control plane cannot be reached; trying again'
+        : 'lost the control plane; the configuration in force stays';
+    logger[level]({ error: error.message }, what);
   }
 
   #receive(received: Received): void {

@@ -26,6 +26,8 @@ export interface ConnectionOptions {
   readonly listener: ConnectionListener;
   readonly clock: Clock;
   readonly random: Random;
+  /** The longest wait that is right now, in milliseconds; asked before each wait. Default 30 s. */
+  readonly longestWaitMs?: () => number;
 }
 
 /** A stream that is opened again whenever it ends. */
@@ -51,7 +53,8 @@ export function createConnection(options: ConnectionOptions): Connection {
     async onFailedAttempt({ error }) {
       if (closing.signal.aborted) return;
       listener.onLost(toMeshError(error));
-      await wait(clock, backoff.next(), closing.signal);
+      const longestMs = options.longestWaitMs?.() ?? Number.POSITIVE_INFINITY;
+      await wait(clock, Math.min(backoff.next(), longestMs), closing.signal);
     },
   }).catch(() => {
     // The only way out of an endless retry is the abort of close().

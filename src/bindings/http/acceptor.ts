@@ -149,7 +149,7 @@ export class Acceptor {
   }
 
   #secured(socket: TLSSocket): void {
-    this.#pending.delete(socket);
+    this.#pending.delete(carrierOf(socket));
     if (this.#closed || this.#options.policy().tls === undefined) {
       socket.destroy();
       return;
@@ -189,6 +189,11 @@ function refusalHint(policy: InboundPolicy): string {
     default:
       return 'Set PeerAuthentication to PERMISSIVE or STRICT for this workload';
   }
+}
+
+/** The raw socket that a TLS socket of a `tls.Server` was made from. Node keeps it as `_parent`, and nowhere else. */
+function carrierOf(socket: TLSSocket & { readonly _parent?: Duplex }): Duplex {
+  return socket._parent ?? socket;
 }
 
 function asMeshError(error: unknown): MeshError {

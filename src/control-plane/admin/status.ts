@@ -1,5 +1,5 @@
 import type { Violation } from '../schema/violation.js';
-import type { ClientStatus } from '../serve/client-session.js';
+import type { ClientStatus } from '../serve/status.js';
 
 /** What the admin API reports. */
 export interface AdminStatus {

@@ -55,11 +55,7 @@ export type OutlierDetectionSettings = Part<TrafficPolicy, 'outlierDetection'>;
 export type ClientTlsSettings = Part<TrafficPolicy, 'tls'>;
 
 export type ServiceEntrySpec = KindSpecs['ServiceEntry'];
-export type ServiceEntryPort = Item<ServiceEntrySpec['ports']>;
 export type WorkloadEntrySpec = KindSpecs['WorkloadEntry'];
-export type PeerAuthenticationSpec = KindSpecs['PeerAuthentication'];
 export type GatewaySpec = KindSpecs['Gateway'];
 export type GatewayServer = Item<GatewaySpec['servers']>;
 export type ServiceSpec = KindSpecs['Service'];
-export type ServicePort = Item<ServiceSpec['ports']>;
-export type DeploymentSpec = KindSpecs['Deployment'];

@@ -6,24 +6,8 @@ import { MeshError, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
 import type { ResourceSet } from '../compile/resource-set.js';
 import { PUSH_ORDER, type ResourceEncoder, servedType } from './resources.js';
-import { MAX_NAMES, type PendingResponse, Subscription, type TypeStatus } from './subscription.js';
-
-/** One connected client, for status pages. */
-export interface ClientStatus {
-  readonly id: string;
-  readonly service: string;
-  readonly namespace: string;
-  readonly version: string;
-  /** Address of the client's end. */
-  readonly peer: string;
-  /** SPIFFE ID that its connection proved; undefined on plaintext. */
-  readonly spiffeId: string | undefined;
-  /** Calendar time in milliseconds. */
-  readonly connectedAtMs: number;
-  /** The worst of its types. */
-  readonly state: TypeStatus['state'];
-  readonly types: readonly TypeStatus[];
-}
+import type { TypeStatus } from './status.js';
+import { MAX_NAMES, type PendingResponse, Subscription } from './subscription.js';
 
 /** What a session works with. */
 export interface SessionTools {

@@ -1,24 +1,12 @@
 import type { ResourceSet } from '../compile/resource-set.js';
 import type { EncodedResource, ResourceEncoder, ServedType } from './resources.js';
 import { versionOf, wildcardNames } from './resources.js';
+import type { TypeStatus } from './status.js';
 
 /** The wildcard of the xDS protocol. */
 const WILDCARD = '*';
 /** Names one client may ask for; more is a fault or an attack. */
 export const MAX_NAMES = 200_000;
-
-/** How a client stands towards what it was sent of one type. */
-export interface TypeStatus {
-  readonly type: ServedType['short'];
-  readonly state: 'SYNCED' | 'STALE' | 'NACKED' | 'NOT SENT';
-  /** Version of the newest response. */
-  readonly sent: string | undefined;
-  /** Version that the client accepted last. */
-  readonly accepted: string | undefined;
-  /** What the client found wrong. */
-  readonly error: string | undefined;
-  readonly resources: number;
-}
 
 /** One response to send. */
 export interface PendingResponse {

@@ -8,9 +8,10 @@ import type { ResourceSet } from '../compile/resource-set.js';
 import { workloadsOfNode } from '../registry/node-workloads.js';
 import type { Lease, WorkloadRegistry } from '../registry/registry.js';
 import type { CallerIdentity } from './caller.js';
-import { ClientSession, type ClientStatus } from './client-session.js';
+import { ClientSession } from './client-session.js';
 import { ResourceEncoder } from './resources.js';
 import { createSettling } from './settling.js';
+import type { ClientStatus } from './status.js';
 
 const STATUS_INVALID_ARGUMENT = 3;
 const STATUS_PERMISSION_DENIED = 7;

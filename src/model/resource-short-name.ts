@@ -1,0 +1,2 @@
+/** The short names of xDS resource types. */
+export type ResourceShortName = 'LDS' | 'RDS' | 'CDS' | 'EDS';
