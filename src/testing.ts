@@ -1,3 +1,9 @@
+export type {
+  CertificateAuthority,
+  IssuedCertificate,
+  IssueRequest,
+  IssueServerRequest,
+} from './control-plane/ca/certificate-authority.js';
 export { seededRandom } from './runtime/random.js';
 export { createFakeClock, type FakeClock } from './testing/fake-clock.js';
 export {

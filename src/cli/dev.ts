@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { type ControlPlane, createControlPlane, formatViolation } from '../control-plane.js';
+import { type ControlPlane, createControlPlane } from '../control-plane.js';
 import { MeshError } from '../runtime/errors.js';
 import { createTextLogger, type LogLevel } from '../runtime/log.js';
 import { type Output, version } from './output.js';
@@ -67,18 +67,10 @@ function banner(plane: ControlPlane, options: DevOptions, config: readonly strin
   ].join('\n');
 }
 
-/** Tells of each accepted and each refused change of the configuration. */
+/** Tells of each accepted change of the configuration; refusals are in the control plane's own log. */
 function watchConfig(plane: ControlPlane, output: Output): void {
-  const refused = () => {
-    const { rejected } = plane.status();
-    if (rejected === undefined) return;
-    for (const violation of rejected.violations) output.err(`${formatViolation(violation)}\n`);
-    output.err(`configuration refused; revision ${plane.status().revision} stays in force\n`);
-  };
-  refused();
   plane.onConfigChange((event) => {
-    if (event === 'rejected') refused();
-    else output.err(`configuration revision ${plane.status().revision} in force\n`);
+    if (event === 'accepted') output.err(`configuration revision ${plane.status().revision} in force\n`);
   });
 }
 

@@ -57,12 +57,14 @@ export interface ClusterRuntime {
   close(kept?: ReadonlyMap<string, Host>): Promise<void>;
 }
 
+/** State of one cluster. */
 export interface ClusterStats {
   readonly name: string;
   readonly hosts: readonly HostStats[];
   readonly breakers: Readonly<Record<'default' | 'high', BreakerStats>>;
 }
 
+/** State of the circuit breakers of one priority. */
 export interface BreakerStats {
   readonly activeRequests: number;
   readonly requestOverflows: number;
@@ -70,6 +72,7 @@ export interface BreakerStats {
   readonly retryOverflows: number;
 }
 
+/** State of one endpoint of a cluster. */
 export interface HostStats {
   readonly address: string;
   readonly health: HostHealth;

@@ -58,6 +58,7 @@ export interface ControlPlane {
   close(): Promise<void>;
 }
 
+/** State of a control plane, as its status API shows it. */
 export interface ControlPlaneStatus {
   readonly version: string;
   readonly trustDomain: string;

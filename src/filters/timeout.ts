@@ -42,11 +42,15 @@ class TimedExchange {
       this.#timer?.cancel();
       unlink();
     };
-    // Envoy: the timer starts when the request is complete, so a streamed request may take its time.
+    this.#start();
+    // Envoy: the timer starts when the request is complete, so a streamed request may take its time; the wait for a
+    // connection is no part of that.
     if (body.kind === 'push' || body.kind === 'native') {
+      context.requestStarted ??= new Completion();
       context.requestSent ??= new Completion();
+      context.requestStarted.onEnd(() => this.#timer?.cancel());
       context.requestSent.onEnd(() => this.#start());
-    } else this.#start();
+    }
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       next({ ...this.#request, abort: this.#abort }).then(
@@ -68,7 +72,8 @@ class TimedExchange {
   }
 
   #start(): void {
-    if (this.#over || this.#timer !== undefined) return;
+    if (this.#over) return;
+    this.#timer?.cancel();
     this.#timer = this.#clock.schedule(this.#timeoutMs, () => this.#expire());
   }
 

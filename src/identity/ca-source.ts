@@ -25,6 +25,7 @@ export type CaSource = RotatingSource;
 /** Sends a signing request; answers with the PEM chain, leaf first, root last. */
 export type SignCsr = (csrPem: string, lifeMs: number, signal: AbortSignal) => Promise<readonly string[]>;
 
+/** Where and for whom certificates are asked for. */
 export interface CaSourceOptions {
   /** gRPC target of the authority, e.g. `127.0.0.1:15012`. */
   readonly target: string;

@@ -28,6 +28,7 @@ export interface MeshConnection {
   readonly expiresAtMs: number;
 }
 
+/** Hears how an attempt to connect ended. */
 export type ConnectCallback = (error: MeshError | null, connection?: MeshConnection) => void;
 
 /**

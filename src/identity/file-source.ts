@@ -15,6 +15,7 @@ const MAX_WAIT_MS = 1000;
 /** Network file systems do not tell of changes, so the files are looked at this often, too. */
 const POLL_MS = 60_000;
 
+/** Which files hold the identity. */
 export interface FileSourceOptions {
   /** PEM, leaf first. */
   readonly certificateFile: string;

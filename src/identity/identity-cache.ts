@@ -22,6 +22,7 @@ export interface IdentityCache {
   save(identity: CachedIdentity): Promise<void>;
 }
 
+/** Where an identity is kept, and whose it is. */
 export interface IdentityCacheOptions {
   /** Made with mode 0700 when it is missing. */
   readonly dir: string;

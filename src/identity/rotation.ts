@@ -1,11 +1,12 @@
 import type { Unsubscribe } from '../runtime/abort.js';
 import { type Backoff, createBackoff } from '../runtime/backoff.js';
 import type { Clock, Timer } from '../runtime/clock.js';
-import { MeshError, messageOf } from '../runtime/errors.js';
+import { codeOf, MeshError, messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import type { X509Bundle } from './bundle.js';
 import type { CachedIdentity, IdentityCache } from './identity-cache.js';
+import { createRootChange } from './root-change.js';
 import { createSettableSource, type IdentitySource } from './source.js';
 import { atWallTime } from './wall-timer.js';
 import type { X509Svid } from './x509-svid.js';
@@ -52,16 +53,20 @@ class Rotation implements RotatingSource {
   readonly ready: Promise<void>;
   readonly #options: RotationOptions;
   readonly #source = createSettableSource();
+  readonly #inForce;
   readonly #closing = new AbortController();
   #settleReady: (error?: unknown) => void = () => {};
   #renewal: Promise<void> | undefined;
   #timer: Timer | undefined;
   #lastError: unknown;
+  /** Level and code of what the log was told last; undefined after a success. */
+  #told: string | undefined;
   /** Loaded, but not in use as long as a fresh one may come at once. */
   #saved: CachedIdentity | undefined;
 
   constructor(options: RotationOptions) {
     this.#options = options;
+    this.#inForce = createRootChange((state) => this.#source.set(state), options.clock);
     this.ready = new Promise((resolve, reject) => {
       this.#settleReady = (error) => (error === undefined ? resolve() : reject(error));
     });
@@ -96,6 +101,7 @@ class Rotation implements RotatingSource {
 
   close(): void {
     this.#timer?.cancel();
+    this.#inForce.close();
     const closed = new MeshError('INMESH_CLOSED', 'the identity source is closed');
     this.#closing.abort(closed);
     this.#settleReady(closed);
@@ -118,7 +124,7 @@ class Rotation implements RotatingSource {
   #useSaved(): void {
     if (this.#saved === undefined || this.svid() !== undefined || this.#closing.signal.aborted) return;
     this.#options.logger.warn({ id: this.#saved.svid.id.toString() }, 'starting with the saved identity');
-    this.#source.set(this.#saved);
+    this.#inForce.use(this.#saved);
     this.#settleReady();
   }
 
@@ -151,11 +157,12 @@ class Rotation implements RotatingSource {
 
   #use(identity: CachedIdentity): void {
     this.#lastError = undefined;
+    this.#told = undefined;
     this.#saved = undefined;
     // Over before anybody is told, so that a listener may ask for another one.
     this.#renewal = undefined;
     this.#planRenewal(identity.svid);
-    this.#source.set(identity);
+    this.#inForce.use(identity);
     this.#settleReady();
     this.#options.logger.debug({ id: identity.svid.id.toString() }, 'certificate renewed');
     void this.#save(identity);
@@ -168,7 +175,13 @@ class Rotation implements RotatingSource {
     this.#lastError = error;
     const svid = this.svid();
     const level = svid !== undefined && isCurrent(svid, clock) ? 'warn' : 'error';
-    logger[level]({ error: messageOf(error) }, 'no new certificate; trying again');
+    // Once for each cause: the attempts that follow fail for the same reason.
+    const trouble = `${level} ${codeOf(error)}`;
+    logger[trouble === this.#told ? 'debug' : level](
+      { error: messageOf(error) },
+      'no new certificate; trying again',
+    );
+    this.#told = trouble;
     this.#useSaved();
     // A refusal does not pass by itself: whoever waits should know at once.
     if (MeshError.is(error) && error.code === 'INMESH_CA_REFUSED') this.#settleReady(error);

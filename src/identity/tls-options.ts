@@ -18,6 +18,7 @@ import { type VerifiedPeer, verifyPeer } from './verify.js';
 const MAX_CHAIN = 17;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
+/** How the TLS of the mesh judges certificates. */
 export interface MeshTlsOptions {
   /** Certificates are judged by its calendar. */
   readonly clock: Clock;

@@ -19,6 +19,7 @@ export interface VerifiedPeer {
   readonly notAfterMs: number;
 }
 
+/** When and for whom a peer is verified. */
 export interface VerifyOptions {
   /** Calendar time. */
   readonly nowMs: number;

@@ -43,6 +43,7 @@ export interface GeneralName {
 /** The numbers of the GeneralName choices, RFC 5280 §4.2.1.6. */
 export const GeneralNameTag = { email: 1, dns: 2, directory: 4, uri: 6, ip: 7 } as const;
 
+/** Names that a certificate authority may vouch for (RFC 5280 §4.2.1.10). */
 export interface NameConstraints {
   readonly permitted: readonly GeneralName[];
   readonly excluded: readonly GeneralName[];

@@ -53,6 +53,7 @@ export type MeshErrorCode =
   | 'INMESH_HEADER_INVALID'
   | 'INMESH_UNSUPPORTED';
 
+/** What a MeshError says besides its code and message. */
 export interface MeshErrorOptions {
   /** The error underneath, always kept. */
   readonly cause?: unknown;

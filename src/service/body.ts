@@ -46,6 +46,7 @@ export interface NativeBody {
   iterate(): AsyncIterable<Uint8Array>;
 }
 
+/** The body of a request or a response, in one of the forms that travel without conversion. */
 export type Body = EmptyBody | BytesBody | PushBody | NativeBody;
 
 export const EMPTY_BODY: EmptyBody = { kind: 'empty' };

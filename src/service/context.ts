@@ -73,7 +73,12 @@ export interface Exchange {
   peerId: string | undefined;
   /** Hosts that were tried, for retry host predicates. Made by the first attempt that may be retried. */
   triedHosts: object[] | undefined;
-  /** Set by whoever waits for the request's last byte (Envoy's timeouts start there); the transport settles it. */
+  /** Set by whoever keeps time: the transport settles it when a connection takes the request. */
+  requestStarted: Completion | undefined;
+  /**
+   * Set by whoever waits for the request's last byte (Envoy's timeouts start there): the transport settles it then,
+   * or when the attempt ends before.
+   */
   requestSent: Completion | undefined;
   /** What the calling library gave along with the request; a transport of the same library may read it. */
   callerOptions: unknown;
@@ -95,6 +100,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     attemptCount: 0,
     peerId: undefined,
     triedHosts: undefined,
+    requestStarted: undefined,
     requestSent: undefined,
     callerOptions: undefined,
     values: undefined,

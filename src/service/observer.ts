@@ -24,6 +24,7 @@ export interface Observer {
   rejected?(event: RejectedEvent): void;
 }
 
+/** Outlier detection took a host out or put it back. */
 export interface EjectionEvent {
   readonly cluster: string;
   readonly host: string;
@@ -34,6 +35,7 @@ export interface EjectionEvent {
   readonly enforced: boolean;
 }
 
+/** A configuration snapshot took effect. */
 export interface AppliedEvent {
   /** Monotonic milliseconds. */
   readonly atMs: number;
@@ -44,6 +46,7 @@ export interface AppliedEvent {
   readonly stale: boolean;
 }
 
+/** A resource of the control plane was refused. */
 export interface RejectedEvent {
   readonly typeUrl: string;
   readonly name: string;

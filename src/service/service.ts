@@ -29,6 +29,7 @@ export interface Request extends RequestHead {
   readonly context: Exchange;
 }
 
+/** The answer to a request, from upstream or made here. */
 export interface Response {
   readonly status: number;
   /** Reason phrase as received; may be empty. */

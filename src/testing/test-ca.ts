@@ -28,6 +28,7 @@ import { type Clock, systemClock } from '../runtime/clock.js';
 
 const DAY_MS = 86_400_000;
 
+/** What a test authority is made of. */
 export interface TestCaOptions {
   /** Default `cluster.local`. */
   readonly trustDomain?: string;

@@ -196,3 +196,10 @@ function corrupt(path: string, why: string, cause?: unknown): MeshError {
     hint: 'It is replaced as soon as the control plane answers; delete the file to be rid of this message',
   });
 }
+
+/** What went wrong with a cache as an error with a code. */
+export function toCacheError(error: unknown): MeshError {
+  return MeshError.is(error)
+    ? error
+    : new MeshError('INMESH_CACHE_CORRUPT', messageOf(error), { cause: error });
+}

@@ -4,14 +4,15 @@ import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import type { Node } from '../model/node.js';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../model/snapshot.js';
 import type { Clock, Timer } from '../runtime/clock.js';
-import { MeshError, messageOf } from '../runtime/errors.js';
+import type { MeshError } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import { createSignal, type Signal } from '../runtime/signal.js';
-import type { SnapshotCache } from './cache.js';
+import { type SnapshotCache, toCacheError } from './cache.js';
 import { createCacheWriter } from './cache-writer.js';
 import { type Connection, createConnection } from './connection.js';
 import { MissingTimer } from './missing-timer.js';
+import { createOutageLog } from './outage-log.js';
 import { type DecodableType, type Protocol, type Received, WILDCARD } from './protocol.js';
 import { createReport, type RejectionObserver, type Report } from './report.js';
 import { type ReferenceKind, type Resolution, type ResourceView, resolve } from './resolve.js';
@@ -75,7 +76,6 @@ export function createXdsClient(options: XdsClientOptions): XdsClient {
 
 /** Without any configuration nothing works, and on one machine there is no herd to hold back: retries stay close. */
 const CLOSE_RETRY_MS = 1000;
-const MAX_RETRY_MS = 36_000;
 /** gRFC A57, Envoy `initial_fetch_timeout`. */
 const MISSING_TIMEOUT_MS = 15_000;
 
@@ -93,6 +93,7 @@ class AdsClient implements XdsClient {
   readonly #connected;
   readonly #options: XdsClientOptions;
   readonly #report: Report;
+  readonly #outages;
   readonly #store: ResourceStore;
   readonly #protocol: Protocol;
   readonly #writer;
@@ -102,7 +103,6 @@ class AdsClient implements XdsClient {
   readonly #starting: Promise<void>;
   #send: ((message: Uint8Array) => void) | undefined;
   #isAnswered = false;
-  #isOutageTold = false;
   #isClosed = false;
   /** Keeps the process alive until the first configuration is there: somebody surely awaits it. */
   readonly #holdTimer: Timer;
@@ -115,6 +115,7 @@ class AdsClient implements XdsClient {
     const { clock, logger, node, random, cache } = options;
     this.#connected = createSignal<ConnectionState>({ state: 'connecting', since: clock.wallTime() });
     this.#report = createReport(logger, options.observer);
+    this.#outages = createOutageLog(logger);
     this.#store = new ResourceStore({
       types: TYPES,
       clock,
@@ -182,7 +183,10 @@ class AdsClient implements XdsClient {
       method: this.#protocol.method,
       clock,
       random,
-      longestWaitMs: () => this.#longestWaitMs(),
+      longestWaitMs: () =>
+        this.#published.value.source === 'none' || isLoopback(target)
+          ? CLOSE_RETRY_MS
+          : Number.POSITIVE_INFINITY,
       listener: {
         onConnecting: () => this.#setConnected('connecting'),
         onStream: (send) => {
@@ -196,11 +200,6 @@ class AdsClient implements XdsClient {
     });
   }
 
-  #longestWaitMs(): number {
-    const isUrgent = this.#published.value.source === 'none' || isLoopback(this.#options.target);
-    return isUrgent ? CLOSE_RETRY_MS : MAX_RETRY_MS;
-  }
-
   /** Puts the cached configuration in force. Whatever is wrong with the cache is reported and ignored. */
   async #restore(): Promise<void> {
     try {
@@ -212,7 +211,7 @@ class AdsClient implements XdsClient {
       this.#holdTimer.cancel();
       this.#published.set({ snapshot, source: 'cache', savedAt: cached.savedAt });
     } catch (error) {
-      this.#report(toMeshError(error), { typeUrl: '', name: 'cache' });
+      this.#report(toCacheError(error), { typeUrl: '', name: 'cache' });
     }
   }
 
@@ -220,7 +219,7 @@ class AdsClient implements XdsClient {
     try {
       this.#store.restore(resource);
     } catch (error) {
-      this.#report(toMeshError(error), resource);
+      this.#report(toCacheError(error), resource);
     }
   }
 
@@ -236,23 +235,12 @@ class AdsClient implements XdsClient {
     this.#store.setConnected(false);
     this.#missingTimer.cancel();
     this.#cancelWithheld();
-    this.#tellLost(error);
+    this.#outages.lost(error, this.#published.value.source !== 'none');
     this.#setConnected('disconnected', error);
   }
 
-  /** Once for each outage: what fails on the way back is told to whoever looks for it. */
-  #tellLost(error: MeshError): void {
-    const { logger } = this.#options;
-    const level = this.#isOutageTold ? 'debug' : 'warn';
-    this.#isOutageTold = true;
-    const what =
-      this.#published.value.source === 'none'
-        ? 'the control plane cannot be reached; trying again'
-        : 'lost the control plane; the configuration in force stays';
-    logger[level]({ error: error.message }, what);
-  }
-
   #receive(received: Received): void {
+    this.#outages.answered();
     for (const error of received.errors) this.#report(error, { typeUrl: received.typeUrl, name: '' });
     for (const change of received.changes) {
       const { name, type } = change;
@@ -357,10 +345,4 @@ function isEmptyAssignment(typeUrl: string, resource: unknown): boolean {
   // Values of this type URL were made by CLUSTER_LOAD_ASSIGNMENT.decode.
   const { localities } = resource as ClusterLoadAssignment;
   return localities.every(({ endpoints }) => endpoints.length === 0);
-}
-
-function toMeshError(error: unknown): MeshError {
-  return MeshError.is(error)
-    ? error
-    : new MeshError('INMESH_CACHE_CORRUPT', messageOf(error), { cause: error });
 }

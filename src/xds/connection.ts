@@ -26,7 +26,7 @@ export interface ConnectionOptions {
   readonly listener: ConnectionListener;
   readonly clock: Clock;
   readonly random: Random;
-  /** The longest wait that is right now, in milliseconds; asked before each wait. Default 30 s. */
+  /** The longest wait that is right now, in milliseconds; asked before each wait. Default: as the formula says. */
   readonly longestWaitMs?: () => number;
 }
 
@@ -53,7 +53,8 @@ export function createConnection(options: ConnectionOptions): Connection {
     async onFailedAttempt({ error }) {
       if (closing.signal.aborted) return;
       listener.onLost(toMeshError(error));
-      const longestMs = options.longestWaitMs?.() ?? Number.POSITIVE_INFINITY;
+      // Up to a fifth less by chance, as the waits of the formula, so that many clients do not come at once.
+      const longestMs = (options.longestWaitMs?.() ?? Number.POSITIVE_INFINITY) * (1 - 0.2 * random());
       await wait(clock, Math.min(backoff.next(), longestMs), closing.signal);
     },
   }).catch(() => {

@@ -71,6 +71,7 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
       return;
     }
     this.#abort = abort;
+    this.#request.context.requestStarted?.settle();
   }
 
   onRequestSent(): void {
@@ -140,6 +141,7 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
   #fail(error: Error): void {
     if (this.#settled) return;
     this.#settled = true;
+    this.#request.context.requestSent?.settle();
     const started = this.#abort !== undefined;
     this.#reject(new TransportError(this.#classify(error, started), started, error));
   }

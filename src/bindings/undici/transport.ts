@@ -74,6 +74,7 @@ class UndiciEndpoint implements EndpointTransport {
     const { address, port } = this.#endpoint.address;
     const { tls, idleTimeoutMs, maxConnections, maxRequestsPerConnection } = this.#options;
     const host = address.includes(':') ? `[${address}]` : address;
+    const idleMs = Math.min(idleTimeoutMs, MAX_IDLE_MS);
     return new ConnectionPool({
       origin: `${tls === undefined ? 'http' : 'https'}://${host}:${port}`,
       maxConnections,
@@ -81,10 +82,13 @@ class UndiciEndpoint implements EndpointTransport {
         connect: createConnector(this.#endpoint, this.#options, this.#mesh, (id, ms) =>
           this.#connected(id, ms),
         ),
-        pipelining: 1,
-        keepAliveTimeout: Math.min(idleTimeoutMs, MAX_IDLE_MS),
-        keepAliveMaxTimeout: MAX_IDLE_MS,
-        ...(maxRequestsPerConnection > 0 && { maxRequestsPerClient: maxRequestsPerConnection }),
+        // undici: 0 means a connection for each request.
+        pipelining: maxRequestsPerConnection === 1 ? 0 : 1,
+        keepAliveTimeout: idleMs,
+        // A server may ask for less by its Keep-Alive header, never for more.
+        keepAliveMaxTimeout: idleMs,
+        // undici counts the requests that a connection carries before its last one.
+        ...(maxRequestsPerConnection > 1 && { maxRequestsPerClient: maxRequestsPerConnection - 1 }),
       },
     });
   }

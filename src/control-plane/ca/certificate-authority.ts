@@ -50,6 +50,7 @@ export interface IssueRecord {
   readonly kind: 'workload' | 'server';
 }
 
+/** A certificate with its chain. */
 export interface IssuedCertificate {
   /** PEM, leaf first, root last. */
   readonly chainPem: readonly string[];
@@ -58,6 +59,7 @@ export interface IssuedCertificate {
   readonly serial: string;
 }
 
+/** What a workload certificate is made from. */
 export interface IssueRequest {
   /** Contributes its public key and nothing else. */
   readonly csrPem: string;
@@ -66,6 +68,7 @@ export interface IssueRequest {
   readonly lifeMs?: number | undefined;
 }
 
+/** What the certificate of a server in this process is made from. */
 export interface IssueServerRequest {
   readonly id: SpiffeId;
   readonly dnsNames?: readonly string[];

@@ -102,29 +102,6 @@ describe('retries', () => {
     expect(await answerOf(client.fetch('http://echo/'))).toEqual([200, 'second']);
     expect(counts).toEqual(['1', '2']);
   });
-
-  test('attempts: 0 turns retries off, those of connections too', async () => {
-    world = await World.start(
-      istio(
-        'ServiceEntry',
-        'gone',
-        `hosts: [gone.example.com]
-ports: [{ number: 80, name: http, protocol: HTTP }]
-resolution: STATIC
-endpoints: [{ address: 127.0.0.1, ports: { http: 1 } }]`,
-      ) +
-        istio(
-          'VirtualService',
-          'gone',
-          `hosts: [gone.example.com]
-http: [{ retries: { attempts: 0 }, route: [{ destination: { host: gone.example.com } }] }]`,
-        ),
-    );
-    const { observer, exchanges } = recordExchanges();
-    const client = await world.join({ observers: [observer] });
-    await expect(client.fetch('http://gone.example.com/')).rejects.toBeInstanceOf(TypeError);
-    expect(exchanges).toEqual([{ status: 0, flags: 'UF', attempts: 1 }]);
-  });
 });
 
 describe('bodies and retries', () => {

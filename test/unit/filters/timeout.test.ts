@@ -55,11 +55,21 @@ describe('timeout', () => {
     void timeout(1000, clock)(request, never([])).then((response) => {
       status = response.status;
     });
+    await clock.advance(500);
+    request.context.requestStarted?.settle();
     await clock.advance(5000);
     expect(status).toBeUndefined();
     request.context.requestSent?.settle();
     await clock.advance(1000);
     expect(status).toBe(504);
+  });
+
+  test('a streamed request that gets no connection runs out of time, too', async () => {
+    const clock = createFakeClock();
+    const body: NativeBody = { kind: 'native', value: undefined, length: undefined, async *iterate() {} };
+    const running = timeout(1000, clock)(makeRequest({ body }), never([]));
+    await clock.advance(1000);
+    expect((await running).status).toBe(504);
   });
 
   test('a failure below passes and stops the timer', async () => {

@@ -7,7 +7,7 @@ import {
 } from '../../../src/identity/rotation.js';
 import type { Clock } from '../../../src/runtime/clock.js';
 import { MeshError } from '../../../src/runtime/errors.js';
-import { silentLogger } from '../../../src/runtime/log.js';
+import { createTextLogger, silentLogger } from '../../../src/runtime/log.js';
 import { seededRandom } from '../../../src/runtime/random.js';
 import { createFakeClock } from '../../../src/testing/fake-clock.js';
 import { createTestCa } from '../../../src/testing/test-ca.js';
@@ -68,6 +68,18 @@ describe('a rotating source', () => {
     await source.ready;
     expect(source.svid()?.id.path).toBe('/ns/default/sa/reviews');
     expect(source.bundle('cluster.local')).toBeDefined();
+  });
+
+  test('tells the log once that no certificate comes, however often it tries', async () => {
+    const lines: string[] = [];
+    const logger = createTextLogger((line) => lines.push(line), 'warn');
+    const { clock, state, start } = await setUp({ logger });
+    state.failure = down();
+    start();
+    await clock.advance(5000);
+    expect(state.calls.length).toBeGreaterThan(4);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain('INMESH_CA_UNAVAILABLE');
   });
 
   test.each([1, 2, 3, 4, 5])('renews between 45 and 55 percent of the life (seed %i)', async (seed) => {

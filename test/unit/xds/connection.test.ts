@@ -9,8 +9,10 @@ const down = () => new MeshError('INMESH_CONTROL_PLANE_UNAVAILABLE', 'down');
 function start({
   random = () => 0.5,
   open,
+  longestWaitMs,
 }: {
   random?: () => number;
+  longestWaitMs?: () => number;
   open?: (listener: StreamListener) => void;
 } = {}) {
   const clock = createFakeClock();
@@ -21,6 +23,7 @@ function start({
   const connection = createConnection({
     clock,
     random,
+    ...(longestWaitMs !== undefined && { longestWaitMs }),
     method: '/m',
     open: async (_, listener) => {
       openedAt.push(clock.now());
@@ -57,6 +60,22 @@ describe('the connection to the control plane', () => {
     expect(gaps(openedAt).slice(0, 10)).toEqual([
       1000, 1600, 2560, 4096, 6554, 10486, 16777, 26844, 30000, 30000,
     ]);
+  });
+
+  test('does not wait longer than its owner finds right at that moment', async () => {
+    let longestMs = 2000;
+    const { clock, connection, openedAt } = start({
+      longestWaitMs: () => longestMs,
+      open: () => {
+        throw down();
+      },
+    });
+    await clock.advance(5000);
+    longestMs = Number.POSITIVE_INFINITY;
+    await clock.advance(20_000);
+    await connection.close();
+    // A tenth less than allowed, by the draw of 0.5 out of a fifth.
+    expect(gaps(openedAt).slice(0, 6)).toEqual([1000, 1600, 1800, 1800, 6554, 10486]);
   });
 
   test.each([
