@@ -17,7 +17,15 @@ const rounds = option('rounds', 3);
 const concurrency = option('concurrency', 50);
 const mtls = process.argv.includes('--mtls');
 
-const VARIANTS = ['undici.request', 'undici.request + MeshDispatcher', 'fetch + undici Agent', 'mesh.fetch'];
+/** Each bare client, and the same call through the mesh. */
+const VARIANTS = [
+  'Pool.request',
+  'MeshDispatcher.request',
+  'undici.request(url) + Agent',
+  'undici.request(url) + MeshDispatcher',
+  'fetch + undici Agent',
+  'mesh.fetch',
+];
 
 const folder = mkdtempSync(join(tmpdir(), 'inmesh-bench-'));
 // Bare undici has no TLS here, so by default the mesh gets none either: this compares mesh logic, not handshakes.

@@ -8,14 +8,28 @@ const durationMs = Number(secondsText) * 1000;
 const concurrency = Number(concurrencyText);
 
 const VARIANTS = {
-  'undici.request': async () => {
+  'Pool.request': async () => {
     const pool = new Pool(`http://127.0.0.1:${barePort}`, { connections: concurrency });
     return async () => {
       const { body } = await pool.request({ path: '/', method: 'GET' });
       await body.dump();
     };
   },
-  'undici.request + MeshDispatcher': async () => {
+  'MeshDispatcher.request': async () => {
+    const { dispatcher } = await join();
+    return async () => {
+      const { body } = await dispatcher.request({ origin: 'http://echo', path: '/', method: 'GET' });
+      await body.dump();
+    };
+  },
+  'undici.request(url) + Agent': async () => {
+    const dispatcher = new Agent({ connections: concurrency });
+    return async () => {
+      const { body } = await request(`http://127.0.0.1:${barePort}/`, { dispatcher });
+      await body.dump();
+    };
+  },
+  'undici.request(url) + MeshDispatcher': async () => {
     const dispatcher = (await join()).dispatcher;
     return async () => {
       const { body } = await request('http://echo/', { dispatcher });

@@ -18,6 +18,7 @@ export interface LocalityEndpoints {
   readonly endpoints: readonly Endpoint[];
 }
 
+/** Where an endpoint or a node is, from wide to narrow. */
 export interface Locality {
   readonly region: string;
   readonly zone: string;

@@ -25,6 +25,7 @@ export type MeshErrorCode =
   | 'INMESH_CACHE_WRITE'
   | 'INMESH_MASS_REMOVAL'
   | 'INMESH_STORE_CORRUPT'
+  | 'INMESH_STORE_WRITE'
   // identity
   | 'INMESH_SPIFFE_ID'
   | 'INMESH_SVID_INVALID'

@@ -75,6 +75,8 @@ export class BodyQueue implements PushBody {
   #queue: Uint8Array[] | undefined;
   #queuedBytes = 0;
   #paused = false;
+  /** Whether the producer was told to stop. */
+  #stopped = false;
   #draining = false;
   #used = false;
   #settled: { readonly trailers: HeaderMap | undefined } | { readonly error: unknown } | undefined;
@@ -94,12 +96,15 @@ export class BodyQueue implements PushBody {
     if (this.#sink !== undefined && !this.#paused && !this.#draining) {
       if (this.#sink.data(chunk)) return true;
       this.#paused = true;
+      this.#stopped = true;
       return false;
     }
     this.#queue ??= [];
     this.#queue.push(chunk);
     this.#queuedBytes += chunk.byteLength;
-    return this.#queuedBytes < QUEUE_BYTES && !this.#paused;
+    if (this.#queuedBytes < QUEUE_BYTES && !this.#paused) return true;
+    this.#stopped = true;
+    return false;
   }
 
   /** Producer: the body is complete. */
@@ -138,7 +143,9 @@ export class BodyQueue implements PushBody {
     this.#paused = false;
     this.#drain();
     // A sink may pause again while it is drained.
-    if (!this.#done && !this.#isPaused() && this.#settled === undefined) this.#producer.resume();
+    if (!this.#stopped || this.#done || this.#isPaused() || this.#settled !== undefined) return;
+    this.#stopped = false;
+    this.#producer.resume();
   }
 
   #isPaused(): boolean {

@@ -164,18 +164,19 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
 function dispatchOptions(request: Request): Dispatcher.DispatchOptions {
   const { headers } = request;
   if (!headers.has('host')) headers.append('host', request.authority);
-  const caller = request.context.callerOptions as CallerOptions | undefined;
-  return {
+  const options: Dispatcher.DispatchOptions = {
     method: request.method,
     path: request.path,
     // undici only reads the array.
     headers: headers.toLines() as string[],
     // undici takes every form of body that its callers may give, and ours come from there.
     body: toUndiciBody(request.body) as NonNullable<Dispatcher.DispatchOptions['body']> | null,
-    // Timeouts are the mesh's; these two are kept when the caller asked for them.
-    ...(caller?.headersTimeout !== undefined && { headersTimeout: caller.headersTimeout }),
-    ...(caller?.bodyTimeout !== undefined && { bodyTimeout: caller.bodyTimeout }),
   };
+  // Timeouts are the mesh's; these two are kept when the caller asked for them.
+  const caller = request.context.callerOptions as CallerOptions | undefined;
+  if (caller?.headersTimeout !== undefined) options.headersTimeout = caller.headersTimeout;
+  if (caller?.bodyTimeout !== undefined) options.bodyTimeout = caller.bodyTimeout;
+  return options;
 }
 
 /** The caller's own undici options that concern the wire. */

@@ -48,6 +48,8 @@ function text(piece: unknown): string {
 /** Header lines as the Buffers that undici's first generation of handlers expects. */
 export function toRawBuffers(headers: HeaderMap): Buffer[] {
   const raw = headers.toRaw();
+  // Lines are all text or all bytes; what came from undici and was not touched goes on as it is.
+  if (typeof raw[0] === 'object') return raw as Buffer[];
   const out: Buffer[] = new Array(raw.length);
   for (let i = 0; i < raw.length; i++) {
     const piece = raw[i] ?? '';

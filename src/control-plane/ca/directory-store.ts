@@ -23,7 +23,15 @@ export function createDirectoryCaStore(directory: string): CaStore {
       }
     },
     async save(pem) {
-      await writeFileAtomic(path, [Buffer.from(pem)], { mode: 0o600 });
+      try {
+        await writeFileAtomic(path, [Buffer.from(pem)], { mode: 0o600 });
+      } catch (error) {
+        throw new MeshError('INMESH_STORE_WRITE', 'the certificate authority could not be saved', {
+          resource: path,
+          cause: error,
+          hint: 'Make the folder writable for this user and its disk not full, or run without a data folder',
+        });
+      }
     },
   };
 }

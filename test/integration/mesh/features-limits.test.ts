@@ -53,7 +53,11 @@ describe('circuit breakers', () => {
       requestOverflows: 1,
     });
     open();
-    expect(await Promise.all(fitting)).toEqual([[200, 'ok'], [200, 'ok'], [200, 'ok']]);
+    expect(await Promise.all(fitting)).toEqual([
+      [200, 'ok'],
+      [200, 'ok'],
+      [200, 'ok'],
+    ]);
     expect(await answerOf(client.fetch('http://echo/'))).toEqual([200, 'ok']);
   });
 
@@ -164,14 +168,16 @@ describe('load balancing', () => {
     const bodies = await bodiesOf(client, 'http://echo/', 300);
     expect(bodies.size).toBe(3);
     // Five standard deviations.
-    for (const count of bodies.values()) expect(Math.abs(count - 100)).toBeLessThan(5 * Math.sqrt(300 * (2 / 9)));
+    for (const count of bodies.values())
+      expect(Math.abs(count - 100)).toBeLessThan(5 * Math.sqrt(300 * (2 / 9)));
   });
 
   test('LEAST_REQUEST: each instance gets about a third; one that hangs gets hardly any', async () => {
     const { client, slow, hung } = await three('LEAST_REQUEST');
     const bodies = await bodiesOf(client, 'http://echo/', 300);
     expect(bodies.size).toBe(3);
-    for (const count of bodies.values()) expect(Math.abs(count - 100)).toBeLessThan(5 * Math.sqrt(300 * (2 / 9)));
+    for (const count of bodies.values())
+      expect(Math.abs(count - 100)).toBeLessThan(5 * Math.sqrt(300 * (2 / 9)));
     slow.add('a');
     const leaving = new AbortController();
     const all: Promise<unknown>[] = [];

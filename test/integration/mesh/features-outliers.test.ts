@@ -35,7 +35,9 @@ async function instances(count: number, policy: string): Promise<Instances> {
 }
 
 const ejections = (events: readonly EjectionEvent[]) =>
-  events.filter(({ action }) => action === 'eject').map(({ host, type, enforced }) => ({ host, type, enforced }));
+  events
+    .filter(({ action }) => action === 'eject')
+    .map(({ host, type, enforced }) => ({ host, type, enforced }));
 
 describe('outlier detection', () => {
   test('a host that fails in a row is out for baseEjectionTime, then comes back', async () => {
@@ -45,16 +47,31 @@ describe('outlier detection', () => {
 outlierDetection: { consecutive5xxErrors: 3, interval: 50ms, baseEjectionTime: 400ms, maxEjectionPercent: 100 }`,
     );
     statuses[1] = 500;
-    expect(await bodiesOf(client, 'http://echo/', 6)).toEqual(new Map([['0', 3], ['1', 3]]));
+    expect(await bodiesOf(client, 'http://echo/', 6)).toEqual(
+      new Map([
+        ['0', 3],
+        ['1', 3],
+      ]),
+    );
     expect(ejections(events)).toEqual([{ host: hosts[1], type: 'Consecutive5xx', enforced: true }]);
     expect(events[0]?.cluster).toBe('outbound|80||echo.default.svc.cluster.local');
-    expect(client.status().clusters[0]?.hosts.map(({ ejected }) => ejected).sort()).toEqual([false, true]);
+    expect(
+      client
+        .status()
+        .clusters[0]?.hosts.map(({ ejected }) => ejected)
+        .sort(),
+    ).toEqual([false, true]);
 
     expect(await bodiesOf(client, 'http://echo/', 6)).toEqual(new Map([['0', 6]]));
     statuses[1] = 200;
     await eventually('the host is back', () => events.some(({ action }) => action === 'uneject'));
     expect(events.at(-1)).toMatchObject({ action: 'uneject', host: hosts[1] });
-    expect(await bodiesOf(client, 'http://echo/', 6)).toEqual(new Map([['0', 3], ['1', 3]]));
+    expect(await bodiesOf(client, 'http://echo/', 6)).toEqual(
+      new Map([
+        ['0', 3],
+        ['1', 3],
+      ]),
+    );
   });
 
   test('a good answer starts the count anew', async () => {

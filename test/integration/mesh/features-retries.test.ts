@@ -53,7 +53,8 @@ function streamOf(chunks: number, size: number): ReadableStream<Uint8Array> {
   });
 }
 
-const streamed = (body: ReadableStream<Uint8Array>) => ({ method: 'POST', body, duplex: 'half' }) as RequestInit;
+const streamed = (body: ReadableStream<Uint8Array>) =>
+  ({ method: 'POST', body, duplex: 'half' }) as RequestInit;
 
 describe('retries', () => {
   test('a 503 is the caller’s unless somebody asked for retries', async () => {
@@ -84,7 +85,10 @@ describe('retries', () => {
   });
 
   test('a number among the conditions is a status to retry on', async () => {
-    const { client, counts } = await scene('retries: { attempts: 1, retryOn: "418", backoff: 2ms }', failing(1, 418));
+    const { client, counts } = await scene(
+      'retries: { attempts: 1, retryOn: "418", backoff: 2ms }',
+      failing(1, 418),
+    );
     expect(await answerOf(client.fetch('http://echo/'))).toEqual([200, 'got 0']);
     expect(counts).toEqual(['1', '2']);
   });
@@ -118,13 +122,19 @@ describe('bodies and retries', () => {
 
   test('a streamed body above the limit is sent once', async () => {
     const { client, counts } = await scene(RETRY, failing(1));
-    expect(await answerOf(client.fetch('http://echo/', streamed(streamOf(24, 64 * 1024))))).toEqual([503, 'not now']);
+    expect(await answerOf(client.fetch('http://echo/', streamed(streamOf(24, 64 * 1024))))).toEqual([
+      503,
+      'not now',
+    ]);
     expect(counts).toEqual(['1']);
   });
 
   test('text is sent again', async () => {
     const { client, counts } = await scene(RETRY, failing(1));
-    expect(await answerOf(client.fetch('http://echo/', { method: 'POST', body: 'hello' }))).toEqual([200, 'got 5']);
+    expect(await answerOf(client.fetch('http://echo/', { method: 'POST', body: 'hello' }))).toEqual([
+      200,
+      'got 5',
+    ]);
     expect(counts).toEqual(['1', '2']);
   });
 
@@ -132,7 +142,9 @@ describe('bodies and retries', () => {
     const { client, counts, exchanges } = await scene('', (request) => {
       request.once('data', () => request.socket.destroy());
     });
-    const failure = await client.fetch('http://echo/', { method: 'POST', body: 'pay 5' }).catch((error) => error);
+    const failure = await client
+      .fetch('http://echo/', { method: 'POST', body: 'pay 5' })
+      .catch((error) => error);
     expect(failure).toBeInstanceOf(TypeError);
     expect(failure.cause.cause.code).toBe('INMESH_UPSTREAM_RESET');
     expect(counts).toEqual(['1']);
@@ -199,7 +211,10 @@ http:
         ),
     );
     const waiting: (() => void)[] = [];
-    await world.serve({ service: 'echo' }, (_request, response) => void waiting.push(() => response.end('slow')));
+    await world.serve(
+      { service: 'echo' },
+      (_request, response) => void waiting.push(() => response.end('slow')),
+    );
     const client = await world.join();
     const slow = answerOf(client.fetch('http://echo/slow'));
     expect(await answerOf(client.fetch('http://echo/', { method: 'POST', body: 'hello' }))).toEqual([

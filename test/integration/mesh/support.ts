@@ -22,10 +22,13 @@ export interface Addresses {
 export class ControlPlaneProcess {
   readonly #child: ChildProcess;
   readonly addresses: Addresses;
+  /** What it wrote to stderr so far. */
+  readonly stderr: () => string;
 
-  private constructor(child: ChildProcess, addresses: Addresses) {
+  private constructor(child: ChildProcess, addresses: Addresses, stderr: () => string) {
     this.#child = child;
     this.addresses = addresses;
+    this.stderr = stderr;
   }
 
   static async start(args: readonly string[], ports?: Addresses): Promise<ControlPlaneProcess> {
@@ -44,7 +47,7 @@ export class ControlPlaneProcess {
       child.once('exit', (code) => reject(new Error(`the control plane ended with ${code}: ${talk}`)));
     });
     // The command prints exactly these.
-    return new ControlPlaneProcess(child, JSON.parse(line) as Addresses);
+    return new ControlPlaneProcess(child, JSON.parse(line) as Addresses, () => talk);
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {

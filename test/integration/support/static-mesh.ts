@@ -1,6 +1,6 @@
 import { undiciTransport } from '../../../src/bindings/undici/transport.js';
 import { createClusters } from '../../../src/cluster/clusters.js';
-import { staticSource } from '../../../src/identity/source.js';
+import { type IdentitySource, staticSource } from '../../../src/identity/source.js';
 import { Applier } from '../../../src/mesh/apply.js';
 import type { MeshCore } from '../../../src/mesh/core.js';
 import type { Cluster } from '../../../src/model/cluster.js';
@@ -21,9 +21,12 @@ export interface StaticMesh {
   close(): Promise<void>;
 }
 
-export function createStaticMesh(snapshot: Snapshot, observer: Observer = {}): StaticMesh {
+export function createStaticMesh(
+  snapshot: Snapshot,
+  observer: Observer = {},
+  identity: IdentitySource = staticSource(undefined, []),
+): StaticMesh {
   const [clock, random] = [systemClock, seededRandom(1)];
-  const identity = staticSource(undefined, []);
   const clusters = createClusters({
     clock,
     random,
