@@ -137,7 +137,7 @@ async function walk() {
   step('mTLS STRICT');
   const reviewsAddress = running.get('reviews-v1').value;
   const before = await plaintext(reviewsAddress);
-  await applyAndWait(mesh, ['mtls-strict.yaml'], async () =>
+  await applyAndWait(mesh, ['destination-rules-mtls.yaml', 'mtls-strict.yaml'], async () =>
     (await plaintext(reviewsAddress)).startsWith('refused'),
   );
   const after = await plaintext(reviewsAddress);

@@ -63,6 +63,7 @@ class JoinedMesh implements Mesh {
   readonly fetch: typeof globalThis.fetch;
   readonly #running: RunningMesh;
   readonly #listeners = new Set<MeshListener>();
+  #closing: Promise<void> | undefined;
 
   constructor(running: RunningMesh) {
     this.#running = running;
@@ -95,7 +96,12 @@ class JoinedMesh implements Mesh {
     return this.#running.metrics.render();
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     // First no new work: out of the registry, then let the servers finish what they have.
     await Promise.all([...this.#listeners].map((listener) => listener.close()));
     await this.#running.close();

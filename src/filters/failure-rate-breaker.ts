@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type CircuitBreaker from 'opossum';
 import type { Clock, Timer } from '../runtime/clock.js';
-import { codeOf, MeshError } from '../runtime/errors.js';
+import { MeshError } from '../runtime/errors.js';
 import { localReply } from '../service/local-reply.js';
 import type { Filter, Request, Response, Service } from '../service/service.js';
 import { TransportError } from '../service/transport-error.js';
@@ -61,12 +61,13 @@ export async function loadFailureRateBreakers(clock: Clock): Promise<FailureRate
       // A rebuilt stack keeps its breaker: a configuration push must not close an open one.
       let breaker = breakers.get(clusterName);
       if (breaker === undefined) {
-        breaker = new Breaker(
+        const made: CircuitBreaker<[Request, Service], Response> = new Breaker(
           judge(options),
-          breakerOptions(options, rotationOf(options.windowMs ?? 10_000)),
+          breakerOptions(options, rotationOf(options.windowMs ?? 10_000), () => made.halfOpen),
         );
-        watch(breaker, clusterName, options);
-        breakers.set(clusterName, breaker);
+        breaker = made;
+        watch(made, clusterName, options);
+        breakers.set(clusterName, made);
       }
       return guard(breaker, clusterName, options);
     },
@@ -77,7 +78,11 @@ export async function loadFailureRateBreakers(clock: Clock): Promise<FailureRate
   };
 }
 
-function breakerOptions(options: FailureRateBreakerOptions, rotation: EventEmitter): CircuitBreaker.Options {
+function breakerOptions(
+  options: FailureRateBreakerOptions,
+  rotation: EventEmitter,
+  isProbing: () => boolean,
+): CircuitBreaker.Options {
   return {
     timeout: false,
     errorThresholdPercentage: options.errorThresholdPercentage ?? 50,
@@ -88,7 +93,9 @@ function breakerOptions(options: FailureRateBreakerOptions, rotation: EventEmitt
     rollingPercentilesEnabled: false,
     enableSnapshots: false,
     rotateBucketController: rotation,
-    errorFilter: (error: unknown) => TransportError.is(error) && error.failure === 'aborted',
+    // A caller that gives up says nothing about the service. A probe that is given up has proved nothing either, and
+    // what this filter lets pass would close the breaker.
+    errorFilter: (error: unknown) => TransportError.is(error) && error.failure === 'aborted' && !isProbing(),
   };
 }
 
@@ -118,13 +125,15 @@ function guard(
   clusterName: string,
   options: FailureRateBreakerOptions,
 ): Filter {
+  const refuse = (request: Request) => options.fallback?.(request) ?? open(request, clusterName);
   return async (request, next) => {
+    // opossum counts what it refuses as a success: after a busy outage it would not open again.
+    if (breaker.opened || (breaker.halfOpen && !breaker.pendingClose)) return refuse(request);
     try {
       return await breaker.fire(request, next);
     } catch (error) {
       if (error instanceof FailedResponse) return error.response;
-      if (codeOf(error) !== 'EOPENBREAKER') throw error;
-      return options.fallback?.(request) ?? open(request, clusterName);
+      throw error;
     }
   };
 }

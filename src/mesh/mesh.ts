@@ -164,10 +164,14 @@ export class RunningMesh implements MeshCore {
     await this.#inboundWithin(port, this.#options.startupTimeoutMs);
   }
 
-  /** Takes a served port back. */
-  withdraw(port: ServedPort): void {
+  /** Takes a served port back; settles when callers have had the time to hear of it. */
+  withdraw(port: ServedPort): Promise<void> {
     this.#workloads = this.#workloads.filter((one) => one.port !== port.port || one.address !== port.address);
     this.#xds.setNode(describeNode(this.#options, this.#workloads));
+    if (this.#xds.connected.value.state !== 'connected') return Promise.resolve();
+    return new Promise((resolve) => {
+      this.clock.schedule(this.#options.leaveDelayMs, resolve, true);
+    });
   }
 
   /**

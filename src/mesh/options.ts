@@ -35,6 +35,11 @@ export interface MeshOptions {
   readonly startupTimeoutMs?: number;
   /** How long requests to mesh hosts wait for the first configuration, in milliseconds after the start. Default 15 000. */
   readonly configurationTimeoutMs?: number;
+  /**
+   * How long a server goes on accepting after it left the registry, in milliseconds, until its callers have heard of
+   * that. Default 500.
+   */
+  readonly leaveDelayMs?: number;
   /** Filters around every outbound request, outermost first. */
   readonly filters?: readonly Filter[];
   /** Failure-rate breakers (opossum), by destination host or cluster name; `*` for all. Off by default. */
@@ -68,6 +73,7 @@ export interface ResolvedMeshOptions {
   readonly cacheDir: string | undefined;
   readonly startupTimeoutMs: number;
   readonly configurationTimeoutMs: number;
+  readonly leaveDelayMs: number;
   readonly inboundTemplate: string;
   readonly filters: readonly Filter[];
   readonly failureRateBreakers: Readonly<Record<string, FailureRateBreakerOptions>>;
@@ -136,6 +142,7 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
     cacheDir,
     startupTimeoutMs: positive('startupTimeoutMs', options.startupTimeoutMs ?? 2_000),
     configurationTimeoutMs: positive('configurationTimeoutMs', options.configurationTimeoutMs ?? 15_000),
+    leaveDelayMs: positive('leaveDelayMs', options.leaveDelayMs ?? 500),
     inboundTemplate: bootstrap?.inboundTemplate ?? DEFAULT_INBOUND_TEMPLATE,
     filters: options.filters ?? [],
     failureRateBreakers: options.failureRateBreakers ?? {},

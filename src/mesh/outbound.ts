@@ -48,7 +48,9 @@ const SAFE_RETRY: RetryPolicy = {
 /** The service of one outbound listener: picks the route, then calls the stack that was built for it. */
 export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools): Service {
   const { listener, routes } = resolved;
-  if (routes === undefined) return observed(tools, missingRoutes);
+  if (routes === undefined) return observed(tools, compose(tools.filters, missingRoutes));
+  // The application's filters see what matches no route, too.
+  const unrouted = compose(tools.filters, noRoute);
   const router = compileRoutes(routes);
   const stacks = new Map<Route, Service>();
   for (const virtualHost of routes.virtualHosts) {
@@ -59,7 +61,7 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
   return observed(tools, (request) => {
     const matched = router.select(request, request.context.random);
     const stack = matched && stacks.get(matched.route);
-    if (matched === undefined || stack === undefined) return noRoute(request);
+    if (matched === undefined || stack === undefined) return unrouted(request);
     request.context.routeName = matched.route.name;
     return stack(request);
   });
@@ -83,11 +85,14 @@ function routeStack(
       const { status, body } = action;
       const answer: Service = async (request) =>
         localReply(request, { status, body, details: 'direct_response', reason: 'INMESH_DIRECT_RESPONSE' });
-      return compose(buildFilters(filters, layers, filterTools(tools, undefined)), answer);
+      return compose(
+        [...tools.filters, ...buildFilters(filters, layers, filterTools(tools, undefined))],
+        answer,
+      );
     }
     case 'non-forwarding':
       // gRFC A36: such a route has no meaning for a client.
-      return noRoute;
+      return compose(tools.filters, noRoute);
     case 'forward': {
       const { cluster } = action;
       if (cluster.kind === 'cluster') return stack(cluster.name);

@@ -54,36 +54,32 @@ export interface RejectedEvent {
   readonly message: string;
 }
 
-/** One observer that tells several. */
-export function combineObservers(observers: readonly Observer[]): Observer {
-  const each = <K extends keyof Observer>(name: K) =>
-    observers.filter((observer) => observer[name] !== undefined);
-  const [exchange, attempt, ejected, applied, rejected] = [
-    each('exchange'),
-    each('attempt'),
-    each('ejected'),
-    each('applied'),
-    each('rejected'),
-  ];
+/** One observer that tells several. What one of them throws goes to `onError` and reaches nobody else. */
+export function combineObservers(
+  observers: readonly Observer[],
+  onError: (error: unknown) => void = () => {},
+): Observer {
+  const each = <K extends keyof Observer>(name: K, tell: (observer: Observer) => void): void => {
+    for (const observer of observers) {
+      if (observer[name] === undefined) continue;
+      try {
+        tell(observer);
+      } catch (error) {
+        onError(error);
+      }
+    }
+  };
+  const hears = (name: keyof Observer) => observers.some((observer) => observer[name] !== undefined);
   return {
-    ...(exchange.length > 0 && {
-      exchange: (request, end) => {
-        for (const observer of exchange) observer.exchange?.(request, end);
-      },
+    ...(hears('exchange') && {
+      exchange: (request, end) => each('exchange', (observer) => observer.exchange?.(request, end)),
     }),
-    ...(attempt.length > 0 && {
-      attempt: (request, one, cluster) => {
-        for (const observer of attempt) observer.attempt?.(request, one, cluster);
-      },
+    ...(hears('attempt') && {
+      attempt: (request, one, cluster) =>
+        each('attempt', (observer) => observer.attempt?.(request, one, cluster)),
     }),
-    ejected: (event) => {
-      for (const observer of ejected) observer.ejected?.(event);
-    },
-    applied: (event) => {
-      for (const observer of applied) observer.applied?.(event);
-    },
-    rejected: (event) => {
-      for (const observer of rejected) observer.rejected?.(event);
-    },
+    ejected: (event) => each('ejected', (observer) => observer.ejected?.(event)),
+    applied: (event) => each('applied', (observer) => observer.applied?.(event)),
+    rejected: (event) => each('rejected', (observer) => observer.rejected?.(event)),
   } satisfies Observer;
 }

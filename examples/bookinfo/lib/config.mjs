@@ -1,7 +1,7 @@
 // The configuration folder that the control plane watches, and `apply` in the manner of kubectl.
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
 
@@ -10,6 +10,7 @@ const OWN = fileURLToPath(new URL('../config/', import.meta.url));
 /** Istio's published file for each of our own; used when INMESH_SAMPLES_DIR names their folder. */
 const PUBLISHED = {
   'destination-rules.yaml': 'destination-rule-all.yaml',
+  'destination-rules-mtls.yaml': 'destination-rule-all-mtls.yaml',
   'all-v1.yaml': 'virtual-service-all-v1.yaml',
   'reviews-50-50.yaml': 'virtual-service-reviews-50-v3.yaml',
   'reviews-90-10.yaml': 'virtual-service-reviews-90-10.yaml',
@@ -49,6 +50,13 @@ export class ConfigFolder {
 
   #find(name) {
     const published = this.#samples === undefined ? undefined : PUBLISHED[name];
-    return published === undefined ? join(OWN, name) : join(this.#samples, published);
+    return published === undefined ? join(OWN, name) : this.#findPublished(published);
+  }
+
+  /** Istio keeps its samples some folders deep; the name tells the file. */
+  #findPublished(name) {
+    const path = readdirSync(this.#samples, { recursive: true }).find((one) => basename(one) === name);
+    if (path === undefined) throw new Error(`INMESH_SAMPLES_DIR has no ${name}`);
+    return join(this.#samples, path);
   }
 }

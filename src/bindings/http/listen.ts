@@ -57,7 +57,7 @@ export async function listenInMesh(
   await mesh.announce(served);
   let closing: Promise<void> | undefined;
   const close = async () => {
-    mesh.withdraw(served);
+    await mesh.withdraw(served);
     const stopped = new Promise<void>((resolve) => {
       server.close(() => resolve());
     });

@@ -148,44 +148,63 @@ workloadSelector: { labels: { app: vm } }`,
 });
 
 describe('registration by HTTP', () => {
+  const json = { 'content-type': 'application/json' };
   const post = (id: string, port: number, ttlMs: number) =>
     fetch(`http://${world.plane.addresses.http}/api/workloads`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: json,
       body: JSON.stringify({ id, service: 'legacy', address: '127.0.0.1', port, ttlMs }),
     });
 
-  test('a workload that is posted gets traffic until its TTL ends', async () => {
-    world = await World.start(service('legacy'));
-    const { port } = await world.serveOutside((_request, response) => response.end('legacy'));
-    expect((await post('legacy-1', port, 1_000)).status).toBe(200);
+  async function twoServers(): Promise<readonly [number, number]> {
+    world = await World.start(
+      service('legacy') +
+        istio('DestinationRule', 'legacy', 'host: legacy\ntrafficPolicy: { loadBalancer: { simple: ROUND_ROBIN } }'),
+    );
+    const a = await world.serveOutside((_request, response) => response.end('a'));
+    const b = await world.serveOutside((_request, response) => response.end('b'));
+    return [a.port, b.port];
+  }
+
+  test('a workload that is posted gets traffic until its TTL ends; posting again prolongs it', async () => {
+    const [a, b] = await twoServers();
+    expect((await post('a', a, 1_000)).status).toBe(200);
+    expect((await post('b', b, 1_000)).status).toBe(200);
     const client = await world.join();
-    expect(await answerOf(client.fetch('http://legacy/'))).toEqual([200, 'legacy']);
-    await eventually('it is gone', async () => {
-      const [status] = await answerOf(client.fetch('http://legacy/'));
-      return status === 503;
+    const who = async () => [...(await bodiesOf(client, 'http://legacy/', 4)).keys()].sort().join();
+    expect(await who()).toBe('a,b');
+    await eventually('a is gone', async () => {
+      await post('b', b, 1_000);
+      return (await who()) === 'b';
     });
-    expect(await answerOf(client.fetch('http://legacy/'))).toEqual([503, 'no healthy upstream']);
   });
 
   test('a workload that is deleted is gone at once, and can come back', async () => {
-    world = await World.start(service('legacy'));
-    const { port } = await world.serveOutside((_request, response) => response.end('legacy'));
-    await post('legacy-1', port, 60_000);
+    const [a, b] = await twoServers();
+    await post('a', a, 60_000);
+    await post('b', b, 60_000);
     const client = await world.join();
-    const statusIs = (wanted: number) => async () => {
-      const [status] = await answerOf(client.fetch('http://legacy/'));
-      return status === wanted;
-    };
-    await eventually('it is there', statusIs(200));
-    const removed = await fetch(`http://${world.plane.addresses.http}/api/workloads/legacy-1`, {
-      method: 'DELETE',
-      headers: { 'content-type': 'application/json' },
-    });
-    expect(removed.status).toBe(200);
-    await eventually('it is gone', statusIs(503));
-    await post('legacy-1', port, 60_000);
-    await eventually('it is back', statusIs(200));
+    const are = (wanted: string) => async () =>
+      [...(await bodiesOf(client, 'http://legacy/', 4)).keys()].sort().join() === wanted;
+    expect(await are('a,b')()).toBe(true);
+    const url = `http://${world.plane.addresses.http}/api/workloads/a`;
+    expect((await fetch(url, { method: 'DELETE', headers: json })).status).toBe(200);
+    await eventually('a is gone', are('b'));
+    await post('a', a, 60_000);
+    await eventually('a is back', are('a,b'));
+  });
+
+  test('the last endpoint of a service stays in use when it vanishes', async () => {
+    const [a] = await twoServers();
+    await post('a', a, 60_000);
+    const client = await world.join();
+    expect(await answerOf(client.fetch('http://legacy/'))).toEqual([200, 'a']);
+    const synced = () => world.plane.status().clients[0]?.types.find(({ type }) => type === 'EDS')?.accepted;
+    const before = synced();
+    const url = `http://${world.plane.addresses.http}/api/workloads/a`;
+    await fetch(url, { method: 'DELETE', headers: json });
+    await eventually('the client has heard of it', () => synced() !== before);
+    expect(await answerOf(client.fetch('http://legacy/'))).toEqual([200, 'a']);
   });
 });
 
