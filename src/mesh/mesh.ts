@@ -13,7 +13,7 @@ import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import { version } from '../runtime/version.js';
 import { combineObservers, type Observer } from '../service/observer.js';
-import type { Filter } from '../service/service.js';
+import type { Filter, Request } from '../service/service.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { loadSpans } from '../telemetry/spans.js';
 import { createSnapshotCache } from '../xds/cache.js';
@@ -112,7 +112,9 @@ export class RunningMesh implements MeshCore {
       version: options.version,
       principal: () => this.identity.svid()?.id.toString(),
     });
-    this.observer = combineObservers([this.metrics, ...options.observers]);
+    this.observer = combineObservers([this.metrics, ...options.observers], (error) =>
+      logger.error({ error: messageOf(error) }, 'an observer failed'),
+    );
     this.#clusters = createClusters({
       clock,
       random,
@@ -136,7 +138,8 @@ export class RunningMesh implements MeshCore {
 
   lookup(origin: string | URL): OutboundTarget | 'unknown' | undefined {
     const target = this.#table.lookup(origin);
-    if (target !== undefined || this.#isConfigured) return target;
+    if (target !== undefined) return this.#closing === undefined ? target : { ...target, service: refuse };
+    if (this.#isConfigured) return undefined;
     return looksMeshed(origin) ? 'unknown' : undefined;
   }
 
@@ -363,6 +366,14 @@ function createXds(options: ResolvedMeshOptions, tools: MeshTools, observer: Obs
         clock: tools.clock,
       }),
     }),
+  });
+}
+
+/** Answers for the mesh once it is closed. */
+async function refuse(request: Request): Promise<never> {
+  throw new MeshError('INMESH_CLOSED', 'the mesh is closed', {
+    resource: request.authority,
+    hint: 'Send requests before close(), or join the mesh again with createMesh()',
   });
 }
 

@@ -59,7 +59,7 @@ export function combineObservers(
   observers: readonly Observer[],
   onError: (error: unknown) => void = () => {},
 ): Observer {
-  const each = <K extends keyof Observer>(name: K, tell: (observer: Observer) => void): void => {
+  const each = (name: keyof Observer, tell: (observer: Observer) => void): void => {
     for (const observer of observers) {
       if (observer[name] === undefined) continue;
       try {

@@ -7,11 +7,11 @@ import { fileURLToPath } from 'node:url';
 const CLI = fileURLToPath(new URL('../../../dist/bin.js', import.meta.url));
 const children = new Set();
 
-/** Starts `inmesh …`; `found(line)` picks what is waited for out of its output. */
-export async function inmesh(args, found, log) {
+/** Starts `inmesh …`; `found(line)` picks what is waited for out of its output, `log(line)` takes the rest. */
+export async function inmesh(args, { found, log, env = {} }) {
   const child = spawn(process.execPath, [CLI, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: process.env,
+    env: { ...process.env, ...env },
   });
   children.add(child);
   child.once('exit', () => children.delete(child));

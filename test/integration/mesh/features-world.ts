@@ -52,7 +52,8 @@ export class World {
   }
 
   async serve(options: MeshOptions, handler: RequestListener): Promise<Member> {
-    const member = await serveAs({ controlPlane: this.plane.addresses.xds, ...options }, handler);
+    const controlPlane = this.plane.addresses.xds;
+    const member = await serveAs({ controlPlane, leaveDelayMs: 0, ...options }, handler);
     this.onClose(async () => {
       member.server.closeAllConnections();
       await member.mesh.close();

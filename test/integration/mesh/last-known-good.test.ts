@@ -86,7 +86,7 @@ describe('a start without a control plane and without a cache', () => {
     expect(waitedMs).toBeGreaterThan(1000);
     expect(waitedMs).toBeLessThan(2500);
 
-    await member(options);
+    await member({ ...options, service: 'echo' });
     await controlPlane([], plane.addresses);
     await eventually('both join and the service answers', () => answers(mesh), 5000);
     expect(mesh.status().configuration).toBe('control-plane');

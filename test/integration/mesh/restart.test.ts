@@ -95,19 +95,20 @@ describe('a service that ends', () => {
     const [first] = [await startService(xds, 'v1'), await startService(xds, 'v2')];
     const client = await startClient(xds);
     const [fast, slow] = [
-      startLoad(client, 'http://echo/', 300),
-      startLoad(client, 'http://echo/?ms=500', 60),
+      startLoad(client, 'http://echo/', 150),
+      startLoad(client, 'http://echo/?ms=500', 40),
     ];
     await wait(1000);
     const begin = performance.now();
     first?.child.kill('SIGTERM');
     await eventually('it left the registry', () => plane.status().workloads === 1, 2000);
-    expect(performance.now() - begin).toBeLessThan(1000);
+    // Well before the grace of two seconds that a crash gets.
+    expect(performance.now() - begin).toBeLessThan(1500);
     await first?.ended;
     await wait(1000);
     const results = [await fast.stop(), await slow.stop()];
     expect(results.flatMap(({ failures }) => failures).slice(0, 3)).toEqual([]);
-    expect(results[1]?.bodies.get('v1')).toBeGreaterThan(20);
+    expect(results[1]?.bodies.get('v1')).toBeGreaterThan(10);
     expect(first?.lines).toEqual(['ready', 'closed']);
     expect(first?.child.exitCode).toBe(0);
     expect(first?.complaints()).toBe('');
