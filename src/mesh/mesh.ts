@@ -345,7 +345,11 @@ function createIdentity(options: ResolvedMeshOptions, { clock, random, logger }:
     random,
     logger,
     ...(cacheDir !== undefined && {
-      cache: createIdentityCache({ dir: cacheDir, key: `${namespace}.${serviceAccount}` }),
+      // Two meshes on one machine must not take each other's: the address of the authority tells them apart.
+      cache: createIdentityCache({
+        dir: cacheDir,
+        key: `${options.certificateAuthority}.${namespace}.${serviceAccount}`,
+      }),
     }),
   });
 }
@@ -362,7 +366,7 @@ function createXds(options: ResolvedMeshOptions, tools: MeshTools, observer: Obs
     ...(cacheDir !== undefined && {
       cache: createSnapshotCache({
         dir: cacheDir,
-        key: `${namespace}.${service}.${version}`,
+        key: `${options.controlPlane} ${namespace}.${service}.${version}`,
         clock: tools.clock,
       }),
     }),

@@ -41,7 +41,7 @@ describe('the failure-rate breaker', () => {
       failureRateBreakers: {
         echo: {
           minimumRequests: 5,
-          resetTimeoutMs: 1_500,
+          resetTimeoutMs: 3_000,
           onStateChange: (state, cluster) => states.push(`${state} ${cluster}`),
         },
       },
