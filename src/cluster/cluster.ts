@@ -141,7 +141,21 @@ class RunningCluster implements ClusterRuntime {
   }
 
   pick(context: PickContext): Host | undefined {
-    return pickAvoiding(this.#picker, context);
+    const host = pickAvoiding(this.#picker, context);
+    return host !== undefined && context.avoid?.includes(host) === true ? this.#untried(host, context) : host;
+  }
+
+  /**
+   * Envoy would take the host that was tried before. But a dead host has nothing to do, so least request prefers it:
+   * of two hosts one dead, every 30th request would use up its retries on it. As long as there is a usable host that
+   * was not tried, it is taken.
+   */
+  #untried(host: Host, { avoid }: PickContext): Host {
+    for (const other of this.#members.hosts.values()) {
+      const isUsable = other.health === 'healthy' && !other.isExcluded && other.priority === host.priority;
+      if (isUsable && avoid?.includes(other) !== true) return other;
+    }
+    return host;
   }
 
   async send(host: Host, request: Request): Promise<Response> {

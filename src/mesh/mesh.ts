@@ -146,9 +146,9 @@ export class RunningMesh implements MeshCore {
   async whenConfigured(): Promise<void> {
     if (this.#isConfigured) return;
     const leftMs = this.#startMs + this.#options.configurationTimeoutMs - this.clock.now();
-    if (leftMs > 0 && (await this.#configuredWithin(leftMs))) return;
-    if (this.#isConfigured) return;
-    throw this.#unavailable();
+    if (leftMs > 0) await this.#configuredWithin(leftMs);
+    if (this.#closing !== undefined) throw closed(`service ${this.#options.service}`);
+    if (!this.#isConfigured) throw this.#unavailable();
   }
 
   /** Waits for the first configuration and identity, at most the given time; false when it did not come. */
@@ -222,6 +222,8 @@ export class RunningMesh implements MeshCore {
   }
 
   async #close(): Promise<void> {
+    // Whoever waits for the first configuration need not wait on.
+    this.#markConfigured();
     await this.#xds.close();
     this.identity.close();
     await this.#clusters.close();
@@ -359,6 +361,8 @@ function createXds(options: ResolvedMeshOptions, tools: MeshTools, observer: Obs
   return createXdsClient({
     node: describeNode(options, []),
     target: options.controlPlane,
+    // Whoever awaits the configuration keeps the process alive, not the wait for it.
+    holdsProcess: false,
     clock: tools.clock,
     random: tools.random,
     logger: tools.logger,
@@ -375,8 +379,12 @@ function createXds(options: ResolvedMeshOptions, tools: MeshTools, observer: Obs
 
 /** Answers for the mesh once it is closed. */
 async function refuse(request: Request): Promise<never> {
-  throw new MeshError('INMESH_CLOSED', 'the mesh is closed', {
-    resource: request.authority,
+  throw closed(request.authority);
+}
+
+function closed(resource: string): MeshError {
+  return new MeshError('INMESH_CLOSED', 'the mesh is closed', {
+    resource,
     hint: 'Send requests before close(), or join the mesh again with createMesh()',
   });
 }

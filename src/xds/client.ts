@@ -36,6 +36,8 @@ export interface XdsClientOptions {
   readonly inboundNames?: readonly string[];
   /** How long a resource may stay unanswered on a ready stream before it counts as absent. Default 15 s. */
   readonly missingTimeoutMs?: number;
+  /** Whether waiting for the first configuration keeps the process alive. Default true. */
+  readonly holdsProcess?: boolean;
   /** Replaces the gRPC stream, for tests and simulations. */
   readonly openStream?: OpenStream;
 }
@@ -138,7 +140,8 @@ class AdsClient implements XdsClient {
     this.#protocol = createSotw({ node: encodeNode(node), held: this.#store, random });
     this.#writer = createCacheWriter({ cache, clock, logger, collect: () => [...this.#store.stored()] });
     this.#subscribe(LISTENER, new Set([WILDCARD, ...(options.inboundNames ?? [])]));
-    this.#holdTimer = clock.schedule(options.missingTimeoutMs ?? MISSING_TIMEOUT_MS, () => {}, true);
+    const { missingTimeoutMs = MISSING_TIMEOUT_MS, holdsProcess = true } = options;
+    this.#holdTimer = clock.schedule(missingTimeoutMs, () => {}, holdsProcess);
     this.#starting = this.#start();
   }
 

@@ -74,6 +74,7 @@ class Downstream implements BodySink, Flow {
   }
 
   data(chunk: Uint8Array): boolean {
+    if (this.#over) return true;
     try {
       // A chunk of undici's own parser is a Buffer already.
       this.#events.data(
@@ -110,7 +111,9 @@ class Downstream implements BodySink, Flow {
   abort(reason?: unknown): void {
     const cause = reason ?? new DOMException('This operation was aborted', 'AbortError');
     this.#request.abort.abort(cause);
-    this.#control?.cancel(cause);
+    if (this.#control !== undefined) this.#control.cancel(cause);
+    // A body that nobody pushes ends here: what is left of it must not follow.
+    else if (this.#response !== undefined) this.error(cause);
   }
 
   #respond(response: Response): void {

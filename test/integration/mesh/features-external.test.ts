@@ -116,7 +116,12 @@ endpoints: [{ address: does-not-exist.invalid }]`,
         `ports: [{ number: 80, name: http, protocol: HTTP, targetPort: ${port} }]
 resolution: STATIC
 endpoints: [{ address: 127.0.0.1 }]`,
-      ) + istio('DestinationRule', host.replaceAll('.', '-'), `host: ${host}\ntrafficPolicy: { tls: { mode: SIMPLE } }`);
+      ) +
+      istio(
+        'DestinationRule',
+        host.replaceAll('.', '-'),
+        `host: ${host}\ntrafficPolicy: { tls: { mode: SIMPLE } }`,
+      );
     world.configure(tlsEntry('secure.example.com') + tlsEntry('wrong.example.com'));
     const roots = folder.write('roots.pem', ca.bundle.authorities.join('\n'));
     const ask = (host: string, extra: Record<string, string>) =>
@@ -124,7 +129,9 @@ endpoints: [{ address: 127.0.0.1 }]`,
     const trusting = { NODE_EXTRA_CA_CERTS: roots };
     expect(await ask('secure.example.com', trusting)).toBe('200 secure.example.com secure.example.com');
     expect(await ask('wrong.example.com', trusting)).toBe('ERR_TLS_CERT_ALTNAME_INVALID');
-    expect(await ask('secure.example.com', {})).toMatch(/^(UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|SELF_SIGNED)/);
+    expect(await ask('secure.example.com', {})).toMatch(
+      /^(UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|SELF_SIGNED)/,
+    );
   });
 
   test('workloadSelector and a Service’s selector choose WorkloadEntries', async () => {
@@ -159,7 +166,11 @@ describe('registration by HTTP', () => {
   async function twoServers(): Promise<readonly [number, number]> {
     world = await World.start(
       service('legacy') +
-        istio('DestinationRule', 'legacy', 'host: legacy\ntrafficPolicy: { loadBalancer: { simple: ROUND_ROBIN } }'),
+        istio(
+          'DestinationRule',
+          'legacy',
+          'host: legacy\ntrafficPolicy: { loadBalancer: { simple: ROUND_ROBIN } }',
+        ),
     );
     const a = await world.serveOutside((_request, response) => response.end('a'));
     const b = await world.serveOutside((_request, response) => response.end('b'));
@@ -209,7 +220,11 @@ describe('registration by HTTP', () => {
 });
 
 /** Fetches in a process of its own, which has to end by itself; gives what came, or the code of the failure. */
-async function fetchInProcess(controlPlane: string, url: string, env: Record<string, string>): Promise<string> {
+async function fetchInProcess(
+  controlPlane: string,
+  url: string,
+  env: Record<string, string>,
+): Promise<string> {
   const script = `
     import { createMesh } from ${JSON.stringify(fileURLToPath(new URL('../../../dist/index.js', import.meta.url)))};
     const mesh = await createMesh({ service: 'client', cacheDir: false, controlPlane: ${JSON.stringify(controlPlane)} });

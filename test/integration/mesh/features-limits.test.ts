@@ -2,6 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import type { RequestListener, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Mesh } from '../../../src/index.js';
+import { seededRandom } from '../../../src/runtime/random.js';
 import { answerOf, bodiesOf, istio, recordExchanges, World } from './features-world.js';
 import { eventually } from './support.js';
 
@@ -155,7 +156,7 @@ describe('load balancing', () => {
         else response.end(name);
       });
     }
-    return { client: await world.join(), slow, hung };
+    return { client: await world.join({ random: seededRandom(5) }), slow, hung };
   }
 
   test('ROUND_ROBIN: each instance gets its turn', async () => {

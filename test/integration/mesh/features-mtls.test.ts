@@ -138,7 +138,11 @@ describe('auto-mTLS', () => {
     world.configure(
       service('echo') +
         istio('WorkloadEntry', 'vm', `address: 127.0.0.1\nports: { http: ${port} }\nlabels: { app: echo }`) +
-        istio('DestinationRule', 'echo', 'host: echo\ntrafficPolicy: { loadBalancer: { simple: ROUND_ROBIN } }'),
+        istio(
+          'DestinationRule',
+          'echo',
+          'host: echo\ntrafficPolicy: { loadBalancer: { simple: ROUND_ROBIN } }',
+        ),
     );
     await world.serve({ service: 'echo' }, whoami);
     const client = await world.join();

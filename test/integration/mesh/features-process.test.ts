@@ -49,11 +49,16 @@ describe('the failure-rate breaker', () => {
     await bodiesOf(client, 'http://echo/', 5);
     expect(states).toEqual(['open outbound|80||echo.default.svc.cluster.local']);
     const refused = await client.fetch('http://echo/');
-    expect([refused.status, refused.headers.get('x-inmesh-reason')]).toEqual([503, 'INMESH_FAILURE_RATE_OPEN']);
+    expect([refused.status, refused.headers.get('x-inmesh-reason')]).toEqual([
+      503,
+      'INMESH_FAILURE_RATE_OPEN',
+    ]);
     expect(served).toBe(5);
     world.configure(service('echo') + marked('pushed'));
     await inForce(client, 'pushed');
-    expect((await client.fetch('http://echo/')).headers.get('x-inmesh-reason')).toBe('INMESH_FAILURE_RATE_OPEN');
+    expect((await client.fetch('http://echo/')).headers.get('x-inmesh-reason')).toBe(
+      'INMESH_FAILURE_RATE_OPEN',
+    );
     expect(served).toBe(5);
     status = 200;
     await eventually('it is half open', () => states.length === 2);
@@ -92,9 +97,13 @@ describe('the failure-rate breaker', () => {
 
 describe('metrics', () => {
   const labelsOf = (text: string, reporter: string) => {
-    const lines = text.split('\n').filter((line) => line.startsWith(`istio_requests_total{reporter="${reporter}"`));
+    const lines = text
+      .split('\n')
+      .filter((line) => line.startsWith(`istio_requests_total{reporter="${reporter}"`));
     return lines.map((line) => {
-      const labels = Object.fromEntries([...line.matchAll(/([a-z_]+)="([^"]*)"/g)].map(([, key, value]) => [key, value]));
+      const labels = Object.fromEntries(
+        [...line.matchAll(/([a-z_]+)="([^"]*)"/g)].map(([, key, value]) => [key, value]),
+      );
       return { ...labels, count: Number(line.split(' ').at(-1)) };
     });
   };
@@ -136,7 +145,10 @@ describe('metrics', () => {
       { ...destination, response_code: '500', count: 1 },
     ]);
     await (await fetch(`http://127.0.0.1:${port}/`)).text();
-    await eventually('plaintext is counted apart', () => labelsOf(mesh.metrics(), 'destination').length === 3);
+    await eventually(
+      'plaintext is counted apart',
+      () => labelsOf(mesh.metrics(), 'destination').length === 3,
+    );
     expect(labelsOf(mesh.metrics(), 'destination').at(-1)).toMatchObject({
       connection_security_policy: 'none',
       source_principal: 'unknown',
@@ -229,7 +241,9 @@ http:
     route: [{ destination: { host: echo } }]`,
       ),
     );
-    await world.serve({ service: 'echo' }, (request, response) => response.end(String(request.headers['x-added'])));
+    await world.serve({ service: 'echo' }, (request, response) =>
+      response.end(String(request.headers['x-added'])),
+    );
     const seen: string[] = [];
     const filter: Filter = async (request, next) => {
       request.headers.set('x-added', 'by a filter');
@@ -273,7 +287,9 @@ http:
     const client = await world.join({ filters: [named('a'), named('b'), failing] });
     await answerOf(client.fetch('http://echo/'));
     expect(order).toEqual(['a in', 'b in', 'b out', 'a out']);
-    await expect(client.fetch('http://echo/forbidden')).rejects.toMatchObject({ cause: { message: 'not this one' } });
+    await expect(client.fetch('http://echo/forbidden')).rejects.toMatchObject({
+      cause: { message: 'not this one' },
+    });
     expect(await answerOf(client.fetch('http://echo/'))).toEqual([200, 'echo']);
   });
 

@@ -130,7 +130,8 @@ describe('a restart while the control plane is away', () => {
 
   test('a cache that was damaged is told, ignored and replaced', async () => {
     const cache = folder();
-    const { xds } = (await controlPlane()).addresses;
+    const plane = await controlPlane();
+    const { xds } = plane.addresses;
     await member({ service: 'echo', controlPlane: xds });
     const first = await client({ controlPlane: xds, cacheDir: cache.path });
     await eventually('the service answers', () => answers(first));
@@ -149,7 +150,8 @@ describe('a restart while the control plane is away', () => {
     await second.close();
     expect(lines.filter((line) => line.includes('INMESH_CACHE_CORRUPT'))).toHaveLength(2);
 
-    const third = await client({ controlPlane: '127.0.0.1:9', cacheDir: cache.path });
+    await plane.stop('SIGKILL');
+    const third = await client({ controlPlane: xds, cacheDir: cache.path });
     expect(third.status().configuration).toBe('cache');
   });
 

@@ -82,6 +82,27 @@ describe('a cluster', () => {
     expect(runtime.stats().hosts).toMatchObject([{ requests: 1, errors: 1, successes: 0, failures: 0 }]);
   });
 
+  test('never repeats a host while a usable one was not tried, though least request prefers the idle dead one', () => {
+    const { cluster } = world();
+    const lbPolicy = { kind: 'least-request', choiceCount: 2, activeRequestBias: 1 } as const;
+    const runtime = cluster({ lbPolicy }, endpoints('dead', 'busy'));
+    const dead = runtime.hosts.get('dead:80')!;
+    // The other one has work, so two choices out of three fall on the dead host.
+    for (let i = 0; i < 5; i++) runtime.hosts.get('busy:80')!.enter();
+    for (let i = 0; i < 200; i++) {
+      expect(runtime.pick({ priority: 'default', avoid: [dead], selectionAttempts: 1 })?.address).toBe(
+        'busy:80',
+      );
+    }
+  });
+
+  test('repeats a host when every usable one was tried', () => {
+    const { cluster } = world();
+    const runtime = cluster({}, endpoints('a'));
+    const a = runtime.hosts.get('a:80')!;
+    expect(runtime.pick({ priority: 'default', avoid: [a], selectionAttempts: 5 })).toBe(a);
+  });
+
   test('takes static endpoints from its configuration', () => {
     const { cluster } = world();
     const runtime = cluster({ discovery: { kind: 'static', assignment: endpoints('s') } }, undefined);

@@ -43,14 +43,18 @@ describe('the outbound stack', () => {
     const path = createDataPath(snapshot([forward('v1')], 'v1'));
     path.network.serve('127.0.0.1:1', { status: 200, body: 'one' });
     path.network.serve('127.0.0.1:2', { status: 200, body: 'two' });
-    const bodies = [await summaryOf(path.send('http://reviews')), await summaryOf(path.send('http://reviews'))];
+    const bodies = [
+      await summaryOf(path.send('http://reviews')),
+      await summaryOf(path.send('http://reviews')),
+    ];
     expect(bodies.map(([, , body]) => body).sort()).toEqual(['one', 'two']);
   });
 
   test('no route: 404 with flag NR; a route without its cluster: 503 with flag NC', async () => {
     const ends: string[] = [];
     const observer = {
-      exchange: ({ context }: Request, { status }: ExchangeEnd) => ends.push(`${status} ${context.flags.join()}`),
+      exchange: ({ context }: Request, { status }: ExchangeEnd) =>
+        ends.push(`${status} ${context.flags.join()}`),
     };
     const path = createDataPath(snapshotOf([host('empty:80', []), host('gone:80', [forward('gone')])], []), {
       observer,
@@ -127,7 +131,10 @@ describe('the outbound stack', () => {
       ...(one.routes && {
         routes: {
           ...one.routes,
-          virtualHosts: one.routes.virtualHosts.map((virtualHost) => ({ ...virtualHost, retryPolicy: ofHost })),
+          virtualHosts: one.routes.virtualHosts.map((virtualHost) => ({
+            ...virtualHost,
+            retryPolicy: ofHost,
+          })),
         },
       }),
     });
@@ -147,7 +154,10 @@ describe('the outbound stack', () => {
 
   test('the route’s timeout covers all attempts and aborts the running one', async () => {
     const path = createDataPath(
-      snapshot([forward('v1', { timeoutMs: 250, retryPolicy: { ...RETRY, numRetries: 9, perTryTimeoutMs: 100 } })], 'v1'),
+      snapshot(
+        [forward('v1', { timeoutMs: 250, retryPolicy: { ...RETRY, numRetries: 9, perTryTimeoutMs: 100 } })],
+        'v1',
+      ),
     );
     for (const port of [1, 2]) path.network.serve(`127.0.0.1:${port}`, () => new Promise(() => {}));
     const running = path.send('http://reviews');
@@ -187,18 +197,27 @@ describe('the outbound stack', () => {
     const single = { ...forward('v1'), filterOverrides: override(418) };
     const withFilters = (name: string, route: Route) => {
       const resolved = host(name, [route]);
-      return { ...resolved, listener: { ...resolved.listener, http: { ...resolved.listener.http, filters } } };
+      return {
+        ...resolved,
+        listener: { ...resolved.listener, http: { ...resolved.listener.http, filters } },
+      };
     };
     const path = createDataPath(
       snapshotOf(
-        [withFilters('weighted:80', weighted), withFilters('single:80', single), withFilters('all:80', forward('v1'))],
+        [
+          withFilters('weighted:80', weighted),
+          withFilters('single:80', single),
+          withFilters('all:80', forward('v1')),
+        ],
         [cluster('v1', [endpoint(1)])],
       ),
     );
     const statusOf = async (origin: string) => (await path.send(origin)).status;
-    expect([await statusOf('http://weighted'), await statusOf('http://single'), await statusOf('http://all')]).toEqual([
-      503, 418, 500,
-    ]);
+    expect([
+      await statusOf('http://weighted'),
+      await statusOf('http://single'),
+      await statusOf('http://all'),
+    ]).toEqual([503, 418, 500]);
     expect(path.network.attempts).toEqual([]);
   });
 
@@ -211,7 +230,12 @@ describe('the outbound stack', () => {
     };
     const path = createDataPath(
       snapshotOf(
-        [host('a:80', [forward('v1')]), host('b:80', [directly(299)]), host('c:80', []), host('d:80', [forward('x')])],
+        [
+          host('a:80', [forward('v1')]),
+          host('b:80', [directly(299)]),
+          host('c:80', []),
+          host('d:80', [forward('x')]),
+        ],
         [cluster('v1', [endpoint(1)])],
       ),
       { filters: [filter] },

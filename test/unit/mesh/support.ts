@@ -31,7 +31,13 @@ export interface DataPathOptions {
 export function createDataPath(snapshot: Snapshot, options: DataPathOptions = {}): DataPath {
   const { observer = {}, filters = [], failureRateBreaker = () => undefined } = options;
   const [clock, random, network] = [createFakeClock(), seededRandom(1), createMemoryNetwork()];
-  const clusters = createClusters({ clock, random, observer, logger: silentLogger, transport: network.transport });
+  const clusters = createClusters({
+    clock,
+    random,
+    observer,
+    logger: silentLogger,
+    transport: network.transport,
+  });
   const applier = new Applier(clusters, { clock, random, observer, filters, failureRateBreaker });
   let table = applier.apply(snapshot);
   return {
@@ -56,7 +62,9 @@ export function createDataPath(snapshot: Snapshot, options: DataPathOptions = {}
 }
 
 /** Status, reason and body of an answer. */
-export async function summaryOf(pending: Promise<Response>): Promise<readonly [number, string | undefined, string]> {
+export async function summaryOf(
+  pending: Promise<Response>,
+): Promise<readonly [number, string | undefined, string]> {
   const { status, local, body } = await pending;
   return [status, local?.reason, (await readBody(body)).toString()];
 }
