@@ -95,3 +95,10 @@ export class HostTable {
     return (suffix ?? this.#prefixes.find((entry) => matches(entry) && host.startsWith(entry.text)))?.service;
   }
 }
+
+/** Whether a name could be one of the mesh's: without configuration, only such names wait for it. */
+export function looksMeshed(origin: string | URL): boolean {
+  const { hostname } = typeof origin === 'string' ? new URL(origin) : origin;
+  if (hostname === 'localhost' || hostname.startsWith('[')) return false;
+  return !hostname.includes('.') || /\.(mesh|svc|svc\.cluster\.local)$/.test(hostname);
+}

@@ -2,8 +2,7 @@ import type { ClusterStats } from '../cluster/cluster.js';
 import { createClusters } from '../cluster/clusters.js';
 import type { Transport } from '../cluster/transport.js';
 import { type FailureRateBreakers, loadFailureRateBreakers } from '../filters/failure-rate-breaker.js';
-import { type CaSource, createCaSource } from '../identity/ca-source.js';
-import { createIdentityCache } from '../identity/identity-cache.js';
+import type { CaSource } from '../identity/ca-source.js';
 import type { IdentitySource } from '../identity/source.js';
 import type { InboundListener } from '../model/listener.js';
 import type { NodeWorkload } from '../model/node.js';
@@ -16,13 +15,13 @@ import { combineObservers, type Observer } from '../service/observer.js';
 import type { Filter, Request } from '../service/service.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { loadSpans } from '../telemetry/spans.js';
-import { createSnapshotCache } from '../xds/cache.js';
-import { createXdsClient, type PublishedSnapshot, type XdsClient } from '../xds/client.js';
+import type { PublishedSnapshot, XdsClient } from '../xds/client.js';
 import { Applier } from './apply.js';
 import type { MeshCore, OutboundTarget } from './core.js';
-import { HostTable } from './host-table.js';
+import { HostTable, looksMeshed } from './host-table.js';
 import { describeNode, inboundListenerName } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
+import { createIdentity, createXds } from './sources.js';
 
 /** What a running mesh is made of besides its options. */
 export interface MeshTools {
@@ -338,45 +337,6 @@ export class RunningMesh implements MeshCore {
   }
 }
 
-function createIdentity(options: ResolvedMeshOptions, { clock, random, logger }: MeshTools): CaSource {
-  const { namespace, serviceAccount, cacheDir } = options;
-  return createCaSource({
-    target: options.certificateAuthority,
-    identity: { namespace, serviceAccount },
-    clock,
-    random,
-    logger,
-    ...(cacheDir !== undefined && {
-      // Two meshes on one machine must not take each other's: the address of the authority tells them apart.
-      cache: createIdentityCache({
-        dir: cacheDir,
-        key: `${options.certificateAuthority}.${namespace}.${serviceAccount}`,
-      }),
-    }),
-  });
-}
-
-function createXds(options: ResolvedMeshOptions, tools: MeshTools, observer: Observer): XdsClient {
-  const { cacheDir, namespace, service, version } = options;
-  return createXdsClient({
-    node: describeNode(options, []),
-    target: options.controlPlane,
-    // Whoever awaits the configuration keeps the process alive, not the wait for it.
-    holdsProcess: false,
-    clock: tools.clock,
-    random: tools.random,
-    logger: tools.logger,
-    observer,
-    ...(cacheDir !== undefined && {
-      cache: createSnapshotCache({
-        dir: cacheDir,
-        key: `${options.controlPlane} ${namespace}.${service}.${version}`,
-        clock: tools.clock,
-      }),
-    }),
-  });
-}
-
 /** Answers for the mesh once it is closed. */
 async function refuse(request: Request): Promise<never> {
   throw closed(request.authority);
@@ -387,11 +347,4 @@ function closed(resource: string): MeshError {
     resource,
     hint: 'Send requests before close(), or join the mesh again with createMesh()',
   });
-}
-
-/** Whether a name could be one of the mesh's: without configuration, only such names wait for it. */
-function looksMeshed(origin: string | URL): boolean {
-  const { hostname } = typeof origin === 'string' ? new URL(origin) : origin;
-  if (hostname === 'localhost' || hostname.startsWith('[')) return false;
-  return !hostname.includes('.') || /\.(mesh|svc|svc\.cluster\.local)$/.test(hostname);
 }

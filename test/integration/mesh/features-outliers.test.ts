@@ -44,7 +44,7 @@ describe('outlier detection', () => {
     const { client, events, statuses, hosts } = await instances(
       2,
       `loadBalancer: { simple: ROUND_ROBIN }
-outlierDetection: { consecutive5xxErrors: 3, interval: 50ms, baseEjectionTime: 400ms, maxEjectionPercent: 100 }`,
+outlierDetection: { consecutive5xxErrors: 3, interval: 50ms, baseEjectionTime: 1500ms, maxEjectionPercent: 100 }`,
     );
     statuses[1] = 500;
     expect(await bodiesOf(client, 'http://echo/', 6)).toEqual(

@@ -201,7 +201,7 @@ metadata: { name: echo }
 spec:
   selector: { app: echo }
   ports: [{ name: http, port: 80 }, { name: http-admin, port: 8080 }]
-` + rules(when('admin', '{ port: 8080 }')),
+${rules(when('admin', '{ port: 8080 }'))}`,
     );
     await world.serve({ service: 'echo' }, (_request, response) => response.end('echo'));
     const client = await world.join();

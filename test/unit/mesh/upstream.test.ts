@@ -97,10 +97,9 @@ describe('an attempt', () => {
   test('the per-try timeout fails the attempt, aborts it below, and frees its permit', async () => {
     const { clock, network, service, active } = scene({ perTryTimeoutMs: 100 });
     network.serve('127.0.0.1:1', () => new Promise(() => {}));
-    const running = service(makeRequest());
-    const outcome = expect(running).rejects.toMatchObject({ failure: 'per-try-timeout' });
+    const outcome = service(makeRequest()).catch((error: unknown) => error);
     await clock.advance(100);
-    await outcome;
+    expect(await outcome).toMatchObject({ failure: 'per-try-timeout' });
     expect(network.attempts[0]?.request.abort.aborted).toBe(true);
     expect([active(), clock.pending]).toEqual([0, 0]);
   });

@@ -1,0 +1,61 @@
+import { type CaSource, createCaSource } from '../identity/ca-source.js';
+import { createIdentityCache } from '../identity/identity-cache.js';
+import type { Clock } from '../runtime/clock.js';
+import type { Logger } from '../runtime/log.js';
+import type { Random } from '../runtime/random.js';
+import type { Observer } from '../service/observer.js';
+import { createSnapshotCache } from '../xds/cache.js';
+import { createXdsClient, type XdsClient } from '../xds/client.js';
+import { describeNode } from './node.js';
+import type { ResolvedMeshOptions } from './options.js';
+
+/** What the sources of a mesh work with. */
+export interface SourceTools {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** The source of this workload's certificate: the mesh's authority, with what it issued last on disk. */
+export function createIdentity(
+  options: ResolvedMeshOptions,
+  { clock, random, logger }: SourceTools,
+): CaSource {
+  const { namespace, serviceAccount, cacheDir } = options;
+  return createCaSource({
+    target: options.certificateAuthority,
+    identity: { namespace, serviceAccount },
+    clock,
+    random,
+    logger,
+    ...(cacheDir !== undefined && {
+      // Two meshes on one machine must not take each other's: the address of the authority tells them apart.
+      cache: createIdentityCache({
+        dir: cacheDir,
+        key: `${options.certificateAuthority}.${namespace}.${serviceAccount}`,
+      }),
+    }),
+  });
+}
+
+/** The source of configuration: the control plane, with what it sent last on disk. */
+export function createXds(options: ResolvedMeshOptions, tools: SourceTools, observer: Observer): XdsClient {
+  const { cacheDir, namespace, service, version } = options;
+  return createXdsClient({
+    node: describeNode(options, []),
+    target: options.controlPlane,
+    // Whoever awaits the configuration keeps the process alive, not the wait for it.
+    holdsProcess: false,
+    clock: tools.clock,
+    random: tools.random,
+    logger: tools.logger,
+    observer,
+    ...(cacheDir !== undefined && {
+      cache: createSnapshotCache({
+        dir: cacheDir,
+        key: `${options.controlPlane} ${namespace}.${service}.${version}`,
+        clock: tools.clock,
+      }),
+    }),
+  });
+}
