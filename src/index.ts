@@ -26,7 +26,8 @@ export type {
 } from './service/body.js';
 export type { Completion, CompletionEnd, CompletionListener } from './service/completion.js';
 export type { Attempt, Exchange, ResponseFlag } from './service/context.js';
-export type { HeaderMap, RawHeaders } from './service/headers.js';
+export { HeaderMap, type RawHeaders } from './service/headers.js';
+export { type LocalReply, localReply } from './service/local-reply.js';
 export type {
   AppliedEvent,
   EjectionEvent,

@@ -15,12 +15,13 @@ export const DEFAULT_RETRY: RetryPolicy = {
   hostSelectionAttempts: 5,
 };
 
-/** The retry policy of a route; undefined = no retries. */
-export function compileRetry(retries: HttpRetry | undefined): RetryPolicy | undefined {
+/** The retry policy of a route. */
+export function compileRetry(retries: HttpRetry | undefined): RetryPolicy {
   if (retries === undefined) return DEFAULT_RETRY;
   const { attempts = 0, retryOn = '', perTryTimeout, backoff = BASE_INTERVAL_MS } = retries;
-  // Istio: attempts of 0 turn retries off.
-  if (attempts === 0) return undefined;
+  // Istio: attempts of 0 turn retries off. A policy without conditions says so to every client; no policy at all
+  // would leave ours with its own safe default.
+  if (attempts === 0) return { ...DEFAULT_RETRY, retryOn: [], numRetries: 1 };
   return {
     ...DEFAULT_RETRY,
     ...(retryOn === '' ? {} : parseRetryOn(retryOn)),

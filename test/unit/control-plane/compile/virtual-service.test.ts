@@ -231,7 +231,7 @@ describe('timeouts and retries', () => {
   });
 
   test('attempts of 0 turn retries off', () => {
-    expect(actionOf('retries: { attempts: 0 }').retryPolicy).toBeUndefined();
+    expect(actionOf('retries: { attempts: 0 }').retryPolicy?.retryOn).toEqual([]);
   });
 
   test('numbers among the conditions become status codes', () => {
