@@ -4,6 +4,7 @@ import type { ResponseFlag } from './context.js';
 import { HeaderMap } from './headers.js';
 import type { Request, Response } from './service.js';
 
+/** An answer that is made here instead of upstream. */
 export interface LocalReply {
   readonly status: number;
   /** Text of the body, as Envoy words it; empty for none. */
