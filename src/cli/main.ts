@@ -54,9 +54,8 @@ function addDev(program: Command, output: Output, done: (code: number) => void):
     .option('--trust-domain <name>', 'SPIFFE trust domain', 'cluster.local')
     .option(
       '--certificate-life <duration>',
-      'life of workload certificates, e.g. 24h, 90s',
+      'life of workload certificates, e.g. 24h, 90s (default: 24h)',
       toDuration,
-      86_400_000,
     )
     .addOption(
       new Option('--log-level <level>', 'what goes to stderr')
@@ -80,7 +79,7 @@ function addDev(program: Command, output: Output, done: (code: number) => void):
             securePort: options.securePort,
             httpPort: options.httpPort,
             trustDomain: options.trustDomain,
-            certificateLifeMs: options.certificateLife,
+            certificateLifeMs: options.certificateLife ?? 86_400_000,
             logLevel: options.logLevel,
             format: options.output,
           },

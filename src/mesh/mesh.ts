@@ -21,7 +21,7 @@ import type { MeshCore, OutboundTarget } from './core.js';
 import { HostTable, looksMeshed } from './host-table.js';
 import { describeNode, inboundListenerName } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
-import { createIdentity, createXds } from './sources.js';
+import { createIdentity, createXds, waitForFresh } from './sources.js';
 
 /** What a running mesh is made of besides its options. */
 export interface MeshTools {
@@ -155,6 +155,7 @@ export class RunningMesh implements MeshCore {
     if (waitMs <= 0) return this.#isConfigured;
     const came = await this.#configuredWithin(waitMs);
     if (!came) this.logger.error({}, this.#unavailable().message);
+    else await waitForFresh(this.#xds, waitMs, this.clock);
     return came;
   }
 

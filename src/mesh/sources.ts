@@ -59,3 +59,26 @@ export function createXds(options: ResolvedMeshOptions, tools: SourceTools, obse
     }),
   });
 }
+
+/** How long a start with a cached configuration waits for the control plane's, in milliseconds. */
+const FRESH_WAIT_MS = 1_000;
+
+/**
+ * With a configuration from the cache, waits for the control plane's own: the endpoints of a cache are those of before.
+ * A control plane that does not answer ends the wait at once.
+ */
+export function waitForFresh(xds: XdsClient, waitMs: number, clock: Clock): Promise<void> {
+  const isFresh = () =>
+    xds.published.value.source !== 'cache' || xds.connected.value.state === 'disconnected';
+  if (isFresh()) return Promise.resolve();
+  return new Promise((resolve) => {
+    const finish = () => {
+      timer.cancel();
+      for (const unsubscribe of unsubscribes) unsubscribe();
+      resolve();
+    };
+    const check = () => isFresh() && finish();
+    const timer = clock.schedule(Math.min(waitMs, FRESH_WAIT_MS), finish, true);
+    const unsubscribes = [xds.published.subscribe(check), xds.connected.subscribe(check)];
+  });
+}

@@ -1,4 +1,4 @@
-import { MeshError } from '../../runtime/errors.js';
+import { codeOf, MeshError } from '../../runtime/errors.js';
 import type { Request } from '../../service/service.js';
 import { TransportError } from '../../service/transport-error.js';
 
@@ -8,7 +8,7 @@ import { TransportError } from '../../service/transport-error.js';
  */
 export function nativeError(error: unknown, request: Request): Error {
   if (!TransportError.is(error)) return error instanceof Error ? error : new Error(String(error));
-  const native = error.cause instanceof Error ? error.cause : new Error(error.message);
+  const native = platformError(error);
   if (error.failure === 'aborted' || MeshError.is(native)) return native;
   if (native.cause === undefined && Object.isExtensible(native)) {
     Object.defineProperty(native, 'cause', {
@@ -18,6 +18,13 @@ export function nativeError(error: unknown, request: Request): Error {
     });
   }
   return native;
+}
+
+/** The platform's own error; mutual TLS wraps a connection that could not be made into a MeshError. */
+function platformError({ cause, message }: TransportError): Error {
+  const own = cause instanceof Error ? cause : new Error(message);
+  if (!MeshError.is(own) || own.code !== 'INMESH_UPSTREAM_CONNECT') return own;
+  return own.cause instanceof Error && codeOf(own.cause) !== undefined ? own.cause : own;
 }
 
 function account(error: TransportError, request: Request): MeshError {
