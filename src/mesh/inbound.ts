@@ -4,8 +4,8 @@ import type { Route, RouteConfiguration } from '../model/route.js';
 import type { DownstreamTls } from '../model/tls.js';
 import { compileRoutes } from '../routing/router.js';
 import { MeshError } from '../runtime/errors.js';
-import { localReply } from '../service/local-reply.js';
 import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
+import { noRoute } from './answers.js';
 
 /**
  * Which connections a server accepts: mTLS only (Istio STRICT), both (PERMISSIVE), plaintext only (DISABLE), or,
@@ -130,16 +130,6 @@ function takesEverything({ virtualHosts: [virtualHost, ...others] }: RouteConfig
     match.runtimeFraction === undefined &&
     !match.grpcOnly
   );
-}
-
-async function noRoute(request: Request): Promise<Response> {
-  return localReply(request, {
-    status: 404,
-    body: '',
-    details: 'route_not_found',
-    reason: 'INMESH_NO_ROUTE',
-    flag: 'NR',
-  });
 }
 
 function unconfigured(mode: InboundMode): InboundPolicy {

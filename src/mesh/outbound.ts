@@ -15,7 +15,8 @@ import { unreachable } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
 import { localReply } from '../service/local-reply.js';
 import type { Observer } from '../service/observer.js';
-import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
+import { compose, type Filter, type Response, type Service } from '../service/service.js';
+import { missingRoutes, noCluster, noRoute } from './answers.js';
 import { attempt } from './upstream.js';
 
 /** What every outbound stack is built with. */
@@ -208,34 +209,4 @@ function observed(tools: OutboundTools, service: Service): Service {
     });
     return response;
   };
-}
-
-async function noRoute(request: Request): Promise<Response> {
-  return localReply(request, {
-    status: 404,
-    body: '',
-    details: 'route_not_found',
-    reason: 'INMESH_NO_ROUTE',
-    flag: 'NR',
-  });
-}
-
-async function missingRoutes(request: Request): Promise<Response> {
-  return localReply(request, {
-    status: 404,
-    body: '',
-    details: 'route_configuration_not_found',
-    reason: 'INMESH_NO_ROUTE',
-    flag: 'NR',
-  });
-}
-
-async function noCluster(request: Request): Promise<Response> {
-  return localReply(request, {
-    status: 503,
-    body: '',
-    details: 'cluster_not_found',
-    reason: 'INMESH_NO_CLUSTER',
-    flag: 'NC',
-  });
 }

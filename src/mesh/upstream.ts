@@ -5,10 +5,10 @@ import type { RoutePriority } from '../model/route.js';
 import { Abort } from '../runtime/abort.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Attempt, ResponseFlag } from '../service/context.js';
-import { localReply } from '../service/local-reply.js';
 import type { Observer } from '../service/observer.js';
 import type { Request, Response, Service } from '../service/service.js';
 import { TransportError, type TransportFailure } from '../service/transport-error.js';
+import { noHealthyUpstream, overflow } from './answers.js';
 
 export interface AttemptOptions {
   readonly priority: RoutePriority;
@@ -155,25 +155,4 @@ function tell(
     durationMs: tools.clock.now() - startMs,
   };
   tools.observer.attempt(request, one, cluster.name);
-}
-
-async function noHealthyUpstream(request: Request): Promise<Response> {
-  return localReply(request, {
-    status: 503,
-    body: 'no healthy upstream',
-    details: 'no_healthy_upstream',
-    reason: 'INMESH_NO_HEALTHY_UPSTREAM',
-    flag: 'UH',
-  });
-}
-
-async function overflow(request: Request): Promise<Response> {
-  return localReply(request, {
-    status: 503,
-    body: 'upstream connect error or disconnect/reset before headers. reset reason: overflow',
-    details: 'upstream_reset_before_response_started{overflow}',
-    reason: 'INMESH_OVERFLOW',
-    flag: 'UO',
-    headers: [['x-envoy-overloaded', 'true']],
-  });
 }

@@ -10,7 +10,7 @@ const BAD_VALUE = /[\0\r\n]/;
 /**
  * An ordered multimap of header lines; names are lower case.
  *
- * It is one flat array inside. Messages have 5 to 30 lines, where a scan beats a hash table, and an untouched
+ * It is one flat array inside. Messages have few lines, so a scan will do, and an untouched
  * map costs nothing: it is decoded on first use, and `toRaw` gives the very array it came from.
  */
 export class HeaderMap {

@@ -177,7 +177,7 @@ describe('resolve', () => {
       return performance.now() - start;
     });
 
-    // Measured: 2 to 4 ms. The bound is loose because the machine is shared.
+    // The bound is loose because the machine is shared.
     expect(Math.min(...runs)).toBeLessThan(40);
   });
 });
