@@ -2,7 +2,7 @@ import type { FilterConfig } from '../model/filter-config.js';
 import type { HeaderMatcher } from '../model/matcher.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
-import type { Filter, RequestHead } from '../service/service.js';
+import type { Filter, RequestHead, Service } from '../service/service.js';
 
 /** What a filter may use besides its own configuration. */
 export interface FilterTools {
@@ -12,6 +12,20 @@ export interface FilterTools {
   readonly headerPredicate: (matchers: readonly HeaderMatcher[]) => (head: RequestHead) => boolean;
   /** The cluster that the stack sends to, when it is known. */
   readonly clusterName: string | undefined;
+  readonly direction: 'outbound' | 'inbound';
+  /** Who this process is towards the mesh (Envoy `node`). */
+  readonly node: LocalNode;
+  /**
+   * One attempt at a cluster, for filters that ask a service (ext_authz, rate limit, JWKS); undefined when there is no
+   * such cluster. Look it up per call: clusters come and go.
+   */
+  readonly upstream: (clusterName: string) => Service | undefined;
+}
+
+/** Who this process is: Envoy's node id and service cluster. */
+export interface LocalNode {
+  readonly id: string;
+  readonly cluster: string;
 }
 
 /** Makes the filter of one configuration; undefined when the configuration does nothing. */

@@ -1,23 +1,35 @@
 import { buildFilters } from '../filters/builtin.js';
+import type { FilterTools, LocalNode } from '../filters/filter.js';
 import type { InboundListener } from '../model/listener.js';
 import { compileHeaderMatchers } from '../routing/match.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
+import type { Service } from '../service/service.js';
 import { type InboundPolicy, inboundPolicy } from './inbound.js';
+
+/** What the filters of a server are built with. */
+export interface InboundTools {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly node: LocalNode;
+  /** One attempt at a cluster, for filters that ask a service. */
+  readonly upstream: (clusterName: string) => Service | undefined;
+}
 
 /**
  * The policy of an inbound listener with the built-in filters. Without a listener only mTLS is let in: a workload
  * that has not heard its policy yet must not be more open than it.
  */
-export function inboundPolicyOf(
-  listener: InboundListener | undefined,
-  tools: { readonly clock: Clock; readonly random: Random },
-): InboundPolicy {
-  const filterTools = {
-    clock: tools.clock,
-    random: tools.random,
+export function inboundPolicyOf(listener: InboundListener | undefined, tools: InboundTools): InboundPolicy {
+  const { clock, random, node, upstream } = tools;
+  const filterTools: FilterTools = {
+    clock,
+    random,
     headerPredicate: compileHeaderMatchers,
     clusterName: undefined,
+    direction: 'inbound',
+    node,
+    upstream,
   };
   return inboundPolicy(listener, {
     buildFilters: ({ filters }, overrides) => buildFilters(filters, overrides, filterTools),

@@ -2,6 +2,7 @@ import type { ClusterStats } from '../cluster/cluster.js';
 import { createClusters } from '../cluster/clusters.js';
 import type { Transport } from '../cluster/transport.js';
 import { type FailureRateBreakers, loadFailureRateBreakers } from '../filters/failure-rate-breaker.js';
+import type { LocalNode } from '../filters/filter.js';
 import type { CaSource } from '../identity/ca-source.js';
 import type { IdentitySource } from '../identity/source.js';
 import type { InboundListener } from '../model/listener.js';
@@ -12,11 +13,12 @@ import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import { version } from '../runtime/version.js';
 import { combineObservers, type Observer } from '../service/observer.js';
-import type { Filter, Request } from '../service/service.js';
+import type { Filter, Request, Service } from '../service/service.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { loadSpans } from '../telemetry/spans.js';
 import type { PublishedSnapshot, XdsClient } from '../xds/client.js';
 import { Applier } from './apply.js';
+import { callOut } from './call-out.js';
 import type { MeshCore, OutboundTarget } from './core.js';
 import { HostTable, looksMeshed } from './host-table.js';
 import { describeNode, inboundListenerName } from './node.js';
@@ -75,6 +77,8 @@ export class RunningMesh implements MeshCore {
   readonly identity: CaSource;
   readonly metrics: Metrics;
   readonly observer: Observer;
+  readonly node: LocalNode;
+  readonly upstream: (clusterName: string) => Service | undefined;
   readonly #options: ResolvedMeshOptions;
   readonly logger: Logger;
   /** Address under which others reach this process. */
@@ -121,10 +125,14 @@ export class RunningMesh implements MeshCore {
       observer: this.observer,
       transport: tools.transport(this.identity),
     });
+    this.node = { id: options.nodeId, cluster: `${options.service}.${options.namespace}` };
+    this.upstream = callOut((name) => this.#clusters.get(name), { clock, observer: this.observer });
     this.#applier = new Applier(this.#clusters, {
       clock,
       random,
       observer: this.observer,
+      node: this.node,
+      upstream: this.upstream,
       filters: options.filters,
       failureRateBreaker: (name) => this.#failureRateBreaker(name),
     });

@@ -1,6 +1,6 @@
 import type { ClusterRuntime } from '../cluster/cluster.js';
 import { buildFilters } from '../filters/builtin.js';
-import type { FilterTools } from '../filters/filter.js';
+import type { FilterTools, LocalNode } from '../filters/filter.js';
 import { DEFAULT_REPLAY_LIMIT_BYTES, retry } from '../filters/retry.js';
 import { timeout } from '../filters/timeout.js';
 import type { FilterOverrides, HttpFilter } from '../model/filter-config.js';
@@ -29,6 +29,9 @@ export interface OutboundTools {
   /** The opt-in failure-rate breaker of a cluster, when one is configured. */
   readonly failureRateBreaker: (clusterName: string) => Filter | undefined;
   readonly cluster: (name: string) => ClusterRuntime | undefined;
+  readonly node: LocalNode;
+  /** One attempt at a cluster, for filters that ask a service. */
+  readonly upstream: (clusterName: string) => Service | undefined;
 }
 
 /**
@@ -173,7 +176,9 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
 }
 
 function filterTools(tools: OutboundTools, clusterName: string | undefined): FilterTools {
-  return { clock: tools.clock, random: tools.random, headerPredicate: compileHeaderMatchers, clusterName };
+  const { clock, random, node, upstream } = tools;
+  const direction = 'outbound';
+  return { clock, random, headerPredicate: compileHeaderMatchers, clusterName, direction, node, upstream };
 }
 
 /** Envoy: a per-try timeout that is not below the route's timeout is ignored. */

@@ -1,4 +1,8 @@
 import type { Completion } from './completion.js';
+import type { ConnectionInfo } from './connection.js';
+
+/** Values of filters by namespace (Envoy dynamic metadata). */
+export type DynamicMetadata = Map<string, Record<string, unknown>>;
 
 /** Envoy's short response flags, as they appear in access logs. */
 export type ResponseFlag =
@@ -82,6 +86,20 @@ export interface Exchange {
   requestSent: Completion | undefined;
   /** What the calling library gave along with the request; a transport of the same library may read it. */
   callerOptions: unknown;
+  /** The connection that the request came in on; inbound only. */
+  connection: ConnectionInfo | undefined;
+  /** Envoy dynamic metadata: what filters tell each other, matchers and logs. Made on first use. */
+  dynamicMetadata: DynamicMetadata | undefined;
+  /** Envoy filter state: objects by key. Made on first use. */
+  filterState: Map<string, unknown> | undefined;
+  /** Host that a filter asks for (Envoy override host, e.g. stateful session): `address:port`, and whether no other will do. */
+  overrideHost: { readonly address: string; readonly strict: boolean } | undefined;
+  /** Monotonic time by which the exchange must be over (deadline of the caller); undefined = none. */
+  deadlineMs: number | undefined;
+  /** Every try so far, oldest first. Made by the first attempt. */
+  attempts: Attempt[] | undefined;
+  /** Bytes of bodies: received from and sent to the caller. Counted when somebody asks. */
+  bytes: { received: number; sent: number } | undefined;
   /** Keyed values for filters: use a symbol or a namespaced string. Made on first use. */
   values: Map<unknown, unknown> | undefined;
 }
@@ -103,6 +121,13 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     requestStarted: undefined,
     requestSent: undefined,
     callerOptions: undefined,
+    connection: undefined,
+    dynamicMetadata: undefined,
+    filterState: undefined,
+    overrideHost: undefined,
+    deadlineMs: undefined,
+    attempts: undefined,
+    bytes: undefined,
     values: undefined,
   };
 }

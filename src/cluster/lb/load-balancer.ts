@@ -1,4 +1,6 @@
+import type { MetadataStruct } from '../../model/metadata.js';
 import type { RoutePriority } from '../../model/route.js';
+import type { Request } from '../../service/service.js';
 import type { Host } from '../host.js';
 
 /** What is known about the attempt that a host is picked for. */
@@ -8,6 +10,12 @@ export interface PickContext {
   readonly avoid: readonly Host[] | undefined;
   /** How often another host is asked for when an avoided one comes up, before it is taken anyway. */
   readonly selectionAttempts: number;
+  /** The request; undefined outside a request, e.g. in a health check. */
+  readonly request?: Request | undefined;
+  /** The route's compiled hash policy; undefined when it has none. */
+  readonly hash?: ((request: Request) => bigint | undefined) | undefined;
+  /** What the route asks of a host's `envoy.lb` metadata (subset load balancing). */
+  readonly metadataMatch?: MetadataStruct | undefined;
 }
 
 /** Chooses a host, synchronously; undefined when there is none. */

@@ -40,6 +40,8 @@ export function createStaticMesh(
     observer,
     filters: [],
     failureRateBreaker: () => undefined,
+    node: { id: 'node', cluster: 'test' },
+    upstream: () => undefined,
   });
   let table = applier.apply(snapshot);
   return {

@@ -49,5 +49,8 @@ export function filterTools(clock: Clock, seed = 1): FilterTools {
     random: seededRandom(seed),
     headerPredicate: compileHeaderMatchers,
     clusterName: 'outbound|9080|v1|reviews.default.svc.cluster.local',
+    direction: 'outbound',
+    node: { id: 'node', cluster: 'productpage' },
+    upstream: () => undefined,
   };
 }

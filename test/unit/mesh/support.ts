@@ -38,7 +38,15 @@ export function createDataPath(snapshot: Snapshot, options: DataPathOptions = {}
     logger: silentLogger,
     transport: network.transport,
   });
-  const applier = new Applier(clusters, { clock, random, observer, filters, failureRateBreaker });
+  const applier = new Applier(clusters, {
+    clock,
+    random,
+    observer,
+    filters,
+    failureRateBreaker,
+    node: { id: 'node', cluster: 'test' },
+    upstream: () => undefined,
+  });
   let table = applier.apply(snapshot);
   return {
     clock,
