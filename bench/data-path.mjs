@@ -1,76 +1,170 @@
-// What the mesh costs a client: CPU per request and latency against the bare library, in one run.
-// Every variant runs in a fresh process, in turns, so that drift of the machine falls on all alike.
-//   node bench/data-path.mjs [--seconds 3] [--rounds 3] [--concurrency 50] [--mtls]
-import { fork } from 'node:child_process';
+// What the mesh costs a client: CPU per request and latency against bare undici, other resilience libraries, and two
+// proxy hops, in one run. Every variant runs in a fresh process, in turns, so that drift of the machine falls on all
+// alike. Client on the first core, everything else on the last, where taskset is there to say so.
+//   npm run bench -- [--seconds 3] [--rounds 5] [--concurrency 50] [--only text]
+import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createMesh } from 'inmesh';
 import { createControlPlane } from 'inmesh/control-plane';
+import { meshDocuments } from './lib/config.mjs';
+import { findNginx, startHops } from './lib/nginx.mjs';
+import { median, Table } from './lib/table.mjs';
 
-const option = (name, fallback) => {
+const argument = (name) => {
   const at = process.argv.indexOf(`--${name}`);
-  return at < 0 ? fallback : Number(process.argv[at + 1]);
+  return at < 0 ? undefined : process.argv[at + 1];
 };
-const seconds = option('seconds', 3);
-const rounds = option('rounds', 3);
-const concurrency = option('concurrency', 50);
-const mtls = process.argv.includes('--mtls');
+const seconds = Number(argument('seconds') ?? 3);
+const rounds = Number(argument('rounds') ?? 5);
+const concurrency = Number(argument('concurrency') ?? 50);
+const only = argument('only') ?? '';
 
-/** Each bare client, and the same call through the mesh. */
-const VARIANTS = [
-  'Pool.request',
-  'MeshDispatcher.request',
-  'undici.request(url) + Agent',
-  'undici.request(url) + MeshDispatcher',
-  'fetch + undici Agent',
-  'mesh.fetch',
-];
+/** Each part has its own base line: the row that the others are divided by. */
+const PARTS = [
+  { base: 'Pool.dispatch', rows: ['Pool.dispatch', 'MeshDispatcher.dispatch'] },
+  {
+    base: 'Pool.request',
+    rows: [
+      'Pool.request',
+      'MeshDispatcher.request',
+      'RetryAgent',
+      'opossum(request)',
+      'p-retry(request)',
+      'cockatiel(retry, breaker, timeout)',
+    ],
+  },
+  { base: 'undici.request(url)', rows: ['undici.request(url)', 'undici.request(url), mesh'] },
+  { base: 'undici.fetch', rows: ['undici.fetch', 'mesh.fetch'] },
+  { base: 'Pool.request, mTLS', rows: ['Pool.request, mTLS', 'MeshDispatcher.request, mTLS'] },
+].map(({ base, rows }) => ({ base, rows: rows.filter((name) => name.includes(only)) }));
+/** Compared by the CPU of all processes together, and by latency with one request at a time. */
+const HOPS = ['Pool.request', 'MeshDispatcher.request, mTLS', 'two nginx hops, mTLS between'];
 
+const pin = pinning();
 const folder = mkdtempSync(join(tmpdir(), 'inmesh-bench-'));
-// Bare undici has no TLS here, so by default the mesh gets none either: this compares mesh logic, not handshakes.
-writeFileSync(
-  join(folder, 'mesh.yaml'),
-  `apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: { name: echo }
-spec: { host: echo, trafficPolicy: { tls: { mode: ${mtls ? 'ISTIO_MUTUAL' : 'DISABLE'} } } }
-`,
-);
 const plane = await createControlPlane({ config: [folder], ports: { xds: 0, secureXds: 0, http: 0 } });
 const upstream = fork(new URL('lib/upstream.mjs', import.meta.url), [plane.addresses.xds]);
+pin(upstream.pid, 'last');
 const [ports] = await once(upstream, 'message');
+writeFileSync(join(folder, 'mesh.yaml'), meshDocuments(ports.bare));
+const hops = await startSidecars();
+const world = { controlPlane: plane.addresses.xds, ...ports, proxy: hops?.port, seconds, concurrency };
 
-const results = new Map(VARIANTS.map((name) => [name, []]));
-for (let round = 0; round < rounds; round++) {
-  const order = round % 2 === 0 ? VARIANTS : VARIANTS.toReversed();
-  for (const name of order) results.get(name).push(await measure(name));
-}
+console.log(`Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}`);
+console.log(`1 KiB answers, ${concurrency} in flight, ${rounds} rounds of ${seconds} s, median [min-max]\n`);
+for (const part of PARTS) await compare(part);
+if (only === '') await compareHops();
+hops?.close();
 upstream.kill();
 await plane.close();
 rmSync(folder, { recursive: true });
-report();
+process.exit(0);
 
-async function measure(name) {
-  const args = [name, plane.addresses.xds, ports.bare, seconds, concurrency].map(String);
-  const client = fork(new URL('lib/client.mjs', import.meta.url), args);
-  const [result] = await once(client, 'message');
-  await once(client, 'exit');
-  return result;
+async function compare({ base, rows }) {
+  if (rows.length === 0) return;
+  const results = await alternate(rows, world);
+  const table = new Table(['client', 'CPU per request, us', 'ratio', 'rps', 'p50 ms', 'p99 ms', 'p99 ratio']);
+  const of = (name, key) => median(results.get(name)?.map((one) => one[key]) ?? []);
+  for (const [name, list] of results) {
+    table.row(
+      name,
+      list,
+      ['cpuUs', 1],
+      of(name, 'cpuUs') / of(base, 'cpuUs'),
+      ['rps', 0],
+      ['p50', 2],
+      ['p99', 2],
+      of(name, 'p99') / of(base, 'p99'),
+    );
+  }
+  table.print();
 }
 
-function report() {
-  console.log(`Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}`);
-  console.log(
-    `1 KiB answers, ${concurrency} in flight, ${rounds} rounds of ${seconds} s, median [min-max]; mesh TLS ${mtls ? 'on' : 'off'}\n`,
-  );
-  console.log('| client | CPU per request, us | rps | p50 ms | p99 ms |\n| --- | --- | --- | --- | --- |');
-  for (const [name, list] of results) {
-    const of = (key, digits) => {
-      const sorted = list.map((one) => one[key]).sort((a, b) => a - b);
-      const show = (value) => value.toFixed(digits);
-      return `${show(sorted[Math.floor(sorted.length / 2)])} [${show(sorted[0])}-${show(sorted.at(-1))}]`;
-    };
-    console.log(`| ${name} | ${of('cpuUs', 1)} | ${of('rps', 0)} | ${of('p50', 2)} | ${of('p99', 2)} |`);
+async function compareHops() {
+  const names = hops === undefined ? HOPS.slice(0, 2) : HOPS;
+  if (hops === undefined)
+    console.log('nginx is not installed (Debian: apt-get install nginx-light): no rows for it\n');
+  const busy = await alternate(names, world);
+  const single = await alternate(names, { ...world, concurrency: 1 });
+  const [direct] = names;
+  const added = (results, name, key) =>
+    median(results.get(name).map((one) => one[key])) - median(results.get(direct).map((one) => one[key]));
+  const table = new Table([
+    'path',
+    `CPU of all processes, us, ${concurrency} in flight`,
+    'added us',
+    'p50 ms, 1 in flight',
+    'added ms',
+  ]);
+  for (const name of names) {
+    table.pairs(
+      name,
+      [busy.get(name), 'totalUs', 1],
+      added(busy, name, 'totalUs'),
+      [single.get(name), 'p50', 3],
+      added(single, name, 'p50'),
+    );
   }
+  table.print();
+}
+
+async function alternate(names, settings) {
+  const results = new Map(names.map((name) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    const order = round % 2 === 0 ? names : names.toReversed();
+    for (const name of order) results.get(name).push(await measure(name, settings));
+  }
+  return results;
+}
+
+async function measure(name, settings) {
+  const client = fork(new URL('lib/client.mjs', import.meta.url), [name, JSON.stringify(settings)]);
+  pin(client.pid, 'first');
+  const others = [upstream.pid, ...(hops?.pids ?? [])];
+  await once(client, 'message');
+  const before = others.map(cpuMs);
+  const [result] = await once(client, 'message');
+  const elsewhereMs = others.reduce((sum, pid, at) => sum + cpuMs(pid) - before[at], 0);
+  client.send('bye');
+  await once(client, 'exit');
+  return { ...result, totalUs: result.cpuUs + (elsewhereMs * 1000) / result.requests };
+}
+
+/** CPU time of a process so far, by the kernel's clock ticks (10 ms). */
+function cpuMs(pid) {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    return 0;
+  }
+}
+
+function pinning() {
+  const last = availableParallelism() - 1;
+  try {
+    execFileSync('taskset', ['-p', String(process.pid)], { stdio: 'ignore' });
+  } catch {
+    return () => {};
+  }
+  return (pid, which) =>
+    execFileSync('taskset', ['-a', '-cp', which === 'first' ? '0' : String(last), String(pid)], {
+      stdio: 'ignore',
+    });
+}
+
+async function startSidecars() {
+  const binary = findNginx();
+  if (binary === undefined) return undefined;
+  const mesh = await createMesh({ service: 'proxy', cacheDir: false, controlPlane: plane.addresses.xds });
+  await mesh.ready();
+  const svid = mesh.identity.svid();
+  const bundle = mesh.identity.bundle(svid.id.trustDomain);
+  const started = await startHops(binary, join(folder, 'nginx'), ports.bare, { svid, bundle }, []);
+  for (const pid of started.pids) pin(pid, 'last');
+  await mesh.close();
+  return started;
 }

@@ -1,4 +1,4 @@
-// The measured upstream: a meshed server in its own process, 1 KiB bodies.
+// The measured upstreams, all with 1 KiB answers: plain HTTP without the mesh, and the same handler as a meshed server (mTLS).
 import { createServer } from 'node:http';
 import { createMesh } from 'inmesh';
 
@@ -8,15 +8,14 @@ const handler = (_request, response) => {
   response.end(body);
 };
 
+const bare = createServer({ keepAliveTimeout: 60_000 }, handler);
+await new Promise((resolve) => bare.listen(0, '127.0.0.1', resolve));
 const mesh = await createMesh({
-  service: 'echo',
+  service: 'secure',
   version: 'v1',
   cacheDir: false,
   controlPlane: process.argv[2],
 });
-const meshed = await mesh.listen(createServer(handler));
-// The same handler without the mesh, for the bare client.
-const bare = createServer(handler).listen(0, '127.0.0.1', () => {
-  process.send({ meshed: meshed.port, bare: bare.address().port });
-});
+const meshed = await mesh.listen(createServer({ keepAliveTimeout: 60_000 }, handler));
+process.send({ meshed: meshed.port, bare: bare.address().port });
 process.on('disconnect', () => process.exit(0));
