@@ -1,5 +1,6 @@
 import type { Completion } from './completion.js';
 import type { ConnectionInfo } from './connection.js';
+import type { ServiceInfo, WorkloadInfo } from './workload.js';
 
 /** Values of filters by namespace (Envoy dynamic metadata). */
 export type DynamicMetadata = Map<string, Record<string, unknown>>;
@@ -98,8 +99,14 @@ export interface Exchange {
   deadlineMs: number | undefined;
   /** Every try so far, oldest first. Made by the first attempt. */
   attempts: Attempt[] | undefined;
-  /** Bytes of bodies: received from and sent to the caller. Counted when somebody asks. */
-  bytes: { received: number; sent: number } | undefined;
+  /** Bytes of the request's body, as far as they were sent on (of the last attempt; Envoy BYTES_RECEIVED). */
+  requestBytes: number;
+  /** Bytes of the response's body so far (Envoy BYTES_SENT). */
+  responseBytes: number;
+  /** The service that the cluster stands for, when the control plane said so. */
+  service: ServiceInfo | undefined;
+  /** The workload at the other end: of the endpoint that was tried last, or of the caller. */
+  peer: WorkloadInfo | undefined;
   /** Keyed values for filters: use a symbol or a namespaced string. Made on first use. */
   values: Map<unknown, unknown> | undefined;
 }
@@ -127,7 +134,10 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     overrideHost: undefined,
     deadlineMs: undefined,
     attempts: undefined,
-    bytes: undefined,
+    requestBytes: 0,
+    responseBytes: 0,
+    service: undefined,
+    peer: undefined,
     values: undefined,
   };
 }

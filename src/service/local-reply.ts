@@ -38,7 +38,9 @@ export function localReply(request: Request, reply: LocalReply): Response {
   }
   const isHead = request.method === 'HEAD';
   if (reply.body !== '') {
-    headers.append('content-length', String(Buffer.byteLength(reply.body)));
+    const length = Buffer.byteLength(reply.body);
+    headers.append('content-length', String(length));
+    if (!isHead) context.responseBytes = length;
     headers.append('content-type', 'text/plain');
   }
   addExtra(headers, reply);

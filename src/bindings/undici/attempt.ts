@@ -71,7 +71,13 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
       return;
     }
     this.#abort = abort;
-    this.#request.context.requestStarted?.settle();
+    const { context } = this.#request;
+    context.requestBytes = 0;
+    context.requestStarted?.settle();
+  }
+
+  onBodySent(chunk: unknown): void {
+    this.#request.context.requestBytes += sizeOf(chunk);
   }
 
   onRequestSent(): void {
@@ -99,6 +105,7 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
   }
 
   onData(chunk: Buffer): boolean {
+    this.#request.context.responseBytes += chunk.byteLength;
     // undici calls onData only after onHeaders.
     return this.#queue?.push(chunk) ?? true;
   }
@@ -183,6 +190,12 @@ function dispatchOptions(request: Request): Dispatcher.DispatchOptions {
 interface CallerOptions {
   readonly headersTimeout?: number | null;
   readonly bodyTimeout?: number | null;
+}
+
+/** undici's types promise a number, its code gives the chunk. */
+function sizeOf(chunk: unknown): number {
+  if (typeof chunk === 'string') return Buffer.byteLength(chunk);
+  return chunk instanceof Uint8Array ? chunk.byteLength : Number(chunk);
 }
 
 function toError(reason: unknown): Error {
