@@ -7,6 +7,7 @@ import { decodeDiscovery, encodeDiscovery } from './cluster-discovery.js';
 import { decodePositiveDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
 import { decodeLbPolicy, encodeLbPolicy } from './lb-policy.js';
+import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { decodeOutlierDetection, encodeOutlierDetection } from './outlier-detection.js';
 import { at, atKey, type Path, refuse } from './path.js';
 import { decodePercent } from './percent.js';
@@ -38,14 +39,13 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'typed_extension_protocol_options',
     'common_http_protocol_options',
     'max_requests_per_connection',
+    'metadata',
   ],
   ignored: [
     // Names and extent of Envoy's statistics.
     'alt_stat_name',
     'track_cluster_stats',
     'track_timeout_budgets',
-    // Remarks for other tools; Istio names the service here.
-    'metadata',
   ],
 });
 
@@ -75,6 +75,7 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
       decodeSocketMatch(match, at(path, 'transport_socket_matches', index)),
     ),
     panicThresholdPercent: decodePanicThreshold(message.commonLbConfig, at(path, 'common_lb_config')),
+    metadata: decodeMetadata(message.metadata),
     ...decodeProtocolOptions(message, path),
   };
 }
@@ -118,6 +119,8 @@ export function encodeCluster(model: Cluster): cluster.Cluster {
     typedExtensionProtocolOptions: encodeProtocolOptions(model),
     transportSocketMatches: model.transportSocketMatches.map(encodeSocketMatch),
   });
+  const metadata = encodeMetadata(model.metadata);
+  if (metadata !== undefined) message.metadata = metadata;
   if (model.outlierDetection !== undefined)
     message.outlierDetection = encodeOutlierDetection(model.outlierDetection);
   if (model.tls !== undefined) message.transportSocket = encodeUpstreamSocket(model.tls);

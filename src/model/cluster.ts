@@ -1,5 +1,6 @@
 import type { ClusterLoadAssignment } from './endpoint.js';
 import type { LbPolicy } from './lb-policy.js';
+import type { Metadata } from './metadata.js';
 import type { TransportSocketMatch, UpstreamTls } from './tls.js';
 
 /** Envoy Cluster. */
@@ -21,6 +22,8 @@ export interface Cluster {
   readonly idleTimeoutMs: number;
   /** Requests per connection; 0 = no limit. */
   readonly maxRequestsPerConnection: number;
+  /** Envoy `metadata`: for formats, matchers and telemetry. Istio names the service under `istio`. */
+  readonly metadata: Metadata;
 }
 
 export type ClusterDiscovery =

@@ -470,6 +470,10 @@ export const cluster = (): fc.Arbitrary<Cluster> =>
     panicThresholdPercent: fc.double({ min: 0, max: 100, noNaN: true }),
     idleTimeoutMs: milliseconds(),
     maxRequestsPerConnection: uint32(),
+    metadata: fc.constantFrom(
+      {},
+      { istio: { external: true, services: [{ host: 'a.b', name: 'a', namespace: 'b' }], weight: 1.5 } },
+    ),
   });
 
 const workload = (): fc.Arbitrary<NodeWorkload> =>

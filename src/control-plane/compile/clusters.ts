@@ -1,5 +1,6 @@
 import { istioId } from '../../identity/spiffe-id.js';
 import type { Cluster, ClusterDiscovery } from '../../model/cluster.js';
+import type { Metadata } from '../../model/metadata.js';
 import type { DestinationPolicy } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
 import type { Instance, InstanceIndex } from './instances.js';
@@ -43,6 +44,7 @@ export function planClusters(
       const policy = effectivePolicy(destination.trafficPolicy, subset.trafficPolicy, port.number);
       const cluster: Cluster = {
         name,
+        metadata: istioMetadata(service, subset.name),
         discovery: discoveryOf(name, service, chosen(tools.instances.of(service, port), labels)),
         ...policyFields(policy),
         ...upstreamTls({
@@ -57,6 +59,19 @@ export function planClusters(
       return { cluster, service, port, labels };
     }),
   );
+}
+
+/** What Istio tells proxies of a cluster: the service that it stands for, for their telemetry. */
+function istioMetadata(service: MeshService, subset: string): Metadata {
+  const { host, namespace } = service;
+  const external = isExternal(service);
+  return {
+    istio: {
+      ...(external && { external: true }),
+      services: [{ host, name: external ? host : (host.split('.')[0] ?? host), namespace }],
+      ...(subset !== '' && { subset }),
+    },
+  };
 }
 
 /** The instances that a subset's labels choose. */

@@ -82,6 +82,7 @@ export function cluster(
       panicThresholdPercent: 50,
       idleTimeoutMs: 3_600_000,
       maxRequestsPerConnection: 0,
+      metadata: {},
       ...change,
     },
     assignment: {

@@ -74,6 +74,7 @@ export function clusterConfig(more: Partial<Cluster> = {}): Cluster {
     panicThresholdPercent: 50,
     idleTimeoutMs: 60_000,
     maxRequestsPerConnection: 0,
+    metadata: {},
     ...more,
   };
 }

@@ -43,6 +43,7 @@ describe('defaults', () => {
       panicThresholdPercent: 50,
       idleTimeoutMs: 3_600_000,
       maxRequestsPerConnection: 0,
+      metadata: {},
     });
   });
 

@@ -173,6 +173,7 @@ export const CLUSTER_MODEL: Cluster = {
   panicThresholdPercent: 30,
   idleTimeoutMs: 60_000,
   maxRequestsPerConnection: 100,
+  metadata: {},
 };
 
 export const ASSIGNMENT: ClusterLoadAssignment = {

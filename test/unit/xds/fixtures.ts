@@ -76,6 +76,7 @@ export function clusterOf(name: string, serviceName = name): Cluster {
     panicThresholdPercent: 50,
     idleTimeoutMs: 3_600_000,
     maxRequestsPerConnection: 0,
+    metadata: {},
   };
 }
 
