@@ -7,6 +7,7 @@ import { decodeMessage } from './codec.js';
 import { type SplitMessage, splitField } from './endpoint-wire.js';
 import { onlyFields } from './field-guard.js';
 import { type EndpointDecoder, encodeEndpoint, endpointDecoder } from './lb-endpoint.js';
+import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { decodeLocality, encodeLocality } from './node.js';
 import { at, type Path, refuse } from './path.js';
 
@@ -24,13 +25,11 @@ const assignmentFields = onlyFields(() => endpoint.ClusterLoadAssignmentSchema, 
 });
 
 const policyFields = onlyFields(() => endpoint.ClusterLoadAssignment_PolicySchema, {
-  enforced: ['overprovisioning_factor'],
+  enforced: ['overprovisioning_factor', 'weighted_priority_health'],
 });
 
 const localityFields = onlyFields(() => endpoint.LocalityLbEndpointsSchema, {
-  enforced: ['locality', 'lb_endpoints', 'load_balancing_weight', 'priority'],
-  // Read by load balancers that we do not have, and shown in admin pages.
-  ignored: ['metadata'],
+  enforced: ['locality', 'lb_endpoints', 'load_balancing_weight', 'priority', 'metadata'],
 });
 
 /** A ClusterLoadAssignment whose localities are still bytes. */
@@ -77,6 +76,7 @@ export function decodeAssignment(
     clusterName: head.clusterName,
     localities,
     overprovisioningFactor: decodeFactor(head.policy, at(path, 'policy')),
+    weightedPriorityHealth: head.policy?.weightedPriorityHealth ?? false,
   };
 }
 
@@ -100,7 +100,13 @@ function decodeLocalityEndpoints(bytes: Uint8Array, decode: EndpointDecoder, pat
   if (endpoints.reduce((sum, entry) => sum + entry.weight, 0) > MAX_WEIGHT_SUM) {
     refuse(at(path, 'lb_endpoints'), 'the sum of the weights must be below 2^32');
   }
-  return { locality: decodeLocality(message.locality), priority, weight, endpoints };
+  return {
+    locality: decodeLocality(message.locality),
+    priority,
+    weight,
+    metadata: decodeMetadata(message.metadata),
+    endpoints,
+  };
 }
 
 interface PriorityLevel {
@@ -149,7 +155,10 @@ export function encodeAssignment(model: ClusterLoadAssignment): endpoint.Cluster
   return create(endpoint.ClusterLoadAssignmentSchema, {
     clusterName: model.clusterName,
     endpoints: model.localities.map(encodeLocalityEndpoints),
-    policy: { overprovisioningFactor: model.overprovisioningFactor },
+    policy: {
+      overprovisioningFactor: model.overprovisioningFactor,
+      weightedPriorityHealth: model.weightedPriorityHealth,
+    },
   });
 }
 
@@ -161,5 +170,7 @@ function encodeLocalityEndpoints(model: LocalityEndpoints): endpoint.LocalityLbE
     lbEndpoints: model.endpoints.map(encodeEndpoint),
   });
   if (model.weight !== undefined) message.loadBalancingWeight = model.weight;
+  const metadata = encodeMetadata(model.metadata);
+  if (metadata !== undefined) message.metadata = metadata;
   return message;
 }

@@ -1,14 +1,15 @@
 import { create, type JsonObject } from '@bufbuild/protobuf';
 import type { Endpoint, EndpointHealth } from '../model/endpoint.js';
+import { type Metadata, NO_METADATA } from '../model/metadata.js';
 import { core, endpoint } from '../proto/xds.js';
 import { type AddressForm, checkHost, checkPort, decodeAddress, encodeAddress } from './address.js';
 import { decodeMessage } from './codec.js';
 import { type PlainEndpoint, readPlainEndpoint } from './endpoint-wire.js';
 import { onlyFields } from './field-guard.js';
+import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { at, type Path, refuse } from './path.js';
 
 const SOCKET_MATCH = 'envoy.transport_socket_match';
-const LB = 'envoy.lb';
 
 /** `core.v3.HealthStatus`, by number. */
 const HEALTH: readonly EndpointHealth[] = [
@@ -37,7 +38,7 @@ export type EndpointDecoder = (bytes: Uint8Array, place: Place) => Endpoint;
 
 interface Labels {
   readonly transportSocketMatch: Readonly<Record<string, string>>;
-  readonly metadata: Readonly<Record<string, string>>;
+  readonly metadata: Metadata;
 }
 
 type LabelReader = (bytes: Uint8Array | undefined, place: Place) => Labels;
@@ -59,7 +60,7 @@ function pathOf({ locality, index }: Place): Path {
 
 /** Endpoints of one workload carry equal metadata: each form of it is decoded once, and its labels are shared. */
 function labelReader(): LabelReader {
-  const none: Labels = { transportSocketMatch: {}, metadata: {} };
+  const none: Labels = { transportSocketMatch: {}, metadata: NO_METADATA };
   const known = new Map<string, Labels>();
   return (bytes, place) => {
     if (bytes === undefined) return none;
@@ -72,11 +73,10 @@ function labelReader(): LabelReader {
   };
 }
 
-/** Of other namespaces than these two nothing is read here; they are for other tools. */
 function labelsOf(metadata: core.Metadata | undefined): Labels {
   return {
     transportSocketMatch: stringsOf(metadata?.filterMetadata[SOCKET_MATCH]),
-    metadata: stringsOf(metadata?.filterMetadata[LB]),
+    metadata: decodeMetadata(metadata, SOCKET_MATCH),
   };
 }
 
@@ -142,12 +142,11 @@ export function encodeEndpoint(model: Endpoint): endpoint.LbEndpoint {
     healthStatus: encodeHealth(model.health),
     loadBalancingWeight: model.weight,
   });
-  const filterMetadata: Record<string, JsonObject> = {};
-  if (Object.keys(model.transportSocketMatch).length > 0)
-    filterMetadata[SOCKET_MATCH] = model.transportSocketMatch;
-  if (Object.keys(model.metadata).length > 0) filterMetadata[LB] = model.metadata;
-  if (Object.keys(filterMetadata).length > 0)
-    message.metadata = create(core.MetadataSchema, { filterMetadata });
+  const labels = Object.keys(model.transportSocketMatch).length > 0;
+  const metadata = encodeMetadata(
+    labels ? { ...model.metadata, [SOCKET_MATCH]: model.transportSocketMatch } : model.metadata,
+  );
+  if (metadata !== undefined) message.metadata = metadata;
   return message;
 }
 

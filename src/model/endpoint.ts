@@ -1,4 +1,5 @@
 import type { SocketAddress } from './address.js';
+import type { Metadata } from './metadata.js';
 
 /** Envoy ClusterLoadAssignment. */
 export interface ClusterLoadAssignment {
@@ -6,6 +7,8 @@ export interface ClusterLoadAssignment {
   readonly localities: readonly LocalityEndpoints[];
   /** Default 140. */
   readonly overprovisioningFactor: number;
+  /** Whether the availability of a priority counts the weights of hosts in place of their number. Default false. */
+  readonly weightedPriorityHealth: boolean;
 }
 
 /** Envoy LocalityLbEndpoints. */
@@ -15,6 +18,8 @@ export interface LocalityEndpoints {
   readonly priority: number;
   /** Undefined when no locality weight was given. */
   readonly weight: number | undefined;
+  /** For logs; load balancing reads that of endpoints. */
+  readonly metadata: Metadata;
   readonly endpoints: readonly Endpoint[];
 }
 
@@ -36,8 +41,8 @@ export interface Endpoint {
   readonly weight: number;
   /** Labels under `envoy.transport_socket_match`, e.g. `{ tlsMode: 'istio' }`. */
   readonly transportSocketMatch: Readonly<Record<string, string>>;
-  /** Labels under `envoy.lb` that are strings, e.g. `{ version: 'v1' }`. */
-  readonly metadata: Readonly<Record<string, string>>;
+  /** Every other namespace: `envoy.lb` is what load balancing reads, e.g. `{ 'envoy.lb': { version: 'v1' } }`. */
+  readonly metadata: Metadata;
 }
 
 export type EndpointHealth = 'unknown' | 'healthy' | 'unhealthy' | 'draining' | 'timeout' | 'degraded';

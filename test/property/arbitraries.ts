@@ -23,6 +23,7 @@ import type {
   QueryParameterMatcher,
   StringMatcher,
 } from '../../src/model/matcher.js';
+import type { Metadata, MetadataStruct, MetadataValue } from '../../src/model/metadata.js';
 import type { Node, NodeMetadata, NodeWorkload } from '../../src/model/node.js';
 import type { FractionalPercent } from '../../src/model/percent.js';
 import { RETRY_CONDITIONS, type RetryPolicy } from '../../src/model/retry.js';
@@ -317,6 +318,33 @@ export const labels = (): fc.Arbitrary<Readonly<Record<string, string>>> =>
     })
     .map((entries) => Object.fromEntries(entries));
 
+const metadataValue = (): fc.Arbitrary<MetadataValue> =>
+  fc.letrec<{ value: MetadataValue }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 2 },
+      fc.oneof(fc.constant(null), fc.boolean(), fc.integer(), text()),
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc.dictionary(fc.constantFrom('a', 'constructor', 'b'), tie('value'), {
+        maxKeys: 2,
+        noNullPrototype: true,
+      }),
+    ),
+  })).value;
+
+/** A Struct of any values. */
+export const metadataStruct = (): fc.Arbitrary<MetadataStruct> =>
+  fc.dictionary(fc.constantFrom('version', 'stage', 'canary', 'constructor'), metadataValue(), {
+    maxKeys: 3,
+    noNullPrototype: true,
+  });
+
+/** Metadata but for the namespace that chooses the transport. */
+export const metadata = (): fc.Arbitrary<Metadata> =>
+  fc.dictionary(fc.constantFrom('envoy.lb', 'istio', 'constructor'), metadataStruct(), {
+    maxKeys: 2,
+    noNullPrototype: true,
+  });
+
 const HEALTH: readonly EndpointHealth[] = [
   'unknown',
   'healthy',
@@ -333,7 +361,7 @@ const endpoint = (address: fc.Arbitrary<SocketAddress>): fc.Arbitrary<Endpoint> 
     health: fc.constantFrom(...HEALTH),
     weight: fc.integer({ min: 1, max: 1_000_000 }),
     transportSocketMatch: labels(),
-    metadata: labels(),
+    metadata: metadata(),
   });
 
 /** Locality. */
@@ -360,6 +388,7 @@ const localities = (): fc.Arbitrary<LocalityEndpoints[]> =>
             locality: fc.constant(place),
             priority: fc.constant(Math.floor(index / 2)),
             weight: maybe(fc.integer({ min: 1, max: 1_000_000 })),
+            metadata: metadata(),
             endpoints: fc.tuple(
               ...addresses.slice(index * 2, index * 2 + (index % 3)).map((one) => endpoint(fc.constant(one))),
             ),
@@ -374,6 +403,7 @@ export const clusterLoadAssignment = (): fc.Arbitrary<ClusterLoadAssignment> =>
     clusterName: name(),
     localities: localities(),
     overprovisioningFactor: fc.integer({ min: 1, max: UINT32_MAX }),
+    weightedPriorityHealth: fc.boolean(),
   });
 
 const oneEndpoint = (): fc.Arbitrary<ClusterLoadAssignment> =>
@@ -384,10 +414,12 @@ const oneEndpoint = (): fc.Arbitrary<ClusterLoadAssignment> =>
         locality: locality(),
         priority: fc.constant(0),
         weight: maybe(fc.integer({ min: 1, max: UINT32_MAX })),
+        metadata: metadata(),
         endpoints: fc.tuple(endpoint(hostAddress())),
       }),
     ),
     overprovisioningFactor: fc.constant(140),
+    weightedPriorityHealth: fc.constant(false),
   });
 
 const discovery = (): fc.Arbitrary<ClusterDiscovery> =>

@@ -1,5 +1,6 @@
 import { formatAddress } from '../../model/address.js';
 import type { ClusterLoadAssignment, Endpoint, Locality, LocalityEndpoints } from '../../model/endpoint.js';
+import { LB_NAMESPACE, NO_METADATA } from '../../model/metadata.js';
 import type { Instance } from './instances.js';
 import { ISTIO_ENDPOINT } from './upstream-tls.js';
 
@@ -21,7 +22,12 @@ export function compileAssignment(
     groups.set(key, group);
   }
   const sorted = [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => localityOf(group));
-  return { clusterName: name, localities: sorted, overprovisioningFactor: OVERPROVISIONING_FACTOR };
+  return {
+    clusterName: name,
+    localities: sorted,
+    overprovisioningFactor: OVERPROVISIONING_FACTOR,
+    weightedPriorityHealth: false,
+  };
 }
 
 /** In order of address, so that equal sets encode to equal bytes; a place that is listed twice counts once. */
@@ -35,7 +41,7 @@ function localityOf(group: {
   readonly endpoints: readonly Endpoint[];
 }): LocalityEndpoints {
   const weight = group.endpoints.reduce((sum, one) => sum + one.weight, 0);
-  return { locality: group.locality, priority: 0, weight, endpoints: group.endpoints };
+  return { locality: group.locality, priority: 0, weight, metadata: NO_METADATA, endpoints: group.endpoints };
 }
 
 function endpointOf(instance: Instance, acceptsMutualTls: boolean): Endpoint {
@@ -46,6 +52,7 @@ function endpointOf(instance: Instance, acceptsMutualTls: boolean): Endpoint {
     health: 'unknown',
     weight,
     transportSocketMatch: acceptsMutualTls ? ISTIO_ENDPOINT : {},
-    metadata: labels['version'] === undefined ? {} : { version: labels['version'] },
+    metadata:
+      labels['version'] === undefined ? NO_METADATA : { [LB_NAMESPACE]: { version: labels['version'] } },
   };
 }

@@ -87,8 +87,9 @@ export function cluster(
     },
     assignment: {
       clusterName: name,
-      localities: [{ locality: NO_LOCALITY, priority: 0, weight: undefined, endpoints }],
+      localities: [{ locality: NO_LOCALITY, priority: 0, weight: undefined, metadata: {}, endpoints }],
       overprovisioningFactor: 140,
+      weightedPriorityHealth: false,
     },
   };
 }

@@ -42,11 +42,11 @@ export function locality(
   endpoints: readonly Endpoint[],
   more: Partial<LocalityEndpoints> = {},
 ): LocalityEndpoints {
-  return { locality: NO_LOCALITY, priority: 0, weight: undefined, endpoints, ...more };
+  return { locality: NO_LOCALITY, priority: 0, weight: undefined, metadata: {}, endpoints, ...more };
 }
 
 export function assignment(...localities: readonly LocalityEndpoints[]): ClusterLoadAssignment {
-  return { clusterName: 'reviews', localities, overprovisioningFactor: 140 };
+  return { clusterName: 'reviews', localities, overprovisioningFactor: 140, weightedPriorityHealth: false };
 }
 
 export function endpoints(...addresses: readonly string[]): ClusterLoadAssignment {

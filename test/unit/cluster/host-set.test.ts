@@ -20,7 +20,11 @@ describe('reconciling hosts', () => {
   });
 
   test('changes weight, health, labels and priority in place', () => {
-    const moved = endpoint('a', { weight: 7, health: 'degraded', metadata: { version: 'v2' } });
+    const moved = endpoint('a', {
+      weight: 7,
+      health: 'degraded',
+      metadata: { 'envoy.lb': { version: 'v2' } },
+    });
     const { membership } = reconcile(first, assignment(locality([moved], { priority: 1 })));
     const host = at(membership.hosts, 'a');
     expect(host).toBe(at(first, 'a'));

@@ -14,11 +14,13 @@ describe('endpoints', () => {
     expect(decoded(CLUSTER_LOAD_ASSIGNMENT, at(endpointAt('10.0.0.1')))).toEqual({
       clusterName: 'c',
       overprovisioningFactor: 140,
+      weightedPriorityHealth: false,
       localities: [
         {
           locality: { region: '', zone: '', subZone: '' },
           priority: 0,
           weight: undefined,
+          metadata: {},
           endpoints: [
             {
               address: { address: '10.0.0.1', port: 80 },
@@ -34,7 +36,7 @@ describe('endpoints', () => {
     });
   });
 
-  test('keep the labels that are strings, in the two namespaces that are read', () => {
+  test('keep all metadata, and the labels of transport sockets that are strings', () => {
     const filterMetadata = {
       'envoy.lb': { version: 'v1', canary: true },
       'envoy.transport_socket_match': { tlsMode: 'istio' },
@@ -45,8 +47,10 @@ describe('endpoints', () => {
       endpointAt('10.0.0.2', { metadata: { filterMetadata } }),
     );
     const [first, second] = decoded(CLUSTER_LOAD_ASSIGNMENT, json).localities[0]?.endpoints ?? [];
-    expect(first).toMatchObject({ metadata: { version: 'v1' }, transportSocketMatch: { tlsMode: 'istio' } });
-    expect(first?.metadata).not.toHaveProperty('canary');
+    expect(first).toMatchObject({
+      metadata: { 'envoy.lb': { version: 'v1', canary: true }, istio: { workload: 'w' } },
+      transportSocketMatch: { tlsMode: 'istio' },
+    });
     // Equal metadata is decoded once and shared.
     expect(second?.metadata).toBe(first?.metadata);
   });

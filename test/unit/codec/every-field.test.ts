@@ -174,7 +174,7 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       'envoy.config.cluster.v3.OutlierDetection.success_rate_request_volume',
       'envoy.config.cluster.v3.OutlierDetection.success_rate_stdev_factor',
       'envoy.config.cluster.v3.OutlierDetection.successful_active_health_check_uneject_host',
-      // Empty on an endpoint, it has no labels; on a locality it is for other load balancers.
+      // Empty, it says nothing.
       'envoy.config.endpoint.v3.LbEndpoint.metadata',
       'envoy.config.endpoint.v3.LocalityLbEndpoints.metadata',
       // Sessions are never resumed.

@@ -179,11 +179,13 @@ export const CLUSTER_MODEL: Cluster = {
 export const ASSIGNMENT: ClusterLoadAssignment = {
   clusterName: 'reviews',
   overprovisioningFactor: 150,
+  weightedPriorityHealth: true,
   localities: [
     {
       locality: { region: 'eu', zone: 'eu-1', subZone: 'a' },
       priority: 0,
       weight: 3,
+      metadata: { 'envoy.lb': { rack: 'r1' } },
       endpoints: [
         {
           address: { address: '10.0.0.1', port: 9080 },
@@ -191,11 +193,14 @@ export const ASSIGNMENT: ClusterLoadAssignment = {
           health: 'healthy',
           weight: 2,
           transportSocketMatch: { tlsMode: 'istio' },
-          metadata: { version: 'v1' },
+          metadata: {
+            'envoy.lb': { version: 'v1', stage: 2, tags: ['a', true, null] },
+            istio: { workload: 'reviews' },
+          },
         },
       ],
     },
-    { locality: NO_LOCALITY, priority: 1, weight: undefined, endpoints: [] },
+    { locality: NO_LOCALITY, priority: 1, weight: undefined, metadata: {}, endpoints: [] },
   ],
 };
 
@@ -209,11 +214,13 @@ export const DNS_CLUSTER: Cluster = {
     assignment: {
       clusterName: 'example.com',
       overprovisioningFactor: 140,
+      weightedPriorityHealth: false,
       localities: [
         {
           locality: NO_LOCALITY,
           priority: 0,
           weight: undefined,
+          metadata: {},
           endpoints: [
             {
               address: { address: 'example.com', port: 443 },

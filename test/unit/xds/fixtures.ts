@@ -85,11 +85,13 @@ export function assignmentOf(clusterName: string, ...ports: number[]): ClusterLo
   return {
     clusterName,
     overprovisioningFactor: 140,
+    weightedPriorityHealth: false,
     localities: [
       {
         locality: NO_LOCALITY,
         priority: 0,
         weight: undefined,
+        metadata: {},
         endpoints: ports.map((port) => ({
           address: { address: '127.0.0.1', port },
           hostname: '',
