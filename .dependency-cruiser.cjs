@@ -11,7 +11,7 @@ const layers = {
   service: ['runtime'],
   codec: ['runtime', 'model', 'proto'],
   identity: ['runtime', 'proto'],
-  telemetry: ['runtime', 'service'],
+  telemetry: ['runtime', 'service', 'proto'],
   routing: ['model', 'service', 'runtime'],
   cluster: ['model', 'service', 'runtime'],
   filters: ['model', 'service', 'runtime', 'proto', 'routing', 'identity'],

@@ -14,6 +14,7 @@ export function encodeNode(node: Node): core.Node {
     INSTANCE_IPS: metadata.INSTANCE_IPS,
     GENERATOR: metadata.GENERATOR,
   };
+  if (metadata.CLUSTER_ID !== undefined) json['CLUSTER_ID'] = metadata.CLUSTER_ID;
   if (metadata.INMESH_VERSION !== undefined) json['INMESH_VERSION'] = metadata.INMESH_VERSION;
   if (metadata.INMESH_WORKLOADS !== undefined) {
     json['INMESH_WORKLOADS'] = metadata.INMESH_WORKLOADS.map((workload) => ({ ...workload }));
@@ -55,6 +56,7 @@ export function encodeLocality({ region, zone, subZone }: Locality): core.Locali
 
 function decodeMetadata(json: JsonObject, path: Path): NodeMetadata {
   const version = json['INMESH_VERSION'];
+  const clusterId = json['CLUSTER_ID'];
   const workloads = json['INMESH_WORKLOADS'];
   return {
     NAMESPACE: text(json, 'NAMESPACE', path),
@@ -62,6 +64,7 @@ function decodeMetadata(json: JsonObject, path: Path): NodeMetadata {
     LABELS: labels(json['LABELS'], at(path, 'LABELS')),
     INSTANCE_IPS: text(json, 'INSTANCE_IPS', path),
     GENERATOR: text(json, 'GENERATOR', path),
+    ...(clusterId === undefined ? {} : { CLUSTER_ID: text(json, 'CLUSTER_ID', path) }),
     ...(version === undefined ? {} : { INMESH_VERSION: text(json, 'INMESH_VERSION', path) }),
     ...(workloads === undefined ? {} : { INMESH_WORKLOADS: decodeWorkloads(workloads, path) }),
   };

@@ -14,6 +14,7 @@ import type { Random } from '../runtime/random.js';
 import { version } from '../runtime/version.js';
 import { combineObservers, type Observer } from '../service/observer.js';
 import type { Filter, Request, Service } from '../service/service.js';
+import type { WorkloadInfo } from '../service/workload.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { loadSpans } from '../telemetry/spans.js';
 import type { PublishedSnapshot, XdsClient } from '../xds/client.js';
@@ -21,8 +22,9 @@ import { Applier } from './apply.js';
 import { callOut } from './call-out.js';
 import type { MeshCore, OutboundTarget } from './core.js';
 import { HostTable, looksMeshed } from './host-table.js';
-import { describeNode, inboundListenerName } from './node.js';
+import { describeNode, describeWorkload, inboundListenerName } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
+import { createPeerExchange, type PeerExchange } from './peer-exchange.js';
 import { createIdentity, createXds, waitForFresh } from './sources.js';
 
 /** What a running mesh is made of besides its options. */
@@ -78,6 +80,9 @@ export class RunningMesh implements MeshCore {
   readonly metrics: Metrics;
   readonly observer: Observer;
   readonly node: LocalNode;
+  readonly peers: PeerExchange;
+  /** This process as telemetry names it. */
+  readonly workload: WorkloadInfo;
   readonly upstream: (clusterName: string) => Service | undefined;
   readonly #options: ResolvedMeshOptions;
   readonly logger: Logger;
@@ -109,10 +114,9 @@ export class RunningMesh implements MeshCore {
       this.#markConfigured = resolve;
     });
     this.identity = createIdentity(options, tools);
+    this.workload = describeWorkload(options);
     this.metrics = createMetrics({
-      workload: options.service,
-      namespace: options.namespace,
-      version: options.version,
+      workload: this.workload,
       principal: () => this.identity.svid()?.id.toString(),
     });
     this.observer = combineObservers([this.metrics, ...options.observers], (error) =>
@@ -126,6 +130,7 @@ export class RunningMesh implements MeshCore {
       transport: tools.transport(this.identity),
     });
     this.node = { id: options.nodeId, cluster: `${options.service}.${options.namespace}` };
+    this.peers = createPeerExchange(this.workload, options.nodeId);
     this.upstream = callOut((name) => this.#clusters.get(name), { clock, observer: this.observer });
     this.#applier = new Applier(this.#clusters, {
       clock,
@@ -133,6 +138,7 @@ export class RunningMesh implements MeshCore {
       observer: this.observer,
       node: this.node,
       upstream: this.upstream,
+      peers: this.peers,
       filters: options.filters,
       failureRateBreaker: (name) => this.#failureRateBreaker(name),
     });

@@ -1,4 +1,5 @@
 import type { Node, NodeWorkload } from '../model/node.js';
+import type { WorkloadInfo } from '../service/workload.js';
 import type { ResolvedMeshOptions } from './options.js';
 
 /** What this process says about itself to the control plane. */
@@ -20,9 +21,25 @@ export function describeNode(options: ResolvedMeshOptions, workloads: readonly N
       },
       INSTANCE_IPS: options.address,
       GENERATOR: 'inmesh',
+      CLUSTER_ID: options.clusterId,
       ...(version === '' ? {} : { INMESH_VERSION: version }),
       INMESH_WORKLOADS: workloads,
     },
+  };
+}
+
+/** This process as telemetry names it. */
+export function describeWorkload(options: ResolvedMeshOptions): WorkloadInfo {
+  const { service, version, namespace, labels } = options;
+  return {
+    workload: service,
+    namespace,
+    canonicalService: labels['service.istio.io/canonical-name'] ?? service,
+    // Istio's default.
+    canonicalRevision: labels['service.istio.io/canonical-revision'] ?? (version === '' ? 'latest' : version),
+    app: labels['app'] ?? service,
+    version: labels['version'] ?? version,
+    cluster: options.clusterId,
   };
 }
 

@@ -23,6 +23,8 @@ export interface MeshOptions {
   readonly labels?: Readonly<Record<string, string>>;
   /** `INMESH_LOCALITY` (`region/zone/subzone`). */
   readonly locality?: string;
+  /** Name of the cluster for telemetry and the control plane. `INMESH_CLUSTER_ID`, `ISTIO_META_CLUSTER_ID`, `Kubernetes` (Istio's default). */
+  readonly clusterId?: string;
   /** Address under which others reach this process. `INMESH_ADDRESS`, `127.0.0.1`. */
   readonly address?: string;
   /** `host:port` of the control plane's xDS. `INMESH_CONTROL_PLANE`, the gRPC bootstrap, `127.0.0.1:15010`. */
@@ -67,6 +69,7 @@ export interface ResolvedMeshOptions {
   readonly serviceAccount: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly locality: Locality;
+  readonly clusterId: string;
   readonly address: string;
   readonly controlPlane: string;
   readonly certificateAuthority: string;
@@ -133,6 +136,7 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
     ),
     labels: { ...parseLabels(env['INMESH_LABELS']), ...options.labels },
     locality: parseLocality(options.locality ?? env['INMESH_LOCALITY'], bootstrap),
+    clusterId: options.clusterId ?? env['INMESH_CLUSTER_ID'] ?? env['ISTIO_META_CLUSTER_ID'] ?? 'Kubernetes',
     address,
     controlPlane,
     certificateAuthority: target(

@@ -17,6 +17,7 @@ import { localReply } from '../service/local-reply.js';
 import type { Observer } from '../service/observer.js';
 import { compose, type Filter, type Response, type Service } from '../service/service.js';
 import { missingRoutes, noCluster, noRoute } from './answers.js';
+import type { PeerExchange } from './peer-exchange.js';
 import { attempt } from './upstream.js';
 
 /** What every outbound stack is built with. */
@@ -32,6 +33,8 @@ export interface OutboundTools {
   readonly node: LocalNode;
   /** One attempt at a cluster, for filters that ask a service. */
   readonly upstream: (clusterName: string) => Service | undefined;
+  /** Tells upstreams who calls; undefined = nobody is told. */
+  readonly peers?: PeerExchange;
 }
 
 /**

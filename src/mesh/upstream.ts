@@ -9,6 +9,7 @@ import type { Observer } from '../service/observer.js';
 import type { Request, Response, Service } from '../service/service.js';
 import { TransportError, type TransportFailure } from '../service/transport-error.js';
 import { noHealthyUpstream, overflow } from './answers.js';
+import type { PeerExchange } from './peer-exchange.js';
 
 export interface AttemptOptions {
   readonly priority: RoutePriority;
@@ -23,6 +24,7 @@ export interface AttemptOptions {
 export interface AttemptTools {
   readonly clock: Clock;
   readonly observer: Observer;
+  readonly peers?: PeerExchange | undefined;
 }
 
 /** One attempt at a cluster: a host, a permit that is held until the trailers settle, the per-try timeout, the wire. */
@@ -51,6 +53,7 @@ export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools:
       else context.triedHosts.push(host);
     }
     if (options.sendAttemptCount) request.headers.set('x-envoy-attempt-count', String(context.attemptCount));
+    tools.peers?.introduce(request, cluster, host);
     return send(cluster, host, request, options.perTryTimeoutMs, tools, breaker.requests);
   };
   return run;
@@ -80,6 +83,7 @@ async function send(
     tell(cluster, host, request, startMs, undefined, error, tools);
     throw error;
   }
+  tools.peers?.meet(request, response);
   response.completion.onEnd(() => permit.release());
   tell(cluster, host, request, startMs, response.status, undefined, tools);
   return response;

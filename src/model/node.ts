@@ -17,6 +17,8 @@ export interface NodeMetadata {
   readonly INSTANCE_IPS: string;
   /** Which kind of configuration it wants: `inmesh` for our SDK, `grpc` for proxyless gRPC. */
   readonly GENERATOR: string;
+  /** Name of the cluster that it runs in; Istio's default is `Kubernetes`. */
+  readonly CLUSTER_ID?: string;
   readonly INMESH_VERSION?: string;
   /** Ports this node serves: it is registered as an endpoint while its xDS stream lives. */
   readonly INMESH_WORKLOADS?: readonly NodeWorkload[];

@@ -87,6 +87,28 @@ export class HeaderMap {
     this.#write().push(name.toLowerCase(), value);
   }
 
+  /**
+   * Removes a header (the name in lower case) and gives its first value. As long as nothing else was read the raw lines
+   * are searched as they are, so that a header which is rarely there costs next to nothing.
+   */
+  take(name: string): string | undefined {
+    if (this.#lines !== undefined) {
+      const value = this.get(name);
+      if (value !== undefined) this.delete(name);
+      return value;
+    }
+    const raw = this.#raw ?? [];
+    for (let i = 0; i < raw.length; i += 2) {
+      const piece = raw[i];
+      if (piece?.length === name.length && pieceText(piece).toLowerCase() === name) {
+        const value = this.get(name);
+        this.delete(name);
+        return value;
+      }
+    }
+    return undefined;
+  }
+
   delete(name: string): void {
     const lines = this.#write();
     for (let i = lines.length - 2; i >= 0; i -= 2) if (lines[i] === name) lines.splice(i, 2);
@@ -132,12 +154,16 @@ export class HeaderMap {
   }
 }
 
+function pieceText(piece: string | Buffer): string {
+  return typeof piece === 'string' ? piece : piece.toString('latin1');
+}
+
 function decodeLines(raw: RawHeaders): string[] {
   const lines: string[] = new Array(raw.length);
   for (let i = 0; i < raw.length; i++) {
     const piece = raw[i] ?? '';
     // RFC 9110 §5.5: field values are bytes; latin1 keeps them as they are.
-    const text = typeof piece === 'string' ? piece : piece.toString('latin1');
+    const text = pieceText(piece);
     lines[i] = (i & 1) === 0 ? text.toLowerCase() : text;
   }
   return lines;

@@ -1,14 +1,10 @@
-import type { Observer } from '../service/observer.js';
+import { isGrpc } from '../service/local-reply.js';
+import type { ExchangeEnd, Observer } from '../service/observer.js';
 import type { Request } from '../service/service.js';
-import { Histogram, ISTIO_BUCKETS } from './histogram.js';
-
-/** Who reports: the workload that this process is. */
-export interface MetricsSource {
-  readonly workload: string;
-  readonly namespace: string;
-  readonly version: string;
-  readonly principal: () => string | undefined;
-}
+import type { WorkloadInfo } from '../service/workload.js';
+import { Histogram } from './histogram.js';
+import { labelsOf, type MetricsSource, type Outcome, renderLabels } from './istio-labels.js';
+import { renderCounter, renderHistogram } from './prometheus.js';
 
 /** Istio's standard metrics, kept in this process. */
 export interface Metrics extends Observer {
@@ -16,117 +12,123 @@ export interface Metrics extends Observer {
   render(): string;
 }
 
-interface Series {
+/** What is counted under one set of labels. */
+class Series {
   readonly labels: string;
-  requests: number;
-  readonly durations: Histogram;
+  requests = 0;
+  readonly durations = new Histogram();
+  readonly requestBytes = new Histogram();
+  readonly responseBytes = new Histogram();
+
+  constructor(labels: string) {
+    this.labels = labels;
+  }
 }
+
+/** The series of one cluster and workload; the usual outcome has a field of its own. */
+class Group {
+  ok: Series | undefined;
+  readonly others = new Map<string, Series>();
+}
+
+type Groups = Map<WorkloadInfo | undefined, Group>;
 
 /** Label sets that are kept; what comes after shares one series, so that hostile input can't fill the memory. */
 const MAX_SERIES = 2_000;
 
 /**
- * Records `istio_requests_total` and `istio_request_duration_milliseconds` with Istio's labels.
- * The hot path is two map look-ups and a few additions; text is made only when somebody scrapes.
+ * Records `istio_requests_total`, `istio_request_duration_milliseconds`, `istio_request_bytes` and
+ * `istio_response_bytes` with Istio's labels and buckets. The hot path is two map look-ups and a few additions; text is
+ * made only when somebody scrapes.
  */
 export function createMetrics(source: MetricsSource): Metrics {
-  const byCluster = new Map<string, Map<string, Series>>();
-  const attempts = new Map<string, number>();
-  let size = 0;
+  return new IstioMetrics(source);
+}
 
-  const seriesOf = (request: Request, status: number): Series => {
-    const { direction, clusterName = '', flags, peerId } = request.context;
-    const outer = direction === 'outbound' ? clusterName : '\0inbound';
-    let group = byCluster.get(outer);
-    if (group === undefined) {
-      group = new Map();
-      byCluster.set(outer, group);
+class IstioMetrics implements Metrics {
+  readonly #source: MetricsSource;
+  readonly #outbound = new Map<string, Groups>();
+  readonly #inbound = new Map<string, Groups>();
+  readonly #overflow = new Series('overflow="true"');
+  #all: Series[] = [];
+
+  constructor(source: MetricsSource) {
+    this.#source = source;
+  }
+
+  exchange(request: Request, end: ExchangeEnd): void {
+    const { requestBytes, responseBytes } = request.context;
+    const series = this.#seriesOf(request, end);
+    series.requests++;
+    series.durations.record(end.durationMs);
+    series.requestBytes.record(requestBytes);
+    series.responseBytes.record(responseBytes);
+  }
+
+  render(): string {
+    const all = this.#overflow.requests > 0 ? [...this.#all, this.#overflow] : this.#all;
+    const histogram = (name: string, pick: (series: Series) => Histogram) =>
+      renderHistogram(
+        name,
+        all.map((series) => [series.labels, pick(series)]),
+      );
+    return [
+      ...renderCounter(
+        'istio_requests_total',
+        all.map(({ labels, requests }) => [labels, requests]),
+      ),
+      ...histogram('istio_request_duration_milliseconds', ({ durations }) => durations),
+      ...histogram('istio_request_bytes', ({ requestBytes }) => requestBytes),
+      ...histogram('istio_response_bytes', ({ responseBytes }) => responseBytes),
+    ].join('');
+  }
+
+  #seriesOf(request: Request, end: ExchangeEnd): Series {
+    const { direction, clusterName = '', flags, peerId = '', peer } = request.context;
+    const group =
+      direction === 'outbound'
+        ? groupOf(this.#outbound, clusterName, peer)
+        : groupOf(this.#inbound, peerId, peer);
+    const grpcStatus = grpcStatusOf(request, end);
+    if (end.status === 200 && flags.length === 0 && grpcStatus === undefined) {
+      group.ok ??= this.#create(request, { status: 200, grpcStatus });
+      return group.ok;
     }
-    const peer = direction === 'inbound' ? (peerId ?? '') : '';
-    const key = flags.length === 0 && peer === '' ? String(status) : `${status} ${flags.join(',')} ${peer}`;
-    let series = group.get(key);
+    const key = `${end.status} ${grpcStatus ?? ''} ${flags.join(',')}`;
+    let series = group.others.get(key);
     if (series === undefined) {
-      if (size >= MAX_SERIES) return overflow;
-      size++;
-      series = { labels: labelsOf(source, request, status), requests: 0, durations: new Histogram() };
-      group.set(key, series);
+      series = this.#create(request, { status: end.status, grpcStatus });
+      if (series !== this.#overflow) group.others.set(key, series);
     }
     return series;
-  };
-  const overflow: Series = { labels: 'overflow="true"', requests: 0, durations: new Histogram() };
-
-  return {
-    exchange(request, end) {
-      const series = seriesOf(request, end.status);
-      series.requests++;
-      series.durations.record(end.durationMs);
-    },
-    attempt(_request, _attempt, clusterName) {
-      attempts.set(clusterName, (attempts.get(clusterName) ?? 0) + 1);
-    },
-    render() {
-      const all = [...byCluster.values()].flatMap((group) => [...group.values()]);
-      if (overflow.requests > 0) all.push(overflow);
-      return renderText(all, attempts);
-    },
-  };
-}
-
-function labelsOf(source: MetricsSource, request: Request, status: number): string {
-  const { context } = request;
-  const outbound = context.direction === 'outbound';
-  const target = outbound
-    ? destinationOf(context.clusterName ?? '')
-    : { service: source.workload, namespace: source.namespace };
-  const own = source.principal() ?? 'unknown';
-  const peer = context.peerId ?? 'unknown';
-  return Object.entries({
-    reporter: outbound ? 'source' : 'destination',
-    source_workload: outbound ? source.workload : 'unknown',
-    source_workload_namespace: outbound ? source.namespace : 'unknown',
-    source_version: outbound ? source.version : 'unknown',
-    source_principal: outbound ? own : peer,
-    destination_service: target.service,
-    destination_service_name: target.service.split('.')[0] ?? '',
-    destination_service_namespace: target.namespace,
-    destination_principal: outbound ? peer : own,
-    request_protocol: request.headers.get('content-type')?.startsWith('application/grpc') ? 'grpc' : 'http',
-    response_code: String(status),
-    response_flags: context.flags.length === 0 ? '-' : context.flags.join(','),
-    // Istio: only the destination knows how the connection was secured.
-    connection_security_policy: outbound ? 'unknown' : context.peerId === undefined ? 'none' : 'mutual_tls',
-  })
-    .map(([name, value]) => `${name}="${escapeLabel(value)}"`)
-    .join(',');
-}
-
-/** Istio's cluster names: `outbound|port|subset|host`. */
-function destinationOf(clusterName: string): { service: string; namespace: string } {
-  const host = clusterName.split('|')[3] ?? clusterName;
-  return { service: host, namespace: host.split('.')[1] ?? '' };
-}
-
-function renderText(series: readonly Series[], attempts: ReadonlyMap<string, number>): string {
-  const lines: string[] = ['# TYPE istio_requests_total counter'];
-  for (const one of series) lines.push(`istio_requests_total{${one.labels}} ${one.requests}`);
-  const name = 'istio_request_duration_milliseconds';
-  lines.push(`# TYPE ${name} histogram`);
-  for (const { labels, durations } of series) {
-    let cumulative = 0;
-    ISTIO_BUCKETS.forEach((bound, at) => {
-      cumulative += durations.counts[at] ?? 0;
-      lines.push(`${name}_bucket{${labels},le="${bound}"} ${cumulative}`);
-    });
-    lines.push(`${name}_bucket{${labels},le="+Inf"} ${durations.count}`);
-    lines.push(`${name}_sum{${labels}} ${durations.sum}`, `${name}_count{${labels}} ${durations.count}`);
   }
-  lines.push('# TYPE envoy_cluster_upstream_rq_total counter');
-  for (const [cluster, count] of attempts) {
-    lines.push(`envoy_cluster_upstream_rq_total{envoy_cluster_name="${escapeLabel(cluster)}"} ${count}`);
+
+  #create(request: Request, outcome: Outcome): Series {
+    if (this.#all.length >= MAX_SERIES) return this.#overflow;
+    const series = new Series(renderLabels(labelsOf(this.#source, request, outcome)));
+    this.#all.push(series);
+    return series;
   }
-  return `${lines.join('\n')}\n`;
 }
 
-function escapeLabel(value: string): string {
-  return value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n');
+function groupOf(table: Map<string, Groups>, key: string, peer: WorkloadInfo | undefined): Group {
+  let groups = table.get(key);
+  if (groups === undefined) {
+    groups = new Map();
+    table.set(key, groups);
+  }
+  let group = groups.get(peer);
+  if (group === undefined) {
+    group = new Group();
+    groups.set(peer, group);
+  }
+  return group;
+}
+
+/** The status of a gRPC call: from the trailers, or from the headers of a response that has nothing else. */
+function grpcStatusOf(request: Request, { response }: ExchangeEnd): string | undefined {
+  // gRPC is POST; everything else need not be looked at.
+  if (request.method !== 'POST' || !isGrpc(request)) return undefined;
+  const trailers = response?.completion.end?.trailers;
+  return trailers?.get('grpc-status') ?? response?.headers.get('grpc-status') ?? '';
 }

@@ -12,6 +12,7 @@ import { createExchange } from '../../service/context.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Observer } from '../../service/observer.js';
 import type { Request, Response } from '../../service/service.js';
+import type { WorkloadInfo } from '../../service/workload.js';
 import { type CallerSide, ResponseSide, TunnelSide } from './caller-side.js';
 import { replaceHeaderLines } from './headers.js';
 import { failureReply } from './reply.js';
@@ -29,6 +30,8 @@ export interface Arrival {
   readonly request: IncomingMessage;
   readonly secure: boolean;
   readonly peerId: string | undefined;
+  /** Who calls, by its own word. */
+  readonly peer: WorkloadInfo | undefined;
   /** Calls the application. */
   dispatch(): void;
 }
@@ -183,9 +186,10 @@ class ApplicationResponse implements Response {
 }
 
 function inboundRequest(arrival: Arrival, tools: ExchangeTools): Request {
-  const { request, peerId, secure } = arrival;
+  const { request, peerId, peer, secure } = arrival;
   const context = createExchange('inbound', tools.clock.now(), tools.random());
   context.peerId = peerId;
+  context.peer = peer;
   const { authority, path } = readTarget(request);
   return {
     method: request.method ?? 'GET',

@@ -3,6 +3,40 @@ import type { IncomingMessage } from 'node:http';
 /** Envoy's header that names the client certificate to the application, in lower case. */
 const XFCC = 'x-forwarded-client-cert';
 
+/** Istio's metadata exchange: who the caller is, and the caller's wish to hear the same of us. */
+export interface PeerHeaders {
+  readonly metadata: string | undefined;
+  readonly id: string | undefined;
+}
+
+const NO_PEER: PeerHeaders = { metadata: undefined, id: undefined };
+const PEER_PREFIX = 'x-envoy-peer-metadata';
+
+/** Takes the headers of the metadata exchange off a request: they are for meshes, not for applications. */
+export function takePeerHeaders(request: IncomingMessage): PeerHeaders {
+  const raw = request.rawHeaders;
+  let found: { metadata: string | undefined; id: string | undefined } | undefined;
+  for (let i = raw.length - 2; i >= 0; i -= 2) {
+    const name = raw[i];
+    // The length is compared first: nearly every header fails there, without a copy in lower case.
+    if (name?.length !== 21 && name?.length !== 24) continue;
+    const lower = name.toLowerCase();
+    if (!lower.startsWith(PEER_PREFIX) || (lower.length === 24 && !lower.endsWith('-id'))) continue;
+    if (found === undefined) {
+      // Read first: Node derives them from the lines on first use, by a count that the removal makes wrong.
+      void request.headers;
+      found = { metadata: undefined, id: undefined };
+    }
+    if (lower.length === 21) found.metadata = raw[i + 1];
+    else found.id = raw[i + 1];
+    delete request.headers[lower];
+    raw.splice(i, 2);
+  }
+  if (found === undefined) return NO_PEER;
+  setLines(request, raw, request.headers);
+  return found;
+}
+
 /**
  * Sets the header lines of a received message, so that `headers`, `headersDistinct` and `rawHeaders` agree.
  * Node counts the lines it parsed in a private field; its own `_addHeaderLines` is the way to set that count.

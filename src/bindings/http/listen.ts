@@ -37,6 +37,7 @@ export async function listenInMesh(
     random,
     logger: mesh.logger,
     observer,
+    peers: mesh.peers,
   });
   let bound: { address: string; port: number };
   try {

@@ -11,10 +11,11 @@ import type { Logger } from '../../runtime/log.js';
 import type { Random } from '../../runtime/random.js';
 import type { Signal } from '../../runtime/signal.js';
 import type { Observer } from '../../service/observer.js';
+import type { WorkloadInfo } from '../../service/workload.js';
 import { Acceptor } from './acceptor.js';
 import { connectionOf, InboundConnection, type InboundPeer } from './connection.js';
 import { type ExchangeTools, runRequest, runTunnel } from './exchange.js';
-import { setForwardedClientCert } from './headers.js';
+import { setForwardedClientCert, takePeerHeaders } from './headers.js';
 import { type RefusalCounts, Refusals } from './refusals.js';
 
 export interface InboundServerOptions {
@@ -27,10 +28,21 @@ export interface InboundServerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly observer: Observer;
+  /** Istio's metadata exchange; undefined = callers are not asked who they are. */
+  readonly peers?: InboundPeers;
   /** A connection that sends no byte for this long is closed, in milliseconds. Default 5000. */
   readonly sniffTimeoutMs?: number;
   /** How long `close` waits for running exchanges, in milliseconds. Default 10 000. */
   readonly drainTimeoutMs?: number;
+}
+
+/** What callers say of themselves, and what we say of us. */
+export interface InboundPeers {
+  /** Reads the metadata of a caller. */
+  read(text: string): WorkloadInfo | undefined;
+  /** Ours, as the header carries it. */
+  readonly metadata: string;
+  readonly nodeId: string;
 }
 
 /** The mesh's hold on one HTTP server. */
@@ -201,12 +213,14 @@ class InboundServer implements InboundAttachment {
     }
     const peer = connection?.peer;
     setForwardedClientCert(request, peer?.forwardedClientCert);
+    const caller = this.#meet(request, response);
     if (chain.service === undefined && !this.#observed) return this.#emit(event, request, response);
     runRequest(
       {
         request,
         secure: peer !== undefined,
         peerId: peer?.spiffeId,
+        peer: caller,
         dispatch: () => void this.#emit(event, request, response),
       },
       response,
@@ -225,12 +239,14 @@ class InboundServer implements InboundAttachment {
     }
     const peer = connection?.peer;
     setForwardedClientCert(request, peer?.forwardedClientCert);
+    const caller = this.#meet(request, undefined);
     if (chain.service === undefined && !this.#observed) return this.#emit(event, request, socket, head);
     runTunnel(
       {
         request,
         secure: peer !== undefined,
         peerId: peer?.spiffeId,
+        peer: caller,
         dispatch: () => void this.#emit(event, request, socket, head),
       },
       socket,
@@ -238,6 +254,18 @@ class InboundServer implements InboundAttachment {
       this.#tools,
     );
     return true;
+  }
+
+  /** Istio: who asks by the ID header hears who we are in the response. */
+  #meet(request: IncomingMessage, response: ServerResponse | undefined): WorkloadInfo | undefined {
+    const { peers } = this.#options;
+    if (peers === undefined) return undefined;
+    const { metadata, id } = takePeerHeaders(request);
+    if (id !== undefined && response !== undefined) {
+      response.setHeader('x-envoy-peer-metadata', peers.metadata);
+      response.setHeader('x-envoy-peer-metadata-id', peers.nodeId);
+    }
+    return metadata === undefined ? undefined : peers.read(metadata);
   }
 
   /** What applies to a connection now; one from before we were attached counts as plaintext. */

@@ -3,11 +3,19 @@ import type { ResponseFlag } from '../../../src/service/context.js';
 import { createMetrics } from '../../../src/telemetry/metrics.js';
 import { makeRequest } from '../filters/support.js';
 
+const OWN = {
+  workload: 'productpage',
+  namespace: 'default',
+  canonicalService: 'productpage',
+  canonicalRevision: 'v1',
+  app: 'productpage',
+  version: 'v1',
+  cluster: 'Kubernetes',
+};
+
 function record(statuses: readonly [number, readonly ResponseFlag[]][], durationMs = 3): string {
   const metrics = createMetrics({
-    workload: 'productpage',
-    namespace: 'default',
-    version: 'v1',
+    workload: OWN,
     principal: () => 'spiffe://cluster.local/ns/default/sa/productpage',
   });
   for (const [status, flags] of statuses) {
@@ -29,7 +37,7 @@ describe('metrics', () => {
     const counters = lines.filter((line) => line.startsWith('istio_requests_total{'));
     expect(counters).toHaveLength(2);
     expect(counters[0]).toMatch(/response_code="200".* 2$/);
-    expect(counters[1]).toMatch(/response_code="503",response_flags="UH".* 1$/);
+    expect(counters[1]).toMatch(/response_code="503",grpc_response_status="",response_flags="UH".* 1$/);
     for (const label of [
       'reporter="source"',
       'source_workload="productpage"',
@@ -54,9 +62,7 @@ describe('metrics', () => {
 
   test('label values are escaped', () => {
     const metrics = createMetrics({
-      workload: 'a"\n\\',
-      namespace: '',
-      version: '',
+      workload: { ...OWN, workload: 'a"\n\\' },
       principal: () => undefined,
     });
     metrics.exchange?.(makeRequest(), { status: 200, error: undefined, durationMs: 1, response: undefined });
