@@ -1,5 +1,5 @@
 import type { Completion } from './completion.js';
-import type { ConnectionInfo } from './connection.js';
+import type { ConnectionInfo, SocketEnd, TlsInfo } from './connection.js';
 import type { ServiceInfo, WorkloadInfo } from './workload.js';
 
 /** Values of filters by namespace (Envoy dynamic metadata). */
@@ -50,6 +50,31 @@ export interface Attempt {
   /** Why there was none. */
   error: unknown;
   durationMs: number | undefined;
+}
+
+/** The endpoint of an attempt, as formats read it. A host of a cluster is one. */
+export interface UpstreamInfo {
+  /** `address:port`. */
+  readonly address: string;
+  readonly hostname?: string | undefined;
+  /** Envoy metadata of the endpoint, by namespace. */
+  readonly metadata?: Readonly<Record<string, unknown>> | undefined;
+  /** Envoy metadata of its cluster, by namespace. */
+  readonly clusterMetadata?: Readonly<Record<string, unknown>> | undefined;
+  readonly local?: SocketEnd | undefined;
+  readonly tls?: TlsInfo | undefined;
+  /** `HTTP/1.1`, `HTTP/2`. */
+  readonly protocol?: string | undefined;
+}
+
+/** Moments of an exchange, monotonic milliseconds. */
+export interface ExchangeTiming {
+  /** The last byte of the request was read. */
+  requestEndMs: number | undefined;
+  /** The last attempt began. */
+  attemptStartMs: number | undefined;
+  /** The response head of the last attempt was there. */
+  responseStartMs: number | undefined;
 }
 
 /**
@@ -107,6 +132,16 @@ export interface Exchange {
   service: ServiceInfo | undefined;
   /** The workload at the other end: of the endpoint that was tried last, or of the caller. */
   peer: WorkloadInfo | undefined;
+  /** Protocol of the caller: `HTTP/1.0`, `HTTP/1.1`, `HTTP/2`. */
+  protocol: string | undefined;
+  /** The endpoint tried last. */
+  upstream: UpstreamInfo | undefined;
+  /** Why the connection to it failed, in one line. */
+  transportFailure: string | undefined;
+  /** Made by whoever keeps time. */
+  timing: ExchangeTiming | undefined;
+  /** Envoy metadata of the matched route, by namespace. */
+  routeMetadata: Readonly<Record<string, unknown>> | undefined;
   /** Keyed values for filters: use a symbol or a namespaced string. Made on first use. */
   values: Map<unknown, unknown> | undefined;
 }
@@ -138,6 +173,11 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     responseBytes: 0,
     service: undefined,
     peer: undefined,
+    protocol: undefined,
+    upstream: undefined,
+    transportFailure: undefined,
+    timing: undefined,
+    routeMetadata: undefined,
     values: undefined,
   };
 }
