@@ -9,7 +9,7 @@ const layers = {
   model: ['runtime'],
   proto: [],
   service: ['runtime'],
-  codec: ['runtime', 'model', 'proto'],
+  codec: ['runtime', 'model', 'proto', 'service'],
   identity: ['runtime', 'proto'],
   telemetry: ['runtime', 'service', 'proto'],
   routing: ['model', 'service', 'runtime'],

@@ -1,12 +1,22 @@
 import type { FilterOverrides } from './filter-config.js';
+import type { HeaderRules } from './header-mutation.js';
 import type { HeaderMatcher, PathMatcher, QueryParameterMatcher } from './matcher.js';
+import type { MirrorPolicy } from './mirror.js';
 import type { FractionalPercent } from './percent.js';
+import type { InternalRedirectPolicy, RedirectAction } from './redirect.js';
 import type { RetryPolicy } from './retry.js';
+import type { HostRewrite, PathRewrite } from './rewrite.js';
 
 /** Envoy RouteConfiguration. */
 export interface RouteConfiguration {
   readonly name: string;
   readonly virtualHosts: readonly VirtualHost[];
+  /** Undefined = none. */
+  readonly headers?: HeaderRules | undefined;
+  /** Default false: a table's header wins over a virtual host's, that one over a route's. */
+  readonly mostSpecificHeaderMutationsWins?: boolean | undefined;
+  /** Headers that only internal requests may carry (Envoy `internal_only_headers`); lower case. */
+  readonly internalOnlyHeaders?: readonly string[] | undefined;
 }
 
 /** Envoy VirtualHost. */
@@ -20,6 +30,14 @@ export interface VirtualHost {
   readonly filterOverrides: FilterOverrides;
   /** Sends `x-envoy-attempt-count` upstream. */
   readonly includeRequestAttemptCount: boolean;
+  /** Sends `x-envoy-attempt-count` back to the caller. Default false. */
+  readonly includeAttemptCountInResponse?: boolean | undefined;
+  /** Undefined = none. */
+  readonly headers?: HeaderRules | undefined;
+  /** For routes that have none of their own. */
+  readonly mirrors?: readonly MirrorPolicy[] | undefined;
+  /** Plaintext requests are redirected to https: all, or all but internal ones. Default none. */
+  readonly requireTls?: 'all' | 'external-only' | undefined;
 }
 
 /** Envoy Route. */
@@ -27,8 +45,10 @@ export interface Route {
   /** May be empty. */
   readonly name: string;
   readonly match: RouteMatch;
-  readonly action: RouteAction | DirectResponseAction | NonForwardingAction;
+  readonly action: RouteAction | RedirectAction | DirectResponseAction | NonForwardingAction;
   readonly filterOverrides: FilterOverrides;
+  /** Undefined = none. */
+  readonly headers?: HeaderRules | undefined;
 }
 
 /** Envoy RouteMatch: all of it must hold. */
@@ -51,6 +71,15 @@ export interface RouteAction {
   /** `max_stream_duration`: gRPC clients read their timeout from it (gRFC A31). Undefined = not set. */
   readonly maxStreamDurationMs: number | undefined;
   readonly priority: RoutePriority;
+  /** Undefined keeps the path. */
+  readonly pathRewrite?: PathRewrite | undefined;
+  /** Undefined keeps the host. */
+  readonly hostRewrite?: HostRewrite | undefined;
+  /** Appends the old host to `x-forwarded-host` when it is rewritten. */
+  readonly appendForwardedHost?: boolean | undefined;
+  readonly mirrors?: readonly MirrorPolicy[] | undefined;
+  /** Undefined passes redirects on. */
+  readonly internalRedirect?: InternalRedirectPolicy | undefined;
 }
 
 export type RoutePriority = 'default' | 'high';
@@ -68,6 +97,10 @@ export interface WeightedCluster {
   readonly name: string;
   readonly weight: number;
   readonly filterOverrides: FilterOverrides;
+  /** Undefined = none. */
+  readonly headers?: HeaderRules | undefined;
+  /** Goes before the route's host rewrite. */
+  readonly hostRewrite?: string | undefined;
 }
 
 /** Answers here. */
