@@ -68,6 +68,16 @@ export class Host {
     return this.#place.endpoint;
   }
 
+  /** Name of the endpoint; empty when it has none. */
+  get hostname(): string {
+    return this.#place.endpoint.hostname;
+  }
+
+  /** Envoy metadata of the endpoint by namespace, for format strings. */
+  get metadata(): Readonly<Record<string, unknown>> {
+    return { 'envoy.lb': this.#place.endpoint.metadata };
+  }
+
   get locality(): Locality {
     return this.#place.locality;
   }

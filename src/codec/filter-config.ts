@@ -44,7 +44,7 @@ function filterCodec<C extends FilterConfig, Desc extends DescMessage>(
 }
 
 const routerFields = onlyFields(() => httpRouter.RouterSchema, {
-  enforced: [],
+  enforced: ['suppress_envoy_headers'],
   ignored: [
     // Statistics, spans and logs of the router; ours are configured elsewhere.
     'dynamic_stats',
@@ -70,9 +70,9 @@ const FILTER_CODECS: readonly FilterCodec[] = [
     isPerRoute: false,
     decode: (message, path) => {
       routerFields(message, path);
-      return { kind: 'router' };
+      return { kind: 'router', suppressEnvoyHeaders: message.suppressEnvoyHeaders || undefined };
     },
-    encode: () => create(httpRouter.RouterSchema),
+    encode: ({ suppressEnvoyHeaders = false }) => create(httpRouter.RouterSchema, { suppressEnvoyHeaders }),
   }),
 ];
 

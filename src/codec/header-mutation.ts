@@ -33,7 +33,12 @@ export const HEADER_RULE_FIELDS: readonly string[] = [
 
 /** The header rules of a route, virtual host, table or weighted cluster; undefined when it has none. */
 export function decodeHeaderRules(message: HeaderRuleFields, path: Path): HeaderRules | undefined {
-  const request = decodeMutations(message.requestHeadersToAdd, message.requestHeadersToRemove, path, 'request');
+  const request = decodeMutations(
+    message.requestHeadersToAdd,
+    message.requestHeadersToRemove,
+    path,
+    'request',
+  );
   const response = decodeMutations(
     message.responseHeadersToAdd,
     message.responseHeadersToRemove,

@@ -2,8 +2,8 @@ import { create } from '@bufbuild/protobuf';
 import type { InternalRedirectPolicy, InternalRedirectPredicate } from '../model/redirect.js';
 import { packAny } from '../proto/any.js';
 import {
-  type core,
   redirectAllowListedRoutes as allowListed,
+  type core,
   redirectPreviousRoutes as previous,
   route,
   redirectSafeCrossScheme as safe,

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import type { HostRewrite, PathRewrite, RegexRewrite } from '../model/rewrite.js';
 import { packAny } from '../proto/any.js';
-import { type core, matcher, type route, uriTemplateRewrite } from '../proto/xds.js';
+import { type core, matcher, type route, uriTemplateRewrite, wkt } from '../proto/xds.js';
 import { decodeAny } from './codec.js';
 import { extensionConfig } from './extension.js';
 import { onlyFields } from './field-guard.js';
@@ -20,7 +20,6 @@ const templateFields = onlyFields(() => uriTemplateRewrite.UriTemplateRewriteCon
 export const REWRITE_FIELDS: readonly string[] = [
   'prefix_rewrite',
   'regex_rewrite',
-  'path_rewrite_policy',
   'host_rewrite_literal',
   'host_rewrite_header',
   'host_rewrite_path_regex',
@@ -106,7 +105,7 @@ export function decodeHostRewrite(
         ? undefined
         : { kind: 'literal', value: cleanText(specifier.value, at(path, 'host_rewrite_literal')) };
     case 'autoHostRewrite':
-      return specifier.value ? { kind: 'auto' } : undefined;
+      return specifier.value.value ? { kind: 'auto' } : undefined;
     case 'hostRewriteHeader':
       return specifier.value === ''
         ? undefined
@@ -122,7 +121,9 @@ export function decodeHostRewrite(
 }
 
 /** The host rewrite as the oneof of a route action. */
-export function encodeHostRewrite(rewrite: HostRewrite | undefined): route.RouteAction['hostRewriteSpecifier'] {
+export function encodeHostRewrite(
+  rewrite: HostRewrite | undefined,
+): route.RouteAction['hostRewriteSpecifier'] {
   switch (rewrite?.kind) {
     case 'literal':
       return { case: 'hostRewriteLiteral', value: rewrite.value };
@@ -131,7 +132,7 @@ export function encodeHostRewrite(rewrite: HostRewrite | undefined): route.Route
     case 'path-regex':
       return { case: 'hostRewritePathRegex', value: encodeRegexRewrite(rewrite.rewrite) };
     case 'auto':
-      return { case: 'autoHostRewrite', value: true };
+      return { case: 'autoHostRewrite', value: create(wkt.BoolValueSchema, { value: true }) };
     default:
       return { case: undefined };
   }

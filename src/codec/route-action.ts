@@ -1,24 +1,38 @@
 import { create } from '@bufbuild/protobuf';
-import type {
-  ClusterSpecifier,
-  DirectResponseAction,
-  RouteAction,
-  RoutePriority,
-  WeightedCluster,
-} from '../model/route.js';
+import type { ClusterSpecifier, RouteAction, RoutePriority, WeightedCluster } from '../model/route.js';
 import { core, route } from '../proto/xds.js';
 import { decodeDuration, decodeOptionalDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
 import { decodeOverrides, encodeOverrides } from './filter-config.js';
+import { decodeHeaderRules, encodeHeaderRules, HEADER_RULE_FIELDS } from './header-mutation.js';
+import { decodeInternalRedirect, encodeInternalRedirect } from './internal-redirect.js';
+import { decodeMirrors, encodeMirrors } from './mirror.js';
 import { at, type Path, refuse, required } from './path.js';
 import { decodeRetryPolicy, encodeRetryPolicy } from './retry.js';
+import {
+  decodeHostRewrite,
+  decodePathRewrite,
+  encodeHostRewrite,
+  encodePathRewrite,
+  REWRITE_FIELDS,
+} from './rewrite.js';
 
 /** Envoy: a route without a timeout has one of 15 s. */
 const DEFAULT_TIMEOUT_MS = 15_000;
 const MAX_TOTAL_WEIGHT = 0xffff_ffff;
 
 const actionFields = onlyFields(() => route.RouteActionSchema, {
-  enforced: ['cluster', 'weighted_clusters', 'timeout', 'retry_policy', 'max_stream_duration', 'priority'],
+  enforced: [
+    'cluster',
+    'weighted_clusters',
+    'timeout',
+    'retry_policy',
+    'max_stream_duration',
+    'priority',
+    'request_mirror_policies',
+    'internal_redirect_policy',
+    ...REWRITE_FIELDS,
+  ],
 });
 
 const streamDurationFields = onlyFields(() => route.RouteAction_MaxStreamDurationSchema, {
@@ -32,11 +46,8 @@ const weightedFields = onlyFields(() => route.WeightedClusterSchema, {
 });
 
 const weightFields = onlyFields(() => route.WeightedCluster_ClusterWeightSchema, {
-  enforced: ['name', 'weight', 'typed_per_filter_config'],
+  enforced: ['name', 'weight', 'typed_per_filter_config', 'host_rewrite_literal', ...HEADER_RULE_FIELDS],
 });
-
-const directFields = onlyFields(() => route.DirectResponseActionSchema, { enforced: ['status', 'body'] });
-const bodyFields = onlyFields(() => core.DataSourceSchema, { enforced: ['inline_string'] });
 
 /** The action that forwards to a cluster. */
 export function decodeRouteAction(action: route.RouteAction, path: Path): RouteAction {
@@ -50,6 +61,13 @@ export function decodeRouteAction(action: route.RouteAction, path: Path): RouteA
     maxStreamDurationMs:
       maxStreamDuration && decodeStreamDuration(maxStreamDuration, at(path, 'max_stream_duration')),
     priority: decodePriority(action.priority, at(path, 'priority')),
+    pathRewrite: decodePathRewrite(action, path),
+    hostRewrite: decodeHostRewrite(action.hostRewriteSpecifier, path),
+    appendForwardedHost: action.appendXForwardedHost || undefined,
+    mirrors: decodeMirrors(action.requestMirrorPolicies, path),
+    internalRedirect:
+      action.internalRedirectPolicy &&
+      decodeInternalRedirect(action.internalRedirectPolicy, at(path, 'internal_redirect_policy')),
   };
 }
 
@@ -112,26 +130,9 @@ function decodeWeight(message: route.WeightedCluster_ClusterWeight, path: Path):
     name: message.name,
     weight: required(message.weight, at(path, 'weight')),
     filterOverrides: decodeOverrides(message.typedPerFilterConfig, path),
+    headers: decodeHeaderRules(message, path),
+    hostRewrite: message.hostRewriteSpecifier.value || undefined,
   };
-}
-
-/** The action that answers without going upstream. */
-export function decodeDirectResponse(action: route.DirectResponseAction, path: Path): DirectResponseAction {
-  directFields(action, path);
-  const { status, body } = action;
-  if (status < 200 || status > 599) refuse(at(path, 'status'), 'must be between 200 and 599');
-  return {
-    kind: 'direct-response',
-    status,
-    body: body === undefined ? '' : decodeBody(body, at(path, 'body')),
-  };
-}
-
-function decodeBody(body: core.DataSource, path: Path): string {
-  bodyFields(body, path);
-  return body.specifier.case === 'inlineString'
-    ? body.specifier.value
-    : refuse(path, 'needs an inline_string');
 }
 
 /** The forwarding action as a message; the timeout is always written, because its absence means 15 s. */
@@ -140,7 +141,14 @@ export function encodeRouteAction(action: RouteAction): route.RouteAction {
     clusterSpecifier: encodeClusterSpecifier(action.cluster),
     timeout: encodeDuration(action.timeoutMs),
     priority: encodePriority(action.priority),
+    hostRewriteSpecifier: encodeHostRewrite(action.hostRewrite),
+    appendXForwardedHost: action.appendForwardedHost ?? false,
+    requestMirrorPolicies: encodeMirrors(action.mirrors),
   });
+  encodePathRewrite(action.pathRewrite, message);
+  if (action.internalRedirect !== undefined) {
+    message.internalRedirectPolicy = encodeInternalRedirect(action.internalRedirect);
+  }
   if (action.retryPolicy !== undefined) message.retryPolicy = encodeRetryPolicy(action.retryPolicy);
   if (action.maxStreamDurationMs !== undefined) {
     const maxStreamDuration = encodeDuration(action.maxStreamDurationMs);
@@ -152,21 +160,18 @@ export function encodeRouteAction(action: RouteAction): route.RouteAction {
 function encodeClusterSpecifier(specifier: ClusterSpecifier): route.RouteAction['clusterSpecifier'] {
   if (specifier.kind === 'cluster') return { case: 'cluster', value: specifier.name };
   const value = create(route.WeightedClusterSchema, {
-    clusters: specifier.clusters.map(({ name, weight, filterOverrides }) => ({
+    clusters: specifier.clusters.map(({ name, weight, filterOverrides, headers, hostRewrite }) => ({
       name,
       weight,
       typedPerFilterConfig: encodeOverrides(filterOverrides),
+      ...encodeHeaderRules(headers),
+      hostRewriteSpecifier:
+        hostRewrite === undefined
+          ? { case: undefined }
+          : { case: 'hostRewriteLiteral' as const, value: hostRewrite },
     })),
     // Deprecated, but clients of before its deprecation take its absence for 100.
     totalWeight: specifier.totalWeight,
   });
   return { case: 'weightedClusters', value };
-}
-
-/** The direct response as a message. */
-export function encodeDirectResponse({ status, body }: DirectResponseAction): route.DirectResponseAction {
-  const message = create(route.DirectResponseActionSchema, { status });
-  if (body !== '')
-    message.body = create(core.DataSourceSchema, { specifier: { case: 'inlineString', value: body } });
-  return message;
 }

@@ -2,27 +2,34 @@ import { create } from '@bufbuild/protobuf';
 import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
 import { route } from '../proto/xds.js';
 import { unreachable } from '../runtime/errors.js';
+import {
+  bodyLimitOf,
+  checkBodySizes,
+  decodeDirectResponse,
+  encodeDirectResponse,
+} from './direct-response.js';
 import { onlyFields } from './field-guard.js';
 import { decodeOverrides, encodeOverrides } from './filter-config.js';
+import { decodeHeaderRules, encodeHeaderRules, HEADER_RULE_FIELDS, headerName } from './header-mutation.js';
+import { decodeMirrors, encodeMirrors } from './mirror.js';
 import { at, type Path, refuse, required } from './path.js';
+import { decodeRedirect, encodeRedirect } from './redirect.js';
 import { decodeRetryPolicy, encodeRetryPolicy } from './retry.js';
-import {
-  decodeDirectResponse,
-  decodeRouteAction,
-  encodeDirectResponse,
-  encodeRouteAction,
-} from './route-action.js';
+import { decodeRouteAction, encodeRouteAction } from './route-action.js';
 import { decodeRouteMatch, encodeRouteMatch } from './route-match.js';
 
 const tableFields = onlyFields(() => route.RouteConfigurationSchema, {
-  enforced: ['name', 'virtual_hosts'],
+  enforced: [
+    'name',
+    'virtual_hosts',
+    'max_direct_response_body_size_bytes',
+    'most_specific_header_mutations_wins',
+    'internal_only_headers',
+    ...HEADER_RULE_FIELDS,
+  ],
   ignored: [
     // Whether a route to an unknown cluster is refused at once; here it always answers 503 when a request comes.
     'validate_clusters',
-    // Limits the memory that Envoy gives to direct responses.
-    'max_direct_response_body_size_bytes',
-    // Orders header mutations, and those are refused.
-    'most_specific_header_mutations_wins',
     // Read by filters that we do not have, and shown in logs.
     'metadata',
   ],
@@ -36,6 +43,10 @@ const hostFields = onlyFields(() => route.VirtualHostSchema, {
     'retry_policy',
     'typed_per_filter_config',
     'include_request_attempt_count',
+    'include_attempt_count_in_response',
+    'request_mirror_policies',
+    'require_tls',
+    ...HEADER_RULE_FIELDS,
   ],
   ignored: [
     // Groups requests for Envoy's statistics only.
@@ -46,7 +57,16 @@ const hostFields = onlyFields(() => route.VirtualHostSchema, {
 });
 
 const routeFields = onlyFields(() => route.RouteSchema, {
-  enforced: ['name', 'match', 'route', 'direct_response', 'non_forwarding_action', 'typed_per_filter_config'],
+  enforced: [
+    'name',
+    'match',
+    'route',
+    'redirect',
+    'direct_response',
+    'non_forwarding_action',
+    'typed_per_filter_config',
+    ...HEADER_RULE_FIELDS,
+  ],
   ignored: [
     // Read by filters that we do not have, and shown in logs.
     'metadata',
@@ -64,7 +84,20 @@ export function decodeRouteConfiguration(message: route.RouteConfiguration, path
     decodeVirtualHost(host, at(path, 'virtual_hosts', index)),
   );
   refuseSharedDomains(virtualHosts, path);
-  return { name: message.name, virtualHosts };
+  const table = {
+    name: message.name,
+    virtualHosts,
+    headers: decodeHeaderRules(message, path),
+    mostSpecificHeaderMutationsWins: message.mostSpecificHeaderMutationsWins || undefined,
+    internalOnlyHeaders: decodeInternalOnly(message.internalOnlyHeaders, path),
+  };
+  checkBodySizes(table, message.maxDirectResponseBodySizeBytes, path);
+  return table;
+}
+
+function decodeInternalOnly(names: readonly string[], path: Path): readonly string[] | undefined {
+  if (names.length === 0) return undefined;
+  return names.map((name, index) => headerName(name, at(path, 'internal_only_headers', index)));
 }
 
 /** Envoy: a domain, and so also `*`, stands only once in a table. */
@@ -92,7 +125,21 @@ function decodeVirtualHost(message: route.VirtualHost, path: Path): VirtualHost 
     retryPolicy: message.retryPolicy && decodeRetryPolicy(message.retryPolicy, at(path, 'retry_policy')),
     filterOverrides: decodeOverrides(message.typedPerFilterConfig, path),
     includeRequestAttemptCount: message.includeRequestAttemptCount,
+    includeAttemptCountInResponse: message.includeAttemptCountInResponse || undefined,
+    headers: decodeHeaderRules(message, path),
+    mirrors: decodeMirrors(message.requestMirrorPolicies, path),
+    requireTls: decodeRequireTls(message.requireTls, at(path, 'require_tls')),
   };
+}
+
+function decodeRequireTls(
+  value: route.VirtualHost_TlsRequirementType,
+  path: Path,
+): VirtualHost['requireTls'] {
+  const { NONE, EXTERNAL_ONLY, ALL } = route.VirtualHost_TlsRequirementType;
+  if (value === NONE) return undefined;
+  if (value === ALL) return 'all';
+  return value === EXTERNAL_ONLY ? 'external-only' : refuse(path, `has no value ${String(value)}`);
 }
 
 function decodeDomain(domain: string, path: Path): string {
@@ -113,6 +160,7 @@ function decodeRoute(message: route.Route, path: Path): Route {
     match: decodeRouteMatch(required(message.match, at(path, 'match')), at(path, 'match')),
     action: decodeAction(message.action, path),
     filterOverrides: decodeOverrides(message.typedPerFilterConfig, path),
+    headers: decodeHeaderRules(message, path),
   };
 }
 
@@ -120,6 +168,8 @@ function decodeAction(action: route.Route['action'], path: Path): Route['action'
   switch (action.case) {
     case 'route':
       return decodeRouteAction(action.value, at(path, 'route'));
+    case 'redirect':
+      return decodeRedirect(action.value, at(path, 'redirect'));
     case 'directResponse':
       return decodeDirectResponse(action.value, at(path, 'direct_response'));
     case 'nonForwardingAction':
@@ -130,11 +180,17 @@ function decodeAction(action: route.Route['action'], path: Path): Route['action'
 }
 
 /** The route table as a message. */
-export function encodeRouteConfiguration({
-  name,
-  virtualHosts,
-}: RouteConfiguration): route.RouteConfiguration {
-  return create(route.RouteConfigurationSchema, { name, virtualHosts: virtualHosts.map(encodeVirtualHost) });
+export function encodeRouteConfiguration(table: RouteConfiguration): route.RouteConfiguration {
+  const message = create(route.RouteConfigurationSchema, {
+    name: table.name,
+    virtualHosts: table.virtualHosts.map(encodeVirtualHost),
+    mostSpecificHeaderMutationsWins: table.mostSpecificHeaderMutationsWins ?? false,
+    internalOnlyHeaders: [...(table.internalOnlyHeaders ?? [])],
+    ...encodeHeaderRules(table.headers),
+  });
+  const limit = bodyLimitOf(table);
+  if (limit !== undefined) message.maxDirectResponseBodySizeBytes = limit;
+  return message;
 }
 
 function encodeVirtualHost(host: VirtualHost): route.VirtualHost {
@@ -144,17 +200,28 @@ function encodeVirtualHost(host: VirtualHost): route.VirtualHost {
     routes: host.routes.map(encodeRoute),
     typedPerFilterConfig: encodeOverrides(host.filterOverrides),
     includeRequestAttemptCount: host.includeRequestAttemptCount,
+    includeAttemptCountInResponse: host.includeAttemptCountInResponse ?? false,
+    requestMirrorPolicies: encodeMirrors(host.mirrors),
+    requireTls: encodeRequireTls(host.requireTls),
+    ...encodeHeaderRules(host.headers),
   });
   if (host.retryPolicy !== undefined) message.retryPolicy = encodeRetryPolicy(host.retryPolicy);
   return message;
 }
 
-function encodeRoute({ name, match, action, filterOverrides }: Route): route.Route {
+function encodeRequireTls(value: VirtualHost['requireTls']): route.VirtualHost_TlsRequirementType {
+  const { NONE, EXTERNAL_ONLY, ALL } = route.VirtualHost_TlsRequirementType;
+  if (value === undefined) return NONE;
+  return value === 'all' ? ALL : EXTERNAL_ONLY;
+}
+
+function encodeRoute({ name, match, action, filterOverrides, headers }: Route): route.Route {
   return create(route.RouteSchema, {
     name,
     match: encodeRouteMatch(match),
     action: encodeAction(action),
     typedPerFilterConfig: encodeOverrides(filterOverrides),
+    ...encodeHeaderRules(headers),
   });
 }
 
@@ -162,6 +229,8 @@ function encodeAction(action: Route['action']): route.Route['action'] {
   switch (action.kind) {
     case 'forward':
       return { case: 'route', value: encodeRouteAction(action) };
+    case 'redirect':
+      return { case: 'redirect', value: encodeRedirect(action) };
     case 'direct-response':
       return { case: 'directResponse', value: encodeDirectResponse(action) };
     case 'non-forwarding':

@@ -5,7 +5,7 @@ import { DEFAULT_REPLAY_LIMIT_BYTES, retry } from '../filters/retry.js';
 import { timeout } from '../filters/timeout.js';
 import type { FilterOverrides, HttpFilter } from '../model/filter-config.js';
 import type { RetryPolicy } from '../model/retry.js';
-import type { Route, RouteAction, VirtualHost } from '../model/route.js';
+import type { Route, RouteAction, WeightedCluster } from '../model/route.js';
 import type { ResolvedOutbound } from '../model/snapshot.js';
 import { compileHeaderMatchers } from '../routing/match.js';
 import { compileRoutes } from '../routing/router.js';
@@ -13,11 +13,12 @@ import { selectWeighted } from '../routing/weighted.js';
 import type { Clock } from '../runtime/clock.js';
 import { unreachable } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
-import { localReply } from '../service/local-reply.js';
 import type { Observer } from '../service/observer.js';
 import { compose, type Filter, type Response, type Service } from '../service/service.js';
 import { missingRoutes, noCluster, noRoute } from './answers.js';
 import type { PeerExchange } from './peer-exchange.js';
+import { requireTls, routeAnswer } from './route-answers.js';
+import { autoHostOf, type RoutePlace, routeEffects } from './route-effects.js';
 import { attempt } from './upstream.js';
 
 /** What every outbound stack is built with. */
@@ -60,9 +61,18 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
   const unrouted = compose(tools.filters, noRoute);
   const router = compileRoutes(routes);
   const stacks = new Map<Route, Service>();
+  const { filters } = listener.http;
+  const suppressEnvoyHeaders = suppressesEnvoyHeaders(filters);
   for (const virtualHost of routes.virtualHosts) {
     for (const route of virtualHost.routes) {
-      stacks.set(route, routeStack(route, virtualHost, listener.http.filters, tools));
+      const place: RoutePlace = {
+        table: routes,
+        virtualHost,
+        route,
+        cluster: undefined,
+        suppressEnvoyHeaders,
+      };
+      stacks.set(route, requireTls(place, tools.clock, routeStack(place, filters, tools)));
     }
   }
   return observed(tools, (request) => {
@@ -74,29 +84,21 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
   });
 }
 
-function routeStack(
-  route: Route,
-  virtualHost: VirtualHost,
-  filters: readonly HttpFilter[],
-  tools: OutboundTools,
-): Service {
+function routeStack(place: RoutePlace, filters: readonly HttpFilter[], tools: OutboundTools): Service {
+  const { route, virtualHost } = place;
   const { action } = route;
   const layers = [route.filterOverrides, virtualHost.filterOverrides];
-  const stack = (clusterName: string, more: readonly FilterOverrides[] = []) =>
-    clusterStack(
-      { action, route, virtualHost, clusterName, filters, overrides: [...more, ...layers] },
-      tools,
-    );
+  const stack = (clusterName: string, one?: WeightedCluster) => {
+    const overrides = one === undefined ? layers : [one.filterOverrides, ...layers];
+    return clusterStack({ place: { ...place, cluster: one }, clusterName, filters, overrides }, tools);
+  };
   switch (action.kind) {
-    case 'direct-response': {
-      const { status, body } = action;
-      const answer: Service = async (request) =>
-        localReply(request, { status, body, details: 'direct_response', reason: 'INMESH_DIRECT_RESPONSE' });
+    case 'redirect':
+    case 'direct-response':
       return compose(
         [...tools.filters, ...buildFilters(filters, layers, filterTools(tools, undefined))],
-        answer,
+        routeAnswer(action, place, tools.clock),
       );
-    }
     case 'non-forwarding':
       // gRFC A36: such a route has no meaning for a client.
       return compose(tools.filters, noRoute);
@@ -104,7 +106,7 @@ function routeStack(
       const { cluster } = action;
       if (cluster.kind === 'cluster') return stack(cluster.name);
       // Envoy chooses the weighted cluster once per request, before the filters: retries stay on it.
-      const stacks = cluster.clusters.map((one) => stack(one.name, [one.filterOverrides]));
+      const stacks = cluster.clusters.map((one) => stack(one.name, one));
       return (request) => {
         const chosen = stacks[selectWeighted(cluster, request.context.random)];
         return chosen === undefined ? noCluster(request) : chosen(request);
@@ -116,9 +118,7 @@ function routeStack(
 }
 
 interface ClusterStack {
-  readonly action: Route['action'];
-  readonly route: Route;
-  readonly virtualHost: VirtualHost;
+  readonly place: RoutePlace;
   readonly clusterName: string;
   readonly filters: readonly HttpFilter[];
   readonly overrides: readonly FilterOverrides[];
@@ -128,9 +128,11 @@ interface ClusterStack {
 function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
   const { clusterName, filters, overrides } = parts;
   // Only forwarding routes get here.
-  const action = parts.action as RouteAction;
+  const { virtualHost, route } = parts.place;
+  const action = route.action as RouteAction;
+  const effects = routeEffects(parts.place, tools.clock);
   const cluster = tools.cluster(clusterName);
-  const policy = action.retryPolicy ?? parts.virtualHost.retryPolicy ?? SAFE_RETRY;
+  const policy = action.retryPolicy ?? virtualHost.retryPolicy ?? SAFE_RETRY;
   const breaker = tools.failureRateBreaker(clusterName);
   return named(
     clusterName,
@@ -140,6 +142,8 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
         ...tools.filters,
         // Configured HTTP filters come next: a fault or a refusal here never costs an attempt.
         ...buildFilters(filters, overrides, filterTools(tools, clusterName)),
+        // The route's changes to headers, host and path; on the way back they reach local replies from below, too.
+        ...(effects === undefined ? [] : [effects]),
         // The failure-rate breaker judges what the caller would see, so it is above timeout and retries.
         ...(breaker === undefined ? [] : [breaker]),
         ...(cluster === undefined
@@ -170,12 +174,18 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
               perTryTimeoutMs: perTryTimeout(policy, action),
               avoidPreviousHosts: policy.avoidPreviousHosts,
               hostSelectionAttempts: policy.hostSelectionAttempts,
-              sendAttemptCount: parts.virtualHost.includeRequestAttemptCount,
+              sendAttemptCount: virtualHost.includeRequestAttemptCount,
+              autoHost: autoHostOf(parts.place),
             },
             tools,
           ),
     ),
   );
+}
+
+function suppressesEnvoyHeaders(filters: readonly HttpFilter[]): boolean {
+  const router = filters.at(-1)?.config;
+  return router?.kind === 'router' && router.suppressEnvoyHeaders === true;
 }
 
 function filterTools(tools: OutboundTools, clusterName: string | undefined): FilterTools {

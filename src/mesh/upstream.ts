@@ -4,12 +4,14 @@ import { RouteTimeout } from '../filters/timeout.js';
 import type { RoutePriority } from '../model/route.js';
 import { Abort } from '../runtime/abort.js';
 import type { Clock } from '../runtime/clock.js';
+import { messageOf } from '../runtime/errors.js';
 import type { Attempt, ResponseFlag } from '../service/context.js';
 import type { Observer } from '../service/observer.js';
 import type { Request, Response, Service } from '../service/service.js';
 import { TransportError, type TransportFailure } from '../service/transport-error.js';
 import { noHealthyUpstream, overflow } from './answers.js';
 import type { PeerExchange } from './peer-exchange.js';
+import { type HostMemory, rewriteHost } from './route-effects.js';
 
 export interface AttemptOptions {
   readonly priority: RoutePriority;
@@ -19,6 +21,8 @@ export interface AttemptOptions {
   readonly hostSelectionAttempts: number;
   /** Sends `x-envoy-attempt-count` (Envoy `include_request_attempt_count`). */
   readonly sendAttemptCount: boolean;
+  /** The request gets the endpoint's name as its host (Envoy `auto_host_rewrite`). */
+  readonly autoHost?: HostMemory | undefined;
 }
 
 export interface AttemptTools {
@@ -48,6 +52,10 @@ export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools:
     if (!breaker.requests.tryAcquire()) return overflow(request);
     context.attemptCount++;
     context.upstreamHost = host.address;
+    context.upstream = host;
+    if (options.autoHost !== undefined && host.hostname !== '') {
+      rewriteHost(request, host.hostname, options.autoHost);
+    }
     if (options.avoidPreviousHosts) {
       if (context.triedHosts === undefined) context.triedHosts = [host];
       else context.triedHosts.push(host);
@@ -72,6 +80,8 @@ async function send(
   permit: Permit,
 ): Promise<Response> {
   const startMs = tools.clock.now();
+  const { timing } = request.context;
+  if (timing !== undefined) timing.attemptStartMs = startMs;
   let response: Response;
   try {
     response = await (perTryTimeoutMs > 0
@@ -85,6 +95,7 @@ async function send(
   }
   tools.peers?.meet(request, response);
   response.completion.onEnd(() => permit.release());
+  if (timing !== undefined) timing.responseStartMs = tools.clock.now();
   tell(cluster, host, request, startMs, response.status, undefined, tools);
   return response;
 }
@@ -92,6 +103,7 @@ async function send(
 /** Flags and blame of an attempt without response. */
 function failed(cluster: ClusterRuntime, host: Host, request: Request, error: unknown): void {
   if (!TransportError.is(error)) return;
+  request.context.transportFailure = messageOf(error.cause ?? error);
   // Envoy: the route's and the per-try timeout count against the host as local-origin timeouts.
   if (error.failure === 'per-try-timeout' || request.abort.reason instanceof RouteTimeout)
     cluster.reportTimeout(host);

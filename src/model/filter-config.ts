@@ -23,6 +23,8 @@ export interface FaultConfig {
 /** Envoy Router: the terminal filter. */
 export interface RouterConfig {
   readonly kind: 'router';
+  /** The router writes no `x-envoy-*` headers of its own. Default false. */
+  readonly suppressEnvoyHeaders?: boolean | undefined;
 }
 
 /** Configuration of one HTTP filter. A new filter adds its type to this union. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createTextLogger, type Logger, type LogLevel, silentLogger } from './log.js';
 
@@ -24,6 +24,11 @@ export function surroundings(): ProcessSurroundings {
     instance: `${process.pid}-${randomBytes(3).toString('hex')}`,
     readFile: (path) => readFileSync(path, 'utf8'),
   };
+}
+
+/** What log formats may show of this process: its environment and the name of its machine. */
+export function processNames(): Pick<ProcessSurroundings, 'env'> & { readonly hostname: string } {
+  return { env: process.env, hostname: hostname() };
 }
 
 /** The logger of an application that gave none: text on stderr at `INMESH_LOG_LEVEL`, by default warnings and errors. */

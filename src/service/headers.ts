@@ -109,7 +109,9 @@ export class HeaderMap {
     return undefined;
   }
 
+  /** Removes all lines of a header. What is not there costs no copy. */
   delete(name: string): void {
+    if (!this.has(name)) return;
     const lines = this.#write();
     for (let i = lines.length - 2; i >= 0; i -= 2) if (lines[i] === name) lines.splice(i, 2);
   }

@@ -35,6 +35,14 @@ import type {
   WeightedCluster,
 } from '../../src/model/route.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
+import {
+  headerRules,
+  hostRewrite,
+  internalRedirect,
+  mirrors,
+  pathRewrite,
+  redirectAction,
+} from './route-effects-arbitraries.js';
 
 /** Model values that the codec can carry: each invariant that the decoders check holds. */
 
@@ -177,10 +185,16 @@ export const retryPolicy = (): fc.Arbitrary<RetryPolicy> =>
 
 const weightedClusters = (): fc.Arbitrary<readonly WeightedCluster[]> =>
   fc
-    .array(fc.record({ name: name(), weight: fc.nat(1000), filterOverrides: filterOverrides() }), {
-      minLength: 1,
-      maxLength: 4,
-    })
+    .array(
+      fc.record({
+        name: name(),
+        weight: fc.nat(1000),
+        filterOverrides: filterOverrides(),
+        headers: headerRules(),
+        hostRewrite: maybe(fc.domain()),
+      }),
+      { minLength: 1, maxLength: 4 },
+    )
     .filter((clusters) => clusters.some(({ weight }) => weight > 0));
 
 /** RouteMatch. */
@@ -208,6 +222,11 @@ const forward = (): fc.Arbitrary<Route['action']> =>
     retryPolicy: maybe(retryPolicy()),
     maxStreamDurationMs: maybe(milliseconds()),
     priority: fc.constantFrom('default', 'high'),
+    pathRewrite: pathRewrite(),
+    hostRewrite: hostRewrite(),
+    appendForwardedHost: maybe(fc.constant(true)),
+    mirrors: mirrors(fractionalPercent()),
+    internalRedirect: internalRedirect(),
   });
 
 /** Route. */
@@ -226,8 +245,10 @@ export const route = (): fc.Arbitrary<Route> =>
         }),
       },
       { weight: 1, arbitrary: fc.constant({ kind: 'non-forwarding' as const }) },
+      { weight: 1, arbitrary: redirectAction() },
     ),
     filterOverrides: filterOverrides(),
+    headers: headerRules(),
   });
 
 const domain = (): fc.Arbitrary<string> =>
@@ -243,6 +264,9 @@ export const routeConfiguration = (configName = name()): fc.Arbitrary<RouteConfi
     fc.record({
       name: configName,
       virtualHosts: fc.tuple(...sliceBy(domains, 2).map((part) => virtualHost(part))),
+      headers: headerRules(),
+      mostSpecificHeaderMutationsWins: maybe(fc.constant(true)),
+      internalOnlyHeaders: maybe(fc.constant(['x-internal'])),
     }),
   );
 
@@ -259,6 +283,10 @@ const virtualHost = (domains: readonly string[]): fc.Arbitrary<VirtualHost> =>
     retryPolicy: maybe(retryPolicy()),
     filterOverrides: filterOverrides(),
     includeRequestAttemptCount: fc.boolean(),
+    includeAttemptCountInResponse: maybe(fc.constant(true)),
+    headers: headerRules(),
+    mirrors: mirrors(fractionalPercent()),
+    requireTls: maybe(fc.constantFrom('all', 'external-only')),
   });
 
 const connectionManager = (): fc.Arbitrary<HttpConnectionManager> =>

@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import type { AppendAction, HeaderMutations } from '../../src/model/header-mutation.js';
+import { compileMutations } from '../../src/routing/header-mutation.js';
 import type { ResponseFlag } from '../../src/service/context.js';
 import { compileFormat, truncate } from '../../src/service/format/format.js';
 import { compileJsonFormat, type JsonTemplate } from '../../src/service/format/json-format.js';
 import { translateLegacy } from '../../src/service/format/parse.js';
 import { formatFlags, isResponseFlag, LONG_FLAGS } from '../../src/service/format/response-flags.js';
+import { HeaderMap } from '../../src/service/headers.js';
 import { hasVectors, readCases, readText } from './envoy-config.js';
 import { type FormatContext, inputOf, toolsOf } from './format-input.js';
 
@@ -71,6 +75,54 @@ describe.runIf(hasVectors)('Envoy: header formats', () => {
 
   test.each(readCases<{ in: string; out: string }>(HEADERS, 'legacy_translation'))('$in', (one) => {
     expect(translateLegacy(one.in)).toBe(one.out);
+  });
+});
+
+interface MutationCase {
+  readonly name: string;
+  readonly route_yaml?: string;
+  readonly direction: 'request' | 'response';
+  readonly context?: FormatContext;
+  readonly headers_to_add?: readonly OptionYaml[];
+  readonly headers_to_remove?: readonly string[];
+  readonly headers: readonly (readonly [string, string])[];
+  readonly expect: readonly { header: string; value?: string; present?: boolean; count?: number }[];
+}
+interface OptionYaml {
+  readonly key?: string;
+  readonly value?: string;
+  readonly header?: { key: string; value: string };
+  readonly append_action?: string;
+}
+
+function mutationsOf(one: MutationCase): HeaderMutations {
+  const yaml = one.route_yaml === undefined ? {} : (parse(one.route_yaml) as Record<string, unknown>);
+  const add = (one.headers_to_add ?? yaml[`${one.direction}_headers_to_add`] ?? []) as OptionYaml[];
+  const remove = (one.headers_to_remove ?? yaml[`${one.direction}_headers_to_remove`] ?? []) as string[];
+  return {
+    remove,
+    add: add.map(({ key, value, header, append_action: action = 'APPEND_IF_EXISTS_OR_ADD' }) => ({
+      name: key ?? header?.key ?? '',
+      value: translateLegacy(value ?? header?.value ?? ''),
+      action: action.toLowerCase().replaceAll('_', '-') as AppendAction,
+      keepEmpty: false,
+    })),
+  };
+}
+
+describe.runIf(hasVectors)('Envoy: header mutations', () => {
+  const context = (document(HEADERS).context ?? {}) as FormatContext;
+  test.each(readCases<MutationCase>(HEADERS, 'mutation_cases'))('$name', (one) => {
+    const known = { ...context, ...one.context };
+    const headers = HeaderMap.from(one.headers.filter(([name]) => !name.startsWith(':')));
+    // Without stream info Envoy writes the values as they stand.
+    const input = one.name.includes('NullStreamInfo') ? undefined : inputOf(known);
+    compileMutations([mutationsOf(one)], toolsOf(known))?.(headers, input);
+    for (const { header, value, present, count } of one.expect) {
+      if (present !== undefined) expect(headers.has(header), header).toBe(present);
+      if (value !== undefined) expect(headers.get(header), header).toBe(value);
+      if (count !== undefined) expect(headers.getAll(header), header).toHaveLength(count);
+    }
   });
 });
 

@@ -13,7 +13,9 @@ export function coalesceCommand(compile: CompileCommand): CommandType {
     argument: 'required',
     length: true,
     make: (argument, tools, format) => {
-      const getters = operatorsOf(argument, format).map((one) => compile(commandOf(one, format), tools, format));
+      const getters = operatorsOf(argument, format).map((one) =>
+        compile(commandOf(one, format), tools, format),
+      );
       return (input) => {
         for (const get of getters) {
           const value = get(input);

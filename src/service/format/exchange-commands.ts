@@ -148,6 +148,13 @@ export const EXCHANGE_COMMANDS: Readonly<Record<string, CommandType>> = {
   FILTER_CHAIN_NAME: of(({ values }) => values?.get('envoy.filter_chain_name')),
   CUSTOM_FLAGS: plain(() => undefined),
   UNIQUE_ID: plain(() => randomUUID()),
-  HOSTNAME: { argument: 'none', length: false, make: (_argument, { hostname }) => () => hostname },
+  HOSTNAME: {
+    argument: 'none',
+    length: false,
+    make:
+      (_argument, { hostname }) =>
+      () =>
+        hostname,
+  },
   ENVIRONMENT,
 };

@@ -80,7 +80,10 @@ const GRPC_STATUS: CommandType = {
   length: false,
   make: (argument, _tools, format) => {
     if (!GRPC_FORMS.includes(argument)) {
-      invalidFormat(format, 'asks for a form of GRPC_STATUS other than CAMEL_STRING, SNAKE_STRING and NUMBER');
+      invalidFormat(
+        format,
+        'asks for a form of GRPC_STATUS other than CAMEL_STRING, SNAKE_STRING and NUMBER',
+      );
     }
     // The text was just compared with the three forms; empty is the default.
     return grpcStatus((argument || 'CAMEL_STRING') as GrpcStatusForm);
@@ -122,7 +125,8 @@ const QUERY_PARAMS: CommandType = {
   length: true,
   make: (argument, _tools, format) => {
     if (argument === '' || argument === 'ORIG') return ({ request }) => queryOf(request?.path);
-    if (argument !== 'DECODED') return invalidFormat(format, 'has a QUERY_PARAMS other than ORIG and DECODED');
+    if (argument !== 'DECODED')
+      return invalidFormat(format, 'has a QUERY_PARAMS other than ORIG and DECODED');
     return ({ request }) => {
       const query = queryOf(request?.path);
       return query === undefined ? undefined : decode(query);

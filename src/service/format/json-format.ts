@@ -32,9 +32,7 @@ function compileNode(template: JsonTemplate, tools: FormatTools, omit: boolean):
     const nodes = template.map((one) => compileNode(one, tools, omit));
     return (input) => nodes.map((node) => node(input) ?? null).filter((value) => !omit || value !== null);
   }
-  const entries = Object.entries(template).map(
-    ([key, one]) => [key, compileNode(one, tools, omit)] as const,
-  );
+  const entries = Object.entries(template).map(([key, one]) => [key, compileNode(one, tools, omit)] as const);
   return (input) => {
     const out: Record<string, unknown> = {};
     for (const [key, node] of entries) {

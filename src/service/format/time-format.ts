@@ -155,17 +155,20 @@ function compilePieces(format: string): Piece[] {
       at++;
       continue;
     }
-    const [whole, digits, precision, unit, special, letter] = found;
-    if (digits !== undefined) pieces.push(({ nanos }) => nanoText(nanos, Number(digits)));
-    else if (precision !== undefined) pieces.push(fraction(precision, unit === 'S'));
-    else if (special !== undefined) pieces.push(specialPiece(special));
-    else if (letter === undefined) pieces.push('%');
-    else if (COMPOSITES.has(letter)) pieces.push(...compilePieces(COMPOSITES.get(letter) ?? ''));
-    // As strftime does, an unknown conversion stays as it is.
-    else pieces.push(CONVERSIONS.get(letter) ?? whole);
-    at += whole.length;
+    pieces.push(...piecesOf(found));
+    at += found[0].length;
   }
   return pieces;
+}
+
+function piecesOf([whole, digits, precision, unit, special, letter]: RegExpExecArray): Piece[] {
+  if (digits !== undefined) return [({ nanos }) => nanoText(nanos, Number(digits))];
+  if (precision !== undefined) return [fraction(precision, unit === 'S')];
+  if (special !== undefined) return [specialPiece(special)];
+  if (letter === undefined) return ['%'];
+  const composite = COMPOSITES.get(letter);
+  // As strftime does, an unknown conversion stays as it is.
+  return composite === undefined ? [CONVERSIONS.get(letter) ?? whole] : compilePieces(composite);
 }
 
 function specialPiece(special: string): Piece {

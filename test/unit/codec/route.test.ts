@@ -152,7 +152,46 @@ describe('a route is refused, and the message has the path, for', () => {
       { route: { cluster: 'c', hashPolicy: [{}] } },
       '.route.hash_policy: is not supported',
     ],
-    ['a redirect', { route: undefined, redirect: {} }, '.redirect: is not supported'],
+    [
+      'a redirect to a port beyond 65535',
+      { route: undefined, redirect: { portRedirect: 70_000 } },
+      '.redirect.port_redirect: must be at most 65535',
+    ],
+    [
+      'a redirect with a line break',
+      { route: undefined, redirect: { prefixRewrite: '/a\nb' } },
+      '.redirect.prefix_rewrite: contains a control character',
+    ],
+    [
+      'a change of the host header',
+      { requestHeadersToAdd: [{ header: { key: 'Host', value: 'x' } }] },
+      '.request_headers_to_add[0].header.key: :-prefixed headers and Host may not be changed here',
+    ],
+    [
+      'an unknown operator in a header',
+      { responseHeadersToAdd: [{ header: { key: 'x-a', value: '%NOPE%' } }] },
+      '.response_headers_to_add[0].header.value: INMESH_CONFIG_INVALID: the format "%NOPE%" has the unknown operator',
+    ],
+    [
+      'two path rewrites',
+      { route: { cluster: 'c', prefixRewrite: '/', regexRewrite: { pattern: { regex: 'a' } } } },
+      '.route: may have only one of prefix_rewrite, regex_rewrite and path_rewrite_policy',
+    ],
+    [
+      'a substitution by a group that is not there',
+      { route: { cluster: 'c', regexRewrite: { pattern: { regex: '(a)' }, substitution: '\\2' } } },
+      '.route.regex_rewrite.substitution: names group 2, which the pattern does not have',
+    ],
+    [
+      'a mirror without cluster',
+      { route: { cluster: 'c', requestMirrorPolicies: [{}] } },
+      '.route.request_mirror_policies[0]: needs one of cluster and cluster_header',
+    ],
+    [
+      'a direct response that is too long',
+      { route: undefined, directResponse: { status: 200, body: { inlineString: 'x'.repeat(4097) } } },
+      '.direct_response.body: is longer than 4096 bytes',
+    ],
     ['no action', { route: undefined }, ': needs an action'],
     ['no match', { match: undefined }, '.match: is required'],
     ['no path specifier', { match: {} }, '.match: needs a path specifier'],
@@ -270,9 +309,9 @@ describe('a route is refused, and the message has the path, for', () => {
       '.direct_response.status: must be between 200 and 599',
     ],
     [
-      'a body from a file',
-      { route: undefined, directResponse: { status: 200, body: { filename: '/etc/passwd' } } },
-      '.direct_response.body.filename: is not supported',
+      'a body from a file that is not there',
+      { route: undefined, directResponse: { status: 200, body: { filename: '/nowhere/at/all' } } },
+      ".direct_response.body.filename: can't be read: ENOENT",
     ],
   ])('%s', (_what, fields, message) => {
     const json = JSON.parse(JSON.stringify({ match: { prefix: '/' }, route: { cluster: 'c' }, ...fields }));

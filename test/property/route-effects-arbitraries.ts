@@ -1,0 +1,122 @@
+import * as fc from 'fast-check';
+import type { HeaderAddition, HeaderMutations, HeaderRules } from '../../src/model/header-mutation.js';
+import type { MirrorPolicy } from '../../src/model/mirror.js';
+import type { FractionalPercent } from '../../src/model/percent.js';
+import type { InternalRedirectPolicy, RedirectAction } from '../../src/model/redirect.js';
+import type { HostRewrite, PathRewrite, RegexRewrite } from '../../src/model/rewrite.js';
+
+/** What routes do besides choosing, as the codec can carry it. */
+
+const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(arbitrary, { nil: undefined });
+const few = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T[]> => fc.array(arbitrary, { maxLength: 3 });
+const headerName = (): fc.Arbitrary<string> => fc.constantFrom('x-a', 'x-b', 'cookie', 'constructor');
+
+const headerAddition = (): fc.Arbitrary<HeaderAddition> =>
+  fc.record({
+    name: headerName(),
+    value: fc.constantFrom('', 'plain', '100%%', '%PROTOCOL%', 'a %REQ(x?y):3% b', 'é'),
+    action: fc.constantFrom(
+      'append-if-exists-or-add',
+      'add-if-absent',
+      'overwrite-if-exists-or-add',
+      'overwrite-if-exists',
+    ),
+    keepEmpty: fc.boolean(),
+  });
+
+const headerMutations = (): fc.Arbitrary<HeaderMutations> =>
+  fc.record({ remove: few(headerName()), add: few(headerAddition()) });
+
+/** HeaderRules; undefined when they change nothing. */
+export const headerRules = (): fc.Arbitrary<HeaderRules | undefined> =>
+  maybe(
+    fc
+      .record({ request: headerMutations(), response: headerMutations() })
+      .filter(({ request, response }) =>
+        [request.add, request.remove, response.add, response.remove].some((list) => list.length > 0),
+      ),
+  );
+
+const regexRewrite = (): fc.Arbitrary<RegexRewrite> =>
+  fc.record({
+    pattern: fc.constantFrom('^/a/(.*)$', '(x)(y)', '[(]([a-z]+)', '(?P<n>a)\\('),
+    substitution: fc.constantFrom('', 'b', '/\\1', '\\0\\\\'),
+  });
+
+/** PathRewrite. */
+export const pathRewrite = (): fc.Arbitrary<PathRewrite | undefined> =>
+  maybe(
+    fc.oneof(
+      fc.record({ kind: fc.constant('prefix' as const), value: fc.constantFrom('/', '/new', 'x?y') }),
+      fc.record({ kind: fc.constant('regex' as const), rewrite: regexRewrite() }),
+    ),
+  );
+
+/** HostRewrite. */
+export const hostRewrite = (): fc.Arbitrary<HostRewrite | undefined> =>
+  maybe(
+    fc.oneof(
+      fc.record({ kind: fc.constant('literal' as const), value: fc.domain() }),
+      fc.record({ kind: fc.constant('header' as const), name: headerName() }),
+      fc.record({ kind: fc.constant('path-regex' as const), rewrite: regexRewrite() }),
+      fc.constant({ kind: 'auto' as const }),
+    ),
+  );
+
+/** The mirrors of a route or a virtual host. */
+export const mirrors = (
+  fraction: fc.Arbitrary<FractionalPercent>,
+): fc.Arbitrary<readonly MirrorPolicy[] | undefined> =>
+  maybe(
+    fc.array(
+      fc.record({
+        target: fc.oneof(
+          fc.record({ kind: fc.constant('cluster' as const), name: fc.constantFrom('a', 'b') }),
+          fc.record({ kind: fc.constant('header' as const), name: headerName() }),
+        ),
+        fraction: maybe(fraction),
+        traceSampled: maybe(fc.boolean()),
+        hostSuffix: fc.boolean(),
+      }),
+      { minLength: 1, maxLength: 2 },
+    ),
+  );
+
+/** InternalRedirectPolicy. */
+export const internalRedirect = (): fc.Arbitrary<InternalRedirectPolicy | undefined> =>
+  maybe(
+    fc.record({
+      maxRedirects: fc.nat(5),
+      codes: fc.uniqueArray(fc.constantFrom(301, 302, 303, 307, 308)),
+      predicates: few(
+        fc.oneof(
+          fc.record({ kind: fc.constant('allow-listed-routes' as const), routes: few(fc.string()) }),
+          fc.constant({ kind: 'previous-routes' as const }),
+          fc.constant({ kind: 'safe-cross-scheme' as const }),
+        ),
+      ),
+      allowCrossScheme: fc.boolean(),
+      copyHeaders: few(headerName()),
+    }),
+  );
+
+/** RedirectAction. */
+export const redirectAction = (): fc.Arbitrary<RedirectAction> =>
+  fc
+    .record({
+      kind: fc.constant('redirect' as const),
+      status: fc.constantFrom(301, 302, 303, 307, 308),
+      scheme: maybe(fc.constantFrom('', 'http', 'https')),
+      https: fc.boolean(),
+      host: fc.constantFrom('', 'example.com'),
+      port: fc.integer({ min: 0, max: 65_535 }),
+      path: maybe(
+        fc.oneof(
+          fc.record({ kind: fc.constantFrom('path', 'prefix'), value: fc.constantFrom('', '/a?b=c') }),
+          fc.record({ kind: fc.constant('regex' as const), rewrite: regexRewrite() }),
+        ),
+      ),
+      stripQuery: fc.boolean(),
+    })
+    .map((action) => ({ ...action, https: action.scheme === undefined && action.https }));
