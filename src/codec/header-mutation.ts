@@ -1,4 +1,4 @@
-import { create } from '@bufbuild/protobuf';
+import { create, isFieldSet } from '@bufbuild/protobuf';
 import type { AppendAction, HeaderAddition, HeaderMutations, HeaderRules } from '../model/header-mutation.js';
 import { core } from '../proto/xds.js';
 import { messageOf } from '../runtime/errors.js';
@@ -97,7 +97,7 @@ export function decodeAddition(
   optionFields(option, path);
   const header = required(option.header, at(path, 'header'));
   valueFields(header, at(path, 'header'));
-  if (option.append !== undefined && option.appendAction !== 0) {
+  if (option.append !== undefined && isFieldSet(option, core.HeaderValueOptionSchema.field.appendAction)) {
     refuse(at(path, 'append'), 'may not stand next to append_action');
   }
   return {

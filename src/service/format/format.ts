@@ -84,6 +84,6 @@ export function truncate(text: string, maxLength: number | undefined): string {
 }
 
 function textOf(value: unknown): string {
-  if (typeof value === 'string') return value;
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  // Numbers, booleans and Struct values are written alike; what JSON can't write has no text.
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
 }
