@@ -26,6 +26,7 @@ export type {
 } from './service/body.js';
 export type { Completion, CompletionEnd, CompletionListener } from './service/completion.js';
 export type { Attempt, Exchange, ResponseFlag } from './service/context.js';
+export { type AttemptExplanation, type Explanation, explain } from './service/explanation.js';
 export { HeaderMap, type RawHeaders } from './service/headers.js';
 export { type LocalReply, localReply } from './service/local-reply.js';
 export type {

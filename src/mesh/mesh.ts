@@ -15,6 +15,7 @@ import { version } from '../runtime/version.js';
 import { combineObservers, type Observer } from '../service/observer.js';
 import type { Filter, Request, Service } from '../service/service.js';
 import type { WorkloadInfo } from '../service/workload.js';
+import { channelObserver } from '../telemetry/channels.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { loadSpans } from '../telemetry/spans.js';
 import type { PublishedSnapshot, XdsClient } from '../xds/client.js';
@@ -119,7 +120,7 @@ export class RunningMesh implements MeshCore {
       workload: this.workload,
       principal: () => this.identity.svid()?.id.toString(),
     });
-    this.observer = combineObservers([this.metrics, ...options.observers], (error) =>
+    this.observer = combineObservers([this.metrics, channelObserver(), ...options.observers], (error) =>
       logger.error({ error: messageOf(error) }, 'an observer failed'),
     );
     this.#clusters = createClusters({

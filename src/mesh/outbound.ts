@@ -79,6 +79,7 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
     const matched = router.select(request, request.context.random);
     const stack = matched && stacks.get(matched.route);
     if (matched === undefined || stack === undefined) return unrouted(request);
+    request.context.virtualHostName = matched.virtualHost.name;
     request.context.routeName = matched.route.name;
     return stack(request);
   });

@@ -152,6 +152,7 @@ function sendWithin(
   });
 }
 
+/** Notes the attempt on the exchange and tells whoever listens. */
 function tell(
   cluster: ClusterRuntime,
   host: Host,
@@ -161,14 +162,17 @@ function tell(
   error: unknown,
   tools: AttemptTools,
 ): void {
-  if (tools.observer.attempt === undefined) return;
+  const { context } = request;
   const one: Attempt = {
-    number: request.context.attemptCount,
+    number: context.attemptCount,
     host: host.address,
+    chosenBy: cluster.config.lbPolicy.kind,
     startMs,
     status,
     error,
     durationMs: tools.clock.now() - startMs,
   };
-  tools.observer.attempt(request, one, cluster.name);
+  if (context.attempts === undefined) context.attempts = [one];
+  else context.attempts.push(one);
+  tools.observer.attempt?.(request, one, cluster.name);
 }

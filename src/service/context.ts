@@ -44,6 +44,8 @@ export interface Attempt {
   readonly number: number;
   /** The endpoint chosen, `address:port`; undefined when none could be. */
   readonly host: string | undefined;
+  /** The load-balancing policy that chose it, or what overruled it. */
+  readonly chosenBy: string;
   readonly startMs: number;
   /** Status of the response, when there was one. */
   status: number | undefined;
@@ -91,6 +93,8 @@ export interface Exchange {
   flags: ResponseFlag[];
   /** Envoy's RESPONSE_CODE_DETAILS; undefined means `via_upstream`. */
   details: string | undefined;
+  /** Name of the virtual host of the matched route. */
+  virtualHostName: string | undefined;
   /** Name of the matched route; empty when it has none. */
   routeName: string | undefined;
   /** Name of the chosen cluster. */
@@ -154,6 +158,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     random,
     flags: [],
     details: undefined,
+    virtualHostName: undefined,
     routeName: undefined,
     clusterName: undefined,
     upstreamHost: undefined,

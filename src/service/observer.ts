@@ -59,27 +59,41 @@ export function combineObservers(
   observers: readonly Observer[],
   onError: (error: unknown) => void = () => {},
 ): Observer {
-  const each = (name: keyof Observer, tell: (observer: Observer) => void): void => {
-    for (const observer of observers) {
-      if (observer[name] === undefined) continue;
+  const exchange = fanOut(observers, 'exchange', onError);
+  const attempt = fanOut(observers, 'attempt', onError);
+  return {
+    ...(exchange !== undefined && { exchange }),
+    ...(attempt !== undefined && { attempt }),
+    ejected: fanOut(observers, 'ejected', onError) ?? nothing,
+    applied: fanOut(observers, 'applied', onError) ?? nothing,
+    rejected: fanOut(observers, 'rejected', onError) ?? nothing,
+  };
+}
+
+function nothing(): void {}
+
+type Told = (...facts: readonly never[]) => void;
+
+/** One function that calls a method of every observer that has it; no closure is made when it is called. */
+function fanOut<K extends keyof Observer>(
+  observers: readonly Observer[],
+  name: K,
+  onError: (error: unknown) => void,
+): NonNullable<Observer[K]> | undefined {
+  const all = observers.flatMap((observer) => {
+    const method: Told | undefined = observer[name];
+    return method === undefined ? [] : [method.bind(observer)];
+  });
+  if (all.length === 0) return undefined;
+  const tell = (a: never, b: never, c: never): void => {
+    for (const one of all) {
       try {
-        tell(observer);
+        one(a, b, c);
       } catch (error) {
         onError(error);
       }
     }
   };
-  const hears = (name: keyof Observer) => observers.some((observer) => observer[name] !== undefined);
-  return {
-    ...(hears('exchange') && {
-      exchange: (request, end) => each('exchange', (observer) => observer.exchange?.(request, end)),
-    }),
-    ...(hears('attempt') && {
-      attempt: (request, one, cluster) =>
-        each('attempt', (observer) => observer.attempt?.(request, one, cluster)),
-    }),
-    ejected: (event) => each('ejected', (observer) => observer.ejected?.(event)),
-    applied: (event) => each('applied', (observer) => observer.applied?.(event)),
-    rejected: (event) => each('rejected', (observer) => observer.rejected?.(event)),
-  } satisfies Observer;
+  // No method of Observer takes more than three arguments.
+  return tell as NonNullable<Observer[K]>;
 }

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { BodyControl, BodySink } from '../../service/body.js';
+import { recordExchange } from '../../service/explanation.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Request, Response, Service } from '../../service/service.js';
 import { nativeError } from './native-error.js';
@@ -30,6 +31,8 @@ interface HandlerEvents {
   started(): void;
   /** Hands the head over; false asks to wait for `resume` before the body. */
   head(response: Response): boolean;
+  /** What the caller gets to see of the response, when the handler made it. */
+  readonly result: object | undefined;
   data(chunk: Buffer): void;
   ended(trailers: HeaderMap): void;
   failed(error: Error): void;
@@ -95,7 +98,9 @@ class Downstream implements BodySink, Flow {
   error(cause: unknown): void {
     if (this.#over) return;
     this.#over = true;
-    this.#events.failed(nativeError(cause, this.#request));
+    const error = nativeError(cause, this.#request);
+    recordExchange(error, this.#request);
+    this.#events.failed(error);
   }
 
   pause(): void {
@@ -125,6 +130,8 @@ class Downstream implements BodySink, Flow {
       this.error(error);
       return;
     }
+    const { result } = this.#events;
+    if (result !== undefined) recordExchange(result, this.#request);
     if (!this.#paused) this.#attach();
   }
 
@@ -180,6 +187,10 @@ class LegacyEvents implements HandlerEvents {
     return this.#handler.onHeaders?.(response.status, raw, resume, response.statusText) !== false;
   }
 
+  get result(): object | undefined {
+    return resultOf(this.#handler);
+  }
+
   data(chunk: Buffer): void {
     if (this.#handler.onData?.(chunk) === false) this.#flow.pause();
   }
@@ -215,6 +226,10 @@ class ModernEvents implements HandlerEvents {
     return !this.#controller.paused;
   }
 
+  get result(): object | undefined {
+    return resultOf(this.#handler);
+  }
+
   data(chunk: Buffer): void {
     this.#handler.onResponseData?.(this.#controller, chunk);
   }
@@ -227,6 +242,12 @@ class ModernEvents implements HandlerEvents {
   failed(error: Error): void {
     this.#handler.onResponseError?.(this.#controller, error);
   }
+}
+
+/** undici's handlers of `request` and `stream` keep the body that they gave to the caller in `res`. */
+function resultOf(handler: object): object | undefined {
+  const result = 'res' in handler ? handler.res : undefined;
+  return typeof result === 'object' && result !== null ? result : undefined;
 }
 
 class Controller implements Dispatcher.DispatchController {
