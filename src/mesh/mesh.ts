@@ -17,12 +17,14 @@ import type { Filter, Request, Service } from '../service/service.js';
 import type { WorkloadInfo } from '../service/workload.js';
 import { channelObserver } from '../telemetry/channels.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
+import { propagate } from '../telemetry/propagation.js';
 import { loadSpans } from '../telemetry/spans.js';
 import type { PublishedSnapshot, XdsClient } from '../xds/client.js';
 import { Applier } from './apply.js';
 import { callOut } from './call-out.js';
 import type { MeshCore, OutboundTarget } from './core.js';
 import { HostTable, looksMeshed } from './host-table.js';
+import { inboundScope } from './inbound-scope.js';
 import { describeNode, describeWorkload, inboundListenerName } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
 import { createPeerExchange, type PeerExchange } from './peer-exchange.js';
@@ -82,6 +84,8 @@ export class RunningMesh implements MeshCore {
   readonly observer: Observer;
   readonly node: LocalNode;
   readonly peers: PeerExchange;
+  /** Runs the application's part of an inbound request. */
+  readonly scope: (request: Request, task: () => void) => void;
   /** This process as telemetry names it. */
   readonly workload: WorkloadInfo;
   readonly upstream: (clusterName: string) => Service | undefined;
@@ -132,6 +136,7 @@ export class RunningMesh implements MeshCore {
     });
     this.node = { id: options.nodeId, cluster: `${options.service}.${options.namespace}` };
     this.peers = createPeerExchange(this.workload, options.nodeId);
+    this.scope = inboundScope(options.propagation);
     this.upstream = callOut((name) => this.#clusters.get(name), { clock, observer: this.observer });
     this.#applier = new Applier(this.#clusters, {
       clock,
@@ -140,6 +145,7 @@ export class RunningMesh implements MeshCore {
       node: this.node,
       upstream: this.upstream,
       peers: this.peers,
+      prepare: options.propagation ? propagate : undefined,
       filters: options.filters,
       failureRateBreaker: (name) => this.#failureRateBreaker(name),
     });

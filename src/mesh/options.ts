@@ -51,6 +51,11 @@ export interface MeshOptions {
    * the application set up. Default false: with an instrumentation of undici or fetch there are such spans already.
    */
   readonly tracing?: boolean;
+  /**
+   * Hands trace headers (W3C, baggage, B3, `x-request-id`) of an inbound request on to the outbound requests that are made
+   * while it is worked on. `INMESH_PROPAGATION` (`off`). Default true.
+   */
+  readonly propagation?: boolean;
   /** Hears what happens. */
   readonly observers?: readonly Observer[];
   /** Where messages go. By default warnings and errors go to stderr; `INMESH_LOG_LEVEL` (`debug` … `error`, `silent`). */
@@ -82,6 +87,7 @@ export interface ResolvedMeshOptions {
   readonly failureRateBreakers: Readonly<Record<string, FailureRateBreakerOptions>>;
   readonly observers: readonly Observer[];
   readonly tracing: boolean;
+  readonly propagation: boolean;
   readonly nodeId: string;
 }
 
@@ -150,11 +156,21 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
     inboundTemplate: bootstrap?.inboundTemplate ?? DEFAULT_INBOUND_TEMPLATE,
     filters: options.filters ?? [],
     failureRateBreakers: options.failureRateBreakers ?? {},
-    observers: options.observers ?? [],
-    tracing: options.tracing ?? false,
+    ...telemetryOptions(options, env),
     nodeId:
       bootstrap?.nodeId ??
       `sidecar~${address}~${service}-${around.instance}.${namespace}~${namespace}.svc.cluster.local`,
+  };
+}
+
+function telemetryOptions(
+  options: MeshOptions,
+  env: Surroundings['env'],
+): Pick<ResolvedMeshOptions, 'observers' | 'tracing' | 'propagation'> {
+  return {
+    observers: options.observers ?? [],
+    tracing: options.tracing ?? false,
+    propagation: options.propagation ?? env['INMESH_PROPAGATION'] !== 'off',
   };
 }
 

@@ -14,7 +14,7 @@ import type { Clock } from '../runtime/clock.js';
 import { unreachable } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
 import type { Observer } from '../service/observer.js';
-import { compose, type Filter, type Response, type Service } from '../service/service.js';
+import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
 import { missingRoutes, noCluster, noRoute } from './answers.js';
 import type { PeerExchange } from './peer-exchange.js';
 import { requireTls, routeAnswer } from './route-answers.js';
@@ -36,6 +36,8 @@ export interface OutboundTools {
   readonly upstream: (clusterName: string) => Service | undefined;
   /** Tells upstreams who calls; undefined = nobody is told. */
   readonly peers?: PeerExchange;
+  /** Prepares every request before its route is chosen, e.g. hands on trace headers. */
+  readonly prepare?: ((request: Request) => void) | undefined;
 }
 
 /**
@@ -75,7 +77,9 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
       stacks.set(route, requireTls(place, tools.clock, routeStack(place, filters, tools)));
     }
   }
+  const { prepare } = tools;
   return observed(tools, (request) => {
+    prepare?.(request);
     const matched = router.select(request, request.context.random);
     const stack = matched && stacks.get(matched.route);
     if (matched === undefined || stack === undefined) return unrouted(request);

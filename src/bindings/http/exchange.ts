@@ -23,7 +23,12 @@ export interface ExchangeTools {
   readonly random: Random;
   readonly logger: Logger;
   readonly observer: Observer;
+  /** Runs the application's part of a request, so that what it starts knows the request. By default it is just run. */
+  readonly scope?: InboundScope | undefined;
 }
+
+/** Runs `task` as the work of a request. */
+export type InboundScope = (request: Request, task: () => void) => void;
 
 /** One request as Node's server announced it, and the way to the application's listeners of that event. */
 export interface Arrival {
@@ -33,7 +38,7 @@ export interface Arrival {
   /** Who calls, by its own word. */
   readonly peer: WorkloadInfo | undefined;
   /** Calls the application. */
-  dispatch(): void;
+  readonly dispatch: () => void;
 }
 
 /** Runs a request that has a ServerResponse through the chain's filters to the application. */
@@ -106,7 +111,9 @@ class InboundExchange implements InboundApplication {
   #dispatch(): void {
     this.#dispatched = true;
     this.#side.release();
-    this.#arrival.dispatch();
+    const { scope } = this.#tools;
+    if (scope === undefined) this.#arrival.dispatch();
+    else scope(this.#request, this.#arrival.dispatch);
   }
 
   #answered(response: Response): void {

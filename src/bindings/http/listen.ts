@@ -38,6 +38,7 @@ export async function listenInMesh(
     logger: mesh.logger,
     observer,
     peers: mesh.peers,
+    scope: mesh.scope,
   });
   let bound: { address: string; port: number };
   try {

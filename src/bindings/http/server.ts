@@ -14,7 +14,7 @@ import type { Observer } from '../../service/observer.js';
 import type { WorkloadInfo } from '../../service/workload.js';
 import { Acceptor } from './acceptor.js';
 import { connectionOf, InboundConnection, type InboundPeer } from './connection.js';
-import { type ExchangeTools, runRequest, runTunnel } from './exchange.js';
+import { type ExchangeTools, type InboundScope, runRequest, runTunnel } from './exchange.js';
 import { setForwardedClientCert, takePeerHeaders } from './headers.js';
 import { type RefusalCounts, Refusals } from './refusals.js';
 
@@ -28,6 +28,7 @@ export interface InboundServerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly observer: Observer;
+  readonly scope?: InboundScope | undefined;
   /** Istio's metadata exchange; undefined = callers are not asked who they are. */
   readonly peers?: InboundPeers;
   /** A connection that sends no byte for this long is closed, in milliseconds. Default 5000. */
@@ -94,7 +95,7 @@ class InboundServer implements InboundAttachment {
     const { clock, identity, logger, observer, policy, random } = options;
     this.#server = server;
     this.#options = options;
-    this.#tools = { clock, random, logger, observer };
+    this.#tools = { clock, random, logger, observer, scope: options.scope };
     this.#observed = observer.exchange !== undefined;
     this.#refusals = new Refusals(logger, clock);
     this.#tls = createMeshTls(identity, { clock, trustDomains: options.trustDomains ?? [] });
