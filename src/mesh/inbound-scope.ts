@@ -2,14 +2,18 @@ import { runForInbound } from '../service/inbound-scope.js';
 import type { Request } from '../service/service.js';
 import { carriesContext } from '../telemetry/propagation.js';
 
+/** Runs the application's part of an inbound request. */
+export type InboundScope = (request: Request, task: () => void) => void;
+
 /**
  * How the application's part of an inbound request is run: so that outbound requests find it when it has a deadline or
- * trace headers to hand on, and plainly when it has neither.
+ * trace headers to hand on, and plainly when it has neither. `inner` is the scope of spans, when there are any.
  */
-export function inboundScope(propagation: boolean): (request: Request, task: () => void) => void {
-  return (request, task) => {
+export function inboundScope(propagation: boolean, inner?: InboundScope): InboundScope {
+  const run: InboundScope = (request, task) => {
     if (request.context.deadlineMs !== undefined || (propagation && carriesContext(request.headers))) {
       runForInbound(request, task);
     } else task();
   };
+  return inner === undefined ? run : (request, task) => run(request, () => inner(request, task));
 }

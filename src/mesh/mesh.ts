@@ -17,6 +17,7 @@ import type { Filter, Request, Service } from '../service/service.js';
 import type { WorkloadInfo } from '../service/workload.js';
 import { channelObserver } from '../telemetry/channels.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
+import { loadOtelMetrics } from '../telemetry/otel-metrics.js';
 import { propagate } from '../telemetry/propagation.js';
 import { loadSpans } from '../telemetry/spans.js';
 import type { PublishedSnapshot, XdsClient } from '../xds/client.js';
@@ -24,7 +25,7 @@ import { Applier } from './apply.js';
 import { callOut } from './call-out.js';
 import type { MeshCore, OutboundTarget } from './core.js';
 import { HostTable, looksMeshed } from './host-table.js';
-import { inboundScope } from './inbound-scope.js';
+import { type InboundScope, inboundScope } from './inbound-scope.js';
 import { describeNode, describeWorkload, inboundListenerName } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
 import { createPeerExchange, type PeerExchange } from './peer-exchange.js';
@@ -70,9 +71,22 @@ export interface ServedPort {
 export async function startMesh(options: ResolvedMeshOptions, tools: MeshTools): Promise<RunningMesh> {
   const names = Object.keys(options.failureRateBreakers);
   const breakers = names.length === 0 ? undefined : await loadFailureRateBreakers(tools.clock);
+  const spans = options.tracing ? await loadSpans(version) : undefined;
+  const observers = [
+    ...(spans === undefined ? [] : [spans.observer]),
+    ...(options.otelMetrics ? [await loadOtelMetrics(version)] : []),
+    ...options.observers,
+  ];
   // Spans are outermost: they cover what the application's own filters do.
-  const filters = options.tracing ? [await loadSpans(version), ...options.filters] : options.filters;
-  return new RunningMesh({ ...options, filters }, tools, breakers);
+  const filters = spans === undefined ? options.filters : [spans.client, ...options.filters];
+  const scope = inboundScope(options.propagation, spans?.scope);
+  return new RunningMesh({ ...options, filters, observers }, tools, { breakers, scope });
+}
+
+/** What is loaded only when it is asked for. */
+interface MeshParts {
+  readonly breakers: FailureRateBreakers | undefined;
+  readonly scope: InboundScope;
 }
 
 /** A mesh at work: identity, configuration, clusters, and the table of outbound stacks that it swaps. */
@@ -85,7 +99,7 @@ export class RunningMesh implements MeshCore {
   readonly node: LocalNode;
   readonly peers: PeerExchange;
   /** Runs the application's part of an inbound request. */
-  readonly scope: (request: Request, task: () => void) => void;
+  readonly scope: InboundScope;
   /** This process as telemetry names it. */
   readonly workload: WorkloadInfo;
   readonly upstream: (clusterName: string) => Service | undefined;
@@ -106,7 +120,7 @@ export class RunningMesh implements MeshCore {
   #workloads: readonly NodeWorkload[] = [];
   #closing: Promise<void> | undefined;
 
-  constructor(options: ResolvedMeshOptions, tools: MeshTools, breakers: FailureRateBreakers | undefined) {
+  constructor(options: ResolvedMeshOptions, tools: MeshTools, { breakers, scope }: MeshParts) {
     const { clock, random, logger } = tools;
     this.#options = options;
     this.logger = logger;
@@ -136,7 +150,7 @@ export class RunningMesh implements MeshCore {
     });
     this.node = { id: options.nodeId, cluster: `${options.service}.${options.namespace}` };
     this.peers = createPeerExchange(this.workload, options.nodeId);
-    this.scope = inboundScope(options.propagation);
+    this.scope = scope;
     this.upstream = callOut((name) => this.#clusters.get(name), { clock, observer: this.observer });
     this.#applier = new Applier(this.#clusters, {
       clock,

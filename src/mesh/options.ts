@@ -47,10 +47,16 @@ export interface MeshOptions {
   /** Failure-rate breakers (opossum), by destination host or cluster name; `*` for all. Off by default. */
   readonly failureRateBreakers?: Readonly<Record<string, FailureRateBreakerOptions>>;
   /**
-   * Records an OpenTelemetry client span per request and hands the trace context on. It needs an OpenTelemetry SDK that
-   * the application set up. Default false: with an instrumentation of undici or fetch there are such spans already.
+   * Records OpenTelemetry spans: a client span per request with an event per attempt, and a server span per inbound request.
+   * They hand the trace context on. It needs an OpenTelemetry SDK that the application set up. `INMESH_TRACING` (`on`).
+   * Default false: with instrumentations of undici and node:http there are such spans already.
    */
   readonly tracing?: boolean;
+  /**
+   * Records `http.client.request.duration` and `http.server.request.duration` through OpenTelemetry's API, besides Istio's
+   * metrics. `INMESH_OTEL_METRICS` (`on`). Default false.
+   */
+  readonly otelMetrics?: boolean;
   /**
    * Hands trace headers (W3C, baggage, B3, `x-request-id`) of an inbound request on to the outbound requests that are made
    * while it is worked on. `INMESH_PROPAGATION` (`off`). Default true.
@@ -87,6 +93,7 @@ export interface ResolvedMeshOptions {
   readonly failureRateBreakers: Readonly<Record<string, FailureRateBreakerOptions>>;
   readonly observers: readonly Observer[];
   readonly tracing: boolean;
+  readonly otelMetrics: boolean;
   readonly propagation: boolean;
   readonly nodeId: string;
 }
@@ -166,10 +173,11 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
 function telemetryOptions(
   options: MeshOptions,
   env: Surroundings['env'],
-): Pick<ResolvedMeshOptions, 'observers' | 'tracing' | 'propagation'> {
+): Pick<ResolvedMeshOptions, 'observers' | 'tracing' | 'otelMetrics' | 'propagation'> {
   return {
     observers: options.observers ?? [],
-    tracing: options.tracing ?? false,
+    tracing: options.tracing ?? env['INMESH_TRACING'] === 'on',
+    otelMetrics: options.otelMetrics ?? env['INMESH_OTEL_METRICS'] === 'on',
     propagation: options.propagation ?? env['INMESH_PROPAGATION'] !== 'off',
   };
 }

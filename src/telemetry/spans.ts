@@ -1,68 +1,123 @@
-import type { Span, SpanAttributes, TextMapSetter, Tracer } from '@opentelemetry/api';
+import { Server } from 'node:http';
+import type { Span, TextMapGetter, TextMapSetter } from '@opentelemetry/api';
+import type { Attempt } from '../service/context.js';
 import type { HeaderMap } from '../service/headers.js';
+import type { ExchangeEnd, Observer } from '../service/observer.js';
 import type { Filter, Request, Response } from '../service/service.js';
+import { clientAttributes, endAttributes, serverAttributes } from './span-attributes.js';
 
 const SETTER: TextMapSetter<HeaderMap> = {
   set: (headers, name, value) => headers.set(name.toLowerCase(), value),
 };
 
+const GETTER: TextMapGetter<HeaderMap> = {
+  get: (headers, name) => headers.get(name.toLowerCase()),
+  keys: (headers) => [...headers].map(([name]) => name),
+};
+
+/** Spans of both directions. */
+export interface Spans {
+  /** Records a client span per exchange, over all its attempts, and hands the trace context on. */
+  readonly client: Filter;
+  /** Runs an inbound request's application within a server span that continues the caller's trace. */
+  readonly scope: (request: Request, task: () => void) => void;
+  /** Ends the server spans. */
+  readonly observer: Observer;
+}
+
+/** OpenTelemetry's SDK and propagators do nothing in a context with this key; it has no other public name. */
+const SUPPRESS_TRACING = Symbol.for('OpenTelemetry SDK Context Key SUPPRESS_TRACING');
+
 /**
- * Loads OpenTelemetry's API and makes the filter that records a client span per exchange, over all its attempts, and
- * hands the trace context on (`propagation.inject`: W3C unless the application set another propagator).
+ * Loads OpenTelemetry's API and makes the spans of its HTTP conventions: one per exchange, with an event for each attempt
+ * when there were several. Propagation is what the application set up (`propagation.inject`: W3C unless it set another).
  *
- * Attribute names are those of OpenTelemetry's HTTP conventions: `http.request.method`, `server.address`,
- * `server.port`, `url.full`, `http.response.status_code`, `http.request.resend_count`, `error.type`.
+ * Instrumentations of undici would record each attempt once more: while the mesh sends, tracing is suppressed for them.
+ * An instrumentation of node:http records requests to servers itself, so there are no server spans besides it.
  */
-export async function loadSpans(version: string): Promise<Filter> {
+export async function loadSpans(version: string): Promise<Spans> {
   const { context, propagation, SpanKind, SpanStatusCode, trace } = await import('@opentelemetry/api');
-  const tracer: Tracer = trace.getTracer('inmesh', version);
-  return async (request, next) => {
-    const span = tracer.startSpan(request.method, {
-      kind: SpanKind.CLIENT,
-      attributes: requestAttributes(request),
-    });
-    const active = trace.setSpan(context.active(), span);
-    propagation.inject(active, request.headers, SETTER);
-    let response: Response;
-    try {
-      response = await next(request);
-    } catch (error) {
-      const type = error instanceof Error ? error.name : 'error';
-      span.setAttribute('error.type', type);
-      span.setStatus({ code: SpanStatusCode.ERROR });
-      if (error instanceof Error) span.recordException(error);
-      end(span, request);
-      throw error;
-    }
-    span.setAttribute('http.response.status_code', response.status);
-    // OpenTelemetry: for clients, 4xx and 5xx are errors.
-    if (response.status >= 400) {
-      span.setAttribute('error.type', response.local?.reason ?? String(response.status));
-      span.setStatus({ code: SpanStatusCode.ERROR });
-    }
-    response.completion.onEnd(() => end(span, request));
-    return response;
-  };
-}
+  const tracer = trace.getTracer('inmesh', version);
+  const servers = new WeakMap<Request, Span>();
 
-function requestAttributes(request: Request): SpanAttributes {
-  const { scheme, authority, path, method } = request;
-  const colon = authority.lastIndexOf(':');
-  const port = colon > 0 && !authority.endsWith(']') ? Number(authority.slice(colon + 1)) : undefined;
+  const failed = (span: Span, type: string) => {
+    span.setAttribute('error.type', type);
+    span.setStatus({ code: SpanStatusCode.ERROR });
+  };
+
   return {
-    'http.request.method': method,
-    'server.address': port === undefined ? authority : authority.slice(0, colon),
-    'server.port': port ?? (scheme === 'https' ? 443 : 80),
-    'url.full': `${scheme}://${authority}${path}`,
+    async client(request, next) {
+      const span = tracer.startSpan(request.method, {
+        kind: SpanKind.CLIENT,
+        attributes: clientAttributes(request),
+      });
+      const active = trace.setSpan(context.active(), span);
+      propagation.inject(active, request.headers, SETTER);
+      let response: Response;
+      try {
+        response = await context.with(active.setValue(SUPPRESS_TRACING, true), next, undefined, request);
+      } catch (error) {
+        failed(span, error instanceof Error ? error.name : 'error');
+        if (error instanceof Error) span.recordException(error);
+        finish(span, request);
+        throw error;
+      }
+      span.setAttribute('http.response.status_code', response.status);
+      // OpenTelemetry: for clients, 4xx and 5xx are errors.
+      if (response.status >= 400) failed(span, response.local?.reason ?? String(response.status));
+      response.completion.onEnd(() => finish(span, request));
+      return response;
+    },
+    scope(request, task) {
+      if (hasServerInstrumentation()) {
+        task();
+        return;
+      }
+      const parent = propagation.extract(context.active(), request.headers, GETTER);
+      const attributes = serverAttributes(request);
+      const span = tracer.startSpan(request.method, { kind: SpanKind.SERVER, attributes }, parent);
+      servers.set(request, span);
+      context.with(trace.setSpan(parent, span), task);
+    },
+    observer: {
+      exchange(request: Request, { status, error }: ExchangeEnd) {
+        const span = servers.get(request);
+        if (span === undefined) return;
+        servers.delete(request);
+        if (status > 0) span.setAttribute('http.response.status_code', status);
+        // OpenTelemetry: for servers, 4xx is the caller's fault and no error.
+        if (status >= 500) failed(span, String(status));
+        else if (error !== undefined) failed(span, error instanceof Error ? error.name : 'error');
+        finish(span, request);
+      },
+    },
   };
 }
 
-/** What is known at the end only: which cluster and endpoint it was, and how often it was tried. */
-function end(span: Span, { context }: Request): void {
-  const { attemptCount, clusterName, upstreamHost, flags } = context;
-  if (attemptCount > 1) span.setAttribute('http.request.resend_count', attemptCount - 1);
-  if (clusterName !== undefined) span.setAttribute('upstream_cluster', clusterName);
-  if (upstreamHost !== undefined) span.setAttribute('network.peer.address', upstreamHost);
-  if (flags.length > 0) span.setAttribute('response_flags', flags.join(','));
+/** Whether OpenTelemetry's instrumentation of node:http has taken over the servers of this process. */
+function hasServerInstrumentation(): boolean {
+  return '__wrapped' in Server.prototype.emit;
+}
+
+function finish(span: Span, { context }: Request): void {
+  span.setAttributes(endAttributes(context));
+  const { attempts } = context;
+  if (attempts !== undefined && attempts.length > 1)
+    for (const one of attempts) addAttempt(span, one, context.startMs);
   span.end();
+}
+
+function addAttempt(
+  span: Span,
+  { number, host, status, error, startMs, durationMs }: Attempt,
+  beginMs: number,
+): void {
+  span.addEvent('inmesh.attempt', {
+    'inmesh.attempt.number': number,
+    ...(host !== undefined && { 'network.peer.address': host }),
+    ...(status !== undefined && { 'http.response.status_code': status }),
+    ...(error !== undefined && { 'error.type': error instanceof Error ? error.name : 'error' }),
+    'inmesh.attempt.started_after_ms': startMs - beginMs,
+    ...(durationMs !== undefined && { 'inmesh.attempt.duration_ms': durationMs }),
+  });
 }

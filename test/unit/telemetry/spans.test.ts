@@ -8,10 +8,11 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Filter } from '../../../src/service/service.js';
-import { loadSpans } from '../../../src/telemetry/spans.js';
+import { loadSpans, type Spans } from '../../../src/telemetry/spans.js';
 import { makeRequest, makeResponse, openResponse } from '../filters/support.js';
 
 const exporter = new InMemorySpanExporter();
+let loaded: Spans;
 let spans: Filter;
 
 beforeAll(async () => {
@@ -20,7 +21,8 @@ beforeAll(async () => {
   trace.setGlobalTracerProvider(
     new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
   );
-  spans = await loadSpans('1.0.0');
+  loaded = await loadSpans('1.0.0');
+  spans = loaded.client;
 });
 beforeEach(() => exporter.reset());
 afterAll(() => {
@@ -73,5 +75,56 @@ describe('spans', () => {
     const finished = exporter.getFinishedSpans();
     expect(finished.map(({ status }) => status.code)).toEqual([SpanStatusCode.ERROR, SpanStatusCode.ERROR]);
     expect(finished.map(({ attributes }) => attributes['error.type'])).toEqual(['503', 'TypeError']);
+  });
+
+  test('each of several attempts is an event', async () => {
+    const request = makeRequest();
+    const one = { host: '10.0.0.1:80', chosenBy: 'random', startMs: 0, error: undefined, durationMs: 2 };
+    request.context.attempts = [
+      { ...one, number: 1, status: 503 },
+      { ...one, number: 2, status: 200 },
+    ];
+    await spans(request, async () => makeResponse(200));
+    const [span] = exporter.getFinishedSpans();
+    expect(
+      span?.events.map(({ name, attributes }) => [name, attributes?.['http.response.status_code']]),
+    ).toEqual([
+      ['inmesh.attempt', 503],
+      ['inmesh.attempt', 200],
+    ]);
+  });
+
+  test('what others trace while the mesh sends is not recorded', async () => {
+    const tracer = trace.getTracer('instrumentation');
+    await spans(makeRequest(), async () => {
+      tracer.startSpan('GET').end();
+      return makeResponse(200);
+    });
+    expect(exporter.getFinishedSpans()).toHaveLength(1);
+  });
+
+  test('a server span continues the caller’s trace and is current for the application', () => {
+    const request = makeRequest({ path: '/a?b=1' });
+    request.headers.append('traceparent', '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01');
+    let current: string | undefined;
+    loaded.scope(request, () => {
+      current = trace.getActiveSpan()?.spanContext().spanId;
+    });
+    loaded.observer.exchange?.(request, {
+      status: 503,
+      error: undefined,
+      durationMs: 1,
+      response: undefined,
+    });
+    const [span] = exporter.getFinishedSpans();
+    expect(span?.spanContext().traceId).toBe('4bf92f3577b34da6a3ce929d0e0e4736');
+    expect(span?.parentSpanContext?.spanId).toBe('00f067aa0ba902b7');
+    expect([span?.kind, span?.spanContext().spanId]).toEqual([SpanKind.SERVER, current]);
+    expect(span?.attributes).toMatchObject({
+      'url.path': '/a',
+      'url.query': 'b=1',
+      'http.response.status_code': 503,
+      'error.type': '503',
+    });
   });
 });
