@@ -8,14 +8,14 @@ import { defaultLogger, surroundings } from '../runtime/process.js';
 import { systemRandom } from '../runtime/random.js';
 import { type ListenTarget, listenInMesh, type MeshListener } from './http/listen.js';
 import { MeshDispatcher } from './undici/dispatcher.js';
-import { createDispatchingFetch } from './undici/fetch.js';
+import { createDispatchingFetch } from './undici/fetch/create-fetch.js';
 import { undiciTransport } from './undici/transport.js';
 
 /** A process's membership in the mesh. */
 export interface Mesh {
   /** What bindings work with: the way to an origin. */
   readonly core: MeshCore;
-  /** The platform's fetch, through the mesh: `mesh.fetch('http://reviews:9080/reviews/0')`. */
+  /** undici's fetch, through the mesh and cheaper: `mesh.fetch('http://reviews:9080/reviews/0')`. */
   readonly fetch: typeof globalThis.fetch;
   /** An undici Dispatcher through the mesh, for `undici.request`, clients that take a dispatcher, or `setGlobalDispatcher`. */
   readonly dispatcher: MeshDispatcher;

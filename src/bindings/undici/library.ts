@@ -8,9 +8,17 @@ import type * as Undici from 'undici';
  */
 void globalThis.Headers;
 
-const undici: typeof Undici = createRequire(import.meta.url)('undici');
+const requireModule = createRequire(import.meta.url);
+
+/** undici as a whole, for its fetch and the classes of it. */
+export const undici: typeof Undici = requireModule('undici');
 
 export const { Agent, Client, buildConnector } = undici;
 
 /** undici's Dispatcher class; its types come from undici itself. */
 export const DispatcherClass: typeof Undici.Dispatcher = undici.Dispatcher;
+
+/** A module inside undici; throws when this version has none of that name. Whoever uses one must check what it holds. */
+export function undiciModule(path: string): unknown {
+  return requireModule(`undici/${path}`);
+}

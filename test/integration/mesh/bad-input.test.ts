@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { MeshDispatcher } from '../../../src/bindings/undici/dispatcher.js';
-import { createDispatchingFetch } from '../../../src/bindings/undici/fetch.js';
+import { createDispatchingFetch } from '../../../src/bindings/undici/fetch/create-fetch.js';
 import type { IdentitySource } from '../../../src/identity/source.js';
 import { MeshError } from '../../../src/runtime/errors.js';
 import { createTestCa } from '../../../src/testing/test-ca.js';

@@ -2,10 +2,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
-import { Agent, request } from 'undici';
+import { Agent, request, Response as UndiciResponse } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MeshDispatcher } from '../../../src/bindings/undici/dispatcher.js';
-import { createDispatchingFetch } from '../../../src/bindings/undici/fetch.js';
+import { createDispatchingFetch } from '../../../src/bindings/undici/fetch/create-fetch.js';
 import { MeshError } from '../../../src/runtime/errors.js';
 import {
   cluster,
@@ -96,7 +96,7 @@ describe('fetch through the mesh', () => {
       'reviews:9080',
     ]);
     expect(response.url).toBe('http://reviews:9080/hello?x=1');
-    expect(response).toBeInstanceOf(Response);
+    expect(response).toBeInstanceOf(UndiciResponse);
   });
 
   test('repeated Set-Cookie lines stay apart', async () => {

@@ -7,10 +7,10 @@ type DispatchingFetch = (
 ) => Promise<Response>;
 
 /**
- * Makes a `fetch` that sends through the given dispatcher. It is the platform's own fetch underneath: same Request,
- * Response and Headers classes, same errors, redirects, abort and streaming; a `dispatcher` in `init` wins.
+ * Makes a `fetch` that sends through the given dispatcher and is the platform's own underneath: its responses are
+ * `instanceof` the global Response. A `dispatcher` in `init` wins.
  */
-export function createDispatchingFetch(dispatcher: Dispatcher): typeof globalThis.fetch {
+export function createPlatformFetch(dispatcher: Dispatcher): typeof globalThis.fetch {
   const platformFetch = globalThis.fetch as DispatchingFetch;
   return (input, init) => platformFetch(input, { dispatcher, ...init });
 }

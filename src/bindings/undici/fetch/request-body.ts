@@ -1,0 +1,83 @@
+import type { BodyInit, Dispatcher } from 'undici';
+import { undici } from '../library.js';
+import type { FetchInternals, InnerBody, InnerRequest } from './internals.js';
+
+type DispatchBody = NonNullable<Dispatcher.DispatchOptions['body']> | null;
+
+/** Who sends a body and hears when its stream fails. */
+export interface BodySender {
+  readonly isCancelled: boolean;
+  /** The stream broke off with this error. */
+  bodyFailed(error: unknown): void;
+}
+
+/** The body of one request on its way out. */
+export interface OutgoingBody {
+  /** What the dispatcher sends. */
+  readonly value: DispatchBody;
+  /** Tells the caller's stream that nobody reads on. */
+  cancel(reason: unknown): void;
+}
+
+const NO_BODY: OutgoingBody = { value: null, cancel() {} };
+
+/**
+ * A body in the form that is cheapest to send: text and bytes as they are, which also lets the mesh send them again;
+ * everything else as the chunks of its stream. `ownLength`: the caller gave a content-length of its own, which is
+ * checked against what a stream gives only while it is sent.
+ */
+export function outgoingBody(body: InnerBody | null, ownLength: boolean, sender: BodySender): OutgoingBody {
+  if (body === null) return NO_BODY;
+  const { source } = body;
+  if (!ownLength && (typeof source === 'string' || source instanceof Uint8Array)) {
+    return { value: source, cancel() {} };
+  }
+  const reader = body.stream.getReader();
+  const cancel = (reason: unknown): void => {
+    // A stream that fails to be cancelled has failed anyway.
+    reader.cancel(reason).catch(() => {});
+  };
+  // undici takes any async iterable of bytes; its types name Readable only.
+  return { value: chunksOf(reader, sender) as unknown as DispatchBody, cancel };
+}
+
+async function* chunksOf(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  sender: BodySender,
+): AsyncGenerator<Uint8Array> {
+  let done = false;
+  try {
+    while (!sender.isCancelled) {
+      const next = await reader.read();
+      if (next.done) {
+        done = true;
+        return;
+      }
+      if (sender.isCancelled) return;
+      yield next.value;
+    }
+  } catch (error) {
+    done = true;
+    if (!sender.isCancelled) sender.bodyFailed(error);
+  } finally {
+    // The peer wants no more of it.
+    if (!done) reader.cancel().catch(() => {});
+  }
+}
+
+/** Makes the body of a request new from its source, to be sent again. */
+export function renewBody(request: InnerRequest, internals: FetchInternals): void {
+  const { body, headersList } = request;
+  if (body === null || typeof body.source === 'string' || body.source instanceof Uint8Array) return;
+  const again = new undici.Request('http://localhost', { method: 'POST', body: body.source as BodyInit });
+  const state = internals.requestState(again);
+  request.body = state.body;
+  // Every FormData body has a boundary of its own, which its type tells.
+  const type = headersList.get('content-type', true);
+  const renewed = state.headersList.get('content-type', true);
+  if (renewed?.startsWith(FORM_TYPE) && type?.startsWith(FORM_TYPE)) {
+    headersList.set('content-type', renewed, true);
+  }
+}
+
+const FORM_TYPE = 'multipart/form-data; boundary=----formdata-undici-';
