@@ -2,11 +2,27 @@ import { create, type DescMessage, fromJson, type JsonObject, type MessageShape 
 import type { FilterConfig, FilterOverrides } from '../model/filter-config.js';
 import { NO_OVERRIDES } from '../model/filter-config.js';
 import { anyIs, packAny, typeNameOf } from '../proto/any.js';
-import { httpFault, httpRouter, route, udpaType, type wkt, xdsType } from '../proto/xds.js';
+import {
+  httpCors,
+  httpFault,
+  httpHeaderMutation,
+  httpRouter,
+  route,
+  udpaType,
+  type wkt,
+  xdsType,
+} from '../proto/xds.js';
 import { messageOf } from '../runtime/errors.js';
 import { decodeAny, decodeMessage } from './codec.js';
+import { decodeCorsPolicy, encodeCorsPolicy } from './cors.js';
 import { decodeFault, encodeFault } from './fault.js';
 import { onlyFields } from './field-guard.js';
+import {
+  decodeHeaderMutation,
+  decodeHeaderMutationRoute,
+  encodeHeaderMutation,
+  encodeHeaderMutationRoute,
+} from './header-mutation-filter.js';
 import { at, atKey, type Path, refuse } from './path.js';
 
 /** How the configuration of one kind of HTTP filter travels. */
@@ -14,7 +30,7 @@ interface FilterCodec {
   readonly kind: FilterConfig['kind'];
   readonly schema: () => DescMessage;
   /** Whether routes, virtual hosts and weighted clusters may have their own configuration of it. */
-  readonly isPerRoute: boolean;
+  readonly isPerRoute: boolean | 'only';
   readonly fromBytes: (bytes: Uint8Array, path: Path) => FilterConfig;
   readonly fromJson: (json: JsonObject, path: Path) => FilterConfig;
   readonly toAny: (config: FilterConfig) => wkt.Any;
@@ -23,7 +39,7 @@ interface FilterCodec {
 interface FilterCodecDefinition<C extends FilterConfig, Desc extends DescMessage> {
   readonly kind: C['kind'];
   readonly schema: () => Desc;
-  readonly isPerRoute: boolean;
+  readonly isPerRoute: boolean | 'only';
   readonly decode: (message: MessageShape<Desc>, path: Path) => C;
   readonly encode: (config: C) => MessageShape<Desc>;
 }
@@ -65,6 +81,34 @@ const FILTER_CODECS: readonly FilterCodec[] = [
     encode: encodeFault,
   }),
   filterCodec({
+    kind: 'header-mutation',
+    schema: () => httpHeaderMutation.HeaderMutationSchema,
+    isPerRoute: false,
+    decode: decodeHeaderMutation,
+    encode: encodeHeaderMutation,
+  }),
+  filterCodec({
+    kind: 'header-mutation-route',
+    schema: () => httpHeaderMutation.HeaderMutationPerRouteSchema,
+    isPerRoute: 'only',
+    decode: decodeHeaderMutationRoute,
+    encode: encodeHeaderMutationRoute,
+  }),
+  filterCodec({
+    kind: 'cors',
+    schema: () => httpCors.CorsSchema,
+    isPerRoute: false,
+    decode: () => ({ kind: 'cors' }),
+    encode: () => create(httpCors.CorsSchema),
+  }),
+  filterCodec({
+    kind: 'cors-policy',
+    schema: () => httpCors.CorsPolicySchema,
+    isPerRoute: 'only',
+    decode: decodeCorsPolicy,
+    encode: encodeCorsPolicy,
+  }),
+  filterCodec({
     kind: 'router',
     schema: () => httpRouter.RouterSchema,
     isPerRoute: false,
@@ -83,7 +127,9 @@ const perRouteFields = onlyFields(() => route.FilterConfigSchema, { enforced: ['
  * is refused, because what it was put there for (say, authorization) would not happen.
  */
 export function decodeFilter(any: wkt.Any, isOptional: boolean, path: Path): FilterConfig | undefined {
-  return lookUp(any, isOptional, path)?.decode();
+  const found = lookUp(any, isOptional, path);
+  if (found?.codec.isPerRoute === 'only') refuse(path, `the ${found.codec.kind} is for routes only`);
+  return found?.decode();
 }
 
 /** The filter's configuration as an `Any`. */

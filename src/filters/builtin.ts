@@ -1,14 +1,35 @@
 import type { FilterConfig, FilterOverrides, HttpFilter } from '../model/filter-config.js';
 import { unreachable } from '../runtime/errors.js';
 import type { Filter } from '../service/service.js';
+import { cors } from './cors.js';
 import { fault } from './fault.js';
 import type { FilterTools } from './filter.js';
+import { headerMutation } from './header-mutation.js';
+
+/** For filters that read every level: what stands in the list of filters, and all overrides, most specific first. */
+interface OwnConfig {
+  readonly base: FilterConfig;
+  readonly layers: readonly FilterConfig[];
+}
 
 /** Makes the filter of a configuration; undefined when it does nothing here. A new filter adds one line. */
-function createFilter(config: FilterConfig, tools: FilterTools): Filter | undefined {
+function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools): Filter | undefined {
+  switch (own.base.kind) {
+    case 'header-mutation':
+      return headerMutation(own.base, own.layers, tools);
+    case 'cors':
+      return cors(own.layers, tools);
+    default:
+  }
   switch (config.kind) {
     case 'fault':
       return fault(config, tools);
+    case 'header-mutation':
+    case 'header-mutation-route':
+    case 'cors':
+    case 'cors-policy':
+      // Of an instance that is another filter: it says nothing to that one.
+      return undefined;
     case 'router':
       // The router is the stack below the filters, not a filter of its own.
       return undefined;
@@ -29,8 +50,8 @@ export function buildFilters(
 ): Filter[] {
   const built: Filter[] = [];
   for (const { name, config } of filters) {
-    const override = overrides.find((layer) => layer.has(name))?.get(name);
-    const filter = createFilter(override ?? config, tools);
+    const layers = overrides.flatMap((layer) => layer.get(name) ?? []);
+    const filter = createFilter(layers[0] ?? config, { base: config, layers }, tools);
     if (filter !== undefined) built.push(filter);
   }
   return built;

@@ -10,6 +10,7 @@ import {
 } from '../routing/rewrite.js';
 import type { Clock } from '../runtime/clock.js';
 import { formatToolsOf, inputOf } from '../service/format/tools.js';
+import { changeHead, type ResponseHead } from '../service/response-head.js';
 import type { Filter, Request, Response } from '../service/service.js';
 
 /** Where a stack stands in its route table. */
@@ -51,11 +52,9 @@ export function routeEffects(place: RoutePlace, clock: Clock): Filter | undefine
       return next(request);
     };
   }
-  return async (request, next) => {
+  return (request, next) => {
     changeRequest(request, effects);
-    const response = await next(request);
-    changeResponse(request, response, effects);
-    return response;
+    return changeHead(request, next, (head) => changeResponse(request, head, effects));
   };
 }
 
@@ -153,10 +152,10 @@ function appendForwardedHost({ headers, authority }: Request): void {
   headers.set('x-forwarded-host', known === '' ? authority : `${known},${authority}`);
 }
 
-function changeResponse(request: Request, response: Response, effects: Effects): void {
-  const { headers } = response;
+function changeResponse(request: Request, head: ResponseHead, effects: Effects): void {
+  const { headers } = head;
   if (effects.attemptCount && request.context.attemptCount > 0) {
     headers.set('x-envoy-attempt-count', String(request.context.attemptCount));
   }
-  effects.responseHeaders?.(headers, inputOf(request, response));
+  effects.responseHeaders?.(headers, inputOf(request, head));
 }

@@ -1,3 +1,5 @@
+import type { CorsConfig, CorsPolicyConfig } from './cors.js';
+import type { HeaderMutationConfig, HeaderMutationRouteConfig } from './header-mutation.js';
 import type { HeaderMatcher } from './matcher.js';
 import type { FractionalPercent } from './percent.js';
 
@@ -28,7 +30,13 @@ export interface RouterConfig {
 }
 
 /** Configuration of one HTTP filter. A new filter adds its type to this union. */
-export type FilterConfig = FaultConfig | RouterConfig;
+export type FilterConfig =
+  | FaultConfig
+  | HeaderMutationConfig
+  | HeaderMutationRouteConfig
+  | CorsConfig
+  | CorsPolicyConfig
+  | RouterConfig;
 
 /** One entry of the HTTP connection manager's `http_filters`. */
 export interface HttpFilter {

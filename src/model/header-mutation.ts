@@ -30,3 +30,24 @@ export interface HeaderRules {
   readonly request: HeaderMutations;
   readonly response: HeaderMutations;
 }
+
+/** One step of the header mutation filter: they run one after the other, each seeing what the ones before did. */
+export type HeaderStep =
+  | { readonly kind: 'remove'; readonly name: string }
+  | { readonly kind: 'set'; readonly addition: HeaderAddition };
+
+/** Envoy `envoy.filters.http.header_mutation`. Its names may be pseudo-headers. */
+export interface HeaderMutationConfig {
+  readonly kind: 'header-mutation';
+  readonly request: readonly HeaderStep[];
+  readonly response: readonly HeaderStep[];
+  /** Per-route steps run from the least specific to the most specific, so that the latter wins. Default false. */
+  readonly mostSpecificWins: boolean;
+}
+
+/** The filter's configuration of a route, virtual host or weighted cluster; it comes on top of the filter's own. */
+export interface HeaderMutationRouteConfig {
+  readonly kind: 'header-mutation-route';
+  readonly request: readonly HeaderStep[];
+  readonly response: readonly HeaderStep[];
+}

@@ -1,5 +1,6 @@
 import type { Completion } from './completion.js';
 import type { ConnectionInfo, SocketEnd, TlsInfo } from './connection.js';
+import type { HeadChange } from './response-head.js';
 import type { ServiceInfo, WorkloadInfo } from './workload.js';
 
 /** Values of filters by namespace (Envoy dynamic metadata). */
@@ -146,6 +147,8 @@ export interface Exchange {
   timing: ExchangeTiming | undefined;
   /** Envoy metadata of the matched route, by namespace. */
   routeMetadata: Readonly<Record<string, unknown>> | undefined;
+  /** Changes to the head of the application's response, outermost first; inbound only. See `changeHead`. */
+  headChanges: HeadChange[] | undefined;
   /** Keyed values for filters: use a symbol or a namespaced string. Made on first use. */
   values: Map<unknown, unknown> | undefined;
 }
@@ -183,6 +186,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     transportFailure: undefined,
     timing: undefined,
     routeMetadata: undefined,
+    headChanges: undefined,
     values: undefined,
   };
 }

@@ -1,7 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { HeaderMap } from '../../service/headers.js';
+import type { HeadChange } from '../../service/response-head.js';
 import type { Response } from '../../service/service.js';
+import { changeArguments, headersOf } from './head-change.js';
 import { rawReply, writeReply } from './reply.js';
 import { ignore } from './sniff.js';
 
@@ -14,8 +16,8 @@ export interface CallerSide {
   headers(): HeaderMap;
   /** Calls back when the exchange is over, well or not. */
   onClose(listener: () => void): void;
-  /** Calls back when the application has written its head. */
-  onHead(listener: () => void): void;
+  /** Calls back when the application has written its head; `change` may change it just before. */
+  onHead(listener: () => void, change?: HeadChange): void;
   /** Just before the application gets it. */
   release(): void;
   reply(response: Response): Promise<void>;
@@ -47,25 +49,21 @@ export class ResponseSide implements CallerSide {
   }
 
   headers(): HeaderMap {
-    const headers = HeaderMap.empty();
-    for (const [name, value] of Object.entries(this.#response.getHeaders())) {
-      for (const one of Array.isArray(value) ? value : [value]) {
-        if (one !== undefined) headers.append(name, String(one));
-      }
-    }
-    return headers;
+    return headersOf(this.#response);
   }
 
   onClose(listener: () => void): void {
     this.#response.once('close', listener);
   }
 
-  onHead(listener: () => void): void {
+  onHead(listener: () => void, change?: HeadChange): void {
     const response = this.#response;
     const { writeHead } = response;
     // Node calls `writeHead` for an implicit head too.
     response.writeHead = (...args: unknown[]) => {
-      Reflect.apply(writeHead, response, args);
+      const rest =
+        change === undefined || response.headersSent ? args : changeArguments(response, args, change);
+      Reflect.apply(writeHead, response, rest);
       listener();
       return response;
     };

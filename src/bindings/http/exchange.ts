@@ -11,6 +11,7 @@ import { Completion } from '../../service/completion.js';
 import { createExchange } from '../../service/context.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Observer } from '../../service/observer.js';
+import type { HeadChange } from '../../service/response-head.js';
 import type { Request, Response } from '../../service/service.js';
 import type { WorkloadInfo } from '../../service/workload.js';
 import { type CallerSide, ResponseSide, TunnelSide } from './caller-side.js';
@@ -96,7 +97,10 @@ class InboundExchange implements InboundApplication {
     applyChanges(this.#arrival.request, request);
     return new Promise((resolve, reject) => {
       this.#giveUp = reject;
-      this.#side.onHead(() => resolve(this.#applicationResponse()));
+      this.#side.onHead(
+        () => resolve(this.#applicationResponse()),
+        headChangeOf(request.context.headChanges),
+      );
       try {
         this.#dispatch();
       } catch (error) {
@@ -167,6 +171,14 @@ class InboundExchange implements InboundApplication {
       response,
     });
   }
+}
+
+/** The changes that filters left, innermost first, as one. */
+function headChangeOf(changes: readonly HeadChange[] | undefined): HeadChange | undefined {
+  if (changes === undefined) return undefined;
+  return (head) => {
+    for (let i = changes.length - 1; i >= 0; i--) changes[i]?.(head);
+  };
 }
 
 /** What the application answered; its headers are read only if somebody asks. */

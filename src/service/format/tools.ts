@@ -1,6 +1,8 @@
 import type { Clock } from '../../runtime/clock.js';
 import { processNames } from '../../runtime/process.js';
-import type { Request, Response } from '../service.js';
+import type { Completion } from '../completion.js';
+import type { ResponseHead } from '../response-head.js';
+import type { Request } from '../service.js';
 import type { FormatInput, FormatTools } from './input.js';
 
 /** What format strings in this process read besides the exchange. */
@@ -9,6 +11,9 @@ export function formatToolsOf(clock: Pick<Clock, 'now' | 'wallTime'>): FormatToo
 }
 
 /** What a format reads while the exchange runs. */
-export function inputOf(request: Request, response?: Response): FormatInput {
-  return { request, response, trailers: response?.completion.end?.trailers, exchange: request.context };
+export function inputOf(
+  request: Request,
+  response?: ResponseHead & { readonly completion?: Completion },
+): FormatInput {
+  return { request, response, trailers: response?.completion?.end?.trailers, exchange: request.context };
 }
