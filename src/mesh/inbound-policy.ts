@@ -6,6 +6,7 @@ import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
 import type { Service } from '../service/service.js';
 import { type InboundPolicy, inboundPolicy } from './inbound.js';
+import { routeEffects } from './route-effects.js';
 
 /** What the filters of a server are built with. */
 export interface InboundTools {
@@ -33,6 +34,7 @@ export function inboundPolicyOf(listener: InboundListener | undefined, tools: In
   };
   return inboundPolicy(listener, {
     buildFilters: ({ filters }, overrides) => buildFilters(filters, overrides, filterTools),
+    effects: (place) => routeEffects(place, clock),
     unconfigured: 'strict',
   });
 }

@@ -6,6 +6,7 @@ import { compileRoutes } from '../routing/router.js';
 import { MeshError } from '../runtime/errors.js';
 import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
 import { noRoute } from './answers.js';
+import type { RoutePlace } from './route-effects.js';
 
 /**
  * Which connections a server accepts: mTLS only (Istio STRICT), both (PERMISSIVE), plaintext only (DISABLE), or,
@@ -44,6 +45,8 @@ export interface InboundOptions {
     http: HttpConnectionManager,
     overrides: readonly FilterOverrides[],
   ) => readonly Filter[];
+  /** The changes of a route to requests and responses; undefined when it makes none. */
+  readonly effects?: (place: RoutePlace) => Filter | undefined;
   /** What applies while there is no listener. Default `closed`: without rules nobody is let in. */
   readonly unconfigured?: InboundMode;
 }
@@ -96,7 +99,19 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
   for (const virtualHost of routes.config.virtualHosts) {
     for (const route of virtualHost.routes) {
       const overrides = [route.filterOverrides, virtualHost.filterOverrides];
-      stacks.set(route, isForApplication(route) ? options.buildFilters(http, overrides) : undefined);
+      if (!isForApplication(route)) {
+        stacks.set(route, undefined);
+        continue;
+      }
+      const effects = options.effects?.({
+        table: routes.config,
+        virtualHost,
+        route,
+        cluster: undefined,
+        suppressEnvoyHeaders: false,
+      });
+      const filters = options.buildFilters(http, overrides);
+      stacks.set(route, effects === undefined ? filters : [...filters, effects]);
     }
   }
   if (takesEverything(routes.config) && [...stacks.values()].every((filters) => filters?.length === 0))

@@ -14,7 +14,12 @@ import type {
   Locality,
   LocalityEndpoints,
 } from '../../src/model/endpoint.js';
-import type { FaultConfig, FilterOverrides, HttpFilter } from '../../src/model/filter-config.js';
+import type {
+  FaultConfig,
+  FilterConfig,
+  FilterOverrides,
+  HttpFilter,
+} from '../../src/model/filter-config.js';
 import type { LbPolicy } from '../../src/model/lb-policy.js';
 import type { FilterChain, HttpConnectionManager, Listener } from '../../src/model/listener.js';
 import type {
@@ -36,6 +41,9 @@ import type {
 } from '../../src/model/route.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
 import {
+  corsPolicyConfig,
+  headerMutationConfig,
+  headerMutationRouteConfig,
   headerRules,
   hostRewrite,
   internalRedirect,
@@ -147,9 +155,19 @@ export const faultConfig = (): fc.Arbitrary<FaultConfig> =>
     maxActiveFaults: maybe(uint32()),
   });
 
+const routeFilterConfig = (): fc.Arbitrary<FilterConfig> =>
+  fc.oneof(
+    faultConfig(),
+    headerMutationRouteConfig(),
+    corsPolicyConfig(stringMatcher(), fractionalPercent()),
+  );
+
+const listedFilterConfig = (): fc.Arbitrary<FilterConfig> =>
+  fc.oneof(faultConfig(), headerMutationConfig(), fc.constant({ kind: 'cors' as const }));
+
 /** Per-route filter configuration. */
 export const filterOverrides = (): fc.Arbitrary<FilterOverrides> =>
-  fc.array(fc.tuple(name(), faultConfig()), { maxLength: 2 }).map((entries) => new Map(entries));
+  fc.array(fc.tuple(name(), routeFilterConfig()), { maxLength: 2 }).map((entries) => new Map(entries));
 
 /** The filters of a listener: faults, then the router. */
 export const httpFilters = (): fc.Arbitrary<readonly HttpFilter[]> =>
@@ -160,7 +178,7 @@ export const httpFilters = (): fc.Arbitrary<readonly HttpFilter[]> =>
         ...names.map((filterName, index) =>
           index === names.length - 1
             ? fc.constant<HttpFilter>({ name: filterName, config: { kind: 'router' } })
-            : faultConfig().map((config): HttpFilter => ({ name: filterName, config })),
+            : listedFilterConfig().map((config): HttpFilter => ({ name: filterName, config })),
         ),
       ),
     );

@@ -1,5 +1,14 @@
 import * as fc from 'fast-check';
-import type { HeaderAddition, HeaderMutations, HeaderRules } from '../../src/model/header-mutation.js';
+import type { CorsPolicyConfig } from '../../src/model/cors.js';
+import type {
+  HeaderAddition,
+  HeaderMutationConfig,
+  HeaderMutationRouteConfig,
+  HeaderMutations,
+  HeaderRules,
+  HeaderStep,
+} from '../../src/model/header-mutation.js';
+import type { StringMatcher } from '../../src/model/matcher.js';
 import type { MirrorPolicy } from '../../src/model/mirror.js';
 import type { FractionalPercent } from '../../src/model/percent.js';
 import type { InternalRedirectPolicy, RedirectAction } from '../../src/model/redirect.js';
@@ -120,3 +129,45 @@ export const redirectAction = (): fc.Arbitrary<RedirectAction> =>
       stripQuery: fc.boolean(),
     })
     .map((action) => ({ ...action, https: action.scheme === undefined && action.https }));
+
+const headerStep = (): fc.Arbitrary<HeaderStep> =>
+  fc.oneof(
+    fc.record({ kind: fc.constant('remove' as const), name: headerName() }),
+    fc.record({ kind: fc.constant('set' as const), addition: headerAddition() }),
+  );
+
+/** HeaderMutationConfig. */
+export const headerMutationConfig = (): fc.Arbitrary<HeaderMutationConfig> =>
+  fc.record({
+    kind: fc.constant('header-mutation' as const),
+    request: few(headerStep()),
+    response: few(headerStep()),
+    mostSpecificWins: fc.boolean(),
+  });
+
+/** HeaderMutationRouteConfig. */
+export const headerMutationRouteConfig = (): fc.Arbitrary<HeaderMutationRouteConfig> =>
+  fc.record({
+    kind: fc.constant('header-mutation-route' as const),
+    request: few(headerStep()),
+    response: few(headerStep()),
+  });
+
+/** CorsPolicyConfig. */
+export const corsPolicyConfig = (
+  matcher: fc.Arbitrary<StringMatcher>,
+  fraction: fc.Arbitrary<FractionalPercent>,
+): fc.Arbitrary<CorsPolicyConfig> =>
+  fc.record({
+    kind: fc.constant('cors-policy' as const),
+    allowOrigins: few(matcher),
+    allowMethods: fc.constantFrom('', 'GET,PUT'),
+    allowHeaders: fc.constantFrom('', 'x-a'),
+    exposeHeaders: fc.constantFrom('', 'x-b'),
+    maxAge: fc.constantFrom('', '600'),
+    allowCredentials: maybe(fc.boolean()),
+    enabled: maybe(fraction),
+    shadow: maybe(fraction),
+    allowPrivateNetworkAccess: maybe(fc.boolean()),
+    forwardNotMatchingPreflights: maybe(fc.boolean()),
+  });
