@@ -16,6 +16,8 @@ import type { Random } from '../runtime/random.js';
 import type { Observer } from '../service/observer.js';
 import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
 import { missingRoutes, noCluster, noRoute } from './answers.js';
+import { followRedirects, type RedirectTools } from './internal-redirect.js';
+import { mirror } from './mirror.js';
 import type { PeerExchange } from './peer-exchange.js';
 import { requireTls, routeAnswer } from './route-answers.js';
 import { autoHostOf, type RoutePlace, routeEffects } from './route-effects.js';
@@ -65,6 +67,18 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
   const stacks = new Map<Route, Service>();
   const { filters } = listener.http;
   const suppressEnvoyHeaders = suppressesEnvoyHeaders(filters);
+  const dispatch: Service = (request) => {
+    const matched = router.select(request, request.context.random);
+    const stack = matched && stacks.get(matched.route);
+    if (matched === undefined || stack === undefined) return unrouted(request);
+    request.context.virtualHostName = matched.virtualHost.name;
+    request.context.routeName = matched.route.name;
+    return stack(request);
+  };
+  const redirects: RedirectTools = {
+    dispatch,
+    select: (request) => router.select(request, request.context.random),
+  };
   for (const virtualHost of routes.virtualHosts) {
     for (const route of virtualHost.routes) {
       const place: RoutePlace = {
@@ -74,19 +88,22 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
         cluster: undefined,
         suppressEnvoyHeaders,
       };
-      stacks.set(route, requireTls(place, tools.clock, routeStack(place, filters, tools)));
+      const stack = withRedirects(route, routeStack(place, filters, tools), redirects);
+      stacks.set(route, requireTls(place, tools.clock, stack));
     }
   }
   const { prepare } = tools;
+  if (prepare === undefined) return observed(tools, dispatch);
   return observed(tools, (request) => {
-    prepare?.(request);
-    const matched = router.select(request, request.context.random);
-    const stack = matched && stacks.get(matched.route);
-    if (matched === undefined || stack === undefined) return unrouted(request);
-    request.context.virtualHostName = matched.virtualHost.name;
-    request.context.routeName = matched.route.name;
-    return stack(request);
+    prepare(request);
+    return dispatch(request);
   });
+}
+
+/** Redirects that are followed here go around everything: the request starts anew with its next route. */
+function withRedirects(route: Route, stack: Service, redirects: RedirectTools): Service {
+  const policy = route.action.kind === 'forward' ? route.action.internalRedirect : undefined;
+  return policy === undefined ? stack : followRedirects(route, policy, stack, redirects);
 }
 
 function routeStack(place: RoutePlace, filters: readonly HttpFilter[], tools: OutboundTools): Service {
@@ -136,6 +153,10 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
   const { virtualHost, route } = parts.place;
   const action = route.action as RouteAction;
   const effects = routeEffects(parts.place, tools.clock);
+  const copies = mirror(action.mirrors ?? virtualHost.mirrors ?? [], {
+    ...tools,
+    timeoutMs: action.timeoutMs,
+  });
   const cluster = tools.cluster(clusterName);
   const policy = action.retryPolicy ?? virtualHost.retryPolicy ?? SAFE_RETRY;
   const breaker = tools.failureRateBreaker(clusterName);
@@ -154,6 +175,8 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
         ...(cluster === undefined
           ? []
           : [
+              // Copies go out with the changed request, beside the time-out, retries and permits of the request itself.
+              ...(copies === undefined ? [] : [copies]),
               // The route's timeout covers all attempts and their waits.
               ...(action.timeoutMs > 0 ? [timeout(action.timeoutMs, tools.clock)] : []),
               // Each attempt below chooses its host afresh.

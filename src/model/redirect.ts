@@ -36,5 +36,5 @@ export type InternalRedirectPredicate =
   | { readonly kind: 'allow-listed-routes'; readonly routes: readonly string[] }
   /** A route is not entered twice. */
   | { readonly kind: 'previous-routes' }
-  /** From https to http is refused. */
+  /** A request that came by http may not be sent on by https. */
   | { readonly kind: 'safe-cross-scheme' };

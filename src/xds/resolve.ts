@@ -1,6 +1,7 @@
 import type { Cluster } from '../model/cluster.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import type { InboundListener, Listener, OutboundListener } from '../model/listener.js';
+import type { MirrorPolicy } from '../model/mirror.js';
 import type { Route, RouteConfiguration } from '../model/route.js';
 import {
   EMPTY_SNAPSHOT,
@@ -203,7 +204,10 @@ const targetsByTable = new WeakMap<RouteConfiguration, readonly string[]>();
 export function clustersOf(routes: RouteConfiguration): readonly string[] {
   let targets = targetsByTable.get(routes);
   if (targets === undefined) {
-    const all = routes.virtualHosts.flatMap((host) => host.routes.flatMap(({ action }) => targetsOf(action)));
+    const all = routes.virtualHosts.flatMap((host) => [
+      ...host.routes.flatMap(({ action }) => targetsOf(action)),
+      ...mirrorTargets(host.mirrors),
+    ]);
     targets = [...new Set(all)];
     targetsByTable.set(routes, targets);
   }
@@ -213,7 +217,12 @@ export function clustersOf(routes: RouteConfiguration): readonly string[] {
 function targetsOf(action: Route['action']): readonly string[] {
   if (action.kind !== 'forward') return [];
   const { cluster } = action;
-  return cluster.kind === 'cluster' ? [cluster.name] : cluster.clusters.map(({ name }) => name);
+  const own = cluster.kind === 'cluster' ? [cluster.name] : cluster.clusters.map(({ name }) => name);
+  return [...own, ...mirrorTargets(action.mirrors)];
+}
+
+function mirrorTargets(mirrors: readonly MirrorPolicy[] | undefined): readonly string[] {
+  return (mirrors ?? []).flatMap(({ target }) => (target.kind === 'cluster' ? [target.name] : []));
 }
 
 function closedOutbound(name: string): ResolvedOutbound {

@@ -53,5 +53,5 @@ function takeHeaders(response: ServerResponse, given: unknown): void {
 
 function setOne(response: ServerResponse, name: string, value: unknown): void {
   if (Array.isArray(value)) response.setHeader(name, value.map(String));
-  else if (value !== undefined && value !== null) response.setHeader(name, String(value));
+  else if (typeof value === 'string' || typeof value === 'number') response.setHeader(name, String(value));
 }

@@ -1,5 +1,6 @@
 import { type Clusters, createClusters } from '../../../src/cluster/clusters.js';
 import { Applier } from '../../../src/mesh/apply.js';
+import { callOut } from '../../../src/mesh/call-out.js';
 import type { HostTable } from '../../../src/mesh/host-table.js';
 import type { Snapshot } from '../../../src/model/snapshot.js';
 import { silentLogger } from '../../../src/runtime/log.js';
@@ -45,7 +46,7 @@ export function createDataPath(snapshot: Snapshot, options: DataPathOptions = {}
     filters,
     failureRateBreaker,
     node: { id: 'node', cluster: 'test' },
-    upstream: () => undefined,
+    upstream: callOut((name) => clusters.get(name), { clock, observer }),
   });
   let table = applier.apply(snapshot);
   return {
