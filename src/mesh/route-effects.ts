@@ -10,7 +10,8 @@ import {
 } from '../routing/rewrite.js';
 import type { Clock } from '../runtime/clock.js';
 import { formatToolsOf, inputOf } from '../service/format/tools.js';
-import { changeHead, type ResponseHead } from '../service/response-head.js';
+import type { ResponseHead } from '../service/head-change.js';
+import { changeHead } from '../service/response-head.js';
 import type { Filter, Request, Response } from '../service/service.js';
 
 /** Where a stack stands in its route table. */

@@ -1,6 +1,6 @@
 import type { Completion } from './completion.js';
 import type { ConnectionInfo, SocketEnd, TlsInfo } from './connection.js';
-import type { HeadChange } from './response-head.js';
+import type { HeadChange } from './head-change.js';
 import type { ServiceInfo, WorkloadInfo } from './workload.js';
 
 /** Values of filters by namespace (Envoy dynamic metadata). */

@@ -1,14 +1,5 @@
-import type { HeaderMap } from './headers.js';
+import type { HeadChange } from './head-change.js';
 import type { Request, Response, Service } from './service.js';
-
-/** The part of a response that can be changed before it is written. */
-export interface ResponseHead {
-  readonly status: number;
-  readonly headers: HeaderMap;
-}
-
-/** Changes the head of a response in place. */
-export type HeadChange = (head: ResponseHead) => void;
 
 /**
  * Calls the next service and changes the head of its response. An application behind a server writes its head at once,

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { HeadChange } from '../../service/head-change.js';
 import { HeaderMap } from '../../service/headers.js';
-import type { HeadChange } from '../../service/response-head.js';
 import type { Response } from '../../service/service.js';
 import { changeArguments, headersOf } from './head-change.js';
 import { rawReply, writeReply } from './reply.js';

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
+import type { HeadChange } from '../../service/head-change.js';
 import { HeaderMap } from '../../service/headers.js';
-import type { HeadChange } from '../../service/response-head.js';
 
 /** The headers that a response has so far. */
 export function headersOf(response: ServerResponse): HeaderMap {

@@ -1,7 +1,7 @@
 import type { Clock } from '../../runtime/clock.js';
 import { processNames } from '../../runtime/process.js';
 import type { Completion } from '../completion.js';
-import type { ResponseHead } from '../response-head.js';
+import type { ResponseHead } from '../head-change.js';
 import type { Request } from '../service.js';
 import type { FormatInput, FormatTools } from './input.js';
 
