@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import type { HttpFilter } from '../model/filter-config.js';
 import type { HttpConnectionManager } from '../model/listener.js';
 import { httpConnectionManager as hcm } from '../proto/xds.js';
+import { decodeAccessLogs, encodeAccessLogs } from './access-log.js';
 import { adsSource, checkConfigSource } from './config-source.js';
 import { onlyFields } from './field-guard.js';
 import { decodeFilter, encodeFilter } from './filter-config.js';
@@ -9,11 +10,10 @@ import { at, type Path, refuse } from './path.js';
 import { decodeRouteConfiguration, encodeRouteConfiguration } from './route.js';
 
 const managerFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
-  enforced: ['rds', 'route_config', 'http_filters'],
+  enforced: ['rds', 'route_config', 'http_filters', 'access_log'],
   ignored: [
     // Names and forms of Envoy's statistics, logs and spans; ours are configured elsewhere.
     'stat_prefix',
-    'access_log',
     'access_log_flush_interval',
     'flush_access_log_on_new_request',
     'access_log_options',
@@ -36,6 +36,7 @@ export function decodeConnectionManager(
   return {
     routes: decodeRoutes(message.routeSpecifier, path),
     filters: decodeFilters(message.httpFilters, path),
+    accessLogs: decodeAccessLogs(message.accessLog, path),
   };
 }
 
@@ -92,6 +93,7 @@ function decodeHttpFilter(message: hcm.HttpFilter, path: Path): HttpFilter | und
 export function encodeConnectionManager({
   routes,
   filters,
+  accessLogs,
 }: HttpConnectionManager): hcm.HttpConnectionManager {
   return create(hcm.HttpConnectionManagerSchema, {
     // Envoy demands one.
@@ -104,6 +106,7 @@ export function encodeConnectionManager({
           }
         : { case: 'routeConfig', value: encodeRouteConfiguration(routes.config) },
     httpFilters: filters.map(encodeHttpFilter),
+    accessLog: encodeAccessLogs(accessLogs),
   });
 }
 

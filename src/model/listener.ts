@@ -1,3 +1,4 @@
+import type { AccessLog } from './access-log.js';
 import type { SocketAddress } from './address.js';
 import type { HttpFilter } from './filter-config.js';
 import type { RouteConfiguration } from './route.js';
@@ -36,4 +37,6 @@ export interface HttpConnectionManager {
     | { readonly kind: 'inline'; readonly config: RouteConfiguration };
   /** In order; the last is the router. */
   readonly filters: readonly HttpFilter[];
+  /** Undefined = none. */
+  readonly accessLogs?: readonly AccessLog[] | undefined;
 }

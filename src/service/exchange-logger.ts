@@ -1,0 +1,10 @@
+import type { ExchangeEnd } from './observer.js';
+import type { Request } from './service.js';
+
+/** Writes access logs of the exchanges of one listener. */
+export interface ExchangeLogger {
+  /** Before the exchange starts: has the moments kept that formats show. */
+  begin(request: Request): void;
+  /** When it is over. */
+  end(request: Request, end: ExchangeEnd): void;
+}
