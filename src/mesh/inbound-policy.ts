@@ -1,9 +1,11 @@
 import { buildFilters } from '../filters/builtin.js';
 import type { FilterTools, LocalNode } from '../filters/filter.js';
+import type { AccessLog } from '../model/access-log.js';
 import type { InboundListener } from '../model/listener.js';
 import { compileHeaderMatchers } from '../routing/match.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
+import type { ExchangeLogger } from '../service/exchange-logger.js';
 import type { Service } from '../service/service.js';
 import { type InboundPolicy, inboundPolicy } from './inbound.js';
 import { routeEffects } from './route-effects.js';
@@ -15,6 +17,8 @@ export interface InboundTools {
   readonly node: LocalNode;
   /** One attempt at a cluster, for filters that ask a service. */
   readonly upstream: (clusterName: string) => Service | undefined;
+  /** The logger of a chain's access logs; undefined when it has none. */
+  readonly accessLog?: ((logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined) | undefined;
 }
 
 /**
@@ -34,6 +38,7 @@ export function inboundPolicyOf(listener: InboundListener | undefined, tools: In
   };
   return inboundPolicy(listener, {
     buildFilters: ({ filters }, overrides) => buildFilters(filters, overrides, filterTools),
+    accessLog: tools.accessLog,
     effects: (place) => routeEffects(place, clock),
     unconfigured: 'strict',
   });

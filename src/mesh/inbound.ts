@@ -1,9 +1,11 @@
+import type { AccessLog } from '../model/access-log.js';
 import type { FilterOverrides } from '../model/filter-config.js';
 import type { FilterChain, HttpConnectionManager, InboundListener } from '../model/listener.js';
 import type { Route, RouteConfiguration } from '../model/route.js';
 import type { DownstreamTls } from '../model/tls.js';
 import { compileRoutes } from '../routing/router.js';
 import { MeshError } from '../runtime/errors.js';
+import type { ExchangeLogger } from '../service/exchange-logger.js';
 import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
 import { noRoute } from './answers.js';
 import type { RoutePlace } from './route-effects.js';
@@ -22,6 +24,8 @@ export interface InboundChain {
   readonly tls: DownstreamTls | undefined;
   /** Filters with the application below; undefined when there are no filters and requests go straight to it. */
   readonly service: Service | undefined;
+  /** Writes its access logs; undefined when it has none. */
+  readonly log?: ExchangeLogger | undefined;
 }
 
 /** What a server does with connections and requests; a configuration change makes a new one. */
@@ -47,6 +51,8 @@ export interface InboundOptions {
   ) => readonly Filter[];
   /** The changes of a route to requests and responses; undefined when it makes none. */
   readonly effects?: (place: RoutePlace) => Filter | undefined;
+  /** The logger of a chain's access logs; undefined when it has none. */
+  readonly accessLog?: ((logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined) | undefined;
   /** What applies while there is no listener. Default `closed`: without rules nobody is let in. */
   readonly unconfigured?: InboundMode;
 }
@@ -55,7 +61,8 @@ export interface InboundOptions {
  * Derives the inbound policy of a listener. Its stacks are built here, once; a request only calls them.
  */
 export function inboundPolicy(listener: InboundListener | undefined, options: InboundOptions): InboundPolicy {
-  if (listener === undefined) return unconfigured(options.unconfigured ?? 'closed');
+  if (listener === undefined)
+    return unconfigured(options.unconfigured ?? 'closed', options.accessLog?.(undefined));
   const { filterChains } = listener;
   const tls = select(filterChains, 'tls', (chain) => chain.tls !== undefined);
   const plaintext = select(filterChains, 'raw_buffer', (chain) => chain.tls === undefined);
@@ -86,7 +93,8 @@ function modeOf(hasTls: boolean, hasPlaintext: boolean): InboundMode {
 }
 
 function inboundChain(chain: FilterChain, options: InboundOptions): InboundChain {
-  return { name: chain.name, tls: chain.tls, service: chainService(chain.http, options) };
+  const log = options.accessLog?.(chain.http.accessLogs);
+  return { name: chain.name, tls: chain.tls, service: chainService(chain.http, options), log };
 }
 
 /** The stacks of a chain's routes; undefined when every request goes straight to the application. */
@@ -147,14 +155,14 @@ function takesEverything({ virtualHosts: [virtualHost, ...others] }: RouteConfig
   );
 }
 
-function unconfigured(mode: InboundMode): InboundPolicy {
+function unconfigured(mode: InboundMode, log: ExchangeLogger | undefined): InboundPolicy {
   const tls: DownstreamTls = { requireClientCertificate: true, alpn: [] };
   const hasTls = mode === 'strict' || mode === 'permissive';
   const hasPlaintext = mode === 'disable' || mode === 'permissive';
   return {
     mode,
-    tls: hasTls ? { name: '', tls, service: undefined } : undefined,
-    plaintext: hasPlaintext ? { name: '', tls: undefined, service: undefined } : undefined,
+    tls: hasTls ? { name: '', tls, service: undefined, log } : undefined,
+    plaintext: hasPlaintext ? { name: '', tls: undefined, service: undefined, log } : undefined,
   };
 }
 

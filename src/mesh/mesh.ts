@@ -5,6 +5,7 @@ import { type FailureRateBreakers, loadFailureRateBreakers } from '../filters/fa
 import type { LocalNode } from '../filters/filter.js';
 import type { CaSource } from '../identity/ca-source.js';
 import type { IdentitySource } from '../identity/source.js';
+import type { AccessLog } from '../model/access-log.js';
 import type { InboundListener } from '../model/listener.js';
 import type { NodeWorkload } from '../model/node.js';
 import type { Clock } from '../runtime/clock.js';
@@ -12,9 +13,11 @@ import { MeshError, messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import { version } from '../runtime/version.js';
+import type { ExchangeLogger } from '../service/exchange-logger.js';
 import { combineObservers, type Observer } from '../service/observer.js';
 import type { Filter, Request, Service } from '../service/service.js';
 import type { WorkloadInfo } from '../service/workload.js';
+import { AccessLogs } from '../telemetry/access-log.js';
 import { channelObserver } from '../telemetry/channels.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { loadOtelMetrics } from '../telemetry/otel-metrics.js';
@@ -103,6 +106,9 @@ export class RunningMesh implements MeshCore {
   /** This process as telemetry names it. */
   readonly workload: WorkloadInfo;
   readonly upstream: (clusterName: string) => Service | undefined;
+  /** The logger of a listener's access logs; undefined when it has none. */
+  readonly accessLog: (logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined;
+  readonly #accessLogs: AccessLogs;
   readonly #options: ResolvedMeshOptions;
   readonly logger: Logger;
   /** Address under which others reach this process. */
@@ -152,7 +158,10 @@ export class RunningMesh implements MeshCore {
     this.peers = createPeerExchange(this.workload, options.nodeId);
     this.scope = scope;
     this.upstream = callOut((name) => this.#clusters.get(name), { clock, observer: this.observer });
+    this.#accessLogs = new AccessLogs(options.accessLog, { clock, random, logger });
+    this.accessLog = (logs) => this.#accessLogs.logger(logs);
     this.#applier = new Applier(this.#clusters, {
+      accessLog: this.accessLog,
       clock,
       random,
       observer: this.observer,
@@ -262,6 +271,7 @@ export class RunningMesh implements MeshCore {
     await this.#xds.close();
     this.identity.close();
     await this.#clusters.close();
+    await this.#accessLogs.close();
     this.#breakers?.close();
   }
 

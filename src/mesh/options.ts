@@ -7,6 +7,7 @@ import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import type { Observer } from '../service/observer.js';
 import type { Filter } from '../service/service.js';
+import { type AccessLogOptions, checkAccessLog } from '../telemetry/access-log.js';
 import { type Bootstrap, readBootstrap } from './bootstrap.js';
 
 /** What `createMesh` takes. Everything has a default; environment variables come after what is given here. */
@@ -62,6 +63,12 @@ export interface MeshOptions {
    * while it is worked on. `INMESH_PROPAGATION` (`off`). Default true.
    */
   readonly propagation?: boolean;
+  /**
+   * Writes a line per exchange, outbound and inbound, besides the access logs that the control plane configures: to a path
+   * (`/dev/stdout`), in Envoy's default format, or as the options say. `INMESH_ACCESS_LOG` (a path),
+   * `INMESH_ACCESS_LOG_FORMAT`. Off by default.
+   */
+  readonly accessLog?: string | AccessLogOptions;
   /** Hears what happens. */
   readonly observers?: readonly Observer[];
   /** Where messages go. By default warnings and errors go to stderr; `INMESH_LOG_LEVEL` (`debug` … `error`, `silent`). */
@@ -92,6 +99,7 @@ export interface ResolvedMeshOptions {
   readonly filters: readonly Filter[];
   readonly failureRateBreakers: Readonly<Record<string, FailureRateBreakerOptions>>;
   readonly observers: readonly Observer[];
+  readonly accessLog: AccessLogOptions | undefined;
   readonly tracing: boolean;
   readonly otelMetrics: boolean;
   readonly propagation: boolean;
@@ -173,13 +181,25 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
 function telemetryOptions(
   options: MeshOptions,
   env: Surroundings['env'],
-): Pick<ResolvedMeshOptions, 'observers' | 'tracing' | 'otelMetrics' | 'propagation'> {
+): Pick<ResolvedMeshOptions, 'observers' | 'tracing' | 'otelMetrics' | 'propagation' | 'accessLog'> {
   return {
     observers: options.observers ?? [],
+    accessLog: accessLogOptions(options, env),
     tracing: options.tracing ?? env['INMESH_TRACING'] === 'on',
     otelMetrics: options.otelMetrics ?? env['INMESH_OTEL_METRICS'] === 'on',
     propagation: options.propagation ?? env['INMESH_PROPAGATION'] !== 'off',
   };
+}
+
+function accessLogOptions(options: MeshOptions, env: Surroundings['env']): AccessLogOptions | undefined {
+  const given = options.accessLog ?? env['INMESH_ACCESS_LOG'];
+  if (given === undefined || given === '') return undefined;
+  const format = env['INMESH_ACCESS_LOG_FORMAT'];
+  const log: AccessLogOptions =
+    typeof given !== 'string' ? given : format === undefined ? { to: given } : { to: given, format };
+  // Fails here, where the caller sees it.
+  checkAccessLog(log);
+  return log;
 }
 
 function cacheDirOf(options: MeshOptions, { env, userCacheDir }: Surroundings): string | undefined {

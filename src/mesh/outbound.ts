@@ -3,6 +3,7 @@ import { buildFilters } from '../filters/builtin.js';
 import type { FilterTools, LocalNode } from '../filters/filter.js';
 import { DEFAULT_REPLAY_LIMIT_BYTES, retry } from '../filters/retry.js';
 import { timeout } from '../filters/timeout.js';
+import type { AccessLog } from '../model/access-log.js';
 import type { FilterOverrides, HttpFilter } from '../model/filter-config.js';
 import type { RetryPolicy } from '../model/retry.js';
 import type { Route, RouteAction, WeightedCluster } from '../model/route.js';
@@ -13,6 +14,7 @@ import { selectWeighted } from '../routing/weighted.js';
 import type { Clock } from '../runtime/clock.js';
 import { unreachable } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
+import type { ExchangeLogger } from '../service/exchange-logger.js';
 import type { Observer } from '../service/observer.js';
 import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
 import { missingRoutes, noCluster, noRoute } from './answers.js';
@@ -33,6 +35,8 @@ export interface OutboundTools {
   /** The opt-in failure-rate breaker of a cluster, when one is configured. */
   readonly failureRateBreaker: (clusterName: string) => Filter | undefined;
   readonly cluster: (name: string) => ClusterRuntime | undefined;
+  /** The logger of a listener's access logs; undefined when it has none. */
+  readonly accessLog?: ((logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined) | undefined;
   readonly node: LocalNode;
   /** One attempt at a cluster, for filters that ask a service. */
   readonly upstream: (clusterName: string) => Service | undefined;
@@ -60,7 +64,8 @@ const SAFE_RETRY: RetryPolicy = {
 /** The service of one outbound listener: picks the route, then calls the stack that was built for it. */
 export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools): Service {
   const { listener, routes } = resolved;
-  if (routes === undefined) return observed(tools, compose(tools.filters, missingRoutes));
+  const log = tools.accessLog?.(listener.http.accessLogs);
+  if (routes === undefined) return observed(tools, compose(tools.filters, missingRoutes), log);
   // The application's filters see what matches no route, too.
   const unrouted = compose(tools.filters, noRoute);
   const router = compileRoutes(routes);
@@ -93,11 +98,12 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
     }
   }
   const { prepare } = tools;
-  if (prepare === undefined) return observed(tools, dispatch);
-  return observed(tools, (request) => {
+  if (prepare === undefined) return observed(tools, dispatch, log);
+  const prepared: Service = (request) => {
     prepare(request);
     return dispatch(request);
-  });
+  };
+  return observed(tools, prepared, log);
 }
 
 /** Redirects that are followed here go around everything: the request starts anew with its next route. */
@@ -236,11 +242,19 @@ function named(clusterName: string, service: Service): Service {
 }
 
 /** Telemetry is the outermost layer: it sees local replies and what they cost. */
-function observed(tools: OutboundTools, service: Service): Service {
+function observed(tools: OutboundTools, service: Service, log?: ExchangeLogger): Service {
   const { observer, clock } = tools;
-  if (observer.exchange === undefined) return service;
-  const tell = observer.exchange.bind(observer);
+  const listeners = [observer.exchange?.bind(observer), log?.end.bind(log)].filter(
+    (one) => one !== undefined,
+  );
+  const [first, second] = listeners;
+  if (first === undefined) return service;
+  const tell: typeof first = (request, end) => {
+    first(request, end);
+    second?.(request, end);
+  };
   return async (request) => {
+    log?.begin(request);
     let response: Response;
     try {
       response = await service(request);

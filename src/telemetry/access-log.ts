@@ -2,7 +2,7 @@ import { type AccessLog, type AccessLogFormat, DEFAULT_ACCESS_LOG_FORMAT } from 
 import type { Random } from '../runtime/random.js';
 import { Completion } from '../service/completion.js';
 import type { ExchangeLogger } from '../service/exchange-logger.js';
-import { compileFormat } from '../service/format/format.js';
+import { checkFormat, compileFormat } from '../service/format/format.js';
 import type { FormatInput } from '../service/format/input.js';
 import { compileJsonFormat } from '../service/format/json-format.js';
 import { formatToolsOf } from '../service/format/tools.js';
@@ -19,6 +19,17 @@ export interface AccessLogOptions {
   /** A path (`/dev/stdout`, `/dev/stderr` for this process's streams), or a function that gets each line. */
   readonly to: string | ((line: string) => void);
 }
+
+/**
+ * Refuses an access log whose format would not compile.
+ * @throws MeshError `INMESH_CONFIG_INVALID`.
+ */
+export function checkAccessLog({ format = '' }: AccessLogOptions): void {
+  if (typeof format === 'string') checkFormat(format);
+  else compileJsonFormat(JSON.parse(JSON.stringify(format)), formatToolsOf(NO_CLOCK));
+}
+
+const NO_CLOCK = { now: () => 0, wallTime: () => 0 };
 
 export interface AccessLogTools extends LogSinkTools {
   readonly random: Random;
@@ -111,6 +122,7 @@ function keepMoments({ context, body }: Request, now: () => number): void {
     responseStartMs: undefined,
   };
   context.timing = timing;
+  context.protocol ??= 'HTTP/1.1';
   if (body.kind === 'empty' || body.kind === 'bytes') {
     timing.requestEndMs = context.startMs;
     return;

@@ -41,6 +41,7 @@ import type {
 } from '../../src/model/route.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
 import {
+  accessLogs,
   corsPolicyConfig,
   headerMutationConfig,
   headerMutationRouteConfig,
@@ -314,6 +315,7 @@ const connectionManager = (): fc.Arbitrary<HttpConnectionManager> =>
       fc.record({ kind: fc.constant('inline' as const), config: routeConfiguration(text()) }),
     ),
     filters: httpFilters(),
+    accessLogs: accessLogs(headerMatcher(), stringMatcher(), fractionalPercent()),
   });
 
 const alpn = (): fc.Arbitrary<string[]> => few(fc.constantFrom('h2', 'http/1.1', 'istio'));

@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import type { AccessLog, AccessLogFilter } from '../../src/model/access-log.js';
 import type { CorsPolicyConfig } from '../../src/model/cors.js';
 import type {
   HeaderAddition,
@@ -8,7 +9,7 @@ import type {
   HeaderRules,
   HeaderStep,
 } from '../../src/model/header-mutation.js';
-import type { StringMatcher } from '../../src/model/matcher.js';
+import type { HeaderMatcher, StringMatcher } from '../../src/model/matcher.js';
 import type { MirrorPolicy } from '../../src/model/mirror.js';
 import type { FractionalPercent } from '../../src/model/percent.js';
 import type { InternalRedirectPolicy, RedirectAction } from '../../src/model/redirect.js';
@@ -171,3 +172,79 @@ export const corsPolicyConfig = (
     allowPrivateNetworkAccess: maybe(fc.boolean()),
     forwardNotMatchingPreflights: maybe(fc.boolean()),
   });
+
+const comparison = (kind: 'status-code' | 'duration'): fc.Arbitrary<AccessLogFilter> =>
+  fc.record({ kind: fc.constant(kind), operator: fc.constantFrom('eq', 'ge', 'le'), value: fc.nat() });
+
+const simpleLogFilter = (
+  header: fc.Arbitrary<HeaderMatcher>,
+  text: fc.Arbitrary<StringMatcher>,
+  fraction: fc.Arbitrary<FractionalPercent>,
+): fc.Arbitrary<AccessLogFilter> =>
+  fc.oneof(
+    comparison('status-code'),
+    comparison('duration'),
+    fc.constantFrom({ kind: 'not-health-check' as const }, { kind: 'traceable' as const }),
+    fc.record({ kind: fc.constant('runtime' as const), fraction, independent: fc.boolean() }),
+    fc.record({ kind: fc.constant('header' as const), matcher: header }),
+    fc.record({ kind: fc.constant('response-flag' as const), flags: few(fc.constantFrom('UH', 'UAEX')) }),
+    fc.record({
+      kind: fc.constant('grpc-status' as const),
+      statuses: few(fc.integer({ min: 0, max: 16 })),
+      exclude: fc.boolean(),
+    }),
+    fc.record({
+      kind: fc.constant('log-type' as const),
+      types: few(fc.constantFrom('NotSet', 'DownstreamEnd')),
+      exclude: fc.boolean(),
+    }),
+    fc.record({
+      kind: fc.constant('metadata' as const),
+      namespace: fc.constantFrom('a', 'b'),
+      path: fc.array(fc.constantFrom('k', 'l'), { minLength: 1, maxLength: 2 }),
+      match: fc.oneof(
+        fc.record({ kind: fc.constant('string' as const), matcher: text }),
+        fc.record({ kind: fc.constant('bool' as const), value: fc.boolean() }),
+        fc.record({ kind: fc.constant('number' as const), value: fc.integer() }),
+        fc.record({ kind: fc.constant('present' as const), value: fc.boolean() }),
+        fc.constant({ kind: 'null' as const }),
+      ),
+      matchIfNotFound: fc.boolean(),
+    }),
+  );
+
+/** The access logs of a connection manager. */
+export const accessLogs = (
+  header: fc.Arbitrary<HeaderMatcher>,
+  text: fc.Arbitrary<StringMatcher>,
+  fraction: fc.Arbitrary<FractionalPercent>,
+): fc.Arbitrary<readonly AccessLog[] | undefined> => {
+  const simple = simpleLogFilter(header, text, fraction);
+  const filters = fc.array(simple, { minLength: 2, maxLength: 3 });
+  return maybe(
+    fc.array(
+      fc.record({
+        sink: fc.oneof(
+          fc.record({ kind: fc.constant('file' as const), path: fc.constantFrom('/dev/stdout', '/tmp/a') }),
+          fc.constantFrom({ kind: 'stdout' as const }, { kind: 'stderr' as const }),
+        ),
+        format: fc.oneof(
+          fc.record({
+            kind: fc.constant('text' as const),
+            text: fc.constantFrom('%PROTOCOL%\n', 'x'),
+            omitEmptyValues: fc.boolean(),
+          }),
+          fc.record({
+            kind: fc.constant('json' as const),
+            template: fc.constantFrom({ a: '%PROTOCOL%', b: { c: [1, true, null, '%DURATION%'] } }, {}),
+            omitEmptyValues: fc.boolean(),
+          }),
+        ),
+        filter: maybe(
+          fc.oneof(simple, fc.record({ kind: fc.constantFrom('and' as const, 'or' as const), filters })),
+        ),
+      }),
+      { minLength: 1, maxLength: 2 },
+    ),
+  );
+};

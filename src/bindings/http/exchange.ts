@@ -9,12 +9,14 @@ import type { Random } from '../../runtime/random.js';
 import { type Body, EMPTY_BODY, type NativeBody } from '../../service/body.js';
 import { Completion } from '../../service/completion.js';
 import { createExchange } from '../../service/context.js';
+import type { ExchangeLogger } from '../../service/exchange-logger.js';
 import type { HeadChange } from '../../service/head-change.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Observer } from '../../service/observer.js';
 import type { Request, Response } from '../../service/service.js';
 import type { WorkloadInfo } from '../../service/workload.js';
 import { type CallerSide, ResponseSide, TunnelSide } from './caller-side.js';
+import { connectionInfo } from './connection-info.js';
 import { replaceHeaderLines } from './headers.js';
 import { failureReply } from './reply.js';
 
@@ -64,6 +66,7 @@ class InboundExchange implements InboundApplication {
   readonly #request: Request;
   readonly #completion = new Completion();
   #answer: Response | undefined;
+  #log: ExchangeLogger | undefined;
   #dispatched = false;
   #error: unknown;
   /** Ends the wait for the application's head. */
@@ -79,6 +82,8 @@ class InboundExchange implements InboundApplication {
   }
 
   run(chain: InboundChain): void {
+    this.#log = chain.log;
+    chain.log?.begin(this.#request);
     if (chain.service === undefined) {
       this.#dispatch();
       return;
@@ -164,12 +169,9 @@ class InboundExchange implements InboundApplication {
     const response = side.headSent ? this.#applicationResponse() : this.#answer;
     this.#completion.settle(undefined, error);
     const status = side.headSent ? side.status : 0;
-    observer.exchange?.(this.#request, {
-      status,
-      error,
-      durationMs: clock.now() - context.startMs,
-      response,
-    });
+    const end = { status, error, durationMs: clock.now() - context.startMs, response };
+    observer.exchange?.(this.#request, end);
+    this.#log?.end(this.#request, end);
   }
 }
 
@@ -208,6 +210,8 @@ function inboundRequest(arrival: Arrival, tools: ExchangeTools): Request {
   const { request, peerId, peer, secure } = arrival;
   const context = createExchange('inbound', tools.clock.now(), tools.random());
   context.peerId = peerId;
+  context.protocol = `HTTP/${request.httpVersion}`;
+  context.connection = connectionInfo(request.socket);
   context.peer = peer;
   const { authority, path } = readTarget(request);
   return {

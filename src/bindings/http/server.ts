@@ -215,7 +215,8 @@ class InboundServer implements InboundAttachment {
     const peer = connection?.peer;
     setForwardedClientCert(request, peer?.forwardedClientCert);
     const caller = this.#meet(request, response);
-    if (chain.service === undefined && !this.#observed) return this.#emit(event, request, response);
+    if (chain.service === undefined && chain.log === undefined && !this.#observed)
+      return this.#emit(event, request, response);
     runRequest(
       {
         request,
@@ -241,7 +242,8 @@ class InboundServer implements InboundAttachment {
     const peer = connection?.peer;
     setForwardedClientCert(request, peer?.forwardedClientCert);
     const caller = this.#meet(request, undefined);
-    if (chain.service === undefined && !this.#observed) return this.#emit(event, request, socket, head);
+    if (chain.service === undefined && chain.log === undefined && !this.#observed)
+      return this.#emit(event, request, socket, head);
     runTunnel(
       {
         request,

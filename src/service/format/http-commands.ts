@@ -1,3 +1,4 @@
+import type { ExchangeTiming } from '../context.js';
 import type { HeaderMap } from '../headers.js';
 import type { RequestHead } from '../service.js';
 import { invalidFormat } from './format-error.js';
@@ -44,11 +45,19 @@ export function requestHeader(request: RequestHead | undefined, name: string): s
   }
 }
 
-function responseHeader({ response }: FormatInput, name: string): string | undefined {
+function responseHeader({ response, exchange }: FormatInput, name: string): string | undefined {
   if (response === undefined) return undefined;
   const value = response.headers.get(name);
-  if (value !== undefined || name !== ':status') return value;
-  return response.status === 0 ? undefined : String(response.status);
+  if (value !== undefined) return value;
+  if (name === 'x-envoy-upstream-service-time') return upstreamTime(exchange.timing);
+  return name !== ':status' || response.status === 0 ? undefined : String(response.status);
+}
+
+/** The caller is in this process, so its response carries no such header; logs show the time all the same. */
+function upstreamTime(timing: ExchangeTiming | undefined): string | undefined {
+  const { requestEndMs, attemptStartMs, responseStartMs } = timing ?? {};
+  if (attemptStartMs === undefined || responseStartMs === undefined) return undefined;
+  return String(Math.max(0, Math.floor(responseStartMs - Math.max(attemptStartMs, requestEndMs ?? 0))));
 }
 
 const REQUEST = headerCommand(({ request }, name) => requestHeader(request, name));

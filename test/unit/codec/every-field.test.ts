@@ -68,7 +68,6 @@ const INVISIBLE = {
     'envoy.extensions.filters.http.router.v3.Router.suppress_grpc_request_failure_code_stats',
     'envoy.extensions.filters.http.router.v3.Router.upstream_log',
     'envoy.extensions.filters.http.router.v3.Router.upstream_log_options',
-    'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.access_log',
     'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.access_log_flush_interval',
     'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.access_log_options',
     'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.flush_access_log_on_new_request',

@@ -1,0 +1,106 @@
+import type { X509Certificate } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import type { ConnectionInfo, PeerCertificate, SocketEnd, TlsInfo } from '../../service/connection.js';
+
+const known = new WeakMap<Duplex, ConnectionInfo>();
+let nextId = 1;
+
+/** What is known about the connection of a request; each connection has one such object, filled when asked. */
+export function connectionInfo(socket: Duplex): ConnectionInfo {
+  let info = known.get(socket);
+  if (info === undefined) {
+    info = new SocketInfo(socket, nextId++);
+    known.set(socket, info);
+  }
+  return info;
+}
+
+interface SocketFields {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+}
+
+class SocketInfo implements ConnectionInfo {
+  readonly id: number;
+  readonly #socket: Duplex & SocketFields;
+  #remote: SocketEnd | undefined;
+  #local: SocketEnd | undefined;
+  #tls: TlsInfo | undefined;
+
+  constructor(socket: Duplex & SocketFields, id: number) {
+    this.#socket = socket;
+    this.id = id;
+  }
+
+  get directRemote(): SocketEnd | undefined {
+    // A closed socket forgets its ends, and the log comes last.
+    this.#remote ??= endOf(this.#socket.remoteAddress, this.#socket.remotePort);
+    return this.#remote;
+  }
+
+  get remote(): SocketEnd | undefined {
+    return this.directRemote;
+  }
+
+  get local(): SocketEnd | undefined {
+    this.#local ??= endOf(this.#socket.localAddress, this.#socket.localPort);
+    return this.#local;
+  }
+
+  get tls(): TlsInfo | undefined {
+    if (this.#tls === undefined && this.#socket instanceof TLSSocket) this.#tls = tlsOf(this.#socket);
+    return this.#tls;
+  }
+}
+
+function endOf(address: string | undefined, port: number | undefined): SocketEnd | undefined {
+  if (address === undefined) return undefined;
+  // A dual-stack server sees IPv4 callers in this form.
+  return { address: address.replace(/^::ffff:(?=\d+\.)/, ''), port: port ?? 0 };
+}
+
+function tlsOf(socket: TLSSocket): TlsInfo {
+  const certificate = socket.getPeerX509Certificate();
+  const own = socket.getX509Certificate();
+  const { servername } = socket as { servername?: string | false };
+  return {
+    serverName: typeof servername === 'string' ? servername : undefined,
+    version: socket.getProtocol() ?? '',
+    cipher: socket.getCipher()?.standardName ?? '',
+    sessionId: socket.getSession()?.toString('hex').slice(0, 64),
+    alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
+    peer: certificate && peerOf(certificate),
+    peerVerified: socket.authorized || certificate !== undefined,
+    localUriSan: own && sansOf(own, 'URI')[0],
+  };
+}
+
+function peerOf(certificate: X509Certificate): PeerCertificate {
+  return {
+    uriSans: sansOf(certificate, 'URI'),
+    dnsSans: sansOf(certificate, 'DNS'),
+    subject: distinguishedName(certificate.subject),
+    issuer: distinguishedName(certificate.issuer),
+    serial: certificate.serialNumber.toLowerCase(),
+    sha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    notBeforeMs: Date.parse(certificate.validFrom),
+    notAfterMs: Date.parse(certificate.validTo),
+    pem: certificate.toString(),
+  };
+}
+
+function sansOf({ subjectAltName }: X509Certificate, kind: 'URI' | 'DNS'): readonly string[] {
+  const prefix = `${kind}:`;
+  return (subjectAltName ?? '')
+    .split(', ')
+    .filter((one) => one.startsWith(prefix))
+    .map((one) => one.slice(prefix.length));
+}
+
+/** RFC 2253: the most specific part first. Node gives one part per line, the least specific first. */
+function distinguishedName(lines: string | undefined): string {
+  return (lines ?? '').split('\n').filter(Boolean).reverse().join(',');
+}
