@@ -6,16 +6,22 @@ import type {
   InboundListener,
   OutboundListener,
 } from '../../model/listener.js';
+import type { Route } from '../../model/route.js';
+import { filtersFor } from './cors.js';
 import { INBOUND_FILTERS, OUTBOUND_FILTERS } from './fault.js';
 import type { MtlsMode } from './peer-authentication.js';
 import { MATCH_ALL } from './route-match.js';
 
 /** The listener for a host and port, in gRPC's client-side shape. */
-export function outboundListener(name: string, routeName: string): OutboundListener {
+export function outboundListener(
+  name: string,
+  routeName: string,
+  routes: readonly Route[],
+): OutboundListener {
   return {
     kind: 'outbound',
     name,
-    http: { routes: { kind: 'rds', name: routeName }, filters: OUTBOUND_FILTERS },
+    http: { routes: { kind: 'rds', name: routeName }, filters: filtersFor(routes, OUTBOUND_FILTERS) },
   };
 }
 

@@ -96,7 +96,7 @@ function compileListeners(
     const context = { profile, host, port, serviceOf: (name: string) => services.get(name) };
     const name = clusterName(port, '', host);
     const virtualHost = compileVirtualHost(virtualServices.find(host), context);
-    listeners.set(`${host}:${port}`, outboundListener(`${host}:${port}`, name));
+    listeners.set(`${host}:${port}`, outboundListener(`${host}:${port}`, name, virtualHost.routes));
     routes.set(name, { name, virtualHosts: [virtualHost] });
   };
   for (const { host, ports } of services.values()) {

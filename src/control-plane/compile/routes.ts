@@ -3,10 +3,13 @@ import type { ClusterSpecifier, Route, RouteAction, RouteMatch, VirtualHost } fr
 import { DEFAULT_DOMAIN, fullHostName } from '../kinds/hosts.js';
 import type { Destination, HttpMatch, HttpRoute } from '../kinds/types.js';
 import type { Document } from '../store/view.js';
+import { withCors } from './cors.js';
 import { compileFault } from './fault.js';
+import { compileHeaders, type HeaderOperations } from './header-operations.js';
 import { clusterName } from './names.js';
 import type { Profile } from './profile.js';
 import { compileRetry, DEFAULT_RETRY } from './retry-policy.js';
+import { compileMirrors, compileRedirectAction, compileRewrite } from './route-effects.js';
 import { compileMatch, isCatchAll, MATCH_ALL } from './route-match.js';
 import type { MeshService } from './services.js';
 import { selects } from './visibility.js';
@@ -76,7 +79,8 @@ function compileRoutes(
   for (const rule of http) {
     for (const { name, match } of matchesOf(rule, context)) {
       const action = actionOf(rule, namespace, context);
-      routes.push({ name, match, action, filterOverrides: compileFault(rule.fault) });
+      const filterOverrides = withCors(compileFault(rule.fault), rule.corsPolicy);
+      routes.push({ name, match, action, filterOverrides, headers: headersOf(rule).rules });
       // Nothing gets past it, so nothing after it can match.
       if (isCatchAll(match)) return routes;
     }
@@ -109,7 +113,13 @@ function holdsFor(match: HttpMatch, { port, profile }: RouteContext): boolean {
   );
 }
 
+/** Istio: the headers of a rule's only destination count as the rule's own. */
+function headersOf({ headers, route = [] }: HttpRoute): HeaderOperations {
+  return compileHeaders(headers, ...(route.length === 1 ? [route[0]?.headers] : []));
+}
+
 function actionOf(rule: HttpRoute, namespace: string, context: RouteContext): Route['action'] {
+  if (rule.redirect !== undefined) return compileRedirectAction(rule.redirect, context.port);
   if (rule.directResponse !== undefined) {
     const { status, body } = rule.directResponse;
     return { kind: 'direct-response', status, body: body?.string ?? '' };
@@ -118,6 +128,8 @@ function actionOf(rule: HttpRoute, namespace: string, context: RouteContext): Ro
     ...forward(context, rule.timeout ?? 0),
     cluster: specifierOf(rule, namespace, context),
     retryPolicy: compileRetry(rule.retries),
+    ...compileRewrite(rule.rewrite, headersOf(rule).authority),
+    mirrors: compileMirrors(rule, (destination) => destinationCluster(destination, namespace, context)),
   };
 }
 
@@ -137,11 +149,16 @@ function specifierOf(rule: HttpRoute, namespace: string, context: RouteContext):
   }
   const clusters = destinations
     .filter(({ weight = 0 }) => weight > 0)
-    .map(({ destination, weight = 0 }) => ({
-      name: destinationCluster(destination, namespace, context),
-      weight,
-      filterOverrides: NO_OVERRIDES,
-    }));
+    .map(({ destination, weight = 0, headers }) => {
+      const { rules, authority } = compileHeaders(headers);
+      return {
+        name: destinationCluster(destination, namespace, context),
+        weight,
+        filterOverrides: NO_OVERRIDES,
+        headers: rules,
+        hostRewrite: authority,
+      };
+    });
   return { kind: 'weighted', clusters, totalWeight: clusters.reduce((sum, { weight }) => sum + weight, 0) };
 }
 

@@ -57,20 +57,18 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
   VirtualService: [
     // Without hosts it is a delegate.
     { path: 'hosts', values: [undefined] },
+    // Envoy redirects with these five only.
+    {
+      path: 'http.*.redirect.redirectCode',
+      values: Array.from({ length: 100 }, (_, index) => 300 + index).filter(
+        (code) => ![301, 302, 303, 307, 308].includes(code),
+      ),
+    },
     ...fields(
       'tls',
       'tcp',
       'http.*.match.*.statPrefix',
-      'http.*.redirect',
       'http.*.delegate',
-      'http.*.rewrite',
-      'http.*.mirror',
-      'http.*.mirrors',
-      'http.*.mirrorPercent',
-      'http.*.mirrorPercentage',
-      'http.*.corsPolicy',
-      'http.*.headers',
-      'http.*.route.*.headers',
       'http.*.retries.retryRemoteLocalities',
       'http.*.fault.delay.percent',
       'http.*.directResponse.body.bytes',
