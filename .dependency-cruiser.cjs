@@ -11,7 +11,7 @@ const layers = {
   service: ['runtime'],
   codec: ['runtime', 'model', 'proto', 'service'],
   identity: ['runtime', 'proto'],
-  telemetry: ['runtime', 'service', 'model', 'routing'],
+  telemetry: ['runtime', 'service', 'proto', 'model', 'routing'],
   routing: ['model', 'service', 'runtime'],
   cluster: ['model', 'service', 'runtime'],
   filters: ['model', 'service', 'runtime', 'proto', 'routing', 'identity'],

@@ -109,12 +109,8 @@ describe('references', () => {
 describe('fields that are checked but not carried out', () => {
   test.each([
     [
-      'rewrite: {uri: /x}',
-      '11:5 error INMESH_CONFIG_UNSUPPORTED inmesh does not carry out rewrite of VirtualService yet',
-    ],
-    [
-      'mirrors: [{destination: {host: b}}]',
-      '11:5 error INMESH_CONFIG_UNSUPPORTED inmesh does not carry out mirrors of VirtualService yet',
+      'retries: {attempts: 1, retryRemoteLocalities: true}',
+      '11:28 error INMESH_CONFIG_UNSUPPORTED inmesh does not carry out retryRemoteLocalities of VirtualService yet',
     ],
   ])('%s is refused by its name', (line, complaint) => {
     expect(complaintsAbout(routeWith(line))).toEqual([complaint]);
