@@ -25,8 +25,8 @@ export default defineConfig({
     // Half a megabyte of generated code: load it as Node does instead of transforming it in every worker.
     server: { deps: { external: [/src\/proto\/gen\//] } },
     projects: [
-      ...['unit', 'property', 'vectors', 'golden', 'conformance', 'simulation'].map(named),
-      ...['shape', 'integration'].map(slow),
+      ...['unit', 'property', 'vectors', 'golden', 'simulation'].map(named),
+      ...['shape', 'conformance', 'integration'].map(slow),
     ],
     coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['src/proto/gen/**'] },
   },

@@ -16,6 +16,8 @@ const BAD_VALUE = /[\0\r\n]/;
 export class HeaderMap {
   #raw: RawHeaders | undefined;
   #lines: string[] | undefined;
+  /** The same lines by the names as the caller spelled them, when one is not in lower case. */
+  #spelled: string[] | undefined;
 
   private constructor(raw: RawHeaders | undefined, lines: string[] | undefined) {
     this.#raw = raw;
@@ -35,6 +37,13 @@ export class HeaderMap {
   /** Takes over an array of lower-case names and values. */
   static fromLines(lines: string[]): HeaderMap {
     return new HeaderMap(undefined, lines);
+  }
+
+  /** Takes over lines in lower case, and the same lines by the names that HTTP/1.1 shall write. */
+  static fromSpelled(lines: string[], spelled: string[]): HeaderMap {
+    const map = new HeaderMap(undefined, lines);
+    map.#spelled = spelled;
+    return map;
   }
 
   /** Copies name-value pairs; an array value becomes one line per element. Undefined values are left out. */
@@ -84,7 +93,9 @@ export class HeaderMap {
         `header ${JSON.stringify(name)} has a forbidden character`,
       );
     }
-    this.#write().push(name.toLowerCase(), value);
+    const lower = name.toLowerCase();
+    this.#write().push(lower, value);
+    this.#spelled?.push(lower, value);
   }
 
   /**
@@ -113,7 +124,11 @@ export class HeaderMap {
   delete(name: string): void {
     if (!this.has(name)) return;
     const lines = this.#write();
-    for (let i = lines.length - 2; i >= 0; i -= 2) if (lines[i] === name) lines.splice(i, 2);
+    for (let i = lines.length - 2; i >= 0; i -= 2) {
+      if (lines[i] !== name) continue;
+      lines.splice(i, 2);
+      this.#spelled?.splice(i, 2);
+    }
   }
 
   /** Every line, in order, as [name, value]. */
@@ -137,11 +152,17 @@ export class HeaderMap {
     return this.#read();
   }
 
+  /** The lines by the names that the caller spelled, for HTTP/1.1. Do not modify it. */
+  toSpelled(): readonly string[] {
+    return this.#spelled ?? this.#read();
+  }
+
   /** An independent copy; cheap while neither side is changed. */
   clone(): HeaderMap {
-    return this.#raw === undefined
-      ? new HeaderMap(undefined, [...(this.#lines ?? [])])
-      : new HeaderMap(this.#raw, undefined);
+    if (this.#raw !== undefined) return new HeaderMap(this.#raw, undefined);
+    const copy = new HeaderMap(undefined, [...(this.#lines ?? [])]);
+    if (this.#spelled !== undefined) copy.#spelled = [...this.#spelled];
+    return copy;
   }
 
   #read(): string[] {

@@ -175,7 +175,7 @@ function dispatchOptions(request: Request): Dispatcher.DispatchOptions {
     method: request.method,
     path: request.path,
     // undici only reads the array.
-    headers: headers.toLines() as string[],
+    headers: headers.toSpelled() as string[],
     // undici takes every form of body that its callers may give, and ours come from there.
     body: toUndiciBody(request.body) as NonNullable<Dispatcher.DispatchOptions['body']> | null,
   };

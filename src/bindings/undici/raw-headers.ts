@@ -19,22 +19,34 @@ export function readHeaders(headers: UndiciHeaders): HeaderMap {
   for (const name in headers) {
     const value: unknown = headers[name];
     if (value === undefined) continue;
-    const lower = name.toLowerCase();
-    if (Array.isArray(value)) for (const one of value) lines.push(lower, text(one));
-    else lines.push(lower, text(value));
+    if (Array.isArray(value)) for (const one of value) lines.push(name, text(one));
+    else lines.push(name, text(value));
   }
-  return HeaderMap.fromLines(lines);
+  return fromSpelled(lines);
+}
+
+/** Keeps the spelling of names for the wire when it is not lower case. */
+function fromSpelled(spelled: string[]): HeaderMap {
+  let lines = spelled;
+  for (let i = 0; i < spelled.length; i += 2) {
+    const name = spelled[i] ?? '';
+    const lower = name.toLowerCase();
+    if (lower === name) continue;
+    if (lines === spelled) lines = [...spelled];
+    lines[i] = lower;
+  }
+  return lines === spelled ? HeaderMap.fromLines(lines) : HeaderMap.fromSpelled(lines, spelled);
 }
 
 function fromFlat(flat: readonly unknown[]): HeaderMap {
   const lines: string[] = [];
   for (let i = 0; i < flat.length; i += 2) {
-    const name = text(flat[i]).toLowerCase();
+    const name = text(flat[i]);
     const value = flat[i + 1];
     if (Array.isArray(value)) for (const one of value) lines.push(name, text(one));
     else lines.push(name, text(value));
   }
-  return HeaderMap.fromLines(lines);
+  return fromSpelled(lines);
 }
 
 function text(piece: unknown): string {

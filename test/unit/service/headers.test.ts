@@ -53,3 +53,36 @@ describe('HeaderMap', () => {
     expect(map.get('constructor')).toBeUndefined();
   });
 });
+
+describe('names as they were spelled', () => {
+  const spelled = () =>
+    HeaderMap.fromSpelled(['x-a', '1', 'x-b', '2', 'x-a', '3'], ['X-A', '1', 'x-b', '2', 'x-A', '3']);
+
+  test('are found in lower case and written as they were', () => {
+    const map = spelled();
+    expect([map.getAll('x-a'), map.toLines(), map.toSpelled()]).toEqual([
+      ['1', '3'],
+      ['x-a', '1', 'x-b', '2', 'x-a', '3'],
+      ['X-A', '1', 'x-b', '2', 'x-A', '3'],
+    ]);
+  });
+
+  test('follow every change', () => {
+    const map = spelled();
+    map.append('X-C', '4');
+    map.delete('x-a');
+    map.set('x-b', '5');
+    expect(map.toSpelled()).toEqual(['x-c', '4', 'x-b', '5']);
+  });
+
+  test('are copied', () => {
+    const map = spelled();
+    const copy = map.clone();
+    copy.delete('x-a');
+    expect([map.toSpelled().length, copy.toSpelled()]).toEqual([6, ['x-b', '2']]);
+  });
+
+  test('are the lines themselves when nobody spelled them', () => {
+    expect(HeaderMap.fromLines(['a', 'b']).toSpelled()).toEqual(['a', 'b']);
+  });
+});

@@ -1,4 +1,4 @@
-import type { Dispatcher, Request } from 'undici';
+import type { Dispatcher, Request, RequestInit } from 'undici';
 import { undici } from '../library.js';
 import { FetchExchange, FetchFailure } from './exchange.js';
 import { adoptForeign, copyInit, type FetchArguments } from './foreign.js';
@@ -67,27 +67,33 @@ function start(
   }
   const dispatcher = internals.requestDispatcher(requestObject) ?? own;
   if (isRare(request)) {
-    const { fetch } = undici;
     const again = internals.fromInnerRequest(request, dispatcher, signal, 'request');
-    return fetch(again).then((response) => {
+    return undici.fetch(again, referrerOf(request)).then((response) => {
       requestOf.set(response.body ?? response, requestObject);
       return response;
     });
   }
   return new Promise((resolve, reject) => {
-    const parts = { internals, dispatcher, requestObject, request };
+    const isPiped = input instanceof undici.Request;
+    const parts = { internals, dispatcher, requestObject, request, isPiped };
     const exchange = new FetchExchange(parts, { resolve, reject });
     // Without a signal of the caller's nobody can abort this one.
-    if (hasSignal(input, init)) {
+    if (isPiped || hasSignal(init)) {
       signal.addEventListener('abort', () => exchange.abort(signal.reason), { once: true });
     }
     exchange.send();
   });
 }
 
-function hasSignal(input: FetchArguments['input'], init: FetchArguments['init']): boolean {
+function hasSignal(init: FetchArguments['init']): boolean {
   const signal: unknown = init?.signal;
-  return (signal !== undefined && signal !== null) || input instanceof undici.Request;
+  return signal !== undefined && signal !== null;
+}
+
+/** A Request does not hand its referrer on to the one that is made of it. */
+function referrerOf({ referrer, referrerPolicy }: InnerRequest): RequestInit {
+  if (referrer === 'client') return { referrerPolicy };
+  return { referrer: referrer instanceof URL ? referrer.href : '', referrerPolicy };
 }
 
 /** What is not worth a second implementation: local URLs, integrity, referrers. */

@@ -41,6 +41,8 @@ export interface FetchParts {
   /** Kept while the fetch runs: the caller's signal reaches it through this object only. */
   readonly requestObject: Request;
   readonly request: InnerRequest;
+  /** Whether the caller gave a Request, whose body flows into this one's. */
+  readonly isPiped: boolean;
 }
 
 /** One call of fetch over HTTP, from the request to the end of the response's body. */
@@ -50,7 +52,7 @@ export class FetchExchange implements HopOwner, BodySender {
   readonly #parts: FetchParts;
   readonly #settle: Settle;
   #state: 'ongoing' | 'aborted' | 'terminated' = 'ongoing';
-  #abortReason: unknown;
+  #endReason: unknown;
   #hop: Hop | undefined;
   #outgoing: OutgoingBody | undefined;
   #body: BodyStream | undefined;
@@ -73,18 +75,18 @@ export class FetchExchange implements HopOwner, BodySender {
 
   /** Sends the request, or what a redirect made of it. */
   send(): void {
-    const { request, dispatcher } = this.#parts;
+    const { request, dispatcher, isPiped } = this.#parts;
     const url = this.#url;
     if (BAD_PORTS.has(url.port)) {
       this.#networkError('bad port');
       return;
     }
-    const ownLength = request.headersList.contains('content-length', true);
+    const hasOwnLength = request.headersList.contains('content-length', true);
     const headers = requestHeaders(request, url);
     const hop = new Hop(this);
     this.#hop = hop;
     const isMock = (dispatcher as { isMockActive?: boolean }).isMockActive === true;
-    if (!isMock) this.#outgoing = outgoingBody(request.body, ownLength, this);
+    if (!isMock) this.#outgoing = outgoingBody(request.body, { hasOwnLength, isPiped }, this);
     const mockBody = request.body && (request.body.source ?? request.body.stream);
     const options: Dispatcher.DispatchOptions = {
       path: pathOf(url),
@@ -137,14 +139,16 @@ export class FetchExchange implements HopOwner, BodySender {
   failed(hop: Hop, error: unknown): void {
     // What a redirect left behind is of no interest.
     if (hop !== this.#hop) return;
+    // Our own reason comes back by way of the connection, perhaps as something else.
+    const reason = this.#state === 'terminated' ? this.#endReason : error;
     this.#terminate(error);
     if (this.#status !== 0) return;
     if (this.#state === 'aborted' && nameOf(error) === 'AbortError') {
       // Its promise was rejected already, or its own body aborted it.
-      this.#reject(this.#abortReason);
+      this.#reject(this.#endReason);
       return;
     }
-    this.#networkError(error);
+    this.#networkError(reason);
   }
 
   bodyFailed(error: unknown): void {
@@ -251,14 +255,15 @@ export class FetchExchange implements HopOwner, BodySender {
   #abort(reason: unknown): void {
     if (this.#state !== 'ongoing') return;
     this.#state = 'aborted';
-    this.#abortReason = reason || new DOMException('The operation was aborted.', 'AbortError');
-    this.#hop?.destroy(this.#abortReason);
-    this.#body?.fail(this.#abortReason);
+    this.#endReason = reason || new DOMException('The operation was aborted.', 'AbortError');
+    this.#hop?.destroy(this.#endReason);
+    this.#body?.fail(this.#endReason);
   }
 
   #terminate(reason: unknown): void {
     if (this.#state !== 'ongoing') return;
     this.#state = 'terminated';
+    this.#endReason = reason;
     this.#hop?.destroy(reason);
     this.#body?.fail(
       new TypeError('terminated', isErrorLike(reason) ? { cause: reason } : { cause: undefined }),

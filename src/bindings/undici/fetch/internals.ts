@@ -1,4 +1,5 @@
 import type * as Undici from 'undici';
+import type { ReferrerPolicy } from 'undici';
 import { undici, undiciModule } from '../library.js';
 
 /** A list of headers as undici keeps it: names by lower case, in the order they came first. */
@@ -31,7 +32,9 @@ export interface InnerRequest {
   readonly cache: string;
   readonly redirect: 'follow' | 'error' | 'manual';
   readonly integrity: string;
+  /** `client`, `no-referrer` or a URL. */
   readonly referrer: unknown;
+  readonly referrerPolicy: ReferrerPolicy;
 }
 
 /** What a Response object stands for. */
@@ -122,6 +125,7 @@ function requestsWork(internals: FetchInternals): boolean {
     state.redirect === 'manual' &&
     state.integrity === '' &&
     state.referrer === 'client' &&
+    state.referrerPolicy === '' &&
     internals.requestDispatcher(request) === dispatcher &&
     internals.requestDispatcher(again) === dispatcher &&
     again instanceof undici.Request

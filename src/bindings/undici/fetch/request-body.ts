@@ -19,17 +19,25 @@ export interface OutgoingBody {
   cancel(reason: unknown): void;
 }
 
+export interface BodyOptions {
+  /** The caller gave a content-length of its own: undici checks it against what a stream gives while it is sent. */
+  readonly hasOwnLength: boolean;
+  /** The body is that of a Request of the caller's. */
+  readonly isPiped: boolean;
+}
+
 const NO_BODY: OutgoingBody = { value: null, cancel() {} };
 
 /**
  * A body in the form that is cheapest to send: text and bytes as they are, which also lets the mesh send them again;
- * everything else as the chunks of its stream. `ownLength`: the caller gave a content-length of its own, which is
- * checked against what a stream gives only while it is sent.
+ * everything else as the chunks of its stream.
  */
-export function outgoingBody(body: InnerBody | null, ownLength: boolean, sender: BodySender): OutgoingBody {
+export function outgoingBody(body: InnerBody | null, options: BodyOptions, sender: BodySender): OutgoingBody {
   if (body === null) return NO_BODY;
   const { source } = body;
-  if (!ownLength && (typeof source === 'string' || source instanceof Uint8Array)) {
+  if (!options.hasOwnLength && (typeof source === 'string' || source instanceof Uint8Array)) {
+    // The caller's Request pours its body into this stream: let go of it.
+    if (options.isPiped) body.stream.cancel().catch(() => {});
     return { value: source, cancel() {} };
   }
   const reader = body.stream.getReader();
@@ -48,21 +56,39 @@ async function* chunksOf(
   let done = false;
   try {
     while (!sender.isCancelled) {
-      const next = await reader.read();
-      if (next.done) {
+      const next = await readFrom(reader, sender);
+      if (next === undefined || next.done) {
         done = true;
         return;
       }
       if (sender.isCancelled) return;
-      yield next.value;
+      yield checked(next.value);
     }
-  } catch (error) {
-    done = true;
-    if (!sender.isCancelled) sender.bodyFailed(error);
   } finally {
     // The peer wants no more of it.
     if (!done) reader.cancel().catch(() => {});
   }
+}
+
+/** The next chunk; undefined when the stream failed, which the sender heard. */
+async function readFrom(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  sender: BodySender,
+): Promise<{ done: boolean; value?: unknown } | undefined> {
+  try {
+    return await reader.read();
+  } catch (error) {
+    if (!sender.isCancelled) sender.bodyFailed(error);
+    return undefined;
+  }
+}
+
+/** @throws TypeError for what is neither text nor bytes, as undici's writer does. */
+function checked(chunk: unknown): Uint8Array {
+  // Text is sent as UTF-8.
+  if (chunk instanceof Uint8Array || typeof chunk === 'string') return chunk as Uint8Array;
+  Buffer.byteLength(chunk as string);
+  throw new TypeError('The "chunk" argument must be of type string or an instance of Buffer or Uint8Array');
 }
 
 /** Makes the body of a request new from its source, to be sent again. */
