@@ -7,18 +7,28 @@ import { adsSource, checkConfigSource } from './config-source.js';
 import { onlyFields } from './field-guard.js';
 import { decodeFilter, encodeFilter } from './filter-config.js';
 import { at, type Path, refuse } from './path.js';
+import { decodeProcessing, encodeProcessing, PROCESSING_FIELDS } from './request-processing.js';
 import { decodeRouteConfiguration, encodeRouteConfiguration } from './route.js';
 
-const managerFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
-  enforced: ['rds', 'route_config', 'http_filters', 'access_log'],
-  ignored: [
-    // Names and forms of Envoy's statistics, logs and spans; ours are configured elsewhere.
-    'stat_prefix',
-    'access_log_flush_interval',
-    'flush_access_log_on_new_request',
-    'access_log_options',
-    'tracing',
-  ],
+const ENFORCED = ['rds', 'route_config', 'http_filters', 'access_log'];
+const IGNORED = [
+  // Names and forms of Envoy's statistics and spans; ours are configured elsewhere.
+  'stat_prefix',
+  'access_log_flush_interval',
+  'flush_access_log_on_new_request',
+  'access_log_options',
+  'tracing',
+];
+
+const inboundFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
+  enforced: [...ENFORCED, ...PROCESSING_FIELDS],
+  ignored: IGNORED,
+});
+
+/** The requests of this process are nobody's but its own: nothing is to be made of where they came from. */
+const outboundFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
+  enforced: ENFORCED,
+  ignored: IGNORED,
 });
 
 const rdsFields = onlyFields(() => hcm.RdsSchema, { enforced: ['config_source', 'route_config_name'] });
@@ -31,12 +41,15 @@ const filterFields = onlyFields(() => hcm.HttpFilterSchema, {
 export function decodeConnectionManager(
   message: hcm.HttpConnectionManager,
   path: Path,
+  side: 'outbound' | 'inbound',
 ): HttpConnectionManager {
-  managerFields(message, path);
+  const checkFields = side === 'outbound' ? outboundFields : inboundFields;
+  checkFields(message, path);
   return {
     routes: decodeRoutes(message.routeSpecifier, path),
     filters: decodeFilters(message.httpFilters, path),
     accessLogs: decodeAccessLogs(message.accessLog, path),
+    processing: side === 'outbound' ? undefined : decodeProcessing(message, path),
   };
 }
 
@@ -90,12 +103,9 @@ function decodeHttpFilter(message: hcm.HttpFilter, path: Path): HttpFilter | und
 }
 
 /** The HTTP part of a listener or filter chain as a message. */
-export function encodeConnectionManager({
-  routes,
-  filters,
-  accessLogs,
-}: HttpConnectionManager): hcm.HttpConnectionManager {
-  return create(hcm.HttpConnectionManagerSchema, {
+export function encodeConnectionManager(manager: HttpConnectionManager): hcm.HttpConnectionManager {
+  const { routes, filters, accessLogs, processing } = manager;
+  const message = create(hcm.HttpConnectionManagerSchema, {
     // Envoy demands one.
     statPrefix: 'http',
     routeSpecifier:
@@ -108,6 +118,8 @@ export function encodeConnectionManager({
     httpFilters: filters.map(encodeHttpFilter),
     accessLog: encodeAccessLogs(accessLogs),
   });
+  encodeProcessing(processing, message);
+  return message;
 }
 
 function encodeHttpFilter({ name, config }: HttpFilter): hcm.HttpFilter {

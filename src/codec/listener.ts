@@ -44,7 +44,7 @@ function decodeOutbound(message: listener.Listener, path: Path): OutboundListene
   outboundFields(message, path);
   const managerPath = at(at(path, 'api_listener'), 'api_listener');
   const any = required(message.apiListener?.apiListener, managerPath);
-  return { kind: 'outbound', name: message.name, http: decodeManager(any, managerPath) };
+  return { kind: 'outbound', name: message.name, http: decodeManager(any, managerPath, 'outbound') };
 }
 
 function decodeInbound(message: listener.Listener, path: Path): InboundListener {
@@ -88,15 +88,15 @@ function decodeNetworkFilters(filters: readonly listener.Filter[], path: Path): 
   networkFilterFields(filter, filterPath);
   const { configType } = filter;
   if (configType.case !== 'typedConfig') return refuse(at(filterPath, 'typed_config'), 'is required');
-  return decodeManager(configType.value, at(filterPath, 'typed_config'));
+  return decodeManager(configType.value, at(filterPath, 'typed_config'), 'inbound');
 }
 
-function decodeManager(any: wkt.Any, path: Path): FilterChain['http'] {
+function decodeManager(any: wkt.Any, path: Path, side: 'outbound' | 'inbound'): FilterChain['http'] {
   const message = decodeAny(hcm.HttpConnectionManagerSchema, any, path);
   if (message === undefined) {
     return refuse(path, `must be an HTTP connection manager, not ${JSON.stringify(any.typeUrl)}`);
   }
-  return decodeConnectionManager(message, path);
+  return decodeConnectionManager(message, path, side);
 }
 
 /** The listener as a message. */

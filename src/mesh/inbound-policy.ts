@@ -1,12 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import { buildFilters } from '../filters/builtin.js';
 import type { FilterTools, LocalNode } from '../filters/filter.js';
+import { processRequests } from '../filters/request-processing.js';
 import type { AccessLog } from '../model/access-log.js';
-import type { InboundListener } from '../model/listener.js';
+import type { HttpConnectionManager, InboundListener } from '../model/listener.js';
 import { compileHeaderMatchers } from '../routing/match.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
 import type { ExchangeLogger } from '../service/exchange-logger.js';
-import type { Service } from '../service/service.js';
+import type { Filter, Service } from '../service/service.js';
 import { type InboundPolicy, inboundPolicy } from './inbound.js';
 import { routeEffects } from './route-effects.js';
 
@@ -38,8 +40,18 @@ export function inboundPolicyOf(listener: InboundListener | undefined, tools: In
   };
   return inboundPolicy(listener, {
     buildFilters: ({ filters }, overrides) => buildFilters(filters, overrides, filterTools),
+    process: (http) => processing(http, node),
     accessLog: tools.accessLog,
     effects: (place) => routeEffects(place, clock),
     unconfigured: 'strict',
   });
+}
+
+function processing(
+  { processing: rules, routes }: HttpConnectionManager,
+  node: LocalNode,
+): Filter | undefined {
+  if (rules === undefined) return undefined;
+  const internalOnlyHeaders = routes.kind === 'inline' ? (routes.config.internalOnlyHeaders ?? []) : [];
+  return processRequests(rules, { node, internalOnlyHeaders, uuid: randomUUID });
 }

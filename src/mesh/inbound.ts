@@ -51,6 +51,8 @@ export interface InboundOptions {
   ) => readonly Filter[];
   /** The changes of a route to requests and responses; undefined when it makes none. */
   readonly effects?: (place: RoutePlace) => Filter | undefined;
+  /** What is done to requests before their route is chosen; undefined when nothing is. */
+  readonly process?: (http: HttpConnectionManager) => Filter | undefined;
   /** The logger of a chain's access logs; undefined when it has none. */
   readonly accessLog?: ((logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined) | undefined;
   /** What applies while there is no listener. Default `closed`: without rules nobody is let in. */
@@ -122,18 +124,24 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
       stacks.set(route, effects === undefined ? filters : [...filters, effects]);
     }
   }
-  if (takesEverything(routes.config) && [...stacks.values()].every((filters) => filters?.length === 0))
+  const process = options.process?.(http);
+  if (
+    process === undefined &&
+    takesEverything(routes.config) &&
+    [...stacks.values()].every((filters) => filters?.length === 0)
+  )
     return undefined;
   const services = new Map(
     [...stacks].map(([route, filters]) => [route, filters && compose(filters, application)]),
   );
-  return (request) => {
+  const route: Service = (request) => {
     // CONNECT has no path: it takes the way of `/`, so that it passes the same filters.
     const head = request.method === 'CONNECT' ? { ...request, path: '/' } : request;
     const matched = router.select(head, request.context.random);
     const service = matched && services.get(matched.route);
     return (service ?? noRoute)(request);
   };
+  return process === undefined ? route : compose([process], route);
 }
 
 /** gRFC A36: on a server only a route that does not forward leads anywhere. */

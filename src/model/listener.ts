@@ -1,6 +1,7 @@
 import type { AccessLog } from './access-log.js';
 import type { SocketAddress } from './address.js';
 import type { HttpFilter } from './filter-config.js';
+import type { RequestProcessing } from './request-processing.js';
 import type { RouteConfiguration } from './route.js';
 import type { DownstreamTls } from './tls.js';
 
@@ -37,6 +38,8 @@ export interface HttpConnectionManager {
     | { readonly kind: 'inline'; readonly config: RouteConfiguration };
   /** In order; the last is the router. */
   readonly filters: readonly HttpFilter[];
+  /** What is done to requests before routing, inbound only. Undefined = nothing. */
+  readonly processing?: RequestProcessing | undefined;
   /** Undefined = none. */
   readonly accessLogs?: readonly AccessLog[] | undefined;
 }

@@ -51,6 +51,7 @@ import {
   mirrors,
   pathRewrite,
   redirectAction,
+  requestProcessing,
 } from './route-effects-arbitraries.js';
 
 /** Model values that the codec can carry: each invariant that the decoders check holds. */
@@ -315,6 +316,7 @@ const connectionManager = (): fc.Arbitrary<HttpConnectionManager> =>
       fc.record({ kind: fc.constant('inline' as const), config: routeConfiguration(text()) }),
     ),
     filters: httpFilters(),
+    processing: requestProcessing(),
     accessLogs: accessLogs(headerMatcher(), stringMatcher(), fractionalPercent()),
   });
 
@@ -343,7 +345,11 @@ const filterChain = (): fc.Arbitrary<FilterChain> =>
 /** Listener, outbound and inbound. */
 export const listener = (): fc.Arbitrary<Listener> =>
   fc.oneof(
-    fc.record({ kind: fc.constant('outbound' as const), name: name(), http: connectionManager() }),
+    fc.record({
+      kind: fc.constant('outbound' as const),
+      name: name(),
+      http: connectionManager().map((http) => ({ ...http, processing: undefined })),
+    }),
     fc.record({
       kind: fc.constant('inbound' as const),
       name: name(),

@@ -13,6 +13,7 @@ import type { HeaderMatcher, StringMatcher } from '../../src/model/matcher.js';
 import type { MirrorPolicy } from '../../src/model/mirror.js';
 import type { FractionalPercent } from '../../src/model/percent.js';
 import type { InternalRedirectPolicy, RedirectAction } from '../../src/model/redirect.js';
+import { NO_PROCESSING, type RequestProcessing } from '../../src/model/request-processing.js';
 import type { HostRewrite, PathRewrite, RegexRewrite } from '../../src/model/rewrite.js';
 
 /** What routes do besides choosing, as the codec can carry it. */
@@ -248,3 +249,25 @@ export const accessLogs = (
     ),
   );
 };
+
+/** RequestProcessing; undefined when it asks for nothing. */
+export const requestProcessing = (): fc.Arbitrary<RequestProcessing | undefined> =>
+  maybe(
+    fc.record<RequestProcessing>({
+      ...(Object.fromEntries(
+        Object.entries(NO_PROCESSING).map(([key, value]) => [
+          key,
+          typeof value === 'boolean' ? fc.boolean() : fc.constant(value),
+        ]),
+      ) as { [K in keyof RequestProcessing]: fc.Arbitrary<RequestProcessing[K]> }),
+      escapedSlashes: fc.constantFrom('keep', 'reject', 'redirect', 'forward'),
+      stripHostPort: fc.constantFrom('none', 'matching', 'any'),
+      xffNumTrustedHops: fc.nat(3),
+      internalAddresses: few(
+        fc.constantFrom({ address: '10.0.0.0', prefixLength: 8 }, { address: '::1', prefixLength: 128 }),
+      ),
+      via: fc.constantFrom('', 'mesh'),
+      scheme: maybe(fc.constantFrom('http', 'https')),
+      server: maybe(fc.record({ name: fc.constantFrom('mesh', 'x'), overwrite: fc.boolean() })),
+    }),
+  );

@@ -1,0 +1,44 @@
+import { isIP } from 'node:net';
+import type { HeaderMap } from '../service/headers.js';
+
+/** The client as `x-forwarded-for` tells it. */
+export interface ForwardedClient {
+  readonly address: string | undefined;
+  /** Whether the header has this one entry only: then the request may be internal. */
+  readonly isOnly: boolean;
+}
+
+/** Envoy: the entry that stands `skip` places from the right; none when there are fewer, or it is no address. */
+export function lastForwardedFor(headers: HeaderMap, skip: number): ForwardedClient {
+  const entries = entriesOf(headers);
+  const entry = entries.at(-1 - skip);
+  const address = entry === undefined || isIP(entry) === 0 ? undefined : entry;
+  return { address, isOnly: entries.length === 1 && skip === 0 && address !== undefined };
+}
+
+/** Envoy: the last entry that is not of a trusted proxy; all trusted means the first one. */
+export function lastUntrusted(headers: HeaderMap, isTrusted: (address: string) => boolean): ForwardedClient {
+  const entries = entriesOf(headers);
+  for (let at = entries.length - 1; at >= 0; at--) {
+    const entry = entries[at] ?? '';
+    if (isIP(entry) === 0) return { address: undefined, isOnly: false };
+    if (!isTrusted(entry) || at === 0) return { address: entry, isOnly: entries.length === 1 };
+  }
+  return { address: undefined, isOnly: false };
+}
+
+function entriesOf(headers: HeaderMap): readonly string[] {
+  const all = headers.getAll('x-forwarded-for');
+  return all.length === 0
+    ? []
+    : all
+        .join(',')
+        .split(',')
+        .map((entry) => entry.trim());
+}
+
+/** Appends an address, with a comma and no space (Envoy). */
+export function appendForwardedFor(headers: HeaderMap, address: string): void {
+  const known = headers.getAll('x-forwarded-for').join(',');
+  headers.set('x-forwarded-for', known === '' ? address : `${known},${address}`);
+}
