@@ -139,6 +139,7 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
     const head = request.method === 'CONNECT' ? { ...request, path: '/' } : request;
     const matched = router.select(head, request.context.random);
     const service = matched && services.get(matched.route);
+    if (matched !== undefined) request.context.routeName = matched.route.name;
     return (service ?? noRoute)(request);
   };
   return process === undefined ? route : compose([process], route);
