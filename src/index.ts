@@ -37,6 +37,7 @@ export type {
   RejectedEvent,
 } from './service/observer.js';
 export type { Filter, LocalReplyInfo, Request, RequestHead, Response, Service } from './service/service.js';
+export type { AccessLogOptions } from './telemetry/access-log.js';
 
 /**
  * Joins the mesh. Next to `inmesh dev` no option is needed. It returns when configuration is in force, or after

@@ -20,13 +20,15 @@ export function routeAnswer(
       status: action.status,
       body,
       details: 'direct_response',
-      reason: action.kind === 'redirect' ? 'INMESH_REDIRECT' : 'INMESH_DIRECT_RESPONSE',
+      reason: REASONS[action.kind],
       ...(location !== undefined && { headers: [['location', location(request)]] }),
     });
     change?.(request, response);
     return response;
   };
 }
+
+const REASONS = { redirect: 'INMESH_REDIRECT', 'direct-response': 'INMESH_DIRECT_RESPONSE' } as const;
 
 const REQUIRES_TLS: RedirectAction = {
   kind: 'redirect',
