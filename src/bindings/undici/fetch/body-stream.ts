@@ -11,6 +11,8 @@ export interface BodyOwner {
   over(decodedBytes: number): void;
 }
 
+const TURN = Promise.resolve();
+
 type ByteSource = ConstructorParameters<typeof ReadableStream<Uint8Array>>[0] & { type: 'bytes' };
 
 /**
@@ -76,15 +78,17 @@ export class BodyStream {
     this.#controller = controller;
   }
 
-  pull(): Promise<void> | undefined {
+  async pull(): Promise<void> {
+    // Never within the call that asks: a reader that is aborted in the same turn gets the reason and no data.
+    await TURN;
+    if (this.#over) return;
     if (this.#waitingBytes > 0) this.#hand();
     else if (this.#ended) this.#close();
     else {
-      return new Promise((resolve) => {
+      await new Promise<void>((resolve) => {
         this.#pulled = resolve;
       });
     }
-    return undefined;
   }
 
   cancel(reason: unknown): void {

@@ -228,7 +228,7 @@ export class FetchExchange implements HopOwner, BodySender {
     state.status = isOpaque ? 0 : status;
     state.statusText = isOpaque ? '' : statusText;
     state.headersList = headersList;
-    if (!isOpaque) state.urlList = [...request.urlList];
+    state.urlList = [...request.urlList];
     if (this.#body !== undefined) state.body = { stream: this.#body.stream, source: null, length: null };
     state.rangeRequested = request.headersList.contains('range', true);
     state.timingInfo = this.timing;

@@ -89,7 +89,12 @@ export class Hop implements Dispatcher.DispatchHandler {
     const { timing, internals } = this.#owner;
     if (timing.finalNetworkResponseStartTime < timing.finalNetworkRequestStartTime) this.onResponseStarted();
     this.#resumeSocket = resume;
-    this.#owner.answered(this, status, headersOf(raw, internals), statusText);
+    try {
+      this.#owner.answered(this, status, headersOf(raw, internals), statusText);
+    } catch (error) {
+      this.destroy(error);
+      this.#owner.failed(this, error);
+    }
     return true;
   }
 

@@ -94,7 +94,10 @@ function checked(chunk: unknown): Uint8Array {
 /** Makes the body of a request new from its source, to be sent again. */
 export function renewBody(request: InnerRequest, internals: FetchInternals): void {
   const { body, headersList } = request;
-  if (body === null || typeof body.source === 'string' || body.source instanceof Uint8Array) return;
+  if (body === null) return;
+  const isPlain = typeof body.source === 'string' || body.source instanceof Uint8Array;
+  // Text and bytes went out as they are, unless their stream was read.
+  if (isPlain && !body.stream.locked) return;
   const again = new undici.Request('http://localhost', { method: 'POST', body: body.source as BodyInit });
   const state = internals.requestState(again);
   request.body = state.body;

@@ -82,7 +82,8 @@ export class Origin {
       body: '',
       complete: false,
     };
-    this.seen.push(entry);
+    // Whether these come at all is a matter of time.
+    if (!entry.path.includes('unordered')) this.seen.push(entry);
     for (const wake of this.#waiting.splice(0)) wake();
     const { pathname } = new URL(request.url ?? '/', 'http://x');
     const early = this.#early.get(pathname);
