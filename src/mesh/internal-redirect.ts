@@ -36,9 +36,11 @@ export function followRedirects(
 ): Service {
   return async (request) => {
     const replay = isReplayable(request.body) ? undefined : createReplay(request.body, BODY_LIMIT_BYTES);
+    // Kept first: the route's changes go into the request itself.
+    const url = `${request.scheme}://${request.authority}${request.path}`;
     const response = await next(replay === undefined ? request : { ...request, body: replay.body() });
     if (response.local !== undefined || !policy.codes.includes(response.status)) return response;
-    const again = redirected({ request, response, replay, route, policy, tools });
+    const again = redirected({ request, url, response, replay, route, policy, tools });
     if (again === undefined) return response;
     discardBody(response.body);
     return tools.dispatch(again);
@@ -47,6 +49,8 @@ export function followRedirects(
 
 interface Redirect {
   readonly request: Request;
+  /** What was asked for. */
+  readonly url: string;
   readonly response: Response;
   readonly replay: Replay | undefined;
   readonly route: Route;
@@ -72,7 +76,7 @@ function redirected(redirect: Redirect): Request | undefined {
   const step = { from: route.name, to: matched.route.name, wasHttps, isHttps, state };
   if (!policy.predicates.every((predicate) => accepts(predicate, step))) return undefined;
   state.count++;
-  candidate.headers.set('x-envoy-original-url', `${request.scheme}://${request.authority}${request.path}`);
+  candidate.headers.set('x-envoy-original-url', redirect.url);
   setBody(candidate, response.status, replay);
   request.context.details = undefined;
   return candidate;

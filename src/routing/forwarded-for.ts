@@ -16,17 +16,6 @@ export function lastForwardedFor(headers: HeaderMap, skip: number): ForwardedCli
   return { address, isOnly: entries.length === 1 && skip === 0 && address !== undefined };
 }
 
-/** Envoy: the last entry that is not of a trusted proxy; all trusted means the first one. */
-export function lastUntrusted(headers: HeaderMap, isTrusted: (address: string) => boolean): ForwardedClient {
-  const entries = entriesOf(headers);
-  for (let at = entries.length - 1; at >= 0; at--) {
-    const entry = entries[at] ?? '';
-    if (isIP(entry) === 0) return { address: undefined, isOnly: false };
-    if (!isTrusted(entry) || at === 0) return { address: entry, isOnly: entries.length === 1 };
-  }
-  return { address: undefined, isOnly: false };
-}
-
 function entriesOf(headers: HeaderMap): readonly string[] {
   const all = headers.getAll('x-forwarded-for');
   return all.length === 0

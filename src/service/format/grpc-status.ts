@@ -41,9 +41,6 @@ const SNAKE = [
   'UNAUTHENTICATED',
 ];
 
-/** Envoy's names of gRPC statuses in access log filters, by number. */
-export const GRPC_STATUS_NAMES: readonly string[] = SNAKE;
-
 /**
  * The gRPC status of an exchange (Envoy): from the trailers, else the headers, else mapped from the HTTP status.
  * A text that is no number counts as -1.
