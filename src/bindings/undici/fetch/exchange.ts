@@ -50,7 +50,8 @@ export class FetchExchange implements HopOwner, BodySender {
   readonly internals: FetchInternals;
   readonly timing: FetchTiming = startTiming();
   readonly #parts: FetchParts;
-  readonly #settle: Settle;
+  /** Dropped when it was used: it holds the response, which nobody but the caller may keep alive. */
+  #settle: Settle | undefined;
   #state: 'ongoing' | 'aborted' | 'terminated' = 'ongoing';
   #endReason: unknown;
   #hop: Hop | undefined;
@@ -59,7 +60,6 @@ export class FetchExchange implements HopOwner, BodySender {
   #redirects = 0;
   #tainting: 'basic' | 'cors' | 'opaque' = 'basic';
   #isRepeated = false;
-  #isSettled = false;
   #isReported = false;
   #status = 0;
 
@@ -78,6 +78,8 @@ export class FetchExchange implements HopOwner, BodySender {
     const { request, dispatcher, isPiped } = this.#parts;
     const url = this.#url;
     if (BAD_PORTS.has(url.port)) {
+      // Nothing was sent: no resource either.
+      this.#isReported = true;
       this.#networkError('bad port');
       return;
     }
@@ -234,8 +236,8 @@ export class FetchExchange implements HopOwner, BodySender {
     state.timingInfo = this.timing;
     state.timingAllowPassed = true;
     this.#status = status;
-    this.#isSettled = true;
-    this.#settle.resolve(internals.fromInnerResponse(state, 'immutable'));
+    this.#settle?.resolve(internals.fromInnerResponse(state, 'immutable'));
+    this.#settle = undefined;
     if (isOpaque) this.#isReported = true;
     else if (this.#body === undefined) this.#report();
   }
@@ -247,9 +249,8 @@ export class FetchExchange implements HopOwner, BodySender {
   }
 
   #reject(reason: unknown): void {
-    if (this.#isSettled) return;
-    this.#isSettled = true;
-    this.#settle.reject(reason);
+    this.#settle?.reject(reason);
+    this.#settle = undefined;
   }
 
   #abort(reason: unknown): void {

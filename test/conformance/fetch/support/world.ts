@@ -33,6 +33,8 @@ export interface Worlds {
   readonly plain: World;
   readonly mesh: World;
   readonly outside: World;
+  /** Through the mesh. */
+  readonly dispatcher: MeshDispatcher;
   close(): Promise<void>;
 }
 
@@ -58,6 +60,7 @@ export async function openWorlds(): Promise<Worlds> {
   const through = (dispatcher: MeshDispatcher) => createDispatchingFetch(dispatcher) as unknown as Fetch;
   return {
     origin,
+    dispatcher: dispatchers[0],
     plain: { ...places, fetch: plainFetch(agent) },
     mesh: { ...places, fetch: through(dispatchers[0]) },
     outside: { ...places, fetch: through(dispatchers[1]) },
