@@ -61,6 +61,8 @@ export function isReplayable(body: Body): boolean {
   return body.kind === 'empty' || body.kind === 'bytes';
 }
 
+const TURN = Promise.resolve();
+
 /** Chunks that may wait in a queue before the producer is asked to pause. */
 const QUEUE_BYTES = 64 * 1024;
 
@@ -130,7 +132,8 @@ export class BodyQueue implements PushBody {
     // The caller gets its control before the first call, as it may need it inside `data`.
     if (this.#queue !== undefined || this.#settled !== undefined) {
       this.#draining = true;
-      queueMicrotask(() => {
+      // Not queueMicrotask: Node makes an async resource for each.
+      void TURN.then(() => {
         this.#draining = false;
         this.#resume();
       });

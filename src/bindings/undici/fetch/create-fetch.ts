@@ -1,8 +1,9 @@
-import type { Dispatcher, Request, RequestInit } from 'undici';
+import type { Dispatcher, Request, RequestInit, Response } from 'undici';
 import { undici } from '../library.js';
-import { FetchExchange, FetchFailure } from './exchange.js';
+import { FetchExchange, FetchFailure, type FetchParts } from './exchange.js';
 import { adoptForeign, copyInit, type FetchArguments } from './foreign.js';
 import { type FetchInternals, type InnerRequest, loadFetchInternals } from './internals.js';
+import { quickRequest } from './quick-request.js';
 
 type PlatformFetch = typeof globalThis.fetch;
 
@@ -22,7 +23,7 @@ export function createDispatchingFetch(
       : (args: FetchArguments) => start(dispatcher, internals, args);
   // A function of this very name and length, as undici's; its types and the platform's describe the same.
   return function fetch(input, ...[init]) {
-    return attempt(send, { input, init } as unknown as FetchArguments).catch(explain);
+    return attempt(send, { input, init } as unknown as FetchArguments);
   } as PlatformFetch;
 }
 
@@ -58,11 +59,17 @@ function start(
   internals: FetchInternals,
   { input, init }: FetchArguments,
 ): Promise<unknown> {
+  const quick = quickRequest(input, init, internals);
+  if (quick !== undefined) {
+    const { request, signal } = quick;
+    const parts = { internals, dispatcher: own, requestObject: undefined, request, isPiped: false };
+    return signal?.aborted === true ? Promise.reject(signal.reason) : run(parts, signal);
+  }
   const requestObject = new undici.Request(input, init);
   const request = internals.requestState(requestObject);
   const { signal } = requestObject;
   if (signal.aborted) {
-    request.body?.stream.cancel(signal.reason).catch(() => {});
+    request.body?.stream?.cancel(signal.reason).catch(() => {});
     return Promise.reject(signal.reason);
   }
   const dispatcher = internals.requestDispatcher(requestObject) ?? own;
@@ -73,16 +80,16 @@ function start(
       return response;
     });
   }
-  return new Promise((resolve, reject) => {
-    const isPiped = input instanceof undici.Request;
-    const parts = { internals, dispatcher, requestObject, request, isPiped };
-    const exchange = new FetchExchange(parts, { resolve, reject });
-    // Without a signal of the caller's nobody can abort this one.
-    if (isPiped || hasSignal(init)) {
-      signal.addEventListener('abort', () => exchange.abort(signal.reason), { once: true });
-    }
-    exchange.send();
-  });
+  const isPiped = input instanceof undici.Request;
+  const parts = { internals, dispatcher, requestObject, request, isPiped };
+  return run(parts, isPiped || hasSignal(init) ? signal : undefined);
+}
+
+/** Without a signal of the caller's nobody can abort it. */
+function run(parts: FetchParts, signal: AbortSignal | undefined): Promise<Response> {
+  return new Promise<Response>((resolve, reject) => {
+    new FetchExchange(parts, { resolve, reject }).send(signal);
+  }).catch(explain);
 }
 
 function hasSignal(init: FetchArguments['init']): boolean {

@@ -1,5 +1,7 @@
 import type { Dispatcher, Request, Response } from 'undici';
+import type { Unsubscribe } from '../../../runtime/abort.js';
 import type { BodyStream } from './body-stream.js';
+import { followSignal } from './follow-signal.js';
 import { Hop, type HopOwner } from './hop.js';
 import type { FetchInternals, HeadersList, InnerRequest } from './internals.js';
 import { applyRedirect, isRedirect, isSameOrigin, redirectLocation, redirectRefusal } from './redirect.js';
@@ -38,8 +40,8 @@ export interface Settle {
 export interface FetchParts {
   readonly internals: FetchInternals;
   readonly dispatcher: Dispatcher;
-  /** Kept while the fetch runs: the caller's signal reaches it through this object only. */
-  readonly requestObject: Request;
+  /** Kept while the fetch runs, if there is one: the caller's signal reaches it through this object only. */
+  readonly requestObject: Request | undefined;
   readonly request: InnerRequest;
   /** Whether the caller gave a Request, whose body flows into this one's. */
   readonly isPiped: boolean;
@@ -57,6 +59,7 @@ export class FetchExchange implements HopOwner, BodySender {
   #hop: Hop | undefined;
   #outgoing: OutgoingBody | undefined;
   #body: BodyStream | undefined;
+  #unlink: Unsubscribe | undefined;
   #redirects = 0;
   #tainting: 'basic' | 'cors' | 'opaque' = 'basic';
   #isRepeated = false;
@@ -73,8 +76,14 @@ export class FetchExchange implements HopOwner, BodySender {
     return this.#state !== 'ongoing';
   }
 
+  /** Sends the request, to be aborted by that signal. */
+  send(signal: AbortSignal | undefined): void {
+    if (signal !== undefined) this.#unlink = followSignal(signal, () => this.#aborted(signal.reason));
+    this.#send();
+  }
+
   /** Sends the request, or what a redirect made of it. */
-  send(): void {
+  #send(): void {
     const { request, dispatcher, isPiped } = this.#parts;
     const url = this.#url;
     if (BAD_PORTS.has(url.port)) {
@@ -108,7 +117,7 @@ export class FetchExchange implements HopOwner, BodySender {
   }
 
   /** The caller gives up: before the response came, or while its body does. */
-  abort(reason: unknown): void {
+  #aborted(reason: unknown): void {
     this.#reject(reason);
     this.#abort(reason);
     this.#outgoing?.cancel(reason);
@@ -165,6 +174,7 @@ export class FetchExchange implements HopOwner, BodySender {
 
   bodyOver(decodedBytes: number): void {
     this.timing.decodedBodySize = decodedBytes;
+    this.#unlink?.();
     this.#report();
   }
 
@@ -212,7 +222,7 @@ export class FetchExchange implements HopOwner, BodySender {
 
   #sendAgain(): void {
     renewBody(this.#parts.request, this.internals);
-    this.send();
+    this.#send();
   }
 
   #respond(hop: Hop, status: number, headersList: HeadersList, statusText: string): void {
@@ -239,7 +249,7 @@ export class FetchExchange implements HopOwner, BodySender {
     this.#settle?.resolve(internals.fromInnerResponse(state, 'immutable'));
     this.#settle = undefined;
     if (isOpaque) this.#isReported = true;
-    else if (this.#body === undefined) this.#report();
+    else if (this.#body === undefined) this.bodyOver(0);
   }
 
   #networkError(reason: unknown): void {
@@ -249,6 +259,7 @@ export class FetchExchange implements HopOwner, BodySender {
   }
 
   #reject(reason: unknown): void {
+    this.#unlink?.();
     this.#settle?.reject(reason);
     this.#settle = undefined;
   }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { BodyStream } from './body-stream.js';
+import { type BodyOwner, BodyStream } from './body-stream.js';
 import { codingsOf, decode, decodersOf, MAX_CODINGS } from './decode.js';
 import type { FetchInternals, HeadersList } from './internals.js';
 import { type FetchTiming, requestStarted } from './timing.js';
@@ -23,7 +23,7 @@ export interface HopOwner {
 const MAX_DISCARDED_BYTES = 128 * 1024;
 
 /** One request of a fetch and its answer: a fetch that is redirected has several. */
-export class Hop implements Dispatcher.DispatchHandler {
+export class Hop implements Dispatcher.DispatchHandler, BodyOwner {
   readonly #owner: HopOwner;
   #abort: ((error?: Error) => void) | undefined;
   #resumeSocket: (() => void) | undefined;
@@ -60,11 +60,7 @@ export class Hop implements Dispatcher.DispatchHandler {
       this.#abort?.(new Error(reason));
       return undefined;
     }
-    const body = new BodyStream({
-      resume: () => this.#resume(),
-      cancelled: (reason) => this.#owner.bodyCancelled(reason),
-      over: (bytes) => this.#owner.bodyOver(bytes),
-    });
+    const body = new BodyStream(this);
     this.#body = body;
     const decoders = codings.length === 0 ? [] : decodersOf(codings, this.#owner.internals);
     if (decoders.length > 0) this.#decodeInto(body, decoders);
@@ -135,7 +131,15 @@ export class Hop implements Dispatcher.DispatchHandler {
     decoded.on('end', () => body.end());
   }
 
-  #resume(): void {
+  cancelled(reason: unknown): void {
+    this.#owner.bodyCancelled(reason);
+  }
+
+  over(decodedBytes: number): void {
+    this.#owner.bodyOver(decodedBytes);
+  }
+
+  resume(): void {
     if (this.#decoded !== undefined) this.#decoded.resume();
     else this.#resumeSocket?.();
   }

@@ -15,7 +15,8 @@ export interface HeadersList {
 
 /** The body of a request or response. */
 export interface InnerBody {
-  readonly stream: ReadableStream<Uint8Array>;
+  /** Left out when only its source will be sent. */
+  readonly stream?: ReadableStream<Uint8Array>;
   /** What the stream was made of, when it can be made again. */
   readonly source: unknown;
   readonly length: number | null;
@@ -28,6 +29,8 @@ export interface InnerRequest {
   readonly url: URL;
   readonly urlList: URL[];
   readonly headersList: HeadersList;
+  /** The list is empty, and stays so: neither the caller nor the body brought a header. */
+  readonly isBare?: boolean;
   readonly mode: 'same-origin' | 'no-cors' | 'cors';
   readonly cache: string;
   readonly redirect: 'follow' | 'error' | 'manual';

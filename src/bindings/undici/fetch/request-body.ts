@@ -37,10 +37,11 @@ export function outgoingBody(body: InnerBody | null, options: BodyOptions, sende
   const { source } = body;
   if (!options.hasOwnLength && (typeof source === 'string' || source instanceof Uint8Array)) {
     // The caller's Request pours its body into this stream: let go of it.
-    if (options.isPiped) body.stream.cancel().catch(() => {});
+    if (options.isPiped) body.stream?.cancel().catch(() => {});
     return { value: source, cancel() {} };
   }
-  const reader = body.stream.getReader();
+  // Only text and bytes come without one.
+  const reader = (body.stream as ReadableStream<Uint8Array>).getReader();
   const cancel = (reason: unknown): void => {
     // A stream that fails to be cancelled has failed anyway.
     reader.cancel(reason).catch(() => {});
@@ -97,7 +98,7 @@ export function renewBody(request: InnerRequest, internals: FetchInternals): voi
   if (body === null) return;
   const isPlain = typeof body.source === 'string' || body.source instanceof Uint8Array;
   // Text and bytes went out as they are, unless their stream was read.
-  if (isPlain && !body.stream.locked) return;
+  if (isPlain && body.stream?.locked !== true) return;
   const again = new undici.Request('http://localhost', { method: 'POST', body: body.source as BodyInit });
   const state = internals.requestState(again);
   request.body = state.body;

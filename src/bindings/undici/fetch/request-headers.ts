@@ -8,6 +8,7 @@ const CONDITIONAL = ['if-modified-since', 'if-none-match', 'if-unmodified-since'
  */
 export function requestHeaders(request: InnerRequest, url: URL): Record<string, string> {
   const list = request.headersList;
+  if (request.isBare === true) return bareHeaders(request, url);
   // What is set here stays for the next request of a redirect, which would set it just so.
   if (!list.contains('accept', true)) list.append('accept', '*/*', true);
   if (!list.contains('accept-language', true)) list.append('accept-language', '*', true);
@@ -23,6 +24,21 @@ export function requestHeaders(request: InnerRequest, url: URL): Record<string, 
   cacheHeaders(request, headers);
   acceptEncoding(request, url, headers);
   return headers;
+}
+
+/** The same for a caller who gave none. */
+function bareHeaders(request: InnerRequest, url: URL): Record<string, string> {
+  const headers: Record<string, string> = { accept: '*/*', 'accept-language': '*' };
+  const length = contentLength(request);
+  if (length !== undefined) headers['content-length'] = length;
+  headers['sec-fetch-mode'] = request.mode;
+  headers['user-agent'] = 'undici';
+  headers['accept-encoding'] = encodings(url);
+  return headers;
+}
+
+function encodings(url: URL): string {
+  return url.protocol === 'https:' ? 'br, gzip, deflate' : 'gzip, deflate';
 }
 
 function contentLength(request: InnerRequest): string | undefined {
@@ -53,7 +69,7 @@ function acceptEncoding(request: InnerRequest, url: URL, headers: Record<string,
     const name = own === null ? 'accept-encoding' : spelling(headers, 'accept-encoding');
     headers[name] = own === null ? 'identity' : `${own}, identity`;
   } else if (own === null) {
-    headers['accept-encoding'] = url.protocol === 'https:' ? 'br, gzip, deflate' : 'gzip, deflate';
+    headers['accept-encoding'] = encodings(url);
   }
 }
 
