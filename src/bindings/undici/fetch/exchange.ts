@@ -8,6 +8,7 @@ import { applyRedirect, isRedirect, isSameOrigin, redirectLocation, redirectRefu
 import { type BodySender, type OutgoingBody, outgoingBody, renewBody } from './request-body.js';
 import { requestHeaders } from './request-headers.js';
 import { type FetchTiming, redirected, reportTiming, startTiming } from './timing.js';
+import { cancelWhenDropped } from './unread.js';
 
 /** Why a fetch has no response: the reason of an abort as it is, everything else below a TypeError. */
 export class FetchFailure {
@@ -19,6 +20,7 @@ export class FetchFailure {
   }
 }
 
+const TURN = Promise.resolve();
 const NULL_BODY = new Set([101, 204, 205, 304]);
 /** Fetch standard, bad ports. */
 const BAD_PORTS = new Set(
@@ -241,15 +243,36 @@ export class FetchExchange implements HopOwner, BodySender {
     state.statusText = isOpaque ? '' : statusText;
     state.headersList = headersList;
     state.urlList = [...request.urlList];
-    if (this.#body !== undefined) state.body = { stream: this.#body.stream, source: null, length: null };
     state.rangeRequested = request.headersList.contains('range', true);
     state.timingInfo = this.timing;
     state.timingAllowPassed = true;
     this.#status = status;
-    this.#settle?.resolve(internals.fromInnerResponse(state, 'immutable'));
+    const response = internals.fromInnerResponse(state, 'immutable');
+    if (this.#body === undefined) {
+      this.#deliver(response);
+      if (isOpaque) this.#isReported = true;
+      else this.bodyOver(0);
+    } else {
+      // Set here and not before: undici would watch every response for being dropped.
+      state.body = { stream: this.#body.stream, source: null, length: null };
+      void this.#deliverWithBody(response, hop, this.#body.stream);
+    }
+  }
+
+  /**
+   * What came along with the head arrives within two turns. A body that is whole by then holds no connection, so that
+   * nobody needs to notice when its response is dropped; that costs more than all else of a small response.
+   */
+  async #deliverWithBody(response: Response, hop: Hop, body: ReadableStream<Uint8Array>): Promise<void> {
+    await TURN;
+    await TURN;
+    if (!hop.isComplete) cancelWhenDropped(response, body);
+    this.#deliver(response);
+  }
+
+  #deliver(response: Response): void {
+    this.#settle?.resolve(response);
     this.#settle = undefined;
-    if (isOpaque) this.#isReported = true;
-    else if (this.#body === undefined) this.bodyOver(0);
   }
 
   #networkError(reason: unknown): void {

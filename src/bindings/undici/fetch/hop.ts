@@ -39,6 +39,11 @@ export class Hop implements Dispatcher.DispatchHandler, BodyOwner {
     this.#owner = owner;
   }
 
+  /** Whether the whole answer came. */
+  get isComplete(): boolean {
+    return this.#complete;
+  }
+
   /** Ends the exchange; later calls do nothing. */
   destroy(reason?: unknown): void {
     if (this.#destroyed) return;

@@ -144,8 +144,8 @@ function responsesWork(internals: FetchInternals): boolean {
   const state = internals.makeResponse({ type: 'basic', status: 299, statusText: 'c' });
   state.headersList = headersList;
   state.urlList = [new URL('http://a.test/'), new URL('http://b.test/#d')];
-  state.body = { stream, source: null, length: null };
   const response = internals.fromInnerResponse(state, 'immutable');
+  state.body = { stream, source: null, length: null };
   return (
     response instanceof undici.Response &&
     Object.getPrototypeOf(response) === undici.Response.prototype &&
