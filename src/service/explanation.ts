@@ -61,8 +61,12 @@ export function recordExchange(subject: object, request: Request): void {
     if (Object.isExtensible(subject)) {
       Object.defineProperty(subject, RECORD, { value: new ExchangeRecord(request), configurable: true });
     }
-  } else target[RECORD] = new ExchangeRecord(request);
+  } else if ('on' in subject) target[RECORD] = new ExchangeRecord(request);
+  else hidden.set(subject, new ExchangeRecord(request));
 }
+
+/** The records of objects on which a user could see them: the Fetch standard's have no members of their own. */
+const hidden = new WeakMap<object, ExchangeRecord>();
 
 /**
  * What the mesh did with a request, and why: route, cluster, each attempt with its host, flags.
@@ -81,7 +85,8 @@ export function explain(subject: unknown): Explanation | undefined {
 }
 
 function recordOf(value: unknown): ExchangeRecord | undefined {
-  if (typeof value !== 'object' || value === null || !(RECORD in value)) return undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (!(RECORD in value)) return hidden.get(value);
   const record = value[RECORD];
   return record instanceof ExchangeRecord ? record : undefined;
 }

@@ -5,6 +5,7 @@ import { inspect } from 'node:util';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MeshDispatcher } from '../../../src/bindings/undici/dispatcher.js';
+import { createDispatchingFetch } from '../../../src/bindings/undici/fetch/create-fetch.js';
 import { explain } from '../../../src/service/explanation.js';
 import { combineObservers } from '../../../src/service/observer.js';
 import { CHANNELS, channelObserver } from '../../../src/telemetry/channels.js';
@@ -58,6 +59,18 @@ afterAll(async () => {
 });
 
 describe('an explanation', () => {
+  test('of a response of fetch, which shows nothing of it', async () => {
+    const fetch = createDispatchingFetch(dispatcher);
+    for (const method of ['GET', 'HEAD']) {
+      const response = await fetch('http://half/path', { method });
+      expect(explain(response)).toMatchObject({ method, path: '/path', cluster: 'half-dead' });
+      expect(Reflect.ownKeys(response)).toEqual([]);
+      await response.text();
+    }
+    const error: unknown = await fetch('http://dead/').catch((one: unknown) => one);
+    expect(explain(error)?.cluster).toBe('dead');
+  });
+
   test('of a response tells route, cluster and every attempt', async () => {
     const explanations = [];
     for (let i = 0; i < 2; i++) {

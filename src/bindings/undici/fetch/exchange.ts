@@ -248,8 +248,12 @@ export class FetchExchange implements HopOwner, BodySender {
     state.timingAllowPassed = true;
     this.#status = status;
     const response = internals.fromInnerResponse(state, 'immutable');
+    hop.res = response;
     if (this.#body === undefined) {
       this.#deliver(response);
+      void TURN.then(() => {
+        hop.res = undefined;
+      });
       if (isOpaque) this.#isReported = true;
       else this.bodyOver(0);
     } else {
@@ -266,6 +270,7 @@ export class FetchExchange implements HopOwner, BodySender {
   async #deliverWithBody(response: Response, hop: Hop, body: ReadableStream<Uint8Array>): Promise<void> {
     await TURN;
     await TURN;
+    hop.res = undefined;
     if (!hop.isComplete) cancelWhenDropped(response, body);
     this.#deliver(response);
   }

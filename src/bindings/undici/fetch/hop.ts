@@ -24,6 +24,8 @@ const MAX_DISCARDED_BYTES = 128 * 1024;
 
 /** One request of a fetch and its answer: a fetch that is redirected has several. */
 export class Hop implements Dispatcher.DispatchHandler, BodyOwner {
+  /** What the caller gets, for the mesh to note whose it is. Soon dropped: nobody but the caller may keep it alive. */
+  res: object | undefined;
   readonly #owner: HopOwner;
   #abort: ((error?: Error) => void) | undefined;
   #resumeSocket: (() => void) | undefined;
