@@ -10,7 +10,7 @@ export type TransportFailure =
   | 'protocol'
   /** The per-try timeout (Envoy `per_try_timeout`) ended it. */
   | 'per-try-timeout'
-  /** The caller, or the route's timeout, gave up. */
+  /** The caller, or the route's timeout, gave up; or the caller asked for what can't be sent. */
   | 'aborted';
 
 const BRAND = Symbol.for('inmesh.TransportError');

@@ -18,6 +18,13 @@ const CONNECT_CODES = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
+/** Codes of undici for requests that can't be sent, whatever the host: no host is to blame, no other would help. */
+const CALLER_CODES = new Set([
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
+  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+]);
+
 /**
  * One request on an undici client: the handler that undici calls, and the control of the response's body.
  * It speaks undici's first handler generation, which its core uses inside, so nothing is converted.
@@ -154,8 +161,8 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
   }
 
   #classify(error: Error, started: boolean): TransportFailure {
-    if (this.#request.abort.aborted) return 'aborted';
     const code = 'code' in error ? String(error.code) : '';
+    if (this.#request.abort.aborted || CALLER_CODES.has(code)) return 'aborted';
     if (!started || CONNECT_CODES.has(code)) return 'connect';
     return code.startsWith('HPE_') ? 'protocol' : 'reset';
   }

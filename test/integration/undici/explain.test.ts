@@ -59,6 +59,21 @@ afterAll(async () => {
 });
 
 describe('an explanation', () => {
+  test.each([
+    ['Transfer-Encoding', 'chunked', 'UND_ERR_INVALID_ARG'],
+    ['Expect', '100-continue', 'UND_ERR_NOT_SUPPORTED'],
+  ])(
+    'of a request that can’t be sent for its %s: one attempt, nobody to blame',
+    async (name, value, code) => {
+      const fetch = createDispatchingFetch(dispatcher);
+      const error: unknown = await fetch('http://half/', { headers: { [name]: value } }).catch(
+        (one: unknown) => one,
+      );
+      expect(error).toMatchObject({ message: 'fetch failed', cause: { code } });
+      expect(explain(error)).toMatchObject({ attempts: [{ number: 1 }], flags: [] });
+    },
+  );
+
   test('of a response of fetch, which shows nothing of it', async () => {
     const fetch = createDispatchingFetch(dispatcher);
     for (const method of ['GET', 'HEAD']) {
