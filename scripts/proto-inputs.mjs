@@ -249,6 +249,15 @@ message ResourceError {
     insert: '  // Errors of single resources (gRFC A88).\n  repeated ResourceError resource_errors = 9;\n',
   },
   {
+    // Envoy 1.38.
+    file: 'envoy/config/cluster/v3/outlier_detection.proto',
+    after: '  google.protobuf.BoolValue always_eject_one_host = 25;\n',
+    insert: `
+  // Lower the rank of hosts that answer with x-envoy-degraded.
+  google.protobuf.BoolValue detect_degraded_hosts = 26;
+`,
+  },
+  {
     // gRFC A101.
     file: 'envoy/extensions/transport_sockets/tls/v3/tls.proto',
     after: 'message UpstreamTlsContext {\n',

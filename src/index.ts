@@ -5,6 +5,12 @@ export type { ListenTarget } from './bindings/http/listen.js';
 export type { Mesh } from './bindings/join.js';
 export type { BreakerStats, ClusterStats, HostStats } from './cluster/cluster.js';
 export type { HostHealth } from './cluster/host.js';
+export type {
+  DetectionType,
+  DetectorType,
+  OutlierStats,
+  SuccessRates,
+} from './cluster/outlier/stats.js';
 export type { FailureRateBreakerOptions } from './filters/failure-rate-breaker.js';
 export type { MeshCore, OutboundTarget } from './mesh/core.js';
 export type { MeshStatus } from './mesh/mesh.js';

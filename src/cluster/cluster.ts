@@ -16,6 +16,7 @@ import { type Membership, membershipOf, NO_MEMBERS, partition, reconcileHosts } 
 import type { LoadBalancer, PickContext, Picker } from './lb/load-balancer.js';
 import { loadBalancer } from './lb/policies.js';
 import { createOutlierMonitor, type OutlierMonitor } from './outlier/monitor.js';
+import type { OutlierStats } from './outlier/stats.js';
 import { statusForOutliers } from './outlier/status.js';
 import { createNameResolver, type DnsWatch, type ResolveName, watchDns } from './resolve-dns.js';
 import { type Transport, TransportError } from './transport.js';
@@ -62,6 +63,8 @@ export interface ClusterStats {
   readonly name: string;
   readonly hosts: readonly HostStats[];
   readonly breakers: Readonly<Record<'default' | 'high', BreakerStats>>;
+  /** Undefined without outlier detection. */
+  readonly outliers: OutlierStats | undefined;
 }
 
 /** State of the circuit breakers of one priority. */
@@ -79,6 +82,10 @@ export interface HostStats {
   /** Whether it gets traffic outside a panic. */
   readonly usable: boolean;
   readonly ejected: boolean;
+  /** Percentage of the last interval of outlier detection, by its answers; -1 when it was not computed. */
+  readonly successRate: number;
+  /** The same by connections and timeouts, where those are told apart. */
+  readonly localOriginSuccessRate: number;
   readonly locality: Locality;
   readonly priority: number;
   readonly weight: number;
@@ -105,6 +112,7 @@ class RunningCluster implements ClusterRuntime {
   readonly #tools: ClusterTools;
   readonly #loadBalancer: LoadBalancer;
   readonly #outliers: OutlierMonitor | undefined;
+  readonly #detectsDegraded: boolean;
   readonly #dns: DnsWatch | undefined;
   readonly #retiring = new Set<Promise<void>>();
   #assignment: ClusterLoadAssignment | undefined;
@@ -120,6 +128,7 @@ class RunningCluster implements ClusterRuntime {
     this.#picker = () => undefined;
     if (inherited !== undefined) this.#inherit(inherited);
     this.#outliers = this.#createOutliers();
+    this.#detectsDegraded = cluster.outlierDetection?.detectDegradedHosts ?? false;
     const { discovery } = cluster;
     if (discovery.kind === 'eds' || discovery.kind === 'static') {
       this.#apply(discovery.kind === 'static' ? discovery.assignment : resolved.assignment);
@@ -174,7 +183,11 @@ class RunningCluster implements ClusterRuntime {
     const outliers = this.#outliers;
     if (outliers !== undefined) {
       outliers.reportLocalOrigin(host, 'connect-success');
-      outliers.reportStatus(host, statusForOutliers(request, response));
+      const status = statusForOutliers(request, response);
+      if (this.#detectsDegraded && status < 500 && response.headers.has('x-envoy-degraded')) {
+        outliers.reportDegraded(host);
+      }
+      outliers.reportStatus(host, status);
       response.completion.onEnd((end) => this.#reportEnd(host, end));
     }
     return response;
@@ -192,8 +205,9 @@ class RunningCluster implements ClusterRuntime {
     const { default: normal, high } = this.breakers;
     return {
       name: this.name,
-      hosts: [...this.#members.hosts.values()].map(hostStats),
+      hosts: [...this.#members.hosts.values()].map((host) => hostStats(host, this.#outliers !== undefined)),
       breakers: { default: breakerStats(normal), high: breakerStats(high) },
+      outliers: this.#outliers?.stats(),
     };
   }
 
@@ -213,7 +227,11 @@ class RunningCluster implements ClusterRuntime {
     );
     this.#members = membershipOf(new Map(same));
     // Nobody would take these back.
-    if (this.config.outlierDetection === undefined) for (const [, host] of same) host.ejected = false;
+    if (this.config.outlierDetection !== undefined) return;
+    for (const [, host] of same) {
+      host.ejected = false;
+      host.outlierDegraded = false;
+    }
   }
 
   #createOutliers(): OutlierMonitor | undefined {
@@ -283,8 +301,19 @@ function breakerStats({ requests, retries }: Breakers['default']): BreakerStats 
   };
 }
 
-function hostStats(host: Host): HostStats {
+function hostStats(host: Host, hasOutliers: boolean): HostStats {
   const { address, health, ejected, locality, priority, weight, activeRequests, totals } = host;
-  const usable = health !== 'unhealthy';
-  return { address, health, usable, ejected, locality, priority, weight, activeRequests, ...totals };
+  return {
+    address,
+    health,
+    usable: health !== 'unhealthy',
+    ejected,
+    successRate: hasOutliers ? host.outlier.external.rate : -1,
+    localOriginSuccessRate: hasOutliers ? host.outlier.local.rate : -1,
+    locality,
+    priority,
+    weight,
+    activeRequests,
+    ...totals,
+  };
 }

@@ -1,24 +1,11 @@
 import { formatAddress } from '../model/address.js';
 import type { Endpoint, Locality } from '../model/endpoint.js';
 import type { Service } from '../service/service.js';
+import { OutlierState } from './outlier/state.js';
 import type { EndpointTransport } from './transport.js';
 
 /** What load balancing may do with a host. */
 export type HostHealth = 'healthy' | 'degraded' | 'unhealthy';
-
-/** What outlier detection remembers of a host. */
-export interface OutlierState {
-  consecutive5xx: number;
-  consecutiveGatewayFailure: number;
-  consecutiveLocalOriginFailure: number;
-  /** Number of base ejection times that the next ejection lasts at least. */
-  backoff: number;
-  jitterMs: number;
-  ejectedAtMs: number;
-  /** Name of the detector that ejected it last. */
-  ejectedBy: string;
-  unejectedAtMs: number | undefined;
-}
 
 /** Where a host stands in its cluster. */
 export interface HostPlace {
@@ -41,18 +28,11 @@ export class Host {
   activeRequests = 0;
   /** Whether outlier detection has taken it out. */
   ejected = false;
-  readonly outlier: OutlierState = {
-    consecutive5xx: 0,
-    consecutiveGatewayFailure: 0,
-    consecutiveLocalOriginFailure: 0,
-    backoff: 0,
-    jitterMs: 0,
-    ejectedAtMs: 0,
-    ejectedBy: '',
-    unejectedAtMs: undefined,
-  };
+  /** Whether outlier detection holds it for degraded, by its own word. */
+  outlierDegraded = false;
   /** Attempts since the host is known, by outcome; `errors` got no response, `failures` got a 5xx. */
   readonly totals = { requests: 0, successes: 0, failures: 0, errors: 0 };
+  #outlier: OutlierState | undefined;
   readonly #open: OpenTransport;
   #place: HostPlace;
   #transport: EndpointTransport | undefined;
@@ -91,13 +71,19 @@ export class Host {
     return this.#place.endpoint.weight;
   }
 
+  /** Made on first use: most clusters have no outlier detection. */
+  get outlier(): OutlierState {
+    this.#outlier ??= new OutlierState();
+    return this.#outlier;
+  }
+
   /** Envoy: the worst of the control plane's word and outlier detection. */
   get health(): HostHealth {
     if (this.ejected) return 'unhealthy';
     switch (this.#place.endpoint.health) {
       case 'unknown':
       case 'healthy':
-        return 'healthy';
+        return this.outlierDegraded ? 'degraded' : 'healthy';
       case 'degraded':
         return 'degraded';
       default:

@@ -1,5 +1,10 @@
 import { create } from '@bufbuild/protobuf';
-import type { ConsecutiveDetector, OutlierDetection } from '../model/cluster.js';
+import type {
+  ConsecutiveDetector,
+  FailurePercentageDetector,
+  OutlierDetection,
+  SuccessRateDetector,
+} from '../model/cluster.js';
 import { cluster } from '../proto/xds.js';
 import { decodeOptionalDuration, decodePositiveDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
@@ -12,6 +17,7 @@ const BASE_EJECTION_MS = 30_000;
 const MAX_EJECTION_MS = 300_000;
 const MAX_EJECTION_PERCENT = 10;
 const THRESHOLD = 5;
+const MINIMUM_HOSTS = 5;
 
 const detectionFields = onlyFields(() => cluster.OutlierDetectionSchema, {
   enforced: [
@@ -28,29 +34,27 @@ const detectionFields = onlyFields(() => cluster.OutlierDetectionSchema, {
     'max_ejection_time',
     'max_ejection_time_jitter',
     'always_eject_one_host',
-    // Refused below when they would eject.
-    'enforcing_success_rate',
-    'enforcing_local_origin_success_rate',
-    'enforcing_failure_percentage',
-    'enforcing_failure_percentage_local_origin',
-  ],
-  ignored: [
-    // Numbers of detectors that never eject, because the checks below refuse any that would.
     'success_rate_minimum_hosts',
     'success_rate_request_volume',
     'success_rate_stdev_factor',
+    'enforcing_success_rate',
+    'enforcing_local_origin_success_rate',
     'failure_percentage_threshold',
     'failure_percentage_minimum_hosts',
     'failure_percentage_request_volume',
+    'enforcing_failure_percentage',
+    'enforcing_failure_percentage_local_origin',
+    'detect_degraded_hosts',
+  ],
+  ignored: [
     // Of effect only beside active health checks, and those are refused.
     'successful_active_health_check_uneject_host',
   ],
 });
 
-/** The consecutive detectors and how long and how many hosts are ejected. */
+/** The detectors, and how long and how many hosts are ejected. */
 export function decodeOutlierDetection(message: cluster.OutlierDetection, path: Path): OutlierDetection {
   detectionFields(message, path);
-  refuseStatisticalDetectors(message, path);
   const percent = (value: number | undefined, fallback: number, field: string): number =>
     decodeWholePercent(value, fallback, at(path, field));
   const consecutive5xx = percent(message.enforcingConsecutive5xx, 100, 'enforcing_consecutive_5xx');
@@ -73,27 +77,50 @@ export function decodeOutlierDetection(message: cluster.OutlierDetection, path: 
     consecutive5xx: detector(message.consecutive5xx, consecutive5xx),
     consecutiveGatewayFailure: detector(message.consecutiveGatewayFailure, gateway),
     consecutiveLocalOriginFailure: detector(message.consecutiveLocalOriginFailure, local),
+    successRate: decodeSuccessRate(message, path),
+    failurePercentage: decodeFailurePercentage(message, path),
+    detectDegradedHosts: message.detectDegradedHosts ?? false,
   };
 }
 
-/**
- * Envoy ejects by success rate unless told not to, so its absence is refused as well: a host that Envoy would eject
- * must not quietly stay in.
- */
-function refuseStatisticalDetectors(message: cluster.OutlierDetection, path: Path): void {
-  const off = (value: number, field: string, detector: string): void => {
-    if (value !== 0) refuse(at(path, field), `ejection by ${detector} is not supported; set this to 0`);
+function decodeSuccessRate(message: cluster.OutlierDetection, path: Path): SuccessRateDetector {
+  return {
+    minimumHosts: message.successRateMinimumHosts ?? MINIMUM_HOSTS,
+    requestVolume: message.successRateRequestVolume ?? 100,
+    stdevFactor: message.successRateStdevFactor ?? 1900,
+    enforcingPercent: decodeWholePercent(
+      message.enforcingSuccessRate,
+      100,
+      at(path, 'enforcing_success_rate'),
+    ),
+    enforcingLocalOriginPercent: decodeWholePercent(
+      message.enforcingLocalOriginSuccessRate,
+      100,
+      at(path, 'enforcing_local_origin_success_rate'),
+    ),
   };
-  off(message.enforcingSuccessRate ?? 100, 'enforcing_success_rate', 'success rate');
-  off(message.enforcingFailurePercentage ?? 0, 'enforcing_failure_percentage', 'failure percentage');
-  // The local-origin detectors run only when local errors are told apart.
-  if (!message.splitExternalLocalOriginErrors) return;
-  off(message.enforcingLocalOriginSuccessRate ?? 100, 'enforcing_local_origin_success_rate', 'success rate');
-  off(
-    message.enforcingFailurePercentageLocalOrigin ?? 0,
-    'enforcing_failure_percentage_local_origin',
-    'failure percentage',
-  );
+}
+
+function decodeFailurePercentage(message: cluster.OutlierDetection, path: Path): FailurePercentageDetector {
+  return {
+    threshold: decodeWholePercent(
+      message.failurePercentageThreshold,
+      85,
+      at(path, 'failure_percentage_threshold'),
+    ),
+    minimumHosts: message.failurePercentageMinimumHosts ?? MINIMUM_HOSTS,
+    requestVolume: message.failurePercentageRequestVolume ?? 50,
+    enforcingPercent: decodeWholePercent(
+      message.enforcingFailurePercentage,
+      0,
+      at(path, 'enforcing_failure_percentage'),
+    ),
+    enforcingLocalOriginPercent: decodeWholePercent(
+      message.enforcingFailurePercentageLocalOrigin,
+      0,
+      at(path, 'enforcing_failure_percentage_local_origin'),
+    ),
+  };
 }
 
 function decodeEjectionTimes(
@@ -116,9 +143,10 @@ function detector(threshold: number | undefined, enforcingPercent: number): Cons
   return { threshold: threshold ?? THRESHOLD, enforcingPercent };
 }
 
-/** Outlier detection as a message, written in full and with the statistical detectors off. */
+/** Outlier detection as a message, written in full. */
 export function encodeOutlierDetection(model: OutlierDetection): cluster.OutlierDetection {
   const { consecutive5xx, consecutiveGatewayFailure: gateway, consecutiveLocalOriginFailure: local } = model;
+  const { successRate, failurePercentage } = model;
   return create(cluster.OutlierDetectionSchema, {
     interval: encodeDuration(model.intervalMs),
     baseEjectionTime: encodeDuration(model.baseEjectionTimeMs),
@@ -133,9 +161,16 @@ export function encodeOutlierDetection(model: OutlierDetection): cluster.Outlier
     enforcingConsecutiveGatewayFailure: gateway.enforcingPercent,
     consecutiveLocalOriginFailure: local.threshold,
     enforcingConsecutiveLocalOriginFailure: local.enforcingPercent,
-    enforcingSuccessRate: 0,
-    enforcingLocalOriginSuccessRate: 0,
-    enforcingFailurePercentage: 0,
-    enforcingFailurePercentageLocalOrigin: 0,
+    successRateMinimumHosts: successRate.minimumHosts,
+    successRateRequestVolume: successRate.requestVolume,
+    successRateStdevFactor: successRate.stdevFactor,
+    enforcingSuccessRate: successRate.enforcingPercent,
+    enforcingLocalOriginSuccessRate: successRate.enforcingLocalOriginPercent,
+    failurePercentageThreshold: failurePercentage.threshold,
+    failurePercentageMinimumHosts: failurePercentage.minimumHosts,
+    failurePercentageRequestVolume: failurePercentage.requestVolume,
+    enforcingFailurePercentage: failurePercentage.enforcingPercent,
+    enforcingFailurePercentageLocalOrigin: failurePercentage.enforcingLocalOriginPercent,
+    detectDegradedHosts: model.detectDegradedHosts,
   });
 }

@@ -60,7 +60,7 @@ export const DEFAULT_THRESHOLDS: BreakerThresholds = {
   retryBudget: undefined,
 };
 
-/** Envoy OutlierDetection: the consecutive detectors. Success rate and failure percentage are not decoded yet. */
+/** Envoy OutlierDetection. */
 export interface OutlierDetection {
   readonly intervalMs: number;
   readonly baseEjectionTimeMs: number;
@@ -73,6 +73,34 @@ export interface OutlierDetection {
   readonly consecutiveGatewayFailure: ConsecutiveDetector;
   /** Only with `splitExternalLocalOriginErrors`. */
   readonly consecutiveLocalOriginFailure: ConsecutiveDetector;
+  readonly successRate: SuccessRateDetector;
+  readonly failurePercentage: FailurePercentageDetector;
+  /** An answer with `x-envoy-degraded` that is no failure lowers the rank of its host. */
+  readonly detectDegradedHosts: boolean;
+}
+
+/** What the detectors that look at a whole interval have in common. */
+interface StatisticalDetector {
+  /** Hosts with enough requests that it takes to judge any. Default 5. */
+  readonly minimumHosts: number;
+  /** Requests in an interval that it takes to judge a host. */
+  readonly requestVolume: number;
+  /** Chance in percent that a detection ejects. */
+  readonly enforcingPercent: number;
+  /** The same for connections and timeouts; only with `splitExternalLocalOriginErrors`. */
+  readonly enforcingLocalOriginPercent: number;
+}
+
+/** Ejects hosts whose success rate is far below the mean. Default volume 100, enforced. */
+export interface SuccessRateDetector extends StatisticalDetector {
+  /** Thousandths of standard deviations below the mean. Default 1900. */
+  readonly stdevFactor: number;
+}
+
+/** Ejects hosts by their percentage of failures. Default volume 50, not enforced. */
+export interface FailurePercentageDetector extends StatisticalDetector {
+  /** Percentage of failures from which on a host is an outlier. Default 85. */
+  readonly threshold: number;
 }
 
 export interface ConsecutiveDetector {

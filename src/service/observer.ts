@@ -29,10 +29,18 @@ export interface EjectionEvent {
   readonly cluster: string;
   readonly host: string;
   readonly action: 'eject' | 'uneject';
-  /** Envoy's name of the detector, e.g. `Consecutive5xx`. */
+  /** Envoy's name of the detector, e.g. `Consecutive5xx`; `Degraded` when the host stays in at a lower rank. */
   readonly type: string;
   /** False when the enforcing percentage let it pass. */
   readonly enforced: boolean;
+  /** How often this host was ejected so far. */
+  readonly ejections: number;
+  /** Since the last return when it is ejected, since the last ejection when it returns. */
+  readonly sinceLastActionMs: number | undefined;
+  /** What success rate and failure percentage went by: the host's rate, and the cluster's mean and threshold. */
+  readonly successRate:
+    | { readonly host: number; readonly average: number; readonly threshold: number }
+    | undefined;
 }
 
 /** A configuration snapshot took effect. */

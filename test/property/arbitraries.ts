@@ -520,6 +520,12 @@ export const circuitBreakers = (): fc.Arbitrary<CircuitBreakers> =>
 export const outlierDetection = (): fc.Arbitrary<OutlierDetection> => {
   const percent = fc.integer({ min: 0, max: 100 });
   const detector = fc.record({ threshold: uint32(), enforcingPercent: percent });
+  const statistical = {
+    minimumHosts: uint32(),
+    requestVolume: uint32(),
+    enforcingPercent: percent,
+    enforcingLocalOriginPercent: percent,
+  };
   return fc
     .record({
       intervalMs: milliseconds(1),
@@ -532,6 +538,9 @@ export const outlierDetection = (): fc.Arbitrary<OutlierDetection> => {
       consecutive5xx: detector,
       consecutiveGatewayFailure: detector,
       consecutiveLocalOriginFailure: detector,
+      successRate: fc.record({ ...statistical, stdevFactor: uint32() }),
+      failurePercentage: fc.record({ ...statistical, threshold: percent }),
+      detectDegradedHosts: fc.boolean(),
     })
     .map(({ additionalMs, ...detection }) => ({
       ...detection,

@@ -1,18 +1,19 @@
 import type { OutlierDetection } from '../../model/cluster.js';
-import type { OutlierState } from '../host.js';
+import type { OutlierState } from './state.js';
+import type { DetectorType } from './stats.js';
 
-/** Envoy's names of the detectors. */
-export type DetectorType = 'Consecutive5xx' | 'ConsecutiveGatewayFailure' | 'ConsecutiveLocalOriginFailure';
+/** The detectors that count failures in a row. */
+export type ConsecutiveType = Extract<DetectorType, `Consecutive${string}`>;
 
-/** The counter of each detector, which is also the name of its configuration: a new detector is a line here. */
+/** The counter of each such detector, which is also the name of its configuration. */
 export const COUNTERS = {
   Consecutive5xx: 'consecutive5xx',
   ConsecutiveGatewayFailure: 'consecutiveGatewayFailure',
   ConsecutiveLocalOriginFailure: 'consecutiveLocalOriginFailure',
-} as const satisfies Readonly<Record<DetectorType, keyof OutlierState & keyof OutlierDetection>>;
+} as const satisfies Readonly<Record<ConsecutiveType, keyof OutlierState & keyof OutlierDetection>>;
 
 /** Counts one more failure; true when the counter has just become equal to the threshold. */
-export function countFailure(state: OutlierState, type: DetectorType, config: OutlierDetection): boolean {
+export function countFailure(state: OutlierState, type: ConsecutiveType, config: OutlierDetection): boolean {
   const counter = COUNTERS[type];
   state[counter]++;
   return state[counter] === config[counter].threshold;

@@ -2,6 +2,7 @@ import type { OutlierDetection } from '../../model/cluster.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
 import type { Host } from '../host.js';
 import { type LocalOriginResult, OutlierDetector, type OutlierTools } from './detector.js';
+import type { OutlierStats } from './stats.js';
 
 export interface MonitorTools extends Omit<OutlierTools, 'now'> {
   readonly clock: Clock;
@@ -11,12 +12,14 @@ export interface MonitorTools extends Omit<OutlierTools, 'now'> {
 export interface OutlierMonitor {
   reportStatus(host: Host, status: number): void;
   reportLocalOrigin(host: Host, result: LocalOriginResult): void;
+  reportDegraded(host: Host): void;
+  stats(): OutlierStats;
   close(): void;
 }
 
 /**
  * Runs a detector with one timer for the whole cluster. Ticks fall on multiples of the interval since the start, as
- * Envoy's do, but the timer only runs while a host is out or cooling down.
+ * Envoy's do, but the timer only runs while there is traffic, or a host is out or cooling down.
  */
 export function createOutlierMonitor(config: OutlierDetection, tools: MonitorTools): OutlierMonitor {
   const { clock } = tools;
@@ -31,23 +34,27 @@ export function createOutlierMonitor(config: OutlierDetection, tools: MonitorToo
       if (detector.tick()) arm();
     });
   };
-  const detector = new OutlierDetector(config, {
-    ...tools,
-    now: () => clock.now(),
-    onChange: () => {
-      arm();
-      tools.onChange();
-    },
-  });
-  // Hosts taken over from an earlier configuration may be out already.
-  for (const host of tools.hosts().values()) if (host.ejected || host.outlier.backoff > 0) arm();
+  const detector = new OutlierDetector(config, { ...tools, now: () => clock.now() });
+  for (const host of tools.hosts().values()) {
+    if (host.ejected || host.outlierDegraded || host.outlier.backoff > 0) arm();
+  }
   return {
     reportStatus: (host, status) => {
-      if (!isClosed) detector.reportStatus(host, status);
+      if (isClosed) return;
+      arm();
+      detector.reportStatus(host, status);
     },
     reportLocalOrigin: (host, result) => {
-      if (!isClosed) detector.reportLocalOrigin(host, result);
+      if (isClosed) return;
+      arm();
+      detector.reportLocalOrigin(host, result);
     },
+    reportDegraded: (host) => {
+      if (isClosed) return;
+      arm();
+      detector.reportDegraded(host);
+    },
+    stats: () => detector.stats(),
     close() {
       isClosed = true;
       timer?.cancel();

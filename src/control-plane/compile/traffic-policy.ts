@@ -111,6 +111,8 @@ function breakersOf({ connectionPool, retryBudget }: EffectivePolicy): CircuitBr
   };
 }
 
+const STATISTICAL_OFF = { minimumHosts: 5, enforcingPercent: 0, enforcingLocalOriginPercent: 0 };
+
 function outlierDetectionOf(settings: OutlierDetectionSettings): OutlierDetection {
   const baseEjectionTimeMs = settings.baseEjectionTime ?? 30_000;
   return {
@@ -124,6 +126,10 @@ function outlierDetectionOf(settings: OutlierDetectionSettings): OutlierDetectio
     consecutive5xx: detector(settings.consecutive5xxErrors ?? 5),
     consecutiveGatewayFailure: detector(settings.consecutiveGatewayErrors ?? 0),
     consecutiveLocalOriginFailure: detector(settings.consecutiveLocalOriginFailures ?? 5),
+    // Istio has no fields for these and turns the one off that Envoy enforces by default.
+    successRate: { ...STATISTICAL_OFF, requestVolume: 100, stdevFactor: 1900 },
+    failurePercentage: { ...STATISTICAL_OFF, requestVolume: 50, threshold: 85 },
+    detectDegradedHosts: false,
   };
 }
 

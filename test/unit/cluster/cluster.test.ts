@@ -191,7 +191,7 @@ describe('outlier detection of a cluster', () => {
     ['resets', { failure: 'reset' }],
   ])('ejects a host that %s, and takes it back', async (_, answer) => {
     const { clock, network, runtime, ejections } = await sendTimes({ 'a:80': answer }, 15);
-    expect(ejections.filter(({ enforced }) => enforced)).toEqual([
+    expect(ejections.filter(({ enforced }) => enforced)).toMatchObject([
       { cluster: 'reviews', host: 'a:80', action: 'eject', type: 'Consecutive5xx', enforced: true },
     ]);
     network.forget();
@@ -203,6 +203,23 @@ describe('outlier detection of a cluster', () => {
     expect(picked).toContain('a:80');
     await runtime.close();
     expect(clock.pending).toBe(0);
+  });
+
+  test('lowers the rank of a host that calls itself degraded in an answer that is no failure', async () => {
+    const answer = (status: number) => ({ status, headers: { 'x-envoy-degraded': '' } });
+    const { cluster, network, tools } = world();
+    network.serve('a:80', answer(200));
+    network.serve('b:80', answer(500));
+    const runtime = cluster(
+      { outlierDetection: outlierConfig({ detectDegradedHosts: true }) },
+      endpoints('a', 'b', 'c'),
+    );
+    for (let i = 0; i < 3; i++) await runtime.send(runtime.pick(ANY)!, request());
+    expect(runtime.stats().hosts.map(({ health }) => health)).toEqual(['degraded', 'healthy', 'healthy']);
+    expect(runtime.stats().outliers?.detected).toEqual({ Degraded: 1 });
+    expect(
+      createCluster({ cluster: clusterConfig({}), assignment: endpoints('a') }, tools).stats().outliers,
+    ).toBe(undefined);
   });
 
   test('does not blame a host when the caller gives up', async () => {

@@ -91,6 +91,21 @@ export function outlierConfig(more: Partial<OutlierDetection> = {}): OutlierDete
     consecutive5xx: { threshold: 5, enforcingPercent: 100 },
     consecutiveGatewayFailure: { threshold: 5, enforcingPercent: 0 },
     consecutiveLocalOriginFailure: { threshold: 5, enforcingPercent: 100 },
+    successRate: {
+      minimumHosts: 5,
+      requestVolume: 100,
+      stdevFactor: 1900,
+      enforcingPercent: 0,
+      enforcingLocalOriginPercent: 0,
+    },
+    failurePercentage: {
+      threshold: 85,
+      minimumHosts: 5,
+      requestVolume: 50,
+      enforcingPercent: 0,
+      enforcingLocalOriginPercent: 0,
+    },
+    detectDegradedHosts: false,
     ...more,
   };
 }

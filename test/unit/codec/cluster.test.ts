@@ -6,7 +6,7 @@ import { clusterWith, decoded, endpointAt, refusal } from './wire.js';
 const TYPE = 'type.googleapis.com/envoy.extensions';
 const UPSTREAM = `${TYPE}.transport_sockets.tls.v3.UpstreamTlsContext`;
 const OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
-const OUTLIERS = { enforcingSuccessRate: 0 };
+const OUTLIERS = {};
 const THRESHOLDS = {
   maxConnections: 1024,
   maxPendingRequests: 1024,
@@ -59,6 +59,21 @@ describe('defaults', () => {
       consecutive5xx: { threshold: 5, enforcingPercent: 100 },
       consecutiveGatewayFailure: { threshold: 5, enforcingPercent: 0 },
       consecutiveLocalOriginFailure: { threshold: 5, enforcingPercent: 100 },
+      successRate: {
+        minimumHosts: 5,
+        requestVolume: 100,
+        stdevFactor: 1900,
+        enforcingPercent: 100,
+        enforcingLocalOriginPercent: 100,
+      },
+      failurePercentage: {
+        threshold: 85,
+        minimumHosts: 5,
+        requestVolume: 50,
+        enforcingPercent: 0,
+        enforcingLocalOriginPercent: 0,
+      },
+      detectDegradedHosts: false,
     });
   });
 
@@ -331,19 +346,9 @@ describe('a cluster is refused, and the message has the path, for', () => {
       'outlier_detection.max_ejection_time: must not be less',
     ],
     [
-      'success rate left on by default',
-      { outlierDetection: {} },
-      'outlier_detection.enforcing_success_rate: ejection by success rate is not supported',
-    ],
-    [
-      'local success rate left on by default',
-      { outlierDetection: { ...OUTLIERS, splitExternalLocalOriginErrors: true } },
-      'enforcing_local_origin_success_rate: ejection',
-    ],
-    [
-      'failure percentage',
-      { outlierDetection: { ...OUTLIERS, enforcingFailurePercentage: 1 } },
-      'enforcing_failure_percentage: ejection by failure percentage',
+      'a failure percentage above 100',
+      { outlierDetection: { failurePercentageThreshold: 101 } },
+      'outlier_detection.failure_percentage_threshold: must be at most 100',
     ],
     [
       'a socket match without a name',

@@ -148,6 +148,21 @@ export const CLUSTER_MODEL: Cluster = {
     consecutive5xx: { threshold: 3, enforcingPercent: 90 },
     consecutiveGatewayFailure: { threshold: 4, enforcingPercent: 80 },
     consecutiveLocalOriginFailure: { threshold: 6, enforcingPercent: 60 },
+    successRate: {
+      minimumHosts: 7,
+      requestVolume: 90,
+      stdevFactor: 1800,
+      enforcingPercent: 50,
+      enforcingLocalOriginPercent: 40,
+    },
+    failurePercentage: {
+      threshold: 80,
+      minimumHosts: 6,
+      requestVolume: 40,
+      enforcingPercent: 30,
+      enforcingLocalOriginPercent: 20,
+    },
+    detectDegradedHosts: true,
   },
   tls: {
     mode: 'simple',
