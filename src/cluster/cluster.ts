@@ -6,6 +6,7 @@ import { isEqual } from '../runtime/equal.js';
 import { messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
+import type { Stalls } from '../runtime/stalls.js';
 import type { CompletionEnd } from '../service/completion.js';
 import type { Observer } from '../service/observer.js';
 import type { Request, Response } from '../service/service.js';
@@ -29,6 +30,8 @@ export interface ClusterTools {
   readonly transport: Transport;
   readonly observer: Observer;
   readonly logger: Logger;
+  /** Failures while this process itself was stalled are nobody's fault; undefined = it never is. */
+  readonly stalls?: Stalls;
   /** How names of DNS clusters are resolved; by default with the platform's name servers. */
   readonly resolveName?: ResolveName;
 }
@@ -168,14 +171,19 @@ class RunningCluster implements ClusterRuntime {
   }
 
   async send(host: Host, request: Request): Promise<Response> {
+    const stalls = this.#outliers === undefined ? undefined : this.#tools.stalls;
+    const mark = stalls?.watch() ?? 0;
     let response: Response;
     try {
       response = await host.enter()(request);
     } catch (error) {
       host.leave();
       host.totals.errors++;
-      this.#reportError(host, error);
+      // A connection that timed out or was closed while nobody here looked at it says nothing about the host.
+      if (stalls === undefined || stalls.since(mark) === 0) this.#reportError(host, error);
       throw error;
+    } finally {
+      stalls?.unwatch();
     }
     response.completion.onEnd(host.leave);
     if (response.status >= 500) host.totals.failures++;

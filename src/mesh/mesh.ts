@@ -12,6 +12,7 @@ import type { Clock } from '../runtime/clock.js';
 import { MeshError, messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
+import { createStalls, patientClock } from '../runtime/stalls.js';
 import { version } from '../runtime/version.js';
 import type { ExchangeLogger } from '../service/exchange-logger.js';
 import { combineObservers, type Observer } from '../service/observer.js';
@@ -147,8 +148,11 @@ export class RunningMesh implements MeshCore {
     this.observer = combineObservers([this.metrics, channelObserver(), ...options.observers], (error) =>
       logger.error({ error: messageOf(error) }, 'an observer failed'),
     );
+    const stalls = createStalls(clock);
+    const timeouts = patientClock(clock, stalls);
     this.#clusters = createClusters({
       clock,
+      stalls,
       random,
       logger,
       observer: this.observer,
@@ -157,12 +161,17 @@ export class RunningMesh implements MeshCore {
     this.node = { id: options.nodeId, cluster: `${options.service}.${options.namespace}` };
     this.peers = createPeerExchange(this.workload, options.nodeId);
     this.scope = scope;
-    this.upstream = callOut((name) => this.#clusters.get(name), { clock, observer: this.observer });
+    this.upstream = callOut((name) => this.#clusters.get(name), {
+      clock,
+      timeouts,
+      observer: this.observer,
+    });
     this.#accessLogs = new AccessLogs(options.accessLog, { clock, random, logger });
     this.accessLog = (logs) => this.#accessLogs.logger(logs);
     this.#applier = new Applier(this.#clusters, {
       accessLog: this.accessLog,
       clock,
+      timeouts,
       random,
       observer: this.observer,
       node: this.node,

@@ -28,6 +28,8 @@ import { attempt } from './upstream.js';
 /** What every outbound stack is built with. */
 export interface OutboundTools {
   readonly clock: Clock;
+  /** Keeps the time limits on peers: what this process itself loses does not count. By default `clock`. */
+  readonly timeouts?: Clock | undefined;
   readonly random: Random;
   readonly observer: Observer;
   /** Filters of the application, outside the configured ones. */
@@ -184,7 +186,7 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
               // Copies go out with the changed request, beside the time-out, retries and permits of the request itself.
               ...(copies === undefined ? [] : [copies]),
               // The route's timeout covers all attempts and their waits.
-              ...(action.timeoutMs > 0 ? [timeout(action.timeoutMs, tools.clock)] : []),
+              ...(action.timeoutMs > 0 ? [timeout(action.timeoutMs, tools.timeouts ?? tools.clock)] : []),
               // Each attempt below chooses its host afresh.
               ...(policy.retryOn.length > 0 && policy.numRetries > 0
                 ? [

@@ -27,6 +27,8 @@ export interface AttemptOptions {
 
 export interface AttemptTools {
   readonly clock: Clock;
+  /** Keeps the time limits on peers; by default `clock`. */
+  readonly timeouts?: Clock | undefined;
   readonly observer: Observer;
   readonly peers?: PeerExchange | undefined;
 }
@@ -85,7 +87,7 @@ async function send(
   let response: Response;
   try {
     response = await (perTryTimeoutMs > 0
-      ? sendWithin(cluster, host, request, perTryTimeoutMs, tools.clock)
+      ? sendWithin(cluster, host, request, perTryTimeoutMs, tools.timeouts ?? tools.clock)
       : cluster.send(host, request));
   } catch (error) {
     permit.release();

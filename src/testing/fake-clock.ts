@@ -4,6 +4,8 @@ import type { Clock, Timer } from '../runtime/clock.js';
 export interface FakeClock extends Clock {
   /** Moves time forward, running each task at its time, and lets promises settle in between. */
   advance(ms: number): Promise<void>;
+  /** Moves time forward without running anything, as when the event loop is blocked: what is due is late then. */
+  block(ms: number): void;
   /** How many tasks wait. */
   readonly pending: number;
 }
@@ -50,6 +52,9 @@ export function createFakeClock(wallTimeMs = Date.UTC(2030, 0, 1)): FakeClock {
         await settle();
       }
       now = untilMs;
+    },
+    block(ms) {
+      now += ms;
     },
     get pending() {
       return tasks.size;

@@ -4,6 +4,7 @@ import { TransportError } from '../../../src/cluster/transport.js';
 import type { Cluster } from '../../../src/model/cluster.js';
 import type { UpstreamTls } from '../../../src/model/tls.js';
 import { Abort } from '../../../src/runtime/abort.js';
+import { createStalls } from '../../../src/runtime/stalls.js';
 import { Completion } from '../../../src/service/completion.js';
 import type { MemoryAnswer } from '../../../src/testing/memory-transport.js';
 import {
@@ -230,6 +231,30 @@ describe('outlier detection of a cluster', () => {
       await expect(runtime.send(runtime.pick(ANY)!, request({ abort }))).rejects.toThrow();
     }
     expect(ejections).toEqual([]);
+  });
+
+  test('does not blame a host for what happened while this process was stalled', async () => {
+    const { network, tools, clock, ejections } = world();
+    const stalls = createStalls(clock);
+    const runtime = createCluster(
+      { cluster: clusterConfig(config), assignment: endpoints('a') },
+      { ...tools, stalls },
+    );
+    let blockMs = 1000;
+    network.serve('a:80', () => {
+      clock.block(blockMs);
+      return { failure: 'connect' };
+    });
+    const host = runtime.pick(ANY)!;
+    const fail = () => expect(runtime.send(host, request())).rejects.toThrow();
+    for (let i = 0; i < 10; i++) await fail();
+    expect(ejections).toEqual([]);
+    blockMs = 0;
+    for (let i = 0; i < 5; i++) await fail();
+    expect(ejections.at(-1)).toMatchObject({ host: 'a:80', action: 'eject', enforced: true });
+    await runtime.close();
+    await clock.advance(20);
+    expect(clock.pending).toBe(0);
   });
 
   test('blames a host for timeouts that are reported', async () => {
