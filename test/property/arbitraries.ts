@@ -14,11 +14,13 @@ import type {
   Locality,
   LocalityEndpoints,
 } from '../../src/model/endpoint.js';
-import type {
-  FaultConfig,
-  FilterConfig,
-  FilterOverrides,
-  HttpFilter,
+import {
+  type FaultConfig,
+  type FilterConfig,
+  type FilterOverrides,
+  type HttpFilter,
+  type RouterConfig,
+  STRICT_HEADERS,
 } from '../../src/model/filter-config.js';
 import type { LbPolicy } from '../../src/model/lb-policy.js';
 import type { FilterChain, HttpConnectionManager, Listener } from '../../src/model/listener.js';
@@ -31,9 +33,10 @@ import type {
 import type { Metadata, MetadataStruct, MetadataValue } from '../../src/model/metadata.js';
 import type { Node, NodeMetadata, NodeWorkload } from '../../src/model/node.js';
 import type { FractionalPercent } from '../../src/model/percent.js';
-import { RETRY_CONDITIONS, type RetryPolicy } from '../../src/model/retry.js';
+import { type HedgePolicy, RETRY_CONDITIONS, type RetryPolicy } from '../../src/model/retry.js';
 import type {
   Route,
+  RouteAction,
   RouteConfiguration,
   RouteMatch,
   VirtualHost,
@@ -171,6 +174,14 @@ const listedFilterConfig = (): fc.Arbitrary<FilterConfig> =>
 export const filterOverrides = (): fc.Arbitrary<FilterOverrides> =>
   fc.array(fc.tuple(name(), routeFilterConfig()), { maxLength: 2 }).map((entries) => new Map(entries));
 
+const routerConfig = (): fc.Arbitrary<RouterConfig> =>
+  fc.record({
+    kind: fc.constant('router' as const),
+    suppressEnvoyHeaders: maybe(fc.constant(true)),
+    respectExpectedTimeout: maybe(fc.constant(true)),
+    strictCheckHeaders: maybe(fc.subarray([...STRICT_HEADERS], { minLength: 1 })),
+  });
+
 /** The filters of a listener: faults, then the router. */
 export const httpFilters = (): fc.Arbitrary<readonly HttpFilter[]> =>
   fc
@@ -179,7 +190,7 @@ export const httpFilters = (): fc.Arbitrary<readonly HttpFilter[]> =>
       fc.tuple(
         ...names.map((filterName, index) =>
           index === names.length - 1
-            ? fc.constant<HttpFilter>({ name: filterName, config: { kind: 'router' } })
+            ? routerConfig().map((config): HttpFilter => ({ name: filterName, config }))
             : listedFilterConfig().map((config): HttpFilter => ({ name: filterName, config })),
         ),
       ),
@@ -197,10 +208,53 @@ export const retryPolicy = (): fc.Arbitrary<RetryPolicy> =>
       additionalMs: milliseconds(),
       avoidPreviousHosts: fc.boolean(),
       hostSelectionAttempts: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+      perTryIdleTimeoutMs: maybe(milliseconds()),
+      retriableHeaders: maybe(few(headerMatcher(), 1)),
+      retriableRequestHeaders: maybe(few(headerMatcher(), 1)),
+      rateLimitedBackOff: maybe(
+        fc.record({
+          resetHeaders: few(
+            fc.record({
+              name: fc.constantFrom('retry-after', 'x-ratelimit-reset'),
+              format: fc.constantFrom('seconds', 'unix-timestamp'),
+            }),
+            1,
+          ),
+          maxIntervalMs: milliseconds(1),
+        }),
+      ),
+      omitCanaryHosts: maybe(fc.constant(true)),
+      omitHostMetadata: maybe(few(fc.constantFrom({}, { stage: 'beta' }, { a: [1, null], b: true }), 1)),
+      previousPriorities: maybe(fc.record({ updateFrequency: fc.integer({ min: 1, max: 0x7fff_ffff }) })),
     })
-    .map(({ additionalMs, ...policy }) => ({
-      ...policy,
-      maxIntervalMs: policy.baseIntervalMs + additionalMs,
+    .map(
+      ({ additionalMs, ...policy }): RetryPolicy => ({
+        ...policy,
+        maxIntervalMs: policy.baseIntervalMs + additionalMs,
+      }),
+    );
+
+/** HedgePolicy. */
+const hedgePolicy = (): fc.Arbitrary<HedgePolicy> =>
+  fc.record({
+    initialRequests: fc.integer({ min: 1, max: 5 }),
+    additionalRequestChance: fractionalPercent(),
+    onPerTryTimeout: fc.boolean(),
+  });
+
+/** `max_stream_duration`: with nothing but a duration there is no more to say. */
+const streamDuration = (): fc.Arbitrary<Pick<RouteAction, 'maxStreamDurationMs' | 'grpcTimeoutHeader'>> =>
+  fc
+    .record({
+      maxStreamDurationMs: maybe(milliseconds()),
+      grpcTimeoutHeader: maybe(fc.record({ maxMs: maybe(milliseconds()), offsetMs: maybe(milliseconds()) })),
+    })
+    .map(({ maxStreamDurationMs, grpcTimeoutHeader: header }) => ({
+      maxStreamDurationMs,
+      grpcTimeoutHeader:
+        maxStreamDurationMs !== undefined && header?.maxMs === undefined && header?.offsetMs === undefined
+          ? undefined
+          : header,
     }));
 
 const weightedClusters = (): fc.Arbitrary<readonly WeightedCluster[]> =>
@@ -228,6 +282,11 @@ export const routeMatch = (): fc.Arbitrary<RouteMatch> =>
   });
 
 const forward = (): fc.Arbitrary<Route['action']> =>
+  fc
+    .tuple(plainForward(), streamDuration())
+    .map(([action, limits]): RouteAction => ({ ...action, ...limits }));
+
+const plainForward = () =>
   fc.record({
     kind: fc.constant('forward' as const),
     cluster: fc.oneof(
@@ -240,8 +299,11 @@ const forward = (): fc.Arbitrary<Route['action']> =>
     ),
     timeoutMs: milliseconds(),
     retryPolicy: maybe(retryPolicy()),
-    maxStreamDurationMs: maybe(milliseconds()),
-    priority: fc.constantFrom('default', 'high'),
+    maxGrpcTimeoutMs: maybe(milliseconds()),
+    grpcTimeoutOffsetMs: maybe(milliseconds()),
+    idleTimeoutMs: maybe(milliseconds()),
+    hedge: maybe(hedgePolicy()),
+    priority: fc.constantFrom('default' as const, 'high' as const),
     pathRewrite: pathRewrite(),
     hostRewrite: hostRewrite(),
     appendForwardedHost: maybe(fc.constant(true)),
@@ -269,6 +331,7 @@ export const route = (): fc.Arbitrary<Route> =>
     ),
     filterOverrides: filterOverrides(),
     headers: headerRules(),
+    bufferLimitBytes: maybe(uint32()),
   });
 
 const domain = (): fc.Arbitrary<string> =>
@@ -307,6 +370,9 @@ const virtualHost = (domains: readonly string[]): fc.Arbitrary<VirtualHost> =>
     headers: headerRules(),
     mirrors: mirrors(fractionalPercent()),
     requireTls: maybe(fc.constantFrom('all', 'external-only')),
+    hedge: maybe(hedgePolicy()),
+    includeIsTimeoutRetry: maybe(fc.constant(true)),
+    bufferLimitBytes: maybe(uint32()),
   });
 
 const connectionManager = (): fc.Arbitrary<HttpConnectionManager> =>
@@ -318,6 +384,9 @@ const connectionManager = (): fc.Arbitrary<HttpConnectionManager> =>
     filters: httpFilters(),
     processing: requestProcessing(),
     accessLogs: accessLogs(headerMatcher(), stringMatcher(), fractionalPercent()),
+    streamIdleTimeoutMs: maybe(milliseconds()),
+    maxStreamDurationMs: maybe(milliseconds()),
+    requestTimeoutMs: maybe(milliseconds()),
   });
 
 const alpn = (): fc.Arbitrary<string[]> => few(fc.constantFrom('h2', 'http/1.1', 'istio'));
@@ -348,7 +417,11 @@ export const listener = (): fc.Arbitrary<Listener> =>
     fc.record({
       kind: fc.constant('outbound' as const),
       name: name(),
-      http: connectionManager().map((http) => ({ ...http, processing: undefined })),
+      http: connectionManager().map((http) => ({
+        ...http,
+        processing: undefined,
+        requestTimeoutMs: undefined,
+      })),
     }),
     fc.record({
       kind: fc.constant('inbound' as const),
@@ -508,13 +581,20 @@ const thresholds = (): fc.Arbitrary<BreakerThresholds> =>
       fc.record({
         budgetPercent: fc.double({ min: 0, max: 100, noNaN: true }),
         minRetryConcurrency: uint32(),
+        intervalMs: maybe(milliseconds()),
       }),
     ),
+    maxConnectionPools: maybe(uint32()),
+    trackRemaining: maybe(fc.constant(true)),
   });
 
 /** CircuitBreakers. */
 export const circuitBreakers = (): fc.Arbitrary<CircuitBreakers> =>
-  fc.record({ default: thresholds(), high: thresholds() });
+  fc.record({
+    default: thresholds(),
+    high: thresholds(),
+    perHost: maybe(fc.record({ maxConnections: uint32() })),
+  });
 
 /** OutlierDetection. */
 export const outlierDetection = (): fc.Arbitrary<OutlierDetection> => {
@@ -565,6 +645,9 @@ export const cluster = (): fc.Arbitrary<Cluster> =>
     panicThresholdPercent: fc.double({ min: 0, max: 100, noNaN: true }),
     idleTimeoutMs: milliseconds(),
     maxRequestsPerConnection: uint32(),
+    maxConnectionDurationMs: maybe(milliseconds()),
+    maxStreamDurationMs: maybe(milliseconds()),
+    tcpKeepaliveMs: maybe(fc.nat(4_000_000).map((seconds) => seconds * 1000)),
     metadata: fc.constantFrom(
       {},
       { istio: { external: true, services: [{ host: 'a.b', name: 'a', namespace: 'b' }], weight: 1.5 } },
