@@ -1,10 +1,11 @@
+import type { Attempt } from '../service/context.js';
 import { isGrpc } from '../service/local-reply.js';
 import type { ExchangeEnd, Observer } from '../service/observer.js';
 import type { Request } from '../service/service.js';
 import type { WorkloadInfo } from '../service/workload.js';
 import { Histogram } from './histogram.js';
 import { labelsOf, type MetricsSource, type Outcome, renderLabels } from './istio-labels.js';
-import { renderCounter, renderHistogram } from './prometheus.js';
+import { quoteLabel, renderCounter, renderHistogram } from './prometheus.js';
 
 /** Istio's standard metrics, kept in this process. */
 export interface Metrics extends Observer {
@@ -38,7 +39,7 @@ const MAX_SERIES = 2_000;
 
 /**
  * Records `istio_requests_total`, `istio_request_duration_milliseconds`, `istio_request_bytes` and
- * `istio_response_bytes` with Istio's labels and buckets. The hot path is two map look-ups and a few additions; text is
+ * `istio_response_bytes` with Istio's labels and buckets, and Envoy's count of attempts per cluster. The hot path is two map look-ups and a few additions; text is
  * made only when somebody scrapes.
  */
 export function createMetrics(source: MetricsSource): Metrics {
@@ -50,6 +51,7 @@ class IstioMetrics implements Metrics {
   readonly #outbound = new Map<string, Groups>();
   readonly #inbound = new Map<string, Groups>();
   readonly #overflow = new Series('overflow="true"');
+  readonly #attempts = new Map<string, { count: number }>();
   #all: Series[] = [];
 
   constructor(source: MetricsSource) {
@@ -63,6 +65,12 @@ class IstioMetrics implements Metrics {
     series.durations.record(end.durationMs);
     series.requestBytes.record(requestBytes);
     series.responseBytes.record(responseBytes);
+  }
+
+  attempt(_request: Request, _attempt: Attempt, clusterName: string): void {
+    const known = this.#attempts.get(clusterName);
+    if (known === undefined) this.#attempts.set(clusterName, { count: 1 });
+    else known.count++;
   }
 
   render(): string {
@@ -80,6 +88,10 @@ class IstioMetrics implements Metrics {
       ...histogram('istio_request_duration_milliseconds', ({ durations }) => durations),
       ...histogram('istio_request_bytes', ({ requestBytes }) => requestBytes),
       ...histogram('istio_response_bytes', ({ responseBytes }) => responseBytes),
+      ...renderCounter(
+        'envoy_cluster_upstream_rq_total',
+        [...this.#attempts].map(([name, { count }]) => [`envoy_cluster_name=${quoteLabel(name)}`, count]),
+      ),
     ].join('');
   }
 

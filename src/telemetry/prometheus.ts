@@ -10,20 +10,8 @@ export function quoteLabel(value: string): string {
 
 /** A counter in Prometheus' text format, as lines; nothing when there are no samples. */
 export function renderCounter(name: string, samples: readonly Sample<number>[]): string[] {
-  return renderSimple(name, 'counter', samples);
-}
-
-/** A gauge in Prometheus' text format, as lines. */
-export function renderGauge(name: string, samples: readonly Sample<number>[]): string[] {
-  return renderSimple(name, 'gauge', samples);
-}
-
-function renderSimple(name: string, type: 'counter' | 'gauge', samples: readonly Sample<number>[]): string[] {
   if (samples.length === 0) return [];
-  return [
-    `# TYPE ${name} ${type}\n`,
-    ...samples.map(([labels, value]) => `${name}${labels === '' ? '' : `{${labels}}`} ${value}\n`),
-  ];
+  return [`# TYPE ${name} counter\n`, ...samples.map(([labels, value]) => `${name}{${labels}} ${value}\n`)];
 }
 
 /** A histogram in Prometheus' text format, as lines. */
