@@ -31,8 +31,17 @@ export type {
   PushBody,
 } from './service/body.js';
 export type { Completion, CompletionEnd, CompletionListener } from './service/completion.js';
-export type { Attempt, Exchange, ResponseFlag } from './service/context.js';
+export type { ConnectionInfo, PeerCertificate, SocketEnd, TlsInfo } from './service/connection.js';
+export type {
+  Attempt,
+  DynamicMetadata,
+  Exchange,
+  ExchangeTiming,
+  ResponseFlag,
+  UpstreamInfo,
+} from './service/context.js';
 export { type AttemptExplanation, type Explanation, explain } from './service/explanation.js';
+export type { HeadChange, ResponseHead } from './service/head-change.js';
 export { HeaderMap, type RawHeaders } from './service/headers.js';
 export { type LocalReply, localReply } from './service/local-reply.js';
 export type {
@@ -43,6 +52,7 @@ export type {
   RejectedEvent,
 } from './service/observer.js';
 export type { Filter, LocalReplyInfo, Request, RequestHead, Response, Service } from './service/service.js';
+export type { ServiceInfo, WorkloadInfo } from './service/workload.js';
 export type { AccessLogOptions } from './telemetry/access-log.js';
 
 /**
