@@ -258,17 +258,6 @@ message ResourceError {
 `,
   },
   {
-    file: 'envoy/config/cluster/v3/circuit_breaker.proto',
-    after: 'import "envoy/type/v3/percent.proto";\n',
-    insert: '\nimport "google/protobuf/duration.proto";\n',
-  },
-  {
-    file: 'envoy/config/cluster/v3/circuit_breaker.proto',
-    after: '      type.v3.Percent budget_percent = 1;\n',
-    insert:
-      '\n      // How long a request counts when the budget is computed.\n      google.protobuf.Duration budget_interval = 3;\n',
-  },
-  {
     // gRFC A101.
     file: 'envoy/extensions/transport_sockets/tls/v3/tls.proto',
     after: 'message UpstreamTlsContext {\n',

@@ -1,7 +1,7 @@
 import { create, type JsonObject } from '@bufbuild/protobuf';
 import type { Cluster } from '../model/cluster.js';
 import type { TransportSocketMatch } from '../model/tls.js';
-import { cluster, core } from '../proto/xds.js';
+import { cluster } from '../proto/xds.js';
 import { decodeCircuitBreakers, encodeCircuitBreakers } from './circuit-breakers.js';
 import { decodeDiscovery, encodeDiscovery } from './cluster-discovery.js';
 import { decodePositiveDuration, encodeDuration } from './duration.js';
@@ -40,7 +40,6 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'common_http_protocol_options',
     'max_requests_per_connection',
     'metadata',
-    'upstream_connection_options',
   ],
   ignored: [
     // Names and extent of Envoy's statistics.
@@ -49,13 +48,6 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'track_timeout_budgets',
   ],
 });
-
-const connectionFields = onlyFields(() => cluster.UpstreamConnectionOptionsSchema, {
-  enforced: ['tcp_keepalive'],
-});
-
-/** Node lets no more be chosen than when probes begin. */
-const keepaliveFields = onlyFields(() => core.TcpKeepaliveSchema, { enforced: ['keepalive_time'] });
 
 const lbFields = onlyFields(() => cluster.Cluster_CommonLbConfigSchema, {
   // Locality weights are honoured wherever they are given, so asking for that is allowed.
@@ -84,24 +76,8 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
     ),
     panicThresholdPercent: decodePanicThreshold(message.commonLbConfig, at(path, 'common_lb_config')),
     metadata: decodeMetadata(message.metadata),
-    tcpKeepaliveMs: decodeKeepalive(
-      message.upstreamConnectionOptions,
-      at(path, 'upstream_connection_options'),
-    ),
     ...decodeProtocolOptions(message, path),
   };
-}
-
-function decodeKeepalive(
-  options: cluster.UpstreamConnectionOptions | undefined,
-  path: Path,
-): number | undefined {
-  if (options === undefined) return undefined;
-  connectionFields(options, path);
-  const { tcpKeepalive } = options;
-  if (tcpKeepalive === undefined) return undefined;
-  keepaliveFields(tcpKeepalive, at(path, 'tcp_keepalive'));
-  return tcpKeepalive.keepaliveTime === undefined ? undefined : tcpKeepalive.keepaliveTime * 1000;
 }
 
 function decodePanicThreshold(config: cluster.Cluster_CommonLbConfig | undefined, path: Path): number {
@@ -147,11 +123,6 @@ export function encodeCluster(model: Cluster): cluster.Cluster {
   if (metadata !== undefined) message.metadata = metadata;
   if (model.outlierDetection !== undefined)
     message.outlierDetection = encodeOutlierDetection(model.outlierDetection);
-  if (model.tcpKeepaliveMs !== undefined) {
-    message.upstreamConnectionOptions = create(cluster.UpstreamConnectionOptionsSchema, {
-      tcpKeepalive: { keepaliveTime: Math.ceil(model.tcpKeepaliveMs / 1000) },
-    });
-  }
   if (model.tls !== undefined) message.transportSocket = encodeUpstreamSocket(model.tls);
   return message;
 }

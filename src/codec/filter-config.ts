@@ -24,7 +24,6 @@ import {
   encodeHeaderMutationRoute,
 } from './header-mutation-filter.js';
 import { at, atKey, type Path, refuse } from './path.js';
-import { decodeRouter, encodeRouter } from './router.js';
 
 /** How the configuration of one kind of HTTP filter travels. */
 interface FilterCodec {
@@ -59,6 +58,18 @@ function filterCodec<C extends FilterConfig, Desc extends DescMessage>(
     toAny: (config) => packAny(schema(), encode(config as C)),
   };
 }
+
+const routerFields = onlyFields(() => httpRouter.RouterSchema, {
+  enforced: ['suppress_envoy_headers'],
+  ignored: [
+    // Statistics, spans and logs of the router; ours are configured elsewhere.
+    'dynamic_stats',
+    'start_child_span',
+    'upstream_log',
+    'upstream_log_options',
+    'suppress_grpc_request_failure_code_stats',
+  ],
+});
 
 /** Every filter that can be configured. A new filter adds its line. */
 const FILTER_CODECS: readonly FilterCodec[] = [
@@ -101,8 +112,11 @@ const FILTER_CODECS: readonly FilterCodec[] = [
     kind: 'router',
     schema: () => httpRouter.RouterSchema,
     isPerRoute: false,
-    decode: decodeRouter,
-    encode: encodeRouter,
+    decode: (message, path) => {
+      routerFields(message, path);
+      return { kind: 'router', suppressEnvoyHeaders: message.suppressEnvoyHeaders || undefined };
+    },
+    encode: ({ suppressEnvoyHeaders = false }) => create(httpRouter.RouterSchema, { suppressEnvoyHeaders }),
   }),
 ];
 

@@ -9,12 +9,6 @@ import { decodeFilter, encodeFilter } from './filter-config.js';
 import { at, type Path, refuse } from './path.js';
 import { decodeProcessing, encodeProcessing, PROCESSING_FIELDS } from './request-processing.js';
 import { decodeRouteConfiguration, encodeRouteConfiguration } from './route.js';
-import {
-  decodeStreamLimits,
-  encodeStreamLimits,
-  INBOUND_LIMIT_FIELDS,
-  LIMIT_FIELDS,
-} from './stream-limits.js';
 
 const ENFORCED = ['rds', 'route_config', 'http_filters', 'access_log'];
 const IGNORED = [
@@ -27,13 +21,13 @@ const IGNORED = [
 ];
 
 const inboundFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
-  enforced: [...ENFORCED, ...PROCESSING_FIELDS, ...INBOUND_LIMIT_FIELDS],
+  enforced: [...ENFORCED, ...PROCESSING_FIELDS],
   ignored: IGNORED,
 });
 
 /** The requests of this process are nobody's but its own: nothing is to be made of where they came from. */
 const outboundFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
-  enforced: [...ENFORCED, ...LIMIT_FIELDS],
+  enforced: ENFORCED,
   ignored: IGNORED,
 });
 
@@ -56,7 +50,6 @@ export function decodeConnectionManager(
     filters: decodeFilters(message.httpFilters, path),
     accessLogs: decodeAccessLogs(message.accessLog, path),
     processing: side === 'outbound' ? undefined : decodeProcessing(message, path),
-    ...decodeStreamLimits(message, path),
   };
 }
 
@@ -126,7 +119,6 @@ export function encodeConnectionManager(manager: HttpConnectionManager): hcm.Htt
     accessLog: encodeAccessLogs(accessLogs),
   });
   encodeProcessing(processing, message);
-  encodeStreamLimits(manager, message);
   return message;
 }
 

@@ -23,13 +23,10 @@ const explicitFields = onlyFields(() => upstreamHttp.HttpProtocolOptions_Explici
 const http1Fields = onlyFields(() => core.Http1ProtocolOptionsSchema, { enforced: [] });
 
 const commonFields = onlyFields(() => core.HttpProtocolOptionsSchema, {
-  enforced: ['idle_timeout', 'max_requests_per_connection', 'max_connection_duration', 'max_stream_duration'],
+  enforced: ['idle_timeout', 'max_requests_per_connection'],
 });
 
-type ConnectionLimits = Pick<
-  Cluster,
-  'idleTimeoutMs' | 'maxRequestsPerConnection' | 'maxConnectionDurationMs' | 'maxStreamDurationMs'
->;
+type ConnectionLimits = Pick<Cluster, 'idleTimeoutMs' | 'maxRequestsPerConnection'>;
 
 /**
  * How long and for how many requests an upstream connection lives. The options stand in an extension; the deprecated
@@ -70,26 +67,14 @@ function decodeCommon(options: core.HttpProtocolOptions | undefined, path: Path)
   return {
     idleTimeoutMs: decodeOptionalDuration(options.idleTimeout, at(path, 'idle_timeout')) ?? DEFAULT_IDLE_MS,
     maxRequestsPerConnection: options.maxRequestsPerConnection ?? 0,
-    maxConnectionDurationMs: decodeOptionalDuration(
-      options.maxConnectionDuration,
-      at(path, 'max_connection_duration'),
-    ),
-    maxStreamDurationMs: decodeOptionalDuration(options.maxStreamDuration, at(path, 'max_stream_duration')),
   };
 }
 
 /** The extension options as the cluster's map of them. */
 export function encodeProtocolOptions(limits: ConnectionLimits): Record<string, wkt.Any> {
-  const { idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs, maxStreamDurationMs } = limits;
-  const common = create(core.HttpProtocolOptionsSchema, {
-    idleTimeout: encodeDuration(idleTimeoutMs),
-    maxRequestsPerConnection,
-  });
-  if (maxConnectionDurationMs !== undefined)
-    common.maxConnectionDuration = encodeDuration(maxConnectionDurationMs);
-  if (maxStreamDurationMs !== undefined) common.maxStreamDuration = encodeDuration(maxStreamDurationMs);
+  const { idleTimeoutMs, maxRequestsPerConnection } = limits;
   const options = create(upstreamHttp.HttpProtocolOptionsSchema, {
-    commonHttpProtocolOptions: common,
+    commonHttpProtocolOptions: { idleTimeout: encodeDuration(idleTimeoutMs), maxRequestsPerConnection },
     upstreamProtocolOptions: {
       case: 'explicitHttpConfig',
       value: {

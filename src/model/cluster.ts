@@ -22,12 +22,6 @@ export interface Cluster {
   readonly idleTimeoutMs: number;
   /** Requests per connection; 0 = no limit. */
   readonly maxRequestsPerConnection: number;
-  /** Life of a connection; then it finishes what it carries and closes. Undefined or 0 = no limit. */
-  readonly maxConnectionDurationMs?: number | undefined;
-  /** Longest life of one attempt (Envoy `max_stream_duration`). Undefined or 0 = no limit. */
-  readonly maxStreamDurationMs?: number | undefined;
-  /** Idle time of a connection before TCP probes it (`keepalive_time`). Undefined = the library's, a minute. */
-  readonly tcpKeepaliveMs?: number | undefined;
   /** Envoy `metadata`: for formats, matchers and telemetry. Istio names the service under `istio`. */
   readonly metadata: Metadata;
 }
@@ -46,8 +40,6 @@ export type ClusterDiscovery =
 export interface CircuitBreakers {
   readonly default: BreakerThresholds;
   readonly high: BreakerThresholds;
-  /** Connections to each single host (Envoy `per_host_thresholds`). Undefined = no limit. */
-  readonly perHost?: { readonly maxConnections: number } | undefined;
 }
 
 /** Envoy Thresholds; defaults 1024, 1024, 1024, 3. */
@@ -57,21 +49,7 @@ export interface BreakerThresholds {
   readonly maxRequests: number;
   readonly maxRetries: number;
   /** Replaces `maxRetries` when set. */
-  readonly retryBudget: RetryBudget | undefined;
-  /** Pools of connections at once. Undefined = no limit. */
-  readonly maxConnectionPools?: number | undefined;
-  /** Whether the statistics say how much is left. Default false. */
-  readonly trackRemaining?: boolean | undefined;
-}
-
-/** Envoy RetryBudget. */
-export interface RetryBudget {
-  /** Share of requests that may be retries. Default 20. */
-  readonly budgetPercent: number;
-  /** Retries that are allowed at any time. Default 3. */
-  readonly minRetryConcurrency: number;
-  /** Requests of so long count, and not only those under way. Undefined or 0 = only those. */
-  readonly intervalMs?: number | undefined;
+  readonly retryBudget: { readonly budgetPercent: number; readonly minRetryConcurrency: number } | undefined;
 }
 
 export const DEFAULT_THRESHOLDS: BreakerThresholds = {

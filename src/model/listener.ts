@@ -42,10 +42,4 @@ export interface HttpConnectionManager {
   readonly processing?: RequestProcessing | undefined;
   /** Undefined = none. */
   readonly accessLogs?: readonly AccessLog[] | undefined;
-  /** Longest pause of an exchange. Undefined or 0 = none. */
-  readonly streamIdleTimeoutMs?: number | undefined;
-  /** Longest life of an exchange (`common_http_protocol_options.max_stream_duration`). Undefined or 0 = no limit. */
-  readonly maxStreamDurationMs?: number | undefined;
-  /** Inbound: within which a request must have arrived whole. Undefined or 0 = no limit. */
-  readonly requestTimeoutMs?: number | undefined;
 }

@@ -14,13 +14,11 @@ import type {
   Locality,
   LocalityEndpoints,
 } from '../../src/model/endpoint.js';
-import {
-  type FaultConfig,
-  type FilterConfig,
-  type FilterOverrides,
-  type HttpFilter,
-  type RouterConfig,
-  STRICT_HEADERS,
+import type {
+  FaultConfig,
+  FilterConfig,
+  FilterOverrides,
+  HttpFilter,
 } from '../../src/model/filter-config.js';
 import type { LbPolicy } from '../../src/model/lb-policy.js';
 import type { FilterChain, HttpConnectionManager, Listener } from '../../src/model/listener.js';
@@ -33,10 +31,9 @@ import type {
 import type { Metadata, MetadataStruct, MetadataValue } from '../../src/model/metadata.js';
 import type { Node, NodeMetadata, NodeWorkload } from '../../src/model/node.js';
 import type { FractionalPercent } from '../../src/model/percent.js';
-import { type HedgePolicy, RETRY_CONDITIONS, type RetryPolicy } from '../../src/model/retry.js';
+import { RETRY_CONDITIONS, type RetryPolicy } from '../../src/model/retry.js';
 import type {
   Route,
-  RouteAction,
   RouteConfiguration,
   RouteMatch,
   VirtualHost,
@@ -174,14 +171,6 @@ const listedFilterConfig = (): fc.Arbitrary<FilterConfig> =>
 export const filterOverrides = (): fc.Arbitrary<FilterOverrides> =>
   fc.array(fc.tuple(name(), routeFilterConfig()), { maxLength: 2 }).map((entries) => new Map(entries));
 
-const routerConfig = (): fc.Arbitrary<RouterConfig> =>
-  fc.record({
-    kind: fc.constant('router' as const),
-    suppressEnvoyHeaders: maybe(fc.constant(true)),
-    respectExpectedTimeout: maybe(fc.constant(true)),
-    strictCheckHeaders: maybe(fc.subarray([...STRICT_HEADERS], { minLength: 1 })),
-  });
-
 /** The filters of a listener: faults, then the router. */
 export const httpFilters = (): fc.Arbitrary<readonly HttpFilter[]> =>
   fc
@@ -190,7 +179,7 @@ export const httpFilters = (): fc.Arbitrary<readonly HttpFilter[]> =>
       fc.tuple(
         ...names.map((filterName, index) =>
           index === names.length - 1
-            ? routerConfig().map((config): HttpFilter => ({ name: filterName, config }))
+            ? fc.constant<HttpFilter>({ name: filterName, config: { kind: 'router' } })
             : listedFilterConfig().map((config): HttpFilter => ({ name: filterName, config })),
         ),
       ),
@@ -208,53 +197,10 @@ export const retryPolicy = (): fc.Arbitrary<RetryPolicy> =>
       additionalMs: milliseconds(),
       avoidPreviousHosts: fc.boolean(),
       hostSelectionAttempts: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
-      perTryIdleTimeoutMs: maybe(milliseconds()),
-      retriableHeaders: maybe(few(headerMatcher(), 1)),
-      retriableRequestHeaders: maybe(few(headerMatcher(), 1)),
-      rateLimitedBackOff: maybe(
-        fc.record({
-          resetHeaders: few(
-            fc.record({
-              name: fc.constantFrom('retry-after', 'x-ratelimit-reset'),
-              format: fc.constantFrom('seconds', 'unix-timestamp'),
-            }),
-            1,
-          ),
-          maxIntervalMs: milliseconds(1),
-        }),
-      ),
-      omitCanaryHosts: maybe(fc.constant(true)),
-      omitHostMetadata: maybe(few(fc.constantFrom({}, { stage: 'beta' }, { a: [1, null], b: true }), 1)),
-      previousPriorities: maybe(fc.record({ updateFrequency: fc.integer({ min: 1, max: 0x7fff_ffff }) })),
     })
-    .map(
-      ({ additionalMs, ...policy }): RetryPolicy => ({
-        ...policy,
-        maxIntervalMs: policy.baseIntervalMs + additionalMs,
-      }),
-    );
-
-/** HedgePolicy. */
-const hedgePolicy = (): fc.Arbitrary<HedgePolicy> =>
-  fc.record({
-    initialRequests: fc.integer({ min: 1, max: 5 }),
-    additionalRequestChance: fractionalPercent(),
-    onPerTryTimeout: fc.boolean(),
-  });
-
-/** `max_stream_duration`: with nothing but a duration there is no more to say. */
-const streamDuration = (): fc.Arbitrary<Pick<RouteAction, 'maxStreamDurationMs' | 'grpcTimeoutHeader'>> =>
-  fc
-    .record({
-      maxStreamDurationMs: maybe(milliseconds()),
-      grpcTimeoutHeader: maybe(fc.record({ maxMs: maybe(milliseconds()), offsetMs: maybe(milliseconds()) })),
-    })
-    .map(({ maxStreamDurationMs, grpcTimeoutHeader: header }) => ({
-      maxStreamDurationMs,
-      grpcTimeoutHeader:
-        maxStreamDurationMs !== undefined && header?.maxMs === undefined && header?.offsetMs === undefined
-          ? undefined
-          : header,
+    .map(({ additionalMs, ...policy }) => ({
+      ...policy,
+      maxIntervalMs: policy.baseIntervalMs + additionalMs,
     }));
 
 const weightedClusters = (): fc.Arbitrary<readonly WeightedCluster[]> =>
@@ -282,11 +228,6 @@ export const routeMatch = (): fc.Arbitrary<RouteMatch> =>
   });
 
 const forward = (): fc.Arbitrary<Route['action']> =>
-  fc
-    .tuple(plainForward(), streamDuration())
-    .map(([action, limits]): RouteAction => ({ ...action, ...limits }));
-
-const plainForward = () =>
   fc.record({
     kind: fc.constant('forward' as const),
     cluster: fc.oneof(
@@ -299,11 +240,8 @@ const plainForward = () =>
     ),
     timeoutMs: milliseconds(),
     retryPolicy: maybe(retryPolicy()),
-    maxGrpcTimeoutMs: maybe(milliseconds()),
-    grpcTimeoutOffsetMs: maybe(milliseconds()),
-    idleTimeoutMs: maybe(milliseconds()),
-    hedge: maybe(hedgePolicy()),
-    priority: fc.constantFrom('default' as const, 'high' as const),
+    maxStreamDurationMs: maybe(milliseconds()),
+    priority: fc.constantFrom('default', 'high'),
     pathRewrite: pathRewrite(),
     hostRewrite: hostRewrite(),
     appendForwardedHost: maybe(fc.constant(true)),
@@ -331,7 +269,6 @@ export const route = (): fc.Arbitrary<Route> =>
     ),
     filterOverrides: filterOverrides(),
     headers: headerRules(),
-    bufferLimitBytes: maybe(uint32()),
   });
 
 const domain = (): fc.Arbitrary<string> =>
@@ -370,9 +307,6 @@ const virtualHost = (domains: readonly string[]): fc.Arbitrary<VirtualHost> =>
     headers: headerRules(),
     mirrors: mirrors(fractionalPercent()),
     requireTls: maybe(fc.constantFrom('all', 'external-only')),
-    hedge: maybe(hedgePolicy()),
-    includeIsTimeoutRetry: maybe(fc.constant(true)),
-    bufferLimitBytes: maybe(uint32()),
   });
 
 const connectionManager = (): fc.Arbitrary<HttpConnectionManager> =>
@@ -384,9 +318,6 @@ const connectionManager = (): fc.Arbitrary<HttpConnectionManager> =>
     filters: httpFilters(),
     processing: requestProcessing(),
     accessLogs: accessLogs(headerMatcher(), stringMatcher(), fractionalPercent()),
-    streamIdleTimeoutMs: maybe(milliseconds()),
-    maxStreamDurationMs: maybe(milliseconds()),
-    requestTimeoutMs: maybe(milliseconds()),
   });
 
 const alpn = (): fc.Arbitrary<string[]> => few(fc.constantFrom('h2', 'http/1.1', 'istio'));
@@ -417,11 +348,7 @@ export const listener = (): fc.Arbitrary<Listener> =>
     fc.record({
       kind: fc.constant('outbound' as const),
       name: name(),
-      http: connectionManager().map((http) => ({
-        ...http,
-        processing: undefined,
-        requestTimeoutMs: undefined,
-      })),
+      http: connectionManager().map((http) => ({ ...http, processing: undefined })),
     }),
     fc.record({
       kind: fc.constant('inbound' as const),
@@ -581,20 +508,13 @@ const thresholds = (): fc.Arbitrary<BreakerThresholds> =>
       fc.record({
         budgetPercent: fc.double({ min: 0, max: 100, noNaN: true }),
         minRetryConcurrency: uint32(),
-        intervalMs: maybe(milliseconds()),
       }),
     ),
-    maxConnectionPools: maybe(uint32()),
-    trackRemaining: maybe(fc.constant(true)),
   });
 
 /** CircuitBreakers. */
 export const circuitBreakers = (): fc.Arbitrary<CircuitBreakers> =>
-  fc.record({
-    default: thresholds(),
-    high: thresholds(),
-    perHost: maybe(fc.record({ maxConnections: uint32() })),
-  });
+  fc.record({ default: thresholds(), high: thresholds() });
 
 /** OutlierDetection. */
 export const outlierDetection = (): fc.Arbitrary<OutlierDetection> => {
@@ -645,9 +565,6 @@ export const cluster = (): fc.Arbitrary<Cluster> =>
     panicThresholdPercent: fc.double({ min: 0, max: 100, noNaN: true }),
     idleTimeoutMs: milliseconds(),
     maxRequestsPerConnection: uint32(),
-    maxConnectionDurationMs: maybe(milliseconds()),
-    maxStreamDurationMs: maybe(milliseconds()),
-    tcpKeepaliveMs: maybe(fc.nat(4_000_000).map((seconds) => seconds * 1000)),
     metadata: fc.constantFrom(
       {},
       { istio: { external: true, services: [{ host: 'a.b', name: 'a', namespace: 'b' }], weight: 1.5 } },

@@ -87,6 +87,7 @@ const INVISIBLE = {
     'envoy.config.cluster.v3.Cluster.metadata',
     'envoy.config.cluster.v3.Cluster.track_cluster_stats',
     'envoy.config.cluster.v3.Cluster.track_timeout_budgets',
+    'envoy.config.cluster.v3.CircuitBreakers.Thresholds.track_remaining',
   ],
 };
 
@@ -132,8 +133,6 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.disable_stateful_session_resumption',
       'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.disable_stateless_session_resumption',
       'envoy.config.route.v3.RouteConfiguration.metadata',
-      // Empty: no limit in it.
-      manager('common_http_protocol_options'),
       // Empty, or what holds anyway; how a server names itself while it has no name.
       ...['internal_address_config', 'scheme_header_transformation', 'server_header_transformation'].map(
         manager,
@@ -150,8 +149,6 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       // No effect on a regular expression; the name of the only engine.
       'envoy.config.route.v3.RouteMatch.case_sensitive',
       'envoy.type.matcher.v3.RegexMatcher.google_re2',
-      // Superseded by the policy itself.
-      'envoy.config.route.v3.RouteAction.retry_policy_typed_config',
       // Names of runtime overrides; there is no runtime layer.
       'envoy.config.core.v3.RuntimeFractionalPercent.runtime_key',
       'envoy.config.route.v3.WeightedCluster.runtime_key_prefix',

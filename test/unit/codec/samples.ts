@@ -65,29 +65,8 @@ export const FORWARD: Route = {
       maxIntervalMs: 250,
       avoidPreviousHosts: true,
       hostSelectionAttempts: 5,
-      perTryIdleTimeoutMs: 400,
-      retriableHeaders: [
-        {
-          name: 'x-again',
-          match: { kind: 'present', present: true },
-          invert: false,
-          treatMissingAsEmpty: false,
-        },
-      ],
-      rateLimitedBackOff: {
-        resetHeaders: [{ name: 'retry-after', format: 'seconds' }],
-        maxIntervalMs: 60_000,
-      },
-      omitHostMetadata: [{ stage: 'beta' }],
-      previousPriorities: { updateFrequency: 2 },
-    },
-    hedge: {
-      initialRequests: 2,
-      additionalRequestChance: { numerator: 5, denominator: 100 },
-      onPerTryTimeout: true,
     },
     maxStreamDurationMs: 4000,
-    grpcTimeoutHeader: { maxMs: 3000, offsetMs: undefined },
     priority: 'high',
   },
   filterOverrides: OVERRIDES,
@@ -154,11 +133,9 @@ export const CLUSTER_MODEL: Cluster = {
   discovery: { kind: 'eds', serviceName: 'reviews' },
   lbPolicy: { kind: 'least-request', choiceCount: 3, activeRequestBias: 0.5 },
   connectTimeoutMs: 10_000,
-  tcpKeepaliveMs: 60_000,
   circuitBreakers: {
     default: { ...DEFAULT_THRESHOLDS, maxRequests: 10 },
     high: { ...DEFAULT_THRESHOLDS, retryBudget: { budgetPercent: 25, minRetryConcurrency: 4 } },
-    perHost: { maxConnections: 12 },
   },
   outlierDetection: {
     intervalMs: 1000,
