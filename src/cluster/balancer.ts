@@ -3,7 +3,7 @@ import type { Host } from './host.js';
 import type { HostSet, LocalityHosts } from './host-set.js';
 import { EdfSchedule, MAX_PREPICKS } from './lb/edf.js';
 import type { LoadBalancer, PickContext, Picker } from './lb/load-balancer.js';
-import { priorityLoad } from './priority.js';
+import { type PrioritySummary, priorityLoad } from './priority.js';
 
 export interface BalancerOptions {
   readonly loadBalancer: LoadBalancer;
@@ -52,14 +52,29 @@ export function createPicker(sets: readonly HostSet[], options: BalancerOptions)
   };
 }
 
-function summarize({ hosts, healthy, degraded, excluded, overprovisioningFactor }: HostSet) {
-  return {
+function summarize(set: HostSet): PrioritySummary {
+  const { hosts, healthy, degraded, excluded, overprovisioningFactor } = set;
+  const numbers = {
     hosts: hosts.length,
     healthy: healthy.length,
     degraded: degraded.length,
     excluded,
     overprovisioningFactor,
   };
+  return set.weightedPriorityHealth ? { ...numbers, weights: weightsOf(set) } : numbers;
+}
+
+function weightsOf({ hosts, healthy, degraded }: HostSet): NonNullable<PrioritySummary['weights']> {
+  return {
+    hosts: totalWeight(hosts),
+    healthy: totalWeight(healthy),
+    degraded: totalWeight(degraded),
+    excluded: totalWeight(hosts.filter(({ isExcluded }) => isExcluded)),
+  };
+}
+
+function totalWeight(hosts: readonly Host[]): number {
+  return hosts.reduce((sum, { weight }) => sum + weight, 0);
 }
 
 function fromSet(

@@ -17,9 +17,16 @@ export interface Membership {
   /** Index = priority; a priority that nobody uses is empty. */
   readonly priorities: readonly (readonly Group[])[];
   readonly overprovisioningFactor: number;
+  /** Whether weights of hosts, not their number, decide what a priority can take. */
+  readonly weightedPriorityHealth: boolean;
 }
 
-export const NO_MEMBERS: Membership = { hosts: new Map(), priorities: [], overprovisioningFactor: 140 };
+export const NO_MEMBERS: Membership = {
+  hosts: new Map(),
+  priorities: [],
+  overprovisioningFactor: 140,
+  weightedPriorityHealth: false,
+};
 
 /** The membership of hosts whose assignment is not at hand: by priority, without locality weights. */
 export function membershipOf(hosts: ReadonlyMap<string, Host>): Membership {
@@ -48,6 +55,7 @@ export interface LocalityHosts extends Eligibility {
 export interface HostSet extends Eligibility {
   readonly localities: readonly LocalityHosts[];
   readonly overprovisioningFactor: number;
+  readonly weightedPriorityHealth: boolean;
 }
 
 /**
@@ -78,8 +86,8 @@ export function reconcileHosts(
     priorities[priority]?.push({ weight: weight ?? 0, hosts: group });
   }
   const removed = [...known.values()].filter((host) => hosts.get(host.address) !== host);
-  const { overprovisioningFactor } = assignment;
-  return { membership: { hosts, priorities, overprovisioningFactor }, removed };
+  const { overprovisioningFactor, weightedPriorityHealth } = assignment;
+  return { membership: { hosts, priorities, overprovisioningFactor, weightedPriorityHealth }, removed };
 }
 
 function isReusable(host: Host, endpoint: Endpoint): boolean {
@@ -87,11 +95,12 @@ function isReusable(host: Host, endpoint: Endpoint): boolean {
 }
 
 /** Sorts the members by their present health. */
-export function partition({ priorities, overprovisioningFactor }: Membership): HostSet[] {
+export function partition(membership: Membership): HostSet[] {
+  const { priorities, overprovisioningFactor, weightedPriorityHealth } = membership;
   return priorities.map((groups) => {
     const localities = groups.map(({ weight, hosts }) => ({ weight, ...eligibility(hosts) }));
     const own = eligibility(groups.flatMap(({ hosts }) => hosts));
-    return { ...own, localities, overprovisioningFactor };
+    return { ...own, localities, overprovisioningFactor, weightedPriorityHealth };
   });
 }
 

@@ -55,7 +55,9 @@ export class Host {
 
   /** Envoy metadata of the endpoint by namespace, for format strings. */
   get metadata(): Readonly<Record<string, unknown>> {
-    return { 'envoy.lb': this.#place.endpoint.metadata };
+    const { metadata, transportSocketMatch } = this.#place.endpoint;
+    // The model keeps this namespace apart, because connections depend on it.
+    return { ...metadata, 'envoy.transport_socket_match': transportSocketMatch };
   }
 
   get locality(): Locality {

@@ -92,6 +92,7 @@ describe.runIf(hasVectors)('locality weights, as Envoy tests them', () => {
       hosts: new Map(),
       priorities: [groups],
       overprovisioningFactor: overprovisioning_factor,
+      weightedPriorityHealth: false,
     };
     const [set] = partition(members);
     const schedule = localitySchedule(set!, 'healthy', 0);

@@ -32,6 +32,18 @@ describe('the picker of a cluster', () => {
     expect(shares(endpoints('a', 'b'))).toEqual({ a: 500, b: 500 });
   });
 
+  test('weighted_priority_health: weights of hosts, not their number, decide what a priority can take', () => {
+    const given = assignment(
+      locality([endpoint('light'), endpoint('heavy', { weight: 9, health: 'unhealthy' })]),
+      locality([endpoint('backup')], { priority: 1 }),
+    );
+    // Envoy: 140 % of 1 of 2 hosts is 70 %; 140 % of weight 1 of 10 is 14 %.
+    const picked = (weightedPriorityHealth: boolean) =>
+      shares({ ...given, weightedPriorityHealth }, 20_000)['light'] ?? 0;
+    expect(picked(false) / 20_000).toBeCloseTo(0.7, 1);
+    expect(picked(true) / 20_000).toBeCloseTo(0.14, 1);
+  });
+
   test('has nobody without endpoints', () => {
     expect(shares(assignment(), 5)).toEqual({ nobody: 5 });
     expect(shares(assignment(locality([])), 5)).toEqual({ nobody: 5 });
