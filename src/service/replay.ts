@@ -1,3 +1,4 @@
+import { MeshError } from '../runtime/errors.js';
 import { type Body, bytesBody, iterateBody, type NativeBody } from './body.js';
 
 /** A streamed body that can be sent again as long as it stayed within its limit. */
@@ -10,8 +11,8 @@ export interface Replay {
 
 /**
  * Keeps the first bytes of a streamed body while they pass, as Envoy buffers a request for retries. Nothing is read
- * ahead: chunks are kept by reference when an attempt pulls them. Above the limit the copy is dropped and the body
- * can't be replayed.
+ * ahead: chunks are kept by reference when an attempt pulls them. Above the limit the body can't be replayed any more, and
+ * what the running attempt has sent is let go.
  */
 export function createReplay(source: Body, limitBytes: number): Replay {
   return new BufferedReplay(source, limitBytes);
@@ -21,15 +22,17 @@ class BufferedReplay implements Replay {
   readonly #source: AsyncIterator<Uint8Array>;
   readonly #length: number | undefined;
   readonly #limitBytes: number;
+  /** Chunks in order, from number `#firstKept` on. */
   #kept: Uint8Array[] = [];
-  #keptBytes = 0;
+  #firstKept = 0;
+  #bytes = 0;
   #overflowed = false;
   #ended = false;
   #failed: { readonly error: unknown } | undefined;
   /** Only the newest attempt may read on. */
   #generation = 0;
-  /** A read of an earlier attempt that is still under way: its chunk must not get lost. */
-  #pending: Promise<IteratorResult<Uint8Array>> | undefined;
+  /** A read that is under way, maybe of an earlier attempt: its chunk must not get lost. */
+  #pending: Promise<void> | undefined;
 
   constructor(source: Body, limitBytes: number) {
     this.#source = iterateBody(source)[Symbol.asyncIterator]();
@@ -50,47 +53,55 @@ class BufferedReplay implements Replay {
   }
 
   async *#read(generation: number): AsyncGenerator<Uint8Array> {
-    let at = 0;
-    for (;;) {
-      const kept = this.#overflowed ? undefined : this.#kept[at];
-      if (kept !== undefined) {
-        at++;
-        yield kept;
-        continue;
+    for (let at = 0; ; at++) {
+      while (at >= this.#firstKept + this.#kept.length && !this.#ended) {
+        this.#check(generation);
+        await this.#pull();
       }
-      if (generation !== this.#generation || this.#ended) return;
-      const chunk = await this.#pull();
+      this.#check(generation);
+      const chunk = this.#kept[at - this.#firstKept];
       if (chunk === undefined) return;
-      // Kept chunks are taken from the list above, so that a newer attempt sees them too.
-      if (this.#overflowed) yield chunk;
+      if (this.#overflowed) this.#letGo(at + 1);
+      yield chunk;
     }
   }
 
-  async #pull(): Promise<Uint8Array | undefined> {
-    const mine = this.#pending ?? this.#source.next();
-    const first = this.#pending === undefined;
-    this.#pending = mine;
+  /** An attempt that another one followed must not look as if its body had ended there. */
+  #check(generation: number): void {
+    if (this.#failed !== undefined) throw this.#failed.error;
+    if (generation !== this.#generation) {
+      throw new MeshError('INMESH_ABORTED', 'another attempt took the body over');
+    }
+  }
+
+  #pull(): Promise<void> {
+    this.#pending ??= this.#take().finally(() => {
+      this.#pending = undefined;
+    });
+    return this.#pending;
+  }
+
+  async #take(): Promise<void> {
     let result: IteratorResult<Uint8Array>;
     try {
-      result = await mine;
+      result = await this.#source.next();
     } catch (error) {
       this.#failed = { error };
       throw error;
     }
-    if (first) {
-      this.#pending = undefined;
-      if (result.done === true) this.#ended = true;
-      else this.#keep(result.value);
+    if (result.done === true) {
+      this.#ended = true;
+      return;
     }
-    return result.done === true ? undefined : result.value;
+    // Kept even above the limit, until the attempt that reads it has it: another one may have asked for it.
+    this.#kept.push(result.value);
+    this.#bytes += result.value.byteLength;
+    if (this.#bytes > this.#limitBytes) this.#overflowed = true;
   }
 
-  #keep(chunk: Uint8Array): void {
-    if (this.#overflowed) return;
-    this.#keptBytes += chunk.byteLength;
-    if (this.#keptBytes > this.#limitBytes) {
-      this.#overflowed = true;
-      this.#kept = [];
-    } else this.#kept.push(chunk);
+  /** Forgets the chunks before number `end`. */
+  #letGo(end: number): void {
+    this.#kept.splice(0, end - this.#firstKept);
+    this.#firstKept = end;
   }
 }
