@@ -1,7 +1,7 @@
 import type { FaultConfig, FilterOverrides, HttpFilter } from '../../model/filter-config.js';
 import { NO_OVERRIDES } from '../../model/filter-config.js';
 import type { FractionalPercent } from '../../model/percent.js';
-import { GRPC_STATUS_NAMES } from '../kinds/fault-rules.js';
+import { GRPC_STATUS_NAMES } from '../../service/grpc-status-names.js';
 import type { HttpFault } from '../kinds/types.js';
 
 const FAULT = 'envoy.filters.http.fault';

@@ -82,7 +82,8 @@ export function compileMirrors(
         target: { kind: 'cluster', name: clusterOf(destination) },
         fraction,
         traceSampled: false,
-        hostSuffix: true,
+        // Istio: DISABLE_SHADOW_HOST_SUFFIX is on by default.
+        hostSuffix: false,
       }),
     );
   return policies.length === 0 ? undefined : policies;

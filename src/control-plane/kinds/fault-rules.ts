@@ -1,27 +1,7 @@
+import { GRPC_STATUS_NAMES } from '../../service/grpc-status-names.js';
 import type { FieldPath } from '../store/view.js';
 import type { Report } from './report.js';
 import type { HttpFault } from './types.js';
-
-/** Names of gRPC's status codes, in the order of their numbers. */
-export const GRPC_STATUS_NAMES = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-] as const;
 
 /** Istio HTTPFaultInjection. */
 export function checkFault(fault: HttpFault, path: FieldPath, report: Report): void {

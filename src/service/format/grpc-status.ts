@@ -1,3 +1,4 @@
+import { GRPC_STATUS_NAMES } from '../grpc-status-names.js';
 import { grpcStatusOf } from '../local-reply.js';
 import type { FormatInput } from './input.js';
 
@@ -19,26 +20,6 @@ const CAMEL = [
   'Unavailable',
   'DataLoss',
   'Unauthenticated',
-];
-
-const SNAKE = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
 ];
 
 /**
@@ -64,5 +45,5 @@ export type GrpcStatusForm = 'CAMEL_STRING' | 'SNAKE_STRING' | 'NUMBER';
 /** The status in the form asked for; unknown numbers as they are. */
 export function formatGrpcStatus(status: number, form: GrpcStatusForm): string | number {
   if (form === 'NUMBER') return status;
-  return (form === 'SNAKE_STRING' ? SNAKE : CAMEL)[status] ?? String(status);
+  return (form === 'SNAKE_STRING' ? GRPC_STATUS_NAMES : CAMEL)[status] ?? String(status);
 }

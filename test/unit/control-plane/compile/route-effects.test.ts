@@ -77,7 +77,7 @@ test('a redirect', () => {
 
 test('mirrors with their shares; a share of nothing is none; copies are not traced', () => {
   const target = { kind: 'cluster', name: 'outbound|9080||copy.default.svc.cluster.local' };
-  const rest = { target, traceSampled: false, hostSuffix: true };
+  const rest = { target, traceSampled: false, hostSuffix: false };
   const one = `${TO}\nmirror: { host: copy }\nmirrorPercentage: { value: 12.5 }`;
   expect(forwarding(routeOf(one)).mirrors).toEqual([
     { ...rest, fraction: { numerator: 125_000, denominator: 1_000_000 } },
