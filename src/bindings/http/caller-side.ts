@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { HeadChange } from '../../service/head-change.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Response } from '../../service/service.js';
+import { bodyBytes } from './count-bytes.js';
 import { changeArguments, headersOf } from './head-change.js';
 import { rawReply, writeReply } from './reply.js';
 import { ignore } from './sniff.js';
@@ -13,6 +14,8 @@ export interface CallerSide {
   readonly headSent: boolean;
   readonly finished: boolean;
   readonly gone: boolean;
+  /** Bytes of the response's body so far. */
+  readonly bytesSent: number;
   headers(): HeaderMap;
   /** Calls back when the exchange is over, well or not. */
   onClose(listener: () => void): void;
@@ -42,6 +45,13 @@ export class ResponseSide implements CallerSide {
 
   get finished(): boolean {
     return this.#response.writableFinished;
+  }
+
+  get bytesSent(): number {
+    const { statusCode, req } = this.#response;
+    // RFC 9110 §6.4.1: these have no body, whatever the application wrote.
+    const isBare = req.method === 'HEAD' || statusCode === 204 || statusCode === 304;
+    return isBare ? 0 : bodyBytes(this.#response);
   }
 
   get gone(): boolean {
@@ -85,6 +95,8 @@ export class TunnelSide implements CallerSide {
   status = 101;
   /** Whether it went to the application or was answered here. */
   headSent = false;
+  /** What runs through a tunnel is no body. */
+  readonly bytesSent = 0;
   readonly #socket: Duplex;
 
   constructor(socket: Duplex) {

@@ -17,6 +17,7 @@ import type { Request, Response } from '../../service/service.js';
 import type { WorkloadInfo } from '../../service/workload.js';
 import { type CallerSide, ResponseSide, TunnelSide } from './caller-side.js';
 import { connectionInfo } from './connection-info.js';
+import { bodyBytes, countBodies } from './count-bytes.js';
 import { replaceHeaderLines } from './headers.js';
 import { failureReply } from './reply.js';
 
@@ -51,6 +52,7 @@ export function runRequest(
   chain: InboundChain,
   tools: ExchangeTools,
 ): void {
+  countBodies(arrival.request, response);
   new InboundExchange(arrival, new ResponseSide(response), tools).run(chain);
 }
 
@@ -164,6 +166,8 @@ class InboundExchange implements InboundApplication {
       abort.abort(this.#error);
       this.#giveUp?.(this.#error);
     }
+    context.requestBytes = bodyBytes(this.#arrival.request);
+    context.responseBytes = side.bytesSent;
     const { observer, clock } = this.#tools;
     const error = side.finished ? undefined : this.#error;
     const response = side.headSent ? this.#applicationResponse() : this.#answer;

@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http';
+import type { RequestListener, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import { answerOf, World } from './features-world.js';
 
@@ -48,15 +48,40 @@ describe('Istio metrics of both sides', () => {
     });
   });
 
-  test('bytes of bodies are counted', async () => {
+  test.each([
+    ['in one piece', (response: ServerResponse) => response.end('x'.repeat(2_000))],
+    [
+      'in chunks',
+      (response: ServerResponse) => {
+        response.write('x'.repeat(1_500));
+        response.end(Buffer.alloc(500));
+      },
+    ],
+    [
+      'with a length of its own',
+      (response: ServerResponse) =>
+        response.writeHead(200, { 'content-length': 2_000 }).end('x'.repeat(2_000)),
+    ],
+  ] as const)('bytes of bodies are counted on both sides: %s', async (_name, answer) => {
     world = await World.start('');
-    await world.serve({ service: 'echo' }, (request, response) => {
-      request.resume().once('end', () => response.end('x'.repeat(2_000)));
+    const member = await world.serve({ service: 'echo' }, (request, response) => {
+      request.resume().once('end', () => answer(response));
     });
     const client = await world.join({ service: 'web' });
     await answerOf(client.fetch('http://echo/', { method: 'POST', body: 'y'.repeat(300) }));
-    const text = client.metrics();
-    expect(text).toMatch(/istio_request_bytes_sum\{[^}]*\} 300\n/);
-    expect(text).toMatch(/istio_response_bytes_sum\{[^}]*\} 2000\n/);
+    for (const text of [client.metrics(), member.mesh.metrics()]) {
+      expect(text).toMatch(/istio_request_bytes_sum\{[^}]*\} 300\n/);
+      expect(text).toMatch(/istio_response_bytes_sum\{[^}]*\} 2000\n/);
+    }
+  });
+
+  test('a response to HEAD has no bytes, whatever its length says', async () => {
+    world = await World.start('');
+    const member = await world.serve({ service: 'echo' }, (_request, response) =>
+      response.end('x'.repeat(70)),
+    );
+    const client = await world.join({ service: 'web' });
+    await answerOf(client.fetch('http://echo/', { method: 'HEAD' }));
+    expect(member.mesh.metrics()).toMatch(/istio_response_bytes_sum\{[^}]*\} 0\n/);
   });
 });

@@ -1,0 +1,55 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+const BYTES = Symbol('bytes of the body');
+
+/** A message whose body is counted while it passes. */
+interface Counted {
+  [BYTES]?: number;
+}
+
+/**
+ * Counts the bytes of both bodies of an exchange from here on. The functions are shared by all messages, so an exchange
+ * costs no closure; Node calls `push` for what arrives, applications call `write` and `end`.
+ */
+export function countBodies(request: IncomingMessage, response: ServerResponse): void {
+  request.push = countedPush;
+  response.write = countedWrite;
+  // Node's overloads of `end` can't be written as one function.
+  response.end = countedEnd as ServerResponse['end'];
+}
+
+/** Bytes of the message's body so far. */
+export function bodyBytes(message: IncomingMessage | ServerResponse): number {
+  return (message as Counted)[BYTES] ?? 0;
+}
+
+function countedPush(this: IncomingMessage & Counted, chunk: unknown, encoding?: BufferEncoding): boolean {
+  count(this, chunk, encoding);
+  return inherited<IncomingMessage>(this).push.call(this, chunk, encoding);
+}
+
+function countedWrite(this: ServerResponse & Counted, ...args: unknown[]): boolean {
+  count(this, args[0], args[1]);
+  return Reflect.apply(inherited<ServerResponse>(this).write, this, args) as boolean;
+}
+
+function countedEnd(this: ServerResponse & Counted, ...args: unknown[]): ServerResponse {
+  if (!this.writableEnded) count(this, args[0], args[1]);
+  return Reflect.apply(inherited<ServerResponse>(this).end, this, args) as ServerResponse;
+}
+
+/** The methods below ours: frameworks change the prototype of a response, and servers may have classes of their own. */
+function inherited<T>(message: T): T {
+  return Object.getPrototypeOf(message) as T;
+}
+
+function count(message: Counted, chunk: unknown, encoding: unknown): void {
+  const bytes = sizeOf(chunk, encoding);
+  if (bytes > 0) message[BYTES] = (message[BYTES] ?? 0) + bytes;
+}
+
+function sizeOf(chunk: unknown, encoding: unknown): number {
+  if (chunk instanceof Uint8Array) return chunk.byteLength;
+  if (typeof chunk !== 'string') return 0;
+  return Buffer.byteLength(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8');
+}
