@@ -13,8 +13,8 @@ export type {
 } from './cluster/outlier/stats.js';
 export type { FailureRateBreakerOptions } from './filters/failure-rate-breaker.js';
 export type { MeshCore, OutboundTarget } from './mesh/core.js';
-export type { MeshStatus } from './mesh/mesh.js';
 export type { MeshOptions } from './mesh/options.js';
+export type { MeshStatus } from './mesh/status.js';
 export type { Locality } from './model/endpoint.js';
 export type { Abort, AbortListener, Unsubscribe } from './runtime/abort.js';
 export type { Clock, Timer } from './runtime/clock.js';

@@ -1,8 +1,10 @@
 import type { Server } from 'node:http';
 import type { IdentitySource } from '../identity/source.js';
 import type { MeshCore } from '../mesh/core.js';
-import { type MeshStatus, type RunningMesh, startMesh } from '../mesh/mesh.js';
+import type { RunningMesh } from '../mesh/mesh.js';
 import { type MeshOptions, resolveOptions } from '../mesh/options.js';
+import { startMesh } from '../mesh/start.js';
+import type { MeshStatus } from '../mesh/status.js';
 import { systemClock } from '../runtime/clock.js';
 import { defaultLogger, surroundings } from '../runtime/process.js';
 import { systemRandom } from '../runtime/random.js';

@@ -1,7 +1,6 @@
-import type { ClusterStats } from '../cluster/cluster.js';
 import { createClusters } from '../cluster/clusters.js';
 import type { Transport } from '../cluster/transport.js';
-import { type FailureRateBreakers, loadFailureRateBreakers } from '../filters/failure-rate-breaker.js';
+import type { FailureRateBreakers } from '../filters/failure-rate-breaker.js';
 import type { LocalNode } from '../filters/filter.js';
 import type { CaSource } from '../identity/ca-source.js';
 import type { IdentitySource } from '../identity/source.js';
@@ -13,7 +12,6 @@ import { MeshError, messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import { createStalls, patientClock } from '../runtime/stalls.js';
-import { version } from '../runtime/version.js';
 import type { ExchangeLogger } from '../service/exchange-logger.js';
 import { combineObservers, type Observer } from '../service/observer.js';
 import type { Filter, Request, Service } from '../service/service.js';
@@ -21,19 +19,18 @@ import type { WorkloadInfo } from '../service/workload.js';
 import { AccessLogs } from '../telemetry/access-log.js';
 import { channelObserver } from '../telemetry/channels.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
-import { loadOtelMetrics } from '../telemetry/otel-metrics.js';
 import { propagate } from '../telemetry/propagation.js';
-import { loadSpans } from '../telemetry/spans.js';
 import type { PublishedSnapshot, XdsClient } from '../xds/client.js';
 import { Applier } from './apply.js';
 import { callOut } from './call-out.js';
 import type { MeshCore, OutboundTarget } from './core.js';
 import { HostTable, looksMeshed } from './host-table.js';
-import { type InboundScope, inboundScope } from './inbound-scope.js';
+import type { InboundScope } from './inbound-scope.js';
 import { describeNode, describeWorkload, inboundListenerName } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
 import { createPeerExchange, type PeerExchange } from './peer-exchange.js';
 import { createIdentity, createXds, waitForFresh } from './sources.js';
+import type { MeshStatus } from './status.js';
 
 /** What a running mesh is made of besides its options. */
 export interface MeshTools {
@@ -44,26 +41,6 @@ export interface MeshTools {
   readonly transport: (identity: IdentitySource) => Transport;
 }
 
-/** State of a mesh, for people and probes. */
-export interface MeshStatus {
-  readonly service: string;
-  readonly namespace: string;
-  readonly version: string;
-  readonly nodeId: string;
-  readonly controlPlane: {
-    readonly target: string;
-    readonly state: 'connecting' | 'connected' | 'disconnected';
-    readonly lastError: string | undefined;
-  };
-  /** Where the configuration in force came from. */
-  readonly configuration: 'none' | 'cache' | 'control-plane';
-  /** Calendar time at which a cached configuration was saved, in milliseconds. */
-  readonly savedAtMs: number | undefined;
-  readonly listeners: number;
-  readonly clusters: readonly ClusterStats[];
-  readonly identity: { readonly spiffeId: string; readonly notAfterMs: number } | undefined;
-}
-
 /** A served port, as it is announced to the control plane. */
 export interface ServedPort {
   readonly address: string;
@@ -71,24 +48,8 @@ export interface ServedPort {
   readonly portName: string;
 }
 
-/** Starts the parts of a mesh; it returns at once, configuration arrives later. */
-export async function startMesh(options: ResolvedMeshOptions, tools: MeshTools): Promise<RunningMesh> {
-  const names = Object.keys(options.failureRateBreakers);
-  const breakers = names.length === 0 ? undefined : await loadFailureRateBreakers(tools.clock);
-  const spans = options.tracing ? await loadSpans(version) : undefined;
-  const observers = [
-    ...(spans === undefined ? [] : [spans.observer]),
-    ...(options.otelMetrics ? [await loadOtelMetrics(version)] : []),
-    ...options.observers,
-  ];
-  // Spans are outermost: they cover what the application's own filters do.
-  const filters = spans === undefined ? options.filters : [spans.client, ...options.filters];
-  const scope = inboundScope(options.propagation, spans?.scope);
-  return new RunningMesh({ ...options, filters, observers }, tools, { breakers, scope });
-}
-
 /** What is loaded only when it is asked for. */
-interface MeshParts {
+export interface MeshParts {
   readonly breakers: FailureRateBreakers | undefined;
   readonly scope: InboundScope;
 }

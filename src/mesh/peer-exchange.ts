@@ -30,6 +30,7 @@ export interface PeerExchange {
 export function createPeerExchange(own: WorkloadInfo, nodeId: string): PeerExchange {
   const metadata = encodePeerMetadata(own);
   const read = peerMetadataReader();
+  const workloadOf = workloadReader();
   const services = new WeakMap<ClusterRuntime, ClusterFacts>();
   const factsOf = (cluster: ClusterRuntime) => {
     let facts = services.get(cluster);
@@ -88,30 +89,38 @@ function serviceInfo(struct: MetadataStruct): ServiceInfo {
   return { host: text('host'), name: text('name'), namespace: text('namespace') };
 }
 
-/** Metadata objects are shared by the endpoints of a workload, so each is read once. */
-const workloads = new WeakMap<object, { readonly workload: WorkloadInfo | undefined }>();
-/** Equal texts give the same object, so that it serves as a key. */
-const byText = new Map<string, WorkloadInfo>();
+/** Names of workloads that are remembered; when there are more, all are read again. */
+const MAX_KNOWN = 10_000;
 
-/** The workload of an endpoint, as Istio writes it into its metadata: `name;namespace;canonical;revision;cluster`. */
-function workloadOf({ endpoint: { metadata } }: Host): WorkloadInfo | undefined {
-  let known = workloads.get(metadata);
-  if (known === undefined) {
-    const istio: unknown = metadata['istio'];
-    const text =
-      typeof istio === 'object' && istio !== null && 'workload' in istio ? istio.workload : undefined;
-    known = { workload: typeof text === 'string' ? parseWorkload(text) : undefined };
-    workloads.set(metadata, known);
-  }
-  return known.workload;
+/** Reads the workload of an endpoint. Equal names give the same object, so that it serves as a key. */
+function workloadReader(): (host: Host) => WorkloadInfo | undefined {
+  // Metadata objects are shared by the endpoints of a workload, so each is read once.
+  const byMetadata = new WeakMap<object, { readonly workload: WorkloadInfo | undefined }>();
+  const byName = new Map<string, WorkloadInfo>();
+  const named = (text: string) => {
+    const found = byName.get(text);
+    if (found !== undefined) return found;
+    if (byName.size >= MAX_KNOWN) byName.clear();
+    const info = parseWorkload(text);
+    byName.set(text, info);
+    return info;
+  };
+  return ({ endpoint: { metadata } }) => {
+    let known = byMetadata.get(metadata);
+    if (known === undefined) {
+      const text = metadata['istio']?.['workload'];
+      known = { workload: typeof text === 'string' ? named(text) : undefined };
+      byMetadata.set(metadata, known);
+    }
+    return known.workload;
+  };
 }
 
+/** Istio writes an endpoint's workload into its metadata as `name;namespace;canonical;revision;cluster`. */
 function parseWorkload(text: string): WorkloadInfo {
-  const found = byText.get(text);
-  if (found !== undefined) return found;
   const [workload = '', namespace = '', canonicalService = '', canonicalRevision = '', cluster = ''] =
     text.split(';');
-  const info: WorkloadInfo = {
+  return {
     workload,
     namespace,
     canonicalService,
@@ -121,6 +130,4 @@ function parseWorkload(text: string): WorkloadInfo {
     version: canonicalRevision,
     cluster,
   };
-  byText.set(text, info);
-  return info;
 }

@@ -52,7 +52,7 @@ class IstioMetrics implements Metrics {
   readonly #inbound = new Map<string, Groups>();
   readonly #overflow = new Series('overflow="true"');
   readonly #attempts = new Map<string, { count: number }>();
-  #all: Series[] = [];
+  readonly #all: Series[] = [];
 
   constructor(source: MetricsSource) {
     this.#source = source;
@@ -97,22 +97,32 @@ class IstioMetrics implements Metrics {
 
   #seriesOf(request: Request, end: ExchangeEnd): Series {
     const { direction, clusterName = '', flags, peerId = '', peer } = request.context;
-    const group =
-      direction === 'outbound'
-        ? groupOf(this.#outbound, clusterName, peer)
-        : groupOf(this.#inbound, peerId, peer);
+    const [table, key] = direction === 'outbound' ? [this.#outbound, clusterName] : [this.#inbound, peerId];
+    const group = this.#groupOf(table, key, peer);
+    if (group === undefined) return this.#overflow;
     const grpcStatus = grpcStatusOf(request, end);
     if (end.status === 200 && flags.length === 0 && grpcStatus === undefined) {
       group.ok ??= this.#create(request, { status: 200, grpcStatus });
       return group.ok;
     }
-    const key = `${end.status} ${grpcStatus ?? ''} ${flags.join(',')}`;
-    let series = group.others.get(key);
+    const outcome = `${end.status} ${grpcStatus ?? ''} ${flags.join(',')}`;
+    let series = group.others.get(outcome);
     if (series === undefined) {
       series = this.#create(request, { status: end.status, grpcStatus });
-      if (series !== this.#overflow) group.others.set(key, series);
+      if (series !== this.#overflow) group.others.set(outcome, series);
     }
     return series;
+  }
+
+  /** Undefined when there is none and no room for its series: callers say who they are themselves, without limit. */
+  #groupOf(table: Map<string, Groups>, key: string, peer: WorkloadInfo | undefined): Group | undefined {
+    const found = table.get(key)?.get(peer);
+    if (found !== undefined || this.#all.length >= MAX_SERIES) return found;
+    const groups: Groups = table.get(key) ?? new Map();
+    const group = new Group();
+    groups.set(peer, group);
+    table.set(key, groups);
+    return group;
   }
 
   #create(request: Request, outcome: Outcome): Series {
@@ -121,20 +131,6 @@ class IstioMetrics implements Metrics {
     this.#all.push(series);
     return series;
   }
-}
-
-function groupOf(table: Map<string, Groups>, key: string, peer: WorkloadInfo | undefined): Group {
-  let groups = table.get(key);
-  if (groups === undefined) {
-    groups = new Map();
-    table.set(key, groups);
-  }
-  let group = groups.get(peer);
-  if (group === undefined) {
-    group = new Group();
-    groups.set(peer, group);
-  }
-  return group;
 }
 
 /** The status of a gRPC call: from the trailers, or from the headers of a response that has nothing else. */

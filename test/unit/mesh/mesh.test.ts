@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { type RunningMesh, startMesh } from '../../../src/mesh/mesh.js';
+import type { RunningMesh } from '../../../src/mesh/mesh.js';
 import { type MeshOptions, resolveOptions } from '../../../src/mesh/options.js';
+import { startMesh } from '../../../src/mesh/start.js';
 import { silentLogger } from '../../../src/runtime/log.js';
 import { seededRandom } from '../../../src/runtime/random.js';
 import { createFakeClock, type FakeClock } from '../../../src/testing/fake-clock.js';

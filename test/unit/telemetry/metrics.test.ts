@@ -68,4 +68,16 @@ describe('metrics', () => {
     metrics.exchange?.(makeRequest(), { status: 200, error: undefined, durationMs: 1, response: undefined });
     expect(metrics.render()).toContain('source_workload="a\\"\\n\\\\"');
   });
+
+  test('callers that give themselves ever new names share one series in the end', () => {
+    const metrics = createMetrics({ workload: OWN, principal: () => undefined });
+    for (let i = 0; i < 5_000; i++) {
+      const request = makeRequest();
+      request.context.peer = { ...OWN, workload: `caller-${i}` };
+      metrics.exchange?.(request, { status: 200, error: undefined, durationMs: 1, response: undefined });
+    }
+    const counters = metrics.render().match(/^istio_requests_total\{.*$/gm) ?? [];
+    expect(counters).toHaveLength(2_001);
+    expect(counters.at(-1)).toBe('istio_requests_total{overflow="true"} 3000');
+  });
 });
