@@ -1,6 +1,7 @@
 import type { ClusterRuntime } from '../cluster/cluster.js';
 import type { Host } from '../cluster/host.js';
 import type { MetadataStruct, MetadataValue } from '../model/metadata.js';
+import { HeaderMap } from '../service/headers.js';
 import type { Request, Response } from '../service/service.js';
 import type { ServiceInfo, WorkloadInfo } from '../service/workload.js';
 import {
@@ -29,6 +30,8 @@ export interface PeerExchange {
  */
 export function createPeerExchange(own: WorkloadInfo, nodeId: string): PeerExchange {
   const metadata = encodePeerMetadata(own);
+  // Checked here once, as requests don't: an id comes from whoever deploys.
+  HeaderMap.empty().append(PEER_METADATA_ID, nodeId);
   const read = peerMetadataReader();
   const workloadOf = workloadReader();
   const services = new WeakMap<ClusterRuntime, ClusterFacts>();
@@ -47,8 +50,8 @@ export function createPeerExchange(own: WorkloadInfo, nodeId: string): PeerExcha
       context.service = service;
       context.peer = workloadOf(host);
       if (isExternal || headers.has(PEER_METADATA)) return;
-      headers.append(PEER_METADATA, metadata);
-      if (context.peer === undefined) headers.append(PEER_METADATA_ID, nodeId);
+      headers.appendKnown(PEER_METADATA, metadata);
+      if (context.peer === undefined) headers.appendKnown(PEER_METADATA_ID, nodeId);
     },
     meet({ context }, { headers }) {
       if (context.peer !== undefined || context.service === undefined) return;

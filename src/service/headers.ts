@@ -93,9 +93,13 @@ export class HeaderMap {
         `header ${JSON.stringify(name)} has a forbidden character`,
       );
     }
-    const lower = name.toLowerCase();
-    this.#write().push(lower, value);
-    this.#spelled?.push(lower, value);
+    this.appendKnown(name.toLowerCase(), value);
+  }
+
+  /** Adds a line that is known to be valid: a name in lower case, a value that was checked before. */
+  appendKnown(name: string, value: string): void {
+    this.#write().push(name, value);
+    this.#spelled?.push(name, value);
   }
 
   /**

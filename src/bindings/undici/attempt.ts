@@ -5,7 +5,7 @@ import { Completion } from '../../service/completion.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Request, Response } from '../../service/service.js';
 import { TransportError, type TransportFailure } from '../../service/transport-error.js';
-import type { PooledExchange } from './connection-pool.js';
+import type { Lease, PooledExchange } from './connection-pool.js';
 import { toUndiciBody } from './request-body.js';
 
 /** Error codes of undici and the platform for connections that never came to be. */
@@ -30,7 +30,7 @@ const CALLER_CODES = new Set([
  * It speaks undici's first handler generation, which its core uses inside, so nothing is converted.
  */
 export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, PooledExchange {
-  released: (() => void) | undefined;
+  lease: Lease | undefined;
   readonly #request: Request;
   readonly #peer: { readonly peerId: string | undefined };
   readonly #resolve: (response: Response) => void;
@@ -55,8 +55,8 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
     this.#unlink = request.abort.onAbort((reason) => this.#cancelled(reason));
   }
 
-  get options(): Dispatcher.DispatchOptions {
-    return dispatchOptions(this.#request);
+  options(impliedHost: string): Dispatcher.DispatchOptions {
+    return dispatchOptions(this.#request, impliedHost);
   }
 
   get handler(): Dispatcher.DispatchHandler {
@@ -170,14 +170,15 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
   #finish(): void {
     this.#unlink?.();
     this.#unlink = undefined;
-    this.released?.();
-    this.released = undefined;
+    this.lease?.release();
+    this.lease = undefined;
   }
 }
 
-function dispatchOptions(request: Request): Dispatcher.DispatchOptions {
-  const { headers } = request;
-  if (!headers.has('host')) headers.append('host', request.authority);
+function dispatchOptions(request: Request, impliedHost: string): Dispatcher.DispatchOptions {
+  const { headers, authority } = request;
+  // undici checks and parses a Host header each time, so it is left to undici where it writes the same.
+  if (authority !== impliedHost && !headers.has('host')) headers.append('host', authority);
   const options: Dispatcher.DispatchOptions = {
     method: request.method,
     path: request.path,

@@ -19,10 +19,10 @@ export function createConnector(
   onPeer: PeerListener,
 ): connectorTypes.connector {
   const { tls, connectTimeoutMs } = options;
-  if (tls === undefined) return buildConnector({ timeout: connectTimeoutMs });
+  if (tls === undefined) return dial(endpoint, 'http:', buildConnector({ timeout: connectTimeoutMs }));
   if (tls.mode === 'mesh') return meshConnector(endpoint, options, mesh, onPeer);
   const names = peerNamePredicates(tls);
-  return buildConnector({
+  const connector = buildConnector({
     timeout: connectTimeoutMs,
     // No resumption: Node does not look at the certificate again when a session is resumed.
     maxCachedSessions: 0,
@@ -31,6 +31,17 @@ export function createConnector(
     checkServerIdentity: (host: string, certificate: PeerCertificate) =>
       names.length === 0 ? checkServerIdentity(host, certificate) : checkNames(names, certificate),
   });
+  return dial(endpoint, 'https:', connector);
+}
+
+/** Connections go to the endpoint; the client's own URL says what the requests ask for. */
+function dial(
+  { address: { address, port } }: Endpoint,
+  protocol: 'http:' | 'https:',
+  connector: connectorTypes.connector,
+): connectorTypes.connector {
+  const target = { hostname: address, host: address, protocol, port: String(port) };
+  return (_target, callback) => connector(target, callback);
 }
 
 function meshConnector(

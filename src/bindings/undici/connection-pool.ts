@@ -3,17 +3,24 @@ import { Client } from './library.js';
 
 /** A request that a pool carries: what undici sends, and the handler that hears of it. */
 export interface PooledExchange {
-  readonly options: Dispatcher.DispatchOptions;
+  /** What undici sends; `impliedHost` is the Host header that it writes when the options have none. */
+  options(impliedHost: string): Dispatcher.DispatchOptions;
   readonly handler: Dispatcher.DispatchHandler;
   /** Whether nobody waits for it any more. */
   readonly isOver: boolean;
   /** No connection could be made for it. */
   failed(error: Error): void;
-  /** Set by the pool: the exchange calls it once it needs its connection no longer. */
-  released: (() => void) | undefined;
+  /** Set by the pool: the exchange releases it once it needs its connection no longer. */
+  lease: Lease | undefined;
+}
+
+/** A connection that an exchange holds. */
+export interface Lease {
+  release(): void;
 }
 
 export interface ConnectionPoolOptions {
+  /** Names what requests ask for, `http://authority`; where connections go is the connector's matter. */
   readonly origin: string;
   readonly client: UndiciClient.Options;
   readonly maxConnections: number;
@@ -23,10 +30,22 @@ export interface ConnectionPoolOptions {
 const INITIAL_CONNECTING = 8;
 
 /** One connection: an undici Client that carries one exchange at a time. */
-interface Connection {
+class Connection implements Lease {
   readonly client: UndiciClient;
-  isConnected: boolean;
-  isBusy: boolean;
+  isConnected = false;
+  isBusy = false;
+  readonly #onRelease: (connection: Connection) => void;
+
+  constructor(client: UndiciClient, onRelease: (connection: Connection) => void) {
+    this.client = client;
+    this.#onRelease = onRelease;
+  }
+
+  release(): void {
+    if (!this.isBusy) return;
+    this.isBusy = false;
+    this.#onRelease(this);
+  }
 }
 
 /**
@@ -40,6 +59,8 @@ interface Connection {
  */
 export class ConnectionPool {
   readonly #options: ConnectionPoolOptions;
+  readonly #impliedHost: string;
+  readonly #onRelease = (connection: Connection) => this.#released(connection);
   readonly #connections = new Set<Connection>();
   /** Free connections; the one used last comes first, so that the others may go idle and close. */
   readonly #free: Connection[] = [];
@@ -50,6 +71,7 @@ export class ConnectionPool {
 
   constructor(options: ConnectionPoolOptions) {
     this.#options = options;
+    this.#impliedHost = new URL(options.origin).host;
   }
 
   /** Sends now if a connection is free or may be opened, else as soon as one is. */
@@ -83,7 +105,7 @@ export class ConnectionPool {
     if (this.#connecting >= INITIAL_CONNECTING + this.#connected) return undefined;
     if (this.#connections.size >= maxConnections) return undefined;
     const client = new Client(origin, options);
-    const connection: Connection = { client, isConnected: false, isBusy: false };
+    const connection = new Connection(client, this.#onRelease);
     this.#connections.add(connection);
     this.#connecting++;
     client.on('connect', () => this.#up(connection));
@@ -94,13 +116,11 @@ export class ConnectionPool {
 
   #run(connection: Connection, exchange: PooledExchange): void {
     connection.isBusy = true;
-    exchange.released = () => this.#release(connection);
-    connection.client.dispatch(exchange.options, exchange.handler);
+    exchange.lease = connection;
+    connection.client.dispatch(exchange.options(this.#impliedHost), exchange.handler);
   }
 
-  #release(connection: Connection): void {
-    if (!connection.isBusy) return;
-    connection.isBusy = false;
+  #released(connection: Connection): void {
     if (!this.#connections.has(connection)) return;
     // What never connected says so in an event of its own, which decides about those that wait.
     const next = connection.isConnected ? this.#nextWaiting() : undefined;

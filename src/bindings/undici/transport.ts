@@ -58,7 +58,7 @@ class UndiciEndpoint implements EndpointTransport {
         reject(new TransportError('aborted', false, request.abort.reason));
         return;
       }
-      this.#pool ??= this.#open();
+      this.#pool ??= this.#open(request.authority);
       this.#pool.send(new UndiciAttempt(request, this, resolve, reject));
     });
   };
@@ -70,13 +70,12 @@ class UndiciEndpoint implements EndpointTransport {
     await Promise.all(this.#retiring);
   }
 
-  #open(): ConnectionPool {
-    const { address, port } = this.#endpoint.address;
-    const { tls, idleTimeoutMs, maxConnections, maxRequestsPerConnection } = this.#options;
-    const host = address.includes(':') ? `[${address}]` : address;
+  /** `authority` is what the first request asks for: the others mostly ask for the same. */
+  #open(authority: string): ConnectionPool {
+    const { idleTimeoutMs, maxConnections, maxRequestsPerConnection } = this.#options;
     const idleMs = Math.min(idleTimeoutMs, MAX_IDLE_MS);
     return new ConnectionPool({
-      origin: `${tls === undefined ? 'http' : 'https'}://${host}:${port}`,
+      origin: isOwnHost(authority) ? `http://${authority}` : 'http://endpoint.invalid',
       maxConnections,
       client: {
         connect: createConnector(this.#endpoint, this.#options, this.#mesh, (id, ms) =>
@@ -122,4 +121,12 @@ class UndiciEndpoint implements EndpointTransport {
     });
     this.#retiring.add(retired);
   }
+}
+
+/** Whether undici would write exactly this as the Host header of an origin. */
+function isOwnHost(authority: string): boolean {
+  const text = `http://${authority}`;
+  if (!URL.canParse(text)) return false;
+  const { host, href } = new URL(text);
+  return host === authority && href === `${text}/`;
 }

@@ -77,20 +77,20 @@ function exchange(path = '/wait'): Sent {
     onData: () => true,
     onComplete() {
       sent.isOver = true;
-      sent.released?.();
+      sent.lease?.release();
       settle(status);
     },
     onError(error) {
       sent.isOver = true;
-      sent.released?.();
+      sent.lease?.release();
       settle('code' in error ? String(error.code) : error.message);
     },
   };
   const sent: Sent = {
-    options: { method: 'GET', path },
+    options: () => ({ method: 'GET', path }),
     handler,
     isOver: false,
-    released: undefined,
+    lease: undefined,
     failed(error) {
       sent.isOver = true;
       settle('code' in error ? String(error.code) : error.message);
@@ -162,7 +162,7 @@ describe('the connections to one endpoint', () => {
     await arrived(1);
     endAll();
     expect(await third.result).toBe(200);
-    expect(second.released).toBeUndefined();
+    expect(second.lease).toBeUndefined();
   });
 
   test('an endpoint that refuses fails what runs and all that waits', async () => {
