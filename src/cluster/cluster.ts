@@ -10,12 +10,12 @@ import type { Stalls } from '../runtime/stalls.js';
 import type { CompletionEnd } from '../service/completion.js';
 import type { Observer } from '../service/observer.js';
 import type { Request, Response } from '../service/service.js';
-import { createPicker, pickAvoiding } from './balancer.js';
+import { pickAvoiding } from './balancer.js';
 import { type Breakers, createBreakers } from './breaker.js';
 import type { Host, HostHealth } from './host.js';
 import { type Membership, membershipOf, NO_MEMBERS, partition, reconcileHosts } from './host-set.js';
-import type { LoadBalancer, PickContext, Picker } from './lb/load-balancer.js';
-import { loadBalancer } from './lb/policies.js';
+import type { Balancer, PickContext, Picker } from './lb/load-balancer.js';
+import { createBalancer } from './lb/policies.js';
 import { createOutlierMonitor, type OutlierMonitor } from './outlier/monitor.js';
 import type { OutlierStats } from './outlier/stats.js';
 import { statusForOutliers } from './outlier/status.js';
@@ -113,7 +113,7 @@ class RunningCluster implements ClusterRuntime {
   readonly breakers: Breakers;
   readonly ready: Promise<void>;
   readonly #tools: ClusterTools;
-  readonly #loadBalancer: LoadBalancer;
+  readonly #balancer: Balancer;
   readonly #outliers: OutlierMonitor | undefined;
   readonly #detectsDegraded: boolean;
   readonly #dns: DnsWatch | undefined;
@@ -127,7 +127,9 @@ class RunningCluster implements ClusterRuntime {
     this.config = cluster;
     this.#tools = tools;
     this.breakers = createBreakers(cluster.circuitBreakers);
-    this.#loadBalancer = loadBalancer(cluster.lbPolicy, tools.random);
+    const { random } = tools;
+    const { panicThresholdPercent } = cluster;
+    this.#balancer = createBalancer(cluster.lbPolicy, { random, panicThresholdPercent });
     this.#picker = () => undefined;
     if (inherited !== undefined) this.#inherit(inherited);
     this.#outliers = this.#createOutliers();
@@ -267,10 +269,7 @@ class RunningCluster implements ClusterRuntime {
   }
 
   #rebuild(): void {
-    const { random } = this.#tools;
-    const { panicThresholdPercent } = this.config;
-    const options = { loadBalancer: this.#loadBalancer, random, panicThresholdPercent };
-    this.#picker = createPicker(partition(this.#members), options);
+    this.#picker = this.#balancer(partition(this.#members));
   }
 
   #retire(host: Host): void {

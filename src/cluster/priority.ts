@@ -1,3 +1,6 @@
+import type { Host } from './host.js';
+import type { HostSet } from './host-set.js';
+
 /** What the load of a priority depends on: numbers of hosts or, for weighted health, sums of their weights. */
 export interface PrioritySummary {
   readonly hosts: number;
@@ -16,9 +19,13 @@ export interface PrioritySummary {
 }
 
 /** How requests are spread over priorities, in percent; index = priority. */
-export interface PriorityLoad {
+export interface PriorityShares {
   readonly healthy: readonly number[];
   readonly degraded: readonly number[];
+}
+
+/** What a cluster's hosts can take. */
+export interface PriorityLoad extends PriorityShares {
   /** In panic all hosts of the priority are used, whatever their health. */
   readonly panic: readonly boolean[];
 }
@@ -104,4 +111,51 @@ function addTo(load: number[], at: number, amount: number): void {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** The load of a cluster's hosts. */
+export function priorityLoadOf(sets: readonly HostSet[], panicThresholdPercent: number): PriorityLoad {
+  return priorityLoad(sets.map(summarize), panicThresholdPercent);
+}
+
+function summarize(set: HostSet): PrioritySummary {
+  const { hosts, healthy, degraded, excluded, overprovisioningFactor } = set;
+  const numbers = {
+    hosts: hosts.length,
+    healthy: healthy.length,
+    degraded: degraded.length,
+    excluded,
+    overprovisioningFactor,
+  };
+  return set.weightedPriorityHealth ? { ...numbers, weights: weightsOf(set) } : numbers;
+}
+
+function weightsOf({ hosts, healthy, degraded }: HostSet): NonNullable<PrioritySummary['weights']> {
+  return {
+    hosts: totalWeight(hosts),
+    healthy: totalWeight(healthy),
+    degraded: totalWeight(degraded),
+    excluded: totalWeight(hosts.filter(({ isExcluded }) => isExcluded)),
+  };
+}
+
+function totalWeight(hosts: readonly Host[]): number {
+  return hosts.reduce((total, { weight }) => total + weight, 0);
+}
+
+/**
+ * Envoy: `value` is `hash % 100 + 1`; healthy loads, then degraded loads in order of priority. Says 2 x priority, and
+ * one more when its degraded hosts are to serve.
+ */
+export function choosePriority({ healthy, degraded }: PriorityShares, value: number): number {
+  let left = value;
+  for (let priority = 0; priority < healthy.length; priority++) {
+    left -= healthy[priority] ?? 0;
+    if (left <= 0) return 2 * priority;
+  }
+  for (let priority = 0; priority < degraded.length; priority++) {
+    left -= degraded[priority] ?? 0;
+    if (left <= 0) return 2 * priority + 1;
+  }
+  return 0;
 }

@@ -4,19 +4,18 @@ import type { TransportSocketMatch } from '../model/tls.js';
 import { cluster } from '../proto/xds.js';
 import { decodeCircuitBreakers, encodeCircuitBreakers } from './circuit-breakers.js';
 import { decodeDiscovery, encodeDiscovery } from './cluster-discovery.js';
+import { decodeCommonLb, encodeCommonLb } from './common-lb.js';
 import { decodePositiveDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
 import { decodeLbPolicy, encodeLbPolicy } from './lb-policy.js';
 import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { decodeOutlierDetection, encodeOutlierDetection } from './outlier-detection.js';
 import { at, atKey, type Path, refuse } from './path.js';
-import { decodePercent } from './percent.js';
 import { decodeProtocolOptions, encodeProtocolOptions } from './protocol-options.js';
 import { decodeUpstreamSocket, encodeUpstreamSocket } from './transport-socket.js';
 
-/** Envoy's defaults. */
+/** Envoy's default. */
 const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
-const DEFAULT_PANIC_PERCENT = 50;
 
 const clusterFields = onlyFields(() => cluster.ClusterSchema, {
   enforced: [
@@ -49,11 +48,6 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
   ],
 });
 
-const lbFields = onlyFields(() => cluster.Cluster_CommonLbConfigSchema, {
-  // Locality weights are honoured wherever they are given, so asking for that is allowed.
-  enforced: ['healthy_panic_threshold', 'locality_weighted_lb_config'],
-});
-
 /** The cluster. */
 export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
   clusterFields(message, path);
@@ -74,20 +68,10 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
     transportSocketMatches: message.transportSocketMatches.map((match, index) =>
       decodeSocketMatch(match, at(path, 'transport_socket_matches', index)),
     ),
-    panicThresholdPercent: decodePanicThreshold(message.commonLbConfig, at(path, 'common_lb_config')),
+    ...decodeCommonLb(message.commonLbConfig, at(path, 'common_lb_config')),
     metadata: decodeMetadata(message.metadata),
     ...decodeProtocolOptions(message, path),
   };
-}
-
-function decodePanicThreshold(config: cluster.Cluster_CommonLbConfig | undefined, path: Path): number {
-  if (config === undefined) return DEFAULT_PANIC_PERCENT;
-  lbFields(config, path);
-  return decodePercent(
-    config.healthyPanicThreshold,
-    DEFAULT_PANIC_PERCENT,
-    at(path, 'healthy_panic_threshold'),
-  );
 }
 
 function decodeSocketMatch(message: cluster.Cluster_TransportSocketMatch, path: Path): TransportSocketMatch {
@@ -115,7 +99,7 @@ export function encodeCluster(model: Cluster): cluster.Cluster {
     ...encodeLbPolicy(model.lbPolicy),
     connectTimeout: encodeDuration(model.connectTimeoutMs),
     circuitBreakers: encodeCircuitBreakers(model.circuitBreakers),
-    commonLbConfig: { healthyPanicThreshold: { value: model.panicThresholdPercent } },
+    commonLbConfig: encodeCommonLb(model),
     typedExtensionProtocolOptions: encodeProtocolOptions(model),
     transportSocketMatches: model.transportSocketMatches.map(encodeSocketMatch),
   });

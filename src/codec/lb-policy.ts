@@ -1,17 +1,10 @@
 import { create } from '@bufbuild/protobuf';
-import type { LbPolicy } from '../model/lb-policy.js';
+import type { LbPolicy, LeastRequestPolicy } from '../model/lb-policy.js';
 import { packAny } from '../proto/any.js';
-import {
-  cluster,
-  type core,
-  lbCommon,
-  lbLeastRequest,
-  lbRandom,
-  lbRoundRobin,
-  type wkt,
-} from '../proto/xds.js';
+import { cluster, type core, lbLeastRequest, lbRandom, lbRoundRobin, type wkt } from '../proto/xds.js';
 import { decodeAny } from './codec.js';
 import { onlyFields } from './field-guard.js';
+import { decodeLegacyLocality, decodeLocalityBalancing, encodeLocalityBalancing } from './lb-locality.js';
 import { at, type Path, refuse, required } from './path.js';
 
 /** Envoy: two random choices, active requests weigh fully. */
@@ -24,11 +17,6 @@ const roundRobinFields = onlyFields(() => lbRoundRobin.RoundRobinSchema, {
 const randomFields = onlyFields(() => lbRandom.RandomSchema, { enforced: ['locality_lb_config'] });
 const leastRequestFields = onlyFields(() => lbLeastRequest.LeastRequestSchema, {
   enforced: ['choice_count', 'active_request_bias', 'locality_lb_config', 'selection_method'],
-});
-
-/** Locality weights are honoured wherever they are given, so asking for that is allowed. */
-const localityFields = onlyFields(() => lbCommon.LocalityLbConfigSchema, {
-  enforced: ['locality_weighted_lb_config'],
 });
 
 const legacyLeastRequestFields = onlyFields(() => cluster.Cluster_LeastRequestLbConfigSchema, {
@@ -59,14 +47,12 @@ function decodeExtension(any: wkt.Any, path: Path): LbPolicy | undefined {
   const roundRobin = decodeAny(lbRoundRobin.RoundRobinSchema, any, path);
   if (roundRobin !== undefined) {
     roundRobinFields(roundRobin, path);
-    checkLocality(roundRobin.localityLbConfig, path);
-    return { kind: 'round-robin' };
+    return { kind: 'round-robin', locality: decodeLocalityBalancing(roundRobin.localityLbConfig, path) };
   }
   const random = decodeAny(lbRandom.RandomSchema, any, path);
   if (random !== undefined) {
     randomFields(random, path);
-    checkLocality(random.localityLbConfig, path);
-    return { kind: 'random' };
+    return { kind: 'random', locality: decodeLocalityBalancing(random.localityLbConfig, path) };
   }
   const leastRequest = decodeAny(lbLeastRequest.LeastRequestSchema, any, path);
   return leastRequest && decodeLeastRequest(leastRequest, path);
@@ -74,11 +60,13 @@ function decodeExtension(any: wkt.Any, path: Path): LbPolicy | undefined {
 
 function decodeLeastRequest(message: lbLeastRequest.LeastRequest, path: Path): LbPolicy {
   leastRequestFields(message, path);
-  checkLocality(message.localityLbConfig, path);
   if (message.selectionMethod !== lbLeastRequest.LeastRequest_SelectionMethod.N_CHOICES) {
     refuse(at(path, 'selection_method'), 'must be N_CHOICES');
   }
-  return leastRequestOf(message, path);
+  return {
+    ...leastRequestOf(message, path),
+    locality: decodeLocalityBalancing(message.localityLbConfig, path),
+  };
 }
 
 interface LeastRequestSettings {
@@ -86,7 +74,10 @@ interface LeastRequestSettings {
   readonly activeRequestBias?: core.RuntimeDouble | undefined;
 }
 
-function leastRequestOf({ choiceCount, activeRequestBias }: LeastRequestSettings, path: Path): LbPolicy {
+function leastRequestOf(
+  { choiceCount, activeRequestBias }: LeastRequestSettings,
+  path: Path,
+): LeastRequestPolicy {
   const choices = choiceCount ?? DEFAULT_CHOICE_COUNT;
   if (choices < 2) refuse(at(path, 'choice_count'), 'must be at least 2');
   // A runtime key beside it names an override in Envoy's runtime layer; there is no such layer here.
@@ -96,11 +87,8 @@ function leastRequestOf({ choiceCount, activeRequestBias }: LeastRequestSettings
   return { kind: 'least-request', choiceCount: choices, activeRequestBias: bias };
 }
 
-function checkLocality(config: lbCommon.LocalityLbConfig | undefined, path: Path): void {
-  if (config !== undefined) localityFields(config, at(path, 'locality_lb_config'));
-}
-
-function decodeLegacyPolicy({ lbPolicy, lbConfig }: cluster.Cluster, path: Path): LbPolicy {
+function decodeLegacyPolicy({ lbPolicy, lbConfig, commonLbConfig }: cluster.Cluster, path: Path): LbPolicy {
+  const locality = decodeLegacyLocality(commonLbConfig);
   const { ROUND_ROBIN, LEAST_REQUEST, RANDOM, LOAD_BALANCING_POLICY_CONFIG } = cluster.Cluster_LbPolicy;
   const policyPath = at(path, 'lb_policy');
   switch (lbPolicy) {
@@ -108,14 +96,14 @@ function decodeLegacyPolicy({ lbPolicy, lbConfig }: cluster.Cluster, path: Path)
       if (lbConfig.case === 'roundRobinLbConfig') {
         legacyRoundRobinFields(lbConfig.value, at(path, 'round_robin_lb_config'));
       }
-      return { kind: 'round-robin' };
+      return { kind: 'round-robin', locality };
     case RANDOM:
-      return { kind: 'random' };
+      return { kind: 'random', locality };
     case LEAST_REQUEST: {
-      if (lbConfig.case !== 'leastRequestLbConfig') return leastRequestOf({}, path);
+      if (lbConfig.case !== 'leastRequestLbConfig') return { ...leastRequestOf({}, path), locality };
       const configPath = at(path, 'least_request_lb_config');
       legacyLeastRequestFields(lbConfig.value, configPath);
-      return leastRequestOf(lbConfig.value, configPath);
+      return { ...leastRequestOf(lbConfig.value, configPath), locality };
     }
     case LOAD_BALANCING_POLICY_CONFIG:
       return refuse(at(path, 'load_balancing_policy'), 'is required');
@@ -130,27 +118,39 @@ function decodeLegacyPolicy({ lbPolicy, lbConfig }: cluster.Cluster, path: Path)
  */
 export function encodeLbPolicy(policy: LbPolicy): Pick<cluster.Cluster, 'lbPolicy' | 'loadBalancingPolicy'> {
   if (policy.kind === 'round-robin') return { lbPolicy: cluster.Cluster_LbPolicy.ROUND_ROBIN };
-  const roundRobin = packAny(lbRoundRobin.RoundRobinSchema, create(lbRoundRobin.RoundRobinSchema));
+  const fallback = encodeExtension({ kind: 'round-robin', locality: policy.locality });
   return {
     lbPolicy: cluster.Cluster_LbPolicy.LOAD_BALANCING_POLICY_CONFIG,
     loadBalancingPolicy: create(cluster.LoadBalancingPolicySchema, {
-      policies: [encodeExtension(policy), extension('round_robin', roundRobin)],
+      policies: [encodeExtension(policy), fallback],
     }),
   };
 }
 
-function encodeExtension(
-  policy: Exclude<LbPolicy, { kind: 'round-robin' }>,
-): cluster.LoadBalancingPolicy_Policy {
-  if (policy.kind === 'random') {
-    return extension('random', packAny(lbRandom.RandomSchema, create(lbRandom.RandomSchema)));
+function encodeExtension(policy: LbPolicy): cluster.LoadBalancingPolicy_Policy {
+  const locality = encodeLocalityBalancing(policy.locality);
+  switch (policy.kind) {
+    case 'round-robin': {
+      const message = create(lbRoundRobin.RoundRobinSchema, locality);
+      return extension('round_robin', packAny(lbRoundRobin.RoundRobinSchema, message));
+    }
+    case 'random': {
+      const message = create(lbRandom.RandomSchema, locality);
+      return extension('random', packAny(lbRandom.RandomSchema, message));
+    }
+    case 'least-request': {
+      const message = create(lbLeastRequest.LeastRequestSchema, {
+        choiceCount: policy.choiceCount,
+        // PGV demands a runtime key.
+        activeRequestBias: {
+          defaultValue: policy.activeRequestBias,
+          runtimeKey: 'upstream.least_request.bias',
+        },
+        ...locality,
+      });
+      return extension('least_request', packAny(lbLeastRequest.LeastRequestSchema, message));
+    }
   }
-  const message = create(lbLeastRequest.LeastRequestSchema, {
-    choiceCount: policy.choiceCount,
-    // PGV demands a runtime key.
-    activeRequestBias: { defaultValue: policy.activeRequestBias, runtimeKey: 'upstream.least_request.bias' },
-  });
-  return extension('least_request', packAny(lbLeastRequest.LeastRequestSchema, message));
 }
 
 function extension(name: string, typedConfig: wkt.Any): cluster.LoadBalancingPolicy_Policy {

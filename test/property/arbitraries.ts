@@ -487,11 +487,14 @@ const discovery = (): fc.Arbitrary<ClusterDiscovery> =>
     }),
   );
 
+const localityBalancing = () => maybe(fc.constant({ kind: 'weighted' as const }));
+
 /** LbPolicy. */
 export const lbPolicy = (): fc.Arbitrary<LbPolicy> =>
   fc.oneof(
-    fc.record({ kind: fc.constantFrom('round-robin', 'random') }),
+    fc.record({ kind: fc.constantFrom('round-robin', 'random'), locality: localityBalancing() }),
     fc.record({
+      locality: localityBalancing(),
       kind: fc.constant('least-request' as const),
       choiceCount: fc.integer({ min: 2, max: UINT32_MAX }),
       activeRequestBias: fc.double({ min: 0, max: 100, noNaN: true }),

@@ -1,11 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createPicker } from '../../src/cluster/balancer.js';
 import { createBreaker, type Permits } from '../../src/cluster/breaker.js';
 import type { Host } from '../../src/cluster/host.js';
 import { partition, reconcileHosts } from '../../src/cluster/host-set.js';
 import { EdfSchedule } from '../../src/cluster/lb/edf.js';
-import { loadBalancer } from '../../src/cluster/lb/policies.js';
+import { createBalancer } from '../../src/cluster/lb/policies.js';
 import { priorityLoad } from '../../src/cluster/priority.js';
 import { DEFAULT_THRESHOLDS } from '../../src/model/cluster.js';
 import type { EndpointHealth } from '../../src/model/endpoint.js';
@@ -63,15 +62,11 @@ describe('the picker of a cluster', () => {
           if (host !== undefined) host.ejected = true;
         }
         const random = seededRandom(start);
-        const picker = createPicker(partition(membership), {
-          loadBalancer: loadBalancer(lbPolicy, random),
-          random,
-          panicThresholdPercent: 0,
-        });
+        const picker = createBalancer(lbPolicy, { random, panicThresholdPercent: 0 })(partition(membership));
         const isUsable = (host: Host) => host.health !== 'unhealthy';
         const usable = [...membership.hosts.values()].some(isUsable);
         for (let i = 0; i < 30; i++) {
-          const host = picker(ANY);
+          const host = picker(ANY, 0);
           expect(host !== undefined).toBe(usable);
           if (host !== undefined) expect(isUsable(host)).toBe(true);
         }
@@ -86,12 +81,8 @@ describe('the picker of a cluster', () => {
         const { membership } = reconcileHosts(new Map(), given, open);
         for (const host of membership.hosts.values()) host.ejected = true;
         const random = seededRandom(start);
-        const picker = createPicker(partition(membership), {
-          loadBalancer: loadBalancer(lbPolicy, random),
-          random,
-          panicThresholdPercent: 50,
-        });
-        for (let i = 0; i < 10; i++) expect(picker(ANY) !== undefined).toBe(membership.hosts.size > 0);
+        const picker = createBalancer(lbPolicy, { random, panicThresholdPercent: 50 })(partition(membership));
+        for (let i = 0; i < 10; i++) expect(picker(ANY, 0) !== undefined).toBe(membership.hosts.size > 0);
       }),
     );
   });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { localitySchedule } from '../../src/cluster/balancer.js';
 import { type Membership, partition } from '../../src/cluster/host-set.js';
+import { localitySchedule } from '../../src/cluster/lb/locality-weights.js';
 import { httpOfGrpc } from '../../src/cluster/outlier/status.js';
 import { type PrioritySummary, priorityLoad } from '../../src/cluster/priority.js';
 import type { EndpointHealth } from '../../src/model/endpoint.js';

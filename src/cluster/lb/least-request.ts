@@ -1,24 +1,22 @@
-import type { LbPolicy } from '../../model/lb-policy.js';
+import type { LeastRequestPolicy } from '../../model/lb-policy.js';
 import { type Random, randomInt } from '../../runtime/random.js';
 import type { Host } from '../host.js';
-import { EdfSchedule, MAX_PREPICKS } from './edf.js';
-import { haveEqualWeights, type LoadBalancer } from './load-balancer.js';
-
-type LeastRequest = Extract<LbPolicy, { kind: 'least-request' }>;
+import { EdfSchedule } from './edf.js';
+import { haveEqualWeights, type ListPolicy } from './load-balancer.js';
 
 /**
  * Envoy LEAST_REQUEST: the least busy of `choiceCount` random hosts; when weights differ, earliest deadline first by
  * weight / (active + 1) ^ bias.
  */
-export function leastRequest(policy: LeastRequest, random: Random): LoadBalancer {
+export function leastRequest(policy: LeastRequestPolicy, random: Random, seed: number): ListPolicy {
   const choices = Math.max(1, policy.choiceCount);
   const weightOf = biasedWeight(policy.activeRequestBias);
   return (hosts) => {
+    if (hosts.length <= 1) return () => hosts[0];
     if (!haveEqualWeights(hosts)) {
-      const schedule = new EdfSchedule(hosts, weightOf, randomInt(random, MAX_PREPICKS));
+      const schedule = new EdfSchedule(hosts, weightOf, seed);
       return () => schedule.pick();
     }
-    if (hosts.length <= 1) return () => hosts[0];
     return () => leastOf(hosts, choices, random);
   };
 }

@@ -2,6 +2,8 @@ import type { MetadataStruct } from '../../model/metadata.js';
 import type { RoutePriority } from '../../model/route.js';
 import type { Request } from '../../service/service.js';
 import type { Host } from '../host.js';
+import type { HostSet } from '../host-set.js';
+import type { PriorityLoad, PriorityShares } from '../priority.js';
 
 /** What is known about the attempt that a host is picked for. */
 export interface PickContext {
@@ -16,19 +18,31 @@ export interface PickContext {
   readonly hash?: ((request: Request) => bigint | undefined) | undefined;
   /** What the route asks of a host's `envoy.lb` metadata (subset load balancing). */
   readonly metadataMatch?: MetadataStruct | undefined;
+  /** Replaces how requests are spread over priorities, for this attempt (Envoy `retry_priority`). */
+  readonly priorityLoad?: ((load: PriorityLoad) => PriorityShares) | undefined;
 }
 
-/** Chooses a host, synchronously; undefined when there is none. */
-export type Picker = (context: PickContext) => Host | undefined;
+/**
+ * Chooses a host, synchronously; undefined when there is none. `attempt` counts how often it was asked for this choice
+ * before: what a hash decides moves on with it.
+ */
+export type Picker = (context: PickContext, attempt: number) => Host | undefined;
+
+/** A policy at work in one cluster: makes the picker of each new state of its hosts. Index = priority. */
+export type Balancer = (sets: readonly HostSet[]) => Picker;
+
+/** Chooses from a fixed list; undefined when it is empty. */
+export type ListPicker = () => Host | undefined;
 
 /**
- * Makes the picker of a fixed list of hosts. It is called again on each change of the list; `source` names the list
+ * A policy that looks at one list at a time. It is called again on each change of the list; `source` names the list
  * (priority, health, locality), so that a policy may carry its place over.
  */
-export type LoadBalancer = (hosts: readonly Host[], source: string) => Picker;
+export type ListPolicy = (hosts: readonly Host[], source: string) => ListPicker;
 
 /** Whether all hosts have the same weight, as then no schedule is needed. */
 export function haveEqualWeights(hosts: readonly Host[]): boolean {
   const weight = hosts[0]?.weight;
-  return hosts.every((host) => host.weight === weight);
+  for (const host of hosts) if (host.weight !== weight) return false;
+  return true;
 }

@@ -1,27 +1,38 @@
 import type { LbPolicy } from '../../model/lb-policy.js';
-import type { Random } from '../../runtime/random.js';
+import { type Random, randomInt } from '../../runtime/random.js';
+import { MAX_PREPICKS } from './edf.js';
 import { leastRequest } from './least-request.js';
-import type { LoadBalancer } from './load-balancer.js';
+import { listBalancer } from './list-balancer.js';
+import type { Balancer } from './load-balancer.js';
 import { randomChoice } from './random.js';
 import { roundRobin } from './round-robin.js';
+
+/** What a policy is made with. */
+export interface BalancerTools {
+  readonly random: Random;
+  /** Percentage of usable hosts below which all hosts are used; 0 = never. */
+  readonly panicThresholdPercent: number;
+}
 
 type Factories = {
   readonly [K in LbPolicy['kind']]: (
     policy: Extract<LbPolicy, { readonly kind: K }>,
-    random: Random,
-  ) => LoadBalancer;
+    tools: BalancerTools,
+    seed: number,
+  ) => Balancer;
 };
 
 /** Every load-balancing policy: a new one is a file and a line here. */
 const POLICIES: Factories = {
-  'round-robin': (_, random) => roundRobin(random),
-  'least-request': leastRequest,
-  random: (_, random) => randomChoice(random),
+  'round-robin': (policy, tools, seed) => listBalancer(roundRobin(seed), policy, tools, seed),
+  'least-request': (policy, tools, seed) =>
+    listBalancer(leastRequest(policy, tools.random, seed), policy, tools, seed),
+  random: (policy, tools, seed) => listBalancer(randomChoice(tools.random), policy, tools, seed),
 };
 
-/** The load balancer of a policy. */
-export function loadBalancer(policy: LbPolicy, random: Random): LoadBalancer {
+/** Puts a policy to work in a cluster. Envoy: one random start serves all of its schedules. */
+export function createBalancer(policy: LbPolicy, tools: BalancerTools): Balancer {
   // The table's key and the policy's kind are the same, which the compiler can't follow through an index.
-  const factory = POLICIES[policy.kind] as (policy: LbPolicy, random: Random) => LoadBalancer;
-  return factory(policy, random);
+  const factory = POLICIES[policy.kind] as (policy: LbPolicy, tools: BalancerTools, seed: number) => Balancer;
+  return factory(policy, tools, randomInt(tools.random, MAX_PREPICKS));
 }

@@ -1,7 +1,7 @@
 import { type Random, randomInt } from '../../runtime/random.js';
-import type { LoadBalancer } from './load-balancer.js';
+import type { ListPolicy } from './load-balancer.js';
 
 /** Envoy RANDOM: any host with equal chance, whatever its weight. */
-export function randomChoice(random: Random): LoadBalancer {
+export function randomChoice(random: Random): ListPolicy {
   return (hosts) => () => hosts[randomInt(random, hosts.length)];
 }

@@ -1,6 +1,6 @@
 import type { CircuitBreakers, Cluster, ConsecutiveDetector, OutlierDetection } from '../../model/cluster.js';
 import { DEFAULT_THRESHOLDS } from '../../model/cluster.js';
-import type { LbPolicy } from '../../model/lb-policy.js';
+import type { LbPolicy, LocalityBalancing } from '../../model/lb-policy.js';
 import type {
   ClientTlsSettings,
   ConnectionPoolSettings,
@@ -82,14 +82,17 @@ export function policyFields(
   };
 }
 
+/** Istio: locality load balancing is on unless it is turned off, and then weights of localities count. */
+const BY_LOCALITY: LocalityBalancing = { kind: 'weighted' };
+
 function lbPolicyOf(settings: LoadBalancerSettings | undefined): LbPolicy {
   switch (settings?.simple) {
     case 'ROUND_ROBIN':
-      return { kind: 'round-robin' };
+      return { kind: 'round-robin', locality: BY_LOCALITY };
     case 'RANDOM':
-      return { kind: 'random' };
+      return { kind: 'random', locality: BY_LOCALITY };
     default:
-      return { kind: 'least-request', choiceCount: 2, activeRequestBias: 1 };
+      return { kind: 'least-request', choiceCount: 2, activeRequestBias: 1, locality: BY_LOCALITY };
   }
 }
 

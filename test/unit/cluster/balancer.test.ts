@@ -1,24 +1,26 @@
 import { describe, expect, test } from 'vitest';
-import { createPicker, pickAvoiding } from '../../../src/cluster/balancer.js';
+import { pickAvoiding } from '../../../src/cluster/balancer.js';
 import { partition, reconcileHosts } from '../../../src/cluster/host-set.js';
-import { loadBalancer } from '../../../src/cluster/lb/policies.js';
+import { createBalancer } from '../../../src/cluster/lb/policies.js';
 import type { ClusterLoadAssignment, Endpoint } from '../../../src/model/endpoint.js';
+import type { LbPolicy } from '../../../src/model/lb-policy.js';
 import { seededRandom } from '../../../src/runtime/random.js';
 import { ANY, assignment, endpoint, endpoints, host, locality } from './fixtures.js';
 
 const noNetwork = () => ({ service: () => Promise.reject(new Error('no network')), async close() {} });
 
-function shares(given: ClusterLoadAssignment, picks = 1000, panicThresholdPercent = 50) {
+function shares(
+  given: ClusterLoadAssignment,
+  picks = 1000,
+  panicThresholdPercent = 50,
+  policy: LbPolicy = { kind: 'round-robin' },
+) {
   const random = seededRandom(11);
   const { membership } = reconcileHosts(new Map(), given, noNetwork);
-  const picker = createPicker(partition(membership), {
-    loadBalancer: loadBalancer({ kind: 'round-robin' }, random),
-    random,
-    panicThresholdPercent,
-  });
+  const picker = createBalancer(policy, { random, panicThresholdPercent })(partition(membership));
   const counts: Record<string, number> = {};
   for (let i = 0; i < picks; i++) {
-    const address = picker(ANY)?.endpoint.address.address ?? 'nobody';
+    const address = picker(ANY, 0)?.endpoint.address.address ?? 'nobody';
     counts[address] = (counts[address] ?? 0) + 1;
   }
   return counts;
@@ -93,7 +95,10 @@ describe('the picker of a cluster', () => {
       locality(many('b', 4), { weight: 2, locality: { region: 'r', zone: '', subZone: '' } }),
       locality(many('c', 1), { locality: { region: 's', zone: '', subZone: '' } }),
     );
-    expect(shares(given, 1200)).toEqual({ a0: 200, a1: 200, b0: 200, b1: 200, b2: 200, b3: 200 });
+    const policy: LbPolicy = { kind: 'round-robin', locality: { kind: 'weighted' } };
+    expect(shares(given, 1200, 50, policy)).toEqual({ a0: 200, a1: 200, b0: 200, b1: 200, b2: 200, b3: 200 });
+    // Envoy: only with locality weighting.
+    expect(shares(given, 700)).toEqual({ a0: 100, a1: 100, b0: 100, b1: 100, b2: 100, b3: 100, c0: 100 });
   });
 
   test('gives degraded hosts what healthy ones do not cover', () => {

@@ -1,5 +1,6 @@
 import { type ClusterTools, createCluster } from '../../../src/cluster/cluster.js';
 import { Host } from '../../../src/cluster/host.js';
+import { type HostSet, NO_MEMBERS, partition } from '../../../src/cluster/host-set.js';
 import type { PickContext } from '../../../src/cluster/lb/load-balancer.js';
 import { type Cluster, DEFAULT_THRESHOLDS, type OutlierDetection } from '../../../src/model/cluster.js';
 import {
@@ -59,6 +60,14 @@ export function host(address: string, more: Partial<Endpoint> = {}): Host {
     service: () => Promise.reject(new Error('no network')),
     async close() {},
   }));
+}
+
+/** Hosts of one priority and no localities, sorted by their health. */
+export function hostSet(hosts: readonly Host[]): HostSet {
+  const membership = { ...NO_MEMBERS, priorities: [[{ weight: 0, hosts }]] };
+  const [set] = partition(membership);
+  if (set === undefined) throw new Error('no priority');
+  return set;
 }
 
 export function clusterConfig(more: Partial<Cluster> = {}): Cluster {

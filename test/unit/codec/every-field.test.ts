@@ -162,7 +162,6 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
     const harmless = [
       // Locality weights are honoured wherever they are given.
       'envoy.config.cluster.v3.Cluster.CommonLbConfig.locality_weighted_lb_config',
-      'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest.locality_lb_config',
       // Superseded by the extension options, by the list of policies, by EDS.
       'envoy.config.cluster.v3.Cluster.common_http_protocol_options',
       'envoy.config.cluster.v3.Cluster.max_requests_per_connection',

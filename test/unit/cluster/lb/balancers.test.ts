@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { loadBalancer } from '../../../../src/cluster/lb/policies.js';
+import type { Host } from '../../../../src/cluster/host.js';
+import { createBalancer } from '../../../../src/cluster/lb/policies.js';
 import type { LbPolicy } from '../../../../src/model/lb-policy.js';
 import { seededRandom } from '../../../../src/runtime/random.js';
-import { ANY, host } from '../fixtures.js';
+import { ANY, host, hostSet } from '../fixtures.js';
 
 const policies: readonly LbPolicy[] = [
   { kind: 'round-robin' },
@@ -10,12 +11,21 @@ const policies: readonly LbPolicy[] = [
   { kind: 'random' },
 ];
 
+/** A picker from hosts that are all of one priority and locality. */
+function balancer(policy: LbPolicy, seed: number) {
+  const balance = createBalancer(policy, { random: seededRandom(seed), panicThresholdPercent: 50 });
+  return (hosts: readonly Host[]) => {
+    const picker = balance([hostSet(hosts)]);
+    return () => picker(ANY, 0);
+  };
+}
+
 function count(policy: LbPolicy, weights: readonly number[], picks: number, seed = 3): number[] {
   const hosts = weights.map((weight, i) => host(`h${i}`, { weight }));
-  const picker = loadBalancer(policy, seededRandom(seed))(hosts, '0');
+  const picker = balancer(policy, seed)(hosts);
   const counts = hosts.map(() => 0);
   for (let i = 0; i < picks; i++) {
-    const picked = picker(ANY);
+    const picked = picker();
     const at = picked === undefined ? -1 : hosts.indexOf(picked);
     counts[at] = (counts[at] ?? 0) + 1;
   }
@@ -24,13 +34,13 @@ function count(policy: LbPolicy, weights: readonly number[], picks: number, seed
 
 describe.each(policies)('the load balancer $kind', (policy) => {
   test('picks nobody of nobody', () => {
-    expect(loadBalancer(policy, seededRandom(1))([], '0')(ANY)).toBeUndefined();
+    expect(balancer(policy, 1)([])()).toBeUndefined();
   });
 
   test('picks the only host', () => {
     const one = host('a');
-    const picker = loadBalancer(policy, seededRandom(1))([one], '0');
-    for (let i = 0; i < 10; i++) expect(picker(ANY)).toBe(one);
+    const picker = balancer(policy, 1)([one]);
+    for (let i = 0; i < 10; i++) expect(picker()).toBe(one);
   });
 
   test('gives idle hosts of equal weight equal shares', () => {
@@ -58,16 +68,16 @@ describe.each(policies.filter(({ kind }) => kind !== 'random'))('the weighted ba
 describe('round robin', () => {
   test('takes hosts in turn', () => {
     const hosts = ['a', 'b', 'c'].map((name) => host(name));
-    const picker = loadBalancer({ kind: 'round-robin' }, seededRandom(5))(hosts, '0');
-    const first = Array.from({ length: 3 }, () => picker(ANY));
+    const picker = balancer({ kind: 'round-robin' }, 5)(hosts);
+    const first = Array.from({ length: 3 }, () => picker());
     expect(new Set(first).size).toBe(3);
-    expect(Array.from({ length: 3 }, () => picker(ANY))).toEqual(first);
+    expect(Array.from({ length: 3 }, () => picker())).toEqual(first);
   });
 
   test('keeps its place over updates of the list', () => {
     const hosts = ['a', 'b', 'c'].map((name) => host(name));
-    const balancer = loadBalancer({ kind: 'round-robin' }, seededRandom(5));
-    const picked = Array.from({ length: 6 }, () => balancer(hosts, '0')(ANY));
+    const balance = balancer({ kind: 'round-robin' }, 5);
+    const picked = Array.from({ length: 6 }, () => balance(hosts)());
     expect(new Set(picked).size).toBe(3);
   });
 });
@@ -78,8 +88,8 @@ describe('least request', () => {
   test('prefers the idle one of two hosts', () => {
     const [busy, idle] = [host('busy'), host('idle')];
     busy.activeRequests = 10;
-    const picker = loadBalancer(policy, seededRandom(2))([busy, idle], '0');
-    const picks = Array.from({ length: 400 }, () => picker(ANY));
+    const picker = balancer(policy, 2)([busy, idle]);
+    const picks = Array.from({ length: 400 }, () => picker());
     // The busy one is taken only when both draws fall on it.
     const taken = picks.filter((one) => one === busy).length;
     expect(taken).toBeGreaterThan(60);
@@ -89,16 +99,16 @@ describe('least request', () => {
   test('divides a weight by the active requests when weights differ', () => {
     const [busy, idle] = [host('busy', { weight: 4 }), host('idle', { weight: 2 })];
     busy.activeRequests = 3;
-    const picker = loadBalancer(policy, seededRandom(2))([busy, idle], '0');
-    const taken = Array.from({ length: 300 }, () => picker(ANY)).filter((one) => one === busy).length;
+    const picker = balancer(policy, 2)([busy, idle]);
+    const taken = Array.from({ length: 300 }, () => picker()).filter((one) => one === busy).length;
     expect(taken).toBe(100);
   });
 
   test('looks at weights only with a bias of 0', () => {
     const [busy, idle] = [host('busy', { weight: 4 }), host('idle', { weight: 2 })];
     busy.activeRequests = 3;
-    const picker = loadBalancer({ ...policy, activeRequestBias: 0 }, seededRandom(2))([busy, idle], '0');
-    const taken = Array.from({ length: 300 }, () => picker(ANY)).filter((one) => one === busy).length;
+    const picker = balancer({ ...policy, activeRequestBias: 0 }, 2)([busy, idle]);
+    const taken = Array.from({ length: 300 }, () => picker()).filter((one) => one === busy).length;
     expect(taken).toBe(200);
   });
 });

@@ -1,0 +1,43 @@
+import { create } from '@bufbuild/protobuf';
+import type { Cluster } from '../model/cluster.js';
+import { cluster } from '../proto/xds.js';
+import { onlyFields } from './field-guard.js';
+import { at, type Path } from './path.js';
+import { decodePercent } from './percent.js';
+
+/** Envoy's default. */
+const DEFAULT_PANIC_PERCENT = 50;
+
+const lbFields = onlyFields(() => cluster.Cluster_CommonLbConfigSchema, {
+  // Of policies in the older fields; Envoy ignores it next to a list of extensions.
+  enforced: ['healthy_panic_threshold', 'locality_weighted_lb_config'],
+});
+
+/** What the load-balancing policies of a cluster have in common. */
+export function decodeCommonLb(
+  config: cluster.Cluster_CommonLbConfig | undefined,
+  path: Path,
+): Pick<Cluster, 'panicThresholdPercent'> {
+  if (config === undefined) return { panicThresholdPercent: DEFAULT_PANIC_PERCENT };
+  lbFields(config, path);
+  const { healthyPanicThreshold } = config;
+  const thresholdPath = at(path, 'healthy_panic_threshold');
+  return {
+    panicThresholdPercent: decodePercent(healthyPanicThreshold, DEFAULT_PANIC_PERCENT, thresholdPath),
+  };
+}
+
+/** The common part as a message. */
+export function encodeCommonLb({ panicThresholdPercent, lbPolicy }: Cluster): cluster.Cluster_CommonLbConfig {
+  const message = create(cluster.Cluster_CommonLbConfigSchema, {
+    healthyPanicThreshold: { value: panicThresholdPercent },
+  });
+  // Round robin goes in the older field (see lb-policy.ts), and so do its localities.
+  if (lbPolicy.kind === 'round-robin' && lbPolicy.locality?.kind === 'weighted') {
+    message.localityConfigSpecifier = {
+      case: 'localityWeightedLbConfig',
+      value: create(cluster.Cluster_CommonLbConfig_LocalityWeightedLbConfigSchema),
+    };
+  }
+  return message;
+}
