@@ -5,7 +5,7 @@ const named = (name: string) => ({
   test: { name, include: [`test/${name}/**/*.test.ts`] },
 });
 
-/** Real sockets, processes and clocks: a longer leash, and one file at a time so that two tests never share a core. */
+/** Real sockets, processes and clocks, or minutes of virtual time: a longer leash, and one file at a time so that two tests never share a core. */
 const slow = (name: string) => ({
   extends: true as const,
   test: {
@@ -25,8 +25,8 @@ export default defineConfig({
     // Half a megabyte of generated code: load it as Node does instead of transforming it in every worker.
     server: { deps: { external: [/src\/proto\/gen\//] } },
     projects: [
-      ...['unit', 'property', 'vectors', 'golden', 'simulation'].map(named),
-      ...['shape', 'conformance', 'integration'].map(slow),
+      ...['unit', 'property', 'vectors', 'golden'].map(named),
+      ...['shape', 'conformance', 'simulation', 'integration'].map(slow),
     ],
     coverage: { provider: 'v8', include: ['src/**/*.ts'], exclude: ['src/proto/gen/**'] },
   },
