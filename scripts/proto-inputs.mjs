@@ -258,6 +258,26 @@ message ResourceError {
 `,
   },
   {
+    // Attributes of cookies (SameSite, Secure …).
+    file: 'envoy/type/http/v3/cookie.proto',
+    after: 'message Cookie {\n',
+    insert: `
+  // Further attributes of the cookie.
+  repeated CookieAttribute attributes = 4;
+`,
+  },
+  {
+    file: 'envoy/type/http/v3/cookie.proto',
+    after: 'option (udpa.annotations.file_status).package_version_status = ACTIVE;\n',
+    insert: `
+// An attribute of a cookie; without a value it is a flag.
+message CookieAttribute {
+  string name = 1;
+  string value = 2;
+}
+`,
+  },
+  {
     // gRFC A101.
     file: 'envoy/extensions/transport_sockets/tls/v3/tls.proto',
     after: 'message UpstreamTlsContext {\n',

@@ -19,6 +19,7 @@ import { createBalancer } from './lb/policies.js';
 import { createOutlierMonitor, type OutlierMonitor } from './outlier/monitor.js';
 import type { OutlierStats } from './outlier/stats.js';
 import { statusForOutliers } from './outlier/status.js';
+import { overrideHost } from './override-host.js';
 import { createNameResolver, type DnsWatch, type ResolveName, watchDns } from './resolve-dns.js';
 import { type Transport, TransportError } from './transport.js';
 import { transportOptions } from './transport-options.js';
@@ -155,6 +156,8 @@ class RunningCluster implements ClusterRuntime {
   }
 
   pick(context: PickContext): Host | undefined {
+    const override = overrideHost(context, this.#members.hosts);
+    if (override !== undefined) return override === 'none' ? undefined : override;
     const host = pickAvoiding(this.#picker, context);
     return host !== undefined && context.avoid?.includes(host) === true ? this.#untried(host, context) : host;
   }

@@ -7,6 +7,7 @@ import {
   httpFault,
   httpHeaderMutation,
   httpRouter,
+  httpStatefulSession,
   route,
   udpaType,
   type wkt,
@@ -24,6 +25,12 @@ import {
   encodeHeaderMutationRoute,
 } from './header-mutation-filter.js';
 import { at, atKey, type Path, refuse } from './path.js';
+import {
+  decodeStatefulSession,
+  decodeStatefulSessionRoute,
+  encodeStatefulSession,
+  encodeStatefulSessionRoute,
+} from './stateful-session.js';
 
 /** How the configuration of one kind of HTTP filter travels. */
 interface FilterCodec {
@@ -107,6 +114,20 @@ const FILTER_CODECS: readonly FilterCodec[] = [
     isPerRoute: 'only',
     decode: decodeCorsPolicy,
     encode: encodeCorsPolicy,
+  }),
+  filterCodec({
+    kind: 'stateful-session',
+    schema: () => httpStatefulSession.StatefulSessionSchema,
+    isPerRoute: false,
+    decode: decodeStatefulSession,
+    encode: encodeStatefulSession,
+  }),
+  filterCodec({
+    kind: 'stateful-session-route',
+    schema: () => httpStatefulSession.StatefulSessionPerRouteSchema,
+    isPerRoute: 'only',
+    decode: decodeStatefulSessionRoute,
+    encode: encodeStatefulSessionRoute,
   }),
   filterCodec({
     kind: 'router',

@@ -5,7 +5,7 @@ import type { RoutePriority } from '../model/route.js';
 import { Abort } from '../runtime/abort.js';
 import type { Clock } from '../runtime/clock.js';
 import { messageOf } from '../runtime/errors.js';
-import type { Attempt, ResponseFlag } from '../service/context.js';
+import type { Attempt, Exchange, ResponseFlag } from '../service/context.js';
 import type { Observer } from '../service/observer.js';
 import type { Request, Response, Service } from '../service/service.js';
 import { TransportError, type TransportFailure } from '../service/transport-error.js';
@@ -47,6 +47,7 @@ export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools:
       priority: options.priority,
       avoid: context.triedHosts as readonly Host[] | undefined,
       selectionAttempts: options.hostSelectionAttempts,
+      request,
     });
     if (host === undefined) {
       return isReady ? noHealthyUpstream(request) : ready.then(() => run(request));
@@ -168,7 +169,7 @@ function tell(
   const one: Attempt = {
     number: context.attemptCount,
     host: host.address,
-    chosenBy: cluster.config.lbPolicy.kind,
+    chosenBy: isOverride(context, host) ? 'override-host' : cluster.config.lbPolicy.kind,
     startMs,
     status,
     error,
@@ -177,4 +178,9 @@ function tell(
   if (context.attempts === undefined) context.attempts = [one];
   else context.attempts.push(one);
   tools.observer.attempt?.(request, one, cluster.name);
+}
+
+/** The first attempt went to the host that a filter asked for. */
+function isOverride({ attemptCount, overrideHost }: Exchange, host: Host): boolean {
+  return attemptCount === 1 && overrideHost?.address === host.address;
 }

@@ -2,6 +2,7 @@ import type { CorsConfig, CorsPolicyConfig } from './cors.js';
 import type { HeaderMutationConfig, HeaderMutationRouteConfig } from './header-mutation.js';
 import type { HeaderMatcher } from './matcher.js';
 import type { FractionalPercent } from './percent.js';
+import type { StatefulSessionConfig, StatefulSessionRouteConfig } from './stateful-session.js';
 
 /** Envoy HTTPFault. */
 export interface FaultConfig {
@@ -36,6 +37,8 @@ export type FilterConfig =
   | HeaderMutationRouteConfig
   | CorsConfig
   | CorsPolicyConfig
+  | StatefulSessionConfig
+  | StatefulSessionRouteConfig
   | RouterConfig;
 
 /** One entry of the HTTP connection manager's `http_filters`. */

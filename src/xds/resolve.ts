@@ -1,6 +1,12 @@
 import type { Cluster } from '../model/cluster.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
-import type { InboundListener, Listener, OutboundListener } from '../model/listener.js';
+import { clustersOfFilters } from '../model/filter-clusters.js';
+import type {
+  HttpConnectionManager,
+  InboundListener,
+  Listener,
+  OutboundListener,
+} from '../model/listener.js';
 import type { MirrorPolicy } from '../model/mirror.js';
 import type { Route, RouteConfiguration } from '../model/route.js';
 import {
@@ -92,7 +98,7 @@ class Walk {
       // Fails closed: the mesh owns the host, and without routes it answers locally.
       if (!this.#outbound.has(name)) this.#outbound.set(name, closedOutbound(name));
     } else if (found.kind === 'inbound') {
-      this.#inbound.set(name, found);
+      this.#inboundRoot(name, found);
     } else {
       this.#outboundRoot(name, found);
     }
@@ -115,24 +121,36 @@ class Walk {
     return { wanted, missing: [...this.#missing.values()], snapshot };
   }
 
+  #inboundRoot(name: string, listener: InboundListener): void {
+    const targets = listener.filterChains.flatMap(({ http }) => clustersOfFilters(http, inlineRoutes(http)));
+    if (this.#serve(name, targets)) this.#inbound.set(name, listener);
+  }
+
   #outboundRoot(name: string, listener: OutboundListener): void {
     const routes = this.#routesOf(listener);
     if (routes === 'pending') {
       this.#keep(name);
       return;
     }
-    const targets = routes === undefined ? [] : clustersOf(routes);
-    const outcomes = targets.map((target) => [target, this.#cluster(target)] as const);
-    // A new reference waits until its target is there; the listener's old form stays in force meanwhile.
-    if (outcomes.some(([, outcome]) => !outcome.isReady)) {
-      this.#keep(name);
-      return;
-    }
+    if (!this.#serve(name, targetsOfListener(listener, routes))) return;
     const previous = this.#previous.outbound.get(name);
     const isSame = previous?.listener === listener && previous.routes === routes;
     this.#outbound.set(name, isSame ? previous : { listener, routes });
+  }
+
+  /**
+   * Serves the clusters of a listener; false when one is not there yet. A new reference waits until its target is
+   * there; the listener's old form stays in force meanwhile.
+   */
+  #serve(name: string, targets: readonly string[]): boolean {
+    const outcomes = targets.map((target) => [target, this.#cluster(target)] as const);
+    if (outcomes.some(([, outcome]) => !outcome.isReady)) {
+      this.#keep(name);
+      return false;
+    }
     for (const [target, { resolved }] of outcomes)
       if (resolved !== undefined) this.#serving.set(target, resolved);
+    return true;
   }
 
   #routesOf({ http }: OutboundListener): RouteConfiguration | undefined | 'pending' {
@@ -147,13 +165,21 @@ class Walk {
   /** Keeps a listener as it was, with all that it refers to, also in the subscriptions. */
   #keep(name: string): void {
     const inbound = this.#previous.inbound.get(name);
-    if (inbound !== undefined) this.#inbound.set(name, inbound);
+    if (inbound !== undefined) {
+      this.#inbound.set(name, inbound);
+      for (const { http } of inbound.filterChains)
+        this.#keepClusters(clustersOfFilters(http, inlineRoutes(http)));
+    }
     const outbound = this.#previous.outbound.get(name);
     if (outbound === undefined) return;
     this.#outbound.set(name, outbound);
-    if (outbound.listener.http.routes.kind === 'rds') this.#routes.add(outbound.listener.http.routes.name);
-    if (outbound.routes === undefined) return;
-    for (const target of clustersOf(outbound.routes)) {
+    const { listener, routes } = outbound;
+    if (listener.http.routes.kind === 'rds') this.#routes.add(listener.http.routes.name);
+    this.#keepClusters(targetsOfListener(listener, routes));
+  }
+
+  #keepClusters(targets: readonly string[]): void {
+    for (const target of targets) {
       const resolved = this.#cluster(target).resolved ?? this.#previous.clusters.get(target);
       if (resolved !== undefined) this.#serving.set(target, resolved);
     }
@@ -212,6 +238,19 @@ export function clustersOf(routes: RouteConfiguration): readonly string[] {
     targetsByTable.set(routes, targets);
   }
   return targets;
+}
+
+function targetsOfListener(
+  { http }: OutboundListener,
+  routes: RouteConfiguration | undefined,
+): readonly string[] {
+  const asked = clustersOfFilters(http, routes);
+  const targets = routes === undefined ? [] : clustersOf(routes);
+  return asked.length === 0 ? targets : [...new Set([...targets, ...asked])];
+}
+
+function inlineRoutes({ routes }: HttpConnectionManager): RouteConfiguration | undefined {
+  return routes.kind === 'inline' ? routes.config : undefined;
 }
 
 function targetsOf(action: Route['action']): readonly string[] {

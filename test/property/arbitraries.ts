@@ -40,6 +40,7 @@ import type {
   WeightedCluster,
 } from '../../src/model/route.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
+import { statefulSessionConfig, statefulSessionRouteConfig } from './remote-filter-arbitraries.js';
 import {
   accessLogs,
   corsPolicyConfig,
@@ -162,10 +163,16 @@ const routeFilterConfig = (): fc.Arbitrary<FilterConfig> =>
     faultConfig(),
     headerMutationRouteConfig(),
     corsPolicyConfig(stringMatcher(), fractionalPercent()),
+    statefulSessionRouteConfig(),
   );
 
 const listedFilterConfig = (): fc.Arbitrary<FilterConfig> =>
-  fc.oneof(faultConfig(), headerMutationConfig(), fc.constant({ kind: 'cors' as const }));
+  fc.oneof(
+    faultConfig(),
+    headerMutationConfig(),
+    fc.constant({ kind: 'cors' as const }),
+    statefulSessionConfig(),
+  );
 
 /** Per-route filter configuration. */
 export const filterOverrides = (): fc.Arbitrary<FilterOverrides> =>

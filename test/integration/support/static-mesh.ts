@@ -2,6 +2,7 @@ import { undiciTransport } from '../../../src/bindings/undici/transport.js';
 import { createClusters } from '../../../src/cluster/clusters.js';
 import { type IdentitySource, staticSource } from '../../../src/identity/source.js';
 import { Applier } from '../../../src/mesh/apply.js';
+import { callOut } from '../../../src/mesh/call-out.js';
 import type { MeshCore } from '../../../src/mesh/core.js';
 import type { Cluster } from '../../../src/model/cluster.js';
 import { DEFAULT_THRESHOLDS } from '../../../src/model/cluster.js';
@@ -41,7 +42,7 @@ export function createStaticMesh(
     filters: [],
     failureRateBreaker: () => undefined,
     node: { id: 'node', cluster: 'test' },
-    upstream: () => undefined,
+    upstream: callOut((name) => clusters.get(name), { clock, observer }),
   });
   let table = applier.apply(snapshot);
   return {

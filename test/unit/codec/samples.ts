@@ -2,10 +2,16 @@ import type { Cluster } from '../../../src/model/cluster.js';
 import { DEFAULT_THRESHOLDS } from '../../../src/model/cluster.js';
 import type { ClusterLoadAssignment } from '../../../src/model/endpoint.js';
 import { NO_LOCALITY } from '../../../src/model/endpoint.js';
-import { type FaultConfig, NO_OVERRIDES } from '../../../src/model/filter-config.js';
+import {
+  type FaultConfig,
+  type FilterConfig,
+  type FilterOverrides,
+  NO_OVERRIDES,
+} from '../../../src/model/filter-config.js';
 import type { InboundListener, OutboundListener } from '../../../src/model/listener.js';
 import { ALWAYS } from '../../../src/model/percent.js';
 import type { Route, RouteConfiguration } from '../../../src/model/route.js';
+import type { StatefulSession } from '../../../src/model/stateful-session.js';
 
 /** One full value of every type: each optional part is there, so that a test can take any of it apart. */
 
@@ -25,7 +31,23 @@ export const FAULT: FaultConfig = {
   maxActiveFaults: 7,
 };
 
-const OVERRIDES = new Map([['envoy.filters.http.fault', FAULT]]);
+const COOKIE_SESSION: StatefulSession = {
+  state: {
+    kind: 'cookie',
+    name: 'session',
+    ttlSeconds: 60,
+    path: '/a',
+    attributes: [{ name: 'SameSite', value: 'Strict' }],
+  },
+  strict: true,
+};
+
+const HEADER_SESSION: StatefulSession = { state: { kind: 'header', name: 'x-session' }, strict: true };
+
+const OVERRIDES: FilterOverrides = new Map<string, FilterConfig>([
+  ['envoy.filters.http.fault', FAULT],
+  ['session', { kind: 'stateful-session-route', session: HEADER_SESSION }],
+]);
 
 export const FORWARD: Route = {
   name: 'forward',
@@ -106,6 +128,7 @@ export const OUTBOUND: OutboundListener = {
     routes: { kind: 'rds', name: 'reviews' },
     filters: [
       { name: 'envoy.filters.http.fault', config: FAULT },
+      { name: 'session', config: { kind: 'stateful-session', ...COOKIE_SESSION } },
       { name: 'envoy.filters.http.router', config: { kind: 'router' } },
     ],
   },
