@@ -37,6 +37,7 @@ export type {
   DynamicMetadata,
   Exchange,
   ExchangeTiming,
+  GivenCookie,
   ResponseFlag,
   UpstreamInfo,
 } from './service/context.js';

@@ -1,11 +1,14 @@
 import { create } from '@bufbuild/protobuf';
+import { LB_NAMESPACE, type MetadataStruct } from '../model/metadata.js';
 import type { ClusterSpecifier, RouteAction, RoutePriority, WeightedCluster } from '../model/route.js';
 import { core, route } from '../proto/xds.js';
 import { decodeDuration, decodeOptionalDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
 import { decodeOverrides, encodeOverrides } from './filter-config.js';
+import { decodeHashPolicies, encodeHashPolicies } from './hash-policy.js';
 import { decodeHeaderRules, encodeHeaderRules, HEADER_RULE_FIELDS } from './header-mutation.js';
 import { decodeInternalRedirect, encodeInternalRedirect } from './internal-redirect.js';
+import { encodeMetadata } from './metadata.js';
 import { decodeMirrors, encodeMirrors } from './mirror.js';
 import { at, type Path, refuse, required } from './path.js';
 import { decodeRetryPolicy, encodeRetryPolicy } from './retry.js';
@@ -31,6 +34,8 @@ const actionFields = onlyFields(() => route.RouteActionSchema, {
     'priority',
     'request_mirror_policies',
     'internal_redirect_policy',
+    'hash_policy',
+    'metadata_match',
     ...REWRITE_FIELDS,
   ],
 });
@@ -46,7 +51,14 @@ const weightedFields = onlyFields(() => route.WeightedClusterSchema, {
 });
 
 const weightFields = onlyFields(() => route.WeightedCluster_ClusterWeightSchema, {
-  enforced: ['name', 'weight', 'typed_per_filter_config', 'host_rewrite_literal', ...HEADER_RULE_FIELDS],
+  enforced: [
+    'name',
+    'weight',
+    'typed_per_filter_config',
+    'host_rewrite_literal',
+    'metadata_match',
+    ...HEADER_RULE_FIELDS,
+  ],
 });
 
 /** The action that forwards to a cluster. */
@@ -68,7 +80,19 @@ export function decodeRouteAction(action: route.RouteAction, path: Path): RouteA
     internalRedirect:
       action.internalRedirectPolicy &&
       decodeInternalRedirect(action.internalRedirectPolicy, at(path, 'internal_redirect_policy')),
+    hashPolicies: decodeHashPolicies(action.hashPolicy, path),
+    metadataMatch: decodeMetadataMatch(action.metadataMatch),
   };
+}
+
+/** Envoy reads one namespace of it. */
+function decodeMetadataMatch(message: core.Metadata | undefined): MetadataStruct | undefined {
+  return message?.filterMetadata[LB_NAMESPACE];
+}
+
+function encodeMetadataMatch(match: MetadataStruct | undefined): { metadataMatch?: core.Metadata } {
+  const metadataMatch = match && encodeMetadata({ [LB_NAMESPACE]: match });
+  return metadataMatch === undefined ? {} : { metadataMatch };
 }
 
 function decodeStreamDuration(message: route.RouteAction_MaxStreamDuration, path: Path): number | undefined {
@@ -132,6 +156,7 @@ function decodeWeight(message: route.WeightedCluster_ClusterWeight, path: Path):
     filterOverrides: decodeOverrides(message.typedPerFilterConfig, path),
     headers: decodeHeaderRules(message, path),
     hostRewrite: message.hostRewriteSpecifier.value || undefined,
+    metadataMatch: decodeMetadataMatch(message.metadataMatch),
   };
 }
 
@@ -144,6 +169,8 @@ export function encodeRouteAction(action: RouteAction): route.RouteAction {
     hostRewriteSpecifier: encodeHostRewrite(action.hostRewrite),
     appendXForwardedHost: action.appendForwardedHost ?? false,
     requestMirrorPolicies: encodeMirrors(action.mirrors),
+    hashPolicy: encodeHashPolicies(action.hashPolicies),
+    ...encodeMetadataMatch(action.metadataMatch),
   });
   encodePathRewrite(action.pathRewrite, message);
   if (action.internalRedirect !== undefined) {
@@ -160,16 +187,19 @@ export function encodeRouteAction(action: RouteAction): route.RouteAction {
 function encodeClusterSpecifier(specifier: ClusterSpecifier): route.RouteAction['clusterSpecifier'] {
   if (specifier.kind === 'cluster') return { case: 'cluster', value: specifier.name };
   const value = create(route.WeightedClusterSchema, {
-    clusters: specifier.clusters.map(({ name, weight, filterOverrides, headers, hostRewrite }) => ({
-      name,
-      weight,
-      typedPerFilterConfig: encodeOverrides(filterOverrides),
-      ...encodeHeaderRules(headers),
-      hostRewriteSpecifier:
-        hostRewrite === undefined
-          ? { case: undefined }
-          : { case: 'hostRewriteLiteral' as const, value: hostRewrite },
-    })),
+    clusters: specifier.clusters.map(
+      ({ name, weight, filterOverrides, headers, hostRewrite, metadataMatch }) => ({
+        name,
+        weight,
+        typedPerFilterConfig: encodeOverrides(filterOverrides),
+        ...encodeHeaderRules(headers),
+        ...encodeMetadataMatch(metadataMatch),
+        hostRewriteSpecifier:
+          hostRewrite === undefined
+            ? { case: undefined }
+            : { case: 'hostRewriteLiteral' as const, value: hostRewrite },
+      }),
+    ),
     // Deprecated, but clients of before its deprecation take its absence for 100.
     totalWeight: specifier.totalWeight,
   });

@@ -136,6 +136,7 @@ export class RunningMesh implements MeshCore {
       random,
       observer: this.observer,
       node: this.node,
+      sourceAddress: options.address,
       upstream: this.upstream,
       peers: this.peers,
       prepare: options.propagation ? propagate : undefined,

@@ -8,6 +8,7 @@ import type { FilterOverrides, HttpFilter } from '../model/filter-config.js';
 import type { RetryPolicy } from '../model/retry.js';
 import type { Route, RouteAction, WeightedCluster } from '../model/route.js';
 import type { ResolvedOutbound } from '../model/snapshot.js';
+import { compileHashPolicies } from '../routing/hash-policy.js';
 import { compileHeaderMatchers } from '../routing/match.js';
 import { compileRoutes } from '../routing/router.js';
 import { selectWeighted } from '../routing/weighted.js';
@@ -19,6 +20,7 @@ import type { Observer } from '../service/observer.js';
 import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
 import { missingRoutes, noCluster, noRoute } from './answers.js';
 import { followRedirects, type RedirectTools } from './internal-redirect.js';
+import { mergeMatches } from './metadata-match.js';
 import { mirror } from './mirror.js';
 import type { PeerExchange } from './peer-exchange.js';
 import { requireTls, routeAnswer } from './route-answers.js';
@@ -40,6 +42,8 @@ export interface OutboundTools {
   /** The logger of a listener's access logs; undefined when it has none. */
   readonly accessLog?: ((logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined) | undefined;
   readonly node: LocalNode;
+  /** Where requests of this process come from, for hashing; by default the loopback address. */
+  readonly sourceAddress?: string | undefined;
   /** One attempt at a cluster, for filters that ask a service. */
   readonly upstream: (clusterName: string) => Service | undefined;
   /** Tells upstreams who calls; undefined = nobody is told. */
@@ -62,6 +66,8 @@ const SAFE_RETRY: RetryPolicy = {
   avoidPreviousHosts: true,
   hostSelectionAttempts: 3,
 };
+
+const LOOPBACK = '127.0.0.1';
 
 /** The service of one outbound listener: picks the route, then calls the stack that was built for it. */
 export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools): Service {
@@ -211,6 +217,8 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
               avoidPreviousHosts: policy.avoidPreviousHosts,
               hostSelectionAttempts: policy.hostSelectionAttempts,
               sendAttemptCount: virtualHost.includeRequestAttemptCount,
+              hash: compileHashPolicies(action.hashPolicies ?? [], tools.sourceAddress ?? LOOPBACK),
+              metadataMatch: mergeMatches(action.metadataMatch, parts.place.cluster?.metadataMatch),
               autoHost: autoHostOf(parts.place),
             },
             tools,

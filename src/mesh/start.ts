@@ -1,4 +1,5 @@
 import { loadFailureRateBreakers } from '../filters/failure-rate-breaker.js';
+import { loadHashes } from '../runtime/hash.js';
 import { version } from '../runtime/version.js';
 import { loadOtelMetrics } from '../telemetry/otel-metrics.js';
 import { loadSpans } from '../telemetry/spans.js';
@@ -8,6 +9,7 @@ import type { ResolvedMeshOptions } from './options.js';
 
 /** Starts the parts of a mesh; it returns at once, configuration arrives later. */
 export async function startMesh(options: ResolvedMeshOptions, tools: MeshTools): Promise<RunningMesh> {
+  await loadHashes();
   const names = Object.keys(options.failureRateBreakers);
   const breakers = names.length === 0 ? undefined : await loadFailureRateBreakers(tools.clock);
   const spans = options.tracing ? await loadSpans(version) : undefined;

@@ -1,7 +1,10 @@
 import type { ClusterRuntime } from '../cluster/cluster.js';
 import type { Host } from '../cluster/host.js';
+import type { PickContext } from '../cluster/lb/load-balancer.js';
 import { RouteTimeout } from '../filters/timeout.js';
+import type { MetadataStruct } from '../model/metadata.js';
 import type { RoutePriority } from '../model/route.js';
+import type { RequestHash } from '../routing/hash-policy.js';
 import { Abort } from '../runtime/abort.js';
 import type { Clock } from '../runtime/clock.js';
 import { messageOf } from '../runtime/errors.js';
@@ -10,6 +13,7 @@ import type { Observer } from '../service/observer.js';
 import type { Request, Response, Service } from '../service/service.js';
 import { TransportError, type TransportFailure } from '../service/transport-error.js';
 import { noHealthyUpstream, overflow } from './answers.js';
+import { withRequestMetadata } from './metadata-match.js';
 import type { PeerExchange } from './peer-exchange.js';
 import { type HostMemory, rewriteHost } from './route-effects.js';
 
@@ -21,6 +25,10 @@ export interface AttemptOptions {
   readonly hostSelectionAttempts: number;
   /** Sends `x-envoy-attempt-count` (Envoy `include_request_attempt_count`). */
   readonly sendAttemptCount: boolean;
+  /** What requests are placed by; undefined = nothing. */
+  readonly hash?: RequestHash | undefined;
+  /** What the route asks of a host's `envoy.lb` metadata. */
+  readonly metadataMatch?: MetadataStruct | undefined;
   /** The request gets the endpoint's name as its host (Envoy `auto_host_rewrite`). */
   readonly autoHost?: HostMemory | undefined;
 }
@@ -43,12 +51,7 @@ export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools:
   });
   const run: Service = (request) => {
     const { context } = request;
-    const host = cluster.pick({
-      priority: options.priority,
-      avoid: context.triedHosts as readonly Host[] | undefined,
-      selectionAttempts: options.hostSelectionAttempts,
-      request,
-    });
+    const host = cluster.pick(pickContext(request, options));
     if (host === undefined) {
       return isReady ? noHealthyUpstream(request) : ready.then(() => run(request));
     }
@@ -68,6 +71,21 @@ export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools:
     return send(cluster, host, request, options.perTryTimeoutMs, tools, breaker.requests);
   };
   return run;
+}
+
+function pickContext(request: Request, options: AttemptOptions): PickContext {
+  const { triedHosts, dynamicMetadata } = request.context;
+  const { priority, hostSelectionAttempts, hash, metadataMatch } = options;
+  return {
+    priority,
+    // Only the attempts of this exchange write there.
+    avoid: triedHosts as readonly Host[] | undefined,
+    selectionAttempts: hostSelectionAttempts,
+    request,
+    hash,
+    metadataMatch:
+      dynamicMetadata === undefined ? metadataMatch : withRequestMetadata(metadataMatch, dynamicMetadata),
+  };
 }
 
 interface Permit {
@@ -97,6 +115,9 @@ async function send(
     throw error;
   }
   tools.peers?.meet(request, response);
+  const { setCookies } = request.context;
+  if (setCookies !== undefined)
+    for (const { line } of setCookies) response.headers.append('set-cookie', line);
   response.completion.onEnd(() => permit.release());
   if (timing !== undefined) timing.responseStartMs = tools.clock.now();
   tell(cluster, host, request, startMs, response.status, undefined, tools);

@@ -1,6 +1,8 @@
 import type { FilterOverrides } from './filter-config.js';
+import type { HashPolicy } from './hash-policy.js';
 import type { HeaderRules } from './header-mutation.js';
 import type { HeaderMatcher, PathMatcher, QueryParameterMatcher } from './matcher.js';
+import type { MetadataStruct } from './metadata.js';
 import type { MirrorPolicy } from './mirror.js';
 import type { FractionalPercent } from './percent.js';
 import type { InternalRedirectPolicy, RedirectAction } from './redirect.js';
@@ -80,6 +82,10 @@ export interface RouteAction {
   readonly mirrors?: readonly MirrorPolicy[] | undefined;
   /** Undefined passes redirects on. */
   readonly internalRedirect?: InternalRedirectPolicy | undefined;
+  /** What requests are placed by where the load balancer hashes; undefined = nothing. */
+  readonly hashPolicies?: readonly HashPolicy[] | undefined;
+  /** What hosts must have in their `envoy.lb` metadata where the load balancer has subsets. */
+  readonly metadataMatch?: MetadataStruct | undefined;
 }
 
 export type RoutePriority = 'default' | 'high';
@@ -101,6 +107,8 @@ export interface WeightedCluster {
   readonly headers?: HeaderRules | undefined;
   /** Goes before the route's host rewrite. */
   readonly hostRewrite?: string | undefined;
+  /** Added to the route's, and before it where both have a key. */
+  readonly metadataMatch?: MetadataStruct | undefined;
 }
 
 /** Answers here. */

@@ -78,6 +78,12 @@ const PSEUDO: Readonly<Record<string, ((head: RequestHead) => string) | undefine
   },
 );
 
+/** Reads all values of a header, pseudo-headers included; lower case. */
+export function headerReader(name: string): (head: RequestHead) => readonly string[] {
+  const pseudo = PSEUDO[name];
+  return pseudo === undefined ? (head) => head.headers.getAll(name) : (head) => [pseudo(head)];
+}
+
 function firstValue(head: RequestHead, name: string): string | undefined {
   const pseudo = PSEUDO[name];
   return pseudo === undefined ? head.headers.get(name) : pseudo(head);

@@ -70,6 +70,14 @@ export interface UpstreamInfo {
   readonly protocol?: string | undefined;
 }
 
+/** A cookie that was made here. */
+export interface GivenCookie {
+  readonly name: string;
+  readonly value: string;
+  /** The value of its `set-cookie` header. */
+  readonly line: string;
+}
+
 /** Moments of an exchange, monotonic milliseconds. */
 export interface ExchangeTiming {
   /** The last byte of the request was read. */
@@ -147,6 +155,8 @@ export interface Exchange {
   timing: ExchangeTiming | undefined;
   /** Envoy metadata of the matched route, by namespace. */
   routeMetadata: Readonly<Record<string, unknown>> | undefined;
+  /** Cookies that the caller is given with the answer, as `set-cookie` writes them. Made on first use. */
+  setCookies: GivenCookie[] | undefined;
   /** Changes to the head of the application's response, outermost first; inbound only. See `changeHead`. */
   headChanges: HeadChange[] | undefined;
   /** Keyed values for filters: use a symbol or a namespaced string. Made on first use. */
@@ -186,6 +196,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     transportFailure: undefined,
     timing: undefined,
     routeMetadata: undefined,
+    setCookies: undefined,
     headChanges: undefined,
     values: undefined,
   };

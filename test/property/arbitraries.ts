@@ -44,6 +44,7 @@ import { statefulSessionConfig, statefulSessionRouteConfig } from './remote-filt
 import {
   accessLogs,
   corsPolicyConfig,
+  hashPolicies,
   headerMutationConfig,
   headerMutationRouteConfig,
   headerRules,
@@ -219,6 +220,7 @@ const weightedClusters = (): fc.Arbitrary<readonly WeightedCluster[]> =>
         filterOverrides: filterOverrides(),
         headers: headerRules(),
         hostRewrite: maybe(fc.domain()),
+        metadataMatch: maybe(metadataStruct()),
       }),
       { minLength: 1, maxLength: 4 },
     )
@@ -254,6 +256,8 @@ const forward = (): fc.Arbitrary<Route['action']> =>
     appendForwardedHost: maybe(fc.constant(true)),
     mirrors: mirrors(fractionalPercent()),
     internalRedirect: internalRedirect(),
+    hashPolicies: hashPolicies(),
+    metadataMatch: maybe(metadataStruct()),
   });
 
 /** Route. */

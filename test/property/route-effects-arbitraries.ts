@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import type { AccessLog, AccessLogFilter } from '../../src/model/access-log.js';
 import type { CorsPolicyConfig } from '../../src/model/cors.js';
+import type { HashPolicy, HashSource } from '../../src/model/hash-policy.js';
 import type {
   HeaderAddition,
   HeaderMutationConfig,
@@ -54,6 +55,29 @@ const regexRewrite = (): fc.Arbitrary<RegexRewrite> =>
     pattern: fc.constantFrom('^/a/(.*)$', '(x)(y)', '[(]([a-z]+)', '(?P<n>a)\\('),
     substitution: fc.constantFrom('', 'b', '/\\1', '\\0\\\\'),
   });
+
+const hashSource = (): fc.Arbitrary<HashSource> => {
+  const name = fc.constantFrom('x-user', 'session', 'constructor');
+  return fc.oneof(
+    fc.record({ kind: fc.constant('header' as const), name, rewrite: maybe(regexRewrite()) }),
+    fc.record({
+      kind: fc.constant('cookie' as const),
+      name,
+      ttlSeconds: maybe(fc.nat()),
+      path: fc.constantFrom('', '/a'),
+      attributes: few(fc.record({ name, value: fc.constantFrom('', 'Lax') })),
+    }),
+    fc.constant({ kind: 'source-ip' as const }),
+    fc.record({ kind: fc.constant('query-parameter' as const), name }),
+    fc.record({ kind: fc.constant('filter-state' as const), key: name }),
+  );
+};
+
+/** Hash policies; undefined when there are none. */
+export const hashPolicies = (): fc.Arbitrary<readonly HashPolicy[] | undefined> =>
+  maybe(
+    fc.array(fc.record({ source: hashSource(), terminal: fc.boolean() }), { minLength: 1, maxLength: 3 }),
+  );
 
 /** PathRewrite. */
 export const pathRewrite = (): fc.Arbitrary<PathRewrite | undefined> =>

@@ -149,8 +149,8 @@ describe('a route is refused, and the message has the path, for', () => {
   test.each([
     [
       'an unsupported field',
-      { route: { cluster: 'c', hashPolicy: [{}] } },
-      '.route.hash_policy: is not supported',
+      { route: { cluster: 'c', earlyDataPolicy: { name: 'e' } } },
+      '.route.early_data_policy: is not supported',
     ],
     [
       'a redirect to a port beyond 65535',

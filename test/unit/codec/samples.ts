@@ -72,7 +72,7 @@ export const FORWARD: Route = {
     cluster: {
       kind: 'weighted',
       clusters: [
-        { name: 'v1', weight: 90, filterOverrides: OVERRIDES },
+        { name: 'v1', weight: 90, filterOverrides: OVERRIDES, metadataMatch: { version: 1 } },
         { name: 'v2', weight: 10, filterOverrides: NO_OVERRIDES },
       ],
       totalWeight: 100,
@@ -90,6 +90,30 @@ export const FORWARD: Route = {
     },
     maxStreamDurationMs: 4000,
     priority: 'high',
+    hashPolicies: [
+      {
+        source: {
+          kind: 'header',
+          name: 'x-user',
+          rewrite: { pattern: '^(a)', substitution: '\\1' },
+        },
+        terminal: true,
+      },
+      {
+        source: {
+          kind: 'cookie',
+          name: 'session',
+          ttlSeconds: 30,
+          path: '/',
+          attributes: [{ name: 'SameSite', value: 'Lax' }],
+        },
+        terminal: false,
+      },
+      { source: { kind: 'source-ip' }, terminal: false },
+      { source: { kind: 'query-parameter', name: 'key' }, terminal: false },
+      { source: { kind: 'filter-state', key: 'who' }, terminal: false },
+    ],
+    metadataMatch: { stage: 'prod' },
   },
   filterOverrides: OVERRIDES,
 };
