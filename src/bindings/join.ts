@@ -1,14 +1,16 @@
 import type { Server } from 'node:http';
 import type { IdentitySource } from '../identity/source.js';
+import { renderClusters } from '../mesh/cluster-metrics.js';
 import type { MeshCore } from '../mesh/core.js';
 import type { RunningMesh } from '../mesh/mesh.js';
-import { type MeshOptions, resolveOptions } from '../mesh/options.js';
+import { type MeshOptions, type ResolvedMeshOptions, resolveOptions } from '../mesh/options.js';
 import { startMesh } from '../mesh/start.js';
 import type { MeshStatus } from '../mesh/status.js';
 import { systemClock } from '../runtime/clock.js';
 import { defaultLogger, surroundings } from '../runtime/process.js';
 import { systemRandom } from '../runtime/random.js';
 import { type ListenTarget, listenInMesh, type MeshListener } from './http/listen.js';
+import { type MetricsEndpoint, serveMetrics } from './http/metrics-server.js';
 import { MeshDispatcher } from './undici/dispatcher.js';
 import { createDispatchingFetch } from './undici/fetch/create-fetch.js';
 import { undiciTransport } from './undici/transport.js';
@@ -36,7 +38,7 @@ export interface Mesh {
   readonly identity: IdentitySource;
   /** What is in force, for people and probes. */
   status(): MeshStatus;
-  /** Istio's standard metrics of this process, in Prometheus' text format. */
+  /** Istio's standard metrics of this process and Envoy's figures of its clusters, in Prometheus' text format. */
   metrics(): string;
   /** Leaves the mesh: deregisters, lets running exchanges finish, closes connections. Idempotent. */
   close(): Promise<void>;
@@ -54,9 +56,30 @@ export async function joinMesh(options: MeshOptions): Promise<Mesh> {
     logger,
     transport: (identity) => undiciTransport({ identity, clock }),
   });
+  const endpoint = await metricsEndpoint(running, resolved.metricsAddress);
   // A cached configuration ends the wait as the control plane's does.
   await running.waitAtMost(resolved.startupTimeoutMs);
-  return new JoinedMesh(running);
+  return new JoinedMesh(running, endpoint);
+}
+
+async function metricsEndpoint(
+  running: RunningMesh,
+  target: ResolvedMeshOptions['metricsAddress'],
+): Promise<MetricsEndpoint | undefined> {
+  if (target === undefined) return undefined;
+  try {
+    return await serveMetrics(target, {
+      metrics: () => metricsOf(running),
+      isReady: () => running.status().configuration !== 'none',
+    });
+  } catch (error) {
+    await running.close();
+    throw error;
+  }
+}
+
+function metricsOf(running: RunningMesh): string {
+  return running.metrics.render() + renderClusters(running.status().clusters);
 }
 
 class JoinedMesh implements Mesh {
@@ -65,10 +88,12 @@ class JoinedMesh implements Mesh {
   readonly fetch: typeof globalThis.fetch;
   readonly #running: RunningMesh;
   readonly #listeners = new Set<MeshListener>();
+  readonly #metrics: MetricsEndpoint | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(running: RunningMesh) {
+  constructor(running: RunningMesh, metrics: MetricsEndpoint | undefined) {
     this.#running = running;
+    this.#metrics = metrics;
     this.core = running;
     this.dispatcher = new MeshDispatcher(this);
     this.fetch = createDispatchingFetch(this.dispatcher);
@@ -95,7 +120,7 @@ class JoinedMesh implements Mesh {
   }
 
   metrics(): string {
-    return this.#running.metrics.render();
+    return metricsOf(this.#running);
   }
 
   close(): Promise<void> {
@@ -108,6 +133,8 @@ class JoinedMesh implements Mesh {
     await Promise.all([...this.#listeners].map((listener) => listener.close()));
     await this.#running.close();
     await this.dispatcher.close();
+    // Last, so that a final scrape sees how it ended.
+    await this.#metrics?.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -69,6 +69,11 @@ export interface MeshOptions {
    * `INMESH_ACCESS_LOG_FORMAT`. Off by default.
    */
   readonly accessLog?: string | AccessLogOptions;
+  /**
+   * Serves the metrics for Prometheus on a port of its own, at `/stats/prometheus` (as Envoy and Istio) and `/metrics`, with
+   * `/ready` for probes: a port of 127.0.0.1 (Istio's is 15090), or `host:port`. `INMESH_METRICS`. Off by default.
+   */
+  readonly metricsAddress?: string | number;
   /** Hears what happens. */
   readonly observers?: readonly Observer[];
   /** Where messages go. By default warnings and errors go to stderr; `INMESH_LOG_LEVEL` (`debug` … `error`, `silent`). */
@@ -100,6 +105,7 @@ export interface ResolvedMeshOptions {
   readonly failureRateBreakers: Readonly<Record<string, FailureRateBreakerOptions>>;
   readonly observers: readonly Observer[];
   readonly accessLog: AccessLogOptions | undefined;
+  readonly metricsAddress: { readonly host: string; readonly port: number } | undefined;
   readonly tracing: boolean;
   readonly otelMetrics: boolean;
   readonly propagation: boolean;
@@ -181,10 +187,14 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
 function telemetryOptions(
   options: MeshOptions,
   env: Surroundings['env'],
-): Pick<ResolvedMeshOptions, 'observers' | 'tracing' | 'otelMetrics' | 'propagation' | 'accessLog'> {
+): Pick<
+  ResolvedMeshOptions,
+  'observers' | 'tracing' | 'otelMetrics' | 'propagation' | 'accessLog' | 'metricsAddress'
+> {
   return {
     observers: options.observers ?? [],
     accessLog: accessLogOptions(options, env),
+    metricsAddress: metricsAddress(options.metricsAddress ?? env['INMESH_METRICS']),
     tracing: options.tracing ?? env['INMESH_TRACING'] === 'on',
     otelMetrics: options.otelMetrics ?? env['INMESH_OTEL_METRICS'] === 'on',
     propagation: options.propagation ?? env['INMESH_PROPAGATION'] !== 'off',
@@ -200,6 +210,20 @@ function accessLogOptions(options: MeshOptions, env: Surroundings['env']): Acces
   // Fails here, where the caller sees it.
   checkAccessLog(log);
   return log;
+}
+
+function metricsAddress(given: string | number | undefined): ResolvedMeshOptions['metricsAddress'] {
+  if (given === undefined || given === '' || given === 'off') return undefined;
+  const text = String(given);
+  const { host, port } = splitHostPort(/^\d+$/.test(text) ? `127.0.0.1:${text}` : text);
+  if (host !== '' && port !== undefined && port <= 65_535) return { host, port };
+  throw new MeshError(
+    'INMESH_OPTION_INVALID',
+    `metricsAddress ${JSON.stringify(given)} is no port and no host:port`,
+    {
+      hint: 'For example 15090 or 0.0.0.0:15090',
+    },
+  );
 }
 
 function cacheDirOf(options: MeshOptions, { env, userCacheDir }: Surroundings): string | undefined {

@@ -10,8 +10,17 @@ export function quoteLabel(value: string): string {
 
 /** A counter in Prometheus' text format, as lines; nothing when there are no samples. */
 export function renderCounter(name: string, samples: readonly Sample<number>[]): string[] {
+  return renderValues(name, 'counter', samples);
+}
+
+/** A gauge in Prometheus' text format, as lines; nothing when there are no samples. */
+export function renderGauge(name: string, samples: readonly Sample<number>[]): string[] {
+  return renderValues(name, 'gauge', samples);
+}
+
+function renderValues(name: string, type: string, samples: readonly Sample<number>[]): string[] {
   if (samples.length === 0) return [];
-  return [`# TYPE ${name} counter\n`, ...samples.map(([labels, value]) => `${name}{${labels}} ${value}\n`)];
+  return [`# TYPE ${name} ${type}\n`, ...samples.map(([labels, value]) => `${name}{${labels}} ${value}\n`)];
 }
 
 /** A histogram in Prometheus' text format, as lines. */

@@ -2,8 +2,8 @@ import type { Server } from 'node:http';
 import type { ListenOptions } from 'node:net';
 import { inboundPolicyOf } from '../../mesh/inbound-policy.js';
 import type { RunningMesh, ServedPort } from '../../mesh/mesh.js';
-import { codeOf, MeshError } from '../../runtime/errors.js';
 import { createSignal } from '../../runtime/signal.js';
+import { bindServer } from './bind.js';
 import { attachInbound } from './server.js';
 
 /** Where a meshed server listens, and which port of its service it is. */
@@ -42,7 +42,11 @@ export async function listenInMesh(
   });
   let bound: { address: string; port: number };
   try {
-    bound = await listen(server, target, mesh.address);
+    bound = await bindServer(server, {
+      ...target,
+      host: target.host ?? mesh.address,
+      port: target.port ?? 0,
+    });
   } catch (error) {
     attachment.detach();
     throw error;
@@ -75,44 +79,4 @@ export async function listenInMesh(
       return closing;
     },
   };
-}
-
-function listen(
-  server: Server,
-  target: ListenTarget,
-  address: string,
-): Promise<{ address: string; port: number }> {
-  const { host = address, port = 0, backlog, exclusive } = target;
-  return new Promise((resolve, reject) => {
-    const failed = (cause: Error) => reject(listenError(cause, host, port));
-    server.once('error', failed);
-    const options: ListenOptions = {
-      host,
-      port,
-      ...(backlog !== undefined && { backlog }),
-      ...(exclusive !== undefined && { exclusive }),
-    };
-    server.listen(options, () => {
-      server.off('error', failed);
-      const address = server.address();
-      // A server that listens on host and port has an address of this form.
-      resolve(typeof address === 'object' && address !== null ? address : { address: host, port });
-    });
-  });
-}
-
-function listenError(cause: Error, host: string, port: number): MeshError {
-  const resource = `${host}:${port}`;
-  if (codeOf(cause) === 'EADDRINUSE') {
-    return new MeshError('INMESH_PORT_IN_USE', `port ${port} is in use`, {
-      resource,
-      cause,
-      hint: 'Stop the other program, or listen on port 0 for any free one: callers find it through the mesh',
-    });
-  }
-  return new MeshError('INMESH_LISTEN_FAILED', `the server could not listen: ${cause.message}`, {
-    resource,
-    cause,
-    hint: 'Check the address and the permission to use the port',
-  });
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isLoopbackName } from './loopback.js';
+import { isLoopbackName } from '../../runtime/loopback.js';
 
 /** An answer of the admin API. */
 export interface Answer {

@@ -1,0 +1,87 @@
+import type { BreakerStats, ClusterStats } from '../cluster/cluster.js';
+import { quoteLabel, renderCounter, renderGauge, type Sample } from '../telemetry/prometheus.js';
+
+/** A figure of a cluster: undefined where it has none. */
+interface Figure {
+  /** Envoy's name of the stat, in Prometheus' form. */
+  readonly name: string;
+  readonly type: 'counter' | 'gauge';
+  readonly of: (cluster: ClusterStats) => number | undefined;
+}
+
+const count = (hosts: ClusterStats['hosts'], holds: (host: ClusterStats['hosts'][number]) => boolean) =>
+  hosts.reduce((sum, host) => sum + Number(holds(host)), 0);
+
+const FIGURES: readonly Figure[] = [
+  { name: 'membership_total', type: 'gauge', of: ({ hosts }) => hosts.length },
+  {
+    name: 'membership_healthy',
+    type: 'gauge',
+    of: ({ hosts }) => count(hosts, ({ health, ejected }) => health === 'healthy' && !ejected),
+  },
+  {
+    name: 'membership_degraded',
+    type: 'gauge',
+    of: ({ hosts }) => count(hosts, ({ health, ejected }) => health === 'degraded' && !ejected),
+  },
+  {
+    name: 'upstream_rq_active',
+    type: 'gauge',
+    of: ({ hosts }) => hosts.reduce((sum, { activeRequests }) => sum + activeRequests, 0),
+  },
+  {
+    name: 'outlier_detection_ejections_active',
+    type: 'gauge',
+    of: ({ outliers }) => outliers?.ejectionsActive,
+  },
+  {
+    name: 'outlier_detection_ejections_overflow',
+    type: 'counter',
+    of: ({ outliers }) => outliers?.ejectionsOverflow,
+  },
+  {
+    name: 'outlier_detection_ejections_enforced_total',
+    type: 'counter',
+    of: ({ outliers }) =>
+      outliers && Object.values(outliers.enforced).reduce<number>((sum, value) => sum + (value ?? 0), 0),
+  },
+];
+
+/** What each breaker tells, by the priority that Envoy puts into the stat's name. */
+const BREAKERS: readonly {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge';
+  readonly of: (breaker: BreakerStats) => number;
+}[] = [
+  { name: 'rq_active', type: 'gauge', of: ({ activeRequests }) => activeRequests },
+  { name: 'rq_overflow', type: 'counter', of: ({ requestOverflows }) => requestOverflows },
+  { name: 'rq_retry_active', type: 'gauge', of: ({ activeRetries }) => activeRetries },
+  { name: 'rq_retry_overflow', type: 'counter', of: ({ retryOverflows }) => retryOverflows },
+];
+
+/** Envoy's figures of clusters in Prometheus' text format. They are read when somebody scrapes, and cost nothing before. */
+export function renderClusters(clusters: readonly ClusterStats[]): string {
+  const label = (cluster: ClusterStats) => `envoy_cluster_name=${quoteLabel(cluster.name)}`;
+  const lines = FIGURES.flatMap(({ name, type, of }) => {
+    const samples: Sample<number>[] = [];
+    for (const cluster of clusters) {
+      const value = of(cluster);
+      if (value !== undefined) samples.push([label(cluster), value]);
+    }
+    return render(`envoy_cluster_${name}`, type, samples);
+  });
+  const breakers = (['default', 'high'] as const).flatMap((priority) =>
+    BREAKERS.flatMap(({ name, type, of }) =>
+      render(
+        `envoy_cluster_circuit_breakers_${priority}_${name}`,
+        type,
+        clusters.map((cluster) => [label(cluster), of(cluster.breakers[priority])]),
+      ),
+    ),
+  );
+  return [...lines, ...breakers].join('');
+}
+
+function render(name: string, type: 'counter' | 'gauge', samples: readonly Sample<number>[]): string[] {
+  return type === 'counter' ? renderCounter(name, samples) : renderGauge(name, samples);
+}
