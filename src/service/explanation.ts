@@ -72,12 +72,17 @@ const hidden = new WeakMap<object, ExchangeRecord>();
  * What the mesh did with a request, and why: route, cluster, each attempt with its host, flags.
  *
  * Takes what the request's caller got: the `Response` of `mesh.fetch`, what `undici.request` resolved to (or its
- * `body`), or the error of either (also as the `cause` of another). Undefined for anything else.
+ * `body`), the request or response of node:http (also within those of axios and the like), or the error of any of them
+ * (also as the `cause` of another). Undefined for anything else.
  */
 export function explain(subject: unknown): Explanation | undefined {
   for (let at: unknown = subject, depth = 0; depth < 4; depth++) {
     if (typeof at !== 'object' || at === null) return undefined;
-    const record = recordOf(at) ?? recordOf('body' in at ? at.body : undefined);
+    const record =
+      recordOf(at) ??
+      recordOf('body' in at ? at.body : undefined) ??
+      recordOf('req' in at ? at.req : undefined) ??
+      recordOf('request' in at ? at.request : undefined);
     if (record !== undefined) return record.explain();
     at = 'cause' in at ? at.cause : undefined;
   }

@@ -1,0 +1,258 @@
+import type { MeshCore, OutboundTarget } from '../../mesh/core.js';
+import { Abort } from '../../runtime/abort.js';
+import { MeshError } from '../../runtime/errors.js';
+import {
+  type Body,
+  type BodyControl,
+  BodyQueue,
+  type BodySink,
+  bytesBody,
+  EMPTY_BODY,
+  type PushBody,
+} from '../../service/body.js';
+import { createExchange } from '../../service/context.js';
+import { recordExchange } from '../../service/explanation.js';
+import { HeaderMap } from '../../service/headers.js';
+import type { Request, Response } from '../../service/service.js';
+import { type MessageEvents, type MessageHead, MessageReader } from './message-reader.js';
+import { httpError } from './native-error.js';
+import { ResponseWriter } from './response-writer.js';
+import type { AgentSocket, SocketEvents } from './socket.js';
+
+/** Timeouts are the caller's own and the mesh's: node:http has none that the transport would have to keep. */
+const CALLER_OPTIONS = { headersTimeout: 0, bodyTimeout: 0 };
+const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n');
+
+/** RFC 9110 §7.6.1: what concerns only this hop, which ends in this process. `te` may ask for trailers. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+]);
+
+/** One virtual connection of an agent: reads requests off its socket, one after the other, and answers them. */
+export class AgentConnection implements SocketEvents, MessageEvents, BodyControl {
+  readonly #socket: AgentSocket;
+  readonly #mesh: MeshCore;
+  readonly #origin: string;
+  readonly #reader = new MessageReader(this);
+  /** Where the last request went, for one that was on its way when the host left the mesh. */
+  #target: OutboundTarget;
+  /** The object that the caller knows the current request by. */
+  #caller: object | undefined;
+  #head: MessageHead | undefined;
+  /** What came of the body within the first write; undefined once it flows. */
+  #first: Buffer[] | undefined;
+  #body: BodyQueue | undefined;
+  #isComplete = false;
+  #isPaused = false;
+  /** Asks for more bytes of a request that is paused. */
+  #more: ((error?: Error | null) => void) | undefined;
+  #abort: Abort | undefined;
+  #writer: ResponseWriter | undefined;
+
+  constructor(socket: AgentSocket, mesh: MeshCore, origin: string, target: OutboundTarget) {
+    this.#socket = socket;
+    this.#mesh = mesh;
+    this.#origin = origin;
+    this.#target = target;
+  }
+
+  /** The next request is this one's. */
+  carries(caller: object): void {
+    this.#caller = caller;
+  }
+
+  written(chunks: readonly Buffer[], done: (error?: Error | null) => void): void {
+    for (const chunk of chunks) this.#reader.read(chunk);
+    if (this.#head !== undefined) this.#start(this.#head);
+    if (this.#isPaused) this.#more = done;
+    else done();
+  }
+
+  wanted(): void {
+    this.#writer?.resume();
+  }
+
+  ended(done: () => void): void {
+    done();
+  }
+
+  closed(error: Error | null): void {
+    const reason =
+      error ??
+      new MeshError('INMESH_ABORTED', 'the caller destroyed the request before its response was complete');
+    if (!this.#isComplete) this.#body?.fail(reason);
+    this.#abort?.abort(reason);
+    this.#writer?.cancel(reason);
+    this.#more?.(error);
+    this.#more = undefined;
+  }
+
+  head(head: MessageHead): void {
+    this.#head = head;
+    this.#first = [];
+    this.#body = undefined;
+    this.#isComplete = false;
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#first !== undefined) this.#first.push(chunk);
+    else if (this.#body?.push(chunk) === false) this.#isPaused = true;
+  }
+
+  end(trailers: readonly string[]): void {
+    this.#isComplete = true;
+    if (trailers.length === 0) this.#body?.end();
+    else this.#body?.end(HeaderMap.from(pairs(trailers)));
+  }
+
+  beyond(_chunk: Buffer): void {}
+
+  /** The body's reader wants more of it. */
+  resume(): void {
+    this.#isPaused = false;
+    const more = this.#more;
+    this.#more = undefined;
+    more?.();
+  }
+
+  /** The body's reader wants no more of it: what still comes is thrown away. */
+  cancel(): void {
+    this.#body = undefined;
+    this.resume();
+  }
+
+  #start(head: MessageHead): void {
+    this.#head = undefined;
+    const target = this.#mesh.lookup(this.#origin);
+    if (target !== undefined && target !== 'unknown') this.#target = target;
+    const request = this.#request(head);
+    const caller = this.#caller;
+    this.#caller = undefined;
+    if (caller !== undefined) recordExchange(caller, request);
+    this.#abort = request.abort;
+    this.#target.service(request).then(
+      (response) => this.#respond(request, response),
+      (error: unknown) => this.#fail(request, error),
+    );
+  }
+
+  #request({ method, target, lines }: MessageHead): Request {
+    const { clock, random } = this.#mesh;
+    const { headers, expectsContinue } = readHeaders(lines);
+    const context = createExchange('outbound', clock.now(), random());
+    context.callerOptions = CALLER_OPTIONS;
+    return {
+      method,
+      scheme: this.#target.scheme,
+      authority: headers.get('host') ?? this.#target.authority,
+      path: target,
+      headers,
+      body: this.#takeBody(expectsContinue),
+      abort: new Abort(),
+      context,
+    };
+  }
+
+  #takeBody(expectsContinue: boolean): Body {
+    const first = this.#first ?? [];
+    this.#first = undefined;
+    // A body that came in one piece can be sent again without keeping what passes.
+    if (this.#isComplete) return first.length === 0 ? EMPTY_BODY : bytesBody(whole(first));
+    const queue = new BodyQueue(this);
+    this.#body = queue;
+    for (const chunk of first) if (!queue.push(chunk)) this.#isPaused = true;
+    return expectsContinue ? new ExpectedBody(queue, () => this.#socket.deliver(CONTINUE)) : queue;
+  }
+
+  #respond(request: Request, response: Response): void {
+    if (this.#socket.destroyed) {
+      this.#abort?.abort(new MeshError('INMESH_ABORTED', 'the caller is gone'));
+      return;
+    }
+    this.#showEndpoint(request.context.upstreamHost);
+    const writer = new ResponseWriter(this.#socket, (error) => {
+      this.#writer = undefined;
+      this.#abort = undefined;
+      // As when the server's connection closes in mid-body: `aborted`, ECONNRESET on the response.
+      if (error !== undefined) this.#socket.destroy();
+    });
+    this.#writer = writer;
+    try {
+      writer.write(response, request.method);
+    } catch (error) {
+      writer.cancel(error);
+    }
+  }
+
+  #fail(request: Request, cause: unknown): void {
+    this.#abort = undefined;
+    const error = httpError(cause, request);
+    recordExchange(error, request);
+    this.#socket.destroy(error);
+  }
+
+  #showEndpoint(address: string | undefined): void {
+    if (address === undefined) return;
+    const colon = address.lastIndexOf(':');
+    const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
+    this.#socket.remoteAddress = host;
+    this.#socket.remotePort = Number(address.slice(colon + 1));
+    this.#socket.remoteFamily = host.includes(':') ? 'IPv6' : 'IPv4';
+  }
+}
+
+/** A body whose writer waits for `100 Continue`: it is told when somebody reads it, not when the request arrives. */
+class ExpectedBody implements PushBody {
+  readonly kind = 'push';
+  readonly #queue: BodyQueue;
+  readonly #wanted: () => void;
+
+  constructor(queue: BodyQueue, wanted: () => void) {
+    this.#queue = queue;
+    this.#wanted = wanted;
+  }
+
+  get used(): boolean {
+    return this.#queue.used;
+  }
+
+  attach(sink: BodySink): BodyControl {
+    const control = this.#queue.attach(sink);
+    this.#wanted();
+    return control;
+  }
+}
+
+function readHeaders(lines: readonly string[]): { headers: HeaderMap; expectsContinue: boolean } {
+  const spelled: string[] = [];
+  const lower: string[] = [];
+  let expectsContinue = false;
+  for (let i = 0; i < lines.length; i += 2) {
+    const name = lines[i] ?? '';
+    const value = lines[i + 1] ?? '';
+    const key = name.toLowerCase();
+    if (key === 'expect') expectsContinue = /^100-continue$/i.test(value);
+    if (HOP_BY_HOP.has(key)) continue;
+    // Envoy: of `te` only `trailers` goes on.
+    if (key === 'te' && !/\btrailers\b/i.test(value)) continue;
+    spelled.push(name, key === 'te' ? 'trailers' : value);
+    lower.push(key, key === 'te' ? 'trailers' : value);
+  }
+  return { headers: HeaderMap.fromSpelled(lower, spelled), expectsContinue };
+}
+
+function whole(chunks: readonly Buffer[]): Buffer {
+  const [only] = chunks;
+  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
+}
+
+function pairs(lines: readonly string[]): [string, string][] {
+  const found: [string, string][] = [];
+  for (let i = 0; i < lines.length; i += 2) found.push([lines[i] ?? '', lines[i + 1] ?? '']);
+  return found;
+}
