@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import type { PathMatcher } from '../model/matcher.js';
-import type { RouteMatch } from '../model/route.js';
+import type { RouteMatch } from '../model/route-match.js';
 import { route } from '../proto/xds.js';
 import { onlyFields } from './field-guard.js';
 import {

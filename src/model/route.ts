@@ -1,13 +1,12 @@
 import type { FilterOverrides } from './filter-config.js';
 import type { HashPolicy } from './hash-policy.js';
 import type { HeaderRules } from './header-mutation.js';
-import type { HeaderMatcher, PathMatcher, QueryParameterMatcher } from './matcher.js';
 import type { MetadataStruct } from './metadata.js';
 import type { MirrorPolicy } from './mirror.js';
-import type { FractionalPercent } from './percent.js';
 import type { InternalRedirectPolicy, RedirectAction } from './redirect.js';
 import type { RetryPolicy } from './retry.js';
 import type { HostRewrite, PathRewrite } from './rewrite.js';
+import type { RouteMatch } from './route-match.js';
 
 /** Envoy RouteConfiguration. */
 export interface RouteConfiguration {
@@ -51,16 +50,6 @@ export interface Route {
   readonly filterOverrides: FilterOverrides;
   /** Undefined = none. */
   readonly headers?: HeaderRules | undefined;
-}
-
-/** Envoy RouteMatch: all of it must hold. */
-export interface RouteMatch {
-  readonly path: PathMatcher;
-  readonly headers: readonly HeaderMatcher[];
-  readonly queryParameters: readonly QueryParameterMatcher[];
-  readonly runtimeFraction: FractionalPercent | undefined;
-  /** Matches gRPC requests only. */
-  readonly grpcOnly: boolean;
 }
 
 /** Forwards to a cluster. */

@@ -1,6 +1,7 @@
 import type { PathMatcher } from '../model/matcher.js';
 import type { FractionalPercent } from '../model/percent.js';
-import type { Route, RouteConfiguration, RouteMatch, VirtualHost } from '../model/route.js';
+import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
+import type { RouteMatch } from '../model/route-match.js';
 import { remainderOf } from '../runtime/random.js';
 import type { RequestHead } from '../service/service.js';
 import { indexDomains } from './domains.js';

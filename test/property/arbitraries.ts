@@ -32,13 +32,8 @@ import type { Metadata, MetadataStruct, MetadataValue } from '../../src/model/me
 import type { Node, NodeMetadata, NodeWorkload } from '../../src/model/node.js';
 import type { FractionalPercent } from '../../src/model/percent.js';
 import { RETRY_CONDITIONS, type RetryPolicy } from '../../src/model/retry.js';
-import type {
-  Route,
-  RouteConfiguration,
-  RouteMatch,
-  VirtualHost,
-  WeightedCluster,
-} from '../../src/model/route.js';
+import type { Route, RouteConfiguration, VirtualHost, WeightedCluster } from '../../src/model/route.js';
+import type { RouteMatch } from '../../src/model/route-match.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
 import { statefulSessionConfig, statefulSessionRouteConfig } from './remote-filter-arbitraries.js';
 import {

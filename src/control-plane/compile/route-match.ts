@@ -4,7 +4,7 @@ import type {
   QueryParameterMatcher,
   StringMatcher,
 } from '../../model/matcher.js';
-import type { RouteMatch } from '../../model/route.js';
+import type { RouteMatch } from '../../model/route-match.js';
 import type { HttpMatch, StringMatch } from '../kinds/types.js';
 
 const PSEUDO_HEADERS: ReadonlySet<string> = new Set(['uri', 'scheme', 'method', 'authority']);

@@ -1,5 +1,6 @@
 import { NO_OVERRIDES } from '../../model/filter-config.js';
-import type { ClusterSpecifier, Route, RouteAction, RouteMatch, VirtualHost } from '../../model/route.js';
+import type { ClusterSpecifier, Route, RouteAction, VirtualHost } from '../../model/route.js';
+import type { RouteMatch } from '../../model/route-match.js';
 import { DEFAULT_DOMAIN, fullHostName } from '../kinds/hosts.js';
 import type { Destination, HttpMatch, HttpRoute } from '../kinds/types.js';
 import type { Document } from '../store/view.js';

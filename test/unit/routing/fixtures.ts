@@ -1,6 +1,7 @@
 import { NO_OVERRIDES } from '../../../src/model/filter-config.js';
 import type { HeaderMatcher, PathMatcher } from '../../../src/model/matcher.js';
-import type { Route, RouteConfiguration, RouteMatch, VirtualHost } from '../../../src/model/route.js';
+import type { Route, RouteConfiguration, VirtualHost } from '../../../src/model/route.js';
+import type { RouteMatch } from '../../../src/model/route-match.js';
 import { HeaderMap } from '../../../src/service/headers.js';
 import type { RequestHead } from '../../../src/service/service.js';
 
