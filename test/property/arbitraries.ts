@@ -35,6 +35,7 @@ import { RETRY_CONDITIONS, type RetryPolicy } from '../../src/model/retry.js';
 import type { Route, RouteConfiguration, VirtualHost, WeightedCluster } from '../../src/model/route.js';
 import type { RouteMatch } from '../../src/model/route-match.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
+import { endpointHealthCheck, healthCheck } from './health-arbitraries.js';
 import { statefulSessionConfig, statefulSessionRouteConfig } from './remote-filter-arbitraries.js';
 import {
   accessLogs,
@@ -422,6 +423,7 @@ const endpoint = (address: fc.Arbitrary<SocketAddress>): fc.Arbitrary<Endpoint> 
     weight: fc.integer({ min: 1, max: 1_000_000 }),
     transportSocketMatch: labels(),
     metadata: metadata(),
+    healthCheck: maybe(endpointHealthCheck()),
   });
 
 /** Locality. */
@@ -550,6 +552,7 @@ export const outlierDetection = (): fc.Arbitrary<OutlierDetection> => {
       successRate: fc.record({ ...statistical, stdevFactor: uint32() }),
       failurePercentage: fc.record({ ...statistical, threshold: percent }),
       detectDegradedHosts: fc.boolean(),
+      passedCheckUnejects: fc.constantFrom(false, undefined),
     })
     .map(({ additionalMs, ...detection }) => ({
       ...detection,
@@ -574,6 +577,9 @@ export const cluster = (): fc.Arbitrary<Cluster> =>
     panicThresholdPercent: fc.double({ min: 0, max: 100, noNaN: true }),
     idleTimeoutMs: milliseconds(),
     maxRequestsPerConnection: uint32(),
+    healthCheck: maybe(healthCheck(stringMatcher())),
+    ignoreNewHostsUntilFirstCheck: fc.constantFrom(true, undefined),
+    ignoreHealthOnHostRemoval: fc.constantFrom(true, undefined),
     metadata: fc.constantFrom(
       {},
       { istio: { external: true, services: [{ host: 'a.b', name: 'a', namespace: 'b' }], weight: 1.5 } },
