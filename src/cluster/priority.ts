@@ -28,6 +28,8 @@ export interface PriorityShares {
 export interface PriorityLoad extends PriorityShares {
   /** In panic all hosts of the priority are used, whatever their health. */
   readonly panic: readonly boolean[];
+  /** What each priority could take, in percent, whatever it gets (Envoy per-priority health). */
+  readonly available: PriorityShares;
 }
 
 /** Envoy's distribution of load over priorities (`LoadBalancerBase::recalculatePerPriorityState` and panic). */
@@ -38,13 +40,15 @@ export function priorityLoad(
   const healthy = priorities.map((one) => availability(one, 'healthy'));
   const degraded = priorities.map((one) => availability(one, 'degraded'));
   const total = Math.min(100, sum(healthy) + sum(degraded));
+  const available = { healthy, degraded };
   const threshold = Math.min(100, panicThresholdPercent);
   // Panic is judged only while the cluster as a whole can't carry the load.
   const panic = priorities.map((one) => total < 100 && threshold > 0 && isInPanic(one, threshold));
   if (priorities.length > 0 && panic.every(Boolean)) {
-    return { healthy: byHostCount(priorities), degraded: priorities.map(() => 0), panic };
+    const degraded = priorities.map(() => 0);
+    return { healthy: byHostCount(priorities), degraded, panic, available };
   }
-  return { ...spread(healthy, degraded, total), panic };
+  return { ...spread(healthy, degraded, total), panic, available };
 }
 
 function availability(one: PrioritySummary, kind: 'healthy' | 'degraded'): number {
@@ -60,7 +64,8 @@ function isInPanic({ hosts, excluded, healthy, degraded }: PrioritySummary, thre
   return usable < threshold;
 }
 
-function spread(
+/** Load by availability, in order of priority; `total` is their sum, at most 100. */
+export function spread(
   healthyAvailability: readonly number[],
   degradedAvailability: readonly number[],
   total: number,

@@ -25,6 +25,7 @@ import {
   encodeHeaderMutationRoute,
 } from './header-mutation-filter.js';
 import { at, atKey, type Path, refuse } from './path.js';
+import { decodeRouter, encodeRouter } from './router.js';
 import {
   decodeStatefulSession,
   decodeStatefulSessionRoute,
@@ -65,18 +66,6 @@ function filterCodec<C extends FilterConfig, Desc extends DescMessage>(
     toAny: (config) => packAny(schema(), encode(config as C)),
   };
 }
-
-const routerFields = onlyFields(() => httpRouter.RouterSchema, {
-  enforced: ['suppress_envoy_headers'],
-  ignored: [
-    // Statistics, spans and logs of the router; ours are configured elsewhere.
-    'dynamic_stats',
-    'start_child_span',
-    'upstream_log',
-    'upstream_log_options',
-    'suppress_grpc_request_failure_code_stats',
-  ],
-});
 
 /** Every filter that can be configured. A new filter adds its line. */
 const FILTER_CODECS: readonly FilterCodec[] = [
@@ -133,11 +122,8 @@ const FILTER_CODECS: readonly FilterCodec[] = [
     kind: 'router',
     schema: () => httpRouter.RouterSchema,
     isPerRoute: false,
-    decode: (message, path) => {
-      routerFields(message, path);
-      return { kind: 'router', suppressEnvoyHeaders: message.suppressEnvoyHeaders || undefined };
-    },
-    encode: ({ suppressEnvoyHeaders = false }) => create(httpRouter.RouterSchema, { suppressEnvoyHeaders }),
+    decode: decodeRouter,
+    encode: encodeRouter,
   }),
 ];
 

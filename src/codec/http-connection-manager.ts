@@ -9,6 +9,7 @@ import { decodeFilter, encodeFilter } from './filter-config.js';
 import { at, type Path, refuse } from './path.js';
 import { decodeProcessing, encodeProcessing, PROCESSING_FIELDS } from './request-processing.js';
 import { decodeRouteConfiguration, encodeRouteConfiguration } from './route.js';
+import { decodeStreamLimits, encodeStreamLimits, LIMIT_FIELDS } from './stream-limits.js';
 
 const ENFORCED = ['rds', 'route_config', 'http_filters', 'access_log'];
 const IGNORED = [
@@ -27,7 +28,7 @@ const inboundFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
 
 /** The requests of this process are nobody's but its own: nothing is to be made of where they came from. */
 const outboundFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
-  enforced: ENFORCED,
+  enforced: [...ENFORCED, ...LIMIT_FIELDS],
   ignored: IGNORED,
 });
 
@@ -50,6 +51,7 @@ export function decodeConnectionManager(
     filters: decodeFilters(message.httpFilters, path),
     accessLogs: decodeAccessLogs(message.accessLog, path),
     processing: side === 'outbound' ? undefined : decodeProcessing(message, path),
+    ...decodeStreamLimits(message, path),
   };
 }
 
@@ -119,6 +121,7 @@ export function encodeConnectionManager(manager: HttpConnectionManager): hcm.Htt
     accessLog: encodeAccessLogs(accessLogs),
   });
   encodeProcessing(processing, message);
+  encodeStreamLimits(manager, message);
   return message;
 }
 

@@ -23,10 +23,10 @@ const explicitFields = onlyFields(() => upstreamHttp.HttpProtocolOptions_Explici
 const http1Fields = onlyFields(() => core.Http1ProtocolOptionsSchema, { enforced: [] });
 
 const commonFields = onlyFields(() => core.HttpProtocolOptionsSchema, {
-  enforced: ['idle_timeout', 'max_requests_per_connection'],
+  enforced: ['idle_timeout', 'max_requests_per_connection', 'max_stream_duration'],
 });
 
-type ConnectionLimits = Pick<Cluster, 'idleTimeoutMs' | 'maxRequestsPerConnection'>;
+type ConnectionLimits = Pick<Cluster, 'idleTimeoutMs' | 'maxRequestsPerConnection' | 'maxStreamDurationMs'>;
 
 /**
  * How long and for how many requests an upstream connection lives. The options stand in an extension; the deprecated
@@ -67,14 +67,20 @@ function decodeCommon(options: core.HttpProtocolOptions | undefined, path: Path)
   return {
     idleTimeoutMs: decodeOptionalDuration(options.idleTimeout, at(path, 'idle_timeout')) ?? DEFAULT_IDLE_MS,
     maxRequestsPerConnection: options.maxRequestsPerConnection ?? 0,
+    maxStreamDurationMs: decodeOptionalDuration(options.maxStreamDuration, at(path, 'max_stream_duration')),
   };
 }
 
 /** The extension options as the cluster's map of them. */
 export function encodeProtocolOptions(limits: ConnectionLimits): Record<string, wkt.Any> {
-  const { idleTimeoutMs, maxRequestsPerConnection } = limits;
+  const { idleTimeoutMs, maxRequestsPerConnection, maxStreamDurationMs } = limits;
+  const common = create(core.HttpProtocolOptionsSchema, {
+    idleTimeout: encodeDuration(idleTimeoutMs),
+    maxRequestsPerConnection,
+  });
+  if (maxStreamDurationMs !== undefined) common.maxStreamDuration = encodeDuration(maxStreamDurationMs);
   const options = create(upstreamHttp.HttpProtocolOptionsSchema, {
-    commonHttpProtocolOptions: { idleTimeout: encodeDuration(idleTimeoutMs), maxRequestsPerConnection },
+    commonHttpProtocolOptions: common,
     upstreamProtocolOptions: {
       case: 'explicitHttpConfig',
       value: {

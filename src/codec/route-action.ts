@@ -2,16 +2,16 @@ import { create } from '@bufbuild/protobuf';
 import { LB_NAMESPACE, type MetadataStruct } from '../model/metadata.js';
 import type { ClusterSpecifier, RouteAction, RoutePriority, WeightedCluster } from '../model/route.js';
 import { core, route } from '../proto/xds.js';
-import { decodeDuration, decodeOptionalDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
 import { decodeOverrides, encodeOverrides } from './filter-config.js';
 import { decodeHashPolicies, encodeHashPolicies } from './hash-policy.js';
 import { decodeHeaderRules, encodeHeaderRules, HEADER_RULE_FIELDS } from './header-mutation.js';
+import { decodeHedge, encodeHedge } from './hedge.js';
 import { decodeInternalRedirect, encodeInternalRedirect } from './internal-redirect.js';
 import { encodeMetadata } from './metadata.js';
 import { decodeMirrors, encodeMirrors } from './mirror.js';
 import { at, type Path, refuse, required } from './path.js';
-import { decodeRetryPolicy, encodeRetryPolicy } from './retry.js';
+import { decodeRetry, encodeRetryPolicy } from './retry.js';
 import {
   decodeHostRewrite,
   decodePathRewrite,
@@ -19,29 +19,25 @@ import {
   encodePathRewrite,
   REWRITE_FIELDS,
 } from './rewrite.js';
+import { decodeTimeouts, encodeTimeouts, TIMEOUT_FIELDS } from './route-timeouts.js';
 
-/** Envoy: a route without a timeout has one of 15 s. */
-const DEFAULT_TIMEOUT_MS = 15_000;
 const MAX_TOTAL_WEIGHT = 0xffff_ffff;
 
 const actionFields = onlyFields(() => route.RouteActionSchema, {
   enforced: [
     'cluster',
     'weighted_clusters',
-    'timeout',
     'retry_policy',
-    'max_stream_duration',
+    'retry_policy_typed_config',
+    'hedge_policy',
     'priority',
     'request_mirror_policies',
     'internal_redirect_policy',
     'hash_policy',
     'metadata_match',
     ...REWRITE_FIELDS,
+    ...TIMEOUT_FIELDS,
   ],
-});
-
-const streamDurationFields = onlyFields(() => route.RouteAction_MaxStreamDurationSchema, {
-  enforced: ['max_stream_duration'],
 });
 
 const weightedFields = onlyFields(() => route.WeightedClusterSchema, {
@@ -64,14 +60,12 @@ const weightFields = onlyFields(() => route.WeightedCluster_ClusterWeightSchema,
 /** The action that forwards to a cluster. */
 export function decodeRouteAction(action: route.RouteAction, path: Path): RouteAction {
   actionFields(action, path);
-  const { timeout, retryPolicy, maxStreamDuration } = action;
   return {
     kind: 'forward',
     cluster: decodeClusterSpecifier(action.clusterSpecifier, path),
-    timeoutMs: timeout === undefined ? DEFAULT_TIMEOUT_MS : decodeDuration(timeout, at(path, 'timeout')),
-    retryPolicy: retryPolicy && decodeRetryPolicy(retryPolicy, at(path, 'retry_policy')),
-    maxStreamDurationMs:
-      maxStreamDuration && decodeStreamDuration(maxStreamDuration, at(path, 'max_stream_duration')),
+    ...decodeTimeouts(action, path),
+    retryPolicy: decodeRetry(action, path),
+    hedge: decodeHedge(action.hedgePolicy, at(path, 'hedge_policy')),
     priority: decodePriority(action.priority, at(path, 'priority')),
     pathRewrite: decodePathRewrite(action, path),
     hostRewrite: decodeHostRewrite(action.hostRewriteSpecifier, path),
@@ -93,11 +87,6 @@ function decodeMetadataMatch(message: core.Metadata | undefined): MetadataStruct
 function encodeMetadataMatch(match: MetadataStruct | undefined): { metadataMatch?: core.Metadata } {
   const metadataMatch = match && encodeMetadata({ [LB_NAMESPACE]: match });
   return metadataMatch === undefined ? {} : { metadataMatch };
-}
-
-function decodeStreamDuration(message: route.RouteAction_MaxStreamDuration, path: Path): number | undefined {
-  streamDurationFields(message, path);
-  return decodeOptionalDuration(message.maxStreamDuration, at(path, 'max_stream_duration'));
 }
 
 /** The priority, which chooses the circuit breaker. */
@@ -160,11 +149,10 @@ function decodeWeight(message: route.WeightedCluster_ClusterWeight, path: Path):
   };
 }
 
-/** The forwarding action as a message; the timeout is always written, because its absence means 15 s. */
+/** The forwarding action as a message. */
 export function encodeRouteAction(action: RouteAction): route.RouteAction {
   const message = create(route.RouteActionSchema, {
     clusterSpecifier: encodeClusterSpecifier(action.cluster),
-    timeout: encodeDuration(action.timeoutMs),
     priority: encodePriority(action.priority),
     hostRewriteSpecifier: encodeHostRewrite(action.hostRewrite),
     appendXForwardedHost: action.appendForwardedHost ?? false,
@@ -173,14 +161,12 @@ export function encodeRouteAction(action: RouteAction): route.RouteAction {
     ...encodeMetadataMatch(action.metadataMatch),
   });
   encodePathRewrite(action.pathRewrite, message);
+  encodeTimeouts(action, message);
+  if (action.hedge !== undefined) message.hedgePolicy = encodeHedge(action.hedge);
   if (action.internalRedirect !== undefined) {
     message.internalRedirectPolicy = encodeInternalRedirect(action.internalRedirect);
   }
   if (action.retryPolicy !== undefined) message.retryPolicy = encodeRetryPolicy(action.retryPolicy);
-  if (action.maxStreamDurationMs !== undefined) {
-    const maxStreamDuration = encodeDuration(action.maxStreamDurationMs);
-    message.maxStreamDuration = create(route.RouteAction_MaxStreamDurationSchema, { maxStreamDuration });
-  }
   return message;
 }
 

@@ -11,10 +11,11 @@ import {
 import { onlyFields } from './field-guard.js';
 import { decodeOverrides, encodeOverrides } from './filter-config.js';
 import { decodeHeaderRules, encodeHeaderRules, HEADER_RULE_FIELDS, headerName } from './header-mutation.js';
+import { decodeHedge, encodeHedge } from './hedge.js';
 import { decodeMirrors, encodeMirrors } from './mirror.js';
 import { at, type Path, refuse, required } from './path.js';
 import { decodeRedirect, encodeRedirect } from './redirect.js';
-import { decodeRetryPolicy, encodeRetryPolicy } from './retry.js';
+import { decodeRetry, encodeRetryPolicy } from './retry.js';
 import { decodeRouteAction, encodeRouteAction } from './route-action.js';
 import { decodeRouteMatch, encodeRouteMatch } from './route-match.js';
 
@@ -46,6 +47,10 @@ const hostFields = onlyFields(() => route.VirtualHostSchema, {
     'include_attempt_count_in_response',
     'request_mirror_policies',
     'require_tls',
+    'retry_policy_typed_config',
+    'hedge_policy',
+    'include_is_timeout_retry_header',
+    'per_request_buffer_limit_bytes',
     ...HEADER_RULE_FIELDS,
   ],
   ignored: [
@@ -65,6 +70,7 @@ const routeFields = onlyFields(() => route.RouteSchema, {
     'direct_response',
     'non_forwarding_action',
     'typed_per_filter_config',
+    'per_request_buffer_limit_bytes',
     ...HEADER_RULE_FIELDS,
   ],
   ignored: [
@@ -122,7 +128,10 @@ function decodeVirtualHost(message: route.VirtualHost, path: Path): VirtualHost 
     name: message.name,
     domains: message.domains.map((domain, index) => decodeDomain(domain, at(path, 'domains', index))),
     routes: message.routes.map((entry, index) => decodeRoute(entry, at(path, 'routes', index))),
-    retryPolicy: message.retryPolicy && decodeRetryPolicy(message.retryPolicy, at(path, 'retry_policy')),
+    retryPolicy: decodeRetry(message, path),
+    hedge: decodeHedge(message.hedgePolicy, at(path, 'hedge_policy')),
+    includeIsTimeoutRetry: message.includeIsTimeoutRetryHeader || undefined,
+    bufferLimitBytes: message.perRequestBufferLimitBytes,
     filterOverrides: decodeOverrides(message.typedPerFilterConfig, path),
     includeRequestAttemptCount: message.includeRequestAttemptCount,
     includeAttemptCountInResponse: message.includeAttemptCountInResponse || undefined,
@@ -161,6 +170,7 @@ function decodeRoute(message: route.Route, path: Path): Route {
     action: decodeAction(message.action, path),
     filterOverrides: decodeOverrides(message.typedPerFilterConfig, path),
     headers: decodeHeaderRules(message, path),
+    bufferLimitBytes: message.perRequestBufferLimitBytes,
   };
 }
 
@@ -203,9 +213,12 @@ function encodeVirtualHost(host: VirtualHost): route.VirtualHost {
     includeAttemptCountInResponse: host.includeAttemptCountInResponse ?? false,
     requestMirrorPolicies: encodeMirrors(host.mirrors),
     requireTls: encodeRequireTls(host.requireTls),
+    includeIsTimeoutRetryHeader: host.includeIsTimeoutRetry ?? false,
     ...encodeHeaderRules(host.headers),
   });
   if (host.retryPolicy !== undefined) message.retryPolicy = encodeRetryPolicy(host.retryPolicy);
+  if (host.hedge !== undefined) message.hedgePolicy = encodeHedge(host.hedge);
+  if (host.bufferLimitBytes !== undefined) message.perRequestBufferLimitBytes = host.bufferLimitBytes;
   return message;
 }
 
@@ -215,14 +228,17 @@ function encodeRequireTls(value: VirtualHost['requireTls']): route.VirtualHost_T
   return value === 'all' ? ALL : EXTERNAL_ONLY;
 }
 
-function encodeRoute({ name, match, action, filterOverrides, headers }: Route): route.Route {
-  return create(route.RouteSchema, {
+function encodeRoute(entry: Route): route.Route {
+  const { name, match, action, filterOverrides, headers, bufferLimitBytes } = entry;
+  const message = create(route.RouteSchema, {
     name,
     match: encodeRouteMatch(match),
     action: encodeAction(action),
     typedPerFilterConfig: encodeOverrides(filterOverrides),
     ...encodeHeaderRules(headers),
   });
+  if (bufferLimitBytes !== undefined) message.perRequestBufferLimitBytes = bufferLimitBytes;
+  return message;
 }
 
 function encodeAction(action: Route['action']): route.Route['action'] {

@@ -1,7 +1,12 @@
+import type { HeaderMatcher } from '../model/matcher.js';
 import type { RetryCondition, RetryPolicy } from '../model/retry.js';
-import { isGrpc } from '../service/local-reply.js';
-import type { Request, Response } from '../service/service.js';
+import { compileHeaderMatcher } from '../routing/match.js';
+import { HeaderMap } from '../service/headers.js';
+import type { RequestHead, Response } from '../service/service.js';
+import type { RetryWishes } from '../service/time-limits.js';
 import type { TransportError } from '../service/transport-error.js';
+import { wholeNumber } from './request-controls.js';
+import { parseRetryGrpcOn, parseRetryOn, splitTokens } from './retry-tokens.js';
 
 /** `grpc-status` values of the gRPC conditions (Envoy `retry_on` for gRPC). */
 const GRPC_STATUS: Partial<Record<RetryCondition, string>> = {
@@ -12,14 +17,66 @@ const GRPC_STATUS: Partial<Record<RetryCondition, string>> = {
   unavailable: '14',
 };
 
-/** A retry policy's conditions, compiled: an answer that needs no retry costs one comparison. */
+/** What is retried and how often; an answer that needs no retry costs a comparison. */
 export interface RetryRules {
+  readonly numRetries: number;
   /** Whether the response asks for another try. */
-  retriesResponse(request: Request, response: Response): boolean;
+  retriesResponse(response: Response): boolean;
   /** Whether an attempt without response asks for another try. */
   retriesFailure(error: TransportError): boolean;
 }
 
+/** The rules of a policy for requests of which some may not be retried at all. */
+export interface RetryPlan {
+  /** The rules for one request; undefined when it is never retried. */
+  rulesFor(head: RequestHead, wishes: RetryWishes | undefined): RetryRules | undefined;
+}
+
+/** Compiles a policy. A request that wishes nothing gets the policy's own rules, made once. */
+export function compileRetryPlan(policy: RetryPolicy): RetryPlan {
+  const base = policy.retryOn.length > 0 ? compileRetryRules(policy) : undefined;
+  const { retriableRequestHeaders } = policy;
+  const tests = retriableRequestHeaders?.map(compileHeaderMatcher);
+  return {
+    rulesFor(head, wishes) {
+      if (wishes === undefined && base === undefined) return undefined;
+      // Envoy: a request that matches none of them is not retried, whatever its own headers say.
+      if (tests !== undefined && !tests.some((test) => test(head))) return undefined;
+      if (wishes === undefined) return base;
+      const wished = withWishes(policy, wishes);
+      return wished.retryOn.length > 0 ? compileRetryRules(wished) : undefined;
+    },
+  };
+}
+
+/** Envoy: conditions, codes and header names of the request are added; its count replaces the policy's. */
+function withWishes(policy: RetryPolicy, wishes: RetryWishes): RetryPolicy {
+  const { retryOn, retryGrpcOn, maxRetries, statusCodes, headerNames } = wishes;
+  const codes = splitTokens(statusCodes ?? '').map(wholeNumber);
+  const names = splitTokens(headerNames ?? '').map(presenceOf);
+  return {
+    ...policy,
+    retryOn: [
+      ...new Set([
+        ...policy.retryOn,
+        ...parseRetryOn(retryOn ?? '').conditions,
+        ...parseRetryGrpcOn(retryGrpcOn ?? '').conditions,
+      ]),
+    ],
+    numRetries: wholeNumber(maxRetries) ?? policy.numRetries,
+    retriableStatusCodes: [
+      ...policy.retriableStatusCodes,
+      ...codes.filter((code): code is number => code !== undefined),
+    ],
+    retriableHeaders: [...(policy.retriableHeaders ?? []), ...names],
+  };
+}
+
+function presenceOf(name: string): HeaderMatcher {
+  return { name, match: { kind: 'present', present: true }, invert: false, treatMissingAsEmpty: false };
+}
+
+/** The rules of a policy whose conditions are all that counts. */
 export function compileRetryRules(policy: RetryPolicy): RetryRules {
   const on = new Set(policy.retryOn);
   const statuses = retriableStatuses(policy, on);
@@ -29,34 +86,44 @@ export function compileRetryRules(policy: RetryPolicy): RetryRules {
     if (status !== undefined) grpcStatuses.add(status);
   }
   const rateLimited = on.has('envoy-ratelimited');
-  const anyReset = on.has('5xx') || on.has('gateway-error') || on.has('reset');
+  const matches = on.has('retriable-headers')
+    ? compileResponseTest(policy.retriableHeaders ?? [])
+    : undefined;
+  const looksAtSuccess = rateLimited || grpcStatuses.size > 0 || matches !== undefined;
+  const looksAtLowStatus = looksAtSuccess || [...statuses].some((status) => status < 400);
   return {
-    retriesResponse(request, response) {
-      // A successful answer to anything but a gRPC call (always POST) is the common case.
-      if (response.status < 400 && (grpcStatuses.size === 0 || request.method !== 'POST')) return false;
+    numRetries: policy.numRetries,
+    retriesResponse(response) {
+      if (response.status < 400 && !looksAtLowStatus) return false;
+      const { headers } = response;
       // Envoy: a rate-limited answer is retried for `envoy-ratelimited` only, whatever its status is.
-      if (response.status >= 400 && response.headers.has('x-envoy-ratelimited')) return rateLimited;
+      if (headers.peek('x-envoy-ratelimited') !== undefined) return rateLimited;
       if (statuses.has(response.status)) return true;
+      if (matches?.(response) === true) return true;
       // Envoy: only a grpc-status in the headers (a trailers-only response) is looked at.
-      const status =
-        grpcStatuses.size > 0 && isGrpc(request) ? response.headers.get('grpc-status') : undefined;
+      const status = grpcStatuses.size > 0 ? headers.peek('grpc-status') : undefined;
       return status !== undefined && grpcStatuses.has(status);
     },
-    retriesFailure(error) {
-      switch (error.failure) {
-        case 'connect':
-          return anyReset || on.has('connect-failure') || on.has('reset-before-request');
-        case 'refused':
-          return anyReset || on.has('refused-stream');
-        case 'reset':
-        case 'protocol':
-        case 'per-try-timeout':
-          return anyReset || (on.has('reset-before-request') && !error.requestSent);
-        case 'aborted':
-          return false;
-      }
-    },
+    retriesFailure: (error) => retriesFailure(on, error),
   };
+}
+
+function retriesFailure(on: ReadonlySet<RetryCondition>, { failure, requestSent }: TransportError): boolean {
+  const anyReset = on.has('5xx') || on.has('gateway-error') || on.has('reset');
+  switch (failure) {
+    case 'connect':
+      return anyReset || on.has('connect-failure') || on.has('reset-before-request');
+    case 'refused':
+      return anyReset || on.has('refused-stream') || (on.has('reset-before-request') && !requestSent);
+    case 'reset':
+    case 'protocol':
+    case 'per-try-timeout':
+    case 'per-try-idle-timeout':
+    case 'stream-duration':
+      return anyReset || (on.has('reset-before-request') && !requestSent);
+    case 'aborted':
+      return false;
+  }
 }
 
 function retriableStatuses(policy: RetryPolicy, on: ReadonlySet<RetryCondition>): Set<number> {
@@ -66,4 +133,23 @@ function retriableStatuses(policy: RetryPolicy, on: ReadonlySet<RetryCondition>)
   if (on.has('retriable-4xx')) statuses.add(409);
   if (on.has('5xx')) for (let code = 500; code < 600; code++) statuses.add(code);
   return statuses;
+}
+
+/** Tests a response with header matchers of which any is enough; `:status` is a header to them. */
+function compileResponseTest(
+  matchers: readonly HeaderMatcher[],
+): ((response: Response) => boolean) | undefined {
+  if (matchers.length === 0) return undefined;
+  const tests = matchers.map((matcher) => {
+    const test = compileHeaderMatcher(matcher);
+    return matcher.name === ':status'
+      ? ({ status }: Response) => test(headOf(HeaderMap.fromLines([':status', String(status)])))
+      : ({ headers }: Response) => test(headOf(headers));
+  });
+  return (response) => tests.some((test) => test(response));
+}
+
+/** Matchers are made for requests; of a response they read the headers. */
+function headOf(headers: HeaderMap): RequestHead {
+  return { method: '', scheme: '', authority: '', path: '', headers };
 }

@@ -1,91 +1,90 @@
 import type { RetryPolicy } from '../model/retry.js';
-import { createRetryBackoff } from '../runtime/backoff.js';
 import type { Clock } from '../runtime/clock.js';
-import type { Random } from '../runtime/random.js';
 import { discardBody, isReplayable } from '../service/body.js';
-import { localReply } from '../service/local-reply.js';
 import { createReplay, type Replay } from '../service/replay.js';
 import type { Filter, Request, Response, Service } from '../service/service.js';
 import { TransportError } from '../service/transport-error.js';
-import { compileRetryRules, type RetryRules } from './retry-conditions.js';
-
-/** Limits concurrent retries of a cluster (Envoy `max_retries` or `retry_budget`). */
-export interface RetryPermits {
-  tryAcquire(): boolean;
-  release(): void;
-}
-
-export interface RetryTools {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly permits: RetryPermits;
-  /** Bytes of a streamed request that are kept for another try; above it the request is not retried. */
-  readonly replayLimitBytes: number;
-}
+import { hedged, hedgesAtStart } from './hedge.js';
+import { settle } from './retry-answers.js';
+import { compileRetryPlan, type RetryRules } from './retry-conditions.js';
+import { type Outcome, RetryState } from './retry-state.js';
+import type { RetryTools } from './retry-tools.js';
 
 /** Envoy's `per_connection_buffer_limit_bytes` default. */
 export const DEFAULT_REPLAY_LIMIT_BYTES = 1024 * 1024;
 
 /**
- * Retries (Envoy's router): the next service is one attempt, which chooses a host afresh. A local reply is never
- * retried, nor anything after the response head went on to the caller.
+ * Retries and hedging (Envoy's router): the next service is one attempt, which chooses a host afresh. A local reply is
+ * never retried, nor anything after the response head went on to the caller.
  */
 export function retry(policy: RetryPolicy, tools: RetryTools): Filter {
-  const rules = compileRetryRules(policy);
-  return async (request, next) => {
-    const replay = isReplayable(request.body)
-      ? undefined
-      : createReplay(request.body, tools.replayLimitBytes);
-    const flagCount = request.context.flags.length;
-    const first = await attempt(request, replay, next);
-    if (!wantsRetry(first, request, rules)) return settle(first, request);
-    return settle(await tryAgain({ first, request, replay, next, policy, rules, tools, flagCount }), request);
+  const plan = compileRetryPlan(policy);
+  const { hedge, limitsAttempts = false } = tools;
+  const alwaysHedges = hedge !== undefined && hedgesAtStart(hedge);
+  return (request, next) => {
+    const { limits, retryWishes } = request.context;
+    const rules = plan.rulesFor(request, retryWishes);
+    if (alwaysHedges || (limits?.hedgeOnPerTry === true && rules !== undefined)) {
+      return hedged({ request, next, policy, rules, tools });
+    }
+    if (rules === undefined || rules.numRetries <= 0) {
+      return limits === undefined && !limitsAttempts ? next(request) : once(request, next);
+    }
+    return retried({ request, next, policy, rules, tools });
   };
 }
 
+async function once(request: Request, next: Service): Promise<Response> {
+  return settle(await attempt(request, undefined, next), request);
+}
+
 interface Retrying {
-  readonly first: Outcome;
   readonly request: Request;
-  readonly replay: Replay | undefined;
   readonly next: Service;
   readonly policy: RetryPolicy;
   readonly rules: RetryRules;
   readonly tools: RetryTools;
-  /** Flags that were set before the first attempt. */
-  readonly flagCount: number;
+}
+
+async function retried(retrying: Retrying): Promise<Response> {
+  const { request, next, rules, tools } = retrying;
+  const replay = isReplayable(request.body) ? undefined : createReplay(request.body, tools.replayLimitBytes);
+  const flagCount = request.context.flags.length;
+  let outcome = await attempt(request, replay, next);
+  if (wantsRetry(outcome, request, rules)) outcome = await tryAgain(retrying, outcome, replay, flagCount);
+  replay?.close();
+  return settle(outcome, request);
 }
 
 /** The slow path: attempts until one needs no other, or policy, budget or body allow none. */
-async function tryAgain(retrying: Retrying): Promise<Outcome> {
-  const { first, request, replay, next, policy, rules, tools, flagCount } = retrying;
-  const { flags } = request.context;
-  const backoff = createRetryBackoff(policy.baseIntervalMs, policy.maxIntervalMs, tools.random);
+async function tryAgain(
+  { request, next, policy, rules, tools }: Retrying,
+  first: Outcome,
+  replay: Replay | undefined,
+  flagCount: number,
+): Promise<Outcome> {
+  const { context } = request;
+  const state = new RetryState(policy, rules, tools);
   let outcome = first;
-  for (let remaining = policy.numRetries; wantsRetry(outcome, request, rules); remaining--) {
-    // Envoy's order: the count, then the permit; a refused permit is overflow, not exhaustion.
-    if (remaining <= 0) {
-      flags.push('URX');
-      return outcome;
-    }
-    if (replay !== undefined && !replay.canReplay) return outcome;
-    if (!tools.permits.tryAcquire()) {
-      flags.push('UO');
-      return outcome;
-    }
-    try {
+  try {
+    for (;;) {
+      // Envoy `retry_or_shadow_abandoned`: what was not kept can't be sent again.
+      if (replay !== undefined && !replay.canReplay) return outcome;
+      const decision = request.abort.aborted ? 'no' : state.decide(outcome);
+      if (decision === 'limit') context.flags.push('URX');
+      if (decision === 'overflow') context.flags.push('UO');
+      if (decision !== 'yes') return outcome;
       if (!(outcome instanceof TransportError)) discardBody(outcome.body);
-      await pause(backoff.next(), request, tools.clock);
+      await pause(state.nextWaitMs(outcome), request, tools.clock);
       // Envoy: only the last attempt's failure shows in the response flags.
-      flags.length = flagCount;
+      context.flags.length = flagCount;
+      context.followsTimeout = isTimeout(outcome);
       outcome = await attempt(request, replay, next);
-    } finally {
-      tools.permits.release();
     }
+  } finally {
+    state.close();
   }
-  return outcome;
 }
-
-type Outcome = Response | TransportError;
 
 async function attempt(request: Request, replay: Replay | undefined, next: Service): Promise<Outcome> {
   try {
@@ -99,19 +98,15 @@ async function attempt(request: Request, replay: Replay | undefined, next: Servi
 function wantsRetry(outcome: Outcome, request: Request, rules: RetryRules): boolean {
   if (request.abort.aborted) return false;
   if (outcome instanceof TransportError) return rules.retriesFailure(outcome);
-  return outcome.local === undefined && rules.retriesResponse(request, outcome);
+  return outcome.local === undefined && rules.retriesResponse(outcome);
 }
 
-function settle(outcome: Outcome, request: Request): Response {
-  if (!(outcome instanceof TransportError)) return outcome;
-  if (outcome.failure !== 'per-try-timeout') throw outcome;
-  return localReply(request, {
-    status: 504,
-    body: 'upstream request timeout',
-    details: 'upstream_per_try_timeout',
-    reason: 'INMESH_TIMEOUT',
-    flag: 'UT',
-  });
+/** Envoy: a retry counts as one of a timeout when a per-try limit ended the attempt before it. */
+function isTimeout(outcome: Outcome): boolean {
+  return (
+    outcome instanceof TransportError &&
+    (outcome.failure === 'per-try-timeout' || outcome.failure === 'per-try-idle-timeout')
+  );
 }
 
 function pause(delayMs: number, request: Request, clock: Clock): Promise<void> {

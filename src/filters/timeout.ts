@@ -10,88 +10,121 @@ export class RouteTimeout extends Error {
   override readonly name = 'RouteTimeout';
 }
 
-/**
- * The route's timeout (Envoy `RouteAction.timeout`): from the last byte of the request to the last byte of the
- * response, over all attempts. Before the response head it answers 504 with flag UT; after it, the body breaks off.
- */
-export function timeout(timeoutMs: number, clock: Clock): Filter {
-  return (request, next) => new TimedExchange(request, timeoutMs, clock).run(next);
+/** How long an exchange may take, and the status of its answer then. */
+export interface TimeoutLimit {
+  readonly timeoutMs: number;
+  readonly status: number;
 }
 
+/** The timeout of a route whose requests know no other. */
+export function timeout(timeoutMs: number, clock: Clock): Filter {
+  const limit = { timeoutMs, status: 504 };
+  return (request, next) => runWithin(request, limit, next, clock);
+}
+
+/**
+ * Runs one exchange within a time limit over all attempts (Envoy `RouteAction.timeout`): from the last byte of the request
+ * to the last byte of the response. Before the response head it answers 504 with flag UT; after it, the body breaks off.
+ */
+export function runWithin(
+  request: Request,
+  limit: TimeoutLimit,
+  next: Service,
+  clock: Clock,
+): Promise<Response> {
+  // A filter above that tries again after such a timeout begins anew.
+  if (request.abort.reason instanceof RouteTimeout) request.abort = new Abort();
+  return new TimedExchange(request, limit, clock).run(next);
+}
+
+/** The answer when time is up; Envoy: with another status than 504 it has no body. */
+export function timedOut(request: Request, status: number): Response {
+  return localReply(request, {
+    status,
+    body: status === 504 ? 'upstream request timeout' : '',
+    details: 'response_timeout',
+    reason: 'INMESH_TIMEOUT',
+    flag: 'UT',
+  });
+}
+
+/** It cancels the request as its caller would, so that nothing below needs a request or a cancellation of its own. */
 class TimedExchange {
   readonly #request: Request;
-  readonly #timeoutMs: number;
+  readonly #limit: TimeoutLimit;
   readonly #clock: Clock;
-  readonly #abort = new Abort();
   #timer: Timer | undefined;
-  #answered = false;
-  #over = false;
+  #isAnswered = false;
+  #isOver = false;
   #resolve!: (response: Response) => void;
 
-  constructor(request: Request, timeoutMs: number, clock: Clock) {
+  constructor(request: Request, limit: TimeoutLimit, clock: Clock) {
     this.#request = request;
-    this.#timeoutMs = timeoutMs;
+    this.#limit = limit;
     this.#clock = clock;
   }
 
   run(next: Service): Promise<Response> {
-    const { context, body } = this.#request;
-    const unlink = this.#request.abort.onAbort((reason) => this.#abort.abort(reason));
-    const finish = () => {
-      this.#over = true;
-      this.#timer?.cancel();
-      unlink();
-    };
+    const request = this.#request;
+    const { kind } = request.body;
     this.#start();
-    // Envoy: the timer starts when the request is complete, so a streamed request may take its time; the wait for a
-    // connection is no part of that.
-    if (body.kind === 'push' || body.kind === 'native') {
-      context.requestStarted ??= new Completion();
-      context.requestSent ??= new Completion();
-      context.requestStarted.onEnd(() => this.#timer?.cancel());
-      context.requestSent.onEnd(() => this.#start());
-    }
+    if (kind === 'push' || kind === 'native') this.#waitForRequest();
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
-      next({ ...this.#request, abort: this.#abort }).then(
-        (response) => {
-          if (this.#answered) {
-            discardBody(response.body);
-            return;
-          }
-          this.#answered = true;
-          response.completion.onEnd(finish);
-          resolve(response);
-        },
+      next(request).then(
+        (response) => this.#answer(response),
         (error: unknown) => {
-          finish();
-          if (!this.#answered) reject(error);
+          this.#finish();
+          if (!this.#isAnswered) reject(error);
         },
       );
     });
   }
 
+  /**
+   * Envoy: the timer starts when the request is complete, so a streamed request may take its time; the wait for a
+   * connection is no part of that.
+   */
+  #waitForRequest(): void {
+    const { context } = this.#request;
+    context.requestStarted ??= new Completion();
+    context.requestSent ??= new Completion();
+    context.requestStarted.onEnd(() => {
+      if (context.requestSent?.end === undefined) this.#timer?.cancel();
+    });
+    context.requestSent.onEnd(() => this.#start());
+  }
+
   #start(): void {
-    if (this.#over) return;
+    if (this.#isOver) return;
     this.#timer?.cancel();
-    this.#timer = this.#clock.schedule(this.#timeoutMs, () => this.#expire());
+    this.#timer = this.#clock.schedule(this.#limit.timeoutMs, () => this.#expire());
+  }
+
+  #answer(response: Response): void {
+    if (this.#isAnswered) {
+      discardBody(response.body);
+      return;
+    }
+    this.#isAnswered = true;
+    this.#resolve(response);
+    if (response.completion.end === undefined) response.completion.onEnd(() => this.#finish());
+    else this.#finish();
   }
 
   #expire(): void {
-    if (this.#over) return;
-    const reason = new RouteTimeout(`upstream request timeout after ${this.#timeoutMs} ms`);
-    if (!this.#answered) {
-      this.#answered = true;
-      this.#resolve(
-        localReply(this.#request, {
-          status: 504,
-          body: 'upstream request timeout',
-          details: 'response_timeout',
-          reason: 'INMESH_TIMEOUT',
-          flag: 'UT',
-        }),
-      );
-    }
-    this.#abort.abort(reason);
+    if (this.#isOver) return;
+    const { timeoutMs, status } = this.#limit;
+    this.#finish();
+    const isAnswered = this.#isAnswered;
+    this.#isAnswered = true;
+    this.#request.abort.abort(new RouteTimeout(`upstream request timeout after ${timeoutMs} ms`));
+    // What ran below has said by now what it knows of its end; the answer is about the timeout.
+    if (!isAnswered) this.#resolve(timedOut(this.#request, status));
+  }
+
+  #finish(): void {
+    this.#isOver = true;
+    this.#timer?.cancel();
   }
 }

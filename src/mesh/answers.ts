@@ -43,11 +43,14 @@ export const noHealthyUpstream: Service = answering({
 });
 
 /** A circuit breaker's threshold is reached (Envoy: 503, UO). */
-export const overflow: Service = answering({
-  status: 503,
-  body: 'upstream connect error or disconnect/reset before headers. reset reason: overflow',
-  details: 'upstream_reset_before_response_started{overflow}',
-  reason: 'INMESH_OVERFLOW',
-  flag: 'UO',
-  headers: [['x-envoy-overloaded', 'true']],
-});
+export const overflow: Service = async (request) => {
+  const retried = request.context.attemptCount > 0 ? 'retried and the latest ' : '';
+  return localReply(request, {
+    status: 503,
+    body: `upstream connect error or disconnect/reset before headers. ${retried}reset reason: overflow`,
+    details: 'upstream_reset_before_response_started{overflow}',
+    reason: 'INMESH_OVERFLOW',
+    flag: 'UO',
+    headers: [['x-envoy-overloaded', 'true']],
+  });
+};

@@ -25,7 +25,6 @@ export function callOut(
 
 const ONCE = {
   priority: 'default',
-  perTryTimeoutMs: 0,
   avoidPreviousHosts: false,
   hostSelectionAttempts: 0,
   sendAttemptCount: false,

@@ -1,11 +1,9 @@
 import type { ClusterRuntime } from '../cluster/cluster.js';
 import { buildFilters } from '../filters/builtin.js';
 import type { FilterTools, LocalNode } from '../filters/filter.js';
-import { DEFAULT_REPLAY_LIMIT_BYTES, retry } from '../filters/retry.js';
-import { timeout } from '../filters/timeout.js';
 import type { AccessLog } from '../model/access-log.js';
-import type { FilterOverrides, HttpFilter } from '../model/filter-config.js';
-import type { RetryPolicy } from '../model/retry.js';
+import type { FilterOverrides } from '../model/filter-config.js';
+import type { HttpConnectionManager } from '../model/listener.js';
 import type { Route, RouteAction, WeightedCluster } from '../model/route.js';
 import type { ResolvedOutbound } from '../model/snapshot.js';
 import { compileHashPolicies } from '../routing/hash-policy.js';
@@ -23,8 +21,9 @@ import { followRedirects, type RedirectTools } from './internal-redirect.js';
 import { mergeMatches } from './metadata-match.js';
 import { mirror } from './mirror.js';
 import type { PeerExchange } from './peer-exchange.js';
+import { resilienceOf, routerOf } from './resilience.js';
 import { requireTls, routeAnswer } from './route-answers.js';
-import { autoHostOf, type RoutePlace, routeEffects } from './route-effects.js';
+import { type RoutePlace, routeEffects } from './route-effects.js';
 import { attempt } from './upstream.js';
 
 /** What every outbound stack is built with. */
@@ -52,21 +51,6 @@ export interface OutboundTools {
   readonly prepare?: ((request: Request) => void) | undefined;
 }
 
-/**
- * What is retried when no policy says anything: only what the peer can't have processed. Route or virtual host
- * policies replace it whole (Envoy: no merging).
- */
-const SAFE_RETRY: RetryPolicy = {
-  retryOn: ['connect-failure', 'refused-stream', 'reset-before-request'],
-  numRetries: 2,
-  perTryTimeoutMs: undefined,
-  retriableStatusCodes: [],
-  baseIntervalMs: 25,
-  maxIntervalMs: 250,
-  avoidPreviousHosts: true,
-  hostSelectionAttempts: 3,
-};
-
 const LOOPBACK = '127.0.0.1';
 
 /** The service of one outbound listener: picks the route, then calls the stack that was built for it. */
@@ -78,8 +62,8 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
   const unrouted = compose(tools.filters, noRoute);
   const router = compileRoutes(routes);
   const stacks = new Map<Route, Service>();
-  const { filters } = listener.http;
-  const suppressEnvoyHeaders = suppressesEnvoyHeaders(filters);
+  const { http } = listener;
+  const suppressEnvoyHeaders = routerOf(http).suppressEnvoyHeaders === true;
   const dispatch: Service = (request) => {
     const matched = router.select(request, request.context.random);
     const stack = matched && stacks.get(matched.route);
@@ -101,7 +85,7 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
         cluster: undefined,
         suppressEnvoyHeaders,
       };
-      const stack = withRedirects(route, routeStack(place, filters, tools), redirects);
+      const stack = withRedirects(route, routeStack(place, http, tools), redirects);
       stacks.set(route, requireTls(place, tools.clock, stack));
     }
   }
@@ -120,19 +104,19 @@ function withRedirects(route: Route, stack: Service, redirects: RedirectTools): 
   return policy === undefined ? stack : followRedirects(route, policy, stack, redirects);
 }
 
-function routeStack(place: RoutePlace, filters: readonly HttpFilter[], tools: OutboundTools): Service {
+function routeStack(place: RoutePlace, http: HttpConnectionManager, tools: OutboundTools): Service {
   const { route, virtualHost } = place;
   const { action } = route;
   const layers = [route.filterOverrides, virtualHost.filterOverrides];
   const stack = (clusterName: string, one?: WeightedCluster) => {
     const overrides = one === undefined ? layers : [one.filterOverrides, ...layers];
-    return clusterStack({ place: { ...place, cluster: one }, clusterName, filters, overrides }, tools);
+    return clusterStack({ place: { ...place, cluster: one }, clusterName, http, overrides }, tools);
   };
   switch (action.kind) {
     case 'redirect':
     case 'direct-response':
       return compose(
-        [...tools.filters, ...buildFilters(filters, layers, filterTools(tools, undefined))],
+        [...tools.filters, ...buildFilters(http.filters, layers, filterTools(tools, undefined))],
         routeAnswer(action, place, tools.clock),
       );
     case 'non-forwarding':
@@ -156,13 +140,13 @@ function routeStack(place: RoutePlace, filters: readonly HttpFilter[], tools: Ou
 interface ClusterStack {
   readonly place: RoutePlace;
   readonly clusterName: string;
-  readonly filters: readonly HttpFilter[];
+  readonly http: HttpConnectionManager;
   readonly overrides: readonly FilterOverrides[];
 }
 
 /** The stack of one route to one cluster, outermost first. This list is the order of the data path. */
 function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
-  const { clusterName, filters, overrides } = parts;
+  const { clusterName, http, overrides } = parts;
   // Only forwarding routes get here.
   const { virtualHost, route } = parts.place;
   const action = route.action as RouteAction;
@@ -172,7 +156,7 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
     timeoutMs: action.timeoutMs,
   });
   const cluster = tools.cluster(clusterName);
-  const policy = action.retryPolicy ?? virtualHost.retryPolicy ?? SAFE_RETRY;
+  const resilience = resilienceOf(parts.place, action, http, tools);
   const breaker = tools.failureRateBreaker(clusterName);
   return named(
     clusterName,
@@ -180,8 +164,10 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
       [
         // The application's own filters see everything, local replies included.
         ...tools.filters,
+        // The connection manager's time limits cover all filters of the configuration.
+        ...(resilience.stream === undefined ? [] : [resilience.stream]),
         // Configured HTTP filters come next: a fault or a refusal here never costs an attempt.
-        ...buildFilters(filters, overrides, filterTools(tools, clusterName)),
+        ...buildFilters(http.filters, overrides, filterTools(tools, clusterName)),
         // The route's changes to headers, host and path; on the way back they reach local replies from below, too.
         ...(effects === undefined ? [] : [effects]),
         // The failure-rate breaker judges what the caller would see, so it is above timeout and retries.
@@ -189,37 +175,23 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
         ...(cluster === undefined
           ? []
           : [
-              // Copies go out with the changed request, beside the time-out, retries and permits of the request itself.
+              // The router's time limits, from the route and the caller's headers: over all attempts and their waits.
+              resilience.timeLimits(),
+              // Copies go out with the changed request, beside the retries and permits of the request itself.
               ...(copies === undefined ? [] : [copies]),
-              // The route's timeout covers all attempts and their waits.
-              ...(action.timeoutMs > 0 ? [timeout(action.timeoutMs, tools.timeouts ?? tools.clock)] : []),
-              // Each attempt below chooses its host afresh.
-              ...(policy.retryOn.length > 0 && policy.numRetries > 0
-                ? [
-                    retry(policy, {
-                      clock: tools.clock,
-                      random: tools.random,
-                      permits: cluster.breakers[action.priority].retries,
-                      replayLimitBytes: DEFAULT_REPLAY_LIMIT_BYTES,
-                    }),
-                  ]
-                : []),
+              // Each attempt below chooses its host afresh; with hedging several run at once.
+              resilience.retry(cluster),
             ]),
       ],
-      // One attempt: host, breaker permit until the trailers settle, per-try timeout, transport.
+      // One attempt: host, breaker permit until the trailers settle, its own time limits, transport.
       cluster === undefined
         ? noCluster
         : attempt(
             cluster,
             {
-              priority: action.priority,
-              perTryTimeoutMs: perTryTimeout(policy, action),
-              avoidPreviousHosts: policy.avoidPreviousHosts,
-              hostSelectionAttempts: policy.hostSelectionAttempts,
-              sendAttemptCount: virtualHost.includeRequestAttemptCount,
+              ...resilience.attempt,
               hash: compileHashPolicies(action.hashPolicies ?? [], tools.sourceAddress ?? LOOPBACK),
               metadataMatch: mergeMatches(action.metadataMatch, parts.place.cluster?.metadataMatch),
-              autoHost: autoHostOf(parts.place),
             },
             tools,
           ),
@@ -227,21 +199,10 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
   );
 }
 
-function suppressesEnvoyHeaders(filters: readonly HttpFilter[]): boolean {
-  const router = filters.at(-1)?.config;
-  return router?.kind === 'router' && router.suppressEnvoyHeaders === true;
-}
-
 function filterTools(tools: OutboundTools, clusterName: string | undefined): FilterTools {
   const { clock, random, node, upstream } = tools;
   const direction = 'outbound';
   return { clock, random, headerPredicate: compileHeaderMatchers, clusterName, direction, node, upstream };
-}
-
-/** Envoy: a per-try timeout that is not below the route's timeout is ignored. */
-function perTryTimeout(policy: RetryPolicy, action: RouteAction): number {
-  const own = policy.perTryTimeoutMs ?? 0;
-  return action.timeoutMs > 0 && own >= action.timeoutMs ? 0 : own;
 }
 
 function named(clusterName: string, service: Service): Service {

@@ -1,11 +1,13 @@
 import type { ClusterRuntime } from '../cluster/cluster.js';
 import type { Host } from '../cluster/host.js';
 import type { PickContext } from '../cluster/lb/load-balancer.js';
+import { avoidPriorities } from '../cluster/retry-priority.js';
+import { tellTimeout } from '../filters/time-limits.js';
 import { RouteTimeout } from '../filters/timeout.js';
 import type { MetadataStruct } from '../model/metadata.js';
+import type { RetryPolicy } from '../model/retry.js';
 import type { RoutePriority } from '../model/route.js';
 import type { RequestHash } from '../routing/hash-policy.js';
-import { Abort } from '../runtime/abort.js';
 import type { Clock } from '../runtime/clock.js';
 import { messageOf } from '../runtime/errors.js';
 import type { Attempt, Exchange, ResponseFlag } from '../service/context.js';
@@ -16,19 +18,24 @@ import { noHealthyUpstream, overflow } from './answers.js';
 import { withRequestMetadata } from './metadata-match.js';
 import type { PeerExchange } from './peer-exchange.js';
 import { type HostMemory, rewriteHost } from './route-effects.js';
+import { sendWithin } from './timed-attempt.js';
 
 export interface AttemptOptions {
   readonly priority: RoutePriority;
-  /** 0 = none. */
-  readonly perTryTimeoutMs: number;
   readonly avoidPreviousHosts: boolean;
   readonly hostSelectionAttempts: number;
+  /** Hosts that retries avoid whether tried or not. */
+  readonly rejects?: ((host: Host) => boolean) | undefined;
+  /** Retries leave out the priorities that were tried. */
+  readonly previousPriorities?: RetryPolicy['previousPriorities'];
   /** Sends `x-envoy-attempt-count` (Envoy `include_request_attempt_count`). */
   readonly sendAttemptCount: boolean;
   /** What requests are placed by; undefined = nothing. */
   readonly hash?: RequestHash | undefined;
   /** What the route asks of a host's `envoy.lb` metadata. */
   readonly metadataMatch?: MetadataStruct | undefined;
+  /** Sends `x-envoy-is-timeout-retry` with retries. */
+  readonly sendIsTimeoutRetry?: boolean | undefined;
   /** The request gets the endpoint's name as its host (Envoy `auto_host_rewrite`). */
   readonly autoHost?: HostMemory | undefined;
 }
@@ -41,9 +48,11 @@ export interface AttemptTools {
   readonly peers?: PeerExchange | undefined;
 }
 
-/** One attempt at a cluster: a host, a permit that is held until the trailers settle, the per-try timeout, the wire. */
+/** One attempt at a cluster: a host, a permit that is held until the trailers settle, the limits of the attempt, the wire. */
 export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools: AttemptTools): Service {
   const breaker = cluster.breakers[options.priority];
+  const { avoidPreviousHosts, previousPriorities } = options;
+  const remembersHosts = avoidPreviousHosts || previousPriorities !== undefined;
   // A DNS cluster has no hosts until its first answer: requests wait for that one, and only for it.
   let isReady = false;
   const ready = cluster.ready.then(() => {
@@ -59,28 +68,48 @@ export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools:
     context.attemptCount++;
     context.upstreamHost = host.address;
     context.upstream = host;
-    if (options.autoHost !== undefined && host.hostname !== '') {
-      rewriteHost(request, host.hostname, options.autoHost);
-    }
-    if (options.avoidPreviousHosts) {
+    if (remembersHosts) {
       if (context.triedHosts === undefined) context.triedHosts = [host];
       else context.triedHosts.push(host);
     }
-    if (options.sendAttemptCount) request.headers.set('x-envoy-attempt-count', String(context.attemptCount));
+    prepare(request, host, options);
     tools.peers?.introduce(request, cluster, host);
-    return send(cluster, host, request, options.perTryTimeoutMs, tools, breaker.requests);
+    return send(cluster, host, request, tools, breaker.requests);
   };
   return run;
 }
 
+/** What the request says about the attempt. */
+function prepare(request: Request, host: Host, options: AttemptOptions): void {
+  const { context, headers } = request;
+  if (options.autoHost !== undefined && host.hostname !== '') {
+    rewriteHost(request, host.hostname, options.autoHost);
+  }
+  if (options.sendAttemptCount) headers.set('x-envoy-attempt-count', String(context.attemptCount));
+  if (context.attemptCount === 1) return;
+  // What the last attempt ended with is not how this one does.
+  context.details = undefined;
+  if (options.sendIsTimeoutRetry === true) {
+    headers.set('x-envoy-is-timeout-retry', String(context.followsTimeout));
+  }
+}
+
 function pickContext(request: Request, options: AttemptOptions): PickContext {
-  const { triedHosts, dynamicMetadata } = request.context;
-  const { priority, hostSelectionAttempts, hash, metadataMatch } = options;
+  const { dynamicMetadata, triedHosts, attemptCount } = request.context;
+  const { priority, hostSelectionAttempts, hash, metadataMatch, avoidPreviousHosts, rejects } = options;
+  const { previousPriorities } = options;
+  // Whatever is remembered there is a host of this cluster, or of one that the request was redirected from.
+  const tried = triedHosts as readonly Host[] | undefined;
   return {
     priority,
-    // Only the attempts of this exchange write there.
-    avoid: triedHosts as readonly Host[] | undefined,
     selectionAttempts: hostSelectionAttempts,
+    avoid: avoidPreviousHosts ? tried : undefined,
+    // Envoy: only retries are particular about their hosts.
+    rejects: attemptCount > 0 ? rejects : undefined,
+    priorityLoad:
+      previousPriorities === undefined || tried === undefined
+        ? undefined
+        : avoidPriorities(tried, previousPriorities.updateFrequency),
     request,
     hash,
     metadataMatch:
@@ -96,18 +125,16 @@ async function send(
   cluster: ClusterRuntime,
   host: Host,
   request: Request,
-  perTryTimeoutMs: number,
   tools: AttemptTools,
   permit: Permit,
 ): Promise<Response> {
   const startMs = tools.clock.now();
-  const { timing } = request.context;
+  const { timing, limits } = request.context;
+  if (limits !== undefined) tellTimeout(request, limits, startMs);
   if (timing !== undefined) timing.attemptStartMs = startMs;
   let response: Response;
   try {
-    response = await (perTryTimeoutMs > 0
-      ? sendWithin(cluster, host, request, perTryTimeoutMs, tools.timeouts ?? tools.clock)
-      : cluster.send(host, request));
+    response = await sendLimited(cluster, host, request, tools);
   } catch (error) {
     permit.release();
     failed(cluster, host, request, error);
@@ -118,63 +145,74 @@ async function send(
   const { setCookies } = request.context;
   if (setCookies !== undefined)
     for (const { line } of setCookies) response.headers.append('set-cookie', line);
-  response.completion.onEnd(() => permit.release());
+  response.completion.onEnd(({ error }) => {
+    permit.release();
+    if (error !== undefined) brokeOff(request);
+  });
   if (timing !== undefined) timing.responseStartMs = tools.clock.now();
   tell(cluster, host, request, startMs, response.status, undefined, tools);
   return response;
 }
 
-/** Flags and blame of an attempt without response. */
-function failed(cluster: ClusterRuntime, host: Host, request: Request, error: unknown): void {
-  if (!TransportError.is(error)) return;
-  request.context.transportFailure = messageOf(error.cause ?? error);
-  // Envoy: the route's and the per-try timeout count against the host as local-origin timeouts.
-  if (error.failure === 'per-try-timeout' || request.abort.reason instanceof RouteTimeout)
-    cluster.reportTimeout(host);
-  const flag = FLAGS[error.failure];
-  if (flag !== undefined && !request.context.flags.includes(flag)) request.context.flags.push(flag);
-}
-
-const FLAGS: Readonly<Record<TransportFailure, ResponseFlag | undefined>> = {
-  connect: 'UF',
-  reset: 'UC',
-  refused: 'UR',
-  protocol: 'UPE',
-  'per-try-timeout': undefined,
-  aborted: undefined,
-};
-
-function sendWithin(
+function sendLimited(
   cluster: ClusterRuntime,
   host: Host,
   request: Request,
-  timeoutMs: number,
-  clock: Clock,
+  { clock, timeouts = clock }: AttemptTools,
 ): Promise<Response> {
-  const abort = new Abort();
-  const unlink = request.abort.onAbort((reason) => abort.abort(reason));
-  return new Promise((resolve, reject) => {
-    const timer = clock.schedule(timeoutMs, () => {
-      const cause = new Error(`per-try timeout of ${timeoutMs} ms`);
-      reject(new TransportError('per-try-timeout', true, cause));
-      abort.abort(cause);
-    });
-    cluster.send(host, { ...request, abort }).then(
-      (response) => {
-        // Envoy: the timer covers the attempt up to its last byte unless the answer already went on; from the
-        // response head on, the route's timeout alone governs.
-        timer.cancel();
-        response.completion.onEnd(unlink);
-        resolve(response);
-      },
-      (error: unknown) => {
-        timer.cancel();
-        unlink();
-        reject(error);
-      },
-    );
-  });
+  const { limits } = request.context;
+  const durationMs = limits?.attemptMs ?? cluster.config.maxStreamDurationMs ?? 0;
+  // With hedging a late attempt runs on: whoever hedges keeps the time.
+  const perTryMs = limits === undefined || limits.hedgeOnPerTry ? 0 : limits.perTryMs;
+  const idleMs = limits?.perTryIdleMs ?? 0;
+  if (perTryMs + idleMs + durationMs === 0) return cluster.send(host, request);
+  const wire: Service = (one) => cluster.send(host, one);
+  return sendWithin(wire, request, { perTryMs, idleMs, durationMs }, timeouts);
 }
+
+/** Flags and blame of an attempt without response. */
+function failed(cluster: ClusterRuntime, host: Host, request: Request, error: unknown): void {
+  if (!TransportError.is(error)) return;
+  const { context } = request;
+  context.transportFailure = messageOf(error.cause ?? error);
+  const { failure } = error;
+  // Envoy: the route's and the per-try limits count against the host as local-origin timeouts.
+  const isLate = failure === 'per-try-timeout' || failure === 'per-try-idle-timeout';
+  if (isLate || request.abort.reason instanceof RouteTimeout) cluster.reportTimeout(host);
+  const reset = RESETS[failure];
+  if (reset === undefined) return;
+  if (!context.flags.includes(reset.flag)) context.flags.push(reset.flag);
+  context.details =
+    `upstream_reset_before_response_started{${reset.reason}|${context.transportFailure}}`.replace(
+      /\s+/g,
+      '_',
+    );
+}
+
+/** A response broke off: by the route's time limit, or because the connection did; the caller's own doing says nothing. */
+function brokeOff({ context, abort }: Request): void {
+  if (abort.reason instanceof RouteTimeout) {
+    if (!context.flags.includes('UT')) context.flags.push('UT');
+    context.details = 'response_timeout';
+  } else if (!abort.aborted && !context.flags.includes('UC')) {
+    context.flags.push('UC');
+    context.details = 'upstream_reset_after_response_started{connection_termination}';
+  }
+}
+
+/** Envoy's flag and words for the reset that a failure is. */
+const RESETS: Readonly<
+  Record<TransportFailure, { readonly flag: ResponseFlag; readonly reason: string } | undefined>
+> = {
+  connect: { flag: 'UF', reason: 'remote_connection_failure' },
+  reset: { flag: 'UC', reason: 'connection_termination' },
+  refused: { flag: 'UR', reason: 'remote_refused_stream_reset' },
+  protocol: { flag: 'UPE', reason: 'protocol_error' },
+  'per-try-timeout': undefined,
+  'per-try-idle-timeout': undefined,
+  'stream-duration': undefined,
+  aborted: undefined,
+};
 
 /** Notes the attempt on the exchange and tells whoever listens. */
 function tell(

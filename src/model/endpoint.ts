@@ -1,5 +1,4 @@
 import type { SocketAddress } from './address.js';
-import type { EndpointHealthCheck } from './health-check.js';
 import type { Metadata } from './metadata.js';
 
 /** Envoy ClusterLoadAssignment. */
@@ -44,8 +43,6 @@ export interface Endpoint {
   readonly transportSocketMatch: Readonly<Record<string, string>>;
   /** Every other namespace: `envoy.lb` is what load balancing reads, e.g. `{ 'envoy.lb': { version: 'v1' } }`. */
   readonly metadata: Metadata;
-  /** How it is checked in another way than the cluster says; undefined = as the cluster says. */
-  readonly healthCheck?: EndpointHealthCheck | undefined;
 }
 
 export type EndpointHealth = 'unknown' | 'healthy' | 'unhealthy' | 'draining' | 'timeout' | 'degraded';

@@ -28,7 +28,22 @@ export interface RouterConfig {
   readonly kind: 'router';
   /** The router writes no `x-envoy-*` headers of its own. Default false. */
   readonly suppressEnvoyHeaders?: boolean | undefined;
+  /** An `x-envoy-expected-rq-timeout-ms` of the caller is its timeout. Default false. */
+  readonly respectExpectedTimeout?: boolean | undefined;
+  /** A request whose header of such a name can't be read is refused. Default none. */
+  readonly strictCheckHeaders?: readonly StrictHeader[] | undefined;
 }
+
+/** Headers that the router can be strict about. */
+export const STRICT_HEADERS = [
+  'x-envoy-upstream-rq-timeout-ms',
+  'x-envoy-upstream-rq-per-try-timeout-ms',
+  'x-envoy-max-retries',
+  'x-envoy-retry-grpc-on',
+  'x-envoy-retry-on',
+] as const;
+
+export type StrictHeader = (typeof STRICT_HEADERS)[number];
 
 /** Configuration of one HTTP filter. A new filter adds its type to this union. */
 export type FilterConfig =

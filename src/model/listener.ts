@@ -42,4 +42,8 @@ export interface HttpConnectionManager {
   readonly processing?: RequestProcessing | undefined;
   /** Undefined = none. */
   readonly accessLogs?: readonly AccessLog[] | undefined;
+  /** Longest pause of an exchange; outbound only. Undefined or 0 = none. */
+  readonly streamIdleTimeoutMs?: number | undefined;
+  /** Longest life of an exchange (`common_http_protocol_options.max_stream_duration`); outbound only. Undefined or 0 = no limit. */
+  readonly maxStreamDurationMs?: number | undefined;
 }

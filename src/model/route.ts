@@ -4,7 +4,7 @@ import type { HeaderRules } from './header-mutation.js';
 import type { MetadataStruct } from './metadata.js';
 import type { MirrorPolicy } from './mirror.js';
 import type { InternalRedirectPolicy, RedirectAction } from './redirect.js';
-import type { RetryPolicy } from './retry.js';
+import type { HedgePolicy, RetryPolicy } from './retry.js';
 import type { HostRewrite, PathRewrite } from './rewrite.js';
 import type { RouteMatch } from './route-match.js';
 
@@ -39,6 +39,12 @@ export interface VirtualHost {
   readonly mirrors?: readonly MirrorPolicy[] | undefined;
   /** Plaintext requests are redirected to https: all, or all but internal ones. Default none. */
   readonly requireTls?: 'all' | 'external-only' | undefined;
+  /** For routes that have none of their own. */
+  readonly hedge?: HedgePolicy | undefined;
+  /** Sends `x-envoy-is-timeout-retry` with retries. Default false. */
+  readonly includeIsTimeoutRetry?: boolean | undefined;
+  /** Bytes of a request that are kept for another try. Undefined: the connection's limit. */
+  readonly bufferLimitBytes?: number | undefined;
 }
 
 /** Envoy Route. */
@@ -50,6 +56,8 @@ export interface Route {
   readonly filterOverrides: FilterOverrides;
   /** Undefined = none. */
   readonly headers?: HeaderRules | undefined;
+  /** Bytes of a request that are kept for another try; goes before the virtual host's. */
+  readonly bufferLimitBytes?: number | undefined;
 }
 
 /** Forwards to a cluster. */
@@ -59,8 +67,21 @@ export interface RouteAction {
   /** Covers all attempts; 0 = none. Envoy's default is 15 s, Istio's compiled default is 0. */
   readonly timeoutMs: number;
   readonly retryPolicy: RetryPolicy | undefined;
-  /** `max_stream_duration`: gRPC clients read their timeout from it (gRFC A31). Undefined = not set. */
+  /**
+   * `max_stream_duration`: covers the whole exchange from its start; gRPC clients read their timeout from it (gRFC A31).
+   * Undefined = not set, 0 = none. When it is set `timeoutMs` is out of force (Envoy).
+   */
   readonly maxStreamDurationMs: number | undefined;
+  /** The rest of `max_stream_duration`: how a caller's `grpc-timeout` counts. Takes `timeoutMs` out of force, too. */
+  readonly grpcTimeoutHeader?: GrpcTimeoutHeader | undefined;
+  /** Deprecated `max_grpc_timeout`: gRPC callers' own timeout counts, up to this; 0 = without limit. */
+  readonly maxGrpcTimeoutMs?: number | undefined;
+  /** Deprecated `grpc_timeout_offset`: what `maxGrpcTimeoutMs` subtracts from the caller's timeout. */
+  readonly grpcTimeoutOffsetMs?: number | undefined;
+  /** Longest pause of the exchange; goes before the connection manager's. 0 = none. */
+  readonly idleTimeoutMs?: number | undefined;
+  /** Several attempts at once; goes before the virtual host's. */
+  readonly hedge?: HedgePolicy | undefined;
   readonly priority: RoutePriority;
   /** Undefined keeps the path. */
   readonly pathRewrite?: PathRewrite | undefined;
@@ -75,6 +96,14 @@ export interface RouteAction {
   readonly hashPolicies?: readonly HashPolicy[] | undefined;
   /** What hosts must have in their `envoy.lb` metadata where the load balancer has subsets. */
   readonly metadataMatch?: MetadataStruct | undefined;
+}
+
+/** The part of Envoy `max_stream_duration` that concerns `grpc-timeout`. */
+export interface GrpcTimeoutHeader {
+  /** The caller's timeout counts, up to this; 0 = without limit. Undefined: it does not count. */
+  readonly maxMs: number | undefined;
+  /** Subtracted from the caller's timeout. Undefined: nothing. */
+  readonly offsetMs: number | undefined;
 }
 
 export type RoutePriority = 'default' | 'high';

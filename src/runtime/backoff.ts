@@ -1,4 +1,4 @@
-import { type Random, randomInt } from './random.js';
+import { type Random, remainderOf } from './random.js';
 
 export interface BackoffOptions {
   /** First step in milliseconds. */
@@ -46,7 +46,7 @@ export function createRetryBackoff(baseMs: number, maxMs: number, random: Random
   let step = base;
   return {
     next() {
-      const wait = randomInt(random, Math.max(1, Math.floor(step)));
+      const wait = remainderOf(random(), Math.max(1, Math.floor(step)));
       step = step < maxMs / 2 ? step * 2 : maxMs;
       return wait;
     },
@@ -54,4 +54,12 @@ export function createRetryBackoff(baseMs: number, maxMs: number, random: Random
       step = base;
     },
   };
+}
+
+/**
+ * Envoy's back-off for a wait that the upstream asked for (`JitteredLowerBoundBackOffStrategy`): at least that long, and
+ * up to half as long again.
+ */
+export function lowerBoundWait(minMs: number, random: Random): number {
+  return minMs + remainderOf(random(), Math.max(1, Math.floor(minMs / 2)));
 }

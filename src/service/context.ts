@@ -1,6 +1,7 @@
 import type { Completion } from './completion.js';
 import type { ConnectionInfo, SocketEnd, TlsInfo } from './connection.js';
 import type { HeadChange } from './head-change.js';
+import type { RetryWishes, TimeLimits } from './time-limits.js';
 import type { ServiceInfo, WorkloadInfo } from './workload.js';
 
 /** Values of filters by namespace (Envoy dynamic metadata). */
@@ -135,6 +136,14 @@ export interface Exchange {
   overrideHost: { readonly address: string; readonly strict: boolean } | undefined;
   /** Monotonic time by which the exchange must be over (deadline of the caller); undefined = none. */
   deadlineMs: number | undefined;
+  /** Set by the route's stack; undefined = none. */
+  limits: TimeLimits | undefined;
+  /** When the request was complete, monotonic milliseconds: time limits begin there. Set by whoever keeps them. */
+  completeMs: number | undefined;
+  /** Set by the route's stack when the request's headers ask for anything; undefined = nothing. */
+  retryWishes: RetryWishes | undefined;
+  /** Whether the attempt that begins follows one that took too long. */
+  followsTimeout: boolean;
   /** Every try so far, oldest first. Made by the first attempt. */
   attempts: Attempt[] | undefined;
   /** Bytes of the request's body, as far as they were sent on (of the last attempt; Envoy BYTES_RECEIVED). */
@@ -186,6 +195,10 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     filterState: undefined,
     overrideHost: undefined,
     deadlineMs: undefined,
+    limits: undefined,
+    completeMs: undefined,
+    retryWishes: undefined,
+    followsTimeout: false,
     attempts: undefined,
     requestBytes: 0,
     responseBytes: 0,

@@ -64,6 +64,33 @@ export class HeaderMap {
     return undefined;
   }
 
+  /**
+   * As `get`, but raw lines are searched as they are: for headers of which most messages have none, so that a map that
+   * nobody else reads is not decoded for them.
+   */
+  peek(name: string): string | undefined {
+    if (this.#lines !== undefined) return this.get(name);
+    const at = this.#rawIndexOf(name);
+    return at < 0 ? undefined : pieceText(this.#raw?.[at + 1] ?? '');
+  }
+
+  /** Whether the name of any line begins so (in lower case). Nothing is decoded or copied. */
+  hasPrefix(prefix: string): boolean {
+    const { length } = prefix;
+    const raw = this.#raw ?? this.#lines ?? [];
+    const first = prefix.charCodeAt(0);
+    for (let i = 0; i < raw.length; i += 2) {
+      const piece = raw[i];
+      if (piece === undefined || piece.length < length) continue;
+      // The first letter, whatever its case, tells most names apart.
+      const letter = typeof piece === 'string' ? piece.charCodeAt(0) : (piece[0] ?? 0);
+      if ((letter | 0x20) !== first) continue;
+      const text = typeof piece === 'string' ? piece : piece.toString('latin1', 0, length);
+      if (text.startsWith(prefix) || text.slice(0, length).toLowerCase() === prefix) return true;
+    }
+    return false;
+  }
+
   /** All values of a header, in order. */
   getAll(name: string): string[] {
     const lines = this.#read();
@@ -112,16 +139,19 @@ export class HeaderMap {
       if (value !== undefined) this.delete(name);
       return value;
     }
+    if (this.#rawIndexOf(name) < 0) return undefined;
+    const value = this.get(name);
+    this.delete(name);
+    return value;
+  }
+
+  #rawIndexOf(name: string): number {
     const raw = this.#raw ?? [];
     for (let i = 0; i < raw.length; i += 2) {
       const piece = raw[i];
-      if (piece?.length === name.length && pieceText(piece).toLowerCase() === name) {
-        const value = this.get(name);
-        this.delete(name);
-        return value;
-      }
+      if (piece?.length === name.length && pieceText(piece).toLowerCase() === name) return i;
     }
-    return undefined;
+    return -1;
   }
 
   /** Removes all lines of a header. What is not there costs no copy. */

@@ -5,8 +5,12 @@ import { type Body, bytesBody, iterateBody, type NativeBody } from './body.js';
 export interface Replay {
   /** Whether what was read so far is all kept. */
   readonly canReplay: boolean;
+  /** Whether the source was read to its end. */
+  readonly isComplete: boolean;
   /** A body for the next attempt: what was read already, then the rest of the source. */
   body(): Body;
+  /** No attempt follows: the source is given up as soon as the last one does not read on. */
+  close(): void;
 }
 
 /**
@@ -33,6 +37,9 @@ class BufferedReplay implements Replay {
   #generation = 0;
   /** A read that is under way, maybe of an earlier attempt: its chunk must not get lost. */
   #pending: Promise<void> | undefined;
+  #closed = false;
+  /** Whether the newest attempt stopped reading before the end. */
+  #abandoned = false;
 
   constructor(source: Body, limitBytes: number) {
     this.#source = iterateBody(source)[Symbol.asyncIterator]();
@@ -44,25 +51,42 @@ class BufferedReplay implements Replay {
     return !this.#overflowed && this.#failed === undefined;
   }
 
+  get isComplete(): boolean {
+    return this.#ended;
+  }
+
   body(): Body {
     const generation = ++this.#generation;
+    this.#abandoned = false;
     if (this.#ended && !this.#overflowed) return bytesBody(Buffer.concat(this.#kept));
     const iterate = () => this.#read(generation);
     const value: AsyncIterable<Uint8Array> = { [Symbol.asyncIterator]: iterate };
     return { kind: 'native', value, length: this.#length, iterate } satisfies NativeBody;
   }
 
+  close(): void {
+    this.#closed = true;
+    this.#release();
+  }
+
   async *#read(generation: number): AsyncGenerator<Uint8Array> {
-    for (let at = 0; ; at++) {
-      while (at >= this.#firstKept + this.#kept.length && !this.#ended) {
+    try {
+      for (let at = 0; ; at++) {
+        while (at >= this.#firstKept + this.#kept.length && !this.#ended) {
+          this.#check(generation);
+          await this.#pull();
+        }
         this.#check(generation);
-        await this.#pull();
+        const chunk = this.#kept[at - this.#firstKept];
+        if (chunk === undefined) return;
+        if (this.#overflowed) this.#letGo(at + 1);
+        yield chunk;
       }
-      this.#check(generation);
-      const chunk = this.#kept[at - this.#firstKept];
-      if (chunk === undefined) return;
-      if (this.#overflowed) this.#letGo(at + 1);
-      yield chunk;
+    } finally {
+      if (generation === this.#generation && !this.#ended) {
+        this.#abandoned = true;
+        this.#release();
+      }
     }
   }
 
@@ -103,5 +127,13 @@ class BufferedReplay implements Replay {
   #letGo(end: number): void {
     this.#kept.splice(0, end - this.#firstKept);
     this.#firstKept = end;
+  }
+
+  /** Tells the source that nobody reads on, so that it frees what it holds. */
+  #release(): void {
+    if (!this.#closed || !this.#abandoned || this.#ended || this.#failed !== undefined) return;
+    this.#failed = { error: new MeshError('INMESH_ABORTED', 'the body is not read on') };
+    // A source that can't be given up has nobody to tell.
+    this.#source.return?.().catch(() => {});
   }
 }

@@ -25,7 +25,7 @@ export interface Request extends RequestHead {
   headers: HeaderMap;
   body: Body;
   /** Cancelled when the caller gives up; `abort.signal` is the platform's AbortSignal. */
-  readonly abort: Abort;
+  abort: Abort;
   readonly context: Exchange;
 }
 

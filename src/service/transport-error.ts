@@ -10,6 +10,10 @@ export type TransportFailure =
   | 'protocol'
   /** The per-try timeout (Envoy `per_try_timeout`) ended it. */
   | 'per-try-timeout'
+  /** The attempt paused for too long (Envoy `per_try_idle_timeout`). */
+  | 'per-try-idle-timeout'
+  /** The attempt took longer than its cluster allows (Envoy `max_stream_duration`). */
+  | 'stream-duration'
   /** The caller, or the route's timeout, gave up; or the caller asked for what can't be sent. */
   | 'aborted';
 

@@ -14,11 +14,13 @@ import type {
   Locality,
   LocalityEndpoints,
 } from '../../src/model/endpoint.js';
-import type {
-  FaultConfig,
-  FilterConfig,
-  FilterOverrides,
-  HttpFilter,
+import {
+  type FaultConfig,
+  type FilterConfig,
+  type FilterOverrides,
+  type HttpFilter,
+  type RouterConfig,
+  STRICT_HEADERS,
 } from '../../src/model/filter-config.js';
 import type { LbPolicy } from '../../src/model/lb-policy.js';
 import type { FilterChain, HttpConnectionManager, Listener } from '../../src/model/listener.js';
@@ -31,11 +33,16 @@ import type {
 import type { Metadata, MetadataStruct, MetadataValue } from '../../src/model/metadata.js';
 import type { Node, NodeMetadata, NodeWorkload } from '../../src/model/node.js';
 import type { FractionalPercent } from '../../src/model/percent.js';
-import { RETRY_CONDITIONS, type RetryPolicy } from '../../src/model/retry.js';
-import type { Route, RouteConfiguration, VirtualHost, WeightedCluster } from '../../src/model/route.js';
+import { type HedgePolicy, RETRY_CONDITIONS, type RetryPolicy } from '../../src/model/retry.js';
+import type {
+  Route,
+  RouteAction,
+  RouteConfiguration,
+  VirtualHost,
+  WeightedCluster,
+} from '../../src/model/route.js';
 import type { RouteMatch } from '../../src/model/route-match.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
-import { endpointHealthCheck, healthCheck } from './health-arbitraries.js';
 import { statefulSessionConfig, statefulSessionRouteConfig } from './remote-filter-arbitraries.js';
 import {
   accessLogs,
@@ -175,6 +182,14 @@ const listedFilterConfig = (): fc.Arbitrary<FilterConfig> =>
 export const filterOverrides = (): fc.Arbitrary<FilterOverrides> =>
   fc.array(fc.tuple(name(), routeFilterConfig()), { maxLength: 2 }).map((entries) => new Map(entries));
 
+const routerConfig = (): fc.Arbitrary<RouterConfig> =>
+  fc.record({
+    kind: fc.constant('router' as const),
+    suppressEnvoyHeaders: maybe(fc.constant(true)),
+    respectExpectedTimeout: maybe(fc.constant(true)),
+    strictCheckHeaders: maybe(fc.subarray([...STRICT_HEADERS], { minLength: 1 })),
+  });
+
 /** The filters of a listener: faults, then the router. */
 export const httpFilters = (): fc.Arbitrary<readonly HttpFilter[]> =>
   fc
@@ -183,7 +198,7 @@ export const httpFilters = (): fc.Arbitrary<readonly HttpFilter[]> =>
       fc.tuple(
         ...names.map((filterName, index) =>
           index === names.length - 1
-            ? fc.constant<HttpFilter>({ name: filterName, config: { kind: 'router' } })
+            ? routerConfig().map((config): HttpFilter => ({ name: filterName, config }))
             : listedFilterConfig().map((config): HttpFilter => ({ name: filterName, config })),
         ),
       ),
@@ -201,10 +216,53 @@ export const retryPolicy = (): fc.Arbitrary<RetryPolicy> =>
       additionalMs: milliseconds(),
       avoidPreviousHosts: fc.boolean(),
       hostSelectionAttempts: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+      perTryIdleTimeoutMs: maybe(milliseconds()),
+      retriableHeaders: maybe(few(headerMatcher(), 1)),
+      retriableRequestHeaders: maybe(few(headerMatcher(), 1)),
+      rateLimitedBackOff: maybe(
+        fc.record({
+          resetHeaders: few(
+            fc.record({
+              name: fc.constantFrom('retry-after', 'x-ratelimit-reset'),
+              format: fc.constantFrom('seconds', 'unix-timestamp'),
+            }),
+            1,
+          ),
+          maxIntervalMs: milliseconds(1),
+        }),
+      ),
+      omitCanaryHosts: maybe(fc.constant(true)),
+      omitHostMetadata: maybe(few(fc.constantFrom({}, { stage: 'beta' }, { a: [1, null], b: true }), 1)),
+      previousPriorities: maybe(fc.record({ updateFrequency: fc.integer({ min: 1, max: 0x7fff_ffff }) })),
     })
-    .map(({ additionalMs, ...policy }) => ({
-      ...policy,
-      maxIntervalMs: policy.baseIntervalMs + additionalMs,
+    .map(
+      ({ additionalMs, ...policy }): RetryPolicy => ({
+        ...policy,
+        maxIntervalMs: policy.baseIntervalMs + additionalMs,
+      }),
+    );
+
+/** HedgePolicy. */
+const hedgePolicy = (): fc.Arbitrary<HedgePolicy> =>
+  fc.record({
+    initialRequests: fc.integer({ min: 1, max: 5 }),
+    additionalRequestChance: fractionalPercent(),
+    onPerTryTimeout: fc.boolean(),
+  });
+
+/** `max_stream_duration`: with nothing but a duration there is no more to say. */
+const streamDuration = (): fc.Arbitrary<Pick<RouteAction, 'maxStreamDurationMs' | 'grpcTimeoutHeader'>> =>
+  fc
+    .record({
+      maxStreamDurationMs: maybe(milliseconds()),
+      grpcTimeoutHeader: maybe(fc.record({ maxMs: maybe(milliseconds()), offsetMs: maybe(milliseconds()) })),
+    })
+    .map(({ maxStreamDurationMs, grpcTimeoutHeader: header }) => ({
+      maxStreamDurationMs,
+      grpcTimeoutHeader:
+        maxStreamDurationMs !== undefined && header?.maxMs === undefined && header?.offsetMs === undefined
+          ? undefined
+          : header,
     }));
 
 const weightedClusters = (): fc.Arbitrary<readonly WeightedCluster[]> =>
@@ -233,6 +291,11 @@ export const routeMatch = (): fc.Arbitrary<RouteMatch> =>
   });
 
 const forward = (): fc.Arbitrary<Route['action']> =>
+  fc
+    .tuple(plainForward(), streamDuration())
+    .map(([action, limits]): RouteAction => ({ ...action, ...limits }));
+
+const plainForward = () =>
   fc.record({
     kind: fc.constant('forward' as const),
     cluster: fc.oneof(
@@ -245,8 +308,11 @@ const forward = (): fc.Arbitrary<Route['action']> =>
     ),
     timeoutMs: milliseconds(),
     retryPolicy: maybe(retryPolicy()),
-    maxStreamDurationMs: maybe(milliseconds()),
-    priority: fc.constantFrom('default', 'high'),
+    maxGrpcTimeoutMs: maybe(milliseconds()),
+    grpcTimeoutOffsetMs: maybe(milliseconds()),
+    idleTimeoutMs: maybe(milliseconds()),
+    hedge: maybe(hedgePolicy()),
+    priority: fc.constantFrom('default' as const, 'high' as const),
     pathRewrite: pathRewrite(),
     hostRewrite: hostRewrite(),
     appendForwardedHost: maybe(fc.constant(true)),
@@ -276,6 +342,7 @@ export const route = (): fc.Arbitrary<Route> =>
     ),
     filterOverrides: filterOverrides(),
     headers: headerRules(),
+    bufferLimitBytes: maybe(uint32()),
   });
 
 const domain = (): fc.Arbitrary<string> =>
@@ -314,6 +381,9 @@ const virtualHost = (domains: readonly string[]): fc.Arbitrary<VirtualHost> =>
     headers: headerRules(),
     mirrors: mirrors(fractionalPercent()),
     requireTls: maybe(fc.constantFrom('all', 'external-only')),
+    hedge: maybe(hedgePolicy()),
+    includeIsTimeoutRetry: maybe(fc.constant(true)),
+    bufferLimitBytes: maybe(uint32()),
   });
 
 const connectionManager = (): fc.Arbitrary<HttpConnectionManager> =>
@@ -326,6 +396,11 @@ const connectionManager = (): fc.Arbitrary<HttpConnectionManager> =>
     processing: requestProcessing(),
     accessLogs: accessLogs(headerMatcher(), stringMatcher(), fractionalPercent()),
   });
+
+/** The limits of a connection manager whose requests are this process' own. */
+const streamLimits = (): fc.Arbitrary<
+  Pick<HttpConnectionManager, 'streamIdleTimeoutMs' | 'maxStreamDurationMs'>
+> => fc.record({ streamIdleTimeoutMs: maybe(milliseconds()), maxStreamDurationMs: maybe(milliseconds()) });
 
 const alpn = (): fc.Arbitrary<string[]> => few(fc.constantFrom('h2', 'http/1.1', 'istio'));
 
@@ -355,7 +430,11 @@ export const listener = (): fc.Arbitrary<Listener> =>
     fc.record({
       kind: fc.constant('outbound' as const),
       name: name(),
-      http: connectionManager().map((http) => ({ ...http, processing: undefined })),
+      http: fc.tuple(connectionManager(), streamLimits()).map(([http, limits]) => ({
+        ...http,
+        ...limits,
+        processing: undefined,
+      })),
     }),
     fc.record({
       kind: fc.constant('inbound' as const),
@@ -423,7 +502,6 @@ const endpoint = (address: fc.Arbitrary<SocketAddress>): fc.Arbitrary<Endpoint> 
     weight: fc.integer({ min: 1, max: 1_000_000 }),
     transportSocketMatch: labels(),
     metadata: metadata(),
-    healthCheck: maybe(endpointHealthCheck()),
   });
 
 /** Locality. */
@@ -552,7 +630,6 @@ export const outlierDetection = (): fc.Arbitrary<OutlierDetection> => {
       successRate: fc.record({ ...statistical, stdevFactor: uint32() }),
       failurePercentage: fc.record({ ...statistical, threshold: percent }),
       detectDegradedHosts: fc.boolean(),
-      passedCheckUnejects: fc.constantFrom(false, undefined),
     })
     .map(({ additionalMs, ...detection }) => ({
       ...detection,
@@ -577,9 +654,7 @@ export const cluster = (): fc.Arbitrary<Cluster> =>
     panicThresholdPercent: fc.double({ min: 0, max: 100, noNaN: true }),
     idleTimeoutMs: milliseconds(),
     maxRequestsPerConnection: uint32(),
-    healthCheck: maybe(healthCheck(stringMatcher())),
-    ignoreNewHostsUntilFirstCheck: fc.constantFrom(true, undefined),
-    ignoreHealthOnHostRemoval: fc.constantFrom(true, undefined),
+    maxStreamDurationMs: maybe(milliseconds()),
     metadata: fc.constantFrom(
       {},
       { istio: { external: true, services: [{ host: 'a.b', name: 'a', namespace: 'b' }], weight: 1.5 } },

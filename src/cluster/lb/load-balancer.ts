@@ -10,6 +10,8 @@ export interface PickContext {
   readonly priority: RoutePriority;
   /** Hosts that were tried already. */
   readonly avoid: readonly Host[] | undefined;
+  /** Hosts that the policy does not want besides those. */
+  readonly rejects?: ((host: Host) => boolean) | undefined;
   /** How often another host is asked for when an avoided one comes up, before it is taken anyway. */
   readonly selectionAttempts: number;
   /** The request; undefined outside a request, e.g. in a health check. */

@@ -15,10 +15,6 @@ export interface Instance extends ServiceAccount {
   readonly locality: Locality;
   readonly weight: number;
   readonly tlsMode: 'istio' | 'disabled';
-  /** Name of its workload, for telemetry (Istio: of the Deployment, of the WorkloadEntry, else of the ServiceEntry). */
-  readonly workload: string;
-  /** The cluster that it runs in; empty when nobody said. */
-  readonly clusterId: string;
 }
 
 /** Finds who serves a port of a service. */
@@ -57,7 +53,7 @@ export function indexInstances(view: ConfigView, workloads: readonly Workload[])
           ...chosen.map((one) => entryInstance(one, port)),
         ];
       }
-      return entryInstances(service, source, port, { local, entries });
+      return entryInstances(service, source.spec, port, { local, entries });
     },
     declared: (service) => declaredAccounts(view, service),
   };
@@ -82,9 +78,7 @@ function registered(
   service: MeshService,
   port: MeshPort,
 ): readonly Instance[] {
-  return workloads
-    .filter((one) => isMember(one) && servedPort(one, service) === port)
-    .map((one) => ({ ...one, workload: one.service }));
+  return workloads.filter((one) => isMember(one) && servedPort(one, service) === port);
 }
 
 /** Which of the service's ports a workload implements. */
@@ -104,7 +98,7 @@ function servedPort(workload: Workload, { ports }: MeshService): MeshPort | unde
 
 function entryInstances(
   service: MeshService,
-  { name, spec }: Extract<MeshService['source'], { kind: 'entry' }>,
+  spec: Extract<MeshService['source'], { kind: 'entry' }>['spec'],
   port: MeshPort,
   found: { readonly local: readonly Workload[]; readonly entries: readonly Document<'WorkloadEntry'>[] },
 ): readonly Instance[] {
@@ -115,10 +109,9 @@ function entryInstances(
     return [...pods, ...chosen.map((one) => entryInstance(one, port))];
   }
   const endpoints = spec.endpoints ?? [];
-  const owner = { name, namespace: service.namespace };
-  if (endpoints.length > 0) return endpoints.map((one) => specInstance(one, owner, port));
+  if (endpoints.length > 0) return endpoints.map((one) => specInstance(one, service.namespace, port));
   if (spec.resolution !== 'DNS' && spec.resolution !== 'DNS_ROUND_ROBIN') return [];
-  return [specInstance({ address: service.host }, owner, port)];
+  return [specInstance({ address: service.host }, service.namespace, port)];
 }
 
 function labelsOf({ labels, spec }: Document<'WorkloadEntry'>): Readonly<Record<string, string>> {
@@ -126,14 +119,10 @@ function labelsOf({ labels, spec }: Document<'WorkloadEntry'>): Readonly<Record<
 }
 
 function entryInstance(document: Document<'WorkloadEntry'>, port: MeshPort): Instance {
-  return specInstance({ ...document.spec, labels: labelsOf(document) }, document, port);
+  return specInstance({ ...document.spec, labels: labelsOf(document) }, document.namespace, port);
 }
 
-function specInstance(
-  spec: WorkloadEntrySpec,
-  { name, namespace }: { readonly name: string; readonly namespace: string },
-  port: MeshPort,
-): Instance {
+function specInstance(spec: WorkloadEntrySpec, namespace: string, port: MeshPort): Instance {
   const labels = spec.labels ?? {};
   const target = typeof port.target === 'number' ? port.target : port.number;
   return {
@@ -146,8 +135,6 @@ function specInstance(
     serviceAccount: spec.serviceAccount || DEFAULT_SERVICE_ACCOUNT,
     // Istio: the label is the only sign that a workload outside of the platform has a proxy.
     tlsMode: labels['security.istio.io/tlsMode'] === 'istio' ? 'istio' : 'disabled',
-    workload: name,
-    clusterId: '',
   };
 }
 

@@ -133,6 +133,8 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.disable_stateful_session_resumption',
       'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.disable_stateless_session_resumption',
       'envoy.config.route.v3.RouteConfiguration.metadata',
+      // Empty: no limit in it.
+      manager('common_http_protocol_options'),
       // Empty, or what holds anyway; how a server names itself while it has no name.
       ...['internal_address_config', 'scheme_header_transformation', 'server_header_transformation'].map(
         manager,
@@ -149,6 +151,8 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       // No effect on a regular expression; the name of the only engine.
       'envoy.config.route.v3.RouteMatch.case_sensitive',
       'envoy.type.matcher.v3.RegexMatcher.google_re2',
+      // Superseded by the policy itself.
+      'envoy.config.route.v3.RouteAction.retry_policy_typed_config',
       // Names of runtime overrides; there is no runtime layer.
       'envoy.config.core.v3.RuntimeFractionalPercent.runtime_key',
       'envoy.config.route.v3.WeightedCluster.runtime_key_prefix',
@@ -174,9 +178,8 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       // In the second policy of a list whose first is known.
       'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin.locality_lb_config',
       'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin.slow_start_config',
-      // Where Envoy writes its log of health events.
-      'envoy.config.core.v3.HealthCheck.event_log_path',
-      'envoy.config.core.v3.HealthCheck.event_logger',
+      // Of health checks, which are refused.
+      'envoy.config.cluster.v3.OutlierDetection.successful_active_health_check_uneject_host',
       // Empty, it says nothing.
       'envoy.config.endpoint.v3.LbEndpoint.metadata',
       'envoy.config.endpoint.v3.LocalityLbEndpoints.metadata',

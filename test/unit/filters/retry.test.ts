@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type RetryPermits, retry } from '../../../src/filters/retry.js';
+import { retry } from '../../../src/filters/retry.js';
+import type { RetryPermits } from '../../../src/filters/retry-state.js';
 import { RETRY_CONDITIONS, type RetryCondition, type RetryPolicy } from '../../../src/model/retry.js';
 import { seededRandom } from '../../../src/runtime/random.js';
 import { bytesBody, iterateBody, type NativeBody, readBody } from '../../../src/service/body.js';
@@ -131,11 +132,12 @@ describe('retry', () => {
     expect(await run(policy(['envoy-ratelimited']), [limited, 200])).toMatchObject({ attempts: 2 });
   });
 
-  test('a grpc-status counts in the headers of a gRPC call only', async () => {
+  test('a grpc-status counts in the headers only, and not in those of a rate-limited answer', async () => {
     const unavailable = makeResponse(200, { 'grpc-status': '14' });
-    const call = () => makeRequest({ method: 'POST', header: { 'content-type': 'application/grpc' } });
-    expect(await run(policy(['unavailable']), [unavailable, 200], call())).toMatchObject({ attempts: 2 });
-    expect(await run(policy(['unavailable']), [unavailable, 200])).toMatchObject({ attempts: 1 });
+    const limited = makeResponse(200, { 'grpc-status': '14', 'x-envoy-ratelimited': 'true' });
+    expect(await run(policy(['unavailable']), [unavailable, 200])).toMatchObject({ attempts: 2 });
+    expect(await run(policy(['cancelled']), [unavailable, 200])).toMatchObject({ attempts: 1 });
+    expect(await run(policy(['unavailable']), [limited, 200])).toMatchObject({ attempts: 1 });
   });
 
   test('a body in memory is sent again whole', async () => {

@@ -23,7 +23,7 @@ describe('timeout', () => {
     expect(request.context.flags).toEqual(['UT']);
     expect(request.context.details).toBe('response_timeout');
     expect(below[0]?.abort.reason).toBeInstanceOf(RouteTimeout);
-    expect(request.abort.aborted).toBe(false);
+    expect(request.abort.reason).toBe(below[0]?.abort.reason);
   });
 
   test('an answer in time passes, and its end stops the timer', async () => {

@@ -48,7 +48,6 @@ function scene(options: Partial<AttemptOptions>): {
   };
   const defaults: AttemptOptions = {
     priority: 'default',
-    perTryTimeoutMs: 0,
     avoidPreviousHosts: false,
     hostSelectionAttempts: 1,
     sendAttemptCount: false,

@@ -6,7 +6,8 @@ import { silentLogger } from '../../../src/runtime/log.js';
 import { seededRandom } from '../../../src/runtime/random.js';
 import { Completion } from '../../../src/service/completion.js';
 import type { Attempt } from '../../../src/service/context.js';
-import type { Service } from '../../../src/service/service.js';
+import type { Request, Service } from '../../../src/service/service.js';
+import { NO_LIMITS, type TimeLimits } from '../../../src/service/time-limits.js';
 import { createFakeClock, type FakeClock } from '../../../src/testing/fake-clock.js';
 import { createMemoryNetwork, type MemoryNetwork } from '../../../src/testing/memory-transport.js';
 import { cluster, endpoint } from '../../integration/support/static-mesh.js';
@@ -36,7 +37,6 @@ function scene(options: Partial<AttemptOptions> = {}, maxRequests = 1): Scene {
     runtime,
     {
       priority: 'default',
-      perTryTimeoutMs: 0,
       avoidPreviousHosts: false,
       hostSelectionAttempts: 1,
       sendAttemptCount: false,
@@ -45,6 +45,13 @@ function scene(options: Partial<AttemptOptions> = {}, maxRequests = 1): Scene {
     { clock, observer },
   );
   return { clock, network, service, attempts, active: () => runtime.breakers.default.requests.active };
+}
+
+/** A request whose attempts have limits. */
+function limited(limits: Partial<TimeLimits>): Request {
+  const request = makeRequest();
+  request.context.limits = { ...NO_LIMITS, ...limits };
+  return request;
 }
 
 describe('an attempt', () => {
@@ -95,9 +102,9 @@ describe('an attempt', () => {
   });
 
   test('the per-try timeout fails the attempt, aborts it below, and frees its permit', async () => {
-    const { clock, network, service, active } = scene({ perTryTimeoutMs: 100 });
+    const { clock, network, service, active } = scene();
     network.serve('127.0.0.1:1', () => new Promise(() => {}));
-    const outcome = service(makeRequest()).catch((error: unknown) => error);
+    const outcome = service(limited({ perTryMs: 100 })).catch((error: unknown) => error);
     await clock.advance(100);
     expect(await outcome).toMatchObject({ failure: 'per-try-timeout' });
     expect(network.attempts[0]?.request.abort.aborted).toBe(true);
@@ -105,9 +112,9 @@ describe('an attempt', () => {
   });
 
   test('an answer within the per-try timeout stops the timer; the caller’s abort still reaches it', async () => {
-    const { clock, network, service } = scene({ perTryTimeoutMs: 100 });
+    const { clock, network, service } = scene();
     network.serve('127.0.0.1:1', { status: 200, completion: new Completion() });
-    const request = makeRequest();
+    const request = limited({ perTryMs: 100 });
     await service(request);
     expect(clock.pending).toBe(0);
     request.abort.abort('bye');
