@@ -288,4 +288,121 @@ message CookieAttribute {
   bool auto_sni_san_validation = 7;
 `,
   },
+  {
+    // Envoy 1.33 and later: more ways to make rate limit descriptors, and how many hits they count for.
+    file: 'envoy/config/route/v3/route_components.proto',
+    after: '    message GenericKey {\n',
+    insert: `      // Stands in for a value that turns out empty.
+      string default_value = 3;
+`,
+  },
+  {
+    file: 'envoy/config/route/v3/route_components.proto',
+    after: '    message HeaderValueMatch {\n',
+    insert: `      // Stands in for a value that turns out empty.
+      string default_value = 5;
+`,
+  },
+  {
+    file: 'envoy/config/route/v3/route_components.proto',
+    after: '    message QueryParameterValueMatch {\n',
+    insert: `      // Stands in for a value that turns out empty.
+      string default_value = 5;
+`,
+  },
+  {
+    file: 'envoy/config/route/v3/route_components.proto',
+    after:
+      '    message RemoteAddress {\n      option (udpa.annotations.versioning).previous_message_type =\n          "envoy.api.v2.route.RateLimit.Action.RemoteAddress";\n    }\n',
+    insert: `
+    // The value of a query parameter of the request.
+    message QueryParameters {
+      string query_parameter_name = 1;
+      string descriptor_key = 2;
+      // Whether the rest of the descriptor goes without it when the parameter is absent.
+      bool skip_if_absent = 3;
+    }
+`,
+  },
+  {
+    file: 'envoy/config/route/v3/route_components.proto',
+    after: '      MaskedRemoteAddress masked_remote_address = 10;\n',
+    insert: `
+      // The value of a query parameter.
+      QueryParameters query_parameters = 12;
+`,
+  },
+  {
+    file: 'envoy/config/route/v3/route_components.proto',
+    after: '  Override limit = 4;\n',
+    insert: `
+  // How many hits a descriptor counts for: a number, or a format with one command.
+  message HitsAddend {
+    google.protobuf.UInt64Value number = 1;
+    string format = 2;
+    // Whether the hits are given back.
+    bool is_negative_hits = 3;
+  }
+
+  // Whether the headers that tell callers about their limit are sent.
+  enum XRateLimitOption {
+    UNSPECIFIED = 0;
+    OFF = 1;
+    DRAFT_VERSION_03 = 2;
+  }
+
+  HitsAddend hits_addend = 5;
+  // Counted when the exchange is over; it never refuses anything.
+  bool apply_on_stream_done = 6;
+  XRateLimitOption x_ratelimit_option = 7;
+`,
+  },
+  {
+    file: 'envoy/extensions/common/ratelimit/v3/ratelimit.proto',
+    after: 'import "envoy/type/v3/token_bucket.proto";\n',
+    insert: `
+import "google/protobuf/wrappers.proto";
+`,
+  },
+  {
+    file: 'envoy/extensions/common/ratelimit/v3/ratelimit.proto',
+    after: '  RateLimitOverride limit = 2;\n',
+    insert: `
+  // Hits of this descriptor; 1 when absent.
+  google.protobuf.UInt64Value hits_addend = 3;
+  // Whether the hits are given back.
+  bool is_negative_hits = 4;
+`,
+  },
+  {
+    file: 'envoy/extensions/common/ratelimit/v3/ratelimit.proto',
+    after: '  type.v3.TokenBucket token_bucket = 2 [(validate.rules).message = {required: true}];\n',
+    insert: `
+  // Counts only.
+  bool shadow_mode = 3;
+`,
+  },
+  {
+    file: 'envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto',
+    after: 'import "envoy/config/core/v3/base.proto";\n',
+    insert: `import "envoy/config/route/v3/route_components.proto";
+`,
+  },
+  {
+    file: 'envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto',
+    after: '  bool rate_limited_as_resource_exhausted = 15;\n',
+    insert: `
+  // Makes descriptors; those of routes and virtual hosts are not read when there are some.
+  repeated config.route.v3.RateLimit rate_limits = 17;
+  // Buckets that are kept per descriptor with wildcards.
+  google.protobuf.UInt32Value max_dynamic_descriptors = 18;
+`,
+  },
+  {
+    file: 'envoy/type/v3/ratelimit_unit.proto',
+    after: '  YEAR = 6;\n',
+    insert: `
+  WEEK = 7;
+`,
+  },
 ];

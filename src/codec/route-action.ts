@@ -11,6 +11,7 @@ import { decodeInternalRedirect, encodeInternalRedirect } from './internal-redir
 import { encodeMetadata } from './metadata.js';
 import { decodeMirrors, encodeMirrors } from './mirror.js';
 import { at, type Path, refuse, required } from './path.js';
+import { decodeRateLimits, encodeRateLimits } from './rate-limit.js';
 import { decodeRetry, encodeRetryPolicy } from './retry.js';
 import {
   decodeHostRewrite,
@@ -27,6 +28,8 @@ const actionFields = onlyFields(() => route.RouteActionSchema, {
   enforced: [
     'cluster',
     'weighted_clusters',
+    'rate_limits',
+    'include_vh_rate_limits',
     'retry_policy',
     'retry_policy_typed_config',
     'hedge_policy',
@@ -63,6 +66,8 @@ export function decodeRouteAction(action: route.RouteAction, path: Path): RouteA
   return {
     kind: 'forward',
     cluster: decodeClusterSpecifier(action.clusterSpecifier, path),
+    rateLimits: decodeRateLimits(action.rateLimits, path),
+    includeVirtualHostRateLimits: action.includeVhRateLimits || undefined,
     ...decodeTimeouts(action, path),
     retryPolicy: decodeRetry(action, path),
     hedge: decodeHedge(action.hedgePolicy, at(path, 'hedge_policy')),
@@ -153,6 +158,7 @@ function decodeWeight(message: route.WeightedCluster_ClusterWeight, path: Path):
 export function encodeRouteAction(action: RouteAction): route.RouteAction {
   const message = create(route.RouteActionSchema, {
     clusterSpecifier: encodeClusterSpecifier(action.cluster),
+    rateLimits: encodeRateLimits(action.rateLimits),
     priority: encodePriority(action.priority),
     hostRewriteSpecifier: encodeHostRewrite(action.hostRewrite),
     appendXForwardedHost: action.appendForwardedHost ?? false,
@@ -161,6 +167,7 @@ export function encodeRouteAction(action: RouteAction): route.RouteAction {
     ...encodeMetadataMatch(action.metadataMatch),
   });
   encodePathRewrite(action.pathRewrite, message);
+  if (action.includeVirtualHostRateLimits === true) message.includeVhRateLimits = true;
   encodeTimeouts(action, message);
   if (action.hedge !== undefined) message.hedgePolicy = encodeHedge(action.hedge);
   if (action.internalRedirect !== undefined) {

@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
+import { type Metadata, NO_METADATA } from '../model/metadata.js';
 import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
-import { route } from '../proto/xds.js';
+import { type core, route } from '../proto/xds.js';
 import { unreachable } from '../runtime/errors.js';
 import {
   bodyLimitOf,
@@ -12,8 +13,10 @@ import { onlyFields } from './field-guard.js';
 import { decodeOverrides, encodeOverrides } from './filter-config.js';
 import { decodeHeaderRules, encodeHeaderRules, HEADER_RULE_FIELDS, headerName } from './header-mutation.js';
 import { decodeHedge, encodeHedge } from './hedge.js';
+import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { decodeMirrors, encodeMirrors } from './mirror.js';
 import { at, type Path, refuse, required } from './path.js';
+import { decodeRateLimits, encodeRateLimits } from './rate-limit.js';
 import { decodeRedirect, encodeRedirect } from './redirect.js';
 import { decodeRetry, encodeRetryPolicy } from './retry.js';
 import { decodeRouteAction, encodeRouteAction } from './route-action.js';
@@ -41,6 +44,7 @@ const hostFields = onlyFields(() => route.VirtualHostSchema, {
     'name',
     'domains',
     'routes',
+    'rate_limits',
     'retry_policy',
     'typed_per_filter_config',
     'include_request_attempt_count',
@@ -64,6 +68,7 @@ const hostFields = onlyFields(() => route.VirtualHostSchema, {
 const routeFields = onlyFields(() => route.RouteSchema, {
   enforced: [
     'name',
+    'metadata',
     'match',
     'route',
     'redirect',
@@ -74,8 +79,6 @@ const routeFields = onlyFields(() => route.RouteSchema, {
     ...HEADER_RULE_FIELDS,
   ],
   ignored: [
-    // Read by filters that we do not have, and shown in logs.
-    'metadata',
     // How spans of the route are named and sampled, and which statistics it has.
     'decorator',
     'tracing',
@@ -128,6 +131,7 @@ function decodeVirtualHost(message: route.VirtualHost, path: Path): VirtualHost 
     name: message.name,
     domains: message.domains.map((domain, index) => decodeDomain(domain, at(path, 'domains', index))),
     routes: message.routes.map((entry, index) => decodeRoute(entry, at(path, 'routes', index))),
+    rateLimits: decodeRateLimits(message.rateLimits, path),
     retryPolicy: decodeRetry(message, path),
     hedge: decodeHedge(message.hedgePolicy, at(path, 'hedge_policy')),
     includeIsTimeoutRetry: message.includeIsTimeoutRetryHeader || undefined,
@@ -166,12 +170,18 @@ function decodeRoute(message: route.Route, path: Path): Route {
   routeFields(message, path);
   return {
     name: message.name,
+    metadata: message.metadata && decodeRouteMetadata(message.metadata),
     match: decodeRouteMatch(required(message.match, at(path, 'match')), at(path, 'match')),
     action: decodeAction(message.action, path),
     filterOverrides: decodeOverrides(message.typedPerFilterConfig, path),
     headers: decodeHeaderRules(message, path),
     bufferLimitBytes: message.perRequestBufferLimitBytes,
   };
+}
+
+function decodeRouteMetadata(message: core.Metadata): Metadata | undefined {
+  const metadata = decodeMetadata(message);
+  return metadata === NO_METADATA ? undefined : metadata;
 }
 
 function decodeAction(action: route.Route['action'], path: Path): Route['action'] {
@@ -208,6 +218,7 @@ function encodeVirtualHost(host: VirtualHost): route.VirtualHost {
     name: host.name,
     domains: [...host.domains],
     routes: host.routes.map(encodeRoute),
+    rateLimits: encodeRateLimits(host.rateLimits),
     typedPerFilterConfig: encodeOverrides(host.filterOverrides),
     includeRequestAttemptCount: host.includeRequestAttemptCount,
     includeAttemptCountInResponse: host.includeAttemptCountInResponse ?? false,
@@ -238,6 +249,8 @@ function encodeRoute(entry: Route): route.Route {
     ...encodeHeaderRules(headers),
   });
   if (bufferLimitBytes !== undefined) message.perRequestBufferLimitBytes = bufferLimitBytes;
+  const metadata = entry.metadata && encodeMetadata(entry.metadata);
+  if (metadata !== undefined) message.metadata = metadata;
   return message;
 }
 

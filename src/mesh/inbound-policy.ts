@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { buildFilters } from '../filters/builtin.js';
 import type { FilterTools, LocalNode } from '../filters/filter.js';
 import { processRequests } from '../filters/request-processing.js';
+import { rateLimitsAt } from '../filters/route-rate-limits.js';
 import type { AccessLog } from '../model/access-log.js';
 import type { HttpConnectionManager, InboundListener } from '../model/listener.js';
 import { compileHeaderMatchers } from '../routing/match.js';
@@ -29,7 +30,7 @@ export interface InboundTools {
  */
 export function inboundPolicyOf(listener: InboundListener | undefined, tools: InboundTools): InboundPolicy {
   const { clock, random, node, upstream } = tools;
-  const filterTools: FilterTools = {
+  const filterTools: Omit<FilterTools, 'rateLimits'> = {
     clock,
     random,
     headerPredicate: compileHeaderMatchers,
@@ -39,7 +40,8 @@ export function inboundPolicyOf(listener: InboundListener | undefined, tools: In
     upstream,
   };
   return inboundPolicy(listener, {
-    buildFilters: ({ filters }, overrides) => buildFilters(filters, overrides, filterTools),
+    buildFilters: ({ filters }, overrides, { route, virtualHost }) =>
+      buildFilters(filters, overrides, { ...filterTools, rateLimits: rateLimitsAt(route, virtualHost) }),
     process: (http) => processing(http, node),
     accessLog: tools.accessLog,
     effects: (place) => routeEffects(place, clock),

@@ -1,7 +1,7 @@
 import type { AccessLog } from '../model/access-log.js';
 import type { FilterOverrides } from '../model/filter-config.js';
 import type { FilterChain, HttpConnectionManager, InboundListener } from '../model/listener.js';
-import type { Route, RouteConfiguration } from '../model/route.js';
+import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
 import type { DownstreamTls } from '../model/tls.js';
 import { compileRoutes } from '../routing/router.js';
 import { MeshError } from '../runtime/errors.js';
@@ -48,6 +48,7 @@ export interface InboundOptions {
   readonly buildFilters: (
     http: HttpConnectionManager,
     overrides: readonly FilterOverrides[],
+    place: { readonly route: Route; readonly virtualHost: VirtualHost },
   ) => readonly Filter[];
   /** The changes of a route to requests and responses; undefined when it makes none. */
   readonly effects?: (place: RoutePlace) => Filter | undefined;
@@ -120,7 +121,7 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
         cluster: undefined,
         suppressEnvoyHeaders: false,
       });
-      const filters = options.buildFilters(http, overrides);
+      const filters = options.buildFilters(http, overrides, { route, virtualHost });
       stacks.set(route, effects === undefined ? filters : [...filters, effects]);
     }
   }
@@ -139,7 +140,10 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
     const head = request.method === 'CONNECT' ? { ...request, path: '/' } : request;
     const matched = router.select(head, request.context.random);
     const service = matched && services.get(matched.route);
-    if (matched !== undefined) request.context.routeName = matched.route.name;
+    if (matched !== undefined) {
+      request.context.routeName = matched.route.name;
+      request.context.routeMetadata = matched.route.metadata;
+    }
     return (service ?? noRoute)(request);
   };
   return process === undefined ? route : compose([process], route);

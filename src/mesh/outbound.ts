@@ -1,6 +1,7 @@
 import type { ClusterRuntime } from '../cluster/cluster.js';
 import { buildFilters } from '../filters/builtin.js';
 import type { FilterTools, LocalNode } from '../filters/filter.js';
+import { rateLimitsAt } from '../filters/route-rate-limits.js';
 import type { AccessLog } from '../model/access-log.js';
 import type { FilterOverrides } from '../model/filter-config.js';
 import type { HttpConnectionManager } from '../model/listener.js';
@@ -70,6 +71,7 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
     if (matched === undefined || stack === undefined) return unrouted(request);
     request.context.virtualHostName = matched.virtualHost.name;
     request.context.routeName = matched.route.name;
+    request.context.routeMetadata = matched.route.metadata;
     return stack(request);
   };
   const redirects: RedirectTools = {
@@ -116,7 +118,7 @@ function routeStack(place: RoutePlace, http: HttpConnectionManager, tools: Outbo
     case 'redirect':
     case 'direct-response':
       return compose(
-        [...tools.filters, ...buildFilters(http.filters, layers, filterTools(tools, undefined))],
+        [...tools.filters, ...buildFilters(http.filters, layers, filterTools(tools, place, undefined))],
         routeAnswer(action, place, tools.clock),
       );
     case 'non-forwarding':
@@ -167,7 +169,7 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
         // The connection manager's time limits cover all filters of the configuration.
         ...(resilience.stream === undefined ? [] : [resilience.stream]),
         // Configured HTTP filters come next: a fault or a refusal here never costs an attempt.
-        ...buildFilters(http.filters, overrides, filterTools(tools, clusterName)),
+        ...buildFilters(http.filters, overrides, filterTools(tools, parts.place, clusterName)),
         // The route's changes to headers, host and path; on the way back they reach local replies from below, too.
         ...(effects === undefined ? [] : [effects]),
         // The failure-rate breaker judges what the caller would see, so it is above timeout and retries.
@@ -199,10 +201,23 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
   );
 }
 
-function filterTools(tools: OutboundTools, clusterName: string | undefined): FilterTools {
+function filterTools(
+  tools: OutboundTools,
+  { route, virtualHost }: RoutePlace,
+  clusterName: string | undefined,
+): FilterTools {
   const { clock, random, node, upstream } = tools;
   const direction = 'outbound';
-  return { clock, random, headerPredicate: compileHeaderMatchers, clusterName, direction, node, upstream };
+  return {
+    clock,
+    random,
+    headerPredicate: compileHeaderMatchers,
+    clusterName,
+    rateLimits: rateLimitsAt(route, virtualHost),
+    direction,
+    node,
+    upstream,
+  };
 }
 
 function named(clusterName: string, service: Service): Service {

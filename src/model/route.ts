@@ -1,8 +1,9 @@
 import type { FilterOverrides } from './filter-config.js';
 import type { HashPolicy } from './hash-policy.js';
 import type { HeaderRules } from './header-mutation.js';
-import type { MetadataStruct } from './metadata.js';
+import type { Metadata, MetadataStruct } from './metadata.js';
 import type { MirrorPolicy } from './mirror.js';
+import type { RateLimit } from './rate-limit.js';
 import type { InternalRedirectPolicy, RedirectAction } from './redirect.js';
 import type { HedgePolicy, RetryPolicy } from './retry.js';
 import type { HostRewrite, PathRewrite } from './rewrite.js';
@@ -27,6 +28,8 @@ export interface VirtualHost {
   readonly domains: readonly string[];
   /** First match wins. */
   readonly routes: readonly Route[];
+  /** What rate limit filters count requests by. Undefined = none. */
+  readonly rateLimits?: readonly RateLimit[] | undefined;
   readonly retryPolicy: RetryPolicy | undefined;
   readonly filterOverrides: FilterOverrides;
   /** Sends `x-envoy-attempt-count` upstream. */
@@ -51,6 +54,8 @@ export interface VirtualHost {
 export interface Route {
   /** May be empty. */
   readonly name: string;
+  /** For filters and logs. Undefined = none. */
+  readonly metadata?: Metadata | undefined;
   readonly match: RouteMatch;
   readonly action: RouteAction | RedirectAction | DirectResponseAction | NonForwardingAction;
   readonly filterOverrides: FilterOverrides;
@@ -64,6 +69,10 @@ export interface Route {
 export interface RouteAction {
   readonly kind: 'forward';
   readonly cluster: ClusterSpecifier;
+  /** What rate limit filters count requests by. Undefined = none. */
+  readonly rateLimits?: readonly RateLimit[] | undefined;
+  /** Adds those of the virtual host, whatever the filter says. Default false. */
+  readonly includeVirtualHostRateLimits?: boolean | undefined;
   /** Covers all attempts; 0 = none. Envoy's default is 15 s, Istio's compiled default is 0. */
   readonly timeoutMs: number;
   readonly retryPolicy: RetryPolicy | undefined;

@@ -43,6 +43,7 @@ import type {
 } from '../../src/model/route.js';
 import type { RouteMatch } from '../../src/model/route-match.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
+import { someRateLimits } from './filter-arbitraries.js';
 import { statefulSessionConfig, statefulSessionRouteConfig } from './remote-filter-arbitraries.js';
 import {
   accessLogs,
@@ -298,6 +299,8 @@ const forward = (): fc.Arbitrary<Route['action']> =>
 const plainForward = () =>
   fc.record({
     kind: fc.constant('forward' as const),
+    rateLimits: someRateLimits(),
+    includeVirtualHostRateLimits: maybe(fc.constant(true)),
     cluster: fc.oneof(
       fc.record({ kind: fc.constant('cluster' as const), name: name() }),
       weightedClusters().map((clusters) => ({
@@ -326,6 +329,7 @@ const plainForward = () =>
 export const route = (): fc.Arbitrary<Route> =>
   fc.record({
     name: text(),
+    metadata: maybe(metadata().filter((one) => Object.keys(one).length > 0)),
     match: routeMatch(),
     action: fc.oneof(
       { weight: 3, arbitrary: forward() },
@@ -374,6 +378,7 @@ const virtualHost = (domains: readonly string[]): fc.Arbitrary<VirtualHost> =>
     name: text(),
     domains: fc.constant(domains),
     routes: few(route()),
+    rateLimits: someRateLimits(),
     retryPolicy: maybe(retryPolicy()),
     filterOverrides: filterOverrides(),
     includeRequestAttemptCount: fc.boolean(),

@@ -115,18 +115,21 @@ function decode(text: string): string {
   return bytes;
 }
 
+/** The first value of a query parameter, percent-decoded as its name is; undefined when it is not there. */
+export function queryParameter(path: string | undefined, name: string): string | undefined {
+  for (const pair of queryOf(path)?.split('&') ?? []) {
+    const equals = pair.indexOf('=');
+    if (decode(equals < 0 ? pair : pair.slice(0, equals)) === name) {
+      return equals < 0 ? '' : decode(pair.slice(equals + 1));
+    }
+  }
+  return undefined;
+}
+
 const QUERY_PARAM: CommandType = {
   argument: 'required',
   length: true,
-  make: (name) => (input) => {
-    for (const pair of queryOf(input.request?.path)?.split('&') ?? []) {
-      const equals = pair.indexOf('=');
-      if (decode(equals < 0 ? pair : pair.slice(0, equals)) === name) {
-        return equals < 0 ? '' : decode(pair.slice(equals + 1));
-      }
-    }
-    return undefined;
-  },
+  make: (name) => (input) => queryParameter(input.request?.path, name),
 };
 
 const QUERY_PARAMS: CommandType = {

@@ -1,15 +1,6 @@
+import { dig } from '../dig.js';
 import { invalidFormat } from './format-error.js';
 import type { CommandType, FormatGetter, FormatInput } from './input.js';
-
-/** What stands below a path of keys; undefined when a step is missing. */
-function dig(value: unknown, keys: readonly string[]): unknown {
-  let found = value;
-  for (const key of keys) {
-    if (typeof found !== 'object' || found === null || !Object.hasOwn(found, key)) return undefined;
-    found = (found as Readonly<Record<string, unknown>>)[key];
-  }
-  return found ?? undefined;
-}
 
 /** `NAMESPACE:KEY:KEY`: a value of a metadata source. */
 function metadataCommand(read: (input: FormatInput, namespace: string) => unknown): CommandType {

@@ -75,7 +75,6 @@ const INVISIBLE = {
   ],
   RDS: [
     'envoy.config.route.v3.Route.decorator',
-    'envoy.config.route.v3.Route.metadata',
     'envoy.config.route.v3.Route.stat_prefix',
     'envoy.config.route.v3.Route.tracing',
     'envoy.config.route.v3.RouteConfiguration.metadata',
@@ -150,6 +149,9 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
     const harmless = [
       // No effect on a regular expression; the name of the only engine.
       'envoy.config.route.v3.RouteMatch.case_sensitive',
+      // Empty metadata says nothing; its typed form is for extensions that nobody has.
+      'envoy.config.route.v3.Route.metadata',
+      'envoy.config.core.v3.Metadata.typed_filter_metadata',
       'envoy.type.matcher.v3.RegexMatcher.google_re2',
       // Superseded by the policy itself.
       'envoy.config.route.v3.RouteAction.retry_policy_typed_config',

@@ -10,6 +10,7 @@ import {
 } from '../../../src/model/filter-config.js';
 import type { InboundListener, OutboundListener } from '../../../src/model/listener.js';
 import { ALWAYS } from '../../../src/model/percent.js';
+import type { RateLimit } from '../../../src/model/rate-limit.js';
 import type { Route, RouteConfiguration } from '../../../src/model/route.js';
 import type { StatefulSession } from '../../../src/model/stateful-session.js';
 
@@ -48,6 +49,53 @@ const OVERRIDES: FilterOverrides = new Map<string, FilterConfig>([
   ['envoy.filters.http.fault', FAULT],
   ['session', { kind: 'stateful-session-route', session: HEADER_SESSION }],
 ]);
+const MATCHERS = FAULT.headers;
+
+export const RATE_LIMITS: readonly RateLimit[] = [
+  {
+    stage: 2,
+    disableKey: 'off',
+    actions: [
+      { kind: 'source-cluster' },
+      { kind: 'destination-cluster' },
+      { kind: 'remote-address' },
+      { kind: 'masked-remote-address', v4PrefixLength: 24, v6PrefixLength: 64 },
+      { kind: 'request-header', name: 'x-user', key: 'user', skipIfAbsent: true },
+      { kind: 'query-parameter', name: 'v', key: 'version', skipIfAbsent: true },
+      { kind: 'generic-key', key: 'generic_key', value: 'a', defaultValue: 'd' },
+      {
+        kind: 'header-value-match',
+        key: 'header_match',
+        value: 'a',
+        defaultValue: 'd',
+        expectMatch: false,
+        headers: MATCHERS,
+      },
+      {
+        kind: 'query-parameter-value-match',
+        key: 'query_match',
+        value: 'a',
+        defaultValue: 'd',
+        expectMatch: false,
+        queryParameters: [{ name: 'v', match: { kind: 'present', present: true } }],
+      },
+      {
+        kind: 'metadata',
+        key: 'k',
+        source: 'route',
+        path: { namespace: 'n', keys: ['a', 'b'] },
+        defaultValue: 'd',
+        skipIfAbsent: true,
+      },
+      { kind: 'header-input', key: 'k', name: 'x-user' },
+      { kind: 'query-parameter-input', key: 'k', name: 'v' },
+    ],
+    limit: { namespace: 'n', keys: ['limit'] },
+    hits: { count: '%BYTES_RECEIVED%', isRefund: true },
+    onStreamDone: true,
+    rateLimitHeaders: true,
+  },
+];
 
 export const FORWARD: Route = {
   name: 'forward',
@@ -135,8 +183,10 @@ export const FORWARD: Route = {
       { source: { kind: 'filter-state', key: 'who' }, terminal: false },
     ],
     metadataMatch: { stage: 'prod' },
+    rateLimits: RATE_LIMITS,
   },
   filterOverrides: OVERRIDES,
+  metadata: { istio: { config: 'reviews' } },
 };
 
 export const DIRECT: Route = {
