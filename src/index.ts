@@ -3,7 +3,8 @@ import type { MeshOptions } from './mesh/options.js';
 
 export type { ListenTarget } from './bindings/http/listen.js';
 export type { Mesh } from './bindings/join.js';
-export type { BreakerStats, ClusterStats, HostStats } from './cluster/cluster.js';
+export type { BreakerStats, ClusterStats, HostStats } from './cluster/cluster-stats.js';
+export type { HealthCheckStats } from './cluster/health/monitor.js';
 export type { HostHealth } from './cluster/host.js';
 export type {
   DetectionType,
@@ -49,6 +50,7 @@ export type {
   AppliedEvent,
   EjectionEvent,
   ExchangeEnd,
+  HealthEvent,
   Observer,
   RejectedEvent,
 } from './service/observer.js';

@@ -1,38 +1,31 @@
 import type { Cluster } from '../model/cluster.js';
-import type { ClusterLoadAssignment, Endpoint, Locality } from '../model/endpoint.js';
+import type { ClusterLoadAssignment, Endpoint } from '../model/endpoint.js';
 import type { ResolvedCluster } from '../model/snapshot.js';
-import type { Clock } from '../runtime/clock.js';
 import { isEqual } from '../runtime/equal.js';
 import { messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
-import type { Random } from '../runtime/random.js';
-import type { Stalls } from '../runtime/stalls.js';
 import type { CompletionEnd } from '../service/completion.js';
-import type { Observer } from '../service/observer.js';
 import type { Request, Response } from '../service/service.js';
 import { isAvoided, pickAvoiding } from './balancer.js';
 import { type Breakers, createBreakers } from './breaker.js';
-import type { Host, HostHealth } from './host.js';
+import { breakerStats, type ClusterStats, hostStats } from './cluster-stats.js';
+import { type CheckTools, keepsPassingHosts, startChecks } from './health/checks.js';
+import { type HealthMonitor, handOver } from './health/monitor.js';
+import { keepPassing, withoutHost } from './health/removal.js';
+import type { Host } from './host.js';
 import { type Membership, membershipOf, NO_MEMBERS, partition, reconcileHosts } from './host-set.js';
 import type { Balancer, PickContext, Picker } from './lb/load-balancer.js';
 import { createBalancer } from './lb/policies.js';
 import { createOutlierMonitor, type OutlierMonitor } from './outlier/monitor.js';
-import type { OutlierStats } from './outlier/stats.js';
 import { statusForOutliers } from './outlier/status.js';
 import { overrideHost } from './override-host.js';
 import { createNameResolver, type DnsWatch, type ResolveName, watchDns } from './resolve-dns.js';
-import { type Transport, TransportError } from './transport.js';
+import { TransportError } from './transport.js';
 import { transportOptions } from './transport-options.js';
 
 /** What every cluster is built with. */
-export interface ClusterTools {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly transport: Transport;
-  readonly observer: Observer;
+export interface ClusterTools extends CheckTools {
   readonly logger: Logger;
-  /** Failures while this process itself was stalled are nobody's fault; undefined = it never is. */
-  readonly stalls?: Stalls;
   /** How names of DNS clusters are resolved; by default with the platform's name servers. */
   readonly resolveName?: ResolveName;
 }
@@ -42,7 +35,10 @@ export interface ClusterRuntime {
   readonly name: string;
   readonly config: Cluster;
   readonly breakers: Breakers;
-  /** Settles when the endpoints are known: at once, or for DNS clusters after the first answers. */
+  /**
+   * Settles when the endpoints are known (at once, or for DNS clusters after the first answers), and each was checked
+   * once where there are active health checks.
+   */
   readonly ready: Promise<void>;
   /** Chooses a host for an attempt; undefined when there is no usable one. */
   pick(context: PickContext): Host | undefined;
@@ -60,44 +56,6 @@ export interface ClusterRuntime {
   readonly hosts: ReadonlyMap<string, Host>;
   /** Lets running exchanges finish and closes the connections, except those of hosts that `kept` took over. */
   close(kept?: ReadonlyMap<string, Host>): Promise<void>;
-}
-
-/** State of one cluster. */
-export interface ClusterStats {
-  readonly name: string;
-  readonly hosts: readonly HostStats[];
-  readonly breakers: Readonly<Record<'default' | 'high', BreakerStats>>;
-  /** Undefined without outlier detection. */
-  readonly outliers: OutlierStats | undefined;
-}
-
-/** State of the circuit breakers of one priority. */
-export interface BreakerStats {
-  readonly activeRequests: number;
-  readonly requestOverflows: number;
-  readonly activeRetries: number;
-  readonly retryOverflows: number;
-}
-
-/** State of one endpoint of a cluster. */
-export interface HostStats {
-  readonly address: string;
-  readonly health: HostHealth;
-  /** Whether it gets traffic outside a panic. */
-  readonly usable: boolean;
-  readonly ejected: boolean;
-  /** Percentage of the last interval of outlier detection, by its answers; -1 when it was not computed. */
-  readonly successRate: number;
-  /** The same by connections and timeouts, where those are told apart. */
-  readonly localOriginSuccessRate: number;
-  readonly locality: Locality;
-  readonly priority: number;
-  readonly weight: number;
-  readonly activeRequests: number;
-  readonly requests: number;
-  readonly successes: number;
-  readonly failures: number;
-  readonly errors: number;
 }
 
 /** Makes a cluster. Hosts of `inherited` that are still wanted, with the same transport, are taken over with all they carry. */
@@ -122,6 +80,11 @@ class RunningCluster implements ClusterRuntime {
   #assignment: ClusterLoadAssignment | undefined;
   #members: Membership = NO_MEMBERS;
   #picker: Picker;
+  #checks: HealthMonitor | undefined;
+  /** Envoy: a cluster serves nothing before its hosts were checked once. */
+  #isWarm: boolean;
+  #hasTraffic: boolean;
+  #isStale = false;
 
   constructor(resolved: ResolvedCluster, tools: ClusterTools, inherited: ClusterRuntime | undefined) {
     const { cluster } = resolved;
@@ -132,18 +95,20 @@ class RunningCluster implements ClusterRuntime {
     const { panicThresholdPercent } = cluster;
     this.#balancer = createBalancer(cluster.lbPolicy, { random, panicThresholdPercent });
     this.#picker = () => undefined;
+    this.#isWarm = cluster.healthCheck === undefined || (inherited?.hosts.size ?? 0) > 0;
+    this.#hasTraffic = inherited?.stats().hosts.some(({ requests }) => requests > 0) ?? false;
     if (inherited !== undefined) this.#inherit(inherited);
     this.#outliers = this.#createOutliers();
     this.#detectsDegraded = cluster.outlierDetection?.detectDegradedHosts ?? false;
     const { discovery } = cluster;
     if (discovery.kind === 'eds' || discovery.kind === 'static') {
       this.#apply(discovery.kind === 'static' ? discovery.assignment : resolved.assignment);
-      this.ready = Promise.resolve();
+      this.ready = this.#warmUp(Promise.resolve());
     } else {
       this.#rebuild();
       const { clock, logger, resolveName = createNameResolver() } = tools;
       this.#dns = watchDns(discovery, { clock, logger, resolve: resolveName }, (found) => this.#apply(found));
-      this.ready = this.#dns.ready;
+      this.ready = this.#warmUp(this.#dns.ready);
     }
   }
 
@@ -178,6 +143,7 @@ class RunningCluster implements ClusterRuntime {
   async send(host: Host, request: Request): Promise<Response> {
     const stalls = this.#outliers === undefined ? undefined : this.#tools.stalls;
     const mark = stalls?.watch() ?? 0;
+    this.#hasTraffic = true;
     let response: Response;
     try {
       response = await host.enter()(request);
@@ -193,6 +159,9 @@ class RunningCluster implements ClusterRuntime {
     response.completion.onEnd(host.leave);
     if (response.status >= 500) host.totals.failures++;
     else host.totals.successes++;
+    if (this.#checks !== undefined && response.headers.has('x-envoy-immediate-health-check-fail')) {
+      this.#checks.failNow(host);
+    }
     const outliers = this.#outliers;
     if (outliers !== undefined) {
       outliers.reportLocalOrigin(host, 'connect-success');
@@ -221,12 +190,14 @@ class RunningCluster implements ClusterRuntime {
       hosts: [...this.#members.hosts.values()].map((host) => hostStats(host, this.#outliers !== undefined)),
       breakers: { default: breakerStats(normal), high: breakerStats(high) },
       outliers: this.#outliers?.stats(),
+      healthChecks: this.#checks?.stats(),
     };
   }
 
   async close(kept?: ReadonlyMap<string, Host>): Promise<void> {
     this.#outliers?.close();
     this.#dns?.close();
+    this.#checks?.close();
     for (const host of this.#members.hosts.values()) {
       if (kept?.get(host.address) !== host) this.#retire(host);
     }
@@ -239,6 +210,7 @@ class RunningCluster implements ClusterRuntime {
       isEqual(transportOptions(old.config, endpoint), transportOptions(this.config, endpoint)),
     );
     this.#members = membershipOf(new Map(same));
+    for (const [, host] of same) handOver(host, this.config.healthCheck !== undefined);
     // Nobody would take these back.
     if (this.config.outlierDetection !== undefined) return;
     for (const [, host] of same) {
@@ -265,19 +237,71 @@ class RunningCluster implements ClusterRuntime {
     this.#assignment = assignment;
     const open = (endpoint: Endpoint) =>
       this.#tools.transport(endpoint, transportOptions(this.config, endpoint));
-    const { membership, removed } = reconcileHosts(this.#members.hosts, assignment, open);
+    const next = reconcileHosts(this.#members.hosts, assignment, open);
+    const keeps = assignment !== undefined && keepsPassingHosts(this.config);
+    const { membership, removed } = keeps ? keepPassing(next.membership, next.removed) : next;
     this.#members = membership;
+    this.#check();
     this.#rebuild();
     for (const host of removed) this.#retire(host);
   }
 
+  /** Waits for the first results of the checks. */
+  #warmUp(known: Promise<void>): Promise<void> {
+    if (this.config.healthCheck === undefined) return known;
+    return known
+      .then(() => this.#checks?.firstRound)
+      .then(() => {
+        this.#isWarm = true;
+        this.#rebuild();
+      });
+  }
+
+  /** The hosts that are checked are those of the cluster. */
+  #check(): void {
+    if (this.#checks !== undefined) {
+      this.#checks.update(this.#members.hosts);
+      return;
+    }
+    this.#checks = startChecks(this.config, this.#members.hosts, this.#tools, {
+      hasTraffic: () => this.#hasTraffic,
+      onPassed: (host) => this.#outliers?.reportPassedCheck(host),
+      onChange: (host) => this.#checked(host),
+    });
+  }
+
+  /** A check changed the health of a host. */
+  #checked(host: Host): void {
+    if (host.check?.failed === true) {
+      if (host.check.pendingRemoval) {
+        this.#members = withoutHost(this.#members, host);
+        this.#checks?.update(this.#members.hosts);
+        this.#retire(host);
+      } else {
+        // Envoy: other connections may fare better than those that it had.
+        this.#closing(host, host.renew());
+      }
+    }
+    if (this.#isStale) return;
+    // Many hosts may change at the same time: one new picker for all of them.
+    this.#isStale = true;
+    queueMicrotask(() => {
+      this.#isStale = false;
+      this.#rebuild();
+    });
+  }
+
   #rebuild(): void {
+    if (!this.#isWarm) return;
     this.#picker = this.#balancer(partition(this.#members));
   }
 
   #retire(host: Host): void {
-    const closing: Promise<void> = host
-      .retire()
+    this.#closing(host, host.retire());
+  }
+
+  #closing(host: Host, closed: Promise<void>): void {
+    const closing: Promise<void> = closed
       .catch((error: unknown) => {
         const { logger } = this.#tools;
         logger.warn(
@@ -309,30 +333,4 @@ function isOwnLimit({ failure }: TransportError): boolean {
     failure === 'per-try-idle-timeout' ||
     failure === 'stream-duration'
   );
-}
-
-function breakerStats({ requests, retries }: Breakers['default']): BreakerStats {
-  return {
-    activeRequests: requests.active,
-    requestOverflows: requests.overflows,
-    activeRetries: retries.active,
-    retryOverflows: retries.overflows,
-  };
-}
-
-function hostStats(host: Host, hasOutliers: boolean): HostStats {
-  const { address, health, ejected, locality, priority, weight, activeRequests, totals } = host;
-  return {
-    address,
-    health,
-    usable: health !== 'unhealthy',
-    ejected,
-    successRate: hasOutliers ? host.outlier.external.rate : -1,
-    localOriginSuccessRate: hasOutliers ? host.outlier.local.rate : -1,
-    locality,
-    priority,
-    weight,
-    activeRequests,
-    ...totals,
-  };
 }

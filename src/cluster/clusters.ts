@@ -1,4 +1,5 @@
 import type { ResolvedCluster } from '../model/snapshot.js';
+import { createAgenda } from '../runtime/agenda.js';
 import { isEqual } from '../runtime/equal.js';
 import { messageOf } from '../runtime/errors.js';
 import { type ClusterRuntime, type ClusterTools, createCluster } from './cluster.js';
@@ -22,7 +23,8 @@ interface Running {
 }
 
 /** Makes an empty set of clusters. */
-export function createClusters(tools: ClusterTools): Clusters {
+export function createClusters(given: ClusterTools): Clusters {
+  const tools = { ...given, agenda: given.agenda ?? createAgenda(given.clock) };
   const running = new Map<string, Running>();
   const draining = new Set<Promise<void>>();
 

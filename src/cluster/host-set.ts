@@ -91,7 +91,14 @@ export function reconcileHosts(
 }
 
 function isReusable(host: Host, endpoint: Endpoint): boolean {
-  return !host.isRetired && isEqual(host.endpoint.transportSocketMatch, endpoint.transportSocketMatch);
+  if (host.isRetired) return false;
+  if (!isEqual(host.endpoint.transportSocketMatch, endpoint.transportSocketMatch)) return false;
+  return host.check === undefined || isCheckedAlike(host.endpoint, endpoint);
+}
+
+/** Envoy: a host that is checked at another address is another host. */
+function isCheckedAlike({ healthCheck: a }: Endpoint, { healthCheck: b }: Endpoint): boolean {
+  return (a?.port ?? 0) === (b?.port ?? 0) && isEqual(a?.address, b?.address);
 }
 
 /** Sorts the members by their present health. */

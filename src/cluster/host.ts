@@ -1,6 +1,7 @@
 import { formatAddress } from '../model/address.js';
 import type { Endpoint, Locality } from '../model/endpoint.js';
 import type { Service } from '../service/service.js';
+import type { CheckState } from './health/state.js';
 import { OutlierState } from './outlier/state.js';
 import type { EndpointTransport } from './transport.js';
 
@@ -30,6 +31,8 @@ export class Host {
   ejected = false;
   /** Whether outlier detection holds it for degraded, by its own word. */
   outlierDegraded = false;
+  /** What active health checks hold of it; undefined = it is not checked. */
+  check: CheckState | undefined = undefined;
   /** Attempts since the host is known, by outcome; `errors` got no response, `failures` got a 5xx. */
   readonly totals = { requests: 0, successes: 0, failures: 0, errors: 0 };
   #outlier: OutlierState | undefined;
@@ -79,13 +82,14 @@ export class Host {
     return this.#outlier;
   }
 
-  /** Envoy: the worst of the control plane's word and outlier detection. */
+  /** Envoy: the worst of the control plane's word, outlier detection and active health checks. */
   get health(): HostHealth {
-    if (this.ejected) return 'unhealthy';
+    const { check } = this;
+    if (this.ejected || check?.failed === true) return 'unhealthy';
     switch (this.#place.endpoint.health) {
       case 'unknown':
       case 'healthy':
-        return this.outlierDegraded ? 'degraded' : 'healthy';
+        return this.outlierDegraded || check?.degraded === true ? 'degraded' : 'healthy';
       case 'degraded':
         return 'degraded';
       default:
@@ -93,9 +97,15 @@ export class Host {
     }
   }
 
-  /** Envoy: a draining host leaves the denominators, an unhealthy one does not. */
+  /**
+   * Envoy: a draining host, one that asked for no traffic, and a new one that is to be checked first leave the
+   * denominators; an unhealthy one does not.
+   */
   get isExcluded(): boolean {
-    return this.#place.endpoint.health === 'draining';
+    const { check } = this;
+    return (
+      this.#place.endpoint.health === 'draining' || (check !== undefined && (check.pending || check.excluded))
+    );
   }
 
   /** Whether nobody knows it any more. */
@@ -122,6 +132,11 @@ export class Host {
     // An old stack may still send through a host that is gone: what it opened is closed with its last exchange.
     if (this.#retired && this.activeRequests === 0) this.#close().catch(ignore);
   };
+
+  /** The next attempt makes connections of its own; the present ones finish what they carry. */
+  renew(): Promise<void> {
+    return this.#close();
+  }
 
   /** Lets running exchanges finish, then closes the connections. */
   retire(): Promise<void> {

@@ -1,4 +1,4 @@
-import { create, type JsonObject } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import type { Cluster } from '../model/cluster.js';
 import type { TransportSocketMatch } from '../model/tls.js';
 import { cluster } from '../proto/xds.js';
@@ -7,10 +7,12 @@ import { decodeDiscovery, encodeDiscovery } from './cluster-discovery.js';
 import { decodeCommonLb, encodeCommonLb } from './common-lb.js';
 import { decodePositiveDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
+import { decodeHealthChecks, encodeHealthChecks } from './health-check.js';
+import { decodeLabels } from './labels.js';
 import { decodeLbPolicy, encodeLbPolicy } from './lb-policy.js';
 import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { decodeOutlierDetection, encodeOutlierDetection } from './outlier-detection.js';
-import { at, atKey, type Path, refuse } from './path.js';
+import { at, type Path, refuse } from './path.js';
 import { decodeProtocolOptions, encodeProtocolOptions } from './protocol-options.js';
 import { decodeUpstreamSocket, encodeUpstreamSocket } from './transport-socket.js';
 
@@ -39,6 +41,8 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'common_http_protocol_options',
     'max_requests_per_connection',
     'metadata',
+    'health_checks',
+    'ignore_health_on_host_removal',
   ],
   ignored: [
     // Names and extent of Envoy's statistics.
@@ -70,6 +74,8 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
     ),
     ...decodeCommonLb(message.commonLbConfig, at(path, 'common_lb_config')),
     metadata: decodeMetadata(message.metadata),
+    healthCheck: decodeHealthChecks(message.healthChecks, path),
+    ignoreHealthOnHostRemoval: message.ignoreHealthOnHostRemoval || undefined,
     ...decodeProtocolOptions(message, path),
   };
 }
@@ -78,17 +84,9 @@ function decodeSocketMatch(message: cluster.Cluster_TransportSocketMatch, path: 
   if (message.name === '') refuse(at(path, 'name'), 'must not be empty');
   return {
     name: message.name,
-    match: decodeLabels(message.match ?? {}, path),
+    match: decodeLabels(message.match ?? {}, path, 'match'),
     tls: decodeUpstreamSocket(message.transportSocket, at(path, 'transport_socket')),
   };
-}
-
-function decodeLabels(struct: JsonObject, path: Path): Readonly<Record<string, string>> {
-  const labels = Object.entries(struct).map(([key, value]): [string, string] => [
-    key,
-    typeof value === 'string' ? value : refuse(atKey(path, 'match', key), 'must be a string'),
-  ]);
-  return Object.fromEntries(labels);
 }
 
 /** The cluster as a message. */
@@ -100,6 +98,8 @@ export function encodeCluster(model: Cluster): cluster.Cluster {
     connectTimeout: encodeDuration(model.connectTimeoutMs),
     circuitBreakers: encodeCircuitBreakers(model.circuitBreakers),
     commonLbConfig: encodeCommonLb(model),
+    healthChecks: encodeHealthChecks(model.healthCheck),
+    ignoreHealthOnHostRemoval: model.ignoreHealthOnHostRemoval ?? false,
     typedExtensionProtocolOptions: encodeProtocolOptions(model),
     transportSocketMatches: model.transportSocketMatches.map(encodeSocketMatch),
   });

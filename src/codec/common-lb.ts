@@ -10,27 +10,30 @@ const DEFAULT_PANIC_PERCENT = 50;
 
 const lbFields = onlyFields(() => cluster.Cluster_CommonLbConfigSchema, {
   // Of policies in the older fields; Envoy ignores it next to a list of extensions.
-  enforced: ['healthy_panic_threshold', 'locality_weighted_lb_config'],
+  enforced: ['healthy_panic_threshold', 'locality_weighted_lb_config', 'ignore_new_hosts_until_first_hc'],
 });
 
 /** What the load-balancing policies of a cluster have in common. */
 export function decodeCommonLb(
   config: cluster.Cluster_CommonLbConfig | undefined,
   path: Path,
-): Pick<Cluster, 'panicThresholdPercent'> {
+): Pick<Cluster, 'panicThresholdPercent' | 'ignoreNewHostsUntilFirstCheck'> {
   if (config === undefined) return { panicThresholdPercent: DEFAULT_PANIC_PERCENT };
   lbFields(config, path);
   const { healthyPanicThreshold } = config;
   const thresholdPath = at(path, 'healthy_panic_threshold');
   return {
     panicThresholdPercent: decodePercent(healthyPanicThreshold, DEFAULT_PANIC_PERCENT, thresholdPath),
+    ignoreNewHostsUntilFirstCheck: config.ignoreNewHostsUntilFirstHc || undefined,
   };
 }
 
 /** The common part as a message. */
-export function encodeCommonLb({ panicThresholdPercent, lbPolicy }: Cluster): cluster.Cluster_CommonLbConfig {
+export function encodeCommonLb(model: Cluster): cluster.Cluster_CommonLbConfig {
+  const { panicThresholdPercent, lbPolicy, ignoreNewHostsUntilFirstCheck = false } = model;
   const message = create(cluster.Cluster_CommonLbConfigSchema, {
     healthyPanicThreshold: { value: panicThresholdPercent },
+    ignoreNewHostsUntilFirstHc: ignoreNewHostsUntilFirstCheck,
   });
   // Round robin goes in the older field (see lb-policy.ts), and so do its localities.
   if (lbPolicy.kind === 'round-robin' && lbPolicy.locality?.kind === 'weighted') {

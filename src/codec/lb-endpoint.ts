@@ -4,6 +4,7 @@ import { type Metadata, NO_METADATA } from '../model/metadata.js';
 import { core, endpoint } from '../proto/xds.js';
 import { type AddressForm, checkHost, checkPort, decodeAddress, encodeAddress } from './address.js';
 import { decodeMessage } from './codec.js';
+import { decodeEndpointHealthCheck, encodeEndpointHealthCheck } from './endpoint-health-check.js';
 import { type PlainEndpoint, readPlainEndpoint } from './endpoint-wire.js';
 import { onlyFields } from './field-guard.js';
 import { decodeMetadata, encodeMetadata } from './metadata.js';
@@ -25,7 +26,9 @@ const lbEndpointFields = onlyFields(() => endpoint.LbEndpointSchema, {
   enforced: ['endpoint', 'health_status', 'metadata', 'load_balancing_weight'],
 });
 
-const endpointFields = onlyFields(() => endpoint.EndpointSchema, { enforced: ['address', 'hostname'] });
+const endpointFields = onlyFields(() => endpoint.EndpointSchema, {
+  enforced: ['address', 'hostname', 'health_check_config'],
+});
 
 /** Where one of many endpoints stands; its path is written only when it is needed. */
 export interface Place {
@@ -114,12 +117,15 @@ function decodeEndpoint(message: endpoint.LbEndpoint, form: AddressForm, path: P
   const endpointPath = at(path, 'endpoint');
   if (hostIdentifier.case !== 'endpoint') return refuse(endpointPath, 'is required');
   endpointFields(hostIdentifier.value, endpointPath);
+  const { healthCheckConfig } = hostIdentifier.value;
+  const healthCheck = decodeEndpointHealthCheck(healthCheckConfig, at(endpointPath, 'health_check_config'));
   return {
     address: decodeAddress(hostIdentifier.value.address, form, at(endpointPath, 'address')),
     hostname: hostIdentifier.value.hostname,
     health: decodeHealth(message.healthStatus, () => path),
     weight: checkWeight(message.loadBalancingWeight, () => path),
     ...labelsOf(metadata),
+    ...(healthCheck !== undefined && { healthCheck }),
   };
 }
 
@@ -137,6 +143,7 @@ export function encodeEndpoint(model: Endpoint): endpoint.LbEndpoint {
     address: encodeAddress(model.address),
     hostname: model.hostname,
   });
+  if (model.healthCheck !== undefined) value.healthCheckConfig = encodeEndpointHealthCheck(model.healthCheck);
   const message = create(endpoint.LbEndpointSchema, {
     hostIdentifier: { case: 'endpoint', value },
     healthStatus: encodeHealth(model.health),

@@ -45,9 +45,6 @@ const detectionFields = onlyFields(() => cluster.OutlierDetectionSchema, {
     'enforcing_failure_percentage',
     'enforcing_failure_percentage_local_origin',
     'detect_degraded_hosts',
-  ],
-  ignored: [
-    // Of effect only beside active health checks, and those are refused.
     'successful_active_health_check_uneject_host',
   ],
 });
@@ -80,6 +77,7 @@ export function decodeOutlierDetection(message: cluster.OutlierDetection, path: 
     successRate: decodeSuccessRate(message, path),
     failurePercentage: decodeFailurePercentage(message, path),
     detectDegradedHosts: message.detectDegradedHosts ?? false,
+    passedCheckUnejects: message.successfulActiveHealthCheckUnejectHost === false ? false : undefined,
   };
 }
 
@@ -172,5 +170,6 @@ export function encodeOutlierDetection(model: OutlierDetection): cluster.Outlier
     enforcingFailurePercentage: failurePercentage.enforcingPercent,
     enforcingFailurePercentageLocalOrigin: failurePercentage.enforcingLocalOriginPercent,
     detectDegradedHosts: model.detectDegradedHosts,
+    successfulActiveHealthCheckUnejectHost: model.passedCheckUnejects ?? true,
   });
 }

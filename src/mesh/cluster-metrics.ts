@@ -1,4 +1,4 @@
-import type { BreakerStats, ClusterStats } from '../cluster/cluster.js';
+import type { BreakerStats, ClusterStats } from '../cluster/cluster-stats.js';
 import { quoteLabel, renderCounter, renderGauge, type Sample } from '../telemetry/prometheus.js';
 
 /** A figure of a cluster: undefined where it has none. */

@@ -24,6 +24,7 @@ import type { PublishedSnapshot, XdsClient } from '../xds/client.js';
 import { Applier } from './apply.js';
 import { callOut } from './call-out.js';
 import type { MeshCore, OutboundTarget } from './core.js';
+import { createProbes } from './health/open-probe.js';
 import { HostTable, looksMeshed } from './host-table.js';
 import type { InboundScope } from './inbound-scope.js';
 import { describeNode, describeWorkload, inboundListenerName } from './node.js';
@@ -117,6 +118,7 @@ export class RunningMesh implements MeshCore {
       random,
       logger,
       observer: this.observer,
+      probe: createProbes(clock),
       transport: tools.transport(this.identity),
     });
     this.node = { id: options.nodeId, cluster: `${options.service}.${options.namespace}` };

@@ -1,4 +1,4 @@
-import type { ClusterStats } from '../cluster/cluster.js';
+import type { ClusterStats } from '../cluster/cluster-stats.js';
 
 /** State of a mesh, for people and probes. */
 export interface MeshStatus {

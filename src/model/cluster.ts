@@ -1,4 +1,5 @@
 import type { ClusterLoadAssignment } from './endpoint.js';
+import type { HealthCheck } from './health-check.js';
 import type { LbPolicy } from './lb-policy.js';
 import type { Metadata } from './metadata.js';
 import type { TransportSocketMatch, UpstreamTls } from './tls.js';
@@ -26,6 +27,12 @@ export interface Cluster {
   readonly maxStreamDurationMs?: number | undefined;
   /** Envoy `metadata`: for formats, matchers and telemetry. Istio names the service under `istio`. */
   readonly metadata: Metadata;
+  /** Active health checks; undefined = none. */
+  readonly healthCheck?: HealthCheck | undefined;
+  /** Hosts stay out of every total until they were checked once. Default false. */
+  readonly ignoreNewHostsUntilFirstCheck?: boolean | undefined;
+  /** Hosts leave as soon as discovery drops them, though they still pass their checks. Default false. */
+  readonly ignoreHealthOnHostRemoval?: boolean | undefined;
 }
 
 export type ClusterDiscovery =
@@ -79,6 +86,8 @@ export interface OutlierDetection {
   readonly failurePercentage: FailurePercentageDetector;
   /** An answer with `x-envoy-degraded` that is no failure lowers the rank of its host. */
   readonly detectDegradedHosts: boolean;
+  /** A host that passes an active health check comes back at once. Default true. */
+  readonly passedCheckUnejects?: boolean | undefined;
 }
 
 /** What the detectors that look at a whole interval have in common. */

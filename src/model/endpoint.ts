@@ -1,4 +1,5 @@
 import type { SocketAddress } from './address.js';
+import type { EndpointHealthCheck } from './health-check.js';
 import type { Metadata } from './metadata.js';
 
 /** Envoy ClusterLoadAssignment. */
@@ -43,6 +44,8 @@ export interface Endpoint {
   readonly transportSocketMatch: Readonly<Record<string, string>>;
   /** Every other namespace: `envoy.lb` is what load balancing reads, e.g. `{ 'envoy.lb': { version: 'v1' } }`. */
   readonly metadata: Metadata;
+  /** How it is checked in another way than the cluster says; undefined = as the cluster says. */
+  readonly healthCheck?: EndpointHealthCheck | undefined;
 }
 
 export type EndpointHealth = 'unknown' | 'healthy' | 'unhealthy' | 'draining' | 'timeout' | 'degraded';

@@ -18,6 +18,8 @@ export interface Observer {
   attempt?(request: Request, attempt: Attempt, clusterName: string): void;
   /** A host was ejected or taken back by outlier detection. */
   ejected?(event: EjectionEvent): void;
+  /** Active health checks say something about a host. */
+  health?(event: HealthEvent): void;
   /** A configuration snapshot is in force. */
   applied?(event: AppliedEvent): void;
   /** A resource was refused (NACK) or could not be used. */
@@ -41,6 +43,26 @@ export interface EjectionEvent {
   readonly successRate:
     | { readonly host: number; readonly average: number; readonly threshold: number }
     | undefined;
+}
+
+/** An active health check changed what is held of a host, or went as such checks are to be told of. */
+export interface HealthEvent {
+  readonly cluster: string;
+  readonly host: string;
+  /** Kind of check: `http`. */
+  readonly checker: string;
+  /**
+   * `ejected`/`added`: the host failed or passed its threshold. `degraded`/`undegraded`: it said so by
+   * `x-envoy-degraded`. `failed`: the first check failed, or any with `always_log_health_check_failures`. `passed`: a
+   * check that changed nothing, with `always_log_health_check_success`.
+   */
+  readonly event: 'ejected' | 'added' | 'degraded' | 'undegraded' | 'failed' | 'passed';
+  /** Whether this was the first result of the host. */
+  readonly firstCheck: boolean;
+  /** Envoy's name of the failure; undefined when the check passed. */
+  readonly failure: 'ACTIVE' | 'PASSIVE' | 'NETWORK' | 'NETWORK_TIMEOUT' | undefined;
+  /** Why it failed, in one line; empty when it passed. */
+  readonly message: string;
 }
 
 /** A configuration snapshot took effect. */
@@ -73,6 +95,7 @@ export function combineObservers(
     ...(exchange !== undefined && { exchange }),
     ...(attempt !== undefined && { attempt }),
     ejected: fanOut(observers, 'ejected', onError) ?? nothing,
+    health: fanOut(observers, 'health', onError) ?? nothing,
     applied: fanOut(observers, 'applied', onError) ?? nothing,
     rejected: fanOut(observers, 'rejected', onError) ?? nothing,
   };

@@ -9,6 +9,8 @@ export const CHANNELS = {
   attempt: 'inmesh:attempt',
   /** An `EjectionEvent`. */
   ejected: 'inmesh:ejection',
+  /** A `HealthEvent`. */
+  health: 'inmesh:health',
   /** An `AppliedEvent`. */
   applied: 'inmesh:config:applied',
   /** A `RejectedEvent`. */
@@ -17,16 +19,17 @@ export const CHANNELS = {
 
 /** Tells `node:diagnostics_channel` what happens. A channel that nobody listens to costs one look at a field. */
 export function channelObserver(): Required<
-  Pick<Observer, 'exchange' | 'attempt' | 'ejected' | 'applied' | 'rejected'>
+  Pick<Observer, 'exchange' | 'attempt' | 'ejected' | 'health' | 'applied' | 'rejected'>
 > {
   const channels: Record<keyof typeof CHANNELS, Channel> = {
     exchange: channel(CHANNELS.exchange),
     attempt: channel(CHANNELS.attempt),
     ejected: channel(CHANNELS.ejected),
+    health: channel(CHANNELS.health),
     applied: channel(CHANNELS.applied),
     rejected: channel(CHANNELS.rejected),
   };
-  const { exchange, attempt, ejected, applied, rejected } = channels;
+  const { exchange, attempt, ejected, health, applied, rejected } = channels;
   return {
     exchange(request, end) {
       if (exchange.hasSubscribers) exchange.publish({ request, end });
@@ -35,6 +38,7 @@ export function channelObserver(): Required<
       if (attempt.hasSubscribers) attempt.publish({ request, attempt: one, cluster });
     },
     ejected: (event) => publish(ejected, event),
+    health: (event) => publish(health, event),
     applied: (event) => publish(applied, event),
     rejected: (event) => publish(rejected, event),
   };

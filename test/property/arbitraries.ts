@@ -44,6 +44,7 @@ import type {
 import type { RouteMatch } from '../../src/model/route-match.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
 import { someRateLimits } from './filter-arbitraries.js';
+import { endpointHealthCheck, healthCheck } from './health-arbitraries.js';
 import { statefulSessionConfig, statefulSessionRouteConfig } from './remote-filter-arbitraries.js';
 import {
   accessLogs,
@@ -507,6 +508,7 @@ const endpoint = (address: fc.Arbitrary<SocketAddress>): fc.Arbitrary<Endpoint> 
     weight: fc.integer({ min: 1, max: 1_000_000 }),
     transportSocketMatch: labels(),
     metadata: metadata(),
+    healthCheck: maybe(endpointHealthCheck()),
   });
 
 /** Locality. */
@@ -635,6 +637,7 @@ export const outlierDetection = (): fc.Arbitrary<OutlierDetection> => {
       successRate: fc.record({ ...statistical, stdevFactor: uint32() }),
       failurePercentage: fc.record({ ...statistical, threshold: percent }),
       detectDegradedHosts: fc.boolean(),
+      passedCheckUnejects: fc.constantFrom(false, undefined),
     })
     .map(({ additionalMs, ...detection }) => ({
       ...detection,
@@ -660,6 +663,9 @@ export const cluster = (): fc.Arbitrary<Cluster> =>
     idleTimeoutMs: milliseconds(),
     maxRequestsPerConnection: uint32(),
     maxStreamDurationMs: maybe(milliseconds()),
+    healthCheck: maybe(healthCheck(stringMatcher())),
+    ignoreNewHostsUntilFirstCheck: fc.constantFrom(true, undefined),
+    ignoreHealthOnHostRemoval: fc.constantFrom(true, undefined),
     metadata: fc.constantFrom(
       {},
       { istio: { external: true, services: [{ host: 'a.b', name: 'a', namespace: 'b' }], weight: 1.5 } },

@@ -37,7 +37,7 @@ const headerAddition = (): fc.Arbitrary<HeaderAddition> =>
     keepEmpty: fc.boolean(),
   });
 
-const headerMutations = (): fc.Arbitrary<HeaderMutations> =>
+export const headerMutations = (): fc.Arbitrary<HeaderMutations> =>
   fc.record({ remove: few(headerName()), add: few(headerAddition()) });
 
 /** HeaderRules; undefined when they change nothing. */

@@ -98,6 +98,13 @@ export class OutlierDetector {
     this.#tools.onChange();
   }
 
+  /** A host that is out passed an active health check: Envoy takes it back without waiting for its time. */
+  reportPassedCheck(host: Host): void {
+    if (!host.ejected || this.#config.passedCheckUnejects === false) return;
+    this.#uneject(host, this.#tools.now());
+    this.#tools.onChange();
+  }
+
   /** The interval passed. Returns whether a later tick has anything to do. */
   tick(): boolean {
     const now = this.#tools.now();

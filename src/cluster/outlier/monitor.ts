@@ -13,6 +13,7 @@ export interface OutlierMonitor {
   reportStatus(host: Host, status: number): void;
   reportLocalOrigin(host: Host, result: LocalOriginResult): void;
   reportDegraded(host: Host): void;
+  reportPassedCheck(host: Host): void;
   stats(): OutlierStats;
   close(): void;
 }
@@ -53,6 +54,9 @@ export function createOutlierMonitor(config: OutlierDetection, tools: MonitorToo
       if (isClosed) return;
       arm();
       detector.reportDegraded(host);
+    },
+    reportPassedCheck: (host) => {
+      if (!isClosed) detector.reportPassedCheck(host);
     },
     stats: () => detector.stats(),
     close() {

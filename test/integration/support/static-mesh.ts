@@ -1,9 +1,10 @@
 import { undiciTransport } from '../../../src/bindings/undici/transport.js';
-import { createClusters } from '../../../src/cluster/clusters.js';
+import { type Clusters, createClusters } from '../../../src/cluster/clusters.js';
 import { type IdentitySource, staticSource } from '../../../src/identity/source.js';
 import { Applier } from '../../../src/mesh/apply.js';
 import { callOut } from '../../../src/mesh/call-out.js';
 import type { MeshCore } from '../../../src/mesh/core.js';
+import { createProbes } from '../../../src/mesh/health/open-probe.js';
 import type { Cluster } from '../../../src/model/cluster.js';
 import { DEFAULT_THRESHOLDS } from '../../../src/model/cluster.js';
 import { type Endpoint, NO_LOCALITY } from '../../../src/model/endpoint.js';
@@ -18,6 +19,7 @@ import type { Observer } from '../../../src/service/observer.js';
 /** A data path without a control plane: a snapshot made by the test, real sockets below. */
 export interface StaticMesh {
   readonly core: MeshCore;
+  readonly clusters: Clusters;
   apply(snapshot: Snapshot): void;
   close(): Promise<void>;
 }
@@ -34,6 +36,7 @@ export function createStaticMesh(
     observer,
     logger: silentLogger,
     transport: undiciTransport({ identity, clock }),
+    probe: createProbes(clock),
   });
   const applier = new Applier(clusters, {
     clock,
@@ -47,6 +50,7 @@ export function createStaticMesh(
   let table = applier.apply(snapshot);
   return {
     core: { clock, random, lookup: (origin) => table.lookup(origin), whenConfigured: async () => {} },
+    clusters,
     apply(next) {
       table = applier.apply(next);
     },

@@ -265,7 +265,7 @@ describe('TLS to the upstream', () => {
 
 describe('a cluster is refused, and the message has the path, for', () => {
   test.each<[string, Record<string, JsonValue>, string]>([
-    ['an unsupported field', { healthChecks: [{}] }, 'health_checks: is not supported'],
+    ['an unsupported field', { respectDnsTtl: true }, 'respect_dns_ttl: is not supported'],
     ['an unsupported type', { type: 'ORIGINAL_DST' }, 'type: ORIGINAL_DST is not supported'],
     ['EDS without its configuration', { edsClusterConfig: null }, 'eds_cluster_config: is required'],
     [

@@ -180,8 +180,9 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       // In the second policy of a list whose first is known.
       'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin.locality_lb_config',
       'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin.slow_start_config',
-      // Of health checks, which are refused.
-      'envoy.config.cluster.v3.OutlierDetection.successful_active_health_check_uneject_host',
+      // Where Envoy writes its log of health events.
+      'envoy.config.core.v3.HealthCheck.event_log_path',
+      'envoy.config.core.v3.HealthCheck.event_logger',
       // Empty, it says nothing.
       'envoy.config.endpoint.v3.LbEndpoint.metadata',
       'envoy.config.endpoint.v3.LocalityLbEndpoints.metadata',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ClusterStats, HostStats } from '../../../src/cluster/cluster.js';
+import type { ClusterStats, HostStats } from '../../../src/cluster/cluster-stats.js';
 import { renderClusters } from '../../../src/mesh/cluster-metrics.js';
 import { NO_LOCALITY } from '../../../src/model/endpoint.js';
 
@@ -9,6 +9,7 @@ function hostStats(change: Partial<HostStats>): HostStats {
   return {
     address: '10.0.0.1:80',
     health: 'healthy',
+    healthFlags: [],
     usable: true,
     ejected: false,
     successRate: -1,
@@ -28,6 +29,7 @@ function hostStats(change: Partial<HostStats>): HostStats {
 test('clusters show Envoy’s figures by Envoy’s names', () => {
   const cluster: ClusterStats = {
     name: 'outbound|80||reviews "x"',
+    healthChecks: undefined,
     hosts: [
       hostStats({ activeRequests: 2 }),
       hostStats({ health: 'degraded', activeRequests: 1 }),

@@ -1,0 +1,77 @@
+import type { Locality } from '../model/endpoint.js';
+import type { Breakers } from './breaker.js';
+import { healthFlags } from './health/flags.js';
+import type { HealthCheckStats } from './health/monitor.js';
+import type { Host, HostHealth } from './host.js';
+import type { OutlierStats } from './outlier/stats.js';
+
+/** State of one cluster. */
+export interface ClusterStats {
+  readonly name: string;
+  readonly hosts: readonly HostStats[];
+  readonly breakers: Readonly<Record<'default' | 'high', BreakerStats>>;
+  /** Undefined without outlier detection. */
+  readonly outliers: OutlierStats | undefined;
+  /** Undefined without active health checks. */
+  readonly healthChecks: HealthCheckStats | undefined;
+}
+
+/** State of the circuit breakers of one priority. */
+export interface BreakerStats {
+  readonly activeRequests: number;
+  readonly requestOverflows: number;
+  readonly activeRetries: number;
+  readonly retryOverflows: number;
+}
+
+/** State of one endpoint of a cluster. */
+export interface HostStats {
+  readonly address: string;
+  readonly health: HostHealth;
+  /** Envoy's names of what is held against it, e.g. `failed_active_hc`. */
+  readonly healthFlags: readonly string[];
+  /** Whether it gets traffic outside a panic. */
+  readonly usable: boolean;
+  readonly ejected: boolean;
+  /** Percentage of the last interval of outlier detection, by its answers; -1 when it was not computed. */
+  readonly successRate: number;
+  /** The same by connections and timeouts, where those are told apart. */
+  readonly localOriginSuccessRate: number;
+  readonly locality: Locality;
+  readonly priority: number;
+  readonly weight: number;
+  readonly activeRequests: number;
+  readonly requests: number;
+  readonly successes: number;
+  readonly failures: number;
+  readonly errors: number;
+}
+
+/** State of the breakers of one priority. */
+export function breakerStats({ requests, retries }: Breakers['default']): BreakerStats {
+  return {
+    activeRequests: requests.active,
+    requestOverflows: requests.overflows,
+    activeRetries: retries.active,
+    retryOverflows: retries.overflows,
+  };
+}
+
+/** State of a host. */
+export function hostStats(host: Host, hasOutliers: boolean): HostStats {
+  const { address, health, ejected, locality, priority, weight, activeRequests, totals } = host;
+  return {
+    address,
+    health,
+    healthFlags: healthFlags(host),
+    usable: health !== 'unhealthy',
+    ejected,
+    successRate: hasOutliers ? host.outlier.external.rate : -1,
+    localOriginSuccessRate: hasOutliers ? host.outlier.local.rate : -1,
+    locality,
+    priority,
+    weight,
+    activeRequests,
+    ...totals,
+  };
+}

@@ -1,0 +1,139 @@
+import {
+  networkFailure,
+  type Probe,
+  type ProbeResult,
+  type ProbeTarget,
+} from '../../cluster/health/probe.js';
+import type { EndpointTransport } from '../../cluster/transport.js';
+import type { HttpHealthChecker, StatusRange } from '../../model/health-check.js';
+import { compileMutations, type HeaderChange } from '../../routing/header-mutation.js';
+import { compileString, type StringPredicate } from '../../routing/match.js';
+import type { Abort } from '../../runtime/abort.js';
+import type { Clock } from '../../runtime/clock.js';
+import { messageOf } from '../../runtime/errors.js';
+import { type Body, bytesBody, discardBody, EMPTY_BODY, iterateBody } from '../../service/body.js';
+import { createExchange } from '../../service/context.js';
+import { formatToolsOf, inputOf } from '../../service/format/tools.js';
+import { HeaderMap } from '../../service/headers.js';
+import type { Request, Response } from '../../service/service.js';
+import { containsInOrder, fromHex } from './payload.js';
+import { openForCheck } from './target.js';
+
+/** Checks a host by an HTTP request (Envoy HttpHealthCheck). */
+export class HttpProbe implements Probe {
+  readonly #target: ProbeTarget;
+  readonly #checker: HttpHealthChecker;
+  readonly #clock: Clock;
+  readonly #change: HeaderChange | undefined;
+  readonly #body: Body;
+  readonly #receive: readonly Buffer[];
+  readonly #isService: StringPredicate | undefined;
+  #transport: EndpointTransport | undefined;
+
+  constructor(target: ProbeTarget, checker: HttpHealthChecker, clock: Clock) {
+    this.#target = target;
+    this.#checker = checker;
+    this.#clock = clock;
+    this.#change = compileMutations([checker.headers], formatToolsOf(clock));
+    this.#body = checker.send === undefined ? EMPTY_BODY : bytesBody(fromHex(checker.send));
+    this.#receive = checker.receive.map(fromHex);
+    this.#isService = checker.serviceName && compileString(checker.serviceName);
+  }
+
+  async run(abort: Abort): Promise<ProbeResult> {
+    this.#transport ??= openForCheck(this.#target);
+    try {
+      return await this.#judge(await this.#transport.service(this.#request(abort)));
+    } catch (error) {
+      this.close();
+      return networkFailure(causeOf(error));
+    } finally {
+      if (!this.#target.check.reuseConnection) this.close();
+    }
+  }
+
+  close(): void {
+    const transport = this.#transport;
+    this.#transport = undefined;
+    transport?.close().catch(ignore);
+  }
+
+  #request(abort: Abort): Request {
+    const { cluster, host } = this.#target;
+    const { method, path } = this.#checker;
+    const named = host.endpoint.healthCheck?.hostname ?? '';
+    const authority = named || this.#checker.host || cluster.name;
+    const context = createExchange('outbound', this.#clock.now(), 0);
+    context.clusterName = cluster.name;
+    context.upstreamHost = host.address;
+    context.upstream = host;
+    const scheme = cluster.tls === undefined ? 'http' : 'https';
+    const headers = HeaderMap.from([
+      ['host', authority],
+      ['user-agent', 'Envoy/HC'],
+    ]);
+    const request: Request = { method, scheme, authority, path, headers, body: this.#body, abort, context };
+    this.#change?.(headers, inputOf(request));
+    return request;
+  }
+
+  /** Envoy's order: the body, the status, the name of the service. */
+  async #judge(response: Response): Promise<ProbeResult> {
+    const { status, headers } = response;
+    const { expectedStatuses, retriableStatuses } = this.#checker;
+    if (this.#receive.length > 0 && !containsInOrder(await this.#read(response), this.#receive)) {
+      return this.#failed(response, false, 'the body is not what was expected');
+    }
+    await finished(response);
+    if (!isWithin(status, expectedStatuses)) {
+      return this.#failed(response, isWithin(status, retriableStatuses), `the status is ${status}`);
+    }
+    const service = headers.get('x-envoy-upstream-healthchecked-cluster') ?? '';
+    if (this.#isService?.(service) === false) {
+      const message = `the service calls itself ${JSON.stringify(service)}`;
+      return { kind: 'failed', failure: 'ACTIVE', isRetriable: false, excludes: false, message };
+    }
+    return { kind: 'passed', degraded: headers.has('x-envoy-degraded') };
+  }
+
+  #failed({ headers }: Response, isRetriable: boolean, message: string): ProbeResult {
+    const excludes = headers.has('x-envoy-immediate-health-check-fail');
+    return { kind: 'failed', failure: 'ACTIVE', isRetriable, excludes, message };
+  }
+
+  /** Envoy looks at the beginning of the body, but waits for its end. */
+  async #read({ body }: Response): Promise<Buffer> {
+    const limit = this.#checker.responseBufferBytes;
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    for await (const chunk of iterateBody(body)) {
+      if (limit !== 0 && size >= limit) continue;
+      chunks.push(chunk);
+      size += chunk.byteLength;
+    }
+    const bytes = Buffer.concat(chunks);
+    return limit === 0 ? bytes : bytes.subarray(0, limit);
+  }
+}
+
+/** Envoy: the check is over with the response's last byte. */
+function finished({ body, completion }: Response): Promise<void> {
+  discardBody(body);
+  return new Promise((resolve, reject) => {
+    completion.onEnd(({ error }) => {
+      if (error === undefined) resolve();
+      else reject(error instanceof Error ? error : new Error(messageOf(error)));
+    });
+  });
+}
+
+function isWithin(status: number, ranges: readonly StatusRange[]): boolean {
+  return ranges.some(({ start, end }) => status >= start && status < end);
+}
+
+function causeOf(error: unknown): string {
+  return messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error);
+}
+
+/** Nobody waits for the connection of a check to close. */
+function ignore(): void {}
