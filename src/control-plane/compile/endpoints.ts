@@ -52,7 +52,26 @@ function endpointOf(instance: Instance, acceptsMutualTls: boolean): Endpoint {
     health: 'unknown',
     weight,
     transportSocketMatch: acceptsMutualTls ? ISTIO_ENDPOINT : {},
-    metadata:
-      labels['version'] === undefined ? NO_METADATA : { [LB_NAMESPACE]: { version: labels['version'] } },
+    metadata: {
+      ...(labels['version'] !== undefined && { [LB_NAMESPACE]: { version: labels['version'] } }),
+      istio: { workload: workloadText(instance) },
+    },
   };
+}
+
+/** How Istio names an endpoint's workload in its metadata: `name;namespace;canonical name;canonical revision;cluster`. */
+function workloadText({ workload, namespace, labels, clusterId }: Instance): string {
+  // Where nobody said more than an address there are no canonical names to fall back to.
+  const isRegistered = clusterId !== '';
+  const canonicalName =
+    labels['service.istio.io/canonical-name'] ??
+    labels['app.kubernetes.io/name'] ??
+    labels['app'] ??
+    (isRegistered ? workload : '');
+  const canonicalRevision =
+    labels['service.istio.io/canonical-revision'] ??
+    labels['app.kubernetes.io/version'] ??
+    labels['version'] ??
+    (isRegistered ? 'latest' : '');
+  return [workload, namespace, canonicalName, canonicalRevision, clusterId].join(';');
 }

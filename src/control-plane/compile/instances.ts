@@ -15,6 +15,10 @@ export interface Instance extends ServiceAccount {
   readonly locality: Locality;
   readonly weight: number;
   readonly tlsMode: 'istio' | 'disabled';
+  /** Name of its workload, for telemetry (Istio: of the Deployment, of the WorkloadEntry, else of the ServiceEntry). */
+  readonly workload: string;
+  /** The cluster that it runs in; empty when nobody said. */
+  readonly clusterId: string;
 }
 
 /** Finds who serves a port of a service. */
@@ -53,7 +57,7 @@ export function indexInstances(view: ConfigView, workloads: readonly Workload[])
           ...chosen.map((one) => entryInstance(one, port)),
         ];
       }
-      return entryInstances(service, source.spec, port, { local, entries });
+      return entryInstances(service, source, port, { local, entries });
     },
     declared: (service) => declaredAccounts(view, service),
   };
@@ -78,7 +82,9 @@ function registered(
   service: MeshService,
   port: MeshPort,
 ): readonly Instance[] {
-  return workloads.filter((one) => isMember(one) && servedPort(one, service) === port);
+  return workloads
+    .filter((one) => isMember(one) && servedPort(one, service) === port)
+    .map((one) => ({ ...one, workload: one.service }));
 }
 
 /** Which of the service's ports a workload implements. */
@@ -98,7 +104,7 @@ function servedPort(workload: Workload, { ports }: MeshService): MeshPort | unde
 
 function entryInstances(
   service: MeshService,
-  spec: Extract<MeshService['source'], { kind: 'entry' }>['spec'],
+  { name, spec }: Extract<MeshService['source'], { kind: 'entry' }>,
   port: MeshPort,
   found: { readonly local: readonly Workload[]; readonly entries: readonly Document<'WorkloadEntry'>[] },
 ): readonly Instance[] {
@@ -109,9 +115,10 @@ function entryInstances(
     return [...pods, ...chosen.map((one) => entryInstance(one, port))];
   }
   const endpoints = spec.endpoints ?? [];
-  if (endpoints.length > 0) return endpoints.map((one) => specInstance(one, service.namespace, port));
+  const owner = { name, namespace: service.namespace };
+  if (endpoints.length > 0) return endpoints.map((one) => specInstance(one, owner, port));
   if (spec.resolution !== 'DNS' && spec.resolution !== 'DNS_ROUND_ROBIN') return [];
-  return [specInstance({ address: service.host }, service.namespace, port)];
+  return [specInstance({ address: service.host }, owner, port)];
 }
 
 function labelsOf({ labels, spec }: Document<'WorkloadEntry'>): Readonly<Record<string, string>> {
@@ -119,10 +126,14 @@ function labelsOf({ labels, spec }: Document<'WorkloadEntry'>): Readonly<Record<
 }
 
 function entryInstance(document: Document<'WorkloadEntry'>, port: MeshPort): Instance {
-  return specInstance({ ...document.spec, labels: labelsOf(document) }, document.namespace, port);
+  return specInstance({ ...document.spec, labels: labelsOf(document) }, document, port);
 }
 
-function specInstance(spec: WorkloadEntrySpec, namespace: string, port: MeshPort): Instance {
+function specInstance(
+  spec: WorkloadEntrySpec,
+  { name, namespace }: { readonly name: string; readonly namespace: string },
+  port: MeshPort,
+): Instance {
   const labels = spec.labels ?? {};
   const target = typeof port.target === 'number' ? port.target : port.number;
   return {
@@ -135,6 +146,8 @@ function specInstance(spec: WorkloadEntrySpec, namespace: string, port: MeshPort
     serviceAccount: spec.serviceAccount || DEFAULT_SERVICE_ACCOUNT,
     // Istio: the label is the only sign that a workload outside of the platform has a proxy.
     tlsMode: labels['security.istio.io/tlsMode'] === 'istio' ? 'istio' : 'disabled',
+    workload: name,
+    clusterId: '',
   };
 }
 

@@ -23,7 +23,7 @@ export interface MeshService {
   readonly exportTo: readonly string[] | undefined;
   readonly source:
     | { readonly kind: 'kubernetes'; readonly name: string; readonly spec: ServiceSpec }
-    | { readonly kind: 'entry'; readonly spec: ServiceEntrySpec }
+    | { readonly kind: 'entry'; readonly name: string; readonly spec: ServiceEntrySpec }
     /** Registered workloads without a document. */
     | { readonly kind: 'implied'; readonly name: string };
 }
@@ -62,7 +62,7 @@ function kubernetesService({ name, namespace, annotations, spec }: Document<'Ser
   };
 }
 
-function entryServices({ namespace, spec }: Document<'ServiceEntry'>): readonly MeshService[] {
+function entryServices({ name, namespace, spec }: Document<'ServiceEntry'>): readonly MeshService[] {
   const ports = (spec.ports ?? []).map((port) => ({
     number: port.number,
     name: port.name,
@@ -74,7 +74,7 @@ function entryServices({ namespace, spec }: Document<'ServiceEntry'>): readonly 
     namespace,
     ports,
     exportTo: spec.exportTo,
-    source: { kind: 'entry', spec },
+    source: { kind: 'entry', name, spec },
   }));
 }
 

@@ -28,6 +28,7 @@ const saved = z.array(
     serviceAccount: z.string(),
     tlsMode: z.enum(['istio', 'disabled']),
     weight: z.number(),
+    clusterId: z.string().optional(),
   }),
 );
 

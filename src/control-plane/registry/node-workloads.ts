@@ -16,6 +16,7 @@ export function workloadsOfNode(node: Node): readonly Workload[] | undefined {
       labels: metadata.LABELS,
       serviceAccount: metadata.SERVICE_ACCOUNT,
       locality,
+      clusterId: metadata.CLUSTER_ID,
     }),
   );
 }

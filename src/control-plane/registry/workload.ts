@@ -23,7 +23,12 @@ export interface Workload {
   readonly tlsMode: 'istio' | 'disabled';
   /** At least 1. */
   readonly weight: number;
+  /** The cluster that it runs in, for telemetry. */
+  readonly clusterId: string;
 }
+
+/** Istio's name of the cluster where nobody gave it another. */
+export const DEFAULT_CLUSTER_ID = 'Kubernetes';
 
 /** What a registration has to say; the rest has defaults. */
 export interface WorkloadInput {
@@ -38,6 +43,7 @@ export interface WorkloadInput {
   readonly serviceAccount?: string | undefined;
   readonly tlsMode?: 'istio' | 'disabled' | undefined;
   readonly weight?: number | undefined;
+  readonly clusterId?: string | undefined;
 }
 
 const NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
@@ -73,6 +79,7 @@ export function createWorkload(owner: string, input: WorkloadInput): Workload {
     serviceAccount,
     tlsMode: input.tlsMode ?? 'disabled',
     weight,
+    clusterId: input.clusterId ?? DEFAULT_CLUSTER_ID,
   };
 }
 

@@ -38,6 +38,9 @@ describe('Istio metrics of both sides', () => {
     expect(labelsOf(client.metrics())).toMatchObject({
       ...shared,
       reporter: 'source',
+      // From the endpoint's metadata: nothing of it was asked for on the wire.
+      destination_canonical_service: 'echo',
+      destination_cluster: 'Kubernetes',
       connection_security_policy: 'unknown',
     });
     expect(labelsOf(member.mesh.metrics())).toMatchObject({

@@ -32,6 +32,30 @@ test('registered workloads serve their service, subsets those with the labels', 
   expect(portsOf(set, `outbound|9080|v2|${REVIEWS}`)).toEqual([4002]);
 });
 
+test('endpoints name their workload as Istio writes it, for the metrics of their callers', () => {
+  const workloadOf = (config: string, workloads: WorkloadInput[], name = ALL) =>
+    endpointsOf(compile(config, workloads), name)?.map(({ metadata }) => metadata['istio']?.['workload']);
+  expect(workloadOf(service('reviews'), [reviews(4001, 'v1', { clusterId: 'east' })])).toEqual([
+    'reviews;default;reviews;v1;east',
+  ]);
+  const canonical = {
+    'service.istio.io/canonical-name': 'books',
+    'service.istio.io/canonical-revision': 'canary',
+  };
+  expect(workloadOf(service('reviews'), [reviews(4001, '', { labels: canonical })])).toEqual([
+    'reviews;default;books;canary;Kubernetes',
+  ]);
+  expect(workloadOf(service('reviews'), [reviews(4001, '')])).toEqual([
+    'reviews;default;reviews;latest;Kubernetes',
+  ]);
+  const entry = networking(
+    'ServiceEntry',
+    'payments',
+    'hosts: [pay.example]\nports: [{ number: 80, name: http, protocol: HTTP }]\nresolution: STATIC\nendpoints: [{ address: 10.0.0.1 }]',
+  );
+  expect(workloadOf(entry, [], 'outbound|80||pay.example')).toEqual(['payments;default;;;']);
+});
+
 test('a cluster without workloads has an empty assignment, so that clients need not wait for one', () => {
   expect(compile(service('reviews')).endpoints.get(ALL)?.localities).toEqual([]);
 });
