@@ -14,6 +14,8 @@ export interface ClusterStats {
   readonly outliers: OutlierStats | undefined;
   /** Undefined without active health checks. */
   readonly healthChecks: HealthCheckStats | undefined;
+  /** Requests that the control plane had dropped, by category. */
+  readonly drops: Readonly<Record<string, number>>;
 }
 
 /** State of the circuit breakers of one priority. */

@@ -9,6 +9,7 @@ import type { Request, Response } from '../service/service.js';
 import { isAvoided, pickAvoiding } from './balancer.js';
 import { type Breakers, createBreakers } from './breaker.js';
 import { breakerStats, type ClusterStats, hostStats } from './cluster-stats.js';
+import { OverloadDrops, type Shed } from './drop-overload.js';
 import { type CheckTools, keepsPassingHosts, startChecks } from './health/checks.js';
 import { type HealthMonitor, handOver } from './health/monitor.js';
 import { keepPassing, withoutHost } from './health/removal.js';
@@ -42,6 +43,8 @@ export interface ClusterRuntime {
   readonly ready: Promise<void>;
   /** Chooses a host for an attempt; undefined when there is no usable one. */
   pick(context: PickContext): Host | undefined;
+  /** Whether a request is to be dropped before it gets a host (Envoy `drop_overload`); draws anew with each call. */
+  shed(): Shed | undefined;
   /**
    * Sends one attempt to a host. Counts it until its trailers settle and tells outlier detection how it went.
    * Rejects with a TransportError when there is no response.
@@ -77,6 +80,7 @@ class RunningCluster implements ClusterRuntime {
   readonly #detectsDegraded: boolean;
   readonly #dns: DnsWatch | undefined;
   readonly #retiring = new Set<Promise<void>>();
+  readonly #drops: OverloadDrops;
   #assignment: ClusterLoadAssignment | undefined;
   #members: Membership = NO_MEMBERS;
   #picker: Picker;
@@ -95,6 +99,7 @@ class RunningCluster implements ClusterRuntime {
     const { panicThresholdPercent } = cluster;
     this.#balancer = createBalancer(cluster.lbPolicy, { random, panicThresholdPercent });
     this.#picker = () => undefined;
+    this.#drops = new OverloadDrops(random);
     this.#isWarm = cluster.healthCheck === undefined || (inherited?.hosts.size ?? 0) > 0;
     this.#hasTraffic = inherited?.stats().hosts.some(({ requests }) => requests > 0) ?? false;
     if (inherited !== undefined) this.#inherit(inherited);
@@ -125,6 +130,10 @@ class RunningCluster implements ClusterRuntime {
     if (override !== undefined) return override === 'none' ? undefined : override;
     const host = pickAvoiding(this.#picker, context);
     return host !== undefined && isAvoided(host, context) ? this.#untried(host, context) : host;
+  }
+
+  shed(): Shed | undefined {
+    return this.#drops.shed();
   }
 
   /**
@@ -191,6 +200,7 @@ class RunningCluster implements ClusterRuntime {
       breakers: { default: breakerStats(normal), high: breakerStats(high) },
       outliers: this.#outliers?.stats(),
       healthChecks: this.#checks?.stats(),
+      drops: { ...this.#drops.counts },
     };
   }
 
@@ -235,11 +245,13 @@ class RunningCluster implements ClusterRuntime {
   #apply(assignment: ClusterLoadAssignment | undefined): void {
     if (this.#assignment !== undefined && isEqual(assignment, this.#assignment)) return;
     this.#assignment = assignment;
+    this.#drops.update(assignment?.dropOverloads);
     const open = (endpoint: Endpoint) =>
       this.#tools.transport(endpoint, transportOptions(this.config, endpoint));
     const next = reconcileHosts(this.#members.hosts, assignment, open);
     const keeps = assignment !== undefined && keepsPassingHosts(this.config);
     const { membership, removed } = keeps ? keepPassing(next.membership, next.removed) : next;
+    if (this.config.closeConnectionsOnHostSetChange === true) this.#renewAll(membership, removed);
     this.#members = membership;
     this.#check();
     this.#rebuild();
@@ -294,6 +306,13 @@ class RunningCluster implements ClusterRuntime {
   #rebuild(): void {
     if (!this.#isWarm) return;
     this.#picker = this.#balancer(partition(this.#members));
+  }
+
+  /** Envoy: with every change of membership the hosts that stay get new connections, too. */
+  #renewAll(next: Membership, removed: readonly Host[]): void {
+    const before = this.#members.hosts;
+    if (removed.length === 0 && next.hosts.size === before.size) return;
+    for (const host of next.hosts.values()) this.#closing(host, host.renew());
   }
 
   #retire(host: Host): void {

@@ -10,14 +10,22 @@ const DEFAULT_PANIC_PERCENT = 50;
 
 const lbFields = onlyFields(() => cluster.Cluster_CommonLbConfigSchema, {
   // Of policies in the older fields; Envoy ignores it next to a list of extensions.
-  enforced: ['healthy_panic_threshold', 'locality_weighted_lb_config', 'ignore_new_hosts_until_first_hc'],
+  enforced: [
+    'healthy_panic_threshold',
+    'locality_weighted_lb_config',
+    'ignore_new_hosts_until_first_hc',
+    'close_connections_on_host_set_change',
+  ],
 });
 
 /** What the load-balancing policies of a cluster have in common. */
 export function decodeCommonLb(
   config: cluster.Cluster_CommonLbConfig | undefined,
   path: Path,
-): Pick<Cluster, 'panicThresholdPercent' | 'ignoreNewHostsUntilFirstCheck'> {
+): Pick<
+  Cluster,
+  'panicThresholdPercent' | 'ignoreNewHostsUntilFirstCheck' | 'closeConnectionsOnHostSetChange'
+> {
   if (config === undefined) return { panicThresholdPercent: DEFAULT_PANIC_PERCENT };
   lbFields(config, path);
   const { healthyPanicThreshold } = config;
@@ -25,15 +33,22 @@ export function decodeCommonLb(
   return {
     panicThresholdPercent: decodePercent(healthyPanicThreshold, DEFAULT_PANIC_PERCENT, thresholdPath),
     ignoreNewHostsUntilFirstCheck: config.ignoreNewHostsUntilFirstHc || undefined,
+    closeConnectionsOnHostSetChange: config.closeConnectionsOnHostSetChange || undefined,
   };
 }
 
 /** The common part as a message. */
 export function encodeCommonLb(model: Cluster): cluster.Cluster_CommonLbConfig {
-  const { panicThresholdPercent, lbPolicy, ignoreNewHostsUntilFirstCheck = false } = model;
+  const {
+    panicThresholdPercent,
+    lbPolicy,
+    ignoreNewHostsUntilFirstCheck = false,
+    closeConnectionsOnHostSetChange = false,
+  } = model;
   const message = create(cluster.Cluster_CommonLbConfigSchema, {
     healthyPanicThreshold: { value: panicThresholdPercent },
     ignoreNewHostsUntilFirstHc: ignoreNewHostsUntilFirstCheck,
+    closeConnectionsOnHostSetChange,
   });
   // Round robin goes in the older field (see lb-policy.ts), and so do its localities.
   if (lbPolicy.kind === 'round-robin' && lbPolicy.locality?.kind === 'weighted') {

@@ -10,6 +10,7 @@ import { type EndpointDecoder, encodeEndpoint, endpointDecoder } from './lb-endp
 import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { decodeLocality, encodeLocality } from './node.js';
 import { at, type Path, refuse } from './path.js';
+import { decodeFraction, encodeFraction } from './percent.js';
 
 const DEFAULT_OVERPROVISIONING = 140;
 /** Envoy: priorities go up to 128, and weights are added up in 32 bits. */
@@ -25,7 +26,11 @@ const assignmentFields = onlyFields(() => endpoint.ClusterLoadAssignmentSchema, 
 });
 
 const policyFields = onlyFields(() => endpoint.ClusterLoadAssignment_PolicySchema, {
-  enforced: ['overprovisioning_factor', 'weighted_priority_health'],
+  enforced: ['overprovisioning_factor', 'weighted_priority_health', 'drop_overloads'],
+});
+
+const dropFields = onlyFields(() => endpoint.ClusterLoadAssignment_Policy_DropOverloadSchema, {
+  enforced: ['category', 'drop_percentage'],
 });
 
 const localityFields = onlyFields(() => endpoint.LocalityLbEndpointsSchema, {
@@ -77,6 +82,7 @@ export function decodeAssignment(
     localities,
     overprovisioningFactor: decodeFactor(head.policy, at(path, 'policy')),
     weightedPriorityHealth: head.policy?.weightedPriorityHealth ?? false,
+    dropOverloads: decodeDrops(head.policy?.dropOverloads ?? [], at(path, 'policy')),
   };
 }
 
@@ -86,6 +92,20 @@ function decodeFactor(policy: endpoint.ClusterLoadAssignment_Policy | undefined,
   return policy.overprovisioningFactor === 0
     ? refuse(at(path, 'overprovisioning_factor'), 'must be greater than 0')
     : (policy.overprovisioningFactor ?? DEFAULT_OVERPROVISIONING);
+}
+
+function decodeDrops(
+  drops: readonly endpoint.ClusterLoadAssignment_Policy_DropOverload[],
+  path: Path,
+): ClusterLoadAssignment['dropOverloads'] {
+  if (drops.length === 0) return undefined;
+  return drops.map((drop, index) => {
+    const where = at(path, 'drop_overloads', index);
+    dropFields(drop, where);
+    if (drop.category === '') refuse(at(where, 'category'), 'must not be empty');
+    const percentage = decodeFraction(drop.dropPercentage, at(where, 'drop_percentage'));
+    return { category: drop.category, percentage };
+  });
 }
 
 function decodeLocalityEndpoints(bytes: Uint8Array, decode: EndpointDecoder, path: Path): LocalityEndpoints {
@@ -158,6 +178,10 @@ export function encodeAssignment(model: ClusterLoadAssignment): endpoint.Cluster
     policy: {
       overprovisioningFactor: model.overprovisioningFactor,
       weightedPriorityHealth: model.weightedPriorityHealth,
+      dropOverloads: (model.dropOverloads ?? []).map(({ category, percentage }) => ({
+        category,
+        dropPercentage: encodeFraction(percentage),
+      })),
     },
   });
 }

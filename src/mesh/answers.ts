@@ -42,6 +42,26 @@ export const noHealthyUpstream: Service = answering({
   flag: 'UH',
 });
 
+/** The control plane has a part of the requests dropped (Envoy: 503, DO). */
+export const dropOverload: Service = answering({
+  status: 503,
+  body: 'drop overload',
+  details: 'drop_overload',
+  reason: 'INMESH_DROP_OVERLOAD',
+  flag: 'DO',
+  headers: [['x-envoy-drop-overload', 'true']],
+});
+
+/** The control plane has every request dropped (Envoy: 503, UDO). */
+export const unconditionalDropOverload: Service = answering({
+  status: 503,
+  body: 'unconditional drop overload',
+  details: 'unconditional_drop_overload',
+  reason: 'INMESH_DROP_OVERLOAD',
+  flag: 'UDO',
+  headers: [['x-envoy-unconditional-drop-overload', 'true']],
+});
+
 /** A circuit breaker's threshold is reached (Envoy: 503, UO). */
 export const overflow: Service = async (request) => {
   const retried = request.context.attemptCount > 0 ? 'retried and the latest ' : '';

@@ -31,6 +31,8 @@ export interface Cluster {
   readonly healthCheck?: HealthCheck | undefined;
   /** Hosts stay out of every total until they were checked once. Default false. */
   readonly ignoreNewHostsUntilFirstCheck?: boolean | undefined;
+  /** Whenever hosts come or go, the others get new connections, too. Default false. */
+  readonly closeConnectionsOnHostSetChange?: boolean | undefined;
   /** Hosts leave as soon as discovery drops them, though they still pass their checks. Default false. */
   readonly ignoreHealthOnHostRemoval?: boolean | undefined;
 }

@@ -1,6 +1,7 @@
 import type { SocketAddress } from './address.js';
 import type { EndpointHealthCheck } from './health-check.js';
 import type { Metadata } from './metadata.js';
+import type { FractionalPercent } from './percent.js';
 
 /** Envoy ClusterLoadAssignment. */
 export interface ClusterLoadAssignment {
@@ -10,6 +11,14 @@ export interface ClusterLoadAssignment {
   readonly overprovisioningFactor: number;
   /** Whether the availability of a priority counts the weights of hosts in place of their number. Default false. */
   readonly weightedPriorityHealth: boolean;
+  /** Requests to be dropped; undefined = none. */
+  readonly dropOverloads?: readonly DropOverload[] | undefined;
+}
+
+/** Envoy DropOverload: a part of the requests is answered here, to spare the cluster. */
+export interface DropOverload {
+  readonly category: string;
+  readonly percentage: FractionalPercent;
 }
 
 /** Envoy LocalityLbEndpoints. */

@@ -551,6 +551,12 @@ export const clusterLoadAssignment = (): fc.Arbitrary<ClusterLoadAssignment> =>
     localities: localities(),
     overprovisioningFactor: fc.integer({ min: 1, max: UINT32_MAX }),
     weightedPriorityHealth: fc.boolean(),
+    dropOverloads: maybe(
+      fc.array(fc.record({ category: someText(), percentage: fractionalPercent() }), {
+        minLength: 1,
+        maxLength: 3,
+      }),
+    ),
   });
 
 const oneEndpoint = (): fc.Arbitrary<ClusterLoadAssignment> =>
@@ -666,6 +672,7 @@ export const cluster = (): fc.Arbitrary<Cluster> =>
     healthCheck: maybe(healthCheck(stringMatcher())),
     ignoreNewHostsUntilFirstCheck: fc.constantFrom(true, undefined),
     ignoreHealthOnHostRemoval: fc.constantFrom(true, undefined),
+    closeConnectionsOnHostSetChange: fc.constantFrom(true, undefined),
     metadata: fc.constantFrom(
       {},
       { istio: { external: true, services: [{ host: 'a.b', name: 'a', namespace: 'b' }], weight: 1.5 } },

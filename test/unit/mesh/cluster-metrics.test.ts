@@ -30,6 +30,7 @@ test('clusters show Envoy’s figures by Envoy’s names', () => {
   const cluster: ClusterStats = {
     name: 'outbound|80||reviews "x"',
     healthChecks: undefined,
+    drops: {},
     hosts: [
       hostStats({ activeRequests: 2 }),
       hostStats({ health: 'degraded', activeRequests: 1 }),

@@ -35,6 +35,7 @@ function scene(options: Partial<AttemptOptions>): {
     breakers: inner.breakers,
     ready: inner.ready,
     hosts: inner.hosts,
+    shed: () => inner.shed(),
     send: (host, request) => inner.send(host, request),
     reportTimeout: (host) => inner.reportTimeout(host),
     update: (resolved) => inner.update(resolved),
