@@ -3,14 +3,14 @@ import type { ClusterLoadAssignment, Endpoint } from '../model/endpoint.js';
 import type { ResolvedCluster } from '../model/snapshot.js';
 import { isEqual } from '../runtime/equal.js';
 import { messageOf } from '../runtime/errors.js';
-import type { Logger } from '../runtime/log.js';
 import type { CompletionEnd } from '../service/completion.js';
 import type { Request, Response } from '../service/service.js';
 import { isAvoided, pickAvoiding } from './balancer.js';
 import { type Breakers, createBreakers } from './breaker.js';
+import type { ClusterRuntime, ClusterTools } from './cluster-runtime.js';
 import { breakerStats, type ClusterStats, hostStats } from './cluster-stats.js';
 import { OverloadDrops, type Shed } from './drop-overload.js';
-import { type CheckTools, keepsPassingHosts, startChecks } from './health/checks.js';
+import { keepsPassingHosts, startChecks } from './health/checks.js';
 import { type HealthMonitor, handOver } from './health/monitor.js';
 import { keepPassing, withoutHost } from './health/removal.js';
 import type { Host } from './host.js';
@@ -20,46 +20,11 @@ import { createBalancer } from './lb/policies.js';
 import { createOutlierMonitor, type OutlierMonitor } from './outlier/monitor.js';
 import { statusForOutliers } from './outlier/status.js';
 import { overrideHost } from './override-host.js';
-import { createNameResolver, type DnsWatch, type ResolveName, watchDns } from './resolve-dns.js';
+import { createNameResolver, type DnsWatch, watchDns } from './resolve-dns.js';
 import { TransportError } from './transport.js';
 import { transportOptions } from './transport-options.js';
 
-/** What every cluster is built with. */
-export interface ClusterTools extends CheckTools {
-  readonly logger: Logger;
-  /** How names of DNS clusters are resolved; by default with the platform's name servers. */
-  readonly resolveName?: ResolveName;
-}
-
-/** A cluster at work. */
-export interface ClusterRuntime {
-  readonly name: string;
-  readonly config: Cluster;
-  readonly breakers: Breakers;
-  /**
-   * Settles when the endpoints are known (at once, or for DNS clusters after the first answers), and each was checked
-   * once where there are active health checks.
-   */
-  readonly ready: Promise<void>;
-  /** Chooses a host for an attempt; undefined when there is no usable one. */
-  pick(context: PickContext): Host | undefined;
-  /** Whether a request is to be dropped before it gets a host (Envoy `drop_overload`); draws anew with each call. */
-  shed(): Shed | undefined;
-  /**
-   * Sends one attempt to a host. Counts it until its trailers settle and tells outlier detection how it went.
-   * Rejects with a TransportError when there is no response.
-   */
-  send(host: Host, request: Request): Promise<Response>;
-  /** A per-try or route timeout ended an attempt at this host. */
-  reportTimeout(host: Host): void;
-  /** Applies a new assignment. */
-  update(resolved: ResolvedCluster): void;
-  stats(): ClusterStats;
-  /** The hosts by address, for a successor. */
-  readonly hosts: ReadonlyMap<string, Host>;
-  /** Lets running exchanges finish and closes the connections, except those of hosts that `kept` took over. */
-  close(kept?: ReadonlyMap<string, Host>): Promise<void>;
-}
+export type { ClusterRuntime, ClusterTools } from './cluster-runtime.js';
 
 /** Makes a cluster. Hosts of `inherited` that are still wanted, with the same transport, are taken over with all they carry. */
 export function createCluster(

@@ -43,7 +43,7 @@ export const noHealthyUpstream: Service = answering({
 });
 
 /** The control plane has a part of the requests dropped (Envoy: 503, DO). */
-export const dropOverload: Service = answering({
+export const dropSome: Service = answering({
   status: 503,
   body: 'drop overload',
   details: 'drop_overload',
@@ -53,7 +53,7 @@ export const dropOverload: Service = answering({
 });
 
 /** The control plane has every request dropped (Envoy: 503, UDO). */
-export const unconditionalDropOverload: Service = answering({
+export const dropAll: Service = answering({
   status: 503,
   body: 'unconditional drop overload',
   details: 'unconditional_drop_overload',

@@ -14,7 +14,8 @@ import type { Attempt, Exchange, ResponseFlag } from '../service/context.js';
 import type { Observer } from '../service/observer.js';
 import type { Request, Response, Service } from '../service/service.js';
 import { TransportError, type TransportFailure } from '../service/transport-error.js';
-import { dropOverload, noHealthyUpstream, overflow, unconditionalDropOverload } from './answers.js';
+import { noHealthyUpstream, overflow } from './answers.js';
+import { dropOverload } from './drop-overload.js';
 import { withRequestMetadata } from './metadata-match.js';
 import type { PeerExchange } from './peer-exchange.js';
 import { type HostMemory, rewriteHost } from './route-effects.js';
@@ -60,10 +61,8 @@ export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools:
   });
   const run: Service = (request) => {
     const { context } = request;
-    // Envoy draws once per request, before anything is sent.
-    const shed = context.attemptCount === 0 ? cluster.shed() : undefined;
-    if (shed !== undefined)
-      return shed === 'all' ? unconditionalDropOverload(request) : dropOverload(request);
+    const dropped = context.attemptCount === 0 ? dropOverload(cluster, request) : undefined;
+    if (dropped !== undefined) return dropped;
     const host = cluster.pick(pickContext(request, options));
     if (host === undefined) {
       return isReady ? noHealthyUpstream(request) : ready.then(() => run(request));

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createCluster } from '../../../src/cluster/cluster.js';
 import { type AttemptOptions, attempt } from '../../../src/mesh/upstream.js';
 import { DEFAULT_THRESHOLDS } from '../../../src/model/cluster.js';
+import type { DropOverload } from '../../../src/model/endpoint.js';
 import { silentLogger } from '../../../src/runtime/log.js';
 import { seededRandom } from '../../../src/runtime/random.js';
 import { Completion } from '../../../src/service/completion.js';
@@ -22,15 +23,21 @@ interface Scene {
   readonly active: () => number;
 }
 
-function scene(options: Partial<AttemptOptions> = {}, maxRequests = 1): Scene {
+function scene(
+  options: Partial<AttemptOptions> = {},
+  maxRequests = 1,
+  dropOverloads: readonly DropOverload[] = [],
+): Scene {
   const clock = createFakeClock();
   const network = createMemoryNetwork();
   const attempts: Attempt[] = [];
   const observer = { attempt: (_request: unknown, one: Attempt) => attempts.push(one) };
+  const resolved = cluster('v1', [endpoint(1)], {
+    circuitBreakers: { default: { ...DEFAULT_THRESHOLDS, maxRequests }, high: DEFAULT_THRESHOLDS },
+  });
+  const { assignment } = resolved;
   const runtime = createCluster(
-    cluster('v1', [endpoint(1)], {
-      circuitBreakers: { default: { ...DEFAULT_THRESHOLDS, maxRequests }, high: DEFAULT_THRESHOLDS },
-    }),
+    { ...resolved, assignment: assignment && { ...assignment, dropOverloads } },
     { clock, random: seededRandom(1), transport: network.transport, observer, logger: silentLogger },
   );
   const service = attempt(
@@ -99,6 +106,46 @@ describe('an attempt', () => {
     ]);
     expect([request.context.flags, request.context.attemptCount]).toEqual([['UO'], 0]);
     expect([network.attempts.length, attempts.length]).toEqual([0, 0]);
+  });
+
+  test('what the control plane drops gets no attempt, and Envoy’s words, header and flag', async () => {
+    const answers = [];
+    for (const [numerator, seen] of [
+      [100, 'all'],
+      [50, 'some'],
+    ] as const) {
+      const { network, service, attempts } = scene({}, 1, [
+        { category: 'x', percentage: { numerator, denominator: 100 } },
+      ]);
+      network.serve('127.0.0.1:1', { status: 200 });
+      let response = await service(makeRequest());
+      for (let i = 0; i < 20 && response.status === 200; i++) response = await service(makeRequest());
+      const [reply] = [response.local];
+      answers.push([
+        seen,
+        response.status,
+        reply?.reason,
+        reply?.details,
+        [...response.headers].map(([name]) => name),
+      ]);
+      if (seen === 'all') expect(attempts).toEqual([]);
+    }
+    expect(answers).toEqual([
+      [
+        'all',
+        503,
+        'INMESH_DROP_OVERLOAD',
+        'unconditional_drop_overload',
+        expect.arrayContaining(['x-envoy-unconditional-drop-overload']),
+      ],
+      [
+        'some',
+        503,
+        'INMESH_DROP_OVERLOAD',
+        'drop_overload',
+        expect.arrayContaining(['x-envoy-drop-overload']),
+      ],
+    ]);
   });
 
   test('the per-try timeout fails the attempt, aborts it below, and frees its permit', async () => {

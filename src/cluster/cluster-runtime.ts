@@ -1,0 +1,48 @@
+import type { Cluster } from '../model/cluster.js';
+import type { ResolvedCluster } from '../model/snapshot.js';
+import type { Logger } from '../runtime/log.js';
+import type { Request, Response } from '../service/service.js';
+import type { Breakers } from './breaker.js';
+import type { ClusterStats } from './cluster-stats.js';
+import type { Shed } from './drop-overload.js';
+import type { CheckTools } from './health/checks.js';
+import type { Host } from './host.js';
+import type { PickContext } from './lb/load-balancer.js';
+import type { ResolveName } from './resolve-dns.js';
+
+/** What every cluster is built with. */
+export interface ClusterTools extends CheckTools {
+  readonly logger: Logger;
+  /** How names of DNS clusters are resolved; by default with the platform's name servers. */
+  readonly resolveName?: ResolveName;
+}
+
+/** A cluster at work. */
+export interface ClusterRuntime {
+  readonly name: string;
+  readonly config: Cluster;
+  readonly breakers: Breakers;
+  /**
+   * Settles when the endpoints are known (at once, or for DNS clusters after the first answers), and each was checked
+   * once where there are active health checks.
+   */
+  readonly ready: Promise<void>;
+  /** Chooses a host for an attempt; undefined when there is no usable one. */
+  pick(context: PickContext): Host | undefined;
+  /** Whether a request is to be dropped before it gets a host (Envoy `drop_overload`); draws anew with each call. */
+  shed(): Shed | undefined;
+  /**
+   * Sends one attempt to a host. Counts it until its trailers settle and tells outlier detection how it went.
+   * Rejects with a TransportError when there is no response.
+   */
+  send(host: Host, request: Request): Promise<Response>;
+  /** A per-try or route timeout ended an attempt at this host. */
+  reportTimeout(host: Host): void;
+  /** Applies a new assignment. */
+  update(resolved: ResolvedCluster): void;
+  stats(): ClusterStats;
+  /** The hosts by address, for a successor. */
+  readonly hosts: ReadonlyMap<string, Host>;
+  /** Lets running exchanges finish and closes the connections, except those of hosts that `kept` took over. */
+  close(kept?: ReadonlyMap<string, Host>): Promise<void>;
+}
