@@ -6,6 +6,7 @@ import {
   httpCors,
   httpFault,
   httpHeaderMutation,
+  httpJwtAuthn,
   httpRouter,
   httpStatefulSession,
   route,
@@ -24,6 +25,7 @@ import {
   encodeHeaderMutation,
   encodeHeaderMutationRoute,
 } from './header-mutation-filter.js';
+import { decodeJwtAuthn, decodeJwtAuthnRoute, encodeJwtAuthn, encodeJwtAuthnRoute } from './jwt-authn.js';
 import { at, atKey, type Path, refuse } from './path.js';
 import { decodeRouter, encodeRouter } from './router.js';
 import {
@@ -103,6 +105,20 @@ const FILTER_CODECS: readonly FilterCodec[] = [
     isPerRoute: 'only',
     decode: decodeCorsPolicy,
     encode: encodeCorsPolicy,
+  }),
+  filterCodec({
+    kind: 'jwt-authn',
+    schema: () => httpJwtAuthn.JwtAuthenticationSchema,
+    isPerRoute: false,
+    decode: decodeJwtAuthn,
+    encode: encodeJwtAuthn,
+  }),
+  filterCodec({
+    kind: 'jwt-authn-route',
+    schema: () => httpJwtAuthn.PerRouteConfigSchema,
+    isPerRoute: 'only',
+    decode: decodeJwtAuthnRoute,
+    encode: encodeJwtAuthnRoute,
   }),
   filterCodec({
     kind: 'stateful-session',

@@ -5,6 +5,7 @@ import { cors } from './cors.js';
 import { fault } from './fault.js';
 import type { FilterTools } from './filter.js';
 import { headerMutation } from './header-mutation.js';
+import { jwtAuthn } from './jwt-authn.js';
 import { statefulSession } from './stateful-session.js';
 
 /** For filters that read every level: what stands in the list of filters, and all overrides, most specific first. */
@@ -20,6 +21,8 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
       return headerMutation(own.base, own.layers, tools);
     case 'cors':
       return cors(own.layers, tools);
+    case 'jwt-authn':
+      return jwtAuthn(own.base, own.layers, tools);
     case 'stateful-session':
       return statefulSession(own.base, own.layers, tools);
     default:
@@ -31,6 +34,8 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
     case 'header-mutation-route':
     case 'cors':
     case 'cors-policy':
+    case 'jwt-authn':
+    case 'jwt-authn-route':
     case 'stateful-session':
     case 'stateful-session-route':
       // Of an instance that is another filter: it says nothing to that one.

@@ -5,6 +5,10 @@ import type { RouteConfiguration } from './route.js';
 /** The clusters that a filter sends requests of its own to: authorization, rate limit, keys. A new filter adds its line. */
 export function clustersOfFilter(config: FilterConfig): readonly string[] {
   switch (config.kind) {
+    case 'jwt-authn':
+      return [...config.providers.values()].flatMap(({ jwks }) =>
+        jwks.kind === 'remote' ? [jwks.uri.cluster] : [],
+      );
     default:
       return NONE;
   }

@@ -1,5 +1,6 @@
 import type { CorsConfig, CorsPolicyConfig } from './cors.js';
 import type { HeaderMutationConfig, HeaderMutationRouteConfig } from './header-mutation.js';
+import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn.js';
 import type { HeaderMatcher } from './matcher.js';
 import type { FractionalPercent } from './percent.js';
 import type { StatefulSessionConfig, StatefulSessionRouteConfig } from './stateful-session.js';
@@ -52,6 +53,8 @@ export type FilterConfig =
   | HeaderMutationRouteConfig
   | CorsConfig
   | CorsPolicyConfig
+  | JwtAuthnConfig
+  | JwtAuthnRouteConfig
   | StatefulSessionConfig
   | StatefulSessionRouteConfig
   | RouterConfig;

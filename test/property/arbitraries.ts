@@ -45,7 +45,12 @@ import type { RouteMatch } from '../../src/model/route-match.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
 import { someRateLimits } from './filter-arbitraries.js';
 import { endpointHealthCheck, healthCheck } from './health-arbitraries.js';
-import { statefulSessionConfig, statefulSessionRouteConfig } from './remote-filter-arbitraries.js';
+import {
+  jwtAuthnConfig,
+  jwtAuthnRouteConfig,
+  statefulSessionConfig,
+  statefulSessionRouteConfig,
+} from './remote-filter-arbitraries.js';
 import {
   accessLogs,
   corsPolicyConfig,
@@ -170,6 +175,7 @@ const routeFilterConfig = (): fc.Arbitrary<FilterConfig> =>
     headerMutationRouteConfig(),
     corsPolicyConfig(stringMatcher(), fractionalPercent()),
     statefulSessionRouteConfig(),
+    jwtAuthnRouteConfig(),
   );
 
 const listedFilterConfig = (): fc.Arbitrary<FilterConfig> =>
@@ -178,6 +184,7 @@ const listedFilterConfig = (): fc.Arbitrary<FilterConfig> =>
     headerMutationConfig(),
     fc.constant({ kind: 'cors' as const }),
     statefulSessionConfig(),
+    jwtAuthnConfig(routeMatch(), stringMatcher()),
   );
 
 /** Per-route filter configuration. */

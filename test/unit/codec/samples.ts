@@ -8,6 +8,7 @@ import {
   type FilterOverrides,
   NO_OVERRIDES,
 } from '../../../src/model/filter-config.js';
+import type { JwtAuthnConfig, JwtProvider } from '../../../src/model/jwt-authn.js';
 import type { InboundListener, OutboundListener } from '../../../src/model/listener.js';
 import { ALWAYS } from '../../../src/model/percent.js';
 import type { RateLimit } from '../../../src/model/rate-limit.js';
@@ -45,9 +46,68 @@ const COOKIE_SESSION: StatefulSession = {
 
 const HEADER_SESSION: StatefulSession = { state: { kind: 'header', name: 'x-session' }, strict: true };
 
+const JWT_PROVIDER: JwtProvider = {
+  issuer: 'https://issuer.example',
+  audiences: ['shop'],
+  subjects: { kind: 'prefix', value: 'spiffe://', ignoreCase: false },
+  requireExpiration: true,
+  maxLifetimeMs: 3_600_000,
+  jwks: {
+    kind: 'remote',
+    uri: { uri: 'https://issuer.example/jwks', cluster: 'keys', timeoutMs: 1000 },
+    cacheDurationMs: 60_000,
+    asyncFetch: { fastListener: true, failedRefetchMs: 2000 },
+    retry: { numRetries: 2, baseIntervalMs: 100, maxIntervalMs: 1000 },
+  },
+  forward: true,
+  fromHeaders: [{ name: 'authorization', valuePrefix: 'Bearer ' }],
+  fromParams: ['token'],
+  fromCookies: ['token'],
+  forwardPayloadHeader: 'x-payload',
+  padForwardPayloadHeader: true,
+  payloadInMetadata: 'payload',
+  headerInMetadata: 'header',
+  failedStatusInMetadata: 'failure',
+  spaceDelimitedClaims: ['scope'],
+  clockSkewSeconds: 10,
+  cacheSize: 10,
+  claimToHeaders: [{ header: 'x-sub', claim: 'sub' }],
+};
+
+const JWT_AUTHN: JwtAuthnConfig = {
+  kind: 'jwt-authn',
+  providers: new Map([
+    ['remote', JWT_PROVIDER],
+    ['local', { ...JWT_PROVIDER, jwks: { kind: 'local', text: '{"keys":[]}' } }],
+  ]),
+  rules: [
+    {
+      match: {
+        path: { kind: 'prefix', value: '/', caseSensitive: true },
+        headers: [],
+        queryParameters: [],
+        runtimeFraction: undefined,
+        grpcOnly: false,
+      },
+      requires: {
+        kind: 'any',
+        requirements: [
+          { kind: 'provider', name: 'remote', audiences: ['a'] },
+          { kind: 'all', requirements: [{ kind: 'allow-missing' }, { kind: 'allow-missing-or-failed' }] },
+        ],
+      },
+    },
+  ],
+  filterStateRules: { name: 'key', requires: new Map([['a', { kind: 'allow-missing' }]]) },
+  bypassCorsPreflight: true,
+  requirementMap: new Map([['named', { kind: 'provider', name: 'local', audiences: [] }]]),
+  stripFailureResponse: true,
+};
+
 const OVERRIDES: FilterOverrides = new Map<string, FilterConfig>([
   ['envoy.filters.http.fault', FAULT],
   ['session', { kind: 'stateful-session-route', session: HEADER_SESSION }],
+  ['jwt', { kind: 'jwt-authn-route', requirementName: 'named' }],
 ]);
 const MATCHERS = FAULT.headers;
 
@@ -224,6 +284,7 @@ export const OUTBOUND: OutboundListener = {
     filters: [
       { name: 'envoy.filters.http.fault', config: FAULT },
       { name: 'session', config: { kind: 'stateful-session', ...COOKIE_SESSION } },
+      { name: 'jwt', config: JWT_AUTHN },
       { name: 'envoy.filters.http.router', config: { kind: 'router' } },
     ],
   },
