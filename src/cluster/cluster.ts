@@ -60,9 +60,14 @@ class RunningCluster implements ClusterRuntime {
     this.config = cluster;
     this.#tools = tools;
     this.breakers = createBreakers(cluster.circuitBreakers);
-    const { random } = tools;
+    const { clock, random } = tools;
     const { panicThresholdPercent } = cluster;
-    this.#balancer = createBalancer(cluster.lbPolicy, { random, panicThresholdPercent });
+    this.#balancer = createBalancer(cluster.lbPolicy, {
+      clock,
+      random,
+      panicThresholdPercent,
+      activeRequests: () => this.breakers.default.requests.active + this.breakers.high.requests.active,
+    });
     this.#picker = () => undefined;
     this.#drops = new OverloadDrops(random);
     this.#isWarm = cluster.healthCheck === undefined || (inherited?.hosts.size ?? 0) > 0;
@@ -76,7 +81,7 @@ class RunningCluster implements ClusterRuntime {
       this.ready = this.#warmUp(Promise.resolve());
     } else {
       this.#rebuild();
-      const { clock, logger, resolveName = createNameResolver() } = tools;
+      const { logger, resolveName = createNameResolver() } = tools;
       this.#dns = watchDns(discovery, { clock, logger, resolve: resolveName }, (found) => this.#apply(found));
       this.ready = this.#warmUp(this.#dns.ready);
     }
@@ -173,6 +178,7 @@ class RunningCluster implements ClusterRuntime {
     this.#outliers?.close();
     this.#dns?.close();
     this.#checks?.close();
+    this.#balancer.close?.();
     for (const host of this.#members.hosts.values()) {
       if (kept?.get(host.address) !== host) this.#retire(host);
     }
@@ -270,7 +276,7 @@ class RunningCluster implements ClusterRuntime {
 
   #rebuild(): void {
     if (!this.#isWarm) return;
-    this.#picker = this.#balancer(partition(this.#members));
+    this.#picker = this.#balancer.picker(partition(this.#members));
   }
 
   /** Envoy: with every change of membership the hosts that stay get new connections, too. */

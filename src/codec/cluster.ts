@@ -31,6 +31,8 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'lb_policy',
     'least_request_lb_config',
     'round_robin_lb_config',
+    'ring_hash_lb_config',
+    'maglev_lb_config',
     'load_balancing_policy',
     'common_lb_config',
     'circuit_breakers',

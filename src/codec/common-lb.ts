@@ -9,12 +9,13 @@ import { decodePercent } from './percent.js';
 const DEFAULT_PANIC_PERCENT = 50;
 
 const lbFields = onlyFields(() => cluster.Cluster_CommonLbConfigSchema, {
-  // Of policies in the older fields; Envoy ignores it next to a list of extensions.
   enforced: [
     'healthy_panic_threshold',
-    'locality_weighted_lb_config',
     'ignore_new_hosts_until_first_hc',
     'close_connections_on_host_set_change',
+    // Of policies in the older fields; Envoy ignores them next to a list of extensions.
+    'locality_weighted_lb_config',
+    'consistent_hashing_lb_config',
   ],
 });
 

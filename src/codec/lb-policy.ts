@@ -1,9 +1,32 @@
-import { create } from '@bufbuild/protobuf';
-import type { LbPolicy, LeastRequestPolicy } from '../model/lb-policy.js';
+import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
+import type {
+  LbPolicy,
+  LeastRequestPolicy,
+  LocalityBalancing,
+  RandomPolicy,
+  RoundRobinPolicy,
+} from '../model/lb-policy.js';
 import { packAny } from '../proto/any.js';
-import { cluster, type core, lbLeastRequest, lbRandom, lbRoundRobin, type wkt } from '../proto/xds.js';
+import {
+  cluster,
+  type core,
+  lbLeastRequest,
+  lbMaglev,
+  lbRandom,
+  lbRingHash,
+  lbRoundRobin,
+  type wkt,
+} from '../proto/xds.js';
 import { decodeAny } from './codec.js';
 import { onlyFields } from './field-guard.js';
+import {
+  decodeLegacyMaglev,
+  decodeLegacyRingHash,
+  decodeMaglev,
+  decodeRingHash,
+  encodeMaglev,
+  encodeRingHash,
+} from './lb-hash.js';
 import { decodeLegacyLocality, decodeLocalityBalancing, encodeLocalityBalancing } from './lb-locality.js';
 import { at, type Path, refuse, required } from './path.js';
 
@@ -43,19 +66,41 @@ function decodePolicyList({ policies }: cluster.LoadBalancingPolicy, path: Path)
   return refuse(at(path, 'policies'), `none of ${JSON.stringify(names)} is supported`);
 }
 
+/** Every extension that is known: a new one is a line here and one in `encodeExtension`. */
+const EXTENSIONS: readonly ((any: wkt.Any, path: Path) => LbPolicy | undefined)[] = [
+  known(() => lbRoundRobin.RoundRobinSchema, decodeRoundRobin),
+  known(() => lbLeastRequest.LeastRequestSchema, decodeLeastRequest),
+  known(() => lbRandom.RandomSchema, decodeRandom),
+  known(() => lbRingHash.RingHashSchema, decodeRingHash),
+  known(() => lbMaglev.MaglevSchema, decodeMaglev),
+];
+
+function known<Desc extends DescMessage>(
+  schema: () => Desc,
+  decode: (message: MessageShape<Desc>, path: Path) => LbPolicy,
+): (any: wkt.Any, path: Path) => LbPolicy | undefined {
+  return (any, path) => {
+    const message = decodeAny(schema(), any, path);
+    return message && decode(message, path);
+  };
+}
+
 function decodeExtension(any: wkt.Any, path: Path): LbPolicy | undefined {
-  const roundRobin = decodeAny(lbRoundRobin.RoundRobinSchema, any, path);
-  if (roundRobin !== undefined) {
-    roundRobinFields(roundRobin, path);
-    return { kind: 'round-robin', locality: decodeLocalityBalancing(roundRobin.localityLbConfig, path) };
+  for (const decode of EXTENSIONS) {
+    const policy = decode(any, path);
+    if (policy !== undefined) return policy;
   }
-  const random = decodeAny(lbRandom.RandomSchema, any, path);
-  if (random !== undefined) {
-    randomFields(random, path);
-    return { kind: 'random', locality: decodeLocalityBalancing(random.localityLbConfig, path) };
-  }
-  const leastRequest = decodeAny(lbLeastRequest.LeastRequestSchema, any, path);
-  return leastRequest && decodeLeastRequest(leastRequest, path);
+  return undefined;
+}
+
+function decodeRoundRobin(message: lbRoundRobin.RoundRobin, path: Path): LbPolicy {
+  roundRobinFields(message, path);
+  return { kind: 'round-robin', locality: decodeLocalityBalancing(message.localityLbConfig, path) };
+}
+
+function decodeRandom(message: lbRandom.Random, path: Path): LbPolicy {
+  randomFields(message, path);
+  return { kind: 'random', locality: decodeLocalityBalancing(message.localityLbConfig, path) };
 }
 
 function decodeLeastRequest(message: lbLeastRequest.LeastRequest, path: Path): LbPolicy {
@@ -87,9 +132,11 @@ function leastRequestOf(
   return { kind: 'least-request', choiceCount: choices, activeRequestBias: bias };
 }
 
-function decodeLegacyPolicy({ lbPolicy, lbConfig, commonLbConfig }: cluster.Cluster, path: Path): LbPolicy {
+function decodeLegacyPolicy(message: cluster.Cluster, path: Path): LbPolicy {
+  const { lbPolicy, lbConfig, commonLbConfig } = message;
   const locality = decodeLegacyLocality(commonLbConfig);
-  const { ROUND_ROBIN, LEAST_REQUEST, RANDOM, LOAD_BALANCING_POLICY_CONFIG } = cluster.Cluster_LbPolicy;
+  const { ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH, MAGLEV, LOAD_BALANCING_POLICY_CONFIG } =
+    cluster.Cluster_LbPolicy;
   const policyPath = at(path, 'lb_policy');
   switch (lbPolicy) {
     case ROUND_ROBIN:
@@ -105,6 +152,10 @@ function decodeLegacyPolicy({ lbPolicy, lbConfig, commonLbConfig }: cluster.Clus
       legacyLeastRequestFields(lbConfig.value, configPath);
       return { ...leastRequestOf(lbConfig.value, configPath), locality };
     }
+    case RING_HASH:
+      return decodeLegacyRingHash(message, path);
+    case MAGLEV:
+      return decodeLegacyMaglev(message, path);
     case LOAD_BALANCING_POLICY_CONFIG:
       return refuse(at(path, 'load_balancing_policy'), 'is required');
     default:
@@ -118,7 +169,7 @@ function decodeLegacyPolicy({ lbPolicy, lbConfig, commonLbConfig }: cluster.Clus
  */
 export function encodeLbPolicy(policy: LbPolicy): Pick<cluster.Cluster, 'lbPolicy' | 'loadBalancingPolicy'> {
   if (policy.kind === 'round-robin') return { lbPolicy: cluster.Cluster_LbPolicy.ROUND_ROBIN };
-  const fallback = encodeExtension({ kind: 'round-robin', locality: policy.locality });
+  const fallback = encodeExtension({ kind: 'round-robin', locality: localityOf(policy) });
   return {
     lbPolicy: cluster.Cluster_LbPolicy.LOAD_BALANCING_POLICY_CONFIG,
     loadBalancingPolicy: create(cluster.LoadBalancingPolicySchema, {
@@ -128,6 +179,27 @@ export function encodeLbPolicy(policy: LbPolicy): Pick<cluster.Cluster, 'lbPolic
 }
 
 function encodeExtension(policy: LbPolicy): cluster.LoadBalancingPolicy_Policy {
+  switch (policy.kind) {
+    case 'ring-hash':
+      return extension('ring_hash', packAny(lbRingHash.RingHashSchema, encodeRingHash(policy)));
+    case 'maglev':
+      return extension('maglev', packAny(lbMaglev.MaglevSchema, encodeMaglev(policy)));
+    default:
+      return encodeListPolicy(policy);
+  }
+}
+
+/** How a policy treats localities, whatever field says it. */
+function localityOf(policy: LbPolicy): LocalityBalancing | undefined {
+  if (policy.kind === 'ring-hash' || policy.kind === 'maglev') {
+    return policy.localityWeighted ? { kind: 'weighted' } : undefined;
+  }
+  return policy.locality;
+}
+
+function encodeListPolicy(
+  policy: RoundRobinPolicy | RandomPolicy | LeastRequestPolicy,
+): cluster.LoadBalancingPolicy_Policy {
   const locality = encodeLocalityBalancing(policy.locality);
   switch (policy.kind) {
     case 'round-robin': {

@@ -1,5 +1,5 @@
 /** Load-balancing policy of a cluster. */
-export type LbPolicy = RoundRobinPolicy | LeastRequestPolicy | RandomPolicy;
+export type LbPolicy = RoundRobinPolicy | LeastRequestPolicy | RandomPolicy | RingHashPolicy | MaglevPolicy;
 
 /** In turn; in proportion to the weights of hosts. */
 export interface RoundRobinPolicy {
@@ -26,4 +26,31 @@ export interface RandomPolicy {
 export interface LocalityBalancing {
   /** By the weights that the control plane gives to localities (Envoy `locality_weighted_lb_config`). */
   readonly kind: 'weighted';
+}
+
+/** What policies have in common by which a request's hash decides. */
+export interface HashBalancing {
+  /** The name of a host is its key, in place of its address. */
+  readonly useHostname: boolean;
+  /** Percentage of the average load that a host may have; 0 = any. */
+  readonly balanceFactorPercent: number;
+  /** Whether localities get places by the weights that the control plane gives to them. */
+  readonly localityWeighted: boolean;
+}
+
+/** Envoy RING_HASH (ketama). */
+export interface RingHashPolicy extends HashBalancing {
+  readonly kind: 'ring-hash';
+  readonly hashFunction: 'xx-hash' | 'murmur-hash-2';
+  /** Default 1024. */
+  readonly minimumRingSize: number;
+  /** Default 8 Mi. */
+  readonly maximumRingSize: number;
+}
+
+/** Envoy MAGLEV. */
+export interface MaglevPolicy extends HashBalancing {
+  readonly kind: 'maglev';
+  /** A prime; default 65537. */
+  readonly tableSize: number;
 }

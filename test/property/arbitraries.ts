@@ -595,6 +595,12 @@ const discovery = (): fc.Arbitrary<ClusterDiscovery> =>
 
 const localityBalancing = () => maybe(fc.constant({ kind: 'weighted' as const }));
 
+const hashBalancing = () => ({
+  useHostname: fc.boolean(),
+  balanceFactorPercent: fc.oneof(fc.constant(0), fc.integer({ min: 100, max: UINT32_MAX })),
+  localityWeighted: fc.boolean(),
+});
+
 /** LbPolicy. */
 export const lbPolicy = (): fc.Arbitrary<LbPolicy> =>
   fc.oneof(
@@ -604,6 +610,18 @@ export const lbPolicy = (): fc.Arbitrary<LbPolicy> =>
       kind: fc.constant('least-request' as const),
       choiceCount: fc.integer({ min: 2, max: UINT32_MAX }),
       activeRequestBias: fc.double({ min: 0, max: 100, noNaN: true }),
+    }),
+    fc.record({
+      kind: fc.constant('ring-hash' as const),
+      hashFunction: fc.constantFrom('xx-hash' as const, 'murmur-hash-2' as const),
+      minimumRingSize: fc.integer({ min: 1, max: 4096 }),
+      maximumRingSize: fc.integer({ min: 4096, max: 8_388_608 }),
+      ...hashBalancing(),
+    }),
+    fc.record({
+      kind: fc.constant('maglev' as const),
+      tableSize: fc.constantFrom(2, 7, 65_537, 5_000_011),
+      ...hashBalancing(),
     }),
   );
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { createBreaker, type Permits } from '../../src/cluster/breaker.js';
 import type { Host } from '../../src/cluster/host.js';
 import { partition, reconcileHosts } from '../../src/cluster/host-set.js';
@@ -9,15 +9,29 @@ import { priorityLoad } from '../../src/cluster/priority.js';
 import { DEFAULT_THRESHOLDS } from '../../src/model/cluster.js';
 import type { EndpointHealth } from '../../src/model/endpoint.js';
 import type { LbPolicy } from '../../src/model/lb-policy.js';
-import { seededRandom } from '../../src/runtime/random.js';
-import { ANY, assignment, endpoint, locality } from '../unit/cluster/fixtures.js';
+import { loadHashes, xxHash64 } from '../../src/runtime/hash.js';
+import {
+  ANY,
+  assignment,
+  balancerTools,
+  endpoint,
+  locality,
+  MAGLEV,
+  RING,
+  request,
+} from '../unit/cluster/fixtures.js';
+
+beforeAll(loadHashes);
 
 const open = () => ({ service: () => Promise.reject(new Error('no network')), async close() {} });
 const seed = fc.integer({ min: 0, max: 2 ** 31 });
-const policy: fc.Arbitrary<LbPolicy> = fc.constantFrom(
+const policy: fc.Arbitrary<LbPolicy> = fc.constantFrom<LbPolicy>(
   { kind: 'round-robin' },
   { kind: 'least-request', choiceCount: 2, activeRequestBias: 1 },
   { kind: 'random' },
+  { kind: 'random', locality: { kind: 'weighted' } },
+  RING,
+  MAGLEV,
 );
 const health = fc.constantFrom<EndpointHealth>(
   'unknown',
@@ -61,8 +75,9 @@ describe('the picker of a cluster', () => {
           const host = membership.hosts.get(address);
           if (host !== undefined) host.ejected = true;
         }
-        const random = seededRandom(start);
-        const picker = createBalancer(lbPolicy, { random, panicThresholdPercent: 0 })(partition(membership));
+        const picker = createBalancer(lbPolicy, balancerTools(start, { panicThresholdPercent: 0 })).picker(
+          partition(membership),
+        );
         const isUsable = (host: Host) => host.health !== 'unhealthy';
         const usable = [...membership.hosts.values()].some(isUsable);
         for (let i = 0; i < 30; i++) {
@@ -80,10 +95,55 @@ describe('the picker of a cluster', () => {
       fc.property(assignments, policy, seed, (given, lbPolicy, start) => {
         const { membership } = reconcileHosts(new Map(), given, open);
         for (const host of membership.hosts.values()) host.ejected = true;
-        const random = seededRandom(start);
-        const picker = createBalancer(lbPolicy, { random, panicThresholdPercent: 50 })(partition(membership));
+        const picker = createBalancer(lbPolicy, balancerTools(start)).picker(partition(membership));
         for (let i = 0; i < 10; i++) expect(picker(ANY, 0) !== undefined).toBe(membership.hosts.size > 0);
       }),
+    );
+  });
+});
+
+describe('a hash table of hosts', () => {
+  const names = fc.uniqueArray(fc.integer({ min: 0, max: 200 }), { minLength: 3, maxLength: 20 });
+  const keyCount = 400;
+  const picks = (lbPolicy: LbPolicy, members: readonly number[]) => {
+    const given = assignment(locality(members.map((one) => endpoint(`10.0.0.${one}`))));
+    const { membership } = reconcileHosts(new Map(), given, open);
+    const picker = createBalancer(lbPolicy, balancerTools(1)).picker(partition(membership));
+    const head = request();
+    return Array.from({ length: keyCount }, (_, i) => {
+      const key = xxHash64(`key ${i}`);
+      return picker({ ...ANY, request: head, hash: () => key }, 0)?.address ?? '';
+    });
+  };
+
+  test.each([
+    { ...RING, minimumRingSize: 4096 },
+    { ...MAGLEV, tableSize: 65_537 },
+  ])('$kind: when one of n hosts goes, its keys move and few others', (lbPolicy) => {
+    fc.assert(
+      fc.property(names, (members) => {
+        const before = picks(lbPolicy, members);
+        const gone = `10.0.0.${members[0]}:80`;
+        const after = picks(lbPolicy, members.slice(1));
+        let moved = 0;
+        before.forEach((host, i) => {
+          expect(after[i]).not.toBe(gone);
+          if (host !== gone && host !== after[i]) moved++;
+        });
+        // The others stand on the ring more often now, by 1/n; Maglev trades a few places for even shares.
+        const share = lbPolicy.kind === 'maglev' ? 0.1 : 1 / members.length;
+        expect(moved).toBeLessThanOrEqual(keyCount * share + 4 * Math.sqrt(keyCount * share));
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('the same key finds the same host, whatever happened before', () => {
+    fc.assert(
+      fc.property(names, fc.constantFrom<LbPolicy>(RING, MAGLEV), (members, lbPolicy) => {
+        expect(picks(lbPolicy, members)).toEqual(picks(lbPolicy, members));
+      }),
+      { numRuns: 20 },
     );
   });
 });

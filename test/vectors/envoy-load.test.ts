@@ -5,7 +5,16 @@ import { httpOfGrpc } from '../../src/cluster/outlier/status.js';
 import { type PrioritySummary, priorityLoad } from '../../src/cluster/priority.js';
 import type { EndpointHealth } from '../../src/model/endpoint.js';
 import { host } from '../unit/cluster/fixtures.js';
-import { hasVectors, readCases, readText } from './envoy-config.js';
+import { readText } from './envoy-config.js';
+import { hasVectors, vectorJson, vectorSuite } from './score.js';
+
+const PRIORITIES = 'envoy/vectors/priority_load.json';
+const LOCALITIES = 'envoy/vectors/locality_wrr.json';
+
+function casesOf<T>(file: string): readonly T[] {
+  return (vectorJson(file) as { readonly cases: readonly T[] } | undefined)?.cases ?? [];
+}
+
 
 interface Level {
   readonly hosts: number;
@@ -46,10 +55,12 @@ function toSummary(level: Level, isWeighted: boolean): PrioritySummary {
   };
 }
 
-const priorityCases = readCases<PriorityCase>('vectors/priority_load.json');
 
-describe.runIf(hasVectors)('priority load, as Envoy tests it', () => {
-  test.each(priorityCases)('$name, line $line', (one) => {
+vectorSuite({
+  file: PRIORITIES,
+  cases: casesOf<PriorityCase>(PRIORITIES),
+  title: ({ name, line }) => `${name}, line ${line}`,
+  run: (one) => {
     const levels = one.priorities.map((level) => toSummary(level, one.weighted_priority_health === true));
     const load = priorityLoad(levels, one.panic_threshold);
     if (one.load !== undefined) expect(load.healthy).toEqual(one.load);
@@ -58,9 +69,7 @@ describe.runIf(hasVectors)('priority load, as Envoy tests it', () => {
     for (const [priority, share] of Object.entries(one.load_at ?? {})) {
       expect(load.healthy[Number(priority)]).toBe(share);
     }
-  });
-
-  test('35 are in scope', () => expect(priorityCases.length).toBe(35));
+  },
 });
 
 interface LocalityCase {
@@ -75,10 +84,11 @@ interface LocalityCase {
   readonly samples?: number;
 }
 
-const localityCases = readCases<LocalityCase>('vectors/locality_wrr.json');
-
-describe.runIf(hasVectors)('locality weights, as Envoy tests them', () => {
-  test.each(localityCases)('$name', (one) => {
+vectorSuite({
+  file: LOCALITIES,
+  cases: casesOf<LocalityCase>(LOCALITIES),
+  title: ({ name }) => name,
+  run: (one) => {
     const { weights = [], hosts = [], healthy = [], excluded = [], overprovisioning_factor = 140 } = one;
     const groups = hosts.map((count, at) => {
       const health = (i: number): EndpointHealth => {
@@ -107,9 +117,7 @@ describe.runIf(hasVectors)('locality weights, as Envoy tests them', () => {
       for (let i = 0; i < (one.samples ?? 0); i++) counts[pick()]!++;
       expect(counts).toEqual(one.counts);
     }
-  });
-
-  test('7 are in scope', () => expect(localityCases.length).toBe(7));
+  },
 });
 
 describe.runIf(hasVectors)('gRPC statuses for outlier detection', () => {

@@ -22,16 +22,18 @@ export function listBalancer(
   { random, panicThresholdPercent }: ListBalancerTools,
   seed: number,
 ): Balancer {
-  return (sets) => {
-    if (sets.length === 0) return nobody;
-    const load = priorityLoadOf(sets, panicThresholdPercent);
-    const sources = new Sources(sets, load, { list, locality, seed });
-    const choose = (shares: PriorityShares) =>
-      sources.at(choosePriority(shares, randomInt(random, 100) + 1))();
-    const only = onlyTarget(load);
-    const own = only === undefined ? () => choose(load) : sources.at(only);
-    return ({ priorityLoad }: PickContext) =>
-      priorityLoad === undefined ? own() : choose(priorityLoad(load));
+  return {
+    picker(sets) {
+      if (sets.length === 0) return nobody;
+      const load = priorityLoadOf(sets, panicThresholdPercent);
+      const sources = new Sources(sets, load, { list, locality, seed });
+      const choose = (shares: PriorityShares) =>
+        sources.at(choosePriority(shares, randomInt(random, 100) + 1))();
+      const only = onlyTarget(load);
+      const own = only === undefined ? () => choose(load) : sources.at(only);
+      return ({ priorityLoad }: PickContext) =>
+        priorityLoad === undefined ? own() : choose(priorityLoad(load));
+    },
   };
 }
 

@@ -30,8 +30,13 @@ export interface PickContext {
  */
 export type Picker = (context: PickContext, attempt: number) => Host | undefined;
 
-/** A policy at work in one cluster: makes the picker of each new state of its hosts. Index = priority. */
-export type Balancer = (sets: readonly HostSet[]) => Picker;
+/** A policy at work in one cluster. */
+export interface Balancer {
+  /** The picker of a new state of the hosts; index = priority. It replaces the one before. */
+  picker(sets: readonly HostSet[]): Picker;
+  /** Stops what it does between requests. */
+  close?(): void;
+}
 
 /** Chooses from a fixed list; undefined when it is empty. */
 export type ListPicker = () => Host | undefined;

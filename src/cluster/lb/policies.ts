@@ -1,10 +1,15 @@
 import type { LbPolicy } from '../../model/lb-policy.js';
+import type { Clock } from '../../runtime/clock.js';
+import { murmurHash2, xxHash64 } from '../../runtime/hash.js';
 import { type Random, randomInt } from '../../runtime/random.js';
 import { MAX_PREPICKS } from './edf.js';
+import { hashBalancer } from './hash-balancer.js';
 import { leastRequest } from './least-request.js';
 import { listBalancer } from './list-balancer.js';
 import type { Balancer } from './load-balancer.js';
+import { maglevKind } from './maglev.js';
 import { randomChoice } from './random.js';
+import { ringKind } from './ring.js';
 import { roundRobin } from './round-robin.js';
 
 /** What a policy is made with. */
@@ -12,6 +17,9 @@ export interface BalancerTools {
   readonly random: Random;
   /** Percentage of usable hosts below which all hosts are used; 0 = never. */
   readonly panicThresholdPercent: number;
+  readonly clock: Clock;
+  /** Requests under way in the whole cluster. */
+  readonly activeRequests: () => number;
 }
 
 type Factories = {
@@ -28,6 +36,16 @@ const POLICIES: Factories = {
   'least-request': (policy, tools, seed) =>
     listBalancer(leastRequest(policy, tools.random, seed), policy, tools, seed),
   random: (policy, tools, seed) => listBalancer(randomChoice(tools.random), policy, tools, seed),
+  'ring-hash': (policy, tools) => {
+    const { minimumRingSize: minimumSize, maximumRingSize: maximumSize, hashFunction } = policy;
+    const hash = hashFunction === 'xx-hash' ? (text: string) => xxHash64(text) : murmurHash2;
+    const table = ringKind({ minimumSize, maximumSize, hash });
+    return hashBalancer({ ...policy, table, activeRequests: tools.activeRequests }, tools);
+  },
+  maglev: (policy, tools) => {
+    const table = maglevKind({ tableSize: policy.tableSize, hash: xxHash64 });
+    return hashBalancer({ ...policy, table, activeRequests: tools.activeRequests }, tools);
+  },
 };
 
 /** Puts a policy to work in a cluster. Envoy: one random start serves all of its schedules. */

@@ -4,8 +4,7 @@ import { partition, reconcileHosts } from '../../../src/cluster/host-set.js';
 import { createBalancer } from '../../../src/cluster/lb/policies.js';
 import type { ClusterLoadAssignment, Endpoint } from '../../../src/model/endpoint.js';
 import type { LbPolicy } from '../../../src/model/lb-policy.js';
-import { seededRandom } from '../../../src/runtime/random.js';
-import { ANY, assignment, endpoint, endpoints, host, locality } from './fixtures.js';
+import { ANY, assignment, balancerTools, endpoint, endpoints, host, locality } from './fixtures.js';
 
 const noNetwork = () => ({ service: () => Promise.reject(new Error('no network')), async close() {} });
 
@@ -15,9 +14,10 @@ function shares(
   panicThresholdPercent = 50,
   policy: LbPolicy = { kind: 'round-robin' },
 ) {
-  const random = seededRandom(11);
   const { membership } = reconcileHosts(new Map(), given, noNetwork);
-  const picker = createBalancer(policy, { random, panicThresholdPercent })(partition(membership));
+  const picker = createBalancer(policy, balancerTools(11, { panicThresholdPercent })).picker(
+    partition(membership),
+  );
   const counts: Record<string, number> = {};
   for (let i = 0; i < picks; i++) {
     const address = picker(ANY, 0)?.endpoint.address.address ?? 'nobody';

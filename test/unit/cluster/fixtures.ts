@@ -2,6 +2,7 @@ import { type ClusterTools, createCluster } from '../../../src/cluster/cluster.j
 import { Host } from '../../../src/cluster/host.js';
 import { type HostSet, NO_MEMBERS, partition } from '../../../src/cluster/host-set.js';
 import type { PickContext } from '../../../src/cluster/lb/load-balancer.js';
+import type { BalancerTools } from '../../../src/cluster/lb/policies.js';
 import { type Cluster, DEFAULT_THRESHOLDS, type OutlierDetection } from '../../../src/model/cluster.js';
 import {
   type ClusterLoadAssignment,
@@ -9,6 +10,7 @@ import {
   type LocalityEndpoints,
   NO_LOCALITY,
 } from '../../../src/model/endpoint.js';
+import type { MaglevPolicy, RingHashPolicy } from '../../../src/model/lb-policy.js';
 import { Abort } from '../../../src/runtime/abort.js';
 import { silentLogger } from '../../../src/runtime/log.js';
 import { seededRandom } from '../../../src/runtime/random.js';
@@ -60,6 +62,37 @@ export function host(address: string, more: Partial<Endpoint> = {}): Host {
     service: () => Promise.reject(new Error('no network')),
     async close() {},
   }));
+}
+
+/** A ring with Envoy's defaults. */
+export const RING: RingHashPolicy = {
+  kind: 'ring-hash',
+  hashFunction: 'xx-hash',
+  minimumRingSize: 1024,
+  maximumRingSize: 8_388_608,
+  useHostname: false,
+  balanceFactorPercent: 0,
+  localityWeighted: false,
+};
+
+/** A small Maglev table. */
+export const MAGLEV: MaglevPolicy = {
+  kind: 'maglev',
+  tableSize: 1009,
+  useHostname: false,
+  balanceFactorPercent: 0,
+  localityWeighted: false,
+};
+
+/** What a balancer is made with, in virtual time. */
+export function balancerTools(seed: number, more: Partial<BalancerTools> = {}): BalancerTools {
+  return {
+    clock: createFakeClock(),
+    random: seededRandom(seed),
+    panicThresholdPercent: 50,
+    activeRequests: () => 0,
+    ...more,
+  };
 }
 
 /** Hosts of one priority and no localities, sorted by their health. */

@@ -113,7 +113,7 @@ describe('defaults', () => {
 describe('load balancing', () => {
   test('the first known policy of the list is used', () => {
     const list = policies(
-      { '@type': `${TYPE}.load_balancing_policies.maglev.v3.Maglev` },
+      { '@type': `${TYPE}.load_balancing_policies.cluster_provided.v3.ClusterProvided` },
       {
         '@type': `${TYPE}.load_balancing_policies.random.v3.Random`,
       },
@@ -125,6 +125,85 @@ describe('load balancing', () => {
     const fields = { lbPolicy: 'LEAST_REQUEST', leastRequestLbConfig: { choiceCount: 4 } };
     expect(decoded(CLUSTER, clusterWith(fields)).lbPolicy).toMatchObject({ choiceCount: 4 });
     expect(decoded(CLUSTER, clusterWith({ lbPolicy: 'RANDOM' })).lbPolicy).toEqual({ kind: 'random' });
+  });
+
+  test('localities count by weight where that is asked for', () => {
+    const older = { lbPolicy: 'RANDOM', commonLbConfig: { localityWeightedLbConfig: {} } };
+    const list = policies({
+      '@type': `${TYPE}.load_balancing_policies.random.v3.Random`,
+      localityLbConfig: { localityWeightedLbConfig: {} },
+    });
+    const expected = { kind: 'random', locality: { kind: 'weighted' } };
+    expect(decoded(CLUSTER, clusterWith(older)).lbPolicy).toEqual(expected);
+    expect(decoded(CLUSTER, clusterWith(list)).lbPolicy).toEqual(expected);
+  });
+
+  test('a ring has the defaults of Envoy, in both forms', () => {
+    const expected = {
+      kind: 'ring-hash',
+      hashFunction: 'xx-hash',
+      minimumRingSize: 1024,
+      maximumRingSize: 8_388_608,
+      useHostname: false,
+      balanceFactorPercent: 0,
+      localityWeighted: false,
+    };
+    const list = policies({ '@type': `${TYPE}.load_balancing_policies.ring_hash.v3.RingHash` });
+    expect(decoded(CLUSTER, clusterWith({ lbPolicy: 'RING_HASH' })).lbPolicy).toEqual(expected);
+    expect(decoded(CLUSTER, clusterWith(list)).lbPolicy).toEqual(expected);
+  });
+
+  test('a ring and a Maglev table take all of their settings, in both forms', () => {
+    const commonLbConfig = {
+      consistentHashingLbConfig: { useHostnameForHashing: true, hashBalanceFactor: 150 },
+      localityWeightedLbConfig: {},
+    };
+    const common = { useHostname: true, balanceFactorPercent: 150, localityWeighted: true };
+    const ring = { minimumRingSize: 7, maximumRingSize: 9, hashFunction: 'MURMUR_HASH_2' };
+    const ringModel = {
+      kind: 'ring-hash',
+      minimumRingSize: 7,
+      maximumRingSize: 9,
+      hashFunction: 'murmur-hash-2',
+    };
+    const forms = [
+      [{ lbPolicy: 'RING_HASH', ringHashLbConfig: ring, commonLbConfig }, ringModel],
+      [
+        policies({
+          '@type': `${TYPE}.load_balancing_policies.ring_hash.v3.RingHash`,
+          ...ring,
+          ...commonLbConfig,
+        }),
+        ringModel,
+      ],
+      [
+        { lbPolicy: 'MAGLEV', maglevLbConfig: { tableSize: 1009 }, commonLbConfig },
+        { kind: 'maglev', tableSize: 1009 },
+      ],
+      [
+        policies({
+          '@type': `${TYPE}.load_balancing_policies.maglev.v3.Maglev`,
+          tableSize: 1009,
+          ...commonLbConfig,
+        }),
+        { kind: 'maglev', tableSize: 1009 },
+      ],
+    ] as const;
+    for (const [fields, model] of forms) {
+      expect(decoded(CLUSTER, clusterWith(fields)).lbPolicy).toEqual({ ...model, ...common });
+    }
+  });
+
+  test('the older form of bounded loads in a ring counts without the newer one', () => {
+    const list = policies({
+      '@type': `${TYPE}.load_balancing_policies.ring_hash.v3.RingHash`,
+      useHostnameForHashing: true,
+      hashBalanceFactor: 110,
+    });
+    expect(decoded(CLUSTER, clusterWith(list)).lbPolicy).toMatchObject({
+      useHostname: true,
+      balanceFactorPercent: 110,
+    });
   });
 });
 
@@ -289,7 +368,11 @@ describe('a cluster is refused, and the message has the path, for', () => {
       'load_assignment: must not be set in an EDS cluster',
     ],
     ['a connect timeout of 0', { connectTimeout: '0s' }, 'connect_timeout: must be greater than 0'],
-    ['an unsupported policy', { lbPolicy: 'MAGLEV' }, 'lb_policy: MAGLEV is not supported'],
+    [
+      'an unsupported policy',
+      { lbPolicy: 'CLUSTER_PROVIDED' },
+      'lb_policy: CLUSTER_PROVIDED is not supported',
+    ],
     [
       'a missing list of policies',
       { lbPolicy: 'LOAD_BALANCING_POLICY_CONFIG' },
@@ -297,8 +380,28 @@ describe('a cluster is refused, and the message has the path, for', () => {
     ],
     [
       'a list without a known policy',
-      policies({ '@type': `${TYPE}.load_balancing_policies.maglev.v3.Maglev` }),
+      policies({ '@type': `${TYPE}.load_balancing_policies.cluster_provided.v3.ClusterProvided` }),
       'load_balancing_policy.policies: none of',
+    ],
+    [
+      'a ring whose bounds cross',
+      { lbPolicy: 'RING_HASH', ringHashLbConfig: { minimumRingSize: 20, maximumRingSize: 10 } },
+      'ring_hash_lb_config.minimum_ring_size: 20 is above the maximum_ring_size 10',
+    ],
+    [
+      'a ring that is too big',
+      { lbPolicy: 'RING_HASH', ringHashLbConfig: { maximumRingSize: 8_388_609 } },
+      'ring_hash_lb_config.maximum_ring_size: must be at most 8388608',
+    ],
+    [
+      'a table whose size is no prime',
+      { lbPolicy: 'MAGLEV', maglevLbConfig: { tableSize: 8 } },
+      'maglev_lb_config.table_size: must be a prime number',
+    ],
+    [
+      'a bound below the average',
+      { lbPolicy: 'MAGLEV', commonLbConfig: { consistentHashingLbConfig: { hashBalanceFactor: 99 } } },
+      'consistent_hashing_lb_config.hash_balance_factor: must be at least 100',
     ],
     [
       'one choice',

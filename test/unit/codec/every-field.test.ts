@@ -171,8 +171,11 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
   test('in clusters', () => {
     const found = outcomes(CLUSTER, [CLUSTER_MODEL, DNS_CLUSTER]);
     const harmless = [
-      // Locality weights are honoured wherever they are given.
+      // Superseded by the list of policies.
+      'envoy.config.cluster.v3.Cluster.CommonLbConfig.consistent_hashing_lb_config',
       'envoy.config.cluster.v3.Cluster.CommonLbConfig.locality_weighted_lb_config',
+      'envoy.config.cluster.v3.Cluster.maglev_lb_config',
+      'envoy.config.cluster.v3.Cluster.ring_hash_lb_config',
       // Superseded by the extension options, by the list of policies, by EDS.
       'envoy.config.cluster.v3.Cluster.common_http_protocol_options',
       'envoy.config.cluster.v3.Cluster.max_requests_per_connection',

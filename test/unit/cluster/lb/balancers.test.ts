@@ -2,8 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Host } from '../../../../src/cluster/host.js';
 import { createBalancer } from '../../../../src/cluster/lb/policies.js';
 import type { LbPolicy } from '../../../../src/model/lb-policy.js';
-import { seededRandom } from '../../../../src/runtime/random.js';
-import { ANY, host, hostSet } from '../fixtures.js';
+import { ANY, balancerTools, host, hostSet } from '../fixtures.js';
 
 const policies: readonly LbPolicy[] = [
   { kind: 'round-robin' },
@@ -13,9 +12,9 @@ const policies: readonly LbPolicy[] = [
 
 /** A picker from hosts that are all of one priority and locality. */
 function balancer(policy: LbPolicy, seed: number) {
-  const balance = createBalancer(policy, { random: seededRandom(seed), panicThresholdPercent: 50 });
+  const balance = createBalancer(policy, balancerTools(seed));
   return (hosts: readonly Host[]) => {
-    const picker = balance([hostSet(hosts)]);
+    const picker = balance.picker([hostSet(hosts)]);
     return () => picker(ANY, 0);
   };
 }

@@ -1,0 +1,50 @@
+import type { Clock } from '../../runtime/clock.js';
+import { type Random, randomInt } from '../../runtime/random.js';
+import { choosePriority, priorityLoadOf } from '../priority.js';
+import { HashedHosts, type HashedHostsOptions } from './hashed-hosts.js';
+import type { Balancer, PickContext } from './load-balancer.js';
+import { normalizedWeights } from './normalized-weights.js';
+
+export interface HashBalancerOptions extends HashedHostsOptions {
+  readonly localityWeighted: boolean;
+}
+
+interface HashTools {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly panicThresholdPercent: number;
+}
+
+/** The request's hash decides the priority and, by a table per priority, the host. Without a hash chance does. */
+export function hashBalancer(options: HashBalancerOptions, tools: HashTools): Balancer {
+  const { random, panicThresholdPercent } = tools;
+  const priorities: HashedHosts[] = [];
+  return {
+    picker(sets) {
+      const load = priorityLoadOf(sets, panicThresholdPercent);
+      for (const [priority, set] of sets.entries()) {
+        priorities[priority] ??= new HashedHosts(options, tools.clock);
+        const inPanic = load.panic[priority] === true;
+        priorities[priority].update(normalizedWeights(set, inPanic, options.localityWeighted));
+      }
+      for (const gone of priorities.splice(sets.length)) gone.close();
+      return (context, attempt) => {
+        const hash = hashOf(context) ?? randomHash(random);
+        // Envoy: the same number chooses both, so keys and what spills over correlate.
+        const priority = choosePriority(load, Number(hash % 100n) + 1) >> 1;
+        return priorities[priority]?.pick(hash, attempt);
+      };
+    },
+    close() {
+      for (const one of priorities) one.close();
+    },
+  };
+}
+
+function hashOf({ request, hash }: PickContext): bigint | undefined {
+  return request === undefined || hash === undefined ? undefined : hash(request);
+}
+
+function randomHash(random: Random): bigint {
+  return (BigInt(randomInt(random, 2 ** 32)) << 32n) | BigInt(randomInt(random, 2 ** 32));
+}
