@@ -50,7 +50,14 @@ async function retried(retrying: Retrying): Promise<Response> {
   const { request, next, rules, tools } = retrying;
   const replay = isReplayable(request.body) ? undefined : createReplay(request.body, tools.replayLimitBytes);
   const flagCount = request.context.flags.length;
-  let outcome = await attempt(request, replay, next);
+  let outcome: Outcome;
+  // As in `attempt`, without a call more: mostly this is all there is.
+  try {
+    outcome = await next(replay === undefined ? request : { ...request, body: replay.body() });
+  } catch (error) {
+    if (!TransportError.is(error)) throw error;
+    outcome = error;
+  }
   if (wantsRetry(outcome, request, rules)) outcome = await tryAgain(retrying, outcome, replay, flagCount);
   replay?.close();
   return settle(outcome, request);

@@ -148,6 +148,8 @@ function within(limits: TimeLimits, leftMs: number, isGrpcCall: boolean): TimeLi
   return { ...limits, globalMs: leftMs, perTryMs, tellsGrpc: limits.tellsGrpc || isGrpcCall };
 }
 
+const EXPECTED_TIMEOUT = 'x-envoy-expected-rq-timeout-ms';
+
 /** Tells the upstream how much time its attempt has (Envoy `FilterUtility::setTimeoutHeaders`). */
 export function tellTimeout(request: Request, limits: TimeLimits, nowMs: number): void {
   if (!limits.tellsUpstream && !limits.tellsGrpc) return;
@@ -160,6 +162,10 @@ export function tellTimeout(request: Request, limits: TimeLimits, nowMs: number)
     expectedMs = Math.max(1, Math.min(expectedMs, Math.floor(globalMs - elapsedMs)));
   }
   const whole = Math.max(1, Math.floor(expectedMs));
-  if (limits.tellsUpstream) request.headers.set('x-envoy-expected-rq-timeout-ms', String(whole));
+  if (limits.tellsUpstream) {
+    const { headers } = request;
+    headers.delete(EXPECTED_TIMEOUT);
+    headers.appendKnown(EXPECTED_TIMEOUT, String(whole));
+  }
   if (limits.tellsGrpc) request.headers.set('grpc-timeout', formatGrpcTimeout(whole));
 }
