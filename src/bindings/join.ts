@@ -13,7 +13,7 @@ import { type ListenTarget, listenInMesh, type MeshListener } from './http/liste
 import { type MetricsEndpoint, serveMetrics } from './http/metrics-server.js';
 import { MeshDispatcher } from './undici/dispatcher.js';
 import { createDispatchingFetch } from './undici/fetch/create-fetch.js';
-import { undiciTransport } from './undici/transport.js';
+import { upstreamTransport } from './upstream/transport.js';
 
 /** A process's membership in the mesh. */
 export interface Mesh {
@@ -49,12 +49,13 @@ export interface Mesh {
 export async function joinMesh(options: MeshOptions): Promise<Mesh> {
   const logger = options.logger ?? defaultLogger();
   const clock = options.clock ?? systemClock;
+  const random = options.random ?? systemRandom;
   const resolved = resolveOptions(options, surroundings());
   const running = await startMesh(resolved, {
     clock,
-    random: options.random ?? systemRandom,
+    random,
     logger,
-    transport: (identity) => undiciTransport({ identity, clock }),
+    transport: (identity) => upstreamTransport({ identity, clock, random }),
   });
   const endpoint = await metricsEndpoint(running, resolved.metricsAddress);
   // A cached configuration ends the wait as the control plane's does.

@@ -12,6 +12,7 @@ export function transportOptions(cluster: Cluster, endpoint: Endpoint): Transpor
     // One pool serves both priorities; the default one's limit is the one that people set.
     maxConnections: cluster.circuitBreakers.default.maxConnections,
     maxRequestsPerConnection: cluster.maxRequestsPerConnection,
+    protocol: cluster.protocol,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Endpoint } from '../model/endpoint.js';
 import type { UpstreamTls } from '../model/tls.js';
+import type { UpstreamProtocol } from '../model/upstream-protocol.js';
 import type { Service } from '../service/service.js';
 
 export { TransportError, type TransportFailure } from '../service/transport-error.js';
@@ -12,6 +13,8 @@ export interface TransportOptions {
   /** Open connections to this endpoint at most; further requests wait. */
   readonly maxConnections: number;
   readonly maxRequestsPerConnection: number;
+  /** Undefined = HTTP/1.1. */
+  readonly protocol?: UpstreamProtocol | undefined;
 }
 
 /** Sends to one endpoint. Connections are made on use and kept. */

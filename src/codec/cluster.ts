@@ -15,6 +15,7 @@ import { decodeOutlierDetection, encodeOutlierDetection } from './outlier-detect
 import { at, type Path, refuse } from './path.js';
 import { decodeProtocolOptions, encodeProtocolOptions } from './protocol-options.js';
 import { decodeUpstreamSocket, encodeUpstreamSocket } from './transport-socket.js';
+import { checkAuto } from './upstream-protocol.js';
 
 /** Envoy's default. */
 const DEFAULT_CONNECT_TIMEOUT_MS = 5000;
@@ -41,6 +42,9 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'transport_socket_matches',
     'typed_extension_protocol_options',
     'common_http_protocol_options',
+    'http_protocol_options',
+    'http2_protocol_options',
+    'protocol_selection',
     'max_requests_per_connection',
     'metadata',
     'health_checks',
@@ -58,6 +62,13 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
 export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
   clusterFields(message, path);
   const { outlierDetection } = message;
+  const tls = decodeUpstreamSocket(message.transportSocket, at(path, 'transport_socket'));
+  const transportSocketMatches = message.transportSocketMatches.map((match, index) =>
+    decodeSocketMatch(match, at(path, 'transport_socket_matches', index)),
+  );
+  const options = decodeProtocolOptions(message, path);
+  const allTls = tls !== undefined && transportSocketMatches.every((match) => match.tls !== undefined);
+  checkAuto(options.protocol, allTls, path);
   return {
     name: message.name,
     discovery: decodeDiscovery(message, path),
@@ -70,15 +81,13 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
     circuitBreakers: decodeCircuitBreakers(message.circuitBreakers, at(path, 'circuit_breakers')),
     outlierDetection:
       outlierDetection && decodeOutlierDetection(outlierDetection, at(path, 'outlier_detection')),
-    tls: decodeUpstreamSocket(message.transportSocket, at(path, 'transport_socket')),
-    transportSocketMatches: message.transportSocketMatches.map((match, index) =>
-      decodeSocketMatch(match, at(path, 'transport_socket_matches', index)),
-    ),
+    tls,
+    transportSocketMatches,
     ...decodeCommonLb(message.commonLbConfig, at(path, 'common_lb_config')),
     metadata: decodeMetadata(message.metadata),
     healthCheck: decodeHealthChecks(message.healthChecks, path),
     ignoreHealthOnHostRemoval: message.ignoreHealthOnHostRemoval || undefined,
-    ...decodeProtocolOptions(message, path),
+    ...options,
   };
 }
 

@@ -71,3 +71,8 @@ export function decodeWholePercent(percent: number | undefined, defaultPercent: 
   const value = percent ?? defaultPercent;
   return value <= 100 ? value : refuse(path, 'must be at most 100');
 }
+
+/** A `Percent` as a message. */
+export function encodePercent(value: number): type.Percent {
+  return create(type.PercentSchema, { value });
+}

@@ -1,11 +1,13 @@
 import { create } from '@bufbuild/protobuf';
 import type { Cluster } from '../model/cluster.js';
+import type { UpstreamProtocol } from '../model/upstream-protocol.js';
 import { packAny } from '../proto/any.js';
 import { type cluster, core, upstreamHttp, type wkt } from '../proto/xds.js';
 import { decodeAny } from './codec.js';
 import { decodeOptionalDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
-import { at, atKey, type Path, refuse, required } from './path.js';
+import { at, atKey, type Path, refuse } from './path.js';
+import { decodeLegacyProtocol, decodeProtocol, encodeProtocol } from './upstream-protocol.js';
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
@@ -13,52 +15,48 @@ const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 const DEFAULT_IDLE_MS = 3_600_000;
 
 const optionsFields = onlyFields(() => upstreamHttp.HttpProtocolOptionsSchema, {
-  enforced: ['common_http_protocol_options', 'explicit_http_config'],
+  enforced: [
+    'common_http_protocol_options',
+    'explicit_http_config',
+    'auto_config',
+    'use_downstream_protocol_config',
+  ],
 });
-
-/** HTTP/1.1 without settings of its own is what the transports speak. */
-const explicitFields = onlyFields(() => upstreamHttp.HttpProtocolOptions_ExplicitHttpConfigSchema, {
-  enforced: ['http_protocol_options'],
-});
-const http1Fields = onlyFields(() => core.Http1ProtocolOptionsSchema, { enforced: [] });
 
 const commonFields = onlyFields(() => core.HttpProtocolOptionsSchema, {
   enforced: ['idle_timeout', 'max_requests_per_connection', 'max_stream_duration'],
 });
 
 type ConnectionLimits = Pick<Cluster, 'idleTimeoutMs' | 'maxRequestsPerConnection' | 'maxStreamDurationMs'>;
+type ProtocolOptions = ConnectionLimits & { readonly protocol: UpstreamProtocol | undefined };
 
 /**
  * How long and for how many requests an upstream connection lives. The options stand in an extension; the deprecated
  * fields on the cluster itself count only without it (Envoy).
  */
-export function decodeProtocolOptions(message: cluster.Cluster, path: Path): ConnectionLimits {
+export function decodeProtocolOptions(message: cluster.Cluster, path: Path): ProtocolOptions {
   const field = 'typed_extension_protocol_options';
   for (const key of Object.keys(message.typedExtensionProtocolOptions)) {
     if (key !== HTTP_OPTIONS) refuse(atKey(path, field, key), 'is not supported');
   }
   const any = message.typedExtensionProtocolOptions[HTTP_OPTIONS];
   if (any !== undefined) return decodeOptions(any, atKey(path, field, HTTP_OPTIONS));
-  const limits = decodeCommon(message.commonHttpProtocolOptions, at(path, 'common_http_protocol_options'));
+  const limits = {
+    ...decodeCommon(message.commonHttpProtocolOptions, at(path, 'common_http_protocol_options')),
+    protocol: decodeLegacyProtocol(message, path),
+  };
   const own = message.maxRequestsPerConnection;
   return own === undefined ? limits : { ...limits, maxRequestsPerConnection: own };
 }
 
-function decodeOptions(any: wkt.Any, path: Path): ConnectionLimits {
+function decodeOptions(any: wkt.Any, path: Path): ProtocolOptions {
   const options =
     decodeAny(upstreamHttp.HttpProtocolOptionsSchema, any, path) ?? refuse(path, `must be ${HTTP_OPTIONS}`);
   optionsFields(options, path);
-  const { upstreamProtocolOptions: protocol } = options;
-  if (protocol.case === 'explicitHttpConfig') {
-    const explicitPath = at(path, 'explicit_http_config');
-    explicitFields(protocol.value, explicitPath);
-    const http1 =
-      protocol.value.protocolConfig.case === 'httpProtocolOptions'
-        ? protocol.value.protocolConfig.value
-        : undefined;
-    http1Fields(required(http1, explicitPath), at(explicitPath, 'http_protocol_options'));
-  }
-  return decodeCommon(options.commonHttpProtocolOptions, at(path, 'common_http_protocol_options'));
+  return {
+    ...decodeCommon(options.commonHttpProtocolOptions, at(path, 'common_http_protocol_options')),
+    protocol: decodeProtocol(options, path),
+  };
 }
 
 function decodeCommon(options: core.HttpProtocolOptions | undefined, path: Path): ConnectionLimits {
@@ -72,7 +70,9 @@ function decodeCommon(options: core.HttpProtocolOptions | undefined, path: Path)
 }
 
 /** The extension options as the cluster's map of them. */
-export function encodeProtocolOptions(limits: ConnectionLimits): Record<string, wkt.Any> {
+export function encodeProtocolOptions(
+  limits: ConnectionLimits & Pick<Cluster, 'protocol'>,
+): Record<string, wkt.Any> {
   const { idleTimeoutMs, maxRequestsPerConnection, maxStreamDurationMs } = limits;
   const common = create(core.HttpProtocolOptionsSchema, {
     idleTimeout: encodeDuration(idleTimeoutMs),
@@ -81,12 +81,7 @@ export function encodeProtocolOptions(limits: ConnectionLimits): Record<string, 
   if (maxStreamDurationMs !== undefined) common.maxStreamDuration = encodeDuration(maxStreamDurationMs);
   const options = create(upstreamHttp.HttpProtocolOptionsSchema, {
     commonHttpProtocolOptions: common,
-    upstreamProtocolOptions: {
-      case: 'explicitHttpConfig',
-      value: {
-        protocolConfig: { case: 'httpProtocolOptions', value: create(core.Http1ProtocolOptionsSchema) },
-      },
-    },
+    upstreamProtocolOptions: encodeProtocol(limits.protocol),
   });
   return { [HTTP_OPTIONS]: packAny(upstreamHttp.HttpProtocolOptionsSchema, options) };
 }

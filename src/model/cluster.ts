@@ -3,6 +3,7 @@ import type { HealthCheck } from './health-check.js';
 import type { LbPolicy } from './lb-policy.js';
 import type { Metadata } from './metadata.js';
 import type { TransportSocketMatch, UpstreamTls } from './tls.js';
+import type { UpstreamProtocol } from './upstream-protocol.js';
 
 /** Envoy Cluster. */
 export interface Cluster {
@@ -25,6 +26,8 @@ export interface Cluster {
   readonly maxRequestsPerConnection: number;
   /** Longest life of one attempt (Envoy `max_stream_duration`). Undefined or 0 = no limit. */
   readonly maxStreamDurationMs?: number | undefined;
+  /** Undefined = HTTP/1.1. */
+  readonly protocol?: UpstreamProtocol | undefined;
   /** Envoy `metadata`: for formats, matchers and telemetry. Istio names the service under `istio`. */
   readonly metadata: Metadata;
   /** Active health checks; undefined = none. */

@@ -65,6 +65,7 @@ import {
   redirectAction,
   requestProcessing,
 } from './route-effects-arbitraries.js';
+import { upstreamProtocol } from './transport-arbitraries.js';
 
 /** Model values that the codec can carry: each invariant that the decoders check holds. */
 
@@ -681,6 +682,9 @@ const transportSocketMatch = (): fc.Arbitrary<TransportSocketMatch> =>
 
 /** Cluster. */
 export const cluster = (): fc.Arbitrary<Cluster> =>
+  anyCluster().chain((model) => upstreamProtocol(model).map((protocol) => ({ ...model, protocol })));
+
+const anyCluster = (): fc.Arbitrary<Cluster> =>
   fc.record({
     name: name(),
     discovery: discovery(),

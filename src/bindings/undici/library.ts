@@ -13,7 +13,7 @@ const requireModule = createRequire(import.meta.url);
 /** undici as a whole, for its fetch and the classes of it. */
 export const undici: typeof Undici = requireModule('undici');
 
-export const { Agent, Client, buildConnector } = undici;
+export const { Agent, Client } = undici;
 
 /** undici's Dispatcher class; its types come from undici itself. */
 export const DispatcherClass: typeof Undici.Dispatcher = undici.Dispatcher;

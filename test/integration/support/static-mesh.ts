@@ -1,4 +1,4 @@
-import { undiciTransport } from '../../../src/bindings/undici/transport.js';
+import { upstreamTransport } from '../../../src/bindings/upstream/transport.js';
 import { type Clusters, createClusters } from '../../../src/cluster/clusters.js';
 import { type IdentitySource, staticSource } from '../../../src/identity/source.js';
 import { Applier } from '../../../src/mesh/apply.js';
@@ -35,7 +35,7 @@ export function createStaticMesh(
     random,
     observer,
     logger: silentLogger,
-    transport: undiciTransport({ identity, clock }),
+    transport: upstreamTransport({ identity, clock, random }),
     probe: createProbes(clock),
   });
   const applier = new Applier(clusters, {

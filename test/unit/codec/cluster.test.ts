@@ -469,16 +469,16 @@ describe('a cluster is refused, and the message has the path, for', () => {
       'typed_extension_protocol_options["x"]: is not supported',
     ],
     [
-      'HTTP/2 only',
+      'HTTP/3 only',
       {
         typedExtensionProtocolOptions: {
           [OPTIONS]: {
             '@type': `type.googleapis.com/${OPTIONS}`,
-            explicitHttpConfig: { http2ProtocolOptions: {} },
+            explicitHttpConfig: { http3ProtocolOptions: {} },
           },
         },
       },
-      '.explicit_http_config.http2_protocol_options: is not supported',
+      '.explicit_http_config.http3_protocol_options: is not supported',
     ],
   ])('%s', (_what, fields, message) => {
     expect(refusal(CLUSTER, clusterWith(fields))).toContain(message);

@@ -179,6 +179,9 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       // Superseded by the extension options, by the list of policies, by EDS.
       'envoy.config.cluster.v3.Cluster.common_http_protocol_options',
       'envoy.config.cluster.v3.Cluster.max_requests_per_connection',
+      'envoy.config.cluster.v3.Cluster.http_protocol_options',
+      'envoy.config.cluster.v3.Cluster.http2_protocol_options',
+      'envoy.config.cluster.v3.Cluster.protocol_selection',
       'envoy.config.cluster.v3.Cluster.least_request_lb_config',
       'envoy.config.cluster.v3.Cluster.round_robin_lb_config',
       'envoy.config.cluster.v3.Cluster.dns_refresh_rate',

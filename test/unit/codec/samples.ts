@@ -405,6 +405,16 @@ export const CLUSTER_MODEL: Cluster = {
   panicThresholdPercent: 30,
   idleTimeoutMs: 60_000,
   maxRequestsPerConnection: 100,
+  protocol: {
+    kind: 'http2',
+    http2: {
+      maxConcurrentStreams: 100,
+      initialStreamWindow: 1_000_000,
+      initialConnectionWindow: 2_000_000,
+      hpackTableSize: 1024,
+      keepalive: { intervalMs: 30_000, timeoutMs: 5000, jitterPercent: 10, idleIntervalMs: 60_000 },
+    },
+  },
   metadata: {},
 };
 

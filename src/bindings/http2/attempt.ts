@@ -1,0 +1,268 @@
+import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
+import type { Unsubscribe } from '../../runtime/abort.js';
+import { codeOf } from '../../runtime/errors.js';
+import { type BodyControl, BodyQueue } from '../../service/body.js';
+import { Completion } from '../../service/completion.js';
+import { HeaderMap } from '../../service/headers.js';
+import type { Request, Response } from '../../service/service.js';
+import { TransportError, type TransportFailure } from '../../service/transport-error.js';
+import { BodySender } from './body-sender.js';
+import { CODES } from './codes.js';
+import { http2Head } from './request-head.js';
+import type { Http2Session } from './session.js';
+
+/** A stream that knows its attempt: its listeners are shared by all streams. */
+type AttemptStream = ClientHttp2Stream & { [ATTEMPT]: Http2Attempt };
+
+const ATTEMPT: unique symbol = Symbol('attempt');
+
+/** Errors of node:http2 that say: not on this connection any more. Nothing was sent. */
+const ELSEWHERE: ReadonlySet<string> = new Set([
+  'ERR_HTTP2_GOAWAY_SESSION',
+  'ERR_HTTP2_INVALID_SESSION',
+  'ERR_HTTP2_OUT_OF_STREAMS',
+]);
+
+/** One request on an HTTP/2 connection: its stream, and the control of the response's body. */
+export class Http2Attempt implements BodyControl {
+  readonly #request: Request;
+  readonly #resolve: (response: Response) => void;
+  readonly #reject: (error: TransportError) => void;
+  #session: Http2Session | undefined;
+  #stream: ClientHttp2Stream | undefined;
+  #sender: BodySender | undefined;
+  #queue: BodyQueue | undefined;
+  #completion: Completion | undefined;
+  #trailers: HeaderMap | undefined;
+  #unlink: Unsubscribe | undefined;
+  #error: Error | undefined;
+  /** Bytes that the response's head announced. */
+  #expectedBytes: number | undefined;
+  /** The caller has its response, or its error. */
+  #settled = false;
+  /** The response is complete, or broke off. */
+  #ended = false;
+
+  constructor(
+    request: Request,
+    resolve: (response: Response) => void,
+    reject: (error: TransportError) => void,
+  ) {
+    this.#request = request;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#unlink = request.abort.onAbort((reason) => this.#cancelled(reason));
+  }
+
+  /** Whether nobody waits for it any more. */
+  get isOver(): boolean {
+    return this.#settled;
+  }
+
+  /** No connection could be made for it. */
+  failed(failure: TransportFailure, error: Error): void {
+    this.#finish();
+    this.#fail(failure, error);
+  }
+
+  /** Sends it. False when the connection takes no stream after all, so that another must. */
+  run(session: Http2Session): boolean {
+    const { body, context } = this.#request;
+    let stream: ClientHttp2Stream;
+    try {
+      stream = session.request(http2Head(this.#request), body.kind === 'empty', body.kind === 'push');
+    } catch (error) {
+      if (ELSEWHERE.has(codeOf(error) ?? '')) return false;
+      // A head that can't be sent: no host is to blame, no other would help.
+      this.failed('aborted', error instanceof Error ? error : new Error(String(error)));
+      return true;
+    }
+    this.#session = session;
+    this.#stream = stream;
+    context.requestBytes = 0;
+    context.requestStarted?.settle();
+    listen(stream, this);
+    if (body.kind === 'empty') context.requestSent?.settle();
+    else this.#sender = new BodySender(stream, this.#request);
+    return true;
+  }
+
+  resume(): void {
+    this.#stream?.resume();
+  }
+
+  cancel(reason: unknown): void {
+    this.#error = toError(reason);
+    this.#stream?.close(CODES.CANCEL);
+  }
+
+  onResponse(status: number, raw: readonly string[], headers: IncomingHttpHeaders): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#queue = new BodyQueue(this);
+    this.#completion = new Completion();
+    this.#expectedBytes = expectedBytes(this.#request.method, status, headers['content-length']);
+    const { context } = this.#request;
+    context.requestSent?.settle();
+    context.peerId = this.#session?.peerId;
+    this.#resolve({
+      status,
+      statusText: '',
+      // The first line is `:status`.
+      headers: HeaderMap.fromRaw(raw[0] === ':status' ? raw.slice(2) : withoutPseudo(raw)),
+      body: this.#queue,
+      completion: this.#completion,
+    });
+  }
+
+  onData(chunk: Buffer): void {
+    this.#request.context.responseBytes += chunk.byteLength;
+    if (this.#expectedBytes !== undefined) this.#expectedBytes -= chunk.byteLength;
+    if (this.#queue?.push(chunk) === false) this.#stream?.pause();
+  }
+
+  onTrailers(raw: readonly string[]): void {
+    this.#trailers = HeaderMap.fromRaw(raw);
+  }
+
+  /** The response is complete, unless it ends because the stream was reset: `close` tells then. */
+  onEnd(): void {
+    const stream = this.#stream;
+    if (stream === undefined || stream.rstCode !== 0 || this.#ended || this.#queue === undefined) return;
+    if (this.#expectedBytes !== undefined && this.#expectedBytes > 0) {
+      this.#error ??= brokenOff();
+      stream.close(CODES.CANCEL);
+      return;
+    }
+    this.#ended = true;
+    this.#finish();
+    // Envoy: a server that answers without waiting for the rest of the request has no use for it.
+    if (!stream.writableEnded) stream.close(CODES.CANCEL);
+    this.#queue.end(this.#trailers);
+    this.#completion?.settle(this.#trailers);
+  }
+
+  onError(error: Error): void {
+    this.#error ??= error;
+  }
+
+  onClose(): void {
+    this.#finish();
+    this.#sender?.stop();
+    this.#session?.release();
+    if (this.#ended) return;
+    this.#ended = true;
+    const error = this.#error ?? this.#session?.error ?? brokenOff();
+    if (this.#queue === undefined) {
+      this.#fail(this.#classify(), error);
+      return;
+    }
+    this.#queue.fail(error);
+    this.#completion?.settle(undefined, error);
+  }
+
+  #classify(): TransportFailure {
+    if (this.#request.abort.aborted || this.#sender?.isToBlame === true) return 'aborted';
+    const { rstCode = 0, id } = this.#stream ?? {};
+    // RFC 9113 §6.8: what lies above the last stream of a GOAWAY was not and will not be looked at.
+    const lastId = this.#session?.goawayLastId;
+    const isRefused = rstCode === CODES.REFUSED_STREAM || id === undefined;
+    if (isRefused || (lastId !== undefined && id > lastId)) return 'refused';
+    return codeOf(this.#session?.error) === 'ERR_HTTP2_ERROR' ? 'protocol' : 'reset';
+  }
+
+  #cancelled(reason: unknown): void {
+    if (this.#stream !== undefined) this.cancel(reason);
+    else if (!this.#settled) {
+      // It still waits for a connection; the pool leaves out what is over.
+      this.#settled = true;
+      this.#reject(new TransportError('aborted', false, reason));
+    }
+  }
+
+  #fail(failure: TransportFailure, error: Error): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#request.context.requestSent?.settle();
+    this.#reject(new TransportError(failure, this.#stream?.id !== undefined, error));
+  }
+
+  #finish(): void {
+    this.#unlink?.();
+    this.#unlink = undefined;
+  }
+}
+
+function listen(stream: ClientHttp2Stream, attempt: Http2Attempt): void {
+  const mine = Object.assign(stream, { [ATTEMPT]: attempt });
+  mine.on('response', onResponse);
+  mine.on('data', onData);
+  mine.on('trailers', onTrailers);
+  mine.on('end', onEnd);
+  mine.on('error', onError);
+  mine.on('close', onClose);
+}
+
+// Node calls each listener with the stream as `this`. It gives the raw lines as a further argument, which its types
+// leave out.
+function onResponse(
+  this: ClientHttp2Stream,
+  headers: IncomingHttpHeaders & IncomingHttpStatusHeader,
+  _flags: number,
+  ...rest: unknown[]
+): void {
+  const raw = (rest[0] ?? []) as readonly string[];
+  (this as AttemptStream)[ATTEMPT].onResponse(headers[':status'] ?? 0, raw, headers);
+}
+
+function onData(this: ClientHttp2Stream, chunk: Buffer): void {
+  (this as AttemptStream)[ATTEMPT].onData(chunk);
+}
+
+function onTrailers(
+  this: ClientHttp2Stream,
+  _headers: IncomingHttpHeaders,
+  _flags: number,
+  ...rest: unknown[]
+): void {
+  (this as AttemptStream)[ATTEMPT].onTrailers((rest[0] ?? []) as readonly string[]);
+}
+
+function onEnd(this: ClientHttp2Stream): void {
+  (this as AttemptStream)[ATTEMPT].onEnd();
+}
+
+function onError(this: ClientHttp2Stream, error: Error): void {
+  (this as AttemptStream)[ATTEMPT].onError(error);
+}
+
+function onClose(this: ClientHttp2Stream): void {
+  (this as AttemptStream)[ATTEMPT].onClose();
+}
+
+function withoutPseudo(raw: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const [name = '', value = ''] = [raw[i], raw[i + 1]];
+    if (!name.startsWith(':')) lines.push(name, value);
+  }
+  return lines;
+}
+
+/** nghttp2 checks the length only of what ends as it should: a reset without an error would pass for the end. */
+function expectedBytes(method: string, status: number, length: string | undefined): number | undefined {
+  if (method === 'HEAD' || status === 204 || status === 304 || length === undefined) return undefined;
+  return Number(length);
+}
+
+function brokenOff(): Error {
+  return Object.assign(new Error('the stream was closed before the response was complete'), {
+    code: 'ECONNRESET',
+  });
+}
+
+function toError(reason: unknown): Error {
+  return reason instanceof Error
+    ? reason
+    : new DOMException(typeof reason === 'string' ? reason : 'This operation was aborted', 'AbortError');
+}

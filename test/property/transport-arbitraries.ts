@@ -1,0 +1,38 @@
+import * as fc from 'fast-check';
+import type { Cluster } from '../../src/model/cluster.js';
+import type { Http2Options, UpstreamProtocol } from '../../src/model/upstream-protocol.js';
+
+const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(arbitrary, { nil: undefined });
+
+/** At least one, and whole microseconds. */
+const milliseconds = (): fc.Arbitrary<number> =>
+  fc.oneof(fc.integer({ min: 1, max: 10_000_000 }), fc.constantFrom(1.5, 1500.25));
+
+const window = () => fc.integer({ min: 65_535, max: 2 ** 31 - 1 });
+
+const http2Options = (): fc.Arbitrary<Http2Options> =>
+  fc.record({
+    maxConcurrentStreams: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+    initialStreamWindow: window(),
+    initialConnectionWindow: window(),
+    hpackTableSize: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    keepalive: maybe(
+      fc.record({
+        intervalMs: fc.oneof(fc.constant(0), milliseconds()),
+        timeoutMs: milliseconds(),
+        jitterPercent: fc.double({ min: 0, max: 100, noNaN: true }),
+        idleIntervalMs: fc.oneof(fc.constant(0), milliseconds()),
+      }),
+    ),
+  });
+
+/** What a cluster may speak: negotiation goes with TLS for every endpoint only. */
+export const upstreamProtocol = ({
+  tls,
+  transportSocketMatches,
+}: Pick<Cluster, 'tls' | 'transportSocketMatches'>): fc.Arbitrary<UpstreamProtocol | undefined> => {
+  const allTls = tls !== undefined && transportSocketMatches.every((match) => match.tls !== undefined);
+  const kinds = allTls ? (['http2', 'downstream', 'auto'] as const) : (['http2', 'downstream'] as const);
+  return maybe(fc.record({ kind: fc.constantFrom(...kinds), http2: http2Options() }));
+};
