@@ -256,6 +256,8 @@ class RunningCluster implements ClusterRuntime {
   /** A check changed the health of a host. */
   #checked(host: Host): void {
     if (host.check?.failed === true) {
+      // Envoy: what comes back starts slowly again.
+      host.healthySinceMs = undefined;
       if (host.check.pendingRemoval) {
         this.#members = withoutHost(this.#members, host);
         this.#checks?.update(this.#members.hosts);

@@ -33,6 +33,8 @@ export class Host {
   outlierDegraded = false;
   /** What active health checks hold of it; undefined = it is not checked. */
   check: CheckState | undefined = undefined;
+  /** Since when it is healthy without a failed check between, as slow start counts it; set where that matters. */
+  healthySinceMs: number | undefined = undefined;
   /** Attempts since the host is known, by outcome; `errors` got no response, `failures` got a 5xx. */
   readonly totals = { requests: 0, successes: 0, failures: 0, errors: 0 };
   #outlier: OutlierState | undefined;

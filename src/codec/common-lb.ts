@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import type { Cluster } from '../model/cluster.js';
 import { cluster } from '../proto/xds.js';
 import { onlyFields } from './field-guard.js';
+import { isPlain } from './lb-policy.js';
 import { at, type Path } from './path.js';
 import { decodePercent } from './percent.js';
 
@@ -52,7 +53,7 @@ export function encodeCommonLb(model: Cluster): cluster.Cluster_CommonLbConfig {
     closeConnectionsOnHostSetChange,
   });
   // Round robin goes in the older field (see lb-policy.ts), and so do its localities.
-  if (lbPolicy.kind === 'round-robin' && lbPolicy.locality?.kind === 'weighted') {
+  if (isPlain(lbPolicy) && lbPolicy.locality?.kind === 'weighted') {
     message.localityConfigSpecifier = {
       case: 'localityWeightedLbConfig',
       value: create(cluster.Cluster_CommonLbConfig_LocalityWeightedLbConfigSchema),

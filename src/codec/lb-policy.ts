@@ -10,6 +10,7 @@ import { packAny } from '../proto/any.js';
 import {
   cluster,
   type core,
+  type lbCommon,
   lbLeastRequest,
   lbMaglev,
   lbRandom,
@@ -29,23 +30,32 @@ import {
 } from './lb-hash.js';
 import { decodeLegacyLocality, decodeLocalityBalancing, encodeLocalityBalancing } from './lb-locality.js';
 import { at, type Path, refuse, required } from './path.js';
+import { decodeSlowStart, encodeSlowStart } from './slow-start.js';
 
 /** Envoy: two random choices, active requests weigh fully. */
 const DEFAULT_CHOICE_COUNT = 2;
 const DEFAULT_BIAS = 1;
 
 const roundRobinFields = onlyFields(() => lbRoundRobin.RoundRobinSchema, {
-  enforced: ['locality_lb_config'],
+  enforced: ['locality_lb_config', 'slow_start_config'],
 });
 const randomFields = onlyFields(() => lbRandom.RandomSchema, { enforced: ['locality_lb_config'] });
 const leastRequestFields = onlyFields(() => lbLeastRequest.LeastRequestSchema, {
-  enforced: ['choice_count', 'active_request_bias', 'locality_lb_config', 'selection_method'],
+  enforced: [
+    'choice_count',
+    'active_request_bias',
+    'locality_lb_config',
+    'selection_method',
+    'slow_start_config',
+  ],
 });
 
 const legacyLeastRequestFields = onlyFields(() => cluster.Cluster_LeastRequestLbConfigSchema, {
-  enforced: ['choice_count', 'active_request_bias'],
+  enforced: ['choice_count', 'active_request_bias', 'slow_start_config'],
 });
-const legacyRoundRobinFields = onlyFields(() => cluster.Cluster_RoundRobinLbConfigSchema, { enforced: [] });
+const legacyRoundRobinFields = onlyFields(() => cluster.Cluster_RoundRobinLbConfigSchema, {
+  enforced: ['slow_start_config'],
+});
 
 /** The policy of a cluster: from the list of extensions when there is one, else from the older fields. */
 export function decodeLbPolicy(message: cluster.Cluster, path: Path): LbPolicy {
@@ -95,7 +105,11 @@ function decodeExtension(any: wkt.Any, path: Path): LbPolicy | undefined {
 
 function decodeRoundRobin(message: lbRoundRobin.RoundRobin, path: Path): LbPolicy {
   roundRobinFields(message, path);
-  return { kind: 'round-robin', locality: decodeLocalityBalancing(message.localityLbConfig, path) };
+  return {
+    kind: 'round-robin',
+    locality: decodeLocalityBalancing(message.localityLbConfig, path),
+    slowStart: decodeSlowStart(message.slowStartConfig, path),
+  };
 }
 
 function decodeRandom(message: lbRandom.Random, path: Path): LbPolicy {
@@ -105,11 +119,13 @@ function decodeRandom(message: lbRandom.Random, path: Path): LbPolicy {
 
 function decodeLeastRequest(message: lbLeastRequest.LeastRequest, path: Path): LbPolicy {
   leastRequestFields(message, path);
-  if (message.selectionMethod !== lbLeastRequest.LeastRequest_SelectionMethod.N_CHOICES) {
-    refuse(at(path, 'selection_method'), 'must be N_CHOICES');
-  }
+  const { N_CHOICES, FULL_SCAN } = lbLeastRequest.LeastRequest_SelectionMethod;
+  const { selectionMethod: method } = message;
+  if (method !== N_CHOICES && method !== FULL_SCAN)
+    refuse(at(path, 'selection_method'), `has no value ${String(method)}`);
   return {
     ...leastRequestOf(message, path),
+    fullScan: method === FULL_SCAN || undefined,
     locality: decodeLocalityBalancing(message.localityLbConfig, path),
   };
 }
@@ -117,10 +133,11 @@ function decodeLeastRequest(message: lbLeastRequest.LeastRequest, path: Path): L
 interface LeastRequestSettings {
   readonly choiceCount?: number | undefined;
   readonly activeRequestBias?: core.RuntimeDouble | undefined;
+  readonly slowStartConfig?: lbCommon.SlowStartConfig | cluster.Cluster_SlowStartConfig | undefined;
 }
 
 function leastRequestOf(
-  { choiceCount, activeRequestBias }: LeastRequestSettings,
+  { choiceCount, activeRequestBias, slowStartConfig }: LeastRequestSettings,
   path: Path,
 ): LeastRequestPolicy {
   const choices = choiceCount ?? DEFAULT_CHOICE_COUNT;
@@ -129,7 +146,8 @@ function leastRequestOf(
   const bias = activeRequestBias?.defaultValue ?? DEFAULT_BIAS;
   // Written so that NaN is refused too.
   if (!(bias >= 0)) refuse(at(path, 'active_request_bias'), 'must not be negative');
-  return { kind: 'least-request', choiceCount: choices, activeRequestBias: bias };
+  const slowStart = decodeSlowStart(slowStartConfig, path);
+  return { kind: 'least-request', choiceCount: choices, activeRequestBias: bias, slowStart };
 }
 
 function decodeLegacyPolicy(message: cluster.Cluster, path: Path): LbPolicy {
@@ -140,10 +158,8 @@ function decodeLegacyPolicy(message: cluster.Cluster, path: Path): LbPolicy {
   const policyPath = at(path, 'lb_policy');
   switch (lbPolicy) {
     case ROUND_ROBIN:
-      if (lbConfig.case === 'roundRobinLbConfig') {
-        legacyRoundRobinFields(lbConfig.value, at(path, 'round_robin_lb_config'));
-      }
-      return { kind: 'round-robin', locality };
+      if (lbConfig.case !== 'roundRobinLbConfig') return { kind: 'round-robin', locality };
+      return { ...decodeLegacyRoundRobin(lbConfig.value, path), locality };
     case RANDOM:
       return { kind: 'random', locality };
     case LEAST_REQUEST: {
@@ -163,12 +179,18 @@ function decodeLegacyPolicy(message: cluster.Cluster, path: Path): LbPolicy {
   }
 }
 
+function decodeLegacyRoundRobin(message: cluster.Cluster_RoundRobinLbConfig, path: Path): RoundRobinPolicy {
+  const configPath = at(path, 'round_robin_lb_config');
+  legacyRoundRobinFields(message, configPath);
+  return { kind: 'round-robin', slowStart: decodeSlowStart(message.slowStartConfig, configPath) };
+}
+
 /**
  * The cluster's fields that say the policy. Round robin goes in the older field, which every client understands; the
  * others as a list that ends in round robin, so that a client which does not know them still gets one it knows.
  */
 export function encodeLbPolicy(policy: LbPolicy): Pick<cluster.Cluster, 'lbPolicy' | 'loadBalancingPolicy'> {
-  if (policy.kind === 'round-robin') return { lbPolicy: cluster.Cluster_LbPolicy.ROUND_ROBIN };
+  if (isPlain(policy)) return { lbPolicy: cluster.Cluster_LbPolicy.ROUND_ROBIN };
   const fallback = encodeExtension({ kind: 'round-robin', locality: localityOf(policy) });
   return {
     lbPolicy: cluster.Cluster_LbPolicy.LOAD_BALANCING_POLICY_CONFIG,
@@ -176,6 +198,11 @@ export function encodeLbPolicy(policy: LbPolicy): Pick<cluster.Cluster, 'lbPolic
       policies: [encodeExtension(policy), fallback],
     }),
   };
+}
+
+/** Whether the older field of round robin says all of it. */
+export function isPlain(policy: LbPolicy): policy is RoundRobinPolicy {
+  return policy.kind === 'round-robin' && policy.slowStart === undefined;
 }
 
 function encodeExtension(policy: LbPolicy): cluster.LoadBalancingPolicy_Policy {
@@ -203,7 +230,10 @@ function encodeListPolicy(
   const locality = encodeLocalityBalancing(policy.locality);
   switch (policy.kind) {
     case 'round-robin': {
-      const message = create(lbRoundRobin.RoundRobinSchema, locality);
+      const message = create(lbRoundRobin.RoundRobinSchema, {
+        ...locality,
+        ...encodeSlowStart(policy.slowStart),
+      });
       return extension('round_robin', packAny(lbRoundRobin.RoundRobinSchema, message));
     }
     case 'random': {
@@ -211,6 +241,7 @@ function encodeListPolicy(
       return extension('random', packAny(lbRandom.RandomSchema, message));
     }
     case 'least-request': {
+      const { FULL_SCAN, N_CHOICES } = lbLeastRequest.LeastRequest_SelectionMethod;
       const message = create(lbLeastRequest.LeastRequestSchema, {
         choiceCount: policy.choiceCount,
         // PGV demands a runtime key.
@@ -219,6 +250,8 @@ function encodeListPolicy(
           runtimeKey: 'upstream.least_request.bias',
         },
         ...locality,
+        ...encodeSlowStart(policy.slowStart),
+        selectionMethod: policy.fullScan === true ? FULL_SCAN : N_CHOICES,
       });
       return extension('least_request', packAny(lbLeastRequest.LeastRequestSchema, message));
     }

@@ -4,6 +4,7 @@ export type LbPolicy = RoundRobinPolicy | LeastRequestPolicy | RandomPolicy | Ri
 /** In turn; in proportion to the weights of hosts. */
 export interface RoundRobinPolicy {
   readonly kind: 'round-robin';
+  readonly slowStart?: SlowStart | undefined;
   readonly locality?: LocalityBalancing | undefined;
 }
 
@@ -13,6 +14,9 @@ export interface LeastRequestPolicy {
   readonly choiceCount: number;
   /** Exponent of the active requests where weights differ. Default 1. */
   readonly activeRequestBias: number;
+  /** All hosts are compared, not `choiceCount` of them. */
+  readonly fullScan?: true | undefined;
+  readonly slowStart?: SlowStart | undefined;
   readonly locality?: LocalityBalancing | undefined;
 }
 
@@ -20,6 +24,16 @@ export interface LeastRequestPolicy {
 export interface RandomPolicy {
   readonly kind: 'random';
   readonly locality?: LocalityBalancing | undefined;
+}
+
+/** Envoy SlowStartConfig: new hosts get their share of requests little by little. */
+export interface SlowStart {
+  /** How long it takes. */
+  readonly windowMs: number;
+  /** Above 1, the weight grows fast at first. Default 1: evenly. */
+  readonly aggression: number;
+  /** Part of its weight that a host gets from the start. Default 10. */
+  readonly minWeightPercent: number;
 }
 
 /** How a policy treats localities. Undefined: all hosts of a priority are one list. */

@@ -594,6 +594,15 @@ const discovery = (): fc.Arbitrary<ClusterDiscovery> =>
     }),
   );
 
+const slowStart = () =>
+  maybe(
+    fc.record({
+      windowMs: milliseconds(1),
+      aggression: fc.double({ min: 0.01, max: 100, noNaN: true }),
+      minWeightPercent: fc.double({ min: 0, max: 100, noNaN: true }),
+    }),
+  );
+
 const localityBalancing = () => maybe(fc.constant({ kind: 'weighted' as const }));
 
 const hashBalancing = () => ({
@@ -605,8 +614,15 @@ const hashBalancing = () => ({
 /** LbPolicy. */
 export const lbPolicy = (): fc.Arbitrary<LbPolicy> =>
   fc.oneof(
-    fc.record({ kind: fc.constantFrom('round-robin', 'random'), locality: localityBalancing() }),
+    fc.record({ kind: fc.constant('random' as const), locality: localityBalancing() }),
     fc.record({
+      kind: fc.constant('round-robin' as const),
+      locality: localityBalancing(),
+      slowStart: slowStart(),
+    }),
+    fc.record({
+      fullScan: maybe(fc.constant(true as const)),
+      slowStart: slowStart(),
       locality: localityBalancing(),
       kind: fc.constant('least-request' as const),
       choiceCount: fc.integer({ min: 2, max: UINT32_MAX }),

@@ -11,6 +11,7 @@ import { maglevKind } from './maglev.js';
 import { randomChoice } from './random.js';
 import { ringKind } from './ring.js';
 import { roundRobin } from './round-robin.js';
+import { createSlowStart } from './slow-start.js';
 
 /** What a policy is made with. */
 export interface BalancerTools {
@@ -32,9 +33,15 @@ type Factories = {
 
 /** Every load-balancing policy: a new one is a file and a line here. */
 const POLICIES: Factories = {
-  'round-robin': (policy, tools, seed) => listBalancer(roundRobin(seed), policy, tools, seed),
-  'least-request': (policy, tools, seed) =>
-    listBalancer(leastRequest(policy, tools.random, seed), policy, tools, seed),
+  'round-robin': (policy, tools, seed) => {
+    const slowStart = createSlowStart(policy.slowStart, tools.clock);
+    return listBalancer(roundRobin(seed, slowStart), policy, tools, seed);
+  },
+  'least-request': (policy, tools, seed) => {
+    const slowStart = createSlowStart(policy.slowStart, tools.clock);
+    const list = leastRequest(policy, { random: tools.random, seed, slowStart });
+    return listBalancer(list, policy, tools, seed);
+  },
   random: (policy, tools, seed) => listBalancer(randomChoice(tools.random), policy, tools, seed),
   'ring-hash': (policy, tools) => {
     const { minimumRingSize: minimumSize, maximumRingSize: maximumSize, hashFunction } = policy;
