@@ -9,7 +9,7 @@ export interface DestinationPolicy {
   readonly subsets: readonly Subset[];
 }
 
-const NO_POLICY: DestinationPolicy = { trafficPolicy: undefined, subsets: [] };
+export const NO_POLICY: DestinationPolicy = { trafficPolicy: undefined, subsets: [] };
 
 /** Who asks, and for what. */
 export interface DestinationQuery {

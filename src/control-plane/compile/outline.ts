@@ -1,22 +1,25 @@
 import type { Cluster } from '../../model/cluster.js';
 import type { ClusterLoadAssignment } from '../../model/endpoint.js';
+import type { HashPolicy } from '../../model/hash-policy.js';
 import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
 import { coversHost } from '../kinds/hosts.js';
 import type { RegistrySnapshot } from '../registry/registry.js';
 import type { ConfigView } from '../store/view.js';
 import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
-import { indexDestinationRules } from './destination-rules.js';
+import { type DestinationPolicy, indexDestinationRules, NO_POLICY } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
 import { hasIpAddress, indexInstances } from './instances.js';
 import { outboundListener } from './listeners.js';
+import { routeHashOf } from './load-balancer.js';
 import type { MeshConfig } from './mesh-config.js';
 import { clusterName } from './names.js';
 import { mtlsModes } from './peer-authentication.js';
 import { isHttpPort } from './port-protocol.js';
 import type { Profile } from './profile.js';
-import { compileVirtualHost } from './routes.js';
+import { compileVirtualHost, type Target } from './routes.js';
 import { listServices, type MeshService } from './services.js';
+import { effectivePolicy } from './traffic-policy.js';
 import { indexVirtualServices } from './virtual-services.js';
 import { isExported } from './visibility.js';
 
@@ -41,20 +44,29 @@ export function compileOutline({ view, registry, config }: CompileInput, profile
   const byHost = new Map(services.map((service) => [service.host, service]));
   const destinationRules = indexDestinationRules(view, config.rootNamespace);
   const instances = indexInstances(view, registry.workloads);
-  const plans = services.flatMap((service) => {
-    const query = {
-      clientNamespace: profile.namespace,
-      serviceNamespace: service.namespace,
-      host: service.host,
-    };
-    const tools = { trustDomain: config.trustDomain, instances };
-    return planClusters(service, destinationRules.find(query), tools);
-  });
+  const policies = new Map(
+    services.map(({ host, namespace }) => {
+      const query = { clientNamespace: profile.namespace, serviceNamespace: namespace, host };
+      return [host, destinationRules.find(query)] as const;
+    }),
+  );
+  const tools = { trustDomain: config.trustDomain, instances };
+  const plans = services.flatMap((service) =>
+    planClusters(service, policies.get(service.host) ?? NO_POLICY, tools),
+  );
   return {
-    ...compileListeners(view, profile, byHost),
+    ...compileListeners(view, profile, { services: byHost, policies }),
     clusters: new Map(plans.map(({ cluster }) => [cluster.name, cluster])),
     plans,
   };
+}
+
+function hashOf(
+  { port, subset: name }: Target,
+  policy: DestinationPolicy = NO_POLICY,
+): HashPolicy | undefined {
+  const subset = policy.subsets.find((one) => one.name === name);
+  return routeHashOf(effectivePolicy(policy.trafficPolicy, subset?.trafficPolicy, port).loadBalancer);
 }
 
 /** The endpoints of the planned clusters that are served by EDS. */
@@ -84,16 +96,28 @@ function isReachable(service: MeshService, profile: Profile): boolean {
   return isExported(exportTo, namespace, profile.namespace);
 }
 
+/** The services that a client reaches, and the policies of its connections to them, by host. */
+interface Destinations {
+  readonly services: ReadonlyMap<string, MeshService>;
+  readonly policies: ReadonlyMap<string, DestinationPolicy>;
+}
+
 function compileListeners(
   view: ConfigView,
   profile: Profile,
-  services: ReadonlyMap<string, MeshService>,
+  { services, policies }: Destinations,
 ): Pick<Outline, 'listeners' | 'routes'> {
   const listeners = new Map<string, Listener>();
   const routes = new Map<string, RouteConfiguration>();
   const virtualServices = indexVirtualServices(view, profile.namespace);
   const add = (host: string, port: number) => {
-    const context = { profile, host, port, serviceOf: (name: string) => services.get(name) };
+    const context = {
+      profile,
+      host,
+      port,
+      serviceOf: (name: string) => services.get(name),
+      hashOf: (target: Target) => hashOf(target, policies.get(target.host)),
+    };
     const name = clusterName(port, '', host);
     const virtualHost = compileVirtualHost(virtualServices.find(host), context);
     listeners.set(`${host}:${port}`, outboundListener(`${host}:${port}`, name, virtualHost.routes));

@@ -1,4 +1,5 @@
 import { NO_OVERRIDES } from '../../model/filter-config.js';
+import type { HashPolicy } from '../../model/hash-policy.js';
 import type { ClusterSpecifier, Route, RouteAction, VirtualHost } from '../../model/route.js';
 import type { RouteMatch } from '../../model/route-match.js';
 import { DEFAULT_DOMAIN, fullHostName } from '../kinds/hosts.js';
@@ -22,6 +23,16 @@ export interface RouteContext {
   readonly host: string;
   readonly port: number;
   readonly serviceOf: (host: string) => MeshService | undefined;
+  /** What routes to a cluster hash; undefined where its policy does not go by hash. */
+  readonly hashOf: (target: Target) => HashPolicy | undefined;
+}
+
+/** Which cluster a route leads to. */
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+  /** Empty = the whole service. */
+  readonly subset: string;
 }
 
 /** The virtual host of a listener: by its VirtualService, else straight to the service. */
@@ -66,6 +77,7 @@ function defaultRoute(context: RouteContext): Route {
       ...forward(context, 0),
       cluster: { kind: 'cluster', name: clusterName(port, '', host) },
       retryPolicy: DEFAULT_RETRY,
+      hashPolicies: hashPoliciesOf([{ host, port, subset: '' }], context),
     },
     filterOverrides: NO_OVERRIDES,
   };
@@ -129,6 +141,10 @@ function actionOf(rule: HttpRoute, namespace: string, context: RouteContext): Ro
     ...forward(context, rule.timeout ?? 0),
     cluster: specifierOf(rule, namespace, context),
     retryPolicy: compileRetry(rule.retries),
+    hashPolicies: hashPoliciesOf(
+      (rule.route ?? []).map(({ destination }) => targetOf(destination, namespace, context)),
+      context,
+    ),
     ...compileRewrite(rule.rewrite, headersOf(rule).authority),
     mirrors: compileMirrors(rule, (destination) => destinationCluster(destination, namespace, context)),
   };
@@ -163,10 +179,21 @@ function specifierOf(rule: HttpRoute, namespace: string, context: RouteContext):
   return { kind: 'weighted', clusters, totalWeight: clusters.reduce((sum, { weight }) => sum + weight, 0) };
 }
 
-/** Istio (GetDestinationCluster): the port named, else the service's only port, else the port that was called. */
 function destinationCluster(destination: Destination, namespace: string, context: RouteContext): string {
+  const { host, port, subset } = targetOf(destination, namespace, context);
+  return clusterName(port, subset, host);
+}
+
+/** Istio (GetDestinationCluster): the port named, else the service's only port, else the port that was called. */
+function targetOf(destination: Destination, namespace: string, context: RouteContext): Target {
   const host = fullHostName(destination.host, namespace);
   const ports = context.serviceOf(host)?.ports ?? [];
   const only = ports.length === 1 ? ports[0]?.number : undefined;
-  return clusterName(destination.port?.number ?? only ?? context.port, destination.subset ?? '', host);
+  return { host, port: destination.port?.number ?? only ?? context.port, subset: destination.subset ?? '' };
+}
+
+/** Istio: what the policies of all destinations hash, one after the other. */
+function hashPoliciesOf(targets: readonly Target[], { hashOf }: RouteContext): RouteAction['hashPolicies'] {
+  const policies = targets.flatMap((target) => hashOf(target) ?? []);
+  return policies.length === 0 ? undefined : policies;
 }

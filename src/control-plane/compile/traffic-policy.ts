@@ -1,6 +1,5 @@
 import type { CircuitBreakers, Cluster, ConsecutiveDetector, OutlierDetection } from '../../model/cluster.js';
 import { DEFAULT_THRESHOLDS } from '../../model/cluster.js';
-import type { LbPolicy, LocalityBalancing } from '../../model/lb-policy.js';
 import type {
   ClientTlsSettings,
   ConnectionPoolSettings,
@@ -8,6 +7,7 @@ import type {
   OutlierDetectionSettings,
   TrafficPolicy,
 } from '../kinds/types.js';
+import { lbPolicyOf } from './load-balancer.js';
 
 /** The traffic policy of one port of one subset, after all merging. */
 export interface EffectivePolicy {
@@ -80,20 +80,6 @@ export function policyFields(
     idleTimeoutMs: connectionPool?.http?.idleTimeout ?? 3_600_000,
     maxRequestsPerConnection: connectionPool?.http?.maxRequestsPerConnection ?? 0,
   };
-}
-
-/** Istio: locality load balancing is on unless it is turned off, and then weights of localities count. */
-const BY_LOCALITY: LocalityBalancing = { kind: 'weighted' };
-
-function lbPolicyOf(settings: LoadBalancerSettings | undefined): LbPolicy {
-  switch (settings?.simple) {
-    case 'ROUND_ROBIN':
-      return { kind: 'round-robin', locality: BY_LOCALITY };
-    case 'RANDOM':
-      return { kind: 'random', locality: BY_LOCALITY };
-    default:
-      return { kind: 'least-request', choiceCount: 2, activeRequestBias: 1, locality: BY_LOCALITY };
-  }
 }
 
 function breakersOf({ connectionPool, retryBudget }: EffectivePolicy): CircuitBreakers {

@@ -20,11 +20,8 @@ const fields = (...paths: readonly string[]): readonly Unsupported[] => paths.ma
 const POLICY_PARTS: readonly Unsupported[] = [
   { path: 'loadBalancer.simple', values: ['PASSTHROUGH'] },
   ...fields(
-    'loadBalancer.consistentHash',
     'loadBalancer.localityLbSetting',
     'loadBalancer.zoneAwareLbSetting',
-    'loadBalancer.warmupDurationSecs',
-    'loadBalancer.warmup',
     'connectionPool.tcp.tcpKeepalive',
     'connectionPool.tcp.maxConnectionDuration',
     'connectionPool.tcp.idleTimeout',

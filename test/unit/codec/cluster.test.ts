@@ -138,6 +138,45 @@ describe('load balancing', () => {
     expect(decoded(CLUSTER, clusterWith(list)).lbPolicy).toEqual(expected);
   });
 
+  test('hosts start slowly where that is asked for, in both forms', () => {
+    const slowStartConfig = {
+      slowStartWindow: '30s',
+      aggression: { defaultValue: 2, runtimeKey: 'a' },
+      minWeightPercent: { value: 5 },
+    };
+    const slowStart = { windowMs: 30_000, aggression: 2, minWeightPercent: 5 };
+    const forms = [
+      [{ roundRobinLbConfig: { slowStartConfig } }, 'round-robin'],
+      [{ lbPolicy: 'LEAST_REQUEST', leastRequestLbConfig: { slowStartConfig } }, 'least-request'],
+      [
+        policies({ '@type': `${TYPE}.load_balancing_policies.round_robin.v3.RoundRobin`, slowStartConfig }),
+        'round-robin',
+      ],
+      [
+        policies({
+          '@type': `${TYPE}.load_balancing_policies.least_request.v3.LeastRequest`,
+          slowStartConfig,
+        }),
+        'least-request',
+      ],
+    ] as const;
+    for (const [fields, kind] of forms) {
+      expect(decoded(CLUSTER, clusterWith(fields)).lbPolicy).toMatchObject({ kind, slowStart });
+    }
+    const plain = { roundRobinLbConfig: { slowStartConfig: { slowStartWindow: '60s' } } };
+    expect(decoded(CLUSTER, clusterWith(plain)).lbPolicy).toMatchObject({
+      slowStart: { windowMs: 60_000, aggression: 1, minWeightPercent: 10 },
+    });
+  });
+
+  test('least request may look at all hosts', () => {
+    const list = policies({
+      '@type': `${TYPE}.load_balancing_policies.least_request.v3.LeastRequest`,
+      selectionMethod: 'FULL_SCAN',
+    });
+    expect(decoded(CLUSTER, clusterWith(list)).lbPolicy).toMatchObject({ fullScan: true });
+  });
+
   test('a ring has the defaults of Envoy, in both forms', () => {
     const expected = {
       kind: 'ring-hash',
@@ -414,9 +453,9 @@ describe('a cluster is refused, and the message has the path, for', () => {
       'active_request_bias: must not be negative',
     ],
     [
-      'a slow start',
-      { roundRobinLbConfig: { slowStartConfig: {} } },
-      'round_robin_lb_config.slow_start_config: is not supported',
+      'a slow start from above its end',
+      { roundRobinLbConfig: { slowStartConfig: { minWeightPercent: { value: 101 } } } },
+      'round_robin_lb_config.slow_start_config.min_weight_percent: must be between 0 and 100',
     ],
     [
       'a panic threshold above 100',

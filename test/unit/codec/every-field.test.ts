@@ -192,6 +192,7 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       'envoy.config.core.v3.HealthCheck.event_log_path',
       'envoy.config.core.v3.HealthCheck.event_logger',
       // Empty, it says nothing.
+      'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest.slow_start_config',
       'envoy.config.endpoint.v3.LbEndpoint.metadata',
       'envoy.config.endpoint.v3.LocalityLbEndpoints.metadata',
       // Sessions are never resumed.

@@ -165,3 +165,95 @@ describe('TLS', () => {
     expect(cluster(mode('{ mode: DISABLE }'))).toMatchObject({ tls: undefined, transportSocketMatches: [] });
   });
 });
+
+describe('load balancing', () => {
+  const balanced = (settings: string) => rule(`host: reviews\ntrafficPolicy: { loadBalancer: ${settings} }`);
+  const hashed = (text: string, host = 'reviews') => {
+    const set = compile(service('reviews') + service('ratings') + text);
+    const table = set.routes.get(`outbound|9080||${host}.default.svc.cluster.local`);
+    const [route] = table?.virtualHosts[0]?.routes ?? [];
+    return route?.action.kind === 'forward' ? route.action.hashPolicies : 'no route';
+  };
+
+  test('a hash makes a ring with Istio’s default size, and a hash policy of the route', () => {
+    const text = balanced('{ consistentHash: { httpHeaderName: X-User } }');
+    expect(cluster(text)?.lbPolicy).toEqual({
+      kind: 'ring-hash',
+      hashFunction: 'xx-hash',
+      minimumRingSize: 1024,
+      maximumRingSize: 8_388_608,
+      useHostname: false,
+      balanceFactorPercent: 0,
+      localityWeighted: true,
+    });
+    expect(hashed(text)).toEqual([{ source: { kind: 'header', name: 'x-user' }, terminal: false }]);
+    expect(hashed('')).toBeUndefined();
+  });
+
+  test.each([
+    ['{ useSourceIp: true, ringHash: { minimumRingSize: 7 } }', { kind: 'ring-hash', minimumRingSize: 7 }],
+    ['{ useSourceIp: true, minimumRingSize: 9 }', { kind: 'ring-hash', minimumRingSize: 9 }],
+    ['{ useSourceIp: true, maglev: {} }', { kind: 'maglev', tableSize: 65_537 }],
+    ['{ useSourceIp: true, maglev: { tableSize: 1009 } }', { kind: 'maglev', tableSize: 1009 }],
+  ])('%s', (hash, expected) => {
+    expect(cluster(balanced(`{ consistentHash: ${hash} }`))?.lbPolicy).toMatchObject(expected);
+  });
+
+  test.each([
+    [
+      '{ httpCookie: { name: user, path: /a, ttl: 90s, attributes: [{ name: SameSite, value: Lax }] } }',
+      {
+        kind: 'cookie',
+        name: 'user',
+        path: '/a',
+        ttlSeconds: 90,
+        attributes: [{ name: 'SameSite', value: 'Lax' }],
+      },
+    ],
+    [
+      '{ httpCookie: { name: user } }',
+      { kind: 'cookie', name: 'user', path: '', ttlSeconds: undefined, attributes: [] },
+    ],
+    ['{ useSourceIp: true }', { kind: 'source-ip' }],
+    ['{ httpQueryParameterName: id }', { kind: 'query-parameter', name: 'id' }],
+  ])('%s', (hash, source) => {
+    expect(hashed(balanced(`{ consistentHash: ${hash} }`))).toEqual([{ source, terminal: false }]);
+  });
+
+  test('a route hashes what the policies of its destinations and their subsets hash', () => {
+    const text =
+      rule(
+        `host: reviews
+subsets:
+- name: v1
+  labels: { version: v1 }
+  trafficPolicy: { loadBalancer: { consistentHash: { httpHeaderName: a } } }
+- { name: v2, labels: { version: v2 } }`,
+      ) +
+      networking(
+        'VirtualService',
+        'ratings',
+        `hosts: [ratings]
+http:
+- route:
+  - { destination: { host: reviews, subset: v1 }, weight: 50 }
+  - { destination: { host: reviews, subset: v2 }, weight: 50 }`,
+      );
+    expect(hashed(text, 'ratings')).toEqual([{ source: { kind: 'header', name: 'a' }, terminal: false }]);
+    expect(hashed(text)).toBeUndefined();
+  });
+
+  test('warm-up makes new instances start slowly', () => {
+    const text = balanced(
+      '{ simple: ROUND_ROBIN, warmup: { duration: 30s, minimumPercent: 20, aggression: 2 } }',
+    );
+    expect(cluster(text)?.lbPolicy).toMatchObject({
+      kind: 'round-robin',
+      slowStart: { windowMs: 30_000, minWeightPercent: 20, aggression: 2 },
+    });
+    expect(cluster(balanced('{ warmupDurationSecs: 10s }'))?.lbPolicy).toMatchObject({
+      kind: 'least-request',
+      slowStart: { windowMs: 10_000, minWeightPercent: 10, aggression: 1 },
+    });
+  });
+});
