@@ -8,6 +8,11 @@ import { TransportError } from '../service/transport-error.js';
 
 /** The failure-rate breaker of one destination: opens when too large a share of its requests fails. */
 export interface FailureRateBreakerOptions {
+  /**
+   * What it watches: a whole cluster as its callers see it, after timeouts and retries; or each host by its attempts, so
+   * that others serve while one is left out. Default `cluster`.
+   */
+  readonly scope?: 'cluster' | 'host';
   /** Share of failures in percent above which it opens. Default 50. */
   readonly errorThresholdPercentage?: number;
   /** Requests in the window below which it never opens. Default 20. */
@@ -20,13 +25,33 @@ export interface FailureRateBreakerOptions {
   readonly isFailure?: (response: Response) => boolean;
   /** Answers while it is open; by default 503 with flag UO and reason `INMESH_FAILURE_RATE_OPEN`. */
   readonly fallback?: (request: Request) => Response | Promise<Response>;
-  /** Hears `open`, `halfOpen` and `close`. */
-  readonly onStateChange?: (state: 'open' | 'halfOpen' | 'close', clusterName: string) => void;
+  /** Hears `open`, `halfOpen` and `close`; `host` is the address of the host where each has a breaker of its own. */
+  readonly onStateChange?: (
+    state: 'open' | 'halfOpen' | 'close',
+    clusterName: string,
+    host: string | undefined,
+  ) => void;
+}
+
+/** The breakers of a cluster's hosts. */
+export interface HostBreakers {
+  /** Whether a host gets no request now. */
+  isOpen(host: BreakerHost): boolean;
+  /** The breaker around attempts at a host; it answers for it while it is open. */
+  of(host: BreakerHost): Filter;
+}
+
+/** What a breaker has to know of its host. */
+export interface BreakerHost {
+  readonly address: string;
+  /** Whether it is gone for good. */
+  readonly isRetired: boolean;
 }
 
 /** Makes failure-rate breakers that share one timer. */
 export interface FailureRateBreakers {
   filter(clusterName: string, options: FailureRateBreakerOptions): Filter;
+  hosts(clusterName: string, options: FailureRateBreakerOptions): HostBreakers;
   close(): void;
 }
 
@@ -49,33 +74,82 @@ class FailedResponse extends Error {
  */
 export async function loadFailureRateBreakers(clock: Clock): Promise<FailureRateBreakers> {
   const { default: Breaker } = await import('opossum');
-  const breakers = new Map<string, CircuitBreaker<[Request, Service], Response>>();
+  const clusters = new Map<string, OpossumBreaker>();
+  const hosts = new Map<string, HostBreakers>();
   const rotations = new Map<number, Rotation>();
-  const rotationOf = (windowMs: number) => {
-    const known = rotations.get(windowMs) ?? new Rotation(windowMs / BUCKETS, clock);
-    rotations.set(windowMs, known);
-    return known.emitter;
+  const make = (options: FailureRateBreakerOptions, place: BreakerPlace): OpossumBreaker => {
+    const { windowMs = 10_000 } = options;
+    const rotation = rotations.get(windowMs) ?? new Rotation(windowMs / BUCKETS, clock);
+    rotations.set(windowMs, rotation);
+    const own = new EventEmitter();
+    const made: OpossumBreaker = new Breaker(
+      judge(options, place),
+      breakerOptions(options, own, () => made.halfOpen),
+    );
+    rotation.add(own, made, place.host);
+    // What led to its opening is over: else those failures, still in the window, would open it again.
+    made.on('close', () => turn(own, BUCKETS));
+    watch(made, place, options);
+    return made;
   };
   return {
     filter(clusterName, options) {
       // A rebuilt stack keeps its breaker: a configuration push must not close an open one.
-      let breaker = breakers.get(clusterName);
-      if (breaker === undefined) {
-        const made: CircuitBreaker<[Request, Service], Response> = new Breaker(
-          judge(options),
-          breakerOptions(options, rotationOf(options.windowMs ?? 10_000), () => made.halfOpen),
-        );
-        breaker = made;
-        watch(made, clusterName, options);
-        breakers.set(clusterName, made);
-      }
-      return guard(breaker, clusterName, options);
+      const place = { clusterName, host: undefined };
+      const breaker = clusters.get(clusterName) ?? make(options, place);
+      clusters.set(clusterName, breaker);
+      return guard(breaker, place, options);
+    },
+    hosts(clusterName, options) {
+      const known = hosts.get(clusterName) ?? hostBreakers(clusterName, options, make);
+      hosts.set(clusterName, known);
+      return known;
     },
     close() {
-      for (const breaker of breakers.values()) breaker.shutdown();
       for (const rotation of rotations.values()) rotation.stop();
     },
   };
+}
+
+type OpossumBreaker = CircuitBreaker<[Request, Service], Response>;
+
+/** What a breaker watches. */
+interface BreakerPlace {
+  readonly clusterName: string;
+  readonly host: BreakerHost | undefined;
+}
+
+function hostBreakers(
+  clusterName: string,
+  options: FailureRateBreakerOptions,
+  make: (options: FailureRateBreakerOptions, place: BreakerPlace) => OpossumBreaker,
+): HostBreakers {
+  const known = new WeakMap<BreakerHost, { readonly breaker: OpossumBreaker; readonly filter: Filter }>();
+  return {
+    isOpen(host) {
+      const one = known.get(host);
+      return one !== undefined && refusesNow(one.breaker);
+    },
+    of(host) {
+      let one = known.get(host);
+      if (one === undefined) {
+        const place = { clusterName, host };
+        const breaker = make(options, place);
+        one = { breaker, filter: guard(breaker, place, options) };
+        known.set(host, one);
+      }
+      return one.filter;
+    },
+  };
+}
+
+/** Half open it lets one probe pass at a time. */
+function refusesNow(breaker: OpossumBreaker): boolean {
+  return breaker.opened || (breaker.halfOpen && !breaker.pendingClose);
+}
+
+function turn(emitter: EventEmitter, times: number): void {
+  for (let i = 0; i < times; i++) emitter.emit('rotate');
 }
 
 function breakerOptions(
@@ -99,36 +173,38 @@ function breakerOptions(
   };
 }
 
-function judge(options: FailureRateBreakerOptions): (request: Request, next: Service) => Promise<Response> {
+function judge(
+  options: FailureRateBreakerOptions,
+  { host }: BreakerPlace,
+): (request: Request, next: Service) => Promise<Response> {
   const isFailure = options.isFailure ?? ((response) => response.status >= 500);
   return async (request, next) => {
     const response = await next(request);
-    if (isFailure(response)) throw new FailedResponse(response);
+    // An answer that was made here says nothing about a host.
+    const isHosts = host === undefined || response.local === undefined;
+    if (isHosts && isFailure(response)) throw new FailedResponse(response);
     return response;
   };
 }
 
 function watch(
-  breaker: CircuitBreaker<[Request, Service], Response>,
-  clusterName: string,
-  options: FailureRateBreakerOptions,
+  breaker: OpossumBreaker,
+  { clusterName, host }: BreakerPlace,
+  { onStateChange: tell }: FailureRateBreakerOptions,
 ): void {
-  const tell = options.onStateChange;
   if (tell === undefined) return;
-  breaker.on('open', () => tell('open', clusterName));
-  breaker.on('halfOpen', () => tell('halfOpen', clusterName));
-  breaker.on('close', () => tell('close', clusterName));
+  breaker.on('open', () => tell('open', clusterName, host?.address));
+  breaker.on('halfOpen', () => tell('halfOpen', clusterName, host?.address));
+  breaker.on('close', () => tell('close', clusterName, host?.address));
 }
 
-function guard(
-  breaker: CircuitBreaker<[Request, Service], Response>,
-  clusterName: string,
-  options: FailureRateBreakerOptions,
-): Filter {
-  const refuse = (request: Request) => options.fallback?.(request) ?? open(request, clusterName);
+function guard(breaker: OpossumBreaker, place: BreakerPlace, options: FailureRateBreakerOptions): Filter {
+  const refuse = (request: Request) => options.fallback?.(request) ?? open(request, place);
   return async (request, next) => {
+    // Of a host that is gone, or a mesh that is closed: what still runs there is not judged any more.
+    if (breaker.isShutdown) return next(request);
     // opossum counts what it refuses as a success: after a busy outage it would not open again.
-    if (breaker.opened || (breaker.halfOpen && !breaker.pendingClose)) return refuse(request);
+    if (refusesNow(breaker)) return refuse(request);
     try {
       return await breaker.fire(request, next);
     } catch (error) {
@@ -138,9 +214,9 @@ function guard(
   };
 }
 
-function open(request: Request, clusterName: string): Response {
+function open(request: Request, { clusterName, host }: BreakerPlace): Response {
   const error = new MeshError('INMESH_FAILURE_RATE_OPEN', 'too many requests failed, none is sent for now', {
-    resource: clusterName,
+    resource: host === undefined ? clusterName : `${clusterName} at ${host.address}`,
     flags: ['UO'],
   });
   return localReply(request, {
@@ -153,20 +229,40 @@ function open(request: Request, clusterName: string): Response {
   });
 }
 
-/** Turns the windows of all breakers of one length with a single timer. */
+/** Turns the windows of all breakers of one length with a single timer, and lets go of those whose host is gone. */
 class Rotation {
-  readonly emitter = new EventEmitter().setMaxListeners(0);
+  readonly #members = new Map<
+    OpossumBreaker,
+    { readonly window: EventEmitter; host: BreakerHost | undefined }
+  >();
   #timer: Timer;
 
   constructor(intervalMs: number, clock: Clock) {
-    const turn = () => {
-      this.emitter.emit('rotate');
-      this.#timer = clock.schedule(intervalMs, turn);
+    const next = () => {
+      this.#turn();
+      this.#timer = clock.schedule(intervalMs, next);
     };
-    this.#timer = clock.schedule(intervalMs, turn);
+    this.#timer = clock.schedule(intervalMs, next);
+  }
+
+  add(window: EventEmitter, breaker: OpossumBreaker, host: BreakerHost | undefined): void {
+    this.#members.set(breaker, { window, host });
   }
 
   stop(): void {
     this.#timer.cancel();
+    for (const breaker of this.#members.keys()) breaker.shutdown();
+    this.#members.clear();
+  }
+
+  #turn(): void {
+    for (const [breaker, { window, host }] of this.#members) {
+      if (host?.isRetired !== true) {
+        turn(window, 1);
+        continue;
+      }
+      breaker.shutdown();
+      this.#members.delete(breaker);
+    }
   }
 }

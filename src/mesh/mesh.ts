@@ -1,6 +1,10 @@
 import { createClusters } from '../cluster/clusters.js';
 import type { Transport } from '../cluster/transport.js';
-import type { FailureRateBreakers } from '../filters/failure-rate-breaker.js';
+import type {
+  FailureRateBreakerOptions,
+  FailureRateBreakers,
+  HostBreakers,
+} from '../filters/failure-rate-breaker.js';
 import type { LocalNode } from '../filters/filter.js';
 import type { CaSource } from '../identity/ca-source.js';
 import type { IdentitySource } from '../identity/source.js';
@@ -144,6 +148,7 @@ export class RunningMesh implements MeshCore {
       prepare: options.propagation ? propagate : undefined,
       filters: options.filters,
       failureRateBreaker: (name) => this.#failureRateBreaker(name),
+      hostBreakers: (name) => this.#hostBreakers(name),
     });
     this.#xds = createXds(options, tools, this.observer);
     this.#published = this.#xds.published.value;
@@ -332,14 +337,23 @@ export class RunningMesh implements MeshCore {
   }
 
   #failureRateBreaker(clusterName: string): Filter | undefined {
+    const options = this.#breakerOptions(clusterName);
+    return options?.scope === 'host' ? undefined : options && this.#breakers?.filter(clusterName, options);
+  }
+
+  #hostBreakers(clusterName: string): HostBreakers | undefined {
+    const options = this.#breakerOptions(clusterName);
+    return options?.scope === 'host' ? this.#breakers?.hosts(clusterName, options) : undefined;
+  }
+
+  #breakerOptions(clusterName: string): FailureRateBreakerOptions | undefined {
     const table = this.#options.failureRateBreakers;
     // Istio's cluster names end in the host: `outbound|port|subset|host`.
     const host = clusterName.split('|')[3] ?? clusterName;
     const key = [clusterName, host, host.split('.')[0] ?? host, '*'].find((name) =>
       Object.hasOwn(table, name),
     );
-    const options = key === undefined ? undefined : table[key];
-    return options && this.#breakers?.filter(clusterName, options);
+    return key === undefined ? undefined : table[key];
   }
 
   #unavailable(): MeshError {

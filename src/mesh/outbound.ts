@@ -1,5 +1,6 @@
 import type { ClusterRuntime } from '../cluster/cluster.js';
 import { buildFilters } from '../filters/builtin.js';
+import type { HostBreakers } from '../filters/failure-rate-breaker.js';
 import type { FilterTools, LocalNode } from '../filters/filter.js';
 import { rateLimitsAt } from '../filters/route-rate-limits.js';
 import type { AccessLog } from '../model/access-log.js';
@@ -38,6 +39,8 @@ export interface OutboundTools {
   readonly filters: readonly Filter[];
   /** The opt-in failure-rate breaker of a cluster, when one is configured. */
   readonly failureRateBreaker: (clusterName: string) => Filter | undefined;
+  /** The same for each host of a cluster. */
+  readonly hostBreakers?: ((clusterName: string) => HostBreakers | undefined) | undefined;
   readonly cluster: (name: string) => ClusterRuntime | undefined;
   /** The logger of a listener's access logs; undefined when it has none. */
   readonly accessLog?: ((logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined) | undefined;
@@ -192,6 +195,7 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
             cluster,
             {
               ...resilience.attempt,
+              hostBreakers: tools.hostBreakers?.(clusterName),
               hash: compileHashPolicies(action.hashPolicies ?? [], tools.sourceAddress ?? LOOPBACK),
               metadataMatch: mergeMatches(action.metadataMatch, parts.place.cluster?.metadataMatch),
             },

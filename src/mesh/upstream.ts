@@ -2,6 +2,7 @@ import type { ClusterRuntime } from '../cluster/cluster.js';
 import type { Host } from '../cluster/host.js';
 import type { PickContext } from '../cluster/lb/load-balancer.js';
 import { avoidPriorities } from '../cluster/retry-priority.js';
+import type { HostBreakers } from '../filters/failure-rate-breaker.js';
 import { tellTimeout } from '../filters/time-limits.js';
 import { RouteTimeout } from '../filters/timeout.js';
 import type { MetadataStruct } from '../model/metadata.js';
@@ -37,6 +38,8 @@ export interface AttemptOptions {
   readonly metadataMatch?: MetadataStruct | undefined;
   /** Sends `x-envoy-is-timeout-retry` with retries. */
   readonly sendIsTimeoutRetry?: boolean | undefined;
+  /** Failure-rate breakers of the hosts; undefined = none. */
+  readonly hostBreakers?: HostBreakers | undefined;
   /** The request gets the endpoint's name as its host (Envoy `auto_host_rewrite`). */
   readonly autoHost?: HostMemory | undefined;
 }
@@ -52,7 +55,8 @@ export interface AttemptTools {
 /** One attempt at a cluster: a host, a permit that is held until the trailers settle, the limits of the attempt, the wire. */
 export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools: AttemptTools): Service {
   const breaker = cluster.breakers[options.priority];
-  const { avoidPreviousHosts, previousPriorities } = options;
+  const { avoidPreviousHosts, previousPriorities, hostBreakers } = options;
+  const rejects = compileRejections(options);
   const remembersHosts = avoidPreviousHosts || previousPriorities !== undefined;
   // A DNS cluster has no hosts until its first answer: requests wait for that one, and only for it.
   let isReady = false;
@@ -60,13 +64,18 @@ export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools:
     isReady = true;
   });
   const run: Service = (request) => {
-    const { context } = request;
-    const dropped = context.attemptCount === 0 ? dropOverload(cluster, request) : undefined;
+    const dropped = request.context.attemptCount === 0 ? dropOverload(cluster, request) : undefined;
     if (dropped !== undefined) return dropped;
-    const host = cluster.pick(pickContext(request, options));
+    const host = cluster.pick(pickContext(request, options, rejects));
     if (host === undefined) {
       return isReady ? noHealthyUpstream(request) : ready.then(() => run(request));
     }
+    return hostBreakers === undefined
+      ? at(host, request)
+      : hostBreakers.of(host)(request, (one) => at(host, one));
+  };
+  const at = (host: Host, request: Request): Promise<Response> => {
+    const { context } = request;
     if (!breaker.requests.tryAcquire()) return overflow(request);
     context.attemptCount++;
     context.upstreamHost = host.address;
@@ -97,9 +106,25 @@ function prepare(request: Request, host: Host, options: AttemptOptions): void {
   }
 }
 
-function pickContext(request: Request, options: AttemptOptions): PickContext {
+/** What hosts an attempt does not want. */
+interface Rejections {
+  readonly ofFirst: ((host: Host) => boolean) | undefined;
+  readonly ofRetry: ((host: Host) => boolean) | undefined;
+}
+
+/** Envoy: only retries are particular about their hosts; but nobody wants one that would refuse. */
+function compileRejections({ rejects, hostBreakers }: AttemptOptions): Rejections {
+  if (hostBreakers === undefined) return { ofFirst: undefined, ofRetry: rejects };
+  const isOpen = (host: Host) => hostBreakers.isOpen(host);
+  return {
+    ofFirst: isOpen,
+    ofRetry: rejects === undefined ? isOpen : (host) => isOpen(host) || rejects(host),
+  };
+}
+
+function pickContext(request: Request, options: AttemptOptions, rejects: Rejections): PickContext {
   const { dynamicMetadata, triedHosts, attemptCount } = request.context;
-  const { priority, hostSelectionAttempts, hash, metadataMatch, avoidPreviousHosts, rejects } = options;
+  const { priority, hostSelectionAttempts, hash, metadataMatch, avoidPreviousHosts } = options;
   const { previousPriorities } = options;
   // Whatever is remembered there is a host of this cluster, or of one that the request was redirected from.
   const tried = triedHosts as readonly Host[] | undefined;
@@ -107,8 +132,7 @@ function pickContext(request: Request, options: AttemptOptions): PickContext {
     priority,
     selectionAttempts: hostSelectionAttempts,
     avoid: avoidPreviousHosts ? tried : undefined,
-    // Envoy: only retries are particular about their hosts.
-    rejects: attemptCount > 0 ? rejects : undefined,
+    rejects: attemptCount > 0 ? rejects.ofRetry : rejects.ofFirst,
     priorityLoad:
       previousPriorities === undefined || tried === undefined
         ? undefined

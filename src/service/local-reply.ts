@@ -50,7 +50,11 @@ export function localReply(request: Request, reply: LocalReply): Response {
 
 /** Whether the request is gRPC: content type `application/grpc` or `application/grpc+…` (Envoy's rule). */
 export function isGrpc(request: Request): boolean {
-  const type = request.headers.get('content-type');
+  return isGrpcType(request.headers.get('content-type'));
+}
+
+/** Whether a content type is that of gRPC. */
+export function isGrpcType(type: string | undefined): boolean {
   if (type === undefined || !type.startsWith('application/grpc')) return false;
   return type.length === 16 || type[16] === '+';
 }

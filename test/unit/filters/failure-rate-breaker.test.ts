@@ -4,6 +4,7 @@ import {
   type FailureRateBreakers,
   loadFailureRateBreakers,
 } from '../../../src/filters/failure-rate-breaker.js';
+import { localReply } from '../../../src/service/local-reply.js';
 import type { Filter, Service } from '../../../src/service/service.js';
 import { TransportError } from '../../../src/service/transport-error.js';
 import { createFakeClock, type FakeClock } from '../../../src/testing/fake-clock.js';
@@ -211,6 +212,54 @@ describe('the failure-rate breaker', () => {
     await send(4, 500);
     expect(await scene().send(1, 200)).toEqual(['INMESH_FAILURE_RATE_OPEN']);
     expect(await scene({}, 'ratings').send(1, 200)).toEqual([200]);
+  });
+
+  test('what opened it is forgotten when it closes, though it is still in the window', async () => {
+    const { send, states, becomes } = scene({ ...SOON, windowMs: 60_000 });
+    const halfOpen = becomes('halfOpen');
+    await send(10, 500);
+    await halfOpen;
+    await send(1, 200);
+    // One of four is not more than half; the failures of before would make it so.
+    expect(await send(4, 200)).toEqual([200, 200, 200, 200]);
+    await send(1, 500);
+    expect(states).toEqual(['open', 'halfOpen', 'close']);
+  });
+
+  test('for each host: one is left out while another serves, and a host that is gone is let go', async () => {
+    const states: string[] = [];
+    const hosts = breakers.hosts('reviews', {
+      scope: 'host',
+      minimumRequests: 4,
+      onStateChange: (state, cluster, host) => states.push(`${state} ${cluster} ${String(host)}`),
+    });
+    const a = { address: '10.0.0.1:80', isRetired: false };
+    const b = { address: '10.0.0.2:80', isRetired: false };
+    const serve =
+      (status: number): Service =>
+      async () =>
+        makeResponse(status);
+    for (let i = 0; i < 4; i++) {
+      await hosts.of(a)(makeRequest(), serve(500));
+      await hosts.of(b)(makeRequest(), serve(200));
+    }
+    expect([hosts.isOpen(a), hosts.isOpen(b)]).toEqual([true, false]);
+    expect(states).toEqual(['open reviews 10.0.0.1:80']);
+    const refused = await hosts.of(a)(makeRequest(), serve(200));
+    expect(refused.local?.reason).toBe('INMESH_FAILURE_RATE_OPEN');
+    expect(breakers.hosts('reviews', {})).toBe(hosts);
+    a.isRetired = true;
+    await clock.advance(2_000);
+    await expect(hosts.of(a)(makeRequest(), serve(200))).resolves.toMatchObject({ status: 200 });
+  });
+
+  test('an answer that was made here says nothing about a host', async () => {
+    const hosts = breakers.hosts('ratings', { scope: 'host', minimumRequests: 2 });
+    const host = { address: '10.0.0.1:80', isRetired: false };
+    const reply = { status: 503, body: '', details: '', reason: 'INMESH_OVERFLOW' };
+    for (let i = 0; i < 9; i++)
+      await hosts.of(host)(makeRequest(), async (request) => localReply(request, reply));
+    expect(hosts.isOpen(host)).toBe(false);
   });
 
   test('breakers of one window length share a timer, which ends with them', () => {

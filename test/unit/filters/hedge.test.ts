@@ -197,7 +197,7 @@ describe('several initial requests', () => {
     const chance = { numerator: 30, denominator: 100 as const };
     const unlucky = scene({
       hedge: { additionalRequestChance: chance, onPerTryTimeout: false },
-      draw: 0.999,
+      draw: 99 / 2 ** 32,
     });
     const lucky = scene({ hedge: { additionalRequestChance: chance, onPerTryTimeout: false }, draw: 0 });
     expect([unlucky.attempts.length, lucky.attempts.length]).toEqual([1, 2]);

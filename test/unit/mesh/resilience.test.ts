@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import {
+  type FailureRateBreakers,
+  loadFailureRateBreakers,
+} from '../../../src/filters/failure-rate-breaker.js';
 import type { Endpoint } from '../../../src/model/endpoint.js';
 import type { RetryPolicy } from '../../../src/model/retry.js';
 import type { RouteAction, VirtualHost } from '../../../src/model/route.js';
+import { createFakeClock } from '../../../src/testing/fake-clock.js';
 import { cluster, endpoint, forward, host, snapshotOf } from '../../integration/support/static-mesh.js';
 import { createDataPath } from './support.js';
 
@@ -22,6 +27,7 @@ interface Scene {
   readonly virtualHost?: Partial<VirtualHost>;
   readonly endpoints?: readonly (Endpoint | readonly [Endpoint, number])[];
   readonly maxStreamDurationMs?: number;
+  readonly hostBreakers?: FailureRateBreakers;
 }
 
 /** A route with a policy to a cluster of the given endpoints. */
@@ -31,6 +37,7 @@ function dataPath({
   virtualHost,
   endpoints = [endpoint(1), endpoint(2)],
   maxStreamDurationMs,
+  hostBreakers,
 }: Scene) {
   const route = forward('v1', { retryPolicy: { ...RETRY, ...policy }, ...action });
   const outbound = host('reviews:80', [route]);
@@ -49,7 +56,9 @@ function dataPath({
     endpoints: places.filter(([, own]) => own === priority).map(([one]) => one),
   }));
   const assignment = base.assignment && { ...base.assignment, localities };
-  return createDataPath(snapshotOf([{ ...outbound, routes: table }], [{ ...base, assignment }]));
+  return createDataPath(snapshotOf([{ ...outbound, routes: table }], [{ ...base, assignment }]), {
+    hostBreakers: (name) => hostBreakers?.hosts(name, { scope: 'host', minimumRequests: 4 }),
+  });
 }
 
 const lb = (port: number, pairs: Record<string, boolean | string>): Endpoint => ({
@@ -223,5 +232,20 @@ describe('limits of an attempt', () => {
     expect((await running).status).toBe(504);
     await path.clock.advance(500);
     expect(path.clock.pending).toBe(0);
+  });
+});
+
+describe('failure-rate breakers of hosts', () => {
+  test('a host that fails gets nothing more, and the others all of it', async () => {
+    const breakers = await loadFailureRateBreakers(createFakeClock());
+    const path = dataPath({ policy: { retryOn: [] }, hostBreakers: breakers });
+    path.network.serve('127.0.0.1:1', { status: 500 });
+    path.network.serve('127.0.0.1:2', { status: 200 });
+    const statuses: number[] = [];
+    for (let i = 0; i < 30; i++) statuses.push((await path.send('http://reviews')).status);
+    expect(path.network.counts().get('127.0.0.1:1')).toBe(4);
+    expect(statuses.slice(-20)).toEqual(Array.from({ length: 20 }, () => 200));
+    expect(path.clusters.get('v1')?.breakers.default.requests.active).toBe(0);
+    breakers.close();
   });
 });

@@ -1,4 +1,5 @@
 import { type Clusters, createClusters } from '../../../src/cluster/clusters.js';
+import type { HostBreakers } from '../../../src/filters/failure-rate-breaker.js';
 import { Applier } from '../../../src/mesh/apply.js';
 import { callOut } from '../../../src/mesh/call-out.js';
 import type { HostTable } from '../../../src/mesh/host-table.js';
@@ -27,10 +28,11 @@ export interface DataPathOptions {
   readonly observer?: Observer;
   readonly filters?: readonly Filter[];
   readonly failureRateBreaker?: (clusterName: string) => Filter | undefined;
+  readonly hostBreakers?: (clusterName: string) => HostBreakers | undefined;
 }
 
 export function createDataPath(snapshot: Snapshot, options: DataPathOptions = {}): DataPath {
-  const { observer = {}, filters = [], failureRateBreaker = () => undefined } = options;
+  const { observer = {}, filters = [], failureRateBreaker = () => undefined, hostBreakers } = options;
   const [clock, random, network] = [createFakeClock(), seededRandom(1), createMemoryNetwork()];
   const clusters = createClusters({
     clock,
@@ -45,6 +47,7 @@ export function createDataPath(snapshot: Snapshot, options: DataPathOptions = {}
     observer,
     filters,
     failureRateBreaker,
+    hostBreakers,
     node: { id: 'node', cluster: 'test' },
     upstream: callOut((name) => clusters.get(name), { clock, observer }),
   });
