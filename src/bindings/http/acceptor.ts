@@ -7,12 +7,13 @@ import type { InboundPolicy } from '../../mesh/inbound.js';
 import type { Clock } from '../../runtime/clock.js';
 import { codeOf, MeshError, messageOf } from '../../runtime/errors.js';
 import type { InboundPeer } from './connection.js';
+import { HTTP2_ALPN } from './http2/http2-front.js';
 import { verifyInboundPeer } from './inbound-peer.js';
 import type { Refusal, Refusals } from './refusals.js';
 import { ignore, type SniffOptions, type SniffResult, sniff } from './sniff.js';
 
-/** ALPN names of HTTP/1.1 that a mesh's clients offer; Istio's own prefix marks connections between proxies. */
-const ALPN: readonly string[] = ['http/1.1', 'istio-http/1.1', 'istio'];
+/** ALPN names that a mesh's clients offer, best first; Istio's own prefix marks connections between proxies. */
+const ALPN: readonly string[] = [...HTTP2_ALPN, 'http/1.1', 'istio-http/1.1', 'istio'];
 
 export interface AcceptorOptions {
   readonly policy: () => InboundPolicy;
@@ -23,6 +24,8 @@ export interface AcceptorOptions {
   readonly refusals: Refusals;
   /** Takes a connection that is allowed; `peer` is set when it is mTLS. */
   readonly accepted: (socket: Duplex, peer: InboundPeer | undefined) => void;
+  /** Takes one whose client speaks HTTP/2. */
+  readonly acceptedHttp2: (socket: Duplex, peer: InboundPeer | undefined) => void;
 }
 
 /**
@@ -46,8 +49,14 @@ export class Acceptor {
     this.#sniffOptions = { timeoutMs: options.sniffTimeoutMs, clock: options.clock };
     this.#sniffResult = {
       tls: (socket) => this.#handshake(socket),
-      plaintext: (socket) => this.#plaintext(socket),
+      plaintext: (socket) => this.#plaintext(socket, options.accepted),
+      http2: (socket) => this.#plaintext(socket, options.acceptedHttp2),
       silent: (socket) => {
+        if (isPlaintextOnly(options.policy())) {
+          // Nobody said that the server has to be asked something at once.
+          this.#plaintext(socket, options.accepted);
+          return;
+        }
         const what = `no byte came within ${options.sniffTimeoutMs} ms`;
         this.#refuse('silent', socket, new MeshError('INMESH_TIMEOUT', what));
       },
@@ -55,14 +64,8 @@ export class Acceptor {
   }
 
   accept(socket: Duplex): void {
-    const policy = this.#options.policy();
     if (this.#closed) {
       socket.destroy();
-      return;
-    }
-    if (policy.tls === undefined && policy.plaintext !== undefined) {
-      // Only plaintext is allowed: nothing to find out, nothing to pay for.
-      this.#options.accepted(socket, undefined);
       return;
     }
     this.#pending.add(socket);
@@ -91,11 +94,11 @@ export class Acceptor {
     this.dropPending();
   }
 
-  #plaintext(socket: Duplex): void {
+  #plaintext(socket: Duplex, accepted: AcceptorOptions['accepted']): void {
     this.#pending.delete(socket);
     const policy = this.#options.policy();
     if (policy.plaintext !== undefined) {
-      this.#options.accepted(socket, undefined);
+      accepted(socket, undefined);
       return;
     }
     const error = new MeshError(
@@ -141,7 +144,7 @@ export class Acceptor {
     return server;
   }
 
-  /** A client that offers only HTTP/2 is refused by TLS itself (RFC 7301 §3.2). */
+  /** A client that offers nothing we speak is refused by TLS itself (RFC 7301 §3.2). */
   #chooseProtocol(offered: readonly string[]): string | undefined {
     const configured = this.#options.policy().tls?.tls?.alpn ?? [];
     const allowed = configured.length === 0 ? ALPN : ALPN.filter((name) => configured.includes(name));
@@ -162,7 +165,10 @@ export class Acceptor {
       this.#refuse('peer', socket, asMeshError(error));
       return;
     }
-    this.#options.accepted(socket, peer);
+    const { accepted, acceptedHttp2 } = this.#options;
+    const isHttp2 = typeof socket.alpnProtocol === 'string' && HTTP2_ALPN.includes(socket.alpnProtocol);
+    if (isHttp2) acceptedHttp2(socket, peer);
+    else accepted(socket, peer);
   }
 
   #handshakeFailed(cause: Error, socket: TLSSocket): void {
@@ -178,6 +184,10 @@ export class Acceptor {
     this.#options.refusals.add(reason, remoteOf(socket), error);
     reset(socket);
   }
+}
+
+function isPlaintextOnly({ tls, plaintext }: InboundPolicy): boolean {
+  return tls === undefined && plaintext !== undefined;
 }
 
 function refusalHint(policy: InboundPolicy): string {

@@ -2,12 +2,14 @@ import type { X509Certificate } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { ConnectionInfo, PeerCertificate, SocketEnd, TlsInfo } from '../../service/connection.js';
+import { StreamSocket } from './http2/stream-socket.js';
 
 const known = new WeakMap<Duplex, ConnectionInfo>();
 let nextId = 1;
 
 /** What is known about the connection of a request; each connection has one such object, filled when asked. */
-export function connectionInfo(socket: Duplex): ConnectionInfo {
+export function connectionInfo(given: Duplex): ConnectionInfo {
+  const socket = given instanceof StreamSocket ? given.carrier : given;
   let info = known.get(socket);
   if (info === undefined) {
     info = new SocketInfo(socket, nextId++);

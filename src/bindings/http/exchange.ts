@@ -19,6 +19,7 @@ import { type CallerSide, ResponseSide, TunnelSide } from './caller-side.js';
 import { connectionInfo } from './connection-info.js';
 import { bodyBytes, countBodies } from './count-bytes.js';
 import { replaceHeaderLines } from './headers.js';
+import { StreamSocket } from './http2/stream-socket.js';
 import { failureReply } from './reply.js';
 
 /** What an exchange needs besides its request. */
@@ -214,7 +215,7 @@ function inboundRequest(arrival: Arrival, tools: ExchangeTools): Request {
   const { request, peerId, peer, secure } = arrival;
   const context = createExchange('inbound', tools.clock.now(), tools.random());
   context.peerId = peerId;
-  context.protocol = `HTTP/${request.httpVersion}`;
+  context.protocol = request.socket instanceof StreamSocket ? 'HTTP/2' : `HTTP/${request.httpVersion}`;
   context.connection = connectionInfo(request.socket);
   context.peer = peer;
   const { authority, path } = readTarget(request);

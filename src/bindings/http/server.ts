@@ -16,6 +16,7 @@ import { Acceptor } from './acceptor.js';
 import { connectionOf, InboundConnection, type InboundPeer } from './connection.js';
 import { type ExchangeTools, type InboundScope, runRequest, runTunnel } from './exchange.js';
 import { setForwardedClientCert, takePeerHeaders } from './headers.js';
+import { Http2Front } from './http2/http2-front.js';
 import { type RefusalCounts, Refusals } from './refusals.js';
 
 export interface InboundServerOptions {
@@ -83,6 +84,7 @@ class InboundServer implements InboundAttachment {
   readonly #refusals: Refusals;
   readonly #tls: MeshTls;
   readonly #acceptor: Acceptor;
+  readonly #http2: Http2Front;
   readonly #connections = new Set<InboundConnection>();
   readonly #unsubscribe: readonly Unsubscribe[];
   readonly #restore: () => void;
@@ -107,7 +109,9 @@ class InboundServer implements InboundAttachment {
       clock,
       refusals: this.#refusals,
       accepted: (socket, peer) => this.#accepted(socket, peer),
+      acceptedHttp2: (socket, peer) => this.#http2.accept(socket, peer),
     });
+    this.#http2 = new Http2Front({ clock, accepted: (socket, peer) => this.#accepted(socket, peer) });
     this.#unsubscribe = [
       this.#tls.onUpdate(() => this.#acceptor.rotate()),
       policy.subscribe((value) => this.#enforce(value)),
@@ -125,7 +129,7 @@ class InboundServer implements InboundAttachment {
     this.#restore();
     attached.delete(this.#server);
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    for (const connection of this.#connections) connection.release();
+    for (const connection of [...this.#http2.sessions, ...this.#connections]) connection.release();
     this.#connections.clear();
     this.#acceptor.close();
   }
@@ -138,18 +142,25 @@ class InboundServer implements InboundAttachment {
   #drain(): Promise<void> {
     this.#acceptor.close();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    for (const connection of this.#connections) connection.drain();
-    if (this.#connections.size === 0) return Promise.resolve();
+    for (const connection of [...this.#http2.sessions, ...this.#connections]) connection.drain();
+    if (this.#isEmpty()) return Promise.resolve();
     const { clock, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = this.#options;
     const timer = clock.schedule(drainTimeoutMs, () => {
-      for (const connection of this.#connections) connection.destroy();
+      for (const connection of [...this.#connections, ...this.#http2.sessions]) connection.destroy();
     });
     return new Promise((resolve) => {
-      this.#drained = () => {
+      const settle = () => {
+        if (!this.#isEmpty()) return;
         timer.cancel();
         resolve();
       };
+      this.#drained = settle;
+      this.#http2.onEmpty(settle);
     });
+  }
+
+  #isEmpty(): boolean {
+    return this.#connections.size === 0 && this.#http2.sessions.size === 0;
   }
 
   /** Intercepts the events that concern us and leaves every other as it is. */
@@ -163,10 +174,12 @@ class InboundServer implements InboundAttachment {
     server.closeIdleConnections = () => {
       closeIdleConnections.call(server);
       this.#acceptor.dropPending();
+      for (const session of this.#http2.sessions) session.drain();
     };
     server.closeAllConnections = () => {
       closeAllConnections.call(server);
       this.#acceptor.dropPending();
+      for (const session of this.#http2.sessions) session.destroy();
     };
     return () => {
       for (const [index, name] of own.entries()) {
@@ -200,7 +213,7 @@ class InboundServer implements InboundAttachment {
     this.#connections.add(connection);
     socket.once('close', () => {
       this.#connections.delete(connection);
-      if (this.#connections.size === 0) this.#drained?.();
+      this.#drained?.();
     });
     this.#emit('connection', socket);
   }
@@ -278,7 +291,7 @@ class InboundServer implements InboundAttachment {
   }
 
   #enforce(policy: InboundPolicy): void {
-    for (const connection of this.#connections) {
+    for (const connection of [...this.#http2.sessions, ...this.#connections]) {
       const allowed = connection.peer === undefined ? policy.plaintext : policy.tls;
       if (allowed === undefined) connection.drain();
     }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../runtime/clock.js';
+import { isHttp2Preface } from './http2/http2-front.js';
 
 /** The first byte of a TLS record that begins a handshake (RFC 8446 §5.1); no HTTP request begins with it. */
 const TLS_HANDSHAKE = 0x16;
@@ -8,6 +9,8 @@ const TLS_HANDSHAKE = 0x16;
 export interface SniffResult {
   tls(socket: Duplex): void;
   plaintext(socket: Duplex): void;
+  /** Plaintext HTTP/2 of a client that knows beforehand. */
+  http2(socket: Duplex): void;
   /** It sent nothing in time. */
   silent(socket: Duplex): void;
 }
@@ -35,6 +38,10 @@ export function sniff(socket: Duplex, options: SniffOptions, result: SniffResult
       socket.pause();
       socket.unshift(chunk);
       result.tls(socket);
+    } else if (isHttp2Preface(chunk)) {
+      socket.pause();
+      socket.unshift(chunk);
+      result.http2(socket);
     } else {
       socket.unshift(chunk);
       result.plaintext(socket);
