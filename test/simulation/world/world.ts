@@ -23,7 +23,7 @@ export interface WorldOptions {
   readonly server: ServerBehaviour;
   /** Processes that call; each has a data path of its own. */
   readonly clients: number;
-  /** Requests per second of all clients together, at random times. */
+  /** Requests per second of all clients together, at random times; 0 = none by themselves. */
   readonly rps: number;
   /** Gives each request its path. */
   readonly path?: (random: Random) => string;
@@ -49,7 +49,7 @@ export class World {
       (_, at) => new Client(this, seededRandom(options.seed * 1000 + at)),
     );
     this.#send();
-    this.#arrive();
+    if (options.rps > 0) this.#arrive();
   }
 
   /** Changes the endpoints, as EDS does. */
@@ -63,6 +63,18 @@ export class World {
     const server = this.servers.get(address);
     if (server === undefined) throw new Error(`no server at ${address}`);
     return server;
+  }
+
+  /** Where a request with these headers is sent. */
+  async hostFor(headers: Readonly<Record<string, string>>): Promise<string> {
+    const before = new Map([...this.servers].map(([address, { received }]) => [address, received]));
+    const [client] = this.#clients;
+    const answered = client?.call('/', headers);
+    await this.clock.runUntil(this.clock.now() + 100);
+    await answered;
+    const found = [...this.servers].find(([address, { received }]) => received !== before.get(address));
+    if (found === undefined) throw new Error('the request was sent nowhere');
+    return found[0];
   }
 
   async runUntil(seconds: number): Promise<void> {
@@ -123,7 +135,7 @@ class Client {
     this.#table = this.#applier.apply(snapshot);
   }
 
-  async call(path: string): Promise<void> {
+  async call(path: string, headers: Readonly<Record<string, string>> = {}): Promise<void> {
     const target = this.#table?.lookup(`http://${SERVICE}`);
     if (target === undefined) throw new Error('the service has no route');
     const { clock, record } = this.#world;
@@ -133,7 +145,7 @@ class Client {
       scheme: 'http',
       authority: SERVICE,
       path,
-      headers: HeaderMap.empty(),
+      headers: HeaderMap.from(Object.entries(headers)),
       body: EMPTY_BODY,
       abort: new Abort(),
       context: createExchange('outbound', startMs, this.#random()),
