@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 const named = (name: string) => ({
   extends: true as const,
-  test: { name, include: [`test/${name}/**/*.test.ts`] },
+  // Long enough for a machine that is busy with other things.
+  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: 30_000 },
 });
 
 /** Real sockets, processes and clocks, or minutes of virtual time: a longer leash, and one file at a time so that two tests never share a core. */

@@ -278,6 +278,86 @@ message CookieAttribute {
 `,
   },
   {
+    // Envoy 1.33: ranges of addresses in filter state.
+    file: 'envoy/type/matcher/v3/filter_state.proto',
+    after: 'import "envoy/type/matcher/v3/string.proto";\n',
+    insert: 'import "xds/core/v3/cidr.proto";\n',
+  },
+  {
+    file: 'envoy/type/matcher/v3/filter_state.proto',
+    after: 'option (udpa.annotations.file_status).package_version_status = ACTIVE;\n',
+    insert: `
+// Matches an IP address by the ranges it is in.
+message AddressMatcher {
+  repeated xds.core.v3.CidrRange ranges = 1;
+}
+`,
+  },
+  {
+    file: 'envoy/type/matcher/v3/filter_state.proto',
+    after: '    StringMatcher string_match = 2;\n',
+    insert: `
+    // Match an address.
+    AddressMatcher address_match = 3;
+`,
+  },
+  {
+    file: 'envoy/config/route/v3/route_components.proto',
+    after: '  repeated type.matcher.v3.MetadataMatcher dynamic_metadata = 13;\n',
+    insert: `
+  // All must match objects that filters left.
+  repeated type.matcher.v3.FilterStateMatcher filter_state = 16;
+
+  // All must match cookies of the request.
+  repeated CookieMatcher cookies = 17;
+`,
+  },
+  {
+    file: 'envoy/config/route/v3/route_components.proto',
+    after: 'import "envoy/type/matcher/v3/metadata.proto";\n',
+    insert: 'import "envoy/type/matcher/v3/filter_state.proto";\n',
+  },
+  {
+    file: 'envoy/config/route/v3/route_components.proto',
+    after: 'option (udpa.annotations.file_status).package_version_status = ACTIVE;\n',
+    insert: `
+// Matches the first cookie of a name.
+message CookieMatcher {
+  string name = 1;
+  type.matcher.v3.StringMatcher string_match = 2;
+  bool invert_match = 3;
+}
+`,
+  },
+  {
+    // Weights by the route's hash policy.
+    file: 'envoy/config/route/v3/route_components.proto',
+    after:
+      '    string header_name = 4\n        [(validate.rules).string = {well_known_regex: HTTP_HEADER_NAME strict: false}];\n',
+    insert: `
+    // Choose by the hash of the request.
+    google.protobuf.BoolValue use_hash_policy = 5;
+`,
+  },
+  {
+    // Envoy 1.35.
+    file: 'envoy/config/route/v3/route.proto',
+    after: '  bool ignore_path_parameters_in_path_matching = 15;\n',
+    insert: `
+  // Choose the virtual host by this header instead of the authority.
+  string vhost_header = 18;
+`,
+  },
+  {
+    // What was matched may be passed over, and the next match counts.
+    file: 'xds/type/matcher/v3/matcher.proto',
+    after: '      core.v3.TypedExtensionConfig action = 2;\n    }\n',
+    insert: `
+    // Carry the match out, and go on matching.
+    bool keep_matching = 3;
+`,
+  },
+  {
     // gRFC A101.
     file: 'envoy/extensions/transport_sockets/tls/v3/tls.proto',
     after: 'message UpstreamTlsContext {\n',

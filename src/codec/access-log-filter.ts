@@ -1,16 +1,12 @@
 import { create } from '@bufbuild/protobuf';
-import type { AccessLogFilter, ComparisonOperator, MetadataTest } from '../model/access-log.js';
-import { accessLog, accessLogData, core, matcher } from '../proto/xds.js';
+import type { AccessLogFilter, ComparisonOperator } from '../model/access-log.js';
+import { accessLog, accessLogData, core } from '../proto/xds.js';
 import { isResponseFlag } from '../service/format/response-flags.js';
 import { onlyFields } from './field-guard.js';
-import {
-  decodeHeaderMatcher,
-  decodeStringMatcher,
-  encodeHeaderMatcher,
-  encodeStringMatcher,
-} from './matcher.js';
+import { decodeHeaderMatcher, encodeHeaderMatcher } from './matcher.js';
 import { at, type Path, refuse, required } from './path.js';
 import { decodeFraction, encodeFraction } from './percent.js';
+import { decodeValueMatcher, encodeValueMatcher } from './value-matcher.js';
 
 const comparisonFields = onlyFields(() => accessLog.ComparisonFilterSchema, { enforced: ['op', 'value'] });
 const numberFields = onlyFields(() => core.RuntimeUInt32Schema, {
@@ -18,10 +14,6 @@ const numberFields = onlyFields(() => core.RuntimeUInt32Schema, {
   // Names an override in Envoy's runtime layer. There is no such layer here.
   ignored: ['runtime_key'],
 });
-const valueFields = onlyFields(() => matcher.ValueMatcherSchema, {
-  enforced: ['null_match', 'double_match', 'string_match', 'bool_match', 'present_match'],
-});
-
 /** The filter of an access log. */
 export function decodeLogFilter(message: accessLog.AccessLogFilter, path: Path): AccessLogFilter {
   const { filterSpecifier: specifier } = message;
@@ -115,30 +107,9 @@ function decodeMetadataFilter(message: accessLog.MetadataFilter, path: Path): Ac
     path: segments.map(({ segment }, index) =>
       segment.case === 'key' ? segment.value : refuse(at(where, 'path', index), 'needs a key'),
     ),
-    match: decodeValue(required(value, at(where, 'value')), at(where, 'value')),
+    match: decodeValueMatcher(required(value, at(where, 'value')), at(where, 'value')),
     matchIfNotFound: message.matchIfKeyNotFound ?? true,
   };
-}
-
-function decodeValue(message: matcher.ValueMatcher, path: Path): MetadataTest {
-  valueFields(message, path);
-  const { matchPattern: pattern } = message;
-  switch (pattern.case) {
-    case 'stringMatch':
-      return { kind: 'string', matcher: decodeStringMatcher(pattern.value, at(path, 'string_match')) };
-    case 'boolMatch':
-      return { kind: 'bool', value: pattern.value };
-    case 'presentMatch':
-      return { kind: 'present', value: pattern.value };
-    case 'nullMatch':
-      return { kind: 'null' };
-    case 'doubleMatch':
-      return pattern.value.matchPattern.case === 'exact'
-        ? { kind: 'number', value: pattern.value.matchPattern.value }
-        : refuse(at(path, 'double_match'), 'needs an exact value');
-    default:
-      return refuse(path, 'needs a match pattern');
-  }
 }
 
 /** The filter as a message. */
@@ -216,7 +187,7 @@ function encodeMatchSpecifier(filter: MatchFilter): accessLog.AccessLogFilter['f
         matcher: {
           filter: filter.namespace,
           path: filter.path.map((key) => ({ segment: { case: 'key' as const, value: key } })),
-          value: encodeValue(filter.match),
+          value: encodeValueMatcher(filter.match),
         },
         matchIfKeyNotFound: filter.matchIfNotFound,
       });
@@ -233,25 +204,4 @@ function encodeComparison({ operator, value }: { operator: ComparisonOperator; v
     // Envoy demands a key.
     value: { defaultValue: value, runtimeKey: 'access_log' },
   });
-}
-
-function encodeValue(test: MetadataTest): matcher.ValueMatcher {
-  return create(matcher.ValueMatcherSchema, { matchPattern: encodePattern(test) });
-}
-
-function encodePattern(test: MetadataTest): matcher.ValueMatcher['matchPattern'] {
-  switch (test.kind) {
-    case 'string':
-      return { case: 'stringMatch', value: encodeStringMatcher(test.matcher) };
-    case 'bool':
-      return { case: 'boolMatch', value: test.value };
-    case 'present':
-      return { case: 'presentMatch', value: test.value };
-    case 'null':
-      return { case: 'nullMatch', value: create(matcher.ValueMatcher_NullMatchSchema) };
-    case 'number': {
-      const matchPattern = { case: 'exact' as const, value: test.value };
-      return { case: 'doubleMatch', value: create(matcher.DoubleMatcherSchema, { matchPattern }) };
-    }
-  }
 }

@@ -3,7 +3,7 @@ import type { CookieAttribute, HashPolicy, HashSource } from '../model/hash-poli
 import { route } from '../proto/xds.js';
 import { decodeOptionalDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
-import { headerName } from './header-mutation.js';
+import { readableHeader } from './header-mutation.js';
 import { at, type Path, refuse } from './path.js';
 import { decodeRegexRewrite, encodeRegexRewrite } from './rewrite.js';
 
@@ -33,7 +33,7 @@ function decodeSource(
       const where = at(path, 'header');
       return {
         kind: 'header',
-        name: headerName(name, at(where, 'header_name')),
+        name: readableHeader(name, at(where, 'header_name')),
         rewrite: regexRewrite && decodeRegexRewrite(regexRewrite, at(where, 'regex_rewrite')),
       };
     }

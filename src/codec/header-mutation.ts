@@ -88,6 +88,11 @@ export function headerName(name: string, path: Path): string {
   return name.toLowerCase();
 }
 
+/** As {@link headerName}, for headers that are read: pseudo-headers may be named, too. */
+export function readableHeader(name: string, path: Path): string {
+  return name.startsWith(':') ? `:${headerName(name.slice(1), path)}` : headerName(name, path);
+}
+
 /** One header to set; `nameOf` checks its name. */
 export function decodeAddition(
   option: core.HeaderValueOption,

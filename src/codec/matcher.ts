@@ -1,10 +1,10 @@
 import { create } from '@bufbuild/protobuf';
 import { RE2JS } from 're2js';
-import type { HeaderMatcher, QueryParameterMatcher, StringMatcher } from '../model/matcher.js';
+import type { CookieMatcher, HeaderMatcher, QueryParameterMatcher, StringMatcher } from '../model/matcher.js';
 import { matcher, route, type } from '../proto/xds.js';
 import { messageOf } from '../runtime/errors.js';
 import { onlyFields } from './field-guard.js';
-import { at, type Path, refuse } from './path.js';
+import { at, type Path, refuse, required } from './path.js';
 
 const stringFields = onlyFields(() => matcher.StringMatcherSchema, {
   enforced: ['exact', 'prefix', 'suffix', 'safe_regex', 'contains', 'ignore_case'],
@@ -34,6 +34,10 @@ const headerFields = onlyFields(() => route.HeaderMatcherSchema, {
 
 const queryFields = onlyFields(() => route.QueryParameterMatcherSchema, {
   enforced: ['name', 'string_match', 'present_match'],
+});
+
+const cookieFields = onlyFields(() => route.CookieMatcherSchema, {
+  enforced: ['name', 'string_match', 'invert_match'],
 });
 
 /** Envoy: a query parameter's name has at most 1024 bytes. */
@@ -207,5 +211,23 @@ export function encodeQueryMatcher({ name, match }: QueryParameterMatcher): rout
       match.kind === 'string'
         ? { case: 'stringMatch', value: encodeStringMatcher(match.matcher) }
         : { case: 'presentMatch', value: match.present },
+  });
+}
+
+/** The cookie matcher. */
+export function decodeCookieMatcher(message: route.CookieMatcher, path: Path): CookieMatcher {
+  cookieFields(message, path);
+  const { name, stringMatch, invertMatch: invert } = message;
+  if (name === '') refuse(at(path, 'name'), 'must not be empty');
+  const where = at(path, 'string_match');
+  return { name, matcher: decodeStringMatcher(required(stringMatch, where), where), invert };
+}
+
+/** The cookie matcher as a message. */
+export function encodeCookieMatcher({ name, matcher: model, invert }: CookieMatcher): route.CookieMatcher {
+  return create(route.CookieMatcherSchema, {
+    name,
+    stringMatch: encodeStringMatcher(model),
+    invertMatch: invert,
   });
 }

@@ -1,25 +1,20 @@
 import { create } from '@bufbuild/protobuf';
 import type { HostRewrite, PathRewrite, RegexRewrite } from '../model/rewrite.js';
-import { packAny } from '../proto/any.js';
-import { type core, matcher, type route, uriTemplateRewrite, wkt } from '../proto/xds.js';
-import { decodeAny } from './codec.js';
-import { extensionConfig } from './extension.js';
+import { matcher, type route, wkt } from '../proto/xds.js';
 import { onlyFields } from './field-guard.js';
 import { headerName } from './header-mutation.js';
 import { decodeRegex, encodeRegex } from './matcher.js';
 import { at, type Path, refuse, required } from './path.js';
+import { decodeTemplateRewrite, encodeTemplateRewrite } from './path-template.js';
 
 const substituteFields = onlyFields(() => matcher.RegexMatchAndSubstituteSchema, {
   enforced: ['pattern', 'substitution'],
 });
-const templateFields = onlyFields(() => uriTemplateRewrite.UriTemplateRewriteConfigSchema, {
-  enforced: ['path_template_rewrite'],
-});
-
 /** Names of the fields that are decoded here. */
 export const REWRITE_FIELDS: readonly string[] = [
   'prefix_rewrite',
   'regex_rewrite',
+  'path_rewrite_policy',
   'host_rewrite_literal',
   'host_rewrite_header',
   'host_rewrite_path_regex',
@@ -74,23 +69,7 @@ export function decodePathRewrite(action: route.RouteAction, path: Path): PathRe
     return { kind: 'regex', rewrite: decodeRegexRewrite(regexRewrite, at(path, 'regex_rewrite')) };
   }
   if (pathRewritePolicy === undefined) return undefined;
-  return decodeTemplate(pathRewritePolicy, at(path, 'path_rewrite_policy'));
-}
-
-function decodeTemplate(extension: core.TypedExtensionConfig, path: Path): PathRewrite {
-  const config = required(extension.typedConfig, at(path, 'typed_config'));
-  const message =
-    decodeAny(uriTemplateRewrite.UriTemplateRewriteConfigSchema, config, path) ??
-    refuse(path, `the rewriter ${JSON.stringify(config.typeUrl)} is not supported`);
-  templateFields(message, path);
-  const template = message.pathTemplateRewrite;
-  const where = at(at(path, 'typed_config'), 'path_template_rewrite');
-  if (!template.startsWith('/')) refuse(where, 'must start with "/"');
-  const outside = template.replaceAll(/\{[A-Za-z][A-Za-z0-9_]*\}/g, '');
-  if (/[{}]/.test(outside)) refuse(where, 'has a brace that encloses no variable name');
-  if (!/^[/a-zA-Z0-9\-._~%!$&'()+,;:@=*]*$/.test(outside))
-    refuse(where, 'has a character that no path may have');
-  return { kind: 'template', template };
+  return decodeTemplateRewrite(pathRewritePolicy, at(path, 'path_rewrite_policy'));
 }
 
 /** The host rewrite of a route action. */
@@ -142,11 +121,5 @@ export function encodeHostRewrite(
 export function encodePathRewrite(rewrite: PathRewrite | undefined, message: route.RouteAction): void {
   if (rewrite?.kind === 'prefix') message.prefixRewrite = rewrite.value;
   else if (rewrite?.kind === 'regex') message.regexRewrite = encodeRegexRewrite(rewrite.rewrite);
-  else if (rewrite?.kind === 'template') message.pathRewritePolicy = encodeTemplate(rewrite.template);
-}
-
-function encodeTemplate(template: string): core.TypedExtensionConfig {
-  const schema = uriTemplateRewrite.UriTemplateRewriteConfigSchema;
-  const typedConfig = packAny(schema, create(schema, { pathTemplateRewrite: template }));
-  return extensionConfig('envoy.path.rewrite.uri_template.uri_template_rewriter', typedConfig);
+  else if (rewrite?.kind === 'template') message.pathRewritePolicy = encodeTemplateRewrite(rewrite.template);
 }

@@ -11,11 +11,18 @@ import {
 } from './direct-response.js';
 import { onlyFields } from './field-guard.js';
 import { decodeOverrides, encodeOverrides } from './filter-config.js';
-import { decodeHeaderRules, encodeHeaderRules, HEADER_RULE_FIELDS, headerName } from './header-mutation.js';
+import {
+  decodeHeaderRules,
+  encodeHeaderRules,
+  HEADER_RULE_FIELDS,
+  headerName,
+  readableHeader,
+} from './header-mutation.js';
 import { decodeHedge, encodeHedge } from './hedge.js';
 import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { decodeMirrors, encodeMirrors } from './mirror.js';
 import { at, type Path, refuse, required } from './path.js';
+import { checkTemplateRewrite } from './path-template.js';
 import { decodeRateLimits, encodeRateLimits } from './rate-limit.js';
 import { decodeRedirect, encodeRedirect } from './redirect.js';
 import { decodeRetry, encodeRetryPolicy } from './retry.js';
@@ -29,6 +36,9 @@ const tableFields = onlyFields(() => route.RouteConfigurationSchema, {
     'max_direct_response_body_size_bytes',
     'most_specific_header_mutations_wins',
     'internal_only_headers',
+    'vhost_header',
+    'ignore_port_in_host_matching',
+    'ignore_path_parameters_in_path_matching',
     ...HEADER_RULE_FIELDS,
   ],
   ignored: [
@@ -99,6 +109,10 @@ export function decodeRouteConfiguration(message: route.RouteConfiguration, path
     headers: decodeHeaderRules(message, path),
     mostSpecificHeaderMutationsWins: message.mostSpecificHeaderMutationsWins || undefined,
     internalOnlyHeaders: decodeInternalOnly(message.internalOnlyHeaders, path),
+    virtualHostHeader:
+      message.vhostHeader === '' ? undefined : readableHeader(message.vhostHeader, at(path, 'vhost_header')),
+    ignorePortInHost: message.ignorePortInHostMatching || undefined,
+    ignorePathParameters: message.ignorePathParametersInPathMatching || undefined,
   };
   checkBodySizes(table, message.maxDirectResponseBodySizeBytes, path);
   return table;
@@ -168,11 +182,14 @@ function decodeDomain(domain: string, path: Path): string {
 
 function decodeRoute(message: route.Route, path: Path): Route {
   routeFields(message, path);
+  const match = decodeRouteMatch(required(message.match, at(path, 'match')), at(path, 'match'));
+  const action = decodeAction(message.action, path);
+  if (action.kind === 'forward') checkTemplateRewrite(match.path, action.pathRewrite, at(path, 'route'));
   return {
     name: message.name,
     metadata: message.metadata && decodeRouteMetadata(message.metadata),
-    match: decodeRouteMatch(required(message.match, at(path, 'match')), at(path, 'match')),
-    action: decodeAction(message.action, path),
+    match,
+    action,
     filterOverrides: decodeOverrides(message.typedPerFilterConfig, path),
     headers: decodeHeaderRules(message, path),
     bufferLimitBytes: message.perRequestBufferLimitBytes,
@@ -206,6 +223,9 @@ export function encodeRouteConfiguration(table: RouteConfiguration): route.Route
     virtualHosts: table.virtualHosts.map(encodeVirtualHost),
     mostSpecificHeaderMutationsWins: table.mostSpecificHeaderMutationsWins ?? false,
     internalOnlyHeaders: [...(table.internalOnlyHeaders ?? [])],
+    vhostHeader: table.virtualHostHeader ?? '',
+    ignorePortInHostMatching: table.ignorePortInHost ?? false,
+    ignorePathParametersInPathMatching: table.ignorePathParameters ?? false,
     ...encodeHeaderRules(table.headers),
   });
   const limit = bodyLimitOf(table);

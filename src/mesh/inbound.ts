@@ -2,6 +2,7 @@ import type { AccessLog } from '../model/access-log.js';
 import type { FilterOverrides } from '../model/filter-config.js';
 import type { FilterChain, HttpConnectionManager, InboundListener } from '../model/listener.js';
 import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
+import type { RouteMatch } from '../model/route-match.js';
 import type { DownstreamTls } from '../model/tls.js';
 import { compileRoutes } from '../routing/router.js';
 import { MeshError } from '../runtime/errors.js';
@@ -160,11 +161,19 @@ function takesEverything({ virtualHosts: [virtualHost, ...others] }: RouteConfig
   return (
     others.length === 0 &&
     virtualHost?.domains.includes('*') === true &&
-    match?.path.kind === 'prefix' &&
-    match.path.value === '/' &&
-    match.headers.length + match.queryParameters.length === 0 &&
-    match.runtimeFraction === undefined &&
-    !match.grpcOnly
+    match !== undefined &&
+    matchesEverything(match)
+  );
+}
+
+function matchesEverything({ path, headers, queryParameters, grpcOnly, ...rest }: RouteMatch): boolean {
+  return (
+    path.kind === 'prefix' &&
+    path.value === '/' &&
+    headers.length + queryParameters.length === 0 &&
+    !grpcOnly &&
+    // Whatever else a match may ask for is undefined where it asks for nothing.
+    Object.values(rest).every((condition) => condition === undefined)
   );
 }
 

@@ -1,6 +1,7 @@
-import type { HeaderMatcher, StringMatcher } from './matcher.js';
+import type { HeaderMatcher } from './matcher.js';
 import type { MetadataStruct } from './metadata.js';
 import type { FractionalPercent } from './percent.js';
+import type { ValueMatcher } from './value-matcher.js';
 
 /** One of the access logs of a listener. */
 export interface AccessLog {
@@ -39,18 +40,10 @@ export type AccessLogFilter =
       readonly kind: 'metadata';
       readonly namespace: string;
       readonly path: readonly string[];
-      readonly match: MetadataTest;
+      readonly match: ValueMatcher;
       readonly matchIfNotFound: boolean;
     }
   | { readonly kind: 'log-type'; readonly types: readonly string[]; readonly exclude: boolean };
-
-/** What a metadata value is compared with. */
-export type MetadataTest =
-  | { readonly kind: 'string'; readonly matcher: StringMatcher }
-  | { readonly kind: 'bool'; readonly value: boolean }
-  | { readonly kind: 'number'; readonly value: number }
-  | { readonly kind: 'null' }
-  | { readonly kind: 'present'; readonly value: boolean };
 
 /** Envoy's format of a logger that names none. */
 export const DEFAULT_ACCESS_LOG_FORMAT =

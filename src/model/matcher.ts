@@ -28,9 +28,20 @@ export interface QueryParameterMatcher {
     | { readonly kind: 'present'; readonly present: boolean };
 }
 
+/** Envoy CookieMatcher: the first cookie of the name; inverted, it also matches when there is none. */
+export interface CookieMatcher {
+  readonly name: string;
+  readonly matcher: StringMatcher;
+  readonly invert: boolean;
+}
+
 /** Envoy RouteMatch path specifier. */
 export type PathMatcher =
   | { readonly kind: 'prefix'; readonly value: string; readonly caseSensitive: boolean }
   | { readonly kind: 'path'; readonly value: string; readonly caseSensitive: boolean }
   | { readonly kind: 'regex'; readonly pattern: string }
+  /** See `parseTemplate`. */
+  | { readonly kind: 'template'; readonly template: string }
+  /** CONNECT requests, whatever their path. */
+  | { readonly kind: 'connect' }
   | { readonly kind: 'path-separated-prefix'; readonly value: string; readonly caseSensitive: boolean };

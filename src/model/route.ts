@@ -19,6 +19,12 @@ export interface RouteConfiguration {
   readonly mostSpecificHeaderMutationsWins?: boolean | undefined;
   /** Headers that only internal requests may carry (Envoy `internal_only_headers`); lower case. */
   readonly internalOnlyHeaders?: readonly string[] | undefined;
+  /** The request header (lower case) that names the virtual host; undefined = the authority does. */
+  readonly virtualHostHeader?: string | undefined;
+  /** A port in that name does not count. Default false. */
+  readonly ignorePortInHost?: boolean | undefined;
+  /** From each segment of a path, what follows a `;` does not count in matching. Default false. */
+  readonly ignorePathParameters?: boolean | undefined;
 }
 
 /** Envoy VirtualHost. */

@@ -1,4 +1,5 @@
 import type { HeaderMatcher, PathMatcher, QueryParameterMatcher, StringMatcher } from '../model/matcher.js';
+import { templateRegExp } from '../model/path-template.js';
 import { unreachable } from '../runtime/errors.js';
 import type { RequestHead } from '../service/service.js';
 import { compileRegex } from './regex.js';
@@ -137,10 +138,22 @@ export function findQueryParameter(path: string, name: string): string | undefin
 
 /** Compiles a path specifier into a test of the path without query and fragment (see {@link pathOf}). */
 export function compilePath(matcher: PathMatcher): StringPredicate {
-  if (matcher.kind === 'regex') return compileRegex(matcher.pattern);
-  const wanted = matcher.caseSensitive ? matcher.value : asciiLower(matcher.value);
-  const test = comparePath(matcher.kind, wanted);
-  return matcher.caseSensitive ? test : (path) => test(asciiLower(path));
+  switch (matcher.kind) {
+    case 'regex':
+      return compileRegex(matcher.pattern);
+    case 'template': {
+      const regex = templateRegExp(matcher.template);
+      return (path) => regex.test(path);
+    }
+    case 'connect':
+      // It is the method that counts.
+      return always;
+    default: {
+      const wanted = matcher.caseSensitive ? matcher.value : asciiLower(matcher.value);
+      const test = comparePath(matcher.kind, wanted);
+      return matcher.caseSensitive ? test : (path) => test(asciiLower(path));
+    }
+  }
 }
 
 function comparePath(kind: 'prefix' | 'path' | 'path-separated-prefix', wanted: string): StringPredicate {
@@ -155,6 +168,11 @@ function comparePath(kind: 'prefix' | 'path' | 'path-separated-prefix', wanted: 
     default:
       return unreachable(kind);
   }
+}
+
+/** A path without what follows a `;` in each of its segments. */
+export function withoutParameters(path: string): string {
+  return path.includes(';') ? path.replaceAll(/;[^/]*/g, '') : path;
 }
 
 /** The path without query and fragment. */

@@ -1,4 +1,5 @@
 import type { PathMatcher } from '../model/matcher.js';
+import { parseRewriteTemplate, templateRegExp } from '../model/path-template.js';
 import type { HostRewrite, PathRewrite } from '../model/rewrite.js';
 import type { RequestHead } from '../service/service.js';
 import { pathOf } from './match.js';
@@ -33,9 +34,21 @@ function replaceMatched(matcher: PathMatcher, value: string): PathChange {
   return (path) => value + path.slice(pathOf(path).length);
 }
 
-/** The decoder lets a template rewrite stand only next to a template match. */
-function compileTemplateRewrite(_matcher: PathMatcher, template: string): PathChange {
-  return (path) => template + path.slice(pathOf(path).length);
+/** The decoder lets a template rewrite stand only next to a template match, and use only its variables. */
+function compileTemplateRewrite(matcher: PathMatcher, template: string): PathChange {
+  const parts = parseRewriteTemplate(template);
+  if (matcher.kind !== 'template' || typeof parts === 'string') {
+    throw new TypeError(`${JSON.stringify(template)} can't rewrite what a ${matcher.kind} matched`);
+  }
+  const regex = templateRegExp(matcher.template);
+  return (path) => {
+    const bare = pathOf(path);
+    const matched = regex.exec(bare);
+    // A filter changed the path after the route was chosen.
+    if (matched === null) return path;
+    const text = parts.map((part) => ('text' in part ? part.text : (matched.groups?.[part.variable] ?? '')));
+    return text.join('') + path.slice(bare.length);
+  };
 }
 
 /** The new host of a request; undefined or empty keeps the old one. */

@@ -1,7 +1,7 @@
 import type { RouteConfiguration, VirtualHost } from '../model/route.js';
-import type { RequestHead } from '../service/service.js';
-import { compilePath, pathOf } from './match.js';
-import { compileConditions, type MatchedRoute } from './router.js';
+import { compileConditions, type RouteInput } from './conditions.js';
+import { compilePath, pathOf, withoutParameters } from './match.js';
+import { compileHostName, type MatchedRoute } from './router.js';
 
 /**
  * Answers one question about a route configuration by reading it as Envoy's documentation states it: no index, no
@@ -9,20 +9,24 @@ import { compileConditions, type MatchedRoute } from './router.js';
  */
 export function selectRoute(
   config: RouteConfiguration,
-  head: RequestHead,
+  input: RouteInput,
   random: number,
 ): MatchedRoute | undefined {
-  const virtualHost = selectVirtualHost(config, head.authority);
-  const path = pathOf(head.path);
-  const route = virtualHost?.routes.find(
-    ({ match }) => compileConditions(match)(head, random) && compilePath(match.path)(path),
-  );
+  const name = compileHostName(config)(input);
+  const virtualHost = name === undefined ? undefined : selectVirtualHost(config, name);
+  const bare = pathOf(input.path);
+  const path = config.ignorePathParameters === true ? withoutParameters(bare) : bare;
+  const route = virtualHost?.routes.find(({ match }) => {
+    if (bare === '' && match.path.kind !== 'connect') return false;
+    const seen = match.path.kind === 'template' ? bare : path;
+    return compileConditions(match)(input, random) && compilePath(match.path)(seen);
+  });
   return virtualHost === undefined || route === undefined ? undefined : { virtualHost, route };
 }
 
 /** The virtual host with the most specific domain that covers the authority. */
-function selectVirtualHost(config: RouteConfiguration, authority: string): VirtualHost | undefined {
-  const host = authority.toLowerCase();
+function selectVirtualHost(config: RouteConfiguration, name: string): VirtualHost | undefined {
+  const host = name.toLowerCase();
   let best: VirtualHost | undefined;
   let bestRank = 0;
   for (const virtualHost of config.virtualHosts) {

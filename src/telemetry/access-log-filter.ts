@@ -1,6 +1,7 @@
-import type { AccessLogFilter, ComparisonOperator, MetadataTest } from '../model/access-log.js';
+import type { AccessLogFilter, ComparisonOperator } from '../model/access-log.js';
 import { isSampled } from '../model/percent.js';
-import { compileHeaderMatcher, compileString } from '../routing/match.js';
+import { compileHeaderMatcher } from '../routing/match.js';
+import { compileValue, valueAt } from '../routing/value-match.js';
 import type { Random } from '../runtime/random.js';
 import { grpcStatusOfExchange } from '../service/format/grpc-status.js';
 import type { FormatInput } from '../service/format/input.js';
@@ -93,29 +94,9 @@ function isTraceable(id: string | undefined): boolean {
 type MetadataFilter = Extract<AccessLogFilter, { kind: 'metadata' }>;
 
 function metadataTest({ namespace, path, match, matchIfNotFound }: MetadataFilter): LogPredicate {
-  const test = compileValueTest(match);
+  const test = compileValue(match);
   return ({ exchange }) => {
-    let value: unknown = exchange.dynamicMetadata?.get(namespace);
-    for (const key of path) {
-      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return matchIfNotFound;
-      value = (value as Readonly<Record<string, unknown>>)[key];
-    }
+    const value = valueAt(exchange.dynamicMetadata?.get(namespace), path);
     return value === undefined ? matchIfNotFound : test(value);
   };
-}
-
-function compileValueTest(match: MetadataTest): (value: unknown) => boolean {
-  switch (match.kind) {
-    case 'string': {
-      const test = compileString(match.matcher);
-      return (value) => typeof value === 'string' && test(value);
-    }
-    case 'bool':
-    case 'number':
-      return (value) => value === match.value;
-    case 'null':
-      return (value) => value === null;
-    case 'present':
-      return () => match.value;
-  }
 }

@@ -45,11 +45,12 @@ import type { RouteMatch } from '../../src/model/route-match.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
 import { someRateLimits } from './filter-arbitraries.js';
 import { endpointHealthCheck, healthCheck } from './health-arbitraries.js';
+import { contextMatchers, pathTemplate, withFittingRewrite } from './match-arbitraries.js';
 import {
   jwtAuthnConfig,
   jwtAuthnRouteConfig,
-  statefulSessionConfig,
-  statefulSessionRouteConfig,
+  statefulSessionConfig,statefulSessionConfig, 
+  statefulSessionRouteConfig,statefulSessionRouteConfig 
 } from './remote-filter-arbitraries.js';
 import {
   accessLogs,
@@ -149,6 +150,8 @@ export const pathMatcher = (): fc.Arbitrary<PathMatcher> =>
       caseSensitive: fc.boolean(),
     }),
     fc.record({ kind: fc.constant('regex' as const), pattern: pattern() }),
+    pathTemplate(),
+    fc.constant({ kind: 'connect' as const }),
   );
 
 /** FaultConfig. */
@@ -298,6 +301,7 @@ export const routeMatch = (): fc.Arbitrary<RouteMatch> =>
     queryParameters: few(queryParameterMatcher()),
     runtimeFraction: maybe(fractionalPercent()),
     grpcOnly: fc.boolean(),
+    ...contextMatchers(stringMatcher()),
   });
 
 const forward = (): fc.Arbitrary<Route['action']> =>
@@ -335,7 +339,9 @@ const plainForward = () =>
   });
 
 /** Route. */
-export const route = (): fc.Arbitrary<Route> =>
+export const route = (): fc.Arbitrary<Route> => anyRoute().map(withFittingRewrite);
+
+const anyRoute = (): fc.Arbitrary<Route> =>
   fc.record({
     name: text(),
     metadata: maybe(metadata().filter((one) => Object.keys(one).length > 0)),
@@ -374,6 +380,9 @@ export const routeConfiguration = (configName = name()): fc.Arbitrary<RouteConfi
       headers: headerRules(),
       mostSpecificHeaderMutationsWins: maybe(fc.constant(true)),
       internalOnlyHeaders: maybe(fc.constant(['x-internal'])),
+      virtualHostHeader: maybe(fc.constantFrom('x-host', ':path')),
+      ignorePortInHost: maybe(fc.constant(true)),
+      ignorePathParameters: maybe(fc.constant(true)),
     }),
   );
 

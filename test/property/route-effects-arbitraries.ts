@@ -16,6 +16,7 @@ import type { FractionalPercent } from '../../src/model/percent.js';
 import type { InternalRedirectPolicy, RedirectAction } from '../../src/model/redirect.js';
 import { NO_PROCESSING, type RequestProcessing } from '../../src/model/request-processing.js';
 import type { HostRewrite, PathRewrite, RegexRewrite } from '../../src/model/rewrite.js';
+import { valueMatcher } from './match-arbitraries.js';
 
 /** What routes do besides choosing, as the codec can carry it. */
 
@@ -227,13 +228,7 @@ const simpleLogFilter = (
       kind: fc.constant('metadata' as const),
       namespace: fc.constantFrom('a', 'b'),
       path: fc.array(fc.constantFrom('k', 'l'), { minLength: 1, maxLength: 2 }),
-      match: fc.oneof(
-        fc.record({ kind: fc.constant('string' as const), matcher: text }),
-        fc.record({ kind: fc.constant('bool' as const), value: fc.boolean() }),
-        fc.record({ kind: fc.constant('number' as const), value: fc.integer() }),
-        fc.record({ kind: fc.constant('present' as const), value: fc.boolean() }),
-        fc.constant({ kind: 'null' as const }),
-      ),
+      match: valueMatcher(text),
       matchIfNotFound: fc.boolean(),
     }),
   );

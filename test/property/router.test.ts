@@ -6,7 +6,7 @@ import { compileRoutes } from '../../src/routing/router.js';
 import { selectRoute } from '../../src/routing/select-route.js';
 import { exactHeader, head, route, table, virtualHost } from '../unit/routing/fixtures.js';
 
-const segment = fc.constantFrom('a', 'b', 'A', 'ab', 'abc', '');
+const segment = fc.constantFrom('a', 'b', 'A', 'ab', 'abc', '', 'a;p=1', ';');
 const path = fc.array(segment, { minLength: 1, maxLength: 3 }).map((parts) => `/${parts.join('/')}`);
 const pathMatcher: fc.Arbitrary<PathMatcher> = fc.oneof(
   fc.record({
@@ -18,15 +18,27 @@ const pathMatcher: fc.Arbitrary<PathMatcher> = fc.oneof(
     { kind: 'regex' as const, pattern: '/a.*' },
     { kind: 'regex' as const, pattern: '.*b' },
     { kind: 'regex' as const, pattern: '/(a|b)+' },
+    { kind: 'regex' as const, pattern: '/a/b?' },
+    { kind: 'template' as const, template: '/a/{x}' },
+    { kind: 'template' as const, template: '/{x=a/*}/**' },
+    { kind: 'template' as const, template: '/**/b' },
+    { kind: 'connect' as const },
+    // Many routes of one path are told apart by headers.
+    { kind: 'prefix' as const, value: '/', caseSensitive: true },
+    { kind: 'path' as const, value: '/a', caseSensitive: true },
   ),
 );
 const header: fc.Arbitrary<HeaderMatcher> = fc
-  .record({ name: fc.constantFrom('x', 'y'), value: fc.constantFrom('1', '2'), invert: fc.boolean() })
+  .record({
+    name: fc.constantFrom('x', 'y', ':method'),
+    value: fc.constantFrom('1', '2', 'GET'),
+    invert: fc.integer({ min: 0, max: 3 }).map((one) => one === 0),
+  })
   .map(({ name, value, invert }) => exactHeader(name, value, { invert }));
 const someRoute: fc.Arbitrary<Route> = fc
   .record({
     path: pathMatcher,
-    headers: fc.array(header, { maxLength: 1 }),
+    headers: fc.array(header, { maxLength: 2 }),
     grpcOnly: fc.boolean(),
     fraction: fc.option(fc.integer({ min: 0, max: 100 }), { nil: undefined, freq: 4 }),
   })
@@ -46,24 +58,38 @@ const domain = fc.oneof(
   label.map((text) => `${text}*`),
   fc.constant('*'),
 );
-const tables = fc
+const options = fc.record({
+  virtualHostHeader: fc.option(fc.constant('x'), { nil: undefined, freq: 5 }),
+  ignorePortInHost: fc.boolean(),
+  ignorePathParameters: fc.boolean(),
+});
+const hosts = fc
   .array(
     fc.record({
       domains: fc.array(domain, { minLength: 1, maxLength: 3 }),
-      routes: fc.array(someRoute, { maxLength: 25 }),
+      routes: fc.array(someRoute, { maxLength: 40 }),
     }),
     {
       minLength: 1,
       maxLength: 5,
     },
   )
-  .map((hosts) => table(...hosts.map(({ domains, routes }, i) => virtualHost(`v${i}`, domains, routes))));
+  .map((list) => list.map(({ domains, routes }, i) => virtualHost(`v${i}`, domains, routes)));
+const tables = fc.tuple(hosts, options).map(([list, more]) => ({ ...table(...list), ...more }));
 const request = fc.record({
-  path: fc.tuple(path, fc.constantFrom('', '?q=1', '#f', '?a#b')).map(([text, rest]) => text + rest),
+  path: fc.oneof(
+    {
+      weight: 9,
+      arbitrary: fc.tuple(path, fc.constantFrom('', '?q=1', '#f', '?a#b')).map((parts) => parts.join('')),
+    },
+    { weight: 1, arbitrary: fc.constant('') },
+  ),
+  method: fc.constantFrom('GET', 'GET', 'CONNECT'),
   authority: fc.oneof(
     label,
     fc.tuple(label, label).map(([a, b]) => `${a}.${b}`),
-    fc.constant(''),
+    label.map((text) => `${text}:80`),
+    fc.constantFrom('', '[::1]:80', 'a:', 'a:x'),
   ),
   headers: fc.array(
     fc.tuple(fc.constantFrom('x', 'y', 'content-type'), fc.constantFrom('1', '2', 'application/grpc')),
@@ -77,15 +103,15 @@ describe('the compiled router', () => {
     fc.assert(
       fc.property(tables, fc.array(request, { minLength: 1, maxLength: 10 }), (config, requests) => {
         const router = compileRoutes(config);
-        for (const { path: text, authority, headers, random } of requests) {
-          const one = head(text, [[':authority', authority], ...headers]);
+        for (const { path: text, authority, method, headers, random } of requests) {
+          const one = head(text, [[':authority', authority], [':method', method], ...headers]);
           const fast = router.select(one, random);
           const naive = selectRoute(config, one, random);
           expect(fast?.virtualHost).toBe(naive?.virtualHost);
           expect(fast?.route).toBe(naive?.route);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });
