@@ -1,6 +1,6 @@
 import type { InternalRedirectPolicy, InternalRedirectPredicate } from '../model/redirect.js';
 import type { Route } from '../model/route.js';
-import type { MatchedRoute } from '../routing/router.js';
+import type { MatchedRoute } from '../routing/route-list.js';
 import { discardBody, EMPTY_BODY, isReplayable } from '../service/body.js';
 import { createReplay, type Replay } from '../service/replay.js';
 import type { Request, Response, Service } from '../service/service.js';

@@ -3,7 +3,12 @@ import type { Route, VirtualHost } from '../model/route.js';
 import { compileConditions, type RouteInput, type RoutePredicate } from './conditions.js';
 import { asciiLower, compilePath, headerReader } from './match.js';
 import { literalPrefix } from './regex.js';
-import type { MatchedRoute } from './router.js';
+
+/** A route and where it stands. */
+export interface MatchedRoute {
+  readonly virtualHost: VirtualHost;
+  readonly route: Route;
+}
 
 /**
  * The first route of a list that matches. `path` has no query, and no parameters where those don't count; `bare` has no

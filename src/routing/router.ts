@@ -1,15 +1,9 @@
-import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
+import type { RouteConfiguration, VirtualHost } from '../model/route.js';
 import type { RequestHead } from '../service/service.js';
 import type { RouteInput } from './conditions.js';
 import { indexDomains } from './domains.js';
 import { headerReader, pathOf, withoutParameters } from './match.js';
-import { compileRouteList, type RouteList } from './route-list.js';
-
-/** A route and where it stands. */
-export interface MatchedRoute {
-  readonly virtualHost: VirtualHost;
-  readonly route: Route;
-}
+import { compileRouteList, type MatchedRoute, type RouteList } from './route-list.js';
 
 /** A route table that is ready for requests. */
 export interface Router {

@@ -1,7 +1,8 @@
 import type { RouteConfiguration, VirtualHost } from '../model/route.js';
 import { compileConditions, type RouteInput } from './conditions.js';
 import { compilePath, pathOf, withoutParameters } from './match.js';
-import { compileHostName, type MatchedRoute } from './router.js';
+import type { MatchedRoute } from './route-list.js';
+import { compileHostName } from './router.js';
 
 /**
  * Answers one question about a route configuration by reading it as Envoy's documentation states it: no index, no
