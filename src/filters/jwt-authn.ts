@@ -1,7 +1,7 @@
 import type { FilterConfig } from '../model/filter-config.js';
 import type { JwtAuthnConfig, JwtRule } from '../model/jwt-authn.js';
+import { compileConditions } from '../routing/conditions.js';
 import { compilePath, pathOf } from '../routing/match.js';
-import { compileConditions } from '../routing/router.js';
 import { setDynamicMetadata } from '../service/dynamic-metadata.js';
 import { localReply } from '../service/local-reply.js';
 import type { Filter, Request, Response } from '../service/service.js';
