@@ -49,8 +49,8 @@ import { contextMatchers, pathTemplate, withFittingRewrite } from './match-arbit
 import {
   jwtAuthnConfig,
   jwtAuthnRouteConfig,
-  statefulSessionConfig,statefulSessionConfig, 
-  statefulSessionRouteConfig,statefulSessionRouteConfig 
+  statefulSessionConfig,
+  statefulSessionRouteConfig,
 } from './remote-filter-arbitraries.js';
 import {
   accessLogs,
