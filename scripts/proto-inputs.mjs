@@ -258,6 +258,17 @@ message ResourceError {
 `,
   },
   {
+    file: 'envoy/config/cluster/v3/circuit_breaker.proto',
+    after: 'import "envoy/type/v3/percent.proto";\n',
+    insert: '\nimport "google/protobuf/duration.proto";\n',
+  },
+  {
+    file: 'envoy/config/cluster/v3/circuit_breaker.proto',
+    after: '      type.v3.Percent budget_percent = 1;\n',
+    insert:
+      '\n      // How long a request counts when the budget is computed.\n      google.protobuf.Duration budget_interval = 3;\n',
+  },
+  {
     // Attributes of cookies (SameSite, Secure …).
     file: 'envoy/type/http/v3/cookie.proto',
     after: 'message Cookie {\n',

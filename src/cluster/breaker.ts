@@ -1,6 +1,8 @@
 import type { BreakerThresholds, CircuitBreakers } from '../model/cluster.js';
 import type { RoutePriority } from '../model/route.js';
+import type { Clock } from '../runtime/clock.js';
 import { retryLimit } from './budget.js';
+import { RequestWindow } from './request-window.js';
 
 /** A counted resource with a limit. */
 export interface Permits {
@@ -25,26 +27,41 @@ export interface Breaker {
 export type Breakers = Readonly<Record<RoutePriority, Breaker>>;
 
 /** The circuit breakers of a cluster, one per route priority. */
-export function createBreakers(config: CircuitBreakers): Breakers {
-  return { default: createBreaker(config.default), high: createBreaker(config.high) };
+export function createBreakers(config: CircuitBreakers, tools: BreakerTools): Breakers {
+  return { default: createBreaker(config.default, tools), high: createBreaker(config.high, tools) };
+}
+
+export interface BreakerTools {
+  readonly clock: Clock;
+  /** Whether one connection carries many requests at once. */
+  readonly multiplexes: boolean;
 }
 
 /** The circuit breaker of one priority. */
-export function createBreaker(thresholds: BreakerThresholds): Breaker {
-  const limit = requestLimit(thresholds);
-  const requests = createPermits(() => limit);
-  return { requests, retries: createPermits(() => retryLimit(thresholds, requests.active)) };
+export function createBreaker(thresholds: BreakerThresholds, { clock, multiplexes }: BreakerTools): Breaker {
+  const limit = multiplexes ? thresholds.maxRequests : ownConnectionLimit(thresholds);
+  const intervalMs = thresholds.retryBudget?.intervalMs ?? 0;
+  if (intervalMs === 0) {
+    const requests = createPermits(() => limit);
+    return { requests, retries: createPermits(() => retryLimit(thresholds, requests.active)) };
+  }
+  const recent = new RequestWindow(intervalMs, clock);
+  return {
+    requests: createPermits(() => limit, recent),
+    retries: createPermits(() => retryLimit(thresholds, recent.count())),
+  };
 }
 
 /**
  * Envoy, HTTP/1: a request needs a connection of its own or a place among the pending ones, so no more than
  * connections plus pending run at once, whatever `max_requests` allows.
  */
-function requestLimit({ maxRequests, maxConnections, maxPendingRequests }: BreakerThresholds): number {
+function ownConnectionLimit({ maxRequests, maxConnections, maxPendingRequests }: BreakerThresholds): number {
   return Math.min(maxRequests, maxConnections + maxPendingRequests);
 }
 
-function createPermits(limit: () => number): Permits {
+/** `recent` hears of each permit that is taken. */
+function createPermits(limit: () => number, recent?: RequestWindow): Permits {
   let active = 0;
   let overflows = 0;
   return {
@@ -63,6 +80,7 @@ function createPermits(limit: () => number): Permits {
         return false;
       }
       active++;
+      recent?.add();
       return true;
     },
     release() {

@@ -4,6 +4,7 @@ import type { Logger } from '../runtime/log.js';
 import type { Request, Response } from '../service/service.js';
 import type { Breakers } from './breaker.js';
 import type { ClusterStats } from './cluster-stats.js';
+import type { ConnectionCount } from './connection-permits.js';
 import type { Shed } from './drop-overload.js';
 import type { CheckTools } from './health/checks.js';
 import type { Host } from './host.js';
@@ -22,6 +23,8 @@ export interface ClusterRuntime {
   readonly name: string;
   readonly config: Cluster;
   readonly breakers: Breakers;
+  /** Its open connections, counted over all endpoints. */
+  readonly connections: ConnectionCount;
   /**
    * Settles when the endpoints are known (at once, or for DNS clusters after the first answers), and each was checked
    * once where there are active health checks.

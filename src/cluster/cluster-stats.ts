@@ -1,5 +1,7 @@
+import type { BreakerThresholds } from '../model/cluster.js';
 import type { Locality } from '../model/endpoint.js';
 import type { Breakers } from './breaker.js';
+import type { ConnectionCount } from './connection-permits.js';
 import { healthFlags } from './health/flags.js';
 import type { HealthCheckStats } from './health/monitor.js';
 import type { Host, HostHealth } from './host.js';
@@ -10,6 +12,8 @@ export interface ClusterStats {
   readonly name: string;
   readonly hosts: readonly HostStats[];
   readonly breakers: Readonly<Record<'default' | 'high', BreakerStats>>;
+  /** Open connections, and how often the limit kept one from being opened. */
+  readonly connections: { readonly active: number; readonly overflows: number };
   /** Undefined without outlier detection. */
   readonly outliers: OutlierStats | undefined;
   /** Undefined without active health checks. */
@@ -24,6 +28,10 @@ export interface BreakerStats {
   readonly requestOverflows: number;
   readonly activeRetries: number;
   readonly retryOverflows: number;
+  /** What is left of each limit, where the cluster says `track_remaining`. */
+  readonly remaining?:
+    | { readonly requests: number; readonly retries: number; readonly connections: number }
+    | undefined;
 }
 
 /** State of one endpoint of a cluster. */
@@ -50,8 +58,18 @@ export interface HostStats {
 }
 
 /** State of the breakers of one priority. */
-export function breakerStats({ requests, retries }: Breakers['default']): BreakerStats {
+export function breakerStats(
+  { requests, retries }: Breakers['default'],
+  { trackRemaining }: BreakerThresholds,
+  connections: ConnectionCount,
+): BreakerStats {
+  const left = ({ limit, active }: { readonly limit: number; readonly active: number }) =>
+    Math.max(0, limit - active);
   return {
+    remaining:
+      trackRemaining === true
+        ? { requests: left(requests), retries: left(retries), connections: left(connections) }
+        : undefined,
     activeRequests: requests.active,
     requestOverflows: requests.overflows,
     activeRetries: retries.active,

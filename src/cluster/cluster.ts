@@ -9,6 +9,7 @@ import { isAvoided, pickAvoiding } from './balancer.js';
 import { type Breakers, createBreakers } from './breaker.js';
 import type { ClusterRuntime, ClusterTools } from './cluster-runtime.js';
 import { breakerStats, type ClusterStats, hostStats } from './cluster-stats.js';
+import { ConnectionCount } from './connection-permits.js';
 import { OverloadDrops, type Shed } from './drop-overload.js';
 import { keepsPassingHosts, startChecks } from './health/checks.js';
 import { type HealthMonitor, handOver } from './health/monitor.js';
@@ -38,6 +39,7 @@ export function createCluster(
 class RunningCluster implements ClusterRuntime {
   readonly config: Cluster;
   readonly breakers: Breakers;
+  readonly connections: ConnectionCount;
   readonly ready: Promise<void>;
   readonly #tools: ClusterTools;
   readonly #balancer: Balancer;
@@ -59,8 +61,14 @@ class RunningCluster implements ClusterRuntime {
     const { cluster } = resolved;
     this.config = cluster;
     this.#tools = tools;
-    this.breakers = createBreakers(cluster.circuitBreakers);
     const { clock, random } = tools;
+    this.breakers = createBreakers(cluster.circuitBreakers, {
+      clock,
+      multiplexes: cluster.protocol !== undefined,
+    });
+    // Hosts that are taken over keep their connections, and so these are still counted.
+    this.connections = inherited?.connections ?? new ConnectionCount(0);
+    this.connections.limit = cluster.circuitBreakers.default.maxConnections;
     const { panicThresholdPercent } = cluster;
     this.#balancer = createBalancer(cluster.lbPolicy, {
       clock,
@@ -164,10 +172,15 @@ class RunningCluster implements ClusterRuntime {
 
   stats(): ClusterStats {
     const { default: normal, high } = this.breakers;
+    const { circuitBreakers: limits } = this.config;
     return {
       name: this.name,
       hosts: [...this.#members.hosts.values()].map((host) => hostStats(host, this.#outliers !== undefined)),
-      breakers: { default: breakerStats(normal), high: breakerStats(high) },
+      breakers: {
+        default: breakerStats(normal, limits.default, this.connections),
+        high: breakerStats(high, limits.high, this.connections),
+      },
+      connections: { active: this.connections.active, overflows: this.connections.overflows },
       outliers: this.#outliers?.stats(),
       healthChecks: this.#checks?.stats(),
       drops: { ...this.#drops.counts },
@@ -218,7 +231,7 @@ class RunningCluster implements ClusterRuntime {
     this.#assignment = assignment;
     this.#drops.update(assignment?.dropOverloads);
     const open = (endpoint: Endpoint) =>
-      this.#tools.transport(endpoint, transportOptions(this.config, endpoint));
+      this.#tools.transport(endpoint, transportOptions(this.config, endpoint), this.connections);
     const next = reconcileHosts(this.#members.hosts, assignment, open);
     const keeps = assignment !== undefined && keepsPassingHosts(this.config);
     const { membership, removed } = keeps ? keepPassing(next.membership, next.removed) : next;

@@ -9,9 +9,11 @@ export function transportOptions(cluster: Cluster, endpoint: Endpoint): Transpor
     tls: tlsFor(cluster, endpoint),
     connectTimeoutMs: cluster.connectTimeoutMs,
     idleTimeoutMs: cluster.idleTimeoutMs,
-    // One pool serves both priorities; the default one's limit is the one that people set.
-    maxConnections: cluster.circuitBreakers.default.maxConnections,
+    // The limit of the whole cluster is kept by whoever counts its connections.
+    maxConnections: cluster.circuitBreakers.perHost?.maxConnections ?? Number.POSITIVE_INFINITY,
     maxRequestsPerConnection: cluster.maxRequestsPerConnection,
+    maxConnectionDurationMs: cluster.maxConnectionDurationMs,
+    tcpKeepaliveMs: cluster.tcpKeepaliveMs,
     protocol: cluster.protocol,
   };
 }

@@ -2,6 +2,7 @@ import type { Endpoint } from '../model/endpoint.js';
 import type { UpstreamTls } from '../model/tls.js';
 import type { UpstreamProtocol } from '../model/upstream-protocol.js';
 import type { Service } from '../service/service.js';
+import type { ConnectionPermits } from './connection-permits.js';
 
 export { TransportError, type TransportFailure } from '../service/transport-error.js';
 
@@ -13,6 +14,10 @@ export interface TransportOptions {
   /** Open connections to this endpoint at most; further requests wait. */
   readonly maxConnections: number;
   readonly maxRequestsPerConnection: number;
+  /** After that a connection finishes what it carries and closes. Undefined or 0 = no limit. */
+  readonly maxConnectionDurationMs?: number | undefined;
+  /** Silence before TCP probes a connection. Undefined = a minute. */
+  readonly tcpKeepaliveMs?: number | undefined;
   /** Undefined = HTTP/1.1. */
   readonly protocol?: UpstreamProtocol | undefined;
 }
@@ -27,4 +32,9 @@ export interface EndpointTransport {
   close(): Promise<void>;
 }
 
-export type Transport = (endpoint: Endpoint, options: TransportOptions) => EndpointTransport;
+/** `connections` counts those of the whole cluster; undefined = nobody counts. */
+export type Transport = (
+  endpoint: Endpoint,
+  options: TransportOptions,
+  connections?: ConnectionPermits,
+) => EndpointTransport;

@@ -15,6 +15,7 @@ import { decodeOutlierDetection, encodeOutlierDetection } from './outlier-detect
 import { at, type Path, refuse } from './path.js';
 import { decodeProtocolOptions, encodeProtocolOptions } from './protocol-options.js';
 import { decodeUpstreamSocket, encodeUpstreamSocket } from './transport-socket.js';
+import { decodeKeepalive, encodeKeepalive } from './upstream-connection.js';
 import { checkAuto } from './upstream-protocol.js';
 
 /** Envoy's default. */
@@ -46,6 +47,7 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'http2_protocol_options',
     'protocol_selection',
     'max_requests_per_connection',
+    'upstream_connection_options',
     'metadata',
     'health_checks',
     'ignore_health_on_host_removal',
@@ -87,6 +89,10 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
     metadata: decodeMetadata(message.metadata),
     healthCheck: decodeHealthChecks(message.healthChecks, path),
     ignoreHealthOnHostRemoval: message.ignoreHealthOnHostRemoval || undefined,
+    tcpKeepaliveMs: decodeKeepalive(
+      message.upstreamConnectionOptions,
+      at(path, 'upstream_connection_options'),
+    ),
     ...options,
   };
 }
@@ -118,6 +124,7 @@ export function encodeCluster(model: Cluster): cluster.Cluster {
   if (metadata !== undefined) message.metadata = metadata;
   if (model.outlierDetection !== undefined)
     message.outlierDetection = encodeOutlierDetection(model.outlierDetection);
+  encodeKeepalive(model, message);
   if (model.tls !== undefined) message.transportSocket = encodeUpstreamSocket(model.tls);
   return message;
 }

@@ -24,10 +24,13 @@ const optionsFields = onlyFields(() => upstreamHttp.HttpProtocolOptionsSchema, {
 });
 
 const commonFields = onlyFields(() => core.HttpProtocolOptionsSchema, {
-  enforced: ['idle_timeout', 'max_requests_per_connection', 'max_stream_duration'],
+  enforced: ['idle_timeout', 'max_requests_per_connection', 'max_connection_duration', 'max_stream_duration'],
 });
 
-type ConnectionLimits = Pick<Cluster, 'idleTimeoutMs' | 'maxRequestsPerConnection' | 'maxStreamDurationMs'>;
+type ConnectionLimits = Pick<
+  Cluster,
+  'idleTimeoutMs' | 'maxRequestsPerConnection' | 'maxConnectionDurationMs' | 'maxStreamDurationMs'
+>;
 type ProtocolOptions = ConnectionLimits & { readonly protocol: UpstreamProtocol | undefined };
 
 /**
@@ -65,6 +68,10 @@ function decodeCommon(options: core.HttpProtocolOptions | undefined, path: Path)
   return {
     idleTimeoutMs: decodeOptionalDuration(options.idleTimeout, at(path, 'idle_timeout')) ?? DEFAULT_IDLE_MS,
     maxRequestsPerConnection: options.maxRequestsPerConnection ?? 0,
+    maxConnectionDurationMs: decodeOptionalDuration(
+      options.maxConnectionDuration,
+      at(path, 'max_connection_duration'),
+    ),
     maxStreamDurationMs: decodeOptionalDuration(options.maxStreamDuration, at(path, 'max_stream_duration')),
   };
 }
@@ -73,11 +80,13 @@ function decodeCommon(options: core.HttpProtocolOptions | undefined, path: Path)
 export function encodeProtocolOptions(
   limits: ConnectionLimits & Pick<Cluster, 'protocol'>,
 ): Record<string, wkt.Any> {
-  const { idleTimeoutMs, maxRequestsPerConnection, maxStreamDurationMs } = limits;
+  const { idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs, maxStreamDurationMs } = limits;
   const common = create(core.HttpProtocolOptionsSchema, {
     idleTimeout: encodeDuration(idleTimeoutMs),
     maxRequestsPerConnection,
   });
+  if (maxConnectionDurationMs !== undefined)
+    common.maxConnectionDuration = encodeDuration(maxConnectionDurationMs);
   if (maxStreamDurationMs !== undefined) common.maxStreamDuration = encodeDuration(maxStreamDurationMs);
   const options = create(upstreamHttp.HttpProtocolOptionsSchema, {
     commonHttpProtocolOptions: common,

@@ -24,6 +24,8 @@ const FIGURES: readonly Figure[] = [
     type: 'gauge',
     of: ({ hosts }) => count(hosts, ({ health, ejected }) => health === 'degraded' && !ejected),
   },
+  { name: 'upstream_cx_active', type: 'gauge', of: ({ connections }) => connections.active },
+  { name: 'upstream_cx_overflow', type: 'counter', of: ({ connections }) => connections.overflows },
   {
     name: 'upstream_rq_active',
     type: 'gauge',
@@ -51,31 +53,39 @@ const FIGURES: readonly Figure[] = [
 const BREAKERS: readonly {
   readonly name: string;
   readonly type: 'counter' | 'gauge';
-  readonly of: (breaker: BreakerStats) => number;
+  readonly of: (breaker: BreakerStats) => number | undefined;
 }[] = [
   { name: 'rq_active', type: 'gauge', of: ({ activeRequests }) => activeRequests },
   { name: 'rq_overflow', type: 'counter', of: ({ requestOverflows }) => requestOverflows },
   { name: 'rq_retry_active', type: 'gauge', of: ({ activeRetries }) => activeRetries },
   { name: 'rq_retry_overflow', type: 'counter', of: ({ retryOverflows }) => retryOverflows },
+  { name: 'remaining_rq', type: 'gauge', of: ({ remaining }) => remaining?.requests },
+  { name: 'remaining_retries', type: 'gauge', of: ({ remaining }) => remaining?.retries },
+  { name: 'remaining_cx', type: 'gauge', of: ({ remaining }) => remaining?.connections },
 ];
+
+/** A sample of each cluster that has the figure. */
+function samplesOf(
+  clusters: readonly ClusterStats[],
+  of: (cluster: ClusterStats) => number | undefined,
+): Sample<number>[] {
+  return clusters.flatMap((cluster): Sample<number>[] => {
+    const value = of(cluster);
+    return value === undefined ? [] : [[`envoy_cluster_name=${quoteLabel(cluster.name)}`, value]];
+  });
+}
 
 /** Envoy's figures of clusters in Prometheus' text format. They are read when somebody scrapes, and cost nothing before. */
 export function renderClusters(clusters: readonly ClusterStats[]): string {
-  const label = (cluster: ClusterStats) => `envoy_cluster_name=${quoteLabel(cluster.name)}`;
-  const lines = FIGURES.flatMap(({ name, type, of }) => {
-    const samples: Sample<number>[] = [];
-    for (const cluster of clusters) {
-      const value = of(cluster);
-      if (value !== undefined) samples.push([label(cluster), value]);
-    }
-    return render(`envoy_cluster_${name}`, type, samples);
-  });
+  const lines = FIGURES.flatMap(({ name, type, of }) =>
+    render(`envoy_cluster_${name}`, type, samplesOf(clusters, of)),
+  );
   const breakers = (['default', 'high'] as const).flatMap((priority) =>
     BREAKERS.flatMap(({ name, type, of }) =>
       render(
         `envoy_cluster_circuit_breakers_${priority}_${name}`,
         type,
-        clusters.map((cluster) => [label(cluster), of(cluster.breakers[priority])]),
+        samplesOf(clusters, (cluster) => of(cluster.breakers[priority])),
       ),
     ),
   );

@@ -24,6 +24,10 @@ export interface Cluster {
   readonly idleTimeoutMs: number;
   /** Requests per connection; 0 = no limit. */
   readonly maxRequestsPerConnection: number;
+  /** Life of a connection; then it finishes what it carries and closes. Undefined or 0 = no limit. */
+  readonly maxConnectionDurationMs?: number | undefined;
+  /** Idle time of a connection before TCP probes it (`keepalive_time`). Undefined = a minute. */
+  readonly tcpKeepaliveMs?: number | undefined;
   /** Longest life of one attempt (Envoy `max_stream_duration`). Undefined or 0 = no limit. */
   readonly maxStreamDurationMs?: number | undefined;
   /** Undefined = HTTP/1.1. */
@@ -54,6 +58,8 @@ export type ClusterDiscovery =
 export interface CircuitBreakers {
   readonly default: BreakerThresholds;
   readonly high: BreakerThresholds;
+  /** Connections to each single host (Envoy `per_host_thresholds`). Undefined = no limit. */
+  readonly perHost?: { readonly maxConnections: number } | undefined;
 }
 
 /** Envoy Thresholds; defaults 1024, 1024, 1024, 3. */
@@ -63,7 +69,19 @@ export interface BreakerThresholds {
   readonly maxRequests: number;
   readonly maxRetries: number;
   /** Replaces `maxRetries` when set. */
-  readonly retryBudget: { readonly budgetPercent: number; readonly minRetryConcurrency: number } | undefined;
+  readonly retryBudget: RetryBudget | undefined;
+  /** Whether the statistics say how much is left. Default false. */
+  readonly trackRemaining?: boolean | undefined;
+}
+
+/** Envoy RetryBudget. */
+export interface RetryBudget {
+  /** Share of requests that may be retries. Default 20. */
+  readonly budgetPercent: number;
+  /** Retries that are allowed at any time. Default 3. */
+  readonly minRetryConcurrency: number;
+  /** The requests that began within this time count, instead of those under way. Undefined or 0 = those under way. */
+  readonly intervalMs?: number | undefined;
 }
 
 export const DEFAULT_THRESHOLDS: BreakerThresholds = {

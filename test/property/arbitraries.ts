@@ -661,13 +661,19 @@ const thresholds = (): fc.Arbitrary<BreakerThresholds> =>
       fc.record({
         budgetPercent: fc.double({ min: 0, max: 100, noNaN: true }),
         minRetryConcurrency: uint32(),
+        intervalMs: maybe(milliseconds()),
       }),
     ),
+    trackRemaining: maybe(fc.constant(true)),
   });
 
 /** CircuitBreakers. */
 export const circuitBreakers = (): fc.Arbitrary<CircuitBreakers> =>
-  fc.record({ default: thresholds(), high: thresholds() });
+  fc.record({
+    default: thresholds(),
+    high: thresholds(),
+    perHost: maybe(fc.record({ maxConnections: uint32() })),
+  });
 
 /** OutlierDetection. */
 export const outlierDetection = (): fc.Arbitrary<OutlierDetection> => {
@@ -723,6 +729,8 @@ const anyCluster = (): fc.Arbitrary<Cluster> =>
     idleTimeoutMs: milliseconds(),
     maxRequestsPerConnection: uint32(),
     maxStreamDurationMs: maybe(milliseconds()),
+    maxConnectionDurationMs: maybe(milliseconds()),
+    tcpKeepaliveMs: maybe(fc.nat(4_000_000).map((seconds) => seconds * 1000)),
     healthCheck: maybe(healthCheck(stringMatcher())),
     ignoreNewHostsUntilFirstCheck: fc.constantFrom(true, undefined),
     ignoreHealthOnHostRemoval: fc.constantFrom(true, undefined),

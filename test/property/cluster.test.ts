@@ -10,6 +10,7 @@ import { DEFAULT_THRESHOLDS } from '../../src/model/cluster.js';
 import type { EndpointHealth } from '../../src/model/endpoint.js';
 import type { LbPolicy } from '../../src/model/lb-policy.js';
 import { loadHashes, xxHash64 } from '../../src/runtime/hash.js';
+import { createFakeClock } from '../../src/testing/fake-clock.js';
 import {
   ANY,
   assignment,
@@ -208,7 +209,7 @@ describe('a circuit breaker', () => {
       .map((some) => ({ ...DEFAULT_THRESHOLDS, ...some }));
     fc.assert(
       fc.property(events, thresholds, (list, config) => {
-        const breaker = createBreaker(config);
+        const breaker = createBreaker(config, { clock: createFakeClock(), multiplexes: false });
         for (const { what, ends } of list) {
           const permits = breaker[what];
           if (!ends) take(permits);

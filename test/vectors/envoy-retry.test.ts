@@ -38,6 +38,7 @@ interface Scenario {
     readonly retry_budget?: {
       readonly budget_percent?: number;
       readonly min_retry_concurrency?: number;
+      readonly budget_interval_ms?: number;
     };
   };
   readonly cluster?: string;
@@ -81,14 +82,16 @@ function rulesOf({ policy, request_headers: lines }: Scenario): {
 
 function permitsOf({ circuit_breaker: breaker }: Scenario) {
   const budget = breaker?.retry_budget;
-  return createBreaker({
+  const thresholds = {
     ...DEFAULT_THRESHOLDS,
     maxRetries: breaker?.max_retries ?? DEFAULT_THRESHOLDS.maxRetries,
     retryBudget: budget && {
       budgetPercent: budget.budget_percent ?? 20,
       minRetryConcurrency: budget.min_retry_concurrency ?? 3,
+      intervalMs: budget.budget_interval_ms,
     },
-  }).retries;
+  };
+  return createBreaker(thresholds, { clock: createFakeClock(), multiplexes: false }).retries;
 }
 
 function outcomeOf(step: Step): Response | TransportError {

@@ -1,3 +1,4 @@
+import type { ConnectionPermits } from '../../cluster/connection-permits.js';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import type { Dial, Dialed } from '../upstream/dial.js';
 import type { Http2Attempt } from './attempt.js';
@@ -6,6 +7,8 @@ import { Http2Session, type SessionListener, type SessionOptions } from './sessi
 export interface SessionPoolOptions extends SessionOptions {
   readonly dial: Dial;
   readonly maxConnections: number;
+  /** Counts the connections of the whole cluster; undefined = nobody counts. */
+  readonly permits?: ConnectionPermits | undefined;
   /** Hears of each new connection. */
   readonly onConnected: (dialed: Dialed) => void;
 }
@@ -49,6 +52,11 @@ export class SessionPool implements SessionListener {
 
   /** A connection that somebody else made for HTTP/2. */
   adopt(dialed: Dialed): void {
+    this.#options.permits?.opened();
+    this.#begin(dialed);
+  }
+
+  #begin(dialed: Dialed): void {
     this.#options.onConnected(dialed);
     this.#sessions.add(new Http2Session(dialed, this.#options, this));
   }
@@ -68,7 +76,10 @@ export class SessionPool implements SessionListener {
 
   /** Cuts every connection. */
   destroy(): void {
-    for (const dialing of this.#dialing) dialing.cancel();
+    for (const dialing of this.#dialing) {
+      dialing.cancel();
+      this.#options.permits?.closed();
+    }
     this.#dialing.clear();
     for (const session of this.#sessions) session.destroy();
     this.#settleIfEmpty();
@@ -85,7 +96,7 @@ export class SessionPool implements SessionListener {
   }
 
   closed(session: Http2Session, error: Error | undefined): void {
-    this.#sessions.delete(session);
+    if (this.#sessions.delete(session)) this.#options.permits?.closed();
     if (error !== undefined) this.#unreachable(error);
     else this.#serve();
   }
@@ -127,20 +138,31 @@ export class SessionPool implements SessionListener {
   }
 
   #mayOpen(): boolean {
-    if (this.#dialing.size + this.#sessions.size < this.#options.maxConnections) return true;
-    if (this.#dialing.size > 0) return false;
+    const { maxConnections, permits } = this.#options;
+    const usable = this.#usable();
     // Envoy: without any connection of use one is opened, whatever the limit, or those that wait would do so forever.
-    for (const session of this.#sessions) if (!session.isDraining) return false;
-    return true;
+    if (usable > 0 && this.#dialing.size + this.#sessions.size >= maxConnections) return false;
+    return permits?.tryOpen(usable) ?? true;
+  }
+
+  /** Connections that take requests, or will. */
+  #usable(): number {
+    let count = this.#dialing.size;
+    for (const session of this.#sessions) if (!session.isDraining) count++;
+    return count;
   }
 
   #open(): void {
     const dialing: Dialing = { cancel: () => {} };
     this.#dialing.add(dialing);
     dialing.cancel = this.#options.dial(['h2'], (error, dialed) => {
-      this.#dialing.delete(dialing);
-      if (dialed === undefined) this.#unreachable(error ?? new Error('no connection'));
-      else this.adopt(dialed);
+      if (!this.#dialing.delete(dialing)) return;
+      if (dialed !== undefined) {
+        this.#begin(dialed);
+        return;
+      }
+      this.#options.permits?.closed();
+      this.#unreachable(error ?? new Error('no connection'));
     });
   }
 

@@ -15,6 +15,8 @@ export interface SessionOptions {
   readonly maxRequestsPerConnection: number;
   /** 0 = never. */
   readonly idleTimeoutMs: number;
+  /** After that it finishes what it carries; undefined or 0 = no limit. */
+  readonly maxConnectionDurationMs?: number | undefined;
   /** How long the server's settings may take. */
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
@@ -52,6 +54,7 @@ export class Http2Session {
   #idleSinceMs: number;
   #idleTimer: Timer | undefined;
   #settingsTimer: Timer | undefined;
+  #ageing: Timer | undefined;
   #error: Error | undefined;
 
   constructor(dialed: Dialed, options: SessionOptions, listener: SessionListener) {
@@ -70,6 +73,10 @@ export class Http2Session {
       this.#error = error;
     });
     session.on('close', () => this.#closed());
+    const { maxConnectionDurationMs = 0 } = options;
+    if (maxConnectionDurationMs > 0) {
+      this.#ageing = clock.schedule(maxConnectionDurationMs, () => this.drain());
+    }
     this.#settingsTimer = clock.schedule(connectTimeoutMs, () =>
       session.destroy(new ConnectTimeout('the HTTP/2 settings of the server', connectTimeoutMs)),
     );
@@ -176,6 +183,7 @@ export class Http2Session {
     this.#isDraining = true;
     this.#idleTimer?.cancel();
     this.#settingsTimer?.cancel();
+    this.#ageing?.cancel();
     this.#pings?.stop();
     this.#listener.closed(this, this.#isReady ? undefined : (this.#error ?? endedEarly()));
   }

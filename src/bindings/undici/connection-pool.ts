@@ -1,4 +1,6 @@
 import type { Dispatcher, Client as UndiciClient } from 'undici';
+import type { ConnectionPermits } from '../../cluster/connection-permits.js';
+import type { Clock, Timer } from '../../runtime/clock.js';
 import { Client } from './library.js';
 
 /** A request that a pool carries: what undici sends, and the handler that hears of it. */
@@ -24,6 +26,10 @@ export interface ConnectionPoolOptions {
   readonly origin: string;
   readonly client: UndiciClient.Options;
   readonly maxConnections: number;
+  /** Counts the connections of the whole cluster; undefined = nobody counts. */
+  readonly permits?: ConnectionPermits | undefined;
+  /** Life of a connection and the clock for it; undefined = no limit. */
+  readonly life?: { readonly durationMs: number; readonly clock: Clock } | undefined;
 }
 
 /** Connections that may be made at once before any stands; each one that stands allows one more. */
@@ -34,6 +40,10 @@ class Connection implements Lease {
   readonly client: UndiciClient;
   isConnected = false;
   isBusy = false;
+  /** Whether it lived long enough: it finishes what it carries. */
+  isOld = false;
+  /** When it will be. */
+  ageing: Timer | undefined;
   readonly #onRelease: (connection: Connection) => void;
 
   constructor(client: UndiciClient, onRelease: (connection: Connection) => void) {
@@ -101,9 +111,11 @@ export class ConnectionPool {
   }
 
   #open(): Connection | undefined {
-    const { origin, client: options, maxConnections } = this.#options;
+    const { origin, client: options, maxConnections, permits } = this.#options;
+    const own = this.#connections.size;
     if (this.#connecting >= INITIAL_CONNECTING + this.#connected) return undefined;
-    if (this.#connections.size >= maxConnections) return undefined;
+    if (own >= maxConnections && own > 0) return undefined;
+    if (permits?.tryOpen(own) === false) return undefined;
     const client = new Client(origin, options);
     const connection = new Connection(client, this.#onRelease);
     this.#connections.add(connection);
@@ -123,13 +135,34 @@ export class ConnectionPool {
   #released(connection: Connection): void {
     if (!this.#connections.has(connection)) return;
     // What never connected says so in an event of its own, which decides about those that wait.
-    const next = connection.isConnected ? this.#nextWaiting() : undefined;
+    const next = connection.isConnected && !connection.isOld ? this.#nextWaiting() : undefined;
     if (next !== undefined) {
       connection.isBusy = true;
       // undici still counts the exchange that just ended until its callback returns.
       queueMicrotask(() => this.#run(connection, next));
-    } else if (this.#closing !== undefined || !connection.isConnected) this.#drop(connection);
-    else this.#free.push(connection);
+    } else if (this.#closing !== undefined || !connection.isConnected || connection.isOld) {
+      this.#drop(connection);
+      this.#replace();
+    } else this.#free.push(connection);
+  }
+
+  /** Those that wait may have counted on a connection that is gone. */
+  #replace(): void {
+    if (this.#waiting.length === 0) return;
+    const another = this.#open();
+    if (another === undefined) return;
+    const next = this.#nextWaiting();
+    if (next === undefined) this.#drop(another);
+    else this.#run(another, next);
+  }
+
+  /** Envoy `max_connection_duration`: what it carries is finished first. */
+  #aged(connection: Connection): void {
+    connection.isOld = true;
+    if (connection.isBusy) return;
+    const at = this.#free.indexOf(connection);
+    if (at >= 0) this.#free.splice(at, 1);
+    this.#drop(connection);
   }
 
   #nextWaiting(): PooledExchange | undefined {
@@ -144,6 +177,10 @@ export class ConnectionPool {
     connection.isConnected = true;
     this.#connecting--;
     this.#connected++;
+    const { life } = this.#options;
+    if (life !== undefined) {
+      connection.ageing = life.clock.schedule(life.durationMs, () => this.#aged(connection));
+    }
     // One more stands: those that wait may open as many again.
     for (let waits = this.#waiting.length; waits > 0; waits--) {
       const another = this.#open();
@@ -158,6 +195,8 @@ export class ConnectionPool {
     if (!connection.isConnected) return;
     connection.isConnected = false;
     this.#connected--;
+    connection.ageing?.cancel();
+    connection.isOld = false;
     if (connection.isBusy) {
       // It may be opened again for what it still carries.
       this.#connecting++;
@@ -188,7 +227,8 @@ export class ConnectionPool {
   }
 
   #forget(connection: Connection): void {
-    this.#connections.delete(connection);
+    connection.ageing?.cancel();
+    if (this.#connections.delete(connection)) this.#options.permits?.closed();
     this.#settleIfEmpty();
   }
 

@@ -1,3 +1,4 @@
+import type { ConnectionPermits } from '../../cluster/connection-permits.js';
 import type { EndpointTransport, TransportOptions } from '../../cluster/transport.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import type { Endpoint } from '../../model/endpoint.js';
@@ -10,6 +11,8 @@ import { EndpointPools } from './pools.js';
 export interface EndpointTools {
   readonly mesh: MeshTls;
   readonly random: Random;
+  /** Counts the connections of the whole cluster; undefined = nobody counts. */
+  readonly permits: ConnectionPermits | undefined;
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { ConnectionPermits } from '../../cluster/connection-permits.js';
 import type { TransportOptions } from '../../cluster/transport.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import type { Endpoint } from '../../model/endpoint.js';
@@ -16,6 +17,8 @@ import { Negotiation } from './negotiation.js';
 export interface PoolsTools {
   readonly mesh: MeshTls;
   readonly random: Random;
+  /** Counts the connections of the whole cluster; undefined = nobody counts. */
+  readonly permits: ConnectionPermits | undefined;
   /** Hears of each connection until when its certificates hold. */
   readonly onExpiry: (atMs: number) => void;
 }
@@ -105,10 +108,14 @@ export class EndpointPools {
   /** `authority` is what the first request asks for: the others mostly ask for the same. */
   #openHttp1(authority: string): ConnectionPool {
     const { idleTimeoutMs, maxConnections, maxRequestsPerConnection } = this.#options;
+    const durationMs = this.#options.maxConnectionDurationMs ?? 0;
+    const { permits, mesh } = this.#tools;
     const idleMs = idleTimeoutMs === 0 ? MAX_IDLE_MS : Math.min(idleTimeoutMs, MAX_IDLE_MS);
     return new ConnectionPool({
       origin: isOwnHost(authority) ? `http://${authority}` : 'http://endpoint.invalid',
       maxConnections,
+      permits,
+      life: durationMs > 0 ? { durationMs, clock: mesh.clock } : undefined,
       client: {
         connect: (_target, callback) => {
           this.#connect(['http/1.1'], (error, dialed) => {
@@ -133,13 +140,15 @@ export class EndpointPools {
   #sessions(http2: Http2Options): SessionPool {
     if (this.#http2 !== undefined) return this.#http2;
     const { connectTimeoutMs, idleTimeoutMs, maxConnections, maxRequestsPerConnection } = this.#options;
-    const { mesh, random } = this.#tools;
+    const { mesh, random, permits } = this.#tools;
     this.#http2 = new SessionPool({
       http2,
       connectTimeoutMs,
       idleTimeoutMs,
       maxConnections,
       maxRequestsPerConnection,
+      maxConnectionDurationMs: this.#options.maxConnectionDurationMs,
+      permits,
       clock: mesh.clock,
       random,
       dial: (wanted, callback) => this.#connect(wanted, callback),
@@ -166,7 +175,9 @@ export class EndpointPools {
     });
   }
 
-  #connected({ peerId, expiresAtMs }: Dialed): void {
+  #connected({ peerId, expiresAtMs, socket }: Dialed): void {
+    const { tcpKeepaliveMs } = this.#options;
+    if (tcpKeepaliveMs !== undefined) socket.setKeepAlive(true, tcpKeepaliveMs);
     this.peerId = peerId ?? this.peerId;
     if (Number.isFinite(expiresAtMs)) this.#tools.onExpiry(expiresAtMs);
   }

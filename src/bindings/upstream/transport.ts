@@ -15,5 +15,5 @@ export interface UpstreamTransportTools {
 export function upstreamTransport({ identity, clock, random }: UpstreamTransportTools): Transport {
   // One set of contexts for all endpoints: sharing halves the cost of a handshake.
   const mesh = createMeshTls(identity, { clock });
-  return (endpoint, options) => new UpstreamEndpoint(endpoint, options, { mesh, random });
+  return (endpoint, options, permits) => new UpstreamEndpoint(endpoint, options, { mesh, random, permits });
 }

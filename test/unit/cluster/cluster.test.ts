@@ -165,7 +165,7 @@ describe('the TLS of an endpoint', () => {
       tls: undefined,
       connectTimeoutMs: 1000,
       idleTimeoutMs: 60_000,
-      maxConnections: 1024,
+      maxConnections: Number.POSITIVE_INFINITY,
       maxRequestsPerConnection: 0,
     });
   });

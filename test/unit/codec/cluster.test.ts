@@ -473,9 +473,9 @@ describe('a cluster is refused, and the message has the path, for', () => {
       'circuit_breakers.thresholds[1].priority: default has two entries',
     ],
     [
-      'thresholds per host',
-      { circuitBreakers: { perHostThresholds: [{}] } },
-      'circuit_breakers.per_host_thresholds: is not supported',
+      'thresholds per host for more than connections',
+      { circuitBreakers: { perHostThresholds: [{ maxRequests: 3 }] } },
+      'circuit_breakers.per_host_thresholds[0].max_requests: is not supported',
     ],
     [
       'outlier percentages above 100',

@@ -86,7 +86,6 @@ const INVISIBLE = {
     'envoy.config.cluster.v3.Cluster.metadata',
     'envoy.config.cluster.v3.Cluster.track_cluster_stats',
     'envoy.config.cluster.v3.Cluster.track_timeout_budgets',
-    'envoy.config.cluster.v3.CircuitBreakers.Thresholds.track_remaining',
   ],
 };
 

@@ -312,9 +312,11 @@ export const CLUSTER_MODEL: Cluster = {
   discovery: { kind: 'eds', serviceName: 'reviews' },
   lbPolicy: { kind: 'least-request', choiceCount: 3, activeRequestBias: 0.5 },
   connectTimeoutMs: 10_000,
+  tcpKeepaliveMs: 60_000,
   circuitBreakers: {
     default: { ...DEFAULT_THRESHOLDS, maxRequests: 10 },
     high: { ...DEFAULT_THRESHOLDS, retryBudget: { budgetPercent: 25, minRetryConcurrency: 4 } },
+    perHost: { maxConnections: 12 },
   },
   outlierDetection: {
     intervalMs: 1000,

@@ -31,6 +31,7 @@ test('clusters show Envoy’s figures by Envoy’s names', () => {
     name: 'outbound|80||reviews "x"',
     healthChecks: undefined,
     drops: {},
+    connections: { active: 5, overflows: 1 },
     hosts: [
       hostStats({ activeRequests: 2 }),
       hostStats({ health: 'degraded', activeRequests: 1 }),

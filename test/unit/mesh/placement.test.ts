@@ -33,6 +33,7 @@ function scene(options: Partial<AttemptOptions>): {
     name: inner.name,
     config: inner.config,
     breakers: inner.breakers,
+    connections: inner.connections,
     ready: inner.ready,
     hosts: inner.hosts,
     shed: () => inner.shed(),

@@ -7,6 +7,8 @@ import {
   type ConnectionPoolOptions,
   type PooledExchange,
 } from '../../../../src/bindings/undici/connection-pool.js';
+import { ConnectionCount } from '../../../../src/cluster/connection-permits.js';
+import { createFakeClock } from '../../../../src/testing/fake-clock.js';
 
 let server: Server;
 let waiting: ServerResponse[];
@@ -224,5 +226,51 @@ describe('the connections to one endpoint', () => {
     await arrived(2);
     to.destroy();
     expect(await resultsOf(sent)).toEqual(['UND_ERR_DESTROYED', 'UND_ERR_DESTROYED']);
+  });
+
+  test('the limit of the whole cluster keeps other endpoints from their second connection, not from their first', async () => {
+    const permits = new ConnectionCount(2);
+    const [one, other] = [pool({ permits }), pool({ permits })];
+    const sent = Array.from({ length: 4 }, () => exchange());
+    const [a, b, c, d] = sent as [Sent, Sent, Sent, Sent];
+    one.send(a);
+    one.send(b);
+    other.send(c);
+    other.send(d);
+    await arrived(3);
+    expect([sockets, permits.active]).toEqual([3, 3]);
+    // The fourth waits for the connection of its own endpoint.
+    for (const response of waiting.splice(0)) response.end();
+    await arrived(1);
+    waiting[0]?.end();
+    expect(await Promise.all(sent.map(({ result }) => result))).toEqual([200, 200, 200, 200]);
+    expect(sockets).toBe(3);
+    await Promise.all([one.close(), other.close()]);
+    expect(permits.active).toBe(0);
+  });
+
+  test('a connection that lived long enough finishes what it carries and is replaced', async () => {
+    const clock = createFakeClock();
+    const made = pool({ life: { durationMs: 1000, clock } });
+    const first = exchange();
+    made.send(first);
+    await arrived(1);
+    await clock.advance(1000);
+    waiting.splice(0)[0]?.end();
+    expect(await first.result).toBe(200);
+    for (const path of ['/now', '/now']) {
+      const next = exchange(path);
+      made.send(next);
+      expect(await next.result).toBe(200);
+    }
+    expect(sockets).toBe(2);
+    // While it is idle it just closes.
+    await clock.advance(1000);
+    const last = exchange('/now');
+    made.send(last);
+    expect(await last.result).toBe(200);
+    expect(sockets).toBe(3);
+    await made.close();
+    expect(clock.pending).toBe(0);
   });
 });

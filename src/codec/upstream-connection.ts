@@ -1,0 +1,33 @@
+import { create } from '@bufbuild/protobuf';
+import type { Cluster } from '../model/cluster.js';
+import { cluster, core } from '../proto/xds.js';
+import { onlyFields } from './field-guard.js';
+import { at, type Path } from './path.js';
+
+const connectionFields = onlyFields(() => cluster.UpstreamConnectionOptionsSchema, {
+  enforced: ['tcp_keepalive'],
+});
+
+/** Node lets no more be chosen than when probes begin. */
+const keepaliveFields = onlyFields(() => core.TcpKeepaliveSchema, { enforced: ['keepalive_time'] });
+
+/** When TCP probes a silent connection; undefined where nothing is said. */
+export function decodeKeepalive(
+  options: cluster.UpstreamConnectionOptions | undefined,
+  path: Path,
+): number | undefined {
+  if (options === undefined) return undefined;
+  connectionFields(options, path);
+  const { tcpKeepalive } = options;
+  if (tcpKeepalive === undefined) return undefined;
+  keepaliveFields(tcpKeepalive, at(path, 'tcp_keepalive'));
+  return tcpKeepalive.keepaliveTime === undefined ? undefined : tcpKeepalive.keepaliveTime * 1000;
+}
+
+/** Writes it into the message. */
+export function encodeKeepalive({ tcpKeepaliveMs }: Cluster, message: cluster.Cluster): void {
+  if (tcpKeepaliveMs === undefined) return;
+  message.upstreamConnectionOptions = create(cluster.UpstreamConnectionOptionsSchema, {
+    tcpKeepalive: { keepaliveTime: Math.ceil(tcpKeepaliveMs / 1000) },
+  });
+}
