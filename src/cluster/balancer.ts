@@ -15,3 +15,16 @@ export function pickAvoiding(picker: Picker, context: PickContext): Host | undef
 export function isAvoided(host: Host, { avoid, rejects }: PickContext): boolean {
   return avoid?.includes(host) === true || rejects?.(host) === true;
 }
+
+/**
+ * Envoy would take the host that was tried before. But a dead host has nothing to do, so least request prefers it: of
+ * two hosts one dead, every 30th request would use up its retries on it. As long as there is a usable host that was not
+ * tried, it is taken.
+ */
+export function untried(host: Host, hosts: ReadonlyMap<string, Host>, context: PickContext): Host {
+  for (const other of hosts.values()) {
+    const isUsable = other.health === 'healthy' && !other.isExcluded && other.priority === host.priority;
+    if (isUsable && !isAvoided(other, context)) return other;
+  }
+  return host;
+}

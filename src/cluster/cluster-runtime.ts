@@ -8,6 +8,7 @@ import type { ConnectionCount } from './connection-permits.js';
 import type { Shed } from './drop-overload.js';
 import type { CheckTools } from './health/checks.js';
 import type { Host } from './host.js';
+import type { HostSet } from './host-set.js';
 import type { PickContext } from './lb/load-balancer.js';
 import type { ResolveName } from './resolve-dns.js';
 
@@ -34,6 +35,10 @@ export interface ClusterRuntime {
   pick(context: PickContext): Host | undefined;
   /** Whether a request is to be dropped before it gets a host (Envoy `drop_overload`); draws anew with each call. */
   shed(): Shed | undefined;
+  /** The cluster that a host which was picked belongs to: this one, or a member of an aggregate. */
+  memberOf(host: Host): ClusterRuntime;
+  /** The hosts by what may be done with them now; index = priority. A new list whenever that changes. */
+  readonly hostSets: readonly HostSet[];
   /**
    * Sends one attempt to a host. Counts it until its trailers settle and tells outlier detection how it went.
    * Rejects with a TransportError when there is no response.

@@ -1,4 +1,4 @@
-import type { BreakerThresholds } from '../model/cluster.js';
+import type { BreakerThresholds, Cluster } from '../model/cluster.js';
 import type { Locality } from '../model/endpoint.js';
 import type { Breakers } from './breaker.js';
 import type { ConnectionCount } from './connection-permits.js';
@@ -58,7 +58,7 @@ export interface HostStats {
 }
 
 /** State of the breakers of one priority. */
-export function breakerStats(
+function breakerStats(
   { requests, retries }: Breakers['default'],
   { trackRemaining }: BreakerThresholds,
   connections: ConnectionCount,
@@ -93,5 +93,29 @@ export function hostStats(host: Host, hasOutliers: boolean): HostStats {
     weight,
     activeRequests,
     ...totals,
+  };
+}
+
+interface Limited {
+  readonly name: string;
+  readonly config: Cluster;
+  readonly breakers: Breakers;
+  readonly connections: ConnectionCount;
+}
+
+/** Names and limits of a cluster. */
+export function limitStats({
+  name,
+  config: { circuitBreakers: limits },
+  breakers: { default: normal, high },
+  connections,
+}: Limited): Pick<ClusterStats, 'name' | 'breakers' | 'connections'> {
+  return {
+    name,
+    breakers: {
+      default: breakerStats(normal, limits.default, connections),
+      high: breakerStats(high, limits.high, connections),
+    },
+    connections: { active: connections.active, overflows: connections.overflows },
   };
 }

@@ -1,28 +1,39 @@
 import type { Cluster } from '../model/cluster.js';
 import type { ClusterLoadAssignment, Endpoint } from '../model/endpoint.js';
 import type { ResolvedCluster } from '../model/snapshot.js';
+import { createAgenda } from '../runtime/agenda.js';
 import { isEqual } from '../runtime/equal.js';
 import { messageOf } from '../runtime/errors.js';
 import type { CompletionEnd } from '../service/completion.js';
 import type { Request, Response } from '../service/service.js';
-import { isAvoided, pickAvoiding } from './balancer.js';
+import { isAvoided, pickAvoiding, untried } from './balancer.js';
 import { type Breakers, createBreakers } from './breaker.js';
 import type { ClusterRuntime, ClusterTools } from './cluster-runtime.js';
-import { breakerStats, type ClusterStats, hostStats } from './cluster-stats.js';
+import { type ClusterStats, hostStats, limitStats } from './cluster-stats.js';
 import { ConnectionCount } from './connection-permits.js';
+import { destinationOf } from './destination.js';
 import { OverloadDrops, type Shed } from './drop-overload.js';
 import { keepsPassingHosts, startChecks } from './health/checks.js';
 import { type HealthMonitor, handOver } from './health/monitor.js';
 import { keepPassing, withoutHost } from './health/removal.js';
 import type { Host } from './host.js';
-import { type Membership, membershipOf, NO_MEMBERS, partition, reconcileHosts } from './host-set.js';
+import {
+  type HostSet,
+  type Membership,
+  membershipOf,
+  NO_MEMBERS,
+  partition,
+  reconcileHosts,
+} from './host-set.js';
 import type { Balancer, PickContext, Picker } from './lb/load-balancer.js';
 import { createBalancer } from './lb/policies.js';
+import { OnDemandHosts } from './on-demand.js';
 import { createOutlierMonitor, type OutlierMonitor } from './outlier/monitor.js';
 import { statusForOutliers } from './outlier/status.js';
 import { overrideHost } from './override-host.js';
+import { isOwnLimit } from './own-limit.js';
 import { createNameResolver, type DnsWatch, watchDns } from './resolve-dns.js';
-import { TransportError } from './transport.js';
+import { type EndpointTransport, TransportError } from './transport.js';
 import { transportOptions } from './transport-options.js';
 
 export type { ClusterRuntime, ClusterTools } from './cluster-runtime.js';
@@ -41,11 +52,13 @@ class RunningCluster implements ClusterRuntime {
   readonly breakers: Breakers;
   readonly connections: ConnectionCount;
   readonly ready: Promise<void>;
+  hostSets: readonly HostSet[] = [];
   readonly #tools: ClusterTools;
   readonly #balancer: Balancer;
   readonly #outliers: OutlierMonitor | undefined;
   readonly #detectsDegraded: boolean;
   readonly #dns: DnsWatch | undefined;
+  readonly #demand: OnDemandHosts | undefined;
   readonly #retiring = new Set<Promise<void>>();
   readonly #drops: OverloadDrops;
   #assignment: ClusterLoadAssignment | undefined;
@@ -87,12 +100,27 @@ class RunningCluster implements ClusterRuntime {
     if (discovery.kind === 'eds' || discovery.kind === 'static') {
       this.#apply(discovery.kind === 'static' ? discovery.assignment : resolved.assignment);
       this.ready = this.#warmUp(Promise.resolve());
+    } else if (discovery.kind === 'original-dst') {
+      const { agenda = createAgenda(clock) } = tools;
+      this.#demand = new OnDemandHosts(this.#members.hosts, discovery.cleanupIntervalMs, {
+        agenda,
+        open: this.#open,
+        retire: (host) => this.#retire(host),
+      });
+      this.#members = { ...NO_MEMBERS, hosts: this.#demand.hosts };
+      this.ready = Promise.resolve();
+    } else if (discovery.kind === 'aggregate') {
+      throw new TypeError(`${cluster.name} has no hosts of its own`);
     } else {
       this.#rebuild();
       const { logger, resolveName = createNameResolver() } = tools;
       this.#dns = watchDns(discovery, { clock, logger, resolve: resolveName }, (found) => this.#apply(found));
       this.ready = this.#warmUp(this.#dns.ready);
     }
+  }
+
+  memberOf(): ClusterRuntime {
+    return this;
   }
 
   get name(): string {
@@ -104,27 +132,23 @@ class RunningCluster implements ClusterRuntime {
   }
 
   pick(context: PickContext): Host | undefined {
+    if (this.#demand !== undefined) return this.#pickOnDemand(this.#demand, context);
     const override = overrideHost(context, this.#members.hosts);
     if (override !== undefined) return override === 'none' ? undefined : override;
     const host = pickAvoiding(this.#picker, context);
-    return host !== undefined && isAvoided(host, context) ? this.#untried(host, context) : host;
+    return host !== undefined && isAvoided(host, context) ? untried(host, this.hosts, context) : host;
+  }
+
+  /** Envoy: the destination has the only say. */
+  #pickOnDemand(demand: OnDemandHosts, { request }: PickContext): Host | undefined {
+    const { discovery } = this.config;
+    if (request === undefined || discovery.kind !== 'original-dst') return undefined;
+    const address = destinationOf(request, discovery);
+    return address && demand.find(address);
   }
 
   shed(): Shed | undefined {
     return this.#drops.shed();
-  }
-
-  /**
-   * Envoy would take the host that was tried before. But a dead host has nothing to do, so least request prefers it:
-   * of two hosts one dead, every 30th request would use up its retries on it. As long as there is a usable host that
-   * was not tried, it is taken.
-   */
-  #untried(host: Host, context: PickContext): Host {
-    for (const other of this.#members.hosts.values()) {
-      const isUsable = other.health === 'healthy' && !other.isExcluded && other.priority === host.priority;
-      if (isUsable && !isAvoided(other, context)) return other;
-    }
-    return host;
   }
 
   async send(host: Host, request: Request): Promise<Response> {
@@ -171,16 +195,9 @@ class RunningCluster implements ClusterRuntime {
   }
 
   stats(): ClusterStats {
-    const { default: normal, high } = this.breakers;
-    const { circuitBreakers: limits } = this.config;
     return {
-      name: this.name,
+      ...limitStats(this),
       hosts: [...this.#members.hosts.values()].map((host) => hostStats(host, this.#outliers !== undefined)),
-      breakers: {
-        default: breakerStats(normal, limits.default, this.connections),
-        high: breakerStats(high, limits.high, this.connections),
-      },
-      connections: { active: this.connections.active, overflows: this.connections.overflows },
       outliers: this.#outliers?.stats(),
       healthChecks: this.#checks?.stats(),
       drops: { ...this.#drops.counts },
@@ -190,6 +207,7 @@ class RunningCluster implements ClusterRuntime {
   async close(kept?: ReadonlyMap<string, Host>): Promise<void> {
     this.#outliers?.close();
     this.#dns?.close();
+    this.#demand?.close();
     this.#checks?.close();
     this.#balancer.close?.();
     for (const host of this.#members.hosts.values()) {
@@ -226,13 +244,14 @@ class RunningCluster implements ClusterRuntime {
     });
   }
 
+  readonly #open = (endpoint: Endpoint): EndpointTransport =>
+    this.#tools.transport(endpoint, transportOptions(this.config, endpoint), this.connections);
+
   #apply(assignment: ClusterLoadAssignment | undefined): void {
     if (this.#assignment !== undefined && isEqual(assignment, this.#assignment)) return;
     this.#assignment = assignment;
     this.#drops.update(assignment?.dropOverloads);
-    const open = (endpoint: Endpoint) =>
-      this.#tools.transport(endpoint, transportOptions(this.config, endpoint), this.connections);
-    const next = reconcileHosts(this.#members.hosts, assignment, open);
+    const next = reconcileHosts(this.#members.hosts, assignment, this.#open);
     const keeps = assignment !== undefined && keepsPassingHosts(this.config);
     const { membership, removed } = keeps ? keepPassing(next.membership, next.removed) : next;
     if (this.config.closeConnectionsOnHostSetChange === true) this.#renewAll(membership, removed);
@@ -291,7 +310,8 @@ class RunningCluster implements ClusterRuntime {
 
   #rebuild(): void {
     if (!this.#isWarm) return;
-    this.#picker = this.#balancer.picker(partition(this.#members));
+    this.hostSets = partition(this.#members);
+    this.#picker = this.#balancer.picker(this.hostSets);
   }
 
   /** Envoy: with every change of membership the hosts that stay get new connections, too. */
@@ -328,14 +348,4 @@ class RunningCluster implements ClusterRuntime {
   #reportEnd(host: Host, { error }: CompletionEnd): void {
     if (error !== undefined) this.#reportError(host, error);
   }
-}
-
-/** Whether the caller or one of our own time limits ended the attempt. */
-function isOwnLimit({ failure }: TransportError): boolean {
-  return (
-    failure === 'aborted' ||
-    failure === 'per-try-timeout' ||
-    failure === 'per-try-idle-timeout' ||
-    failure === 'stream-duration'
-  );
 }

@@ -2,6 +2,7 @@ import type { ResolvedCluster } from '../model/snapshot.js';
 import { createAgenda } from '../runtime/agenda.js';
 import { isEqual } from '../runtime/equal.js';
 import { messageOf } from '../runtime/errors.js';
+import { AggregateCluster } from './aggregate.js';
 import { type ClusterRuntime, type ClusterTools, createCluster } from './cluster.js';
 
 /** Every cluster of a process. */
@@ -25,6 +26,7 @@ interface Running {
 /** Makes an empty set of clusters. */
 export function createClusters(given: ClusterTools): Clusters {
   const tools = { ...given, agenda: given.agenda ?? createAgenda(given.clock) };
+  const lookup = (name: string) => running.get(name)?.runtime;
   const running = new Map<string, Running>();
   const draining = new Set<Promise<void>>();
 
@@ -39,12 +41,12 @@ export function createClusters(given: ClusterTools): Clusters {
   };
 
   return {
-    get: (name) => running.get(name)?.runtime,
+    get: lookup,
     reconcile(next) {
       for (const [name, resolved] of next) {
         const old = running.get(name);
         if (old?.resolved === resolved) continue;
-        const runtime = successorOf(old, resolved, tools);
+        const runtime = successorOf(old, resolved, tools, lookup);
         running.set(name, { resolved, runtime });
         if (old !== undefined && runtime !== old.runtime) drain(old.runtime, runtime);
       }
@@ -67,9 +69,18 @@ function successorOf(
   old: Running | undefined,
   resolved: ResolvedCluster,
   tools: ClusterTools,
+  lookup: (name: string) => ClusterRuntime | undefined,
 ): ClusterRuntime {
-  if (old === undefined) return createCluster(resolved, tools);
-  if (!isEqual(old.resolved.cluster, resolved.cluster)) return createCluster(resolved, tools, old.runtime);
+  if (old === undefined || !isEqual(old.resolved.cluster, resolved.cluster)) {
+    return resolved.cluster.discovery.kind === 'aggregate'
+      ? new AggregateCluster(resolved.cluster, { ...tools, lookup })
+      : createCluster(resolved, tools, inheritable(old?.runtime));
+  }
   if (old.resolved.assignment !== resolved.assignment) old.runtime.update(resolved);
   return old.runtime;
+}
+
+/** The hosts of an aggregate belong to its members. */
+function inheritable(old: ClusterRuntime | undefined): ClusterRuntime | undefined {
+  return old?.config.discovery.kind === 'aggregate' ? undefined : old;
 }

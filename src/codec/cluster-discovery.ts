@@ -3,6 +3,13 @@ import type { ClusterDiscovery } from '../model/cluster.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import { cluster, endpoint } from '../proto/xds.js';
 import type { AddressForm } from './address.js';
+import {
+  decodeClusterType,
+  decodeOriginalDestination,
+  encodeAggregate,
+  encodeOriginalDestination,
+  refuseDestinationFields,
+} from './cluster-kinds.js';
 import { adsSource, checkConfigSource } from './config-source.js';
 import { decodePositiveDuration, encodeDuration } from './duration.js';
 import { decodeAssignment, encodeAssignment, parseAssignment } from './endpoint.js';
@@ -14,8 +21,10 @@ const DEFAULT_REFRESH_MS = 5000;
 /** Where the cluster's endpoints come from. */
 export function decodeDiscovery(message: cluster.Cluster, path: Path): ClusterDiscovery {
   const { clusterDiscoveryType: type } = message;
-  if (type.case === 'clusterType') return refuse(at(path, 'cluster_type'), 'is not supported');
-  const { STATIC, STRICT_DNS, LOGICAL_DNS, EDS } = cluster.Cluster_DiscoveryType;
+  const { STATIC, STRICT_DNS, LOGICAL_DNS, EDS, ORIGINAL_DST } = cluster.Cluster_DiscoveryType;
+  if (type.value === ORIGINAL_DST) return decodeOriginalDestination(message, path);
+  refuseDestinationFields(message, path);
+  if (type.case === 'clusterType') return decodeClusterType(type.value, at(path, 'cluster_type'));
   switch (type.value ?? STATIC) {
     case EDS:
       return decodeEds(message, path);
@@ -72,10 +81,21 @@ function decodeOwnAssignment(message: cluster.Cluster, form: AddressForm, path: 
   return decodeAssignment(parseAssignment(bytes, assignmentPath), form, assignmentPath);
 }
 
+/** Fields of a cluster. */
+type DiscoveryFields = Pick<cluster.Cluster, 'clusterDiscoveryType'> &
+  Partial<
+    Pick<
+      cluster.Cluster,
+      'edsClusterConfig' | 'loadAssignment' | 'dnsRefreshRate' | 'lbConfig' | 'cleanupInterval'
+    >
+  >;
+
 /** The cluster's fields that say where its endpoints come from. */
-export function encodeDiscovery(
-  discovery: ClusterDiscovery,
-): Pick<cluster.Cluster, 'clusterDiscoveryType' | 'edsClusterConfig' | 'loadAssignment' | 'dnsRefreshRate'> {
+export function encodeDiscovery(discovery: ClusterDiscovery): DiscoveryFields {
+  if (discovery.kind === 'aggregate') {
+    const value = encodeAggregate(discovery.clusters);
+    return { clusterDiscoveryType: { case: 'clusterType', value } };
+  }
   const clusterDiscoveryType = { case: 'type' as const, value: discoveryType(discovery.kind) };
   if (discovery.kind === 'eds') {
     const { serviceName } = discovery;
@@ -85,14 +105,23 @@ export function encodeDiscovery(
     });
     return { clusterDiscoveryType, edsClusterConfig };
   }
+  if (discovery.kind === 'original-dst') {
+    return { clusterDiscoveryType, ...encodeOriginalDestination(discovery) };
+  }
   const loadAssignment = encodeAssignment(discovery.assignment);
   return discovery.kind === 'static'
     ? { clusterDiscoveryType, loadAssignment }
     : { clusterDiscoveryType, loadAssignment, dnsRefreshRate: encodeDuration(discovery.refreshRateMs) };
 }
 
-function discoveryType(kind: ClusterDiscovery['kind']): cluster.Cluster_DiscoveryType {
-  const { STATIC, STRICT_DNS, LOGICAL_DNS, EDS } = cluster.Cluster_DiscoveryType;
-  const types = { eds: EDS, static: STATIC, 'strict-dns': STRICT_DNS, 'logical-dns': LOGICAL_DNS };
+function discoveryType(kind: Exclude<ClusterDiscovery['kind'], 'aggregate'>): cluster.Cluster_DiscoveryType {
+  const { STATIC, STRICT_DNS, LOGICAL_DNS, EDS, ORIGINAL_DST } = cluster.Cluster_DiscoveryType;
+  const types = {
+    'original-dst': ORIGINAL_DST,
+    eds: EDS,
+    static: STATIC,
+    'strict-dns': STRICT_DNS,
+    'logical-dns': LOGICAL_DNS,
+  };
   return types[kind];
 }

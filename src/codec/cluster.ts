@@ -4,6 +4,7 @@ import type { TransportSocketMatch } from '../model/tls.js';
 import { cluster } from '../proto/xds.js';
 import { decodeCircuitBreakers, encodeCircuitBreakers } from './circuit-breakers.js';
 import { decodeDiscovery, encodeDiscovery } from './cluster-discovery.js';
+import { checkClusterProvided } from './cluster-kinds.js';
 import { decodeCommonLb, encodeCommonLb } from './common-lb.js';
 import { decodePositiveDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
@@ -50,6 +51,8 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'upstream_connection_options',
     'metadata',
     'health_checks',
+    'original_dst_lb_config',
+    'cleanup_interval',
     'ignore_health_on_host_removal',
   ],
   ignored: [
@@ -71,10 +74,13 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
   const options = decodeProtocolOptions(message, path);
   const allTls = tls !== undefined && transportSocketMatches.every((match) => match.tls !== undefined);
   checkAuto(options.protocol, allTls, path);
+  const discovery = decodeDiscovery(message, path);
+  const lbPolicy = decodeLbPolicy(message, path);
+  checkClusterProvided(discovery.kind, lbPolicy.kind, path);
   return {
     name: message.name,
-    discovery: decodeDiscovery(message, path),
-    lbPolicy: decodeLbPolicy(message, path),
+    discovery,
+    lbPolicy,
     connectTimeoutMs: decodePositiveDuration(
       message.connectTimeout,
       DEFAULT_CONNECT_TIMEOUT_MS,

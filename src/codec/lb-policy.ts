@@ -10,6 +10,7 @@ import { packAny } from '../proto/any.js';
 import {
   cluster,
   type core,
+  lbClusterProvided,
   type lbCommon,
   lbLeastRequest,
   lbMaglev,
@@ -83,6 +84,10 @@ const EXTENSIONS: readonly ((any: wkt.Any, path: Path) => LbPolicy | undefined)[
   known(() => lbRandom.RandomSchema, decodeRandom),
   known(() => lbRingHash.RingHashSchema, decodeRingHash),
   known(() => lbMaglev.MaglevSchema, decodeMaglev),
+  known(
+    () => lbClusterProvided.ClusterProvidedSchema,
+    () => ({ kind: 'cluster-provided' }),
+  ),
 ];
 
 function known<Desc extends DescMessage>(
@@ -153,8 +158,8 @@ function leastRequestOf(
 function decodeLegacyPolicy(message: cluster.Cluster, path: Path): LbPolicy {
   const { lbPolicy, lbConfig, commonLbConfig } = message;
   const locality = decodeLegacyLocality(commonLbConfig);
-  const { ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH, MAGLEV, LOAD_BALANCING_POLICY_CONFIG } =
-    cluster.Cluster_LbPolicy;
+  const { ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH, MAGLEV } = cluster.Cluster_LbPolicy;
+  const { CLUSTER_PROVIDED, LOAD_BALANCING_POLICY_CONFIG } = cluster.Cluster_LbPolicy;
   const policyPath = at(path, 'lb_policy');
   switch (lbPolicy) {
     case ROUND_ROBIN:
@@ -172,6 +177,8 @@ function decodeLegacyPolicy(message: cluster.Cluster, path: Path): LbPolicy {
       return decodeLegacyRingHash(message, path);
     case MAGLEV:
       return decodeLegacyMaglev(message, path);
+    case CLUSTER_PROVIDED:
+      return { kind: 'cluster-provided' };
     case LOAD_BALANCING_POLICY_CONFIG:
       return refuse(at(path, 'load_balancing_policy'), 'is required');
     default:
@@ -191,6 +198,7 @@ function decodeLegacyRoundRobin(message: cluster.Cluster_RoundRobinLbConfig, pat
  */
 export function encodeLbPolicy(policy: LbPolicy): Pick<cluster.Cluster, 'lbPolicy' | 'loadBalancingPolicy'> {
   if (isPlain(policy)) return { lbPolicy: cluster.Cluster_LbPolicy.ROUND_ROBIN };
+  if (policy.kind === 'cluster-provided') return { lbPolicy: cluster.Cluster_LbPolicy.CLUSTER_PROVIDED };
   const fallback = encodeExtension({ kind: 'round-robin', locality: localityOf(policy) });
   return {
     lbPolicy: cluster.Cluster_LbPolicy.LOAD_BALANCING_POLICY_CONFIG,
@@ -205,7 +213,9 @@ export function isPlain(policy: LbPolicy): policy is RoundRobinPolicy {
   return policy.kind === 'round-robin' && policy.slowStart === undefined;
 }
 
-function encodeExtension(policy: LbPolicy): cluster.LoadBalancingPolicy_Policy {
+type ExtensionPolicy = Exclude<LbPolicy, { readonly kind: 'cluster-provided' }>;
+
+function encodeExtension(policy: ExtensionPolicy): cluster.LoadBalancingPolicy_Policy {
   switch (policy.kind) {
     case 'ring-hash':
       return extension('ring_hash', packAny(lbRingHash.RingHashSchema, encodeRingHash(policy)));
@@ -217,7 +227,7 @@ function encodeExtension(policy: LbPolicy): cluster.LoadBalancingPolicy_Policy {
 }
 
 /** How a policy treats localities, whatever field says it. */
-function localityOf(policy: LbPolicy): LocalityBalancing | undefined {
+function localityOf(policy: ExtensionPolicy): LocalityBalancing | undefined {
   if (policy.kind === 'ring-hash' || policy.kind === 'maglev') {
     return policy.localityWeighted ? { kind: 'weighted' } : undefined;
   }

@@ -35,6 +35,11 @@ export interface ControlPlaneOptions {
   readonly ports?: { readonly xds?: number; readonly secureXds?: number; readonly http?: number };
   /** SPIFFE trust domain. Default `cluster.local`. */
   readonly trustDomain?: string;
+  /**
+   * Istio's `outboundTrafficPolicy.mode`: whether hosts that the mesh does not know are let through, or answered with
+   * 502. Default `ALLOW_ANY`.
+   */
+  readonly outboundTrafficPolicy?: 'ALLOW_ANY' | 'REGISTRY_ONLY';
   /** Life of workload certificates in milliseconds. Default 24 hours. */
   readonly workloadCertificateLifeMs?: number;
   /** How long endpoints outlive the stream that registered them, so that a reconnect is no outage. Default 2000 ms. */
@@ -178,7 +183,8 @@ class RunningControlPlane implements ControlPlane {
     const { options, store, authority, registry, clock, logger } = parts;
     this.#parts = parts;
     this.#stopSources = stopSources;
-    this.#config = { ...DEFAULT_MESH_CONFIG, trustDomain: authority.trustDomain };
+    const { outboundTrafficPolicy = DEFAULT_MESH_CONFIG.outboundTrafficPolicy } = options;
+    this.#config = { ...DEFAULT_MESH_CONFIG, trustDomain: authority.trustDomain, outboundTrafficPolicy };
     const compiler = createCompiler(this.#config);
     this.#xds = createXdsServer({
       resourcesFor: (node) => compiler.compile(store.current.value, registry.current.value, node),

@@ -23,6 +23,8 @@ export class HostTable {
   readonly #bare = new Map<string, Service | 'ambiguous'>();
   readonly #suffixes: Wildcard[] = [];
   readonly #prefixes: Wildcard[] = [];
+  /** Takes what nobody else does, but for this machine itself: the listener `*`. */
+  #others: Service | undefined;
   readonly #origins = new Map<string, OutboundTarget | undefined>();
 
   constructor(entries: Iterable<readonly [ResolvedOutbound, Service]>) {
@@ -44,6 +46,10 @@ export class HostTable {
 
   #add({ listener, routes }: ResolvedOutbound, service: Service): void {
     const own = splitHostPort(listener.name);
+    if (own.host === '*') {
+      this.#others = service;
+      return;
+    }
     const port = own.port ?? 80;
     this.#addHost(own.host.toLowerCase(), port, service);
     for (const virtualHost of routes?.virtualHosts ?? []) {
@@ -76,7 +82,7 @@ export class HostTable {
       .replace(/\/.*$/, '')
       .toLowerCase();
     const { host, port } = splitHostPort(authority);
-    const service = this.#service(host, port, scheme);
+    const service = this.#service(host, port, scheme) ?? (isLoopback(host) ? undefined : this.#others);
     return service && { scheme, authority, service };
   }
 
@@ -94,6 +100,11 @@ export class HostTable {
     const suffix = this.#suffixes.find((entry) => matches(entry) && host.endsWith(entry.text));
     return (suffix ?? this.#prefixes.find((entry) => matches(entry) && host.startsWith(entry.text)))?.service;
   }
+}
+
+/** Istio takes no traffic of a pod to itself. */
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || host.startsWith('127.');
 }
 
 /** Whether a name could be one of the mesh's: without configuration, only such names wait for it. */

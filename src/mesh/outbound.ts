@@ -4,6 +4,7 @@ import type { HostBreakers } from '../filters/failure-rate-breaker.js';
 import type { FilterTools, LocalNode } from '../filters/filter.js';
 import { rateLimitsAt } from '../filters/route-rate-limits.js';
 import type { AccessLog } from '../model/access-log.js';
+import { splitHostPort } from '../model/address.js';
 import type { FilterOverrides } from '../model/filter-config.js';
 import type { HttpConnectionManager } from '../model/listener.js';
 import type { Route, RouteAction, WeightedCluster } from '../model/route.js';
@@ -67,8 +68,10 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
   const router = compileRoutes(routes);
   const stacks = new Map<Route, Service>();
   const { http } = listener;
+  const { port } = splitHostPort(listener.name);
   const suppressEnvoyHeaders = routerOf(http).suppressEnvoyHeaders === true;
   const dispatch: Service = (request) => {
+    request.context.destinationPort = port;
     const matched = router.select(request, request.context.random);
     const stack = matched && stacks.get(matched.route);
     if (matched === undefined || stack === undefined) return unrouted(request);

@@ -54,7 +54,6 @@ export interface AttemptTools {
 
 /** One attempt at a cluster: a host, a permit that is held until the trailers settle, the limits of the attempt, the wire. */
 export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools: AttemptTools): Service {
-  const breaker = cluster.breakers[options.priority];
   const { avoidPreviousHosts, previousPriorities, hostBreakers } = options;
   const rejects = compileRejections(options);
   const remembersHosts = avoidPreviousHosts || previousPriorities !== undefined;
@@ -76,7 +75,10 @@ export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools:
   };
   const at = (host: Host, request: Request): Promise<Response> => {
     const { context } = request;
-    if (!breaker.requests.tryAcquire()) return overflow(request);
+    // Of an aggregate cluster, the member whose host it is keeps the counts.
+    const member = cluster.memberOf(host);
+    const { requests } = member.breakers[options.priority];
+    if (!requests.tryAcquire()) return overflow(request);
     context.attemptCount++;
     context.upstreamHost = host.address;
     context.upstream = host;
@@ -85,8 +87,8 @@ export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools:
       else context.triedHosts.push(host);
     }
     prepare(request, host, options);
-    tools.peers?.introduce(request, cluster, host);
-    return send(cluster, host, request, tools, breaker.requests);
+    tools.peers?.introduce(request, member, host);
+    return send(member, host, request, tools, requests);
   };
   return run;
 }

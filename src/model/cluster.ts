@@ -2,6 +2,7 @@ import type { ClusterLoadAssignment } from './endpoint.js';
 import type { HealthCheck } from './health-check.js';
 import type { LbPolicy } from './lb-policy.js';
 import type { Metadata } from './metadata.js';
+import type { MetadataPath } from './rate-limit.js';
 import type { TransportSocketMatch, UpstreamTls } from './tls.js';
 import type { UpstreamProtocol } from './upstream-protocol.js';
 
@@ -52,7 +53,23 @@ export type ClusterDiscovery =
       readonly kind: 'strict-dns' | 'logical-dns';
       readonly assignment: ClusterLoadAssignment;
       readonly refreshRateMs: number;
-    };
+    }
+  | OriginalDestination
+  /** The priorities of these clusters, one after the other. */
+  | { readonly kind: 'aggregate'; readonly clusters: readonly string[] };
+
+/** Envoy ORIGINAL_DST: connections go where the application wanted to. */
+export interface OriginalDestination {
+  readonly kind: 'original-dst';
+  /** Lower-case name of a header that names another destination, `address:port`; undefined = none does. */
+  readonly header: string | undefined;
+  /** Dynamic metadata that names another destination. */
+  readonly metadata: MetadataPath | undefined;
+  /** Port in place of the destination's. */
+  readonly port: number | undefined;
+  /** A host that had no request for so long leaves. Default 5 s. */
+  readonly cleanupIntervalMs: number;
+}
 
 /** Envoy CircuitBreakers. */
 export interface CircuitBreakers {

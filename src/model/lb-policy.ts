@@ -1,5 +1,11 @@
 /** Load-balancing policy of a cluster. */
-export type LbPolicy = RoundRobinPolicy | LeastRequestPolicy | RandomPolicy | RingHashPolicy | MaglevPolicy;
+export type LbPolicy =
+  | RoundRobinPolicy
+  | LeastRequestPolicy
+  | RandomPolicy
+  | RingHashPolicy
+  | MaglevPolicy
+  | ClusterProvidedPolicy;
 
 /** In turn; in proportion to the weights of hosts. */
 export interface RoundRobinPolicy {
@@ -34,6 +40,11 @@ export interface SlowStart {
   readonly aggression: number;
   /** Part of its weight that a host gets from the start. Default 10. */
   readonly minWeightPercent: number;
+}
+
+/** The cluster provides its hosts itself: original destination, aggregate (Envoy CLUSTER_PROVIDED). */
+export interface ClusterProvidedPolicy {
+  readonly kind: 'cluster-provided';
 }
 
 /** How a policy treats localities. Undefined: all hosts of a priority are one list. */

@@ -111,6 +111,10 @@ export interface Exchange {
   clusterName: string | undefined;
   /** `address:port` of the endpoint that answered, or was tried last. */
   upstreamHost: string | undefined;
+  /** Host and, when it was given, port that the application dialled, whatever its Host header says. */
+  destination: string | undefined;
+  /** Port that the application dialled, when it gave none and it is not the scheme's. */
+  destinationPort: number | undefined;
   /** Number of attempts sent upstream so far. */
   attemptCount: number;
   /** The SPIFFE ID that the other side proved, when the connection is mTLS. */
@@ -184,6 +188,8 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     routeName: undefined,
     clusterName: undefined,
     upstreamHost: undefined,
+    destination: undefined,
+    destinationPort: undefined,
     attemptCount: 0,
     peerId: undefined,
     triedHosts: undefined,

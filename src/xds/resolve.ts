@@ -148,8 +148,7 @@ class Walk {
       this.#keep(name);
       return false;
     }
-    for (const [target, { resolved }] of outcomes)
-      if (resolved !== undefined) this.#serving.set(target, resolved);
+    for (const [target, { resolved }] of outcomes) this.#serveCluster(target, resolved);
     return true;
   }
 
@@ -180,14 +179,29 @@ class Walk {
 
   #keepClusters(targets: readonly string[]): void {
     for (const target of targets) {
-      const resolved = this.#cluster(target).resolved ?? this.#previous.clusters.get(target);
-      if (resolved !== undefined) this.#serving.set(target, resolved);
+      this.#serveCluster(target, this.#cluster(target).resolved ?? this.#previous.clusters.get(target));
     }
+  }
+
+  /** A cluster, and the members of an aggregate with it. */
+  #serveCluster(name: string, resolved: ResolvedCluster | undefined): void {
+    if (resolved === undefined || this.#serving.get(name) === resolved) return;
+    this.#serving.set(name, resolved);
+    const { discovery } = resolved.cluster;
+    if (discovery.kind === 'aggregate') this.#keepClusters(discovery.clusters);
+  }
+
+  /** Whether every member of an aggregate is there, or known not to exist; all of them are asked for. */
+  #membersAreReady({ discovery }: Cluster): boolean {
+    if (discovery.kind !== 'aggregate') return true;
+    return discovery.clusters.map((name) => this.#cluster(name)).every(({ isReady }) => isReady);
   }
 
   #cluster(name: string): ClusterOutcome {
     let outcome = this.#clusters.get(name);
     if (outcome === undefined) {
+      // Aggregates may go round in circles: what leads back to itself is not there.
+      this.#clusters.set(name, { resolved: undefined, isReady: true });
       outcome = this.#resolveCluster(name);
       this.#clusters.set(name, outcome);
     }
@@ -206,13 +220,13 @@ class Walk {
       return waiting;
     }
     const assignment = this.#assignmentOf(cluster);
-    if (assignment === 'pending') return waiting;
+    if (assignment === 'pending' || !this.#membersAreReady(cluster)) return waiting;
     const isSame = previous?.cluster === cluster && previous.assignment === assignment;
     return { resolved: isSame ? previous : { cluster, assignment }, isReady: true };
   }
 
   #assignmentOf({ discovery }: Cluster): ClusterLoadAssignment | undefined | 'pending' {
-    if (discovery.kind !== 'eds') return discovery.assignment;
+    if (discovery.kind !== 'eds') return 'assignment' in discovery ? discovery.assignment : undefined;
     this.#assignments.add(discovery.serviceName);
     const found = this.#view.assignment(discovery.serviceName);
     if (found === 'pending') this.#miss('assignment', discovery.serviceName);

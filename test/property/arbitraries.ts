@@ -611,6 +611,24 @@ const slowStart = () =>
       minWeightPercent: fc.double({ min: 0, max: 100, noNaN: true }),
     }),
   );
+/** Clusters that provide their hosts themselves go with the policy that says so. */
+const providedBy = (): fc.Arbitrary<Pick<Cluster, 'discovery' | 'lbPolicy'>> =>
+  fc.record({
+    lbPolicy: fc.constant({ kind: 'cluster-provided' as const }),
+    discovery: fc.oneof(
+      fc.record({
+        kind: fc.constant('original-dst' as const),
+        header: maybe(fc.constantFrom('x-envoy-original-dst-host', 'x-to')),
+        metadata: maybe(fc.constant({ namespace: 'n', keys: ['a', 'b'] })),
+        port: maybe(fc.nat(65_535)),
+        cleanupIntervalMs: milliseconds(1),
+      }),
+      fc.record({
+        kind: fc.constant('aggregate' as const),
+        clusters: fc.array(name(), { minLength: 1, maxLength: 3 }),
+      }),
+    ),
+  });
 
 const localityBalancing = () => maybe(fc.constant({ kind: 'weighted' as const }));
 
@@ -716,6 +734,14 @@ export const cluster = (): fc.Arbitrary<Cluster> =>
   anyCluster().chain((model) => upstreamProtocol(model).map((protocol) => ({ ...model, protocol })));
 
 const anyCluster = (): fc.Arbitrary<Cluster> =>
+  fc.oneof({ weight: 4, arbitrary: resolvedCluster() }, { weight: 1, arbitrary: providedCluster() });
+
+const providedCluster = (): fc.Arbitrary<Cluster> =>
+  fc
+    .tuple(resolvedCluster(), providedBy())
+    .map(([one, provided]) => ({ ...one, ...provided, healthCheck: undefined }));
+
+const resolvedCluster = (): fc.Arbitrary<Cluster> =>
   fc.record({
     name: name(),
     discovery: discovery(),

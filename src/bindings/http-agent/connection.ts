@@ -146,6 +146,7 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
     const { headers, expectsContinue } = readHeaders(lines);
     const context = createExchange('outbound', clock.now(), random());
     context.callerOptions = CALLER_OPTIONS;
+    context.destination = this.#target.authority;
     return {
       method,
       scheme: this.#target.scheme,

@@ -70,6 +70,7 @@ export class MeshDispatcher extends DispatcherClass {
     const headers = readHeaders(options.headers as UndiciHeaders);
     const context = createExchange('outbound', clock.now(), random());
     context.callerOptions = options;
+    context.destination = originAuthority;
     const length = headers.get('content-length');
     return {
       method: options.method,

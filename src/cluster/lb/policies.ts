@@ -42,6 +42,7 @@ const POLICIES: Factories = {
     const list = leastRequest(policy, { random: tools.random, seed, slowStart });
     return listBalancer(list, policy, tools, seed);
   },
+  'cluster-provided': () => ({ picker: () => () => undefined }),
   random: (policy, tools, seed) => listBalancer(randomChoice(tools.random), policy, tools, seed),
   'ring-hash': (policy, tools) => {
     const { minimumRingSize: minimumSize, maximumRingSize: maximumSize, hashFunction } = policy;

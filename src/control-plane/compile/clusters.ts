@@ -7,12 +7,14 @@ import type { Instance, InstanceIndex } from './instances.js';
 import { clusterName, clusterSni } from './names.js';
 import { isHttp2Port } from './port-protocol.js';
 import type { MeshPort, MeshService } from './services.js';
-import { effectivePolicy, policyFields } from './traffic-policy.js';
+import { type EffectivePolicy, effectivePolicy, policyFields } from './traffic-policy.js';
 import { upstreamTls } from './upstream-tls.js';
 import { selects } from './visibility.js';
 
 /** Istio's mesh default (`dnsRefreshRate`). */
 const DNS_REFRESH_MS = 60_000;
+/** Envoy's default of `cleanup_interval`. */
+const DESTINATION_CLEANUP_MS = 5000;
 
 /** A cluster with what its endpoints are chosen by. */
 export interface ClusterPlan {
@@ -27,6 +29,8 @@ export interface ClusterPlan {
 export interface ClusterTools {
   readonly trustDomain: string;
   readonly instances: InstanceIndex;
+  /** gRPC's own clients have no clusters of original destinations. */
+  readonly knowsDestinations: boolean;
 }
 
 /** The clusters of a service: for each port the whole, and each subset. */
@@ -47,6 +51,7 @@ export function planClusters(
         metadata: istioMetadata(service, subset.name),
         discovery: discoveryOf(name, service, chosen(tools.instances.of(service, port), labels)),
         ...policyFields(policy),
+        ...(dialsDestination(service, policy, tools) && originalDestination(port)),
         ...upstreamTls({
           settings: policy.tls,
           meshSni: clusterSni(port.number, subset.name, service.host),
@@ -59,6 +64,30 @@ export function planClusters(
       return { cluster, service, port, labels };
     }),
   );
+}
+
+/** Istio: without resolution, or with the policy PASSTHROUGH, a connection goes where the application wanted to. */
+function dialsDestination(
+  { source }: MeshService,
+  { loadBalancer }: EffectivePolicy,
+  { knowsDestinations }: ClusterTools,
+): boolean {
+  const isUnresolved = source.kind === 'entry' && (source.spec.resolution ?? 'NONE') === 'NONE';
+  return knowsDestinations && (isUnresolved || loadBalancer?.simple === 'PASSTHROUGH');
+}
+
+/** Istio: a target port replaces the one that was dialled. */
+function originalDestination({ number, target }: MeshPort): Pick<Cluster, 'discovery' | 'lbPolicy'> {
+  return {
+    discovery: {
+      kind: 'original-dst',
+      header: undefined,
+      metadata: undefined,
+      port: typeof target === 'number' && target !== number ? target : undefined,
+      cleanupIntervalMs: DESTINATION_CLEANUP_MS,
+    },
+    lbPolicy: { kind: 'cluster-provided' },
+  };
 }
 
 /** What Istio tells proxies of a cluster: the service that it stands for, for their telemetry. */

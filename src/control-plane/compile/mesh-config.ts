@@ -7,6 +7,11 @@ export interface MeshConfig {
   readonly domain: string;
   /** Template of inbound listener names; `%s` stands for `address:port` (gRFC A36). */
   readonly inboundTemplate: string;
+  /**
+   * What happens to requests for hosts that the mesh does not know. `ALLOW_ANY`: they pass it by. `REGISTRY_ONLY`: they
+   * are answered with 502.
+   */
+  readonly outboundTrafficPolicy: 'ALLOW_ANY' | 'REGISTRY_ONLY';
 }
 
 export const DEFAULT_MESH_CONFIG: MeshConfig = {
@@ -14,4 +19,5 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   rootNamespace: 'istio-system',
   domain: 'cluster.local',
   inboundTemplate: 'xds.istio.io/grpc/lds/inbound/%s',
+  outboundTrafficPolicy: 'ALLOW_ANY',
 };

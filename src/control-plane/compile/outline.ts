@@ -6,6 +6,7 @@ import type { RouteConfiguration } from '../../model/route.js';
 import { coversHost } from '../kinds/hosts.js';
 import type { RegistrySnapshot } from '../registry/registry.js';
 import type { ConfigView } from '../store/view.js';
+import { aliasesOf } from './aliases.js';
 import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
 import { type DestinationPolicy, indexDestinationRules, NO_POLICY } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
@@ -14,6 +15,7 @@ import { outboundListener } from './listeners.js';
 import { routeHashOf } from './load-balancer.js';
 import type { MeshConfig } from './mesh-config.js';
 import { clusterName } from './names.js';
+import { BLOCK_ALL } from './outbound-policy.js';
 import { mtlsModes } from './peer-authentication.js';
 import { isHttpPort } from './port-protocol.js';
 import type { Profile } from './profile.js';
@@ -50,12 +52,13 @@ export function compileOutline({ view, registry, config }: CompileInput, profile
       return [host, destinationRules.find(query)] as const;
     }),
   );
-  const tools = { trustDomain: config.trustDomain, instances };
+  const knowsDestinations = profile.generator === 'inmesh';
+  const tools = { trustDomain: config.trustDomain, instances, knowsDestinations };
   const plans = services.flatMap((service) =>
     planClusters(service, policies.get(service.host) ?? NO_POLICY, tools),
   );
   return {
-    ...compileListeners(view, profile, { services: byHost, policies }),
+    ...compileListeners({ view, registry, config }, profile, { services: byHost, policies }),
     clusters: new Map(plans.map(({ cluster }) => [cluster.name, cluster])),
     plans,
   };
@@ -91,8 +94,9 @@ export function compileEndpoints(
 
 function isReachable(service: MeshService, profile: Profile): boolean {
   const { source, exportTo, namespace } = service;
-  // NONE means "dial what the application asked for", which is what happens to hosts that the mesh does not own.
-  if (source.kind === 'entry' && (source.spec.resolution ?? 'NONE') === 'NONE') return false;
+  // NONE means "dial what the application asked for", which gRPC's own clients do with what the mesh does not own.
+  const isUnresolved = source.kind === 'entry' && (source.spec.resolution ?? 'NONE') === 'NONE';
+  if (isUnresolved && profile.generator === 'grpc') return false;
   return isExported(exportTo, namespace, profile.namespace);
 }
 
@@ -103,24 +107,29 @@ interface Destinations {
 }
 
 function compileListeners(
-  view: ConfigView,
+  { view, config }: CompileInput,
   profile: Profile,
   { services, policies }: Destinations,
 ): Pick<Outline, 'listeners' | 'routes'> {
   const listeners = new Map<string, Listener>();
   const routes = new Map<string, RouteConfiguration>();
   const virtualServices = indexVirtualServices(view, profile.namespace);
+  const aliases = aliasesOf(view, profile);
   const add = (host: string, port: number) => {
+    const known = aliases.get(host) ?? [];
     const context = {
       profile,
       host,
       port,
+      aliases: known,
       serviceOf: (name: string) => services.get(name),
       hashOf: (target: Target) => hashOf(target, policies.get(target.host)),
     };
     const name = clusterName(port, '', host);
     const virtualHost = compileVirtualHost(virtualServices.find(host), context);
-    listeners.set(`${host}:${port}`, outboundListener(`${host}:${port}`, name, virtualHost.routes));
+    for (const one of [host, ...known]) {
+      listeners.set(`${one}:${port}`, outboundListener(`${one}:${port}`, name, virtualHost.routes));
+    }
     routes.set(name, { name, virtualHosts: [virtualHost] });
   };
   for (const { host, ports } of services.values()) {
@@ -131,6 +140,10 @@ function compileListeners(
   const known = [...services.keys()];
   for (const host of virtualServices.hosts) {
     if (!known.some((name) => coversHost(host, name))) add(host, 80);
+  }
+  if (config.outboundTrafficPolicy === 'REGISTRY_ONLY' && profile.generator === 'inmesh') {
+    listeners.set(BLOCK_ALL.listener.name, BLOCK_ALL.listener);
+    routes.set(BLOCK_ALL.routes.name, BLOCK_ALL.routes);
   }
   return { listeners, routes };
 }

@@ -22,6 +22,8 @@ export interface RouteContext {
   /** Host and port that the client calls. */
   readonly host: string;
   readonly port: number;
+  /** Further full names of the host (services of the type ExternalName). */
+  readonly aliases?: readonly string[];
   readonly serviceOf: (host: string) => MeshService | undefined;
   /** What routes to a cluster hash; undefined where its policy does not go by hash. */
   readonly hashOf: (target: Target) => HashPolicy | undefined;
@@ -40,10 +42,10 @@ export function compileVirtualHost(
   virtualService: Document<'VirtualService'> | undefined,
   context: RouteContext,
 ): VirtualHost {
-  const { host, port, profile } = context;
+  const { host, port, profile, aliases = [] } = context;
   return {
     name: `${host}:${port}`,
-    domains: domainsOf(host, port, profile.namespace),
+    domains: [host, ...aliases].flatMap((one) => domainsOf(one, port, profile.namespace)),
     routes:
       virtualService === undefined
         ? [defaultRoute(context)]

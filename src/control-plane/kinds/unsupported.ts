@@ -18,7 +18,6 @@ interface Unsupported {
 const fields = (...paths: readonly string[]): readonly Unsupported[] => paths.map((path) => ({ path }));
 
 const POLICY_PARTS: readonly Unsupported[] = [
-  { path: 'loadBalancer.simple', values: ['PASSTHROUGH'] },
   ...fields(
     'loadBalancer.localityLbSetting',
     'loadBalancer.zoneAwareLbSetting',
@@ -77,13 +76,11 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
     ...fields('workloadSelector'),
   ],
   ServiceEntry: [
-    { path: 'resolution', values: ['NONE', 'DYNAMIC_DNS', undefined] },
-    { path: 'hosts.*', form: /^\*/ },
+    { path: 'resolution', values: ['DYNAMIC_DNS'] },
     { path: 'endpoints.*.address', form: /^unix:/ },
     ...fields('addresses', 'endpoints.*.network'),
   ],
   WorkloadEntry: [{ path: 'address', form: /^unix:/ }, ...fields('network')],
-  Service: [{ path: 'type', values: ['ExternalName'] }],
 };
 
 /** Kinds of Istio and of the Gateway API that are not carried out yet. */

@@ -113,7 +113,7 @@ describe('defaults', () => {
 describe('load balancing', () => {
   test('the first known policy of the list is used', () => {
     const list = policies(
-      { '@type': `${TYPE}.load_balancing_policies.cluster_provided.v3.ClusterProvided` },
+      { '@type': 'type.googleapis.com/google.protobuf.Empty' },
       {
         '@type': `${TYPE}.load_balancing_policies.random.v3.Random`,
       },
@@ -384,7 +384,17 @@ describe('TLS to the upstream', () => {
 describe('a cluster is refused, and the message has the path, for', () => {
   test.each<[string, Record<string, JsonValue>, string]>([
     ['an unsupported field', { respectDnsTtl: true }, 'respect_dns_ttl: is not supported'],
-    ['an unsupported type', { type: 'ORIGINAL_DST' }, 'type: ORIGINAL_DST is not supported'],
+    [
+      'original destination with a policy of its own',
+      { type: 'ORIGINAL_DST', edsClusterConfig: null },
+      'lb_policy: must be CLUSTER_PROVIDED',
+    ],
+    [
+      'a policy that nothing provides for',
+      { lbPolicy: 'CLUSTER_PROVIDED' },
+      'lb_policy: must not be CLUSTER_PROVIDED',
+    ],
+    ['a cleanup without original destination', { cleanupInterval: '1s' }, 'cleanup_interval: must be set in'],
     ['EDS without its configuration', { edsClusterConfig: null }, 'eds_cluster_config: is required'],
     [
       'EDS from a file',
@@ -408,18 +418,13 @@ describe('a cluster is refused, and the message has the path, for', () => {
     ],
     ['a connect timeout of 0', { connectTimeout: '0s' }, 'connect_timeout: must be greater than 0'],
     [
-      'an unsupported policy',
-      { lbPolicy: 'CLUSTER_PROVIDED' },
-      'lb_policy: CLUSTER_PROVIDED is not supported',
-    ],
-    [
       'a missing list of policies',
       { lbPolicy: 'LOAD_BALANCING_POLICY_CONFIG' },
       'load_balancing_policy: is required',
     ],
     [
       'a list without a known policy',
-      policies({ '@type': `${TYPE}.load_balancing_policies.cluster_provided.v3.ClusterProvided` }),
+      policies({ '@type': 'type.googleapis.com/google.protobuf.Empty' }),
       'load_balancing_policy.policies: none of',
     ],
     [

@@ -36,6 +36,8 @@ function scene(options: Partial<AttemptOptions>): {
     connections: inner.connections,
     ready: inner.ready,
     hosts: inner.hosts,
+    hostSets: inner.hostSets,
+    memberOf: () => outer,
     shed: () => inner.shed(),
     send: (host, request) => inner.send(host, request),
     reportTimeout: (host) => inner.reportTimeout(host),

@@ -1,0 +1,20 @@
+import type { ConfigView } from '../store/view.js';
+import { serviceHost } from './names.js';
+import type { Profile } from './profile.js';
+import { isExported } from './visibility.js';
+
+/**
+ * The further names of services: what a service of the type ExternalName calls by its own name (Istio). Where it names
+ * no service of the mesh, its name is dialled as the application asked for it. By the full name of the target.
+ */
+export function aliasesOf(view: ConfigView, profile: Profile): ReadonlyMap<string, readonly string[]> {
+  const aliases = new Map<string, string[]>();
+  for (const { name, namespace, annotations, spec } of view.list('Service')) {
+    if (spec.type !== 'ExternalName' || spec.externalName === undefined) continue;
+    const exportTo = annotations['networking.istio.io/exportTo']?.split(',').map((target) => target.trim());
+    if (!isExported(exportTo, namespace, profile.namespace)) continue;
+    const target = spec.externalName.toLowerCase().replace(/\.$/, '');
+    aliases.set(target, [...(aliases.get(target) ?? []), serviceHost(name, namespace)]);
+  }
+  return aliases;
+}
