@@ -30,6 +30,8 @@ export function compileRetry(retries: HttpRetry | undefined): RetryPolicy {
     baseIntervalMs: backoff,
     maxIntervalMs: 10 * backoff,
     avoidPreviousHosts: retries.retryIgnorePreviousHosts ?? true,
+    // Istio: every second try goes on to priorities that were not tried.
+    ...(retries.retryRemoteLocalities === true && { previousPriorities: { updateFrequency: 2 } }),
   };
 }
 

@@ -68,6 +68,8 @@ export function policyFields(
   | 'panicThresholdPercent'
   | 'idleTimeoutMs'
   | 'maxRequestsPerConnection'
+  | 'maxConnectionDurationMs'
+  | 'tcpKeepaliveMs'
 > {
   const { connectionPool, outlierDetection } = policy;
   return {
@@ -79,6 +81,18 @@ export function policyFields(
     panicThresholdPercent: outlierDetection === undefined ? 50 : (outlierDetection.minHealthPercent ?? 0),
     idleTimeoutMs: connectionPool?.http?.idleTimeout ?? 3_600_000,
     maxRequestsPerConnection: connectionPool?.http?.maxRequestsPerConnection ?? 0,
+    ...connectionFields(connectionPool?.tcp),
+  };
+}
+
+/** What only some policies say of connections. */
+function connectionFields(
+  tcp: ConnectionPoolSettings['tcp'],
+): Pick<Cluster, 'maxConnectionDurationMs' | 'tcpKeepaliveMs'> {
+  const { maxConnectionDuration, tcpKeepalive } = tcp ?? {};
+  return {
+    ...(maxConnectionDuration !== undefined && { maxConnectionDurationMs: maxConnectionDuration }),
+    ...(tcpKeepalive?.time !== undefined && { tcpKeepaliveMs: tcpKeepalive.time }),
   };
 }
 
@@ -94,6 +108,7 @@ function breakersOf({ connectionPool, retryBudget }: EffectivePolicy): CircuitBr
       retryBudget: retryBudget && {
         budgetPercent: retryBudget.percent ?? 20,
         minRetryConcurrency: retryBudget.minRetryConcurrency ?? 3,
+        ...(retryBudget.budgetInterval ? { intervalMs: retryBudget.budgetInterval } : {}),
       },
     },
     high: DEFAULT_THRESHOLDS,

@@ -21,8 +21,9 @@ const POLICY_PARTS: readonly Unsupported[] = [
   ...fields(
     'loadBalancer.localityLbSetting',
     'loadBalancer.zoneAwareLbSetting',
-    'connectionPool.tcp.tcpKeepalive',
-    'connectionPool.tcp.maxConnectionDuration',
+    // Node lets no more be chosen than when probes begin.
+    'connectionPool.tcp.tcpKeepalive.probes',
+    'connectionPool.tcp.tcpKeepalive.interval',
     'connectionPool.tcp.idleTimeout',
     'connectionPool.http.useClientProtocol',
     'connectionPool.http.maxConcurrentStreams',
@@ -46,7 +47,7 @@ const below = (prefix: string, parts: readonly Unsupported[]): readonly Unsuppor
 const TRAFFIC_POLICY: readonly Unsupported[] = [
   ...POLICY_PARTS,
   ...below('portLevelSettings.*', POLICY_PARTS),
-  ...fields('tunnel', 'proxyProtocol', 'retryBudget.budgetInterval'),
+  ...fields('tunnel', 'proxyProtocol'),
 ];
 
 const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
@@ -65,7 +66,6 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
       'tcp',
       'http.*.match.*.statPrefix',
       'http.*.delegate',
-      'http.*.retries.retryRemoteLocalities',
       'http.*.fault.delay.percent',
       'http.*.directResponse.body.bytes',
     ),

@@ -257,3 +257,16 @@ http:
     });
   });
 });
+
+test('connections may have a life, a keepalive, and retries a budget over an interval', () => {
+  const policy = `trafficPolicy:
+  connectionPool: { tcp: { maxConnectionDuration: 90s, tcpKeepalive: { time: 30s } } }
+  retryBudget: { percent: 10, budgetInterval: 5s }`;
+  expect(cluster(rule(`host: reviews\n${policy}`))).toMatchObject({
+    maxConnectionDurationMs: 90_000,
+    tcpKeepaliveMs: 30_000,
+    circuitBreakers: {
+      default: { retryBudget: { budgetPercent: 10, minRetryConcurrency: 3, intervalMs: 5000 } },
+    },
+  });
+});

@@ -24,3 +24,10 @@ test('attempts: 0 turns retries off, and stays off over the wire', () => {
   const { resource } = ROUTE_CONFIGURATION.decode(ROUTE_CONFIGURATION.encode(config));
   expect(resource).toEqual(config);
 });
+
+test('retryRemoteLocalities: every second try goes on to other priorities', () => {
+  expect(compileRetry({ attempts: 3, retryRemoteLocalities: true }).previousPriorities).toEqual({
+    updateFrequency: 2,
+  });
+  expect(compileRetry({ attempts: 3 }).previousPriorities).toBeUndefined();
+});

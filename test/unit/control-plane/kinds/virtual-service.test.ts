@@ -109,8 +109,8 @@ describe('references', () => {
 describe('fields that are checked but not carried out', () => {
   test.each([
     [
-      'retries: {attempts: 1, retryRemoteLocalities: true}',
-      '11:28 error INMESH_CONFIG_UNSUPPORTED inmesh does not carry out retryRemoteLocalities of VirtualService yet',
+      'match: [{uri: {prefix: /}, statPrefix: x}]',
+      '11:32 error INMESH_CONFIG_UNSUPPORTED inmesh does not carry out statPrefix of VirtualService yet',
     ],
   ])('%s is refused by its name', (line, complaint) => {
     expect(complaintsAbout(routeWith(line))).toEqual([complaint]);
