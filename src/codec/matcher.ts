@@ -1,6 +1,12 @@
 import { create } from '@bufbuild/protobuf';
 import { RE2JS } from 're2js';
-import type { CookieMatcher, HeaderMatcher, QueryParameterMatcher, StringMatcher } from '../model/matcher.js';
+import type {
+  CookieMatcher,
+  HeaderMatcher,
+  Int64,
+  QueryParameterMatcher,
+  StringMatcher,
+} from '../model/matcher.js';
 import { matcher, route, type } from '../proto/xds.js';
 import { messageOf } from '../runtime/errors.js';
 import { onlyFields } from './field-guard.js';
@@ -123,7 +129,7 @@ function decodeHeaderMatch(
     case 'presentMatch':
       return { kind: 'present', present: specifier.value };
     case 'rangeMatch':
-      return decodeRange(specifier.value, at(path, 'range_match'));
+      return decodeRange(specifier.value);
     case undefined:
       // Envoy: no specifier at all is a presence check.
       return { kind: 'present', present: true };
@@ -153,13 +159,14 @@ function decodeFlatMatch(specifier: FlatMatch, path: Path): StringMatcher {
   }
 }
 
-function decodeRange(range: type.Int64Range, path: Path): HeaderMatcher['match'] {
-  const start = Number(range.start);
-  const end = Number(range.end);
-  // Beyond this a JavaScript number is not exact, so the range would not be what was asked for.
-  if (!Number.isSafeInteger(start)) refuse(at(path, 'start'), 'is beyond 2^53');
-  if (!Number.isSafeInteger(end)) refuse(at(path, 'end'), 'is beyond 2^53');
-  return { kind: 'range', start, end };
+function decodeRange(range: type.Int64Range): HeaderMatcher['match'] {
+  return { kind: 'range', start: int64(range.start), end: int64(range.end) };
+}
+
+/** Beyond 2^53 a JavaScript number is not exact. */
+function int64(value: bigint): Int64 {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : String(value);
 }
 
 /** The header matcher as a message. */

@@ -3,6 +3,7 @@ import { type Metadata, NO_METADATA } from '../model/metadata.js';
 import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
 import { type core, route } from '../proto/xds.js';
 import { unreachable } from '../runtime/errors.js';
+import { decodePlugins, lacksPlugin } from './cluster-specifier.js';
 import {
   bodyLimitOf,
   checkBodySizes,
@@ -19,6 +20,7 @@ import {
   readableHeader,
 } from './header-mutation.js';
 import { decodeHedge, encodeHedge } from './hedge.js';
+import { decodeMatchTree, encodeMatchTree } from './match-tree.js';
 import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { decodeMirrors, encodeMirrors } from './mirror.js';
 import { at, type Path, refuse, required } from './path.js';
@@ -28,6 +30,7 @@ import { decodeRedirect, encodeRedirect } from './redirect.js';
 import { decodeRetry, encodeRetryPolicy } from './retry.js';
 import { decodeRouteAction, encodeRouteAction } from './route-action.js';
 import { decodeRouteMatch, encodeRouteMatch } from './route-match.js';
+import { routeTreeCodec } from './route-tree.js';
 
 const tableFields = onlyFields(() => route.RouteConfigurationSchema, {
   enforced: [
@@ -39,6 +42,7 @@ const tableFields = onlyFields(() => route.RouteConfigurationSchema, {
     'vhost_header',
     'ignore_port_in_host_matching',
     'ignore_path_parameters_in_path_matching',
+    'cluster_specifier_plugins',
     ...HEADER_RULE_FIELDS,
   ],
   ignored: [
@@ -54,6 +58,7 @@ const hostFields = onlyFields(() => route.VirtualHostSchema, {
     'name',
     'domains',
     'routes',
+    'matcher',
     'rate_limits',
     'retry_policy',
     'typed_per_filter_config',
@@ -99,8 +104,9 @@ const routeFields = onlyFields(() => route.RouteSchema, {
 /** The route table. */
 export function decodeRouteConfiguration(message: route.RouteConfiguration, path: Path): RouteConfiguration {
   tableFields(message, path);
+  const plugins = decodePlugins(message.clusterSpecifierPlugins, path);
   const virtualHosts = message.virtualHosts.map((host, index) =>
-    decodeVirtualHost(host, at(path, 'virtual_hosts', index)),
+    decodeVirtualHost(host, at(path, 'virtual_hosts', index), plugins),
   );
   refuseSharedDomains(virtualHosts, path);
   const table = {
@@ -138,13 +144,27 @@ function refuseSharedDomains(virtualHosts: readonly VirtualHost[], path: Path): 
 }
 
 /** The name may be empty: it is a label, and Istio sends inbound tables without. */
-function decodeVirtualHost(message: route.VirtualHost, path: Path): VirtualHost {
+function decodeVirtualHost(
+  message: route.VirtualHost,
+  path: Path,
+  plugins: ReadonlySet<string>,
+): VirtualHost {
   hostFields(message, path);
+  if (message.matcher !== undefined && message.routes.length > 0) {
+    refuse(path, 'may have only one of routes and matcher');
+  }
+  const tree = routeTreeCodec({
+    decode: (entry, where) => decodeRoute(entry, where, plugins),
+    encode: encodeRoute,
+  });
   if (message.domains.length === 0) refuse(at(path, 'domains'), 'must not be empty');
   return {
     name: message.name,
     domains: message.domains.map((domain, index) => decodeDomain(domain, at(path, 'domains', index))),
-    routes: message.routes.map((entry, index) => decodeRoute(entry, at(path, 'routes', index))),
+    routes: message.routes
+      .map((entry, index) => decodeRoute(entry, at(path, 'routes', index), plugins))
+      .filter((one) => one !== undefined),
+    matcher: message.matcher && decodeMatchTree(message.matcher, at(path, 'matcher'), tree),
     rateLimits: decodeRateLimits(message.rateLimits, path),
     retryPolicy: decodeRetry(message, path),
     hedge: decodeHedge(message.hedgePolicy, at(path, 'hedge_policy')),
@@ -180,8 +200,10 @@ function decodeDomain(domain: string, path: Path): string {
   return domain.toLowerCase();
 }
 
-function decodeRoute(message: route.Route, path: Path): Route {
+/** Undefined when the route is left out. */
+function decodeRoute(message: route.Route, path: Path, plugins: ReadonlySet<string>): Route | undefined {
   routeFields(message, path);
+  if (lacksPlugin(message.action, plugins, path)) return undefined;
   const match = decodeRouteMatch(required(message.match, at(path, 'match')), at(path, 'match'));
   const action = decodeAction(message.action, path);
   if (action.kind === 'forward') checkTemplateRewrite(match.path, action.pathRewrite, at(path, 'route'));
@@ -233,6 +255,9 @@ export function encodeRouteConfiguration(table: RouteConfiguration): route.Route
   return message;
 }
 
+/** Encodes only. */
+const TREE = routeTreeCodec({ decode: () => undefined, encode: (one) => encodeRoute(one) });
+
 function encodeVirtualHost(host: VirtualHost): route.VirtualHost {
   const message = create(route.VirtualHostSchema, {
     name: host.name,
@@ -247,6 +272,7 @@ function encodeVirtualHost(host: VirtualHost): route.VirtualHost {
     includeIsTimeoutRetryHeader: host.includeIsTimeoutRetry ?? false,
     ...encodeHeaderRules(host.headers),
   });
+  if (host.matcher !== undefined) message.matcher = encodeMatchTree(host.matcher, TREE);
   if (host.retryPolicy !== undefined) message.retryPolicy = encodeRetryPolicy(host.retryPolicy);
   if (host.hedge !== undefined) message.hedgePolicy = encodeHedge(host.hedge);
   if (host.bufferLimitBytes !== undefined) message.perRequestBufferLimitBytes = host.bufferLimitBytes;

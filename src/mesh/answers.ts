@@ -24,14 +24,16 @@ export const missingRoutes: Service = answering({
   flag: 'NR',
 });
 
-/** The route's cluster does not exist (Envoy: 503, NC). */
-export const noCluster: Service = answering({
-  status: 503,
-  body: '',
-  details: 'cluster_not_found',
-  reason: 'INMESH_NO_CLUSTER',
-  flag: 'NC',
-});
+/** The route's cluster does not exist (Envoy: 503 or what the route says, NC). */
+export function noClusterAs(status = 503): Service {
+  return answering({
+    status,
+    body: '',
+    details: 'cluster_not_found',
+    reason: 'INMESH_NO_CLUSTER',
+    flag: 'NC',
+  });
+}
 
 /** The cluster has no usable host (Envoy: 503, UH). */
 export const noHealthyUpstream: Service = answering({

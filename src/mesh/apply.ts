@@ -1,8 +1,8 @@
 import type { ClusterRuntime } from '../cluster/cluster.js';
 import type { Clusters } from '../cluster/clusters.js';
-import type { RouteConfiguration } from '../model/route.js';
 import type { ResolvedOutbound, Snapshot } from '../model/snapshot.js';
 import type { Service } from '../service/service.js';
+import { clustersOf } from '../xds/resolve.js';
 import { HostTable } from './host-table.js';
 import { type OutboundTools, outboundService } from './outbound.js';
 
@@ -44,21 +44,12 @@ export class Applier {
   }
 
   #build(resolved: ResolvedOutbound): Built {
-    const names = resolved.routes === undefined ? [] : clusterNames(resolved.routes);
+    const names = resolved.routes === undefined ? [] : clustersOf(resolved.routes);
     const clusters = new Map(names.map((name) => [name, this.#clusters.get(name)] as const));
-    const service = outboundService(resolved, { ...this.#tools, cluster: (name) => clusters.get(name) });
+    const service = outboundService(resolved, {
+      ...this.#tools,
+      cluster: (name) => clusters.get(name) ?? this.#clusters.get(name),
+    });
     return { service, clusters };
   }
-}
-
-function clusterNames(routes: RouteConfiguration): string[] {
-  const names = new Set<string>();
-  for (const { routes: list } of routes.virtualHosts) {
-    for (const { action } of list) {
-      if (action.kind !== 'forward') continue;
-      if (action.cluster.kind === 'cluster') names.add(action.cluster.name);
-      else for (const { name } of action.cluster.clusters) names.add(name);
-    }
-  }
-  return [...names];
 }

@@ -3,12 +3,14 @@ import type { FilterOverrides } from '../model/filter-config.js';
 import type { FilterChain, HttpConnectionManager, InboundListener } from '../model/listener.js';
 import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
 import type { RouteMatch } from '../model/route-match.js';
+import { routesOf } from '../model/routes-of.js';
 import type { DownstreamTls } from '../model/tls.js';
 import { compileRoutes } from '../routing/router.js';
 import { MeshError } from '../runtime/errors.js';
 import type { ExchangeLogger } from '../service/exchange-logger.js';
 import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
 import { noRoute } from './answers.js';
+import { plaintextGuard, redirectToTls } from './route-answers.js';
 import type { RoutePlace } from './route-effects.js';
 
 /**
@@ -109,7 +111,7 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
   const router = compileRoutes(routes.config);
   const stacks = new Map<Route, readonly Filter[] | undefined>();
   for (const virtualHost of routes.config.virtualHosts) {
-    for (const route of virtualHost.routes) {
+    for (const route of routesOf(virtualHost)) {
       const overrides = [route.filterOverrides, virtualHost.filterOverrides];
       if (!isForApplication(route)) {
         stacks.set(route, undefined);
@@ -136,9 +138,11 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
   const services = new Map(
     [...stacks].map(([route, filters]) => [route, filters && compose(filters, application)]),
   );
+  const plaintext = plaintextGuard(routes.config, router);
   const route: Service = (request) => {
     // CONNECT has no path: it takes the way of `/`, so that it passes the same filters.
     const head = request.method === 'CONNECT' ? { ...request, path: '/' } : request;
+    if (plaintext?.(head) === true) return redirectToTls(request);
     const matched = router.select(head, request.context.random);
     const service = matched && services.get(matched.route);
     if (matched !== undefined) {
@@ -161,6 +165,7 @@ function takesEverything({ virtualHosts: [virtualHost, ...others] }: RouteConfig
   return (
     others.length === 0 &&
     virtualHost?.domains.includes('*') === true &&
+    virtualHost.requireTls === undefined &&
     match !== undefined &&
     matchesEverything(match)
   );

@@ -8,25 +8,26 @@ import { splitHostPort } from '../model/address.js';
 import type { FilterOverrides } from '../model/filter-config.js';
 import type { HttpConnectionManager } from '../model/listener.js';
 import type { Route, RouteAction, WeightedCluster } from '../model/route.js';
+import { routesOf } from '../model/routes-of.js';
 import type { ResolvedOutbound } from '../model/snapshot.js';
 import { compileHashPolicies } from '../routing/hash-policy.js';
 import { compileHeaderMatchers } from '../routing/match.js';
 import { compileRoutes } from '../routing/router.js';
-import { selectWeighted } from '../routing/weighted.js';
 import type { Clock } from '../runtime/clock.js';
 import { unreachable } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
 import type { ExchangeLogger } from '../service/exchange-logger.js';
 import type { Observer } from '../service/observer.js';
 import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
-import { missingRoutes, noCluster, noRoute } from './answers.js';
+import { missingRoutes, noClusterAs, noRoute } from './answers.js';
 import { followRedirects, type RedirectTools } from './internal-redirect.js';
 import { mergeMatches } from './metadata-match.js';
 import { mirror } from './mirror.js';
 import type { PeerExchange } from './peer-exchange.js';
 import { resilienceOf, routerOf } from './resilience.js';
-import { requireTls, routeAnswer } from './route-answers.js';
+import { plaintextGuard, redirectToTls, routeAnswer } from './route-answers.js';
 import { type RoutePlace, routeEffects } from './route-effects.js';
+import { routeTarget } from './route-target.js';
 import { attempt } from './upstream.js';
 
 /** What every outbound stack is built with. */
@@ -70,8 +71,11 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
   const { http } = listener;
   const { port } = splitHostPort(listener.name);
   const suppressEnvoyHeaders = routerOf(http).suppressEnvoyHeaders === true;
+  const plaintext = plaintextGuard(routes, router);
+  const toTls = compose(tools.filters, redirectToTls);
   const dispatch: Service = (request) => {
     request.context.destinationPort = port;
+    if (plaintext?.(request) === true) return toTls(request);
     const matched = router.select(request, request.context.random);
     const stack = matched && stacks.get(matched.route);
     if (matched === undefined || stack === undefined) return unrouted(request);
@@ -85,7 +89,7 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
     select: (request) => router.select(request, request.context.random),
   };
   for (const virtualHost of routes.virtualHosts) {
-    for (const route of virtualHost.routes) {
+    for (const route of routesOf(virtualHost)) {
       const place: RoutePlace = {
         table: routes,
         virtualHost,
@@ -93,8 +97,7 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
         cluster: undefined,
         suppressEnvoyHeaders,
       };
-      const stack = withRedirects(route, routeStack(place, http, tools), redirects);
-      stacks.set(route, requireTls(place, tools.clock, stack));
+      stacks.set(route, withRedirects(route, routeStack(place, http, tools), redirects));
     }
   }
   const { prepare } = tools;
@@ -131,14 +134,8 @@ function routeStack(place: RoutePlace, http: HttpConnectionManager, tools: Outbo
       // gRFC A36: such a route has no meaning for a client.
       return compose(tools.filters, noRoute);
     case 'forward': {
-      const { cluster } = action;
-      if (cluster.kind === 'cluster') return stack(cluster.name);
-      // Envoy chooses the weighted cluster once per request, before the filters: retries stay on it.
-      const stacks = cluster.clusters.map((one) => stack(one.name, one));
-      return (request) => {
-        const chosen = stacks[selectWeighted(cluster, request.context.random)];
-        return chosen === undefined ? noCluster(request) : chosen(request);
-      };
+      const hash = compileHashPolicies(action.hashPolicies ?? [], tools.sourceAddress ?? LOOPBACK);
+      return routeTarget(action, stack, { cluster: tools.cluster, hash });
     }
     default:
       return unreachable(action);
@@ -193,7 +190,7 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
       ],
       // One attempt: host, breaker permit until the trailers settle, its own time limits, transport.
       cluster === undefined
-        ? noCluster
+        ? noClusterAs(action.clusterNotFoundStatus)
         : attempt(
             cluster,
             {

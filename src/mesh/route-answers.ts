@@ -1,9 +1,10 @@
 import type { RedirectAction } from '../model/redirect.js';
-import type { DirectResponseAction } from '../model/route.js';
+import type { DirectResponseAction, RouteConfiguration } from '../model/route.js';
 import { compileRedirect } from '../routing/redirect.js';
+import type { Router } from '../routing/router.js';
 import type { Clock } from '../runtime/clock.js';
 import { localReply } from '../service/local-reply.js';
-import type { Service } from '../service/service.js';
+import type { RequestHead, Service } from '../service/service.js';
 import { type RoutePlace, responseEffects } from './route-effects.js';
 
 /** The service of a route that answers here: redirects and direct responses. */
@@ -30,25 +31,30 @@ export function routeAnswer(
 
 const REASONS = { redirect: 'INMESH_REDIRECT', 'direct-response': 'INMESH_DIRECT_RESPONSE' } as const;
 
-const REQUIRES_TLS: RedirectAction = {
-  kind: 'redirect',
-  status: 301,
-  scheme: undefined,
-  https: true,
-  host: '',
-  port: 0,
-  path: undefined,
-  stripQuery: false,
-};
+/** Envoy `require_tls`: sends a plaintext request to https; host and path stay as they are. */
+export const redirectToTls: Service = async (request) =>
+  localReply(request, {
+    status: 301,
+    body: '',
+    details: 'direct_response',
+    reason: REASONS.redirect,
+    headers: [['location', `https://${request.authority}${request.path}`]],
+  });
 
-/** Envoy `require_tls`: plaintext requests are sent to https; internal ones may be let through. */
-export function requireTls(place: RoutePlace, clock: Clock, next: Service): Service {
-  const kind = place.virtualHost.requireTls;
-  if (kind === undefined) return next;
-  const redirect = routeAnswer(REQUIRES_TLS, place, clock);
-  return (request) => {
-    const scheme = request.headers.get('x-forwarded-proto') ?? request.scheme;
-    const isInternal = kind === 'external-only' && request.headers.get('x-envoy-internal') === 'true';
-    return scheme === 'https' || isInternal ? next(request) : redirect(request);
+/**
+ * Whether a request comes in plaintext where its virtual host wants TLS; internal ones may be let through. It is asked
+ * before any route is looked for. Undefined when no virtual host wants it.
+ */
+export function plaintextGuard(
+  { virtualHosts }: RouteConfiguration,
+  router: Router,
+): ((head: RequestHead) => boolean) | undefined {
+  if (virtualHosts.every(({ requireTls }) => requireTls === undefined)) return undefined;
+  return (head) => {
+    const kind = router.virtualHost(head)?.requireTls;
+    if (kind === undefined) return false;
+    const scheme = head.headers.get('x-forwarded-proto') ?? head.scheme;
+    const isInternal = kind === 'external-only' && head.headers.get('x-envoy-internal') === 'true';
+    return scheme !== 'https' && !isInternal;
   };
 }

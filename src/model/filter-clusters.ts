@@ -1,6 +1,7 @@
 import type { FilterConfig, FilterOverrides } from './filter-config.js';
 import type { HttpConnectionManager } from './listener.js';
 import type { RouteConfiguration } from './route.js';
+import { routesOf } from './routes-of.js';
 
 /** The clusters that a filter sends requests of its own to: authorization, rate limit, keys. A new filter adds its line. */
 export function clustersOfFilter(config: FilterConfig): readonly string[] {
@@ -44,7 +45,7 @@ function clustersOfOverrides(routes: RouteConfiguration): readonly string[] {
 function* overridesOf({ virtualHosts }: RouteConfiguration): Generator<FilterOverrides> {
   for (const virtualHost of virtualHosts) {
     yield virtualHost.filterOverrides;
-    for (const { filterOverrides, action } of virtualHost.routes) {
+    for (const { filterOverrides, action } of routesOf(virtualHost)) {
       yield filterOverrides;
       if (action.kind !== 'forward' || action.cluster.kind !== 'weighted') continue;
       for (const weighted of action.cluster.clusters) yield weighted.filterOverrides;

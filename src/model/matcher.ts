@@ -7,6 +7,9 @@ export type StringMatcher =
     }
   | { readonly kind: 'regex'; readonly pattern: string };
 
+/** An integer of 64 bits: beyond 2^53 as a decimal text. */
+export type Int64 = number | string;
+
 /** Envoy HeaderMatcher. */
 export interface HeaderMatcher {
   /** Lower case; `:authority`, `:method`, `:path` and `:scheme` name the pseudo-headers. */
@@ -15,7 +18,7 @@ export interface HeaderMatcher {
     | { readonly kind: 'string'; readonly matcher: StringMatcher }
     | { readonly kind: 'present'; readonly present: boolean }
     /** The whole value is an integer in [start, end). */
-    | { readonly kind: 'range'; readonly start: number; readonly end: number };
+    | { readonly kind: 'range'; readonly start: Int64; readonly end: Int64 };
   readonly invert: boolean;
   readonly treatMissingAsEmpty: boolean;
 }

@@ -1,6 +1,7 @@
 import type { FilterOverrides } from './filter-config.js';
 import type { HashPolicy } from './hash-policy.js';
 import type { HeaderRules } from './header-mutation.js';
+import type { MatchTree } from './match-tree.js';
 import type { Metadata, MetadataStruct } from './metadata.js';
 import type { MirrorPolicy } from './mirror.js';
 import type { RateLimit } from './rate-limit.js';
@@ -34,6 +35,8 @@ export interface VirtualHost {
   readonly domains: readonly string[];
   /** First match wins. */
   readonly routes: readonly Route[];
+  /** Leads to lists of routes, of which the first match wins; then there are no `routes`. See `routesOf`. */
+  readonly matcher?: MatchTree<readonly Route[]> | undefined;
   /** What rate limit filters count requests by. Undefined = none. */
   readonly rateLimits?: readonly RateLimit[] | undefined;
   readonly retryPolicy: RetryPolicy | undefined;
@@ -75,6 +78,8 @@ export interface Route {
 export interface RouteAction {
   readonly kind: 'forward';
   readonly cluster: ClusterSpecifier;
+  /** Status when the cluster is not there. Default 503. */
+  readonly clusterNotFoundStatus?: 404 | 500 | undefined;
   /** What rate limit filters count requests by. Undefined = none. */
   readonly rateLimits?: readonly RateLimit[] | undefined;
   /** Adds those of the virtual host, whatever the filter says. Default false. */
@@ -129,11 +134,25 @@ export type ClusterSpecifier =
       readonly kind: 'weighted';
       readonly clusters: readonly WeightedCluster[];
       readonly totalWeight: number;
-    };
+      /** What is chosen by; undefined = the exchange's random value. */
+      readonly choice?: WeightedChoice | undefined;
+    }
+  /** The first value of a request header (lower case) is the name. */
+  | { readonly kind: 'header'; readonly name: string };
+
+/** Where it gives no number, the exchange's random value counts. */
+export type WeightedChoice =
+  /** The number in a request header (lower case), where it has one value. */
+  | { readonly kind: 'header'; readonly name: string }
+  /** The hash that the route's hash policies make. */
+  | { readonly kind: 'hash' };
 
 /** Envoy WeightedCluster.ClusterWeight. */
 export interface WeightedCluster {
+  /** Empty when a header names the cluster. */
   readonly name: string;
+  /** The request header (lower case) whose first value is the name. */
+  readonly clusterHeader?: string | undefined;
   readonly weight: number;
   readonly filterOverrides: FilterOverrides;
   /** Undefined = none. */

@@ -1,4 +1,10 @@
-import type { HeaderMatcher, PathMatcher, QueryParameterMatcher, StringMatcher } from '../model/matcher.js';
+import type {
+  HeaderMatcher,
+  Int64,
+  PathMatcher,
+  QueryParameterMatcher,
+  StringMatcher,
+} from '../model/matcher.js';
 import { templateRegExp } from '../model/path-template.js';
 import { unreachable } from '../runtime/errors.js';
 import type { RequestHead } from '../service/service.js';
@@ -93,11 +99,24 @@ function firstValue(head: RequestHead, name: string): string | undefined {
 /** Envoy `absl::SimpleAtoi`: surrounding white space is allowed, anything else but an integer is not. */
 const INTEGER = /^[ \t\n\v\f\r]*[+-]?\d+[ \t\n\v\f\r]*$/;
 
-function rangeTest(start: number, end: number): StringPredicate {
+const MIN_INT64 = -(2n ** 63n);
+const MAX_INT64 = 2n ** 63n - 1n;
+
+function rangeTest(start: Int64, end: Int64): StringPredicate {
+  if (typeof start === 'string' || typeof end === 'string') return wideRangeTest(BigInt(start), BigInt(end));
   return (value) => {
     if (!INTEGER.test(value)) return false;
     const number = Number(value);
     return number >= start && number < end;
+  };
+}
+
+function wideRangeTest(start: bigint, end: bigint): StringPredicate {
+  return (value) => {
+    if (!INTEGER.test(value)) return false;
+    const text = value.trim();
+    const number = BigInt(text.startsWith('+') ? text.slice(1) : text);
+    return number >= start && number < end && number >= MIN_INT64 && number <= MAX_INT64;
   };
 }
 

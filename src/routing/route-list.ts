@@ -35,9 +35,13 @@ interface Candidate {
   readonly testRest: RoutePredicate;
 }
 
-/** Compiles the routes of a virtual host. */
-export function compileRouteList(virtualHost: VirtualHost, ignoresParameters: boolean): RouteList {
-  const candidates = virtualHost.routes.map((route, order) => compileRoute(virtualHost, route, order));
+/** Compiles routes of a virtual host. */
+export function compileRouteList(
+  virtualHost: VirtualHost,
+  routes: readonly Route[],
+  ignoresParameters: boolean,
+): RouteList {
+  const candidates = routes.map((route, order) => compileRoute(virtualHost, route, order));
   const byPath = candidates.length <= SMALL ? walk(candidates) : index(candidates, ignoresParameters);
   const connects = candidates.filter(({ path }) => path.kind === 'connect');
   const pathless = walk(connects);

@@ -1,8 +1,10 @@
+import { actionsOf } from '../model/match-tree.js';
 import type { RouteConfiguration, VirtualHost } from '../model/route.js';
 import type { RequestHead } from '../service/service.js';
 import type { RouteInput } from './conditions.js';
 import { indexDomains } from './domains.js';
 import { headerReader, pathOf, withoutParameters } from './match.js';
+import { compileMatchTree } from './match-tree.js';
 import { compileRouteList, type MatchedRoute, type RouteList } from './route-list.js';
 
 /** A route table that is ready for requests. */
@@ -43,9 +45,22 @@ export function compileRoutes(config: RouteConfiguration): Router {
 
 function* domainsOf(config: RouteConfiguration): Generator<readonly [string, HostEntry]> {
   for (const virtualHost of config.virtualHosts) {
-    const routes = compileRouteList(virtualHost, config.ignorePathParameters ?? false);
+    const routes = compileVirtualHost(virtualHost, config.ignorePathParameters ?? false);
     for (const domain of virtualHost.domains) yield [domain, { virtualHost, routes }];
   }
+}
+
+function compileVirtualHost(virtualHost: VirtualHost, ignoresParameters: boolean): RouteList {
+  const { matcher, routes } = virtualHost;
+  if (matcher === undefined) return compileRouteList(virtualHost, routes, ignoresParameters);
+  const lists = new Map(
+    actionsOf(matcher).map((list) => [list, compileRouteList(virtualHost, list, ignoresParameters)] as const),
+  );
+  const choose = compileMatchTree(matcher);
+  return (input, path, bare, random) => {
+    const chosen = choose(input);
+    return chosen === undefined ? undefined : lists.get(chosen)?.(input, path, bare, random);
+  };
 }
 
 /** What the virtual host of a request is chosen by; undefined when it has none. */

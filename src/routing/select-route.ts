@@ -1,6 +1,7 @@
 import type { RouteConfiguration, VirtualHost } from '../model/route.js';
 import { compileConditions, type RouteInput } from './conditions.js';
 import { compilePath, pathOf, withoutParameters } from './match.js';
+import { compileMatchTree } from './match-tree.js';
 import type { MatchedRoute } from './route-list.js';
 import { compileHostName } from './router.js';
 
@@ -17,7 +18,9 @@ export function selectRoute(
   const virtualHost = name === undefined ? undefined : selectVirtualHost(config, name);
   const bare = pathOf(input.path);
   const path = config.ignorePathParameters === true ? withoutParameters(bare) : bare;
-  const route = virtualHost?.routes.find(({ match }) => {
+  const tree = virtualHost?.matcher;
+  const routes = tree === undefined ? virtualHost?.routes : compileMatchTree(tree)(input);
+  const route = routes?.find(({ match }) => {
     if (bare === '' && match.path.kind !== 'connect') return false;
     const seen = match.path.kind === 'template' ? bare : path;
     return compileConditions(match)(input, random) && compilePath(match.path)(seen);

@@ -8,7 +8,8 @@ import type {
   OutboundListener,
 } from '../model/listener.js';
 import type { MirrorPolicy } from '../model/mirror.js';
-import type { Route, RouteConfiguration } from '../model/route.js';
+import type { ClusterSpecifier, Route, RouteConfiguration } from '../model/route.js';
+import { routesOf } from '../model/routes-of.js';
 import {
   EMPTY_SNAPSHOT,
   type ResolvedCluster,
@@ -245,7 +246,7 @@ export function clustersOf(routes: RouteConfiguration): readonly string[] {
   let targets = targetsByTable.get(routes);
   if (targets === undefined) {
     const all = routes.virtualHosts.flatMap((host) => [
-      ...host.routes.flatMap(({ action }) => targetsOf(action)),
+      ...routesOf(host).flatMap(({ action }) => targetsOf(action)),
       ...mirrorTargets(host.mirrors),
     ]);
     targets = [...new Set(all)];
@@ -269,9 +270,19 @@ function inlineRoutes({ routes }: HttpConnectionManager): RouteConfiguration | u
 
 function targetsOf(action: Route['action']): readonly string[] {
   if (action.kind !== 'forward') return [];
-  const { cluster } = action;
-  const own = cluster.kind === 'cluster' ? [cluster.name] : cluster.clusters.map(({ name }) => name);
-  return [...own, ...mirrorTargets(action.mirrors)];
+  return [...namesOf(action.cluster), ...mirrorTargets(action.mirrors)];
+}
+
+/** Clusters that a header names are not known before a request comes: they are there when something else names them. */
+function namesOf(cluster: ClusterSpecifier): readonly string[] {
+  switch (cluster.kind) {
+    case 'cluster':
+      return [cluster.name];
+    case 'weighted':
+      return cluster.clusters.flatMap(({ name }) => (name === '' ? [] : [name]));
+    case 'header':
+      return [];
+  }
 }
 
 function mirrorTargets(mirrors: readonly MirrorPolicy[] | undefined): readonly string[] {

@@ -45,7 +45,13 @@ import type { RouteMatch } from '../../src/model/route-match.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
 import { someRateLimits } from './filter-arbitraries.js';
 import { endpointHealthCheck, healthCheck } from './health-arbitraries.js';
-import { contextMatchers, pathTemplate, withFittingRewrite } from './match-arbitraries.js';
+import {
+  contextMatchers,
+  matchTree,
+  pathTemplate,
+  weightedChoice,
+  withFittingRewrite,
+} from './match-arbitraries.js';
 import {
   jwtAuthnConfig,
   jwtAuthnRouteConfig,
@@ -118,8 +124,8 @@ export const headerMatcher = (): fc.Arbitrary<HeaderMatcher> =>
       fc.record({ kind: fc.constant('present' as const), present: fc.boolean() }),
       fc.record({
         kind: fc.constant('range' as const),
-        start: fc.maxSafeInteger(),
-        end: fc.maxSafeInteger(),
+        start: fc.oneof(fc.maxSafeInteger(), fc.constant('-9223372036854775808')),
+        end: fc.oneof(fc.maxSafeInteger(), fc.constant('9007199254740993')),
       }),
     ),
     invert: fc.boolean(),
@@ -281,14 +287,17 @@ const streamDuration = (): fc.Arbitrary<Pick<RouteAction, 'maxStreamDurationMs' 
 const weightedClusters = (): fc.Arbitrary<readonly WeightedCluster[]> =>
   fc
     .array(
-      fc.record({
-        name: name(),
-        weight: fc.nat(1000),
-        filterOverrides: filterOverrides(),
-        headers: headerRules(),
-        hostRewrite: maybe(fc.domain()),
-        metadataMatch: maybe(metadataStruct()),
-      }),
+      fc
+        .record({
+          name: name(),
+          clusterHeader: maybe(fc.constantFrom('x-cluster', ':authority')),
+          weight: fc.nat(1000),
+          filterOverrides: filterOverrides(),
+          headers: headerRules(),
+          hostRewrite: maybe(fc.domain()),
+          metadataMatch: maybe(metadataStruct()),
+        })
+        .map((one) => (one.clusterHeader === undefined ? one : { ...one, name: '' })),
       { minLength: 1, maxLength: 4 },
     )
     .filter((clusters) => clusters.some(({ weight }) => weight > 0));
@@ -316,12 +325,15 @@ const plainForward = () =>
     includeVirtualHostRateLimits: maybe(fc.constant(true)),
     cluster: fc.oneof(
       fc.record({ kind: fc.constant('cluster' as const), name: name() }),
-      weightedClusters().map((clusters) => ({
+      fc.tuple(weightedClusters(), maybe(weightedChoice())).map(([clusters, choice]) => ({
         kind: 'weighted' as const,
         clusters,
         totalWeight: clusters.reduce((sum, { weight }) => sum + weight, 0),
+        choice,
       })),
+      fc.record({ kind: fc.constant('header' as const), name: fc.constantFrom('x-cluster', ':authority') }),
     ),
+    clusterNotFoundStatus: maybe(fc.constantFrom(404 as const, 500 as const)),
     timeoutMs: milliseconds(),
     retryPolicy: maybe(retryPolicy()),
     maxGrpcTimeoutMs: maybe(milliseconds()),
@@ -392,10 +404,14 @@ const sliceBy = (items: readonly string[], size: number): string[][] =>
   );
 
 const virtualHost = (domains: readonly string[]): fc.Arbitrary<VirtualHost> =>
+  anyVirtualHost(domains).map((one) => (one.matcher === undefined ? one : { ...one, routes: [] }));
+
+const anyVirtualHost = (domains: readonly string[]): fc.Arbitrary<VirtualHost> =>
   fc.record({
     name: text(),
     domains: fc.constant(domains),
     routes: few(route()),
+    matcher: maybe(matchTree(few(route()), stringMatcher())),
     rateLimits: someRateLimits(),
     retryPolicy: maybe(retryPolicy()),
     filterOverrides: filterOverrides(),

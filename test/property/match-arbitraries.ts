@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
+import type { MatchInput, MatchPredicate, MatchTree, OnMatch } from '../../src/model/match-tree.js';
 import type { PathMatcher, StringMatcher } from '../../src/model/matcher.js';
 import { parseTemplate, variablesOf } from '../../src/model/path-template.js';
-import type { Route } from '../../src/model/route.js';
+import type { Route, WeightedChoice } from '../../src/model/route.js';
 import type { MetadataMatcher, ValueMatcher } from '../../src/model/value-matcher.js';
 
 /** Matchers of routes besides those of the head, as the codec can carry them. */
@@ -82,3 +83,61 @@ export function withFittingRewrite(route: Route): Route {
   const template = `/to${names.map((name) => `/{${name}}`).join('')}`;
   return { ...route, action: { ...action, pathRewrite: { kind: 'template', template } } };
 }
+
+/** What weighted clusters are chosen by. */
+export const weightedChoice = (): fc.Arbitrary<WeightedChoice> =>
+  fc.constantFrom({ kind: 'header' as const, name: 'x-random' }, { kind: 'hash' as const });
+
+const matchInput = (): fc.Arbitrary<MatchInput> =>
+  fc.constantFrom(
+    { kind: 'request-header' as const, name: 'x' },
+    { kind: 'request-header' as const, name: ':path' },
+    { kind: 'filter-state' as const, key: 'who' },
+  );
+
+/** Match trees that lead to the given actions. */
+export const matchTree = <A>(
+  action: fc.Arbitrary<A>,
+  text: fc.Arbitrary<StringMatcher>,
+): fc.Arbitrary<MatchTree<A>> =>
+  fc.letrec<{ tree: MatchTree<A>; step: OnMatch<A>; predicate: MatchPredicate }>((tie) => ({
+    predicate: fc.oneof(
+      { maxDepth: 2 },
+      fc.record({ kind: fc.constant('value' as const), input: matchInput(), matcher: text }),
+      fc.record({
+        kind: fc.constantFrom('or' as const, 'and' as const),
+        predicates: fc.array(tie('predicate'), { minLength: 2, maxLength: 2 }),
+      }),
+      fc.record({ kind: fc.constant('not' as const), predicate: tie('predicate') }),
+    ),
+    step: fc.oneof(
+      { maxDepth: 2 },
+      fc.record({ kind: fc.constant('action' as const), action, keepMatching: fc.boolean() }),
+      fc.record({ kind: fc.constant('tree' as const), tree: tie('tree'), keepMatching: fc.boolean() }),
+    ),
+    tree: fc.record({
+      node: fc.option(
+        fc.oneof(
+          fc.record({
+            kind: fc.constant('list' as const),
+            entries: fc.array(fc.record({ predicate: tie('predicate'), onMatch: tie('step') }), {
+              minLength: 1,
+              maxLength: 2,
+            }),
+          }),
+          fc.record({
+            kind: fc.constantFrom('exact-map' as const, 'prefix-map' as const),
+            input: matchInput(),
+            entries: fc
+              .array(fc.tuple(fc.constantFrom('', '/', '/a', '/a/b', 'constructor', '1'), tie('step')), {
+                minLength: 1,
+                maxLength: 3,
+              })
+              .map((entries) => new Map(entries)),
+          }),
+        ),
+        { nil: undefined },
+      ),
+      otherwise: fc.option(tie('step'), { nil: undefined }),
+    }),
+  })).tree;

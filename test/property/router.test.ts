@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { HeaderMatcher, PathMatcher } from '../../src/model/matcher.js';
+import type { HeaderMatcher, PathMatcher, StringMatcher } from '../../src/model/matcher.js';
 import type { Route } from '../../src/model/route.js';
 import { compileRoutes } from '../../src/routing/router.js';
 import { selectRoute } from '../../src/routing/select-route.js';
 import { exactHeader, head, route, table, virtualHost } from '../unit/routing/fixtures.js';
+import { matchTree } from './match-arbitraries.js';
 
 const segment = fc.constantFrom('a', 'b', 'A', 'ab', 'abc', '', 'a;p=1', ';');
 const path = fc.array(segment, { minLength: 1, maxLength: 3 }).map((parts) => `/${parts.join('/')}`);
@@ -49,6 +50,11 @@ const someRoute: fc.Arbitrary<Route> = fc
       runtimeFraction: fraction === undefined ? undefined : { numerator: fraction, denominator: 100 },
     }),
   );
+const text: fc.Arbitrary<StringMatcher> = fc.record({
+  kind: fc.constantFrom('exact' as const, 'prefix' as const, 'contains' as const),
+  value: fc.constantFrom('1', '/a', '2'),
+  ignoreCase: fc.boolean(),
+});
 const label = fc.constantFrom('a', 'b', 'ab', 'a.b', 'b.a', 'A.B');
 const domain = fc.oneof(
   label,
@@ -68,13 +74,20 @@ const hosts = fc
     fc.record({
       domains: fc.array(domain, { minLength: 1, maxLength: 3 }),
       routes: fc.array(someRoute, { maxLength: 40 }),
+      tree: fc.option(matchTree(fc.array(someRoute, { maxLength: 12 }), text), { nil: undefined, freq: 4 }),
     }),
     {
       minLength: 1,
       maxLength: 5,
     },
   )
-  .map((list) => list.map(({ domains, routes }, i) => virtualHost(`v${i}`, domains, routes)));
+  .map((list) =>
+    list.map(({ domains, routes, tree }, i) =>
+      tree === undefined
+        ? virtualHost(`v${i}`, domains, routes)
+        : { ...virtualHost(`v${i}`, domains, []), matcher: tree },
+    ),
+  );
 const tables = fc.tuple(hosts, options).map(([list, more]) => ({ ...table(...list), ...more }));
 const request = fc.record({
   path: fc.oneof(

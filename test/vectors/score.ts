@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, type TestContext, test } from 'vitest';
 
-const folder = new URL('../../../shared/vectors/', import.meta.url);
+/** Where the vectors are, when they are there. */
+export const vectorFolder = new URL('../../../shared/vectors/', import.meta.url);
 
 /** Whether the vectors are there; without them the tests that read them have nothing to do. */
-export const hasVectors = existsSync(folder);
+export const hasVectors = existsSync(vectorFolder);
 
 /** What a suite says to whoever counts: which file, how many cases, and why some are not run. */
 export interface Score {
@@ -22,7 +23,7 @@ declare module 'vitest' {
 
 /** Text of a vector file, its name relative to the folder; empty when the folder is not there. */
 export function vectorText(file: string): string {
-  return hasVectors ? readFileSync(new URL(file, folder), 'utf8') : '';
+  return hasVectors ? readFileSync(new URL(file, vectorFolder), 'utf8') : '';
 }
 
 /** A JSON vector file; undefined when the folder is not there. */
