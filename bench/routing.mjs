@@ -1,4 +1,4 @@
-// Choosing a route: nanoseconds and bytes allocated per request, by the number of virtual hosts and of routes in one,
+// Choosing a route: time per request, by the number of virtual hosts and of routes in one,
 // with the index and by a plain reading of the table (routing/select-route.ts).
 //   node bench/routing.mjs [--ms 150]
 import { mkdirSync } from 'node:fs';
@@ -60,7 +60,10 @@ const head = (authority, path, lines = []) => ({
   headers: HeaderMap.fromLines(lines),
 });
 const numbers = (size) => Array.from({ length: size }, (_, i) => i);
-const one = (size, toRoute) => ({ name: 'table', virtualHosts: [host('v', ['*'], numbers(size).map(toRoute))] });
+const one = (size, toRoute) => ({
+  name: 'table',
+  virtualHosts: [host('v', ['*'], numbers(size).map(toRoute))],
+});
 const exact = (value) => ({ kind: 'path', value, caseSensitive: true });
 const prefix = (value) => ({ kind: 'prefix', value, caseSensitive: true });
 
@@ -76,12 +79,20 @@ const SHAPES = {
   'virtual hosts, *.suffix': (size) => [
     {
       name: 'table',
-      virtualHosts: numbers(size).map((i) => host(`v${i}`, [`*.zone-${i}.example`], [route('r', prefix('/'))])),
+      virtualHosts: numbers(size).map((i) =>
+        host(`v${i}`, [`*.zone-${i}.example`], [route('r', prefix('/'))]),
+      ),
     },
     head(`a.zone-${size - 1}.example`, '/'),
   ],
-  'routes by path': (size) => [one(size, (i) => route(`r${i}`, exact(`/api/${i}/items`))), head('h', `/api/${size - 1}/items`)],
-  'routes by prefix': (size) => [one(size, (i) => route(`r${i}`, prefix(`/api/${i}/`))), head('h', `/api/${size - 1}/items/7`)],
+  'routes by path': (size) => [
+    one(size, (i) => route(`r${i}`, exact(`/api/${i}/items`))),
+    head('h', `/api/${size - 1}/items`),
+  ],
+  'routes by prefix': (size) => [
+    one(size, (i) => route(`r${i}`, prefix(`/api/${i}/`))),
+    head('h', `/api/${size - 1}/items/7`),
+  ],
   'routes by template': (size) => [
     one(size, (i) => route(`r${i}`, { kind: 'template', template: `/api/${i}/{id}` })),
     head('h', `/api/${size - 1}/7`),
@@ -100,35 +111,35 @@ const SHAPES = {
   ],
 };
 
-/** Nanoseconds and bytes per call. */
+/** Nanoseconds per call, after a warm-up. */
 function measure(call) {
-  const deadline = performance.now() + MEASURE_MS / 3;
-  let batch = 1;
-  while (performance.now() < deadline) for (let i = 0; i < batch; i++) call();
-  const started = performance.now();
-  while (performance.now() - started < 2) call();
-  batch = 1 + Math.floor(1000 / Math.max(1, MEASURE_MS));
-  let calls = 0;
-  const heap = process.memoryUsage().heapUsed;
-  const from = performance.now();
-  while (performance.now() - from < MEASURE_MS) {
-    for (let i = 0; i < batch * 16; i++) call();
-    calls += batch * 16;
-  }
-  const ns = ((performance.now() - from) * 1e6) / calls;
-  return { ns, bytes: Math.max(0, process.memoryUsage().heapUsed - heap) / calls };
+  const run = (ms) => {
+    let calls = 0;
+    const from = performance.now();
+    let spent = 0;
+    while (spent < ms) {
+      for (let i = 0; i < 16; i++) call();
+      calls += 16;
+      spent = performance.now() - from;
+    }
+    return (spent * 1e6) / calls;
+  };
+  run(MEASURE_MS / 2);
+  return run(MEASURE_MS);
 }
 
 const text = (value) => (value >= 10_000 ? `${Math.round(value / 1000)} us` : `${Math.round(value)} ns`);
-console.log(`${'table'.padEnd(26)}${SIZES.map((size) => String(size).padStart(12)).join('')}   plain reading of ${SIZES[2]}`);
+console.log(
+  `${'table'.padEnd(26)}${SIZES.map((size) => String(size).padStart(12)).join('')}   plain reading of ${SIZES[2]}`,
+);
 for (const [name, shape] of Object.entries(SHAPES)) {
   const cells = SIZES.map((size) => {
     const [config, request] = shape(size);
     const router = compileRoutes(config);
     if (router.select(request, 0.5) === undefined) throw new Error(`${name}: no route`);
-    return text(measure(() => router.select(request, 0.5)).ns).padStart(12);
+    return text(measure(() => router.select(request, 0.5))).padStart(12);
   });
   const [config, request] = shape(SIZES[2]);
-  const plain = text(measure(() => selectRoute(config, request, 0.5)).ns);
+  const plain = text(measure(() => selectRoute(config, request, 0.5)));
   console.log(`${name.padEnd(26)}${cells.join('')}   ${plain}`);
 }

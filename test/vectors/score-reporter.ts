@@ -19,8 +19,9 @@ export default class ScoreReporter implements Reporter {
     for (const module of modules) {
       for (const test of module.children.allTests()) {
         const { score } = test.meta();
-        if (score !== undefined) count(rows, score, test);
-        else if (test.result().state === 'failed') report(test);
+        // Suites that do not count the cases of their file count as tests.
+        count(rows, score ?? { file: `tests of ${module.moduleId.split('/').at(-1)}`, total: 0, notRun: {} }, test);
+        if (score === undefined) addTotal(rows, module.moduleId);
       }
       for (const error of module.errors()) console.log(`${module.moduleId}: ${error.message}`);
     }
@@ -33,6 +34,11 @@ export default class ScoreReporter implements Reporter {
     const sum = (pick: (row: Row) => number) => [...rows.values()].reduce((all, row) => all + pick(row), 0);
     console.log(`${'all'.padEnd(width)}  ${`${sum((row) => row.passed)}/${sum((row) => row.total)}`.padStart(9)}`);
   }
+}
+
+function addTotal(rows: Map<string, Row>, moduleId: string): void {
+  const row = rows.get(`tests of ${moduleId.split('/').at(-1)}`);
+  if (row !== undefined) row.total++;
 }
 
 function count(rows: Map<string, Row>, score: Score, test: TestCase): void {
