@@ -89,10 +89,14 @@ function compile(sources: TimeLimitSources): Rules {
     perTryMs: policy.perTryTimeoutMs ?? 0,
     perTryIdleMs: policy.perTryIdleTimeoutMs ?? 0,
     hedgeOnPerTry: hedge?.onPerTryTimeout ?? false,
-    tellsUpstream: router.suppressEnvoyHeaders !== true,
+    tellsUpstream: tellsUpstream(router),
   });
   const asksGrpc = !usesStreamDuration && action.maxGrpcTimeoutMs !== undefined;
   return { ...sources, base, asksGrpc, strict: router.strictCheckHeaders };
+}
+
+function tellsUpstream({ suppressEnvoyHeaders }: RouterConfig): boolean {
+  return suppressEnvoyHeaders !== true;
 }
 
 /** Envoy: a per-try timeout that is not below the timeout of the route is ignored, silently. */
@@ -125,11 +129,14 @@ function limitsFor(
     perTryMs: controls?.perTryMs ?? policy.perTryTimeoutMs ?? 0,
     attemptMs: controls?.attemptMs,
     hedgeOnPerTry: controls?.hedgeOnPerTry ?? base.hedgeOnPerTry,
+    // A route without limits has no word on that.
+    tellsUpstream: tellsUpstream(router),
     tellsGrpc: usesGrpc,
     timeoutStatus: controls?.altResponse === true ? 204 : base.timeoutStatus,
   });
   if (inheritedDeadlineMs === undefined) return limits;
-  return within(limits, Math.floor(inheritedDeadlineMs - clock.now()), isGrpcCall);
+  const own = limits === NO_LIMITS ? { ...limits, tellsUpstream: tellsUpstream(router) } : limits;
+  return within(own, Math.floor(inheritedDeadlineMs - clock.now()), isGrpcCall);
 }
 
 /** Envoy, deprecated `max_grpc_timeout`: no timeout of the caller counts as none at all, which the maximum then caps. */

@@ -9,6 +9,7 @@ import type { Random } from '../../runtime/random.js';
 import { type Body, EMPTY_BODY, type NativeBody } from '../../service/body.js';
 import { Completion } from '../../service/completion.js';
 import { createExchange } from '../../service/context.js';
+import { deadlineOf } from '../../service/deadline.js';
 import type { ExchangeLogger } from '../../service/exchange-logger.js';
 import type { HeadChange } from '../../service/head-change.js';
 import { HeaderMap } from '../../service/headers.js';
@@ -172,6 +173,8 @@ class InboundExchange implements InboundApplication {
     const { observer, clock } = this.#tools;
     const error = side.finished ? undefined : this.#error;
     const response = side.headSent ? this.#applicationResponse() : this.#answer;
+    // What the application does on its own account after the answer has all the time it wants.
+    context.deadlineMs = undefined;
     this.#completion.settle(undefined, error);
     const status = side.headSent ? side.status : 0;
     const end = { status, error, durationMs: clock.now() - context.startMs, response };
@@ -219,12 +222,14 @@ function inboundRequest(arrival: Arrival, tools: ExchangeTools): Request {
   context.connection = connectionInfo(request.socket);
   context.peer = peer;
   const { authority, path } = readTarget(request);
+  const headers = HeaderMap.fromRaw(request.rawHeaders);
+  context.deadlineMs = deadlineOf(headers, context.startMs);
   return {
     method: request.method ?? 'GET',
     scheme: secure ? 'https' : 'http',
     authority,
     path,
-    headers: HeaderMap.fromRaw(request.rawHeaders),
+    headers,
     body: new MessageBody(request),
     abort: new Abort(),
     context,

@@ -48,3 +48,62 @@ describe('trace headers of an inbound request', () => {
     expect(await headersBehind(client, { traceparent: TRACEPARENT })).not.toHaveProperty('traceparent');
   });
 });
+
+describe('the deadline of an inbound request', () => {
+  test('bounds what the application asks meanwhile, and each hop is told what is left', async () => {
+    const client = await chain();
+    const seen = await headersBehind(client, { 'x-envoy-upstream-rq-timeout-ms': '20000' });
+    const left = Number(seen['x-envoy-expected-rq-timeout-ms']);
+    expect(left).toBeGreaterThan(0);
+    expect(left).toBeLessThan(20_000);
+  });
+
+  test('ends a call that would outlast it', async () => {
+    world = await World.start('');
+    await world.serve({ service: 'hangs' }, () => {});
+    const middle: { mesh?: Mesh } = {};
+    let tell = (_status: number): void => {};
+    const inner = new Promise<number>((resolve) => {
+      tell = resolve;
+    });
+    const member = await world.serve({ service: 'middle' }, (_request, response) => {
+      void middle.mesh?.fetch('http://hangs/').then(({ status }) => {
+        tell(status);
+        response.end();
+      });
+    });
+    middle.mesh = member.mesh;
+    const client = await world.join();
+    const headers = { 'x-envoy-upstream-rq-timeout-ms': '1000' };
+    const answer = await client.fetch('http://middle/', { headers });
+    expect(answer.status).toBe(504);
+    expect(await inner).toBe(504);
+  });
+
+  test('holds no longer than the request: what the application starts for later is free of it', async () => {
+    world = await World.start('');
+    await world.serve({ service: 'echo' }, (request, response) => {
+      response.end(JSON.stringify(request.headers));
+    });
+    const middle: { mesh?: Mesh } = {};
+    let later = (_text: string): void => {};
+    const asked = new Promise<string>((resolve) => {
+      later = resolve;
+    });
+    const member = await world.serve({ service: 'middle' }, (_request, response) => {
+      response.end('now');
+      response.on('close', () => {
+        void middle.mesh
+          ?.fetch('http://echo/')
+          .then((answer) => answer.text())
+          .then(later);
+      });
+    });
+    middle.mesh = member.mesh;
+    const client = await world.join();
+    await answerOf(
+      client.fetch('http://middle/', { headers: { 'x-envoy-upstream-rq-timeout-ms': '20000' } }),
+    );
+    expect(JSON.parse(await asked)).not.toHaveProperty('x-envoy-expected-rq-timeout-ms');
+  });
+});

@@ -195,6 +195,8 @@ describe('what is left of the inbound request’s time', () => {
     expect(within(40_000, {}).limits?.globalMs).toBe(15_000);
     expect(within(4000, { action: { timeoutMs: 0 } }).limits?.globalMs).toBe(4000);
     expect(within(4000, { policy: { perTryTimeoutMs: 5000 } }).limits?.perTryMs).toBe(0);
+    const free = within(4000, { action: { timeoutMs: 0 } });
+    expect(free.header('x-envoy-expected-rq-timeout-ms')).toBe('4000');
   });
 
   test('is told to gRPC servers', () => {
