@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net';
 import type { Endpoint } from '../model/endpoint.js';
 import type { UpstreamTls } from '../model/tls.js';
 import type { UpstreamProtocol } from '../model/upstream-protocol.js';
+import type { Unsubscribe } from '../runtime/abort.js';
 import type { Service } from '../service/service.js';
 import type { ConnectionPermits } from './connection-permits.js';
 
@@ -28,6 +30,11 @@ export interface EndpointTransport {
    * Sends one attempt. Rejects with a {@link TransportError} when there is no response.
    */
   readonly service: Service;
+  /**
+   * Opens a connection for bytes of any kind, with the endpoint's TLS. The callback runs once; the returned function
+   * gives up before that. Undefined = it can't.
+   */
+  readonly dial?: (callback: (error: Error | null, connection?: Socket) => void) => Unsubscribe;
   /** Lets running exchanges finish, then closes every connection. Idempotent. */
   close(): Promise<void>;
 }

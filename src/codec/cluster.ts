@@ -93,7 +93,7 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
     transportSocketMatches,
     ...decodeCommonLb(message.commonLbConfig, at(path, 'common_lb_config')),
     metadata: decodeMetadata(message.metadata),
-    healthCheck: decodeHealthChecks(message.healthChecks, path),
+    healthCheck: decodeHealthChecks(message.healthChecks, options.protocol !== undefined, path),
     ignoreHealthOnHostRemoval: message.ignoreHealthOnHostRemoval || undefined,
     tcpKeepaliveMs: decodeKeepalive(
       message.upstreamConnectionOptions,

@@ -8,7 +8,7 @@ import {
   encodeDuration,
 } from './duration.js';
 import { onlyFields } from './field-guard.js';
-import { decodeHttpChecker, encodeHttpChecker } from './health-checker-http.js';
+import { decodeChecker, encodeChecker } from './health-checkers.js';
 import { decodeLabels } from './labels.js';
 import { at, type Path, refuse, required } from './path.js';
 
@@ -26,6 +26,8 @@ const checkFields = onlyFields(() => core.HealthCheckSchema, {
     'healthy_threshold',
     'reuse_connection',
     'http_health_check',
+    'tcp_health_check',
+    'grpc_health_check',
     'no_traffic_interval',
     'no_traffic_healthy_interval',
     'unhealthy_interval',
@@ -46,8 +48,16 @@ const checkFields = onlyFields(() => core.HealthCheckSchema, {
 const tlsFields = onlyFields(() => core.HealthCheck_TlsOptionsSchema, { enforced: ['alpn_protocols'] });
 
 /** The cluster's health check; undefined when it has none. Envoy: there is at most one. */
-export function decodeHealthChecks(checks: readonly core.HealthCheck[], path: Path): HealthCheck | undefined {
+export function decodeHealthChecks(
+  checks: readonly core.HealthCheck[],
+  speaksHttp2: boolean,
+  path: Path,
+): HealthCheck | undefined {
   const [first, second] = checks;
+  // Envoy: gRPC is spoken over HTTP/2 alone.
+  if (first?.healthChecker.case === 'grpcHealthCheck' && !speaksHttp2) {
+    refuse(at(at(path, 'health_checks', 0), 'grpc_health_check'), 'needs a cluster that speaks HTTP/2');
+  }
   if (second !== undefined) refuse(at(path, 'health_checks', 1), 'only one health check is supported');
   return first && decodeHealthCheck(first, at(path, 'health_checks', 0));
 }
@@ -99,15 +109,6 @@ function decodeAlpn(options: core.HealthCheck_TlsOptions | undefined, path: Path
   return options.alpnProtocols;
 }
 
-function decodeChecker(checker: core.HealthCheck['healthChecker'], path: Path): HealthCheck['checker'] {
-  switch (checker.case) {
-    case 'httpHealthCheck':
-      return decodeHttpChecker(checker.value, at(path, 'http_health_check'));
-    default:
-      return refuse(at(path, 'health_checker'), 'is required');
-  }
-}
-
 /** The cluster's health check as a message, written in full. */
 export function encodeHealthChecks(model: HealthCheck | undefined): core.HealthCheck[] {
   if (model === undefined) return [];
@@ -127,7 +128,7 @@ export function encodeHealthChecks(model: HealthCheck | undefined): core.HealthC
     reuseConnection: model.reuseConnection,
     alwaysLogHealthCheckFailures: model.alwaysLogFailures,
     alwaysLogHealthCheckSuccess: model.alwaysLogSuccess,
-    healthChecker: { case: 'httpHealthCheck', value: encodeHttpChecker(model.checker) },
+    healthChecker: encodeChecker(model.checker),
   });
   if (model.alpn.length > 0) {
     message.tlsOptions = create(core.HealthCheck_TlsOptionsSchema, { alpnProtocols: [...model.alpn] });

@@ -36,8 +36,9 @@ export function decodeHttpChecker(message: core.HealthCheck_HttpHealthCheck, pat
   for (const field of ['host', 'path'] as const) {
     if (/[\0\r\n]/.test(message[field])) refuse(at(path, field), 'contains a control character');
   }
-  if (message.codecClientType !== type.CodecClientType.HTTP1) {
-    refuse(at(path, 'codec_client_type'), 'must be HTTP1');
+  const { HTTP1, HTTP2 } = type.CodecClientType;
+  if (message.codecClientType !== HTTP1 && message.codecClientType !== HTTP2) {
+    refuse(at(path, 'codec_client_type'), 'must be HTTP1 or HTTP2');
   }
   const method = decodeMethod(message.method, at(path, 'method'));
   const receive = decodePayloads(message.receive, path, 'receive');
@@ -67,6 +68,7 @@ export function decodeHttpChecker(message: core.HealthCheck_HttpHealthCheck, pat
     serviceName:
       message.serviceNameMatcher &&
       decodeStringMatcher(message.serviceNameMatcher, at(path, 'service_name_matcher')),
+    http2: message.codecClientType === HTTP2 || undefined,
   };
 }
 
@@ -116,6 +118,7 @@ export function encodeHttpChecker(model: HttpHealthChecker): core.HealthCheck_Ht
     requestHeadersToRemove: [...model.headers.remove],
     expectedStatuses: model.expectedStatuses.map(encodeRange),
     retriableStatuses: model.retriableStatuses.map(encodeRange),
+    codecClientType: model.http2 === true ? type.CodecClientType.HTTP2 : type.CodecClientType.HTTP1,
   });
   if (model.send !== undefined) message.send = encodePayload(model.send);
   if (model.serviceName !== undefined) message.serviceNameMatcher = encodeStringMatcher(model.serviceName);

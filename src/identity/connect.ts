@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Unsubscribe } from '../runtime/abort.js';
 import type { Clock } from '../runtime/clock.js';
@@ -120,14 +120,14 @@ export function verifyServerSidePeer(
 }
 
 /** Ends a connection when the calendar reaches `expiresAtMs`; unsubscribe when it closed before. */
-export function closeAtExpiry(socket: TLSSocket, expiresAtMs: number, clock: Clock): Unsubscribe {
+export function closeAtExpiry(socket: Socket, expiresAtMs: number, clock: Clock): Unsubscribe {
   const timer = atWallTime(clock, expiresAtMs, () => discard(socket));
   const cancel = () => timer.cancel();
   socket.once('close', cancel);
   return cancel;
 }
 
-function discard(socket: TLSSocket): void {
+function discard(socket: Socket): void {
   // What happens to a socket that nobody wants any more is nobody's error.
   socket.on('error', () => {});
   socket.destroy();

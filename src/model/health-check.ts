@@ -1,4 +1,4 @@
-import type { HeaderMutations } from './header-mutation.js';
+import type { HeaderAddition, HeaderMutations } from './header-mutation.js';
 import type { StringMatcher } from './matcher.js';
 
 /** Envoy HealthCheck: how the hosts of a cluster are asked for their health. Durations in milliseconds. */
@@ -41,7 +41,26 @@ export interface HealthCheck {
 }
 
 /** What is sent, and which answer passes. A new kind of check adds its type to this union. */
-export type HealthChecker = HttpHealthChecker;
+export type HealthChecker = HttpHealthChecker | TcpHealthChecker | GrpcHealthChecker;
+
+/** Envoy TcpHealthCheck: a connection, and what is said on it. */
+export interface TcpHealthChecker {
+  readonly kind: 'tcp';
+  /** In hex; undefined = nothing is sent. */
+  readonly send: string | undefined;
+  /** Texts, in hex, that must come one after the other; empty = that the connection stands is enough. */
+  readonly receive: readonly string[];
+}
+
+/** Envoy GrpcHealthCheck: `grpc.health.v1.Health/Check` over HTTP/2; only SERVING passes. */
+export interface GrpcHealthChecker {
+  readonly kind: 'grpc';
+  /** Empty = the server as a whole. */
+  readonly serviceName: string;
+  /** Empty = the endpoint's name for checks, else the name of the cluster. */
+  readonly authority: string;
+  readonly metadata: readonly HeaderAddition[];
+}
 
 /** Envoy HttpHealthCheck. */
 export interface HttpHealthChecker {
@@ -64,6 +83,8 @@ export interface HttpHealthChecker {
   readonly retriableStatuses: readonly StatusRange[];
   /** Must match `x-envoy-upstream-healthchecked-cluster` of the answer. */
   readonly serviceName: StringMatcher | undefined;
+  /** Whether checks are spoken in HTTP/2, whatever the cluster's requests are. Default false. */
+  readonly http2?: boolean | undefined;
 }
 
 /** Statuses from `start` up to, but without, `end`. */

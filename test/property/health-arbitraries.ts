@@ -1,5 +1,10 @@
 import * as fc from 'fast-check';
-import type { EndpointHealthCheck, HealthCheck, HttpHealthChecker } from '../../src/model/health-check.js';
+import type {
+  EndpointHealthCheck,
+  HealthCheck,
+  HttpHealthChecker,
+  TcpHealthChecker,
+} from '../../src/model/health-check.js';
 import type { StringMatcher } from '../../src/model/matcher.js';
 import { headerMutations } from './route-effects-arbitraries.js';
 
@@ -32,13 +37,21 @@ const httpChecker = (matcher: fc.Arbitrary<StringMatcher>): fc.Arbitrary<HttpHea
       expectedStatuses: ranges(1),
       retriableStatuses: ranges(0),
       serviceName: maybe(matcher),
+      http2: fc.constantFrom(true, undefined),
     })
     .map((checker) => ({
       ...checker,
       send: ['POST', 'PUT', 'PATCH', 'OPTIONS'].includes(checker.method) ? checker.send : undefined,
     }));
 
-/** HealthCheck. */
+const tcpChecker = (): fc.Arbitrary<TcpHealthChecker> =>
+  fc.record({
+    kind: fc.constant('tcp' as const),
+    send: maybe(hex()),
+    receive: fc.array(hex(), { maxLength: 3 }),
+  });
+
+/** HealthCheck. Checks by gRPC need a cluster that speaks HTTP/2. */
 export const healthCheck = (matcher: fc.Arbitrary<StringMatcher>): fc.Arbitrary<HealthCheck> =>
   fc.record({
     timeoutMs: ms(),
@@ -60,7 +73,7 @@ export const healthCheck = (matcher: fc.Arbitrary<StringMatcher>): fc.Arbitrary<
     transportSocketMatch: maybe(
       fc.dictionary(fc.constantFrom('tlsMode', 'a'), word(), { noNullPrototype: true }),
     ),
-    checker: httpChecker(matcher),
+    checker: fc.oneof(httpChecker(matcher), tcpChecker()),
   });
 
 /** HealthCheckConfig of an endpoint. */

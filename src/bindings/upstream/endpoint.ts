@@ -1,11 +1,13 @@
 import type { ConnectionPermits } from '../../cluster/connection-permits.js';
 import type { EndpointTransport, TransportOptions } from '../../cluster/transport.js';
+import { closeAtExpiry } from '../../identity/connect.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import type { Endpoint } from '../../model/endpoint.js';
 import type { Timer } from '../../runtime/clock.js';
 import type { Random } from '../../runtime/random.js';
 import type { Request, Response } from '../../service/service.js';
 import { TransportError } from '../../service/transport-error.js';
+import { createDial } from './dial.js';
 import { EndpointPools } from './pools.js';
 
 export interface EndpointTools {
@@ -54,6 +56,18 @@ export class UpstreamEndpoint implements EndpointTransport {
       this.#pools.send(request, resolve, reject);
     });
   };
+
+  readonly dial: NonNullable<EndpointTransport['dial']> = (callback) =>
+    createDial(
+      this.#endpoint,
+      this.#options,
+      this.#tools.mesh,
+    )([], (error, dialed) => {
+      if (dialed !== undefined && Number.isFinite(dialed.expiresAtMs)) {
+        closeAtExpiry(dialed.socket, dialed.expiresAtMs, this.#tools.mesh.clock);
+      }
+      callback(error, dialed?.socket);
+    });
 
   async close(): Promise<void> {
     this.#closed = true;

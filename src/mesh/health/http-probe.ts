@@ -10,14 +10,14 @@ import { compileMutations, type HeaderChange } from '../../routing/header-mutati
 import { compileString, type StringPredicate } from '../../routing/match.js';
 import type { Abort } from '../../runtime/abort.js';
 import type { Clock } from '../../runtime/clock.js';
-import { messageOf } from '../../runtime/errors.js';
-import { type Body, bytesBody, discardBody, EMPTY_BODY, iterateBody } from '../../service/body.js';
+import { type Body, bytesBody, EMPTY_BODY, iterateBody } from '../../service/body.js';
 import { createExchange } from '../../service/context.js';
 import { formatToolsOf, inputOf } from '../../service/format/tools.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Request, Response } from '../../service/service.js';
+import { causeOf, finished, ignore } from './exchange.js';
 import { containsInOrder, fromHex } from './payload.js';
-import { openForCheck } from './target.js';
+import { checkAuthority, openForCheck } from './target.js';
 
 /** Checks a host by an HTTP request (Envoy HttpHealthCheck). */
 export class HttpProbe implements Probe {
@@ -61,8 +61,7 @@ export class HttpProbe implements Probe {
   #request(abort: Abort): Request {
     const { cluster, host } = this.#target;
     const { method, path } = this.#checker;
-    const named = host.endpoint.healthCheck?.hostname ?? '';
-    const authority = named || this.#checker.host || cluster.name;
+    const authority = checkAuthority(this.#target, this.#checker.host);
     const context = createExchange('outbound', this.#clock.now(), 0);
     context.clusterName = cluster.name;
     context.upstreamHost = host.address;
@@ -116,24 +115,6 @@ export class HttpProbe implements Probe {
   }
 }
 
-/** Envoy: the check is over with the response's last byte. */
-function finished({ body, completion }: Response): Promise<void> {
-  discardBody(body);
-  return new Promise((resolve, reject) => {
-    completion.onEnd(({ error }) => {
-      if (error === undefined) resolve();
-      else reject(error instanceof Error ? error : new Error(messageOf(error)));
-    });
-  });
-}
-
 function isWithin(status: number, ranges: readonly StatusRange[]): boolean {
   return ranges.some(({ start, end }) => status >= start && status < end);
 }
-
-function causeOf(error: unknown): string {
-  return messageOf(error instanceof Error && error.cause !== undefined ? error.cause : error);
-}
-
-/** Nobody waits for the connection of a check to close. */
-function ignore(): void {}

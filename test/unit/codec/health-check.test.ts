@@ -85,6 +85,38 @@ describe('a health check', () => {
   });
 });
 
+describe('other kinds of checks', () => {
+  test('by TCP', () => {
+    const tcpHealthCheck = { send: { text: '00FF' }, receive: [{ text: '01' }] };
+    expect(decoded(CLUSTER, checkedBy([{ ...BARE, tcpHealthCheck }])).healthCheck?.checker).toEqual({
+      kind: 'tcp',
+      send: '00ff',
+      receive: ['01'],
+    });
+  });
+
+  test('by HTTP/2, and by gRPC where the cluster speaks HTTP/2', () => {
+    expect(decoded(CLUSTER, withHttp({ codecClientType: 'HTTP2' })).healthCheck?.checker).toMatchObject({
+      http2: true,
+    });
+    const initialMetadata = [{ header: { key: 'x-a', value: 'b' } }];
+    const grpcHealthCheck = { serviceName: 's', authority: 'a', initialMetadata };
+    const model = clusterWith({
+      healthChecks: [{ ...BARE, grpcHealthCheck }],
+      http2ProtocolOptions: {},
+    });
+    const checker = {
+      kind: 'grpc',
+      serviceName: 's',
+      authority: 'a',
+      metadata: [{ name: 'x-a', value: 'b', action: 'append-if-exists-or-add', keepEmpty: false }],
+    };
+    const cluster = decoded(CLUSTER, model);
+    expect(cluster.healthCheck?.checker).toEqual(checker);
+    expect(CLUSTER.decode(CLUSTER.encode(cluster)).resource).toEqual(cluster);
+  });
+});
+
 describe('a health check is refused, and the message has the path, for', () => {
   test.each<[string, JsonValue, string]>([
     ['no timeout', withCheck({ timeout: null }), 'health_checks[0].timeout: is required'],
@@ -102,12 +134,26 @@ describe('a health check is refused, and the message has the path, for', () => {
     ],
     ['no checker', withCheck({ httpHealthCheck: null }), 'health_checks[0].health_checker: is required'],
     ['a custom checker', CUSTOM, 'custom_health_check: is not supported'],
+    [
+      'gRPC over HTTP/1.1',
+      checkedBy([{ ...BARE, grpcHealthCheck: {} }]),
+      'grpc_health_check: needs a cluster',
+    ],
+    [
+      'a PROXY protocol',
+      checkedBy([{ ...BARE, tcpHealthCheck: { proxyProtocolConfig: {} } }]),
+      'tcp_health_check.proxy_protocol_config: is not supported',
+    ],
     ['another port', withCheck({ altPort: 8080 }), 'health_checks[0].alt_port: is not supported'],
     ['an event service', withCheck({ eventService: {} }), 'health_checks[0].event_service: is not supported'],
     ['an empty path', withHttp({ path: '' }), 'http_health_check.path: must not be empty'],
     ['a path with a line break', withHttp({ path: '/a\r\nb' }), 'http_health_check.path: contains'],
     ['CONNECT', withHttp({ method: 'CONNECT' }), 'http_health_check.method: must not be CONNECT'],
-    ['HTTP/3', withHttp({ codecClientType: 'HTTP3' }), 'http_health_check.codec_client_type: must be HTTP1'],
+    [
+      'HTTP/3',
+      withHttp({ codecClientType: 'HTTP3' }),
+      'http_health_check.codec_client_type: must be HTTP1 or HTTP2',
+    ],
     [
       'a body of a GET',
       withHttp({ send: { text: '00' } }),

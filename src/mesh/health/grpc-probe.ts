@@ -1,0 +1,137 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import {
+  networkFailure,
+  type Probe,
+  type ProbeResult,
+  type ProbeTarget,
+} from '../../cluster/health/probe.js';
+import type { EndpointTransport } from '../../cluster/transport.js';
+import type { GrpcHealthChecker } from '../../model/health-check.js';
+import { grpcHealth } from '../../proto/xds.js';
+import { compileMutations, type HeaderChange } from '../../routing/header-mutation.js';
+import type { Abort } from '../../runtime/abort.js';
+import type { Clock } from '../../runtime/clock.js';
+import { messageOf } from '../../runtime/errors.js';
+import { bytesBody, iterateBody } from '../../service/body.js';
+import { createExchange } from '../../service/context.js';
+import { formatToolsOf, inputOf } from '../../service/format/tools.js';
+import { formatGrpcTimeout } from '../../service/grpc-timeout.js';
+import { HeaderMap } from '../../service/headers.js';
+import type { Request, Response } from '../../service/service.js';
+import { causeOf, finished, ignore } from './exchange.js';
+import { checkAuthority, openForCheck } from './target.js';
+
+const PATH = '/grpc.health.v1.Health/Check';
+const HEADER_BYTES = 5;
+/** An answer is a few bytes; more is none. */
+const MAX_ANSWER_BYTES = 4096;
+
+/** Checks a host by gRPC's health service (Envoy GrpcHealthCheck). */
+export class GrpcProbe implements Probe {
+  readonly #target: ProbeTarget;
+  readonly #checker: GrpcHealthChecker;
+  readonly #clock: Clock;
+  readonly #change: HeaderChange | undefined;
+  readonly #frame: Uint8Array;
+  #transport: EndpointTransport | undefined;
+
+  constructor(target: ProbeTarget, checker: GrpcHealthChecker, clock: Clock) {
+    this.#target = target;
+    this.#checker = checker;
+    this.#clock = clock;
+    this.#change = compileMutations([{ remove: [], add: checker.metadata }], formatToolsOf(clock));
+    const request = create(grpcHealth.HealthCheckRequestSchema, { service: checker.serviceName });
+    this.#frame = frame(toBinary(grpcHealth.HealthCheckRequestSchema, request));
+  }
+
+  async run(abort: Abort): Promise<ProbeResult> {
+    this.#transport ??= openForCheck(this.#target);
+    try {
+      return await judge(await this.#transport.service(this.#request(abort)));
+    } catch (error) {
+      this.close();
+      return networkFailure(causeOf(error));
+    } finally {
+      if (!this.#target.check.reuseConnection) this.close();
+    }
+  }
+
+  close(): void {
+    const transport = this.#transport;
+    this.#transport = undefined;
+    transport?.close().catch(ignore);
+  }
+
+  #request(abort: Abort): Request {
+    const { cluster, host, check } = this.#target;
+    const authority = checkAuthority(this.#target, this.#checker.authority);
+    const context = createExchange('outbound', this.#clock.now(), 0);
+    context.clusterName = cluster.name;
+    context.upstreamHost = host.address;
+    context.upstream = host;
+    const headers = HeaderMap.from([
+      ['host', authority],
+      ['te', 'trailers'],
+      ['content-type', 'application/grpc'],
+      ['user-agent', 'Envoy/HC'],
+    ]);
+    const scheme = cluster.tls === undefined ? 'http' : 'https';
+    const body = bytesBody(this.#frame);
+    const request: Request = { method: 'POST', scheme, authority, path: PATH, headers, body, abort, context };
+    this.#change?.(headers, inputOf(request));
+    headers.set('grpc-timeout', formatGrpcTimeout(check.timeoutMs));
+    return request;
+  }
+}
+
+/** Envoy: everything that is no network failure fails the host at once, and only SERVING passes. */
+async function judge(response: Response): Promise<ProbeResult> {
+  const { status, headers } = response;
+  const bytes = await read(response);
+  const trailers = await finished(response);
+  if (status !== 200) return failed(`the HTTP status is ${status}`);
+  if (!(headers.get('content-type') ?? '').startsWith('application/grpc'))
+    return failed('the answer is no gRPC');
+  const grpcStatus = trailers?.get('grpc-status') ?? headers.get('grpc-status');
+  if (grpcStatus !== '0') return failed(`the gRPC status is ${grpcStatus ?? 'missing'}`);
+  const serving = servingStatus(bytes);
+  if (typeof serving === 'string') return failed(serving);
+  const { SERVING } = grpcHealth.HealthCheckResponse_ServingStatus;
+  if (serving === SERVING) return { kind: 'passed', degraded: false };
+  return failed(`the service is ${grpcHealth.HealthCheckResponse_ServingStatus[serving] ?? serving}`);
+}
+
+/** The status in the one message that an answer has, or what is wrong with it. */
+function servingStatus(bytes: Buffer): grpcHealth.HealthCheckResponse_ServingStatus | string {
+  if (bytes.length < HEADER_BYTES || bytes.length !== HEADER_BYTES + bytes.readUInt32BE(1)) {
+    return 'the answer is not one message';
+  }
+  if (bytes[0] !== 0) return 'the answer is compressed';
+  try {
+    return fromBinary(grpcHealth.HealthCheckResponseSchema, bytes.subarray(HEADER_BYTES)).status;
+  } catch (error) {
+    return `the answer is no HealthCheckResponse: ${messageOf(error)}`;
+  }
+}
+
+async function read({ body }: Response): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of iterateBody(body)) {
+    size += chunk.byteLength;
+    if (size <= MAX_ANSWER_BYTES) chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function failed(message: string): ProbeResult {
+  return { kind: 'failed', failure: 'ACTIVE', isRetriable: false, excludes: false, message };
+}
+
+/** gRPC's frame of a message: not compressed, its length, itself. */
+function frame(message: Uint8Array): Uint8Array {
+  const bytes = Buffer.alloc(HEADER_BYTES + message.length);
+  bytes.writeUInt32BE(message.length, 1);
+  bytes.set(message, HEADER_BYTES);
+  return bytes;
+}
