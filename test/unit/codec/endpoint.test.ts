@@ -145,11 +145,6 @@ describe('endpoints', () => {
       'endpoints[0].leds_cluster_locality_config: is not supported',
     ],
     [
-      'drops',
-      { clusterName: 'c', policy: { dropOverloads: [{ category: 'x' }] } },
-      'policy.drop_overloads: is not supported',
-    ],
-    [
       'an overprovisioning factor of 0',
       { clusterName: 'c', policy: { overprovisioningFactor: 0 } },
       'policy.overprovisioning_factor: must be greater than 0',
