@@ -5,9 +5,9 @@ import type { DestinationPolicy } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
 import type { Instance, InstanceIndex } from './instances.js';
 import { clusterName, clusterSni } from './names.js';
-import { isHttp2Port } from './port-protocol.js';
 import type { MeshPort, MeshService } from './services.js';
 import { type EffectivePolicy, effectivePolicy, policyFields } from './traffic-policy.js';
+import { protocolOfCluster } from './upstream-protocol.js';
 import { upstreamTls } from './upstream-tls.js';
 import { selects } from './visibility.js';
 
@@ -46,19 +46,21 @@ export function planClusters(
       const name = clusterName(port.number, subset.name, service.host);
       const labels = subset.labels ?? {};
       const policy = effectivePolicy(destination.trafficPolicy, subset.trafficPolicy, port.number);
+      const protocol = protocolOfCluster(port, policy.connectionPool?.http);
       const cluster: Cluster = {
         name,
         metadata: istioMetadata(service, subset.name),
         discovery: discoveryOf(name, service, chosen(tools.instances.of(service, port), labels)),
         ...policyFields(policy),
         ...(dialsDestination(service, policy, tools) && originalDestination(port)),
+        ...(protocol !== undefined && { protocol }),
         ...upstreamTls({
           settings: policy.tls,
           meshSni: clusterSni(port.number, subset.name, service.host),
           host: service.host,
           ...identities,
           isExternal: isExternal(service),
-          isHttp2: isHttp2Port(port),
+          isHttp2: protocol?.kind === 'http2',
         }),
       };
       return { cluster, service, port, labels };

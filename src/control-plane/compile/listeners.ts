@@ -41,7 +41,7 @@ export function inboundListener(
     name: 'inbound-mtls',
     // A STRICT port has this chain only, so plaintext finds none and is refused.
     transportProtocol: mode === 'STRICT' ? '' : 'tls',
-    tls: { requireClientCertificate: true, alpn: ['http/1.1'] },
+    tls: { requireClientCertificate: true, alpn: ['h2', 'http/1.1'] },
     http,
   };
   const plaintext: FilterChain = {

@@ -29,18 +29,19 @@ export function protocolOf(appProtocol: string | undefined, portName: string): s
   return NAME_PREFIXES.has(prefix) ? prefix : '';
 }
 
-interface Port {
+/** A port as far as its protocol goes. */
+export interface ServicePort {
   readonly number: number;
   readonly protocol: string;
 }
 
 /** Whether requests to the port are routed as HTTP; anything else passes the mesh by. */
-export function isHttpPort({ protocol, number }: Port): boolean {
+export function isHttpPort({ protocol, number }: ServicePort): boolean {
   // Where nothing says, Istio looks at the bytes; what a client in the process sends through the mesh is HTTP.
   return HTTP_PROTOCOLS.has(protocol) && !(protocol === '' && TCP_PORTS.has(number));
 }
 
 /** Whether the port's requests travel as HTTP/2. */
-export function isHttp2Port({ protocol }: Port): boolean {
+export function isHttp2Port({ protocol }: ServicePort): boolean {
   return HTTP2_PROTOCOLS.has(protocol);
 }

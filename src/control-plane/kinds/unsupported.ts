@@ -25,9 +25,6 @@ const POLICY_PARTS: readonly Unsupported[] = [
     'connectionPool.tcp.tcpKeepalive.probes',
     'connectionPool.tcp.tcpKeepalive.interval',
     'connectionPool.tcp.idleTimeout',
-    'connectionPool.http.useClientProtocol',
-    'connectionPool.http.maxConcurrentStreams',
-    'connectionPool.http.http2KeepAlive',
     'outlierDetection.consecutiveErrors',
     'outlierDetection.outlierDetectionHttpErrorCodes',
     'tls.clientCertificate',
@@ -37,7 +34,6 @@ const POLICY_PARTS: readonly Unsupported[] = [
     'tls.insecureSkipVerify',
     'tls.caCrl',
   ),
-  { path: 'connectionPool.http.h2UpgradePolicy', values: ['UPGRADE'] },
   { path: 'tls.mode', values: ['MUTUAL'] },
 ];
 
