@@ -1,8 +1,10 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { ClientCertificate, PemSource } from '../model/tls.js';
 import { tls } from '../proto/xds.js';
 import { adsSource } from './config-source.js';
 import { onlyFields } from './field-guard.js';
-import { at, type Path, refuse } from './path.js';
+import { at, type Path, refuse, required } from './path.js';
+import { decodePemSource } from './pem-source.js';
 
 /**
  * What stands behind a TLS context. The workload's own certificate and the mesh's bundle come from the identity source,
@@ -15,14 +17,58 @@ const MESH_ROOTS_SECRET = 'ROOTCA';
 const SYSTEM_ROOTS_SECRET = 'file-root:system';
 const PROVIDER_INSTANCE = 'default';
 
-/** Whose signatures are trusted: the mesh's bundle, or the roots of the platform. */
-export type TrustRoots = 'mesh' | 'system';
+/** Istio's names for files: `file-cert:CHAIN~KEY` and `file-root:ROOTS`. */
+const FILE_CERTIFICATE = 'file-cert:';
+const FILE_ROOTS = 'file-root:';
+
+/** Whose signatures are trusted: the mesh's bundle, the roots of the platform, a file's, or anybody's. */
+export type TrustRoots = 'mesh' | 'system' | 'none' | PemSource;
+
+/** What a context presents: the workload's certificate, one of its own, or none. */
+export type PresentedCertificate = 'mesh' | ClientCertificate | undefined;
 
 const secretFields = onlyFields(() => tls.SdsSecretConfigSchema, {
   enforced: ['name'],
   // Where Envoy would fetch the secret. Ours comes from the identity source whatever stands here.
   ignored: ['sds_config'],
 });
+
+const certificateFields = onlyFields(() => tls.TlsCertificateSchema, {
+  enforced: ['certificate_chain', 'private_key', 'password'],
+  // Files are looked at for changes wherever they are.
+  ignored: ['watched_directory'],
+});
+
+/** What the client presents. */
+export function decodeCertificate(context: tls.CommonTlsContext, path: Path): PresentedCertificate {
+  const [secret, ...moreSecrets] = context.tlsCertificateSdsSecretConfigs;
+  const [given, ...more] = context.tlsCertificates;
+  if (more.length > 0) refuse(at(path, 'tls_certificates'), 'may have one entry');
+  const isFile = secret?.name.startsWith(FILE_CERTIFICATE) === true;
+  if (!isFile) {
+    const hasOwn = hasWorkloadCertificate(context, path);
+    if (given === undefined) return hasOwn ? 'mesh' : undefined;
+    if (hasOwn) refuse(at(path, 'tls_certificates'), 'excludes other certificates');
+    return decodeTlsCertificate(given, at(path, 'tls_certificates', 0));
+  }
+  const secretPath = at(path, 'tls_certificate_sds_secret_configs', 0);
+  if (given !== undefined || moreSecrets.length > 0) refuse(secretPath, 'excludes other certificates');
+  secretFields(secret, secretPath);
+  const [chain, key, ...rest] = secret.name.slice(FILE_CERTIFICATE.length).split('~');
+  if (!chain || !key || rest.length > 0) return refuse(at(secretPath, 'name'), 'must be file-cert:CHAIN~KEY');
+  return { chain: { kind: 'file', path: chain }, key: { kind: 'file', path: key }, password: undefined };
+}
+
+function decodeTlsCertificate(message: tls.TlsCertificate, path: Path): ClientCertificate {
+  certificateFields(message, path);
+  const { certificateChain, privateKey, password } = message;
+  const [chainPath, keyPath] = [at(path, 'certificate_chain'), at(path, 'private_key')];
+  return {
+    chain: decodePemSource(required(certificateChain, chainPath), chainPath),
+    key: decodePemSource(required(privateKey, keyPath), keyPath),
+    password: password && decodePemSource(password, at(path, 'password')),
+  };
+}
 
 /** Whether the context presents the workload's certificate; refuses any other certificate. */
 export function hasWorkloadCertificate(context: tls.CommonTlsContext, path: Path): boolean {
@@ -53,6 +99,11 @@ export function rootsOfSecret(secret: tls.SdsSecretConfig, path: Path): TrustRoo
   if (secret.name === SYSTEM_ROOTS_SECRET) {
     secretFields(secret, path);
     return 'system';
+  }
+  if (secret.name.startsWith(FILE_ROOTS)) {
+    secretFields(secret, path);
+    const file = secret.name.slice(FILE_ROOTS.length);
+    return file === '' ? refuse(at(path, 'name'), 'must be file-root:FILE') : { kind: 'file', path: file };
   }
   checkSecret(secret, MESH_ROOTS_SECRET, path);
   return 'mesh';

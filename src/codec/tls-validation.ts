@@ -1,20 +1,27 @@
 import type { StringMatcher } from '../model/matcher.js';
+import type { PemSource } from '../model/tls.js';
 import { tls } from '../proto/xds.js';
+import { isEqual } from '../runtime/equal.js';
 import { onlyFields } from './field-guard.js';
 import { decodeStringMatcher } from './matcher.js';
 import { at, type Path, refuse } from './path.js';
+import { decodePemSource } from './pem-source.js';
 import { checkInstance, rootsOfSecret, type TrustRoots } from './tls-certificates.js';
 
 /** How the peer's certificate is checked. */
 export interface PeerValidation {
   readonly roots: TrustRoots;
   readonly subjectAltNames: readonly StringMatcher[];
+  readonly crl?: PemSource | undefined;
 }
 
 const validationFields = onlyFields(() => tls.CertificateValidationContextSchema, {
   enforced: [
     'ca_certificate_provider_instance',
     'system_root_certs',
+    'trusted_ca',
+    'crl',
+    'trust_chain_verification',
     'match_typed_subject_alt_names',
     'match_subject_alt_names',
   ],
@@ -55,17 +62,51 @@ export function decodeValidation(context: tls.CommonTlsContext, path: Path): Pee
 function decodeContext(context: tls.CertificateValidationContext, path: Path): PeerValidation {
   validationFields(context, path);
   const roots = rootsOfContext(context, path) ?? refuse(path, 'names no roots, so nothing would be verified');
-  return { roots, subjectAltNames: decodeSubjectAltNames(context, roots, path) };
+  const subjectAltNames = decodeSubjectAltNames(context, roots, path);
+  if (roots === 'none' && subjectAltNames.length > 0) {
+    refuse(at(path, 'trust_chain_verification'), 'makes the names of certificates worthless');
+  }
+  return { roots, subjectAltNames, crl: decodeCrl(context, roots, path) };
+}
+
+function decodeCrl(
+  { crl }: tls.CertificateValidationContext,
+  roots: TrustRoots,
+  path: Path,
+): PemSource | undefined {
+  if (crl === undefined) return undefined;
+  // The platform's roots come without a list for each of them, so nothing would be accepted.
+  if (typeof roots === 'string') refuse(at(path, 'crl'), 'is not supported without a trusted_ca');
+  return decodePemSource(crl, at(path, 'crl'));
 }
 
 function rootsOfContext(context: tls.CertificateValidationContext, path: Path): TrustRoots | undefined {
-  const { caCertificateProviderInstance: instance, systemRootCerts } = context;
+  const { caCertificateProviderInstance: instance, systemRootCerts, trustedCa } = context;
+  const given = [instance, systemRootCerts, trustedCa].filter((one) => one !== undefined).length;
+  if (systemRootCerts !== undefined && given > 1)
+    refuse(at(path, 'system_root_certs'), 'excludes other roots');
+  if (given > 1) refuse(at(path, 'trusted_ca'), 'excludes other roots');
+  if (acceptsUntrusted(context, path)) {
+    if (given > 0) refuse(at(path, 'trust_chain_verification'), 'would not ask the roots that are given');
+    return 'none';
+  }
   if (instance !== undefined) {
-    if (systemRootCerts !== undefined) refuse(at(path, 'system_root_certs'), 'excludes other roots');
     checkInstance(instance, at(path, 'ca_certificate_provider_instance'));
     return 'mesh';
   }
+  if (trustedCa !== undefined) return decodePemSource(trustedCa, at(path, 'trusted_ca'));
   return systemRootCerts === undefined ? undefined : 'system';
+}
+
+function acceptsUntrusted(
+  { trustChainVerification: how }: tls.CertificateValidationContext,
+  path: Path,
+): boolean {
+  const { VERIFY_TRUST_CHAIN, ACCEPT_UNTRUSTED } = tls.CertificateValidationContext_TrustChainVerification;
+  if (how !== VERIFY_TRUST_CHAIN && how !== ACCEPT_UNTRUSTED) {
+    refuse(at(path, 'trust_chain_verification'), `has no value ${String(how)}`);
+  }
+  return how === ACCEPT_UNTRUSTED;
 }
 
 /** Envoy: the secret is merged over the default context, so the default one adds the names to match. */
@@ -78,11 +119,16 @@ function decodeCombined(
   const defaultsPath = at(path, 'default_validation_context');
   if (defaults !== undefined) validationFields(defaults, defaultsPath);
   const own = defaults && rootsOfContext(defaults, defaultsPath);
+  if (own === 'none') refuse(at(defaultsPath, 'trust_chain_verification'), 'is not supported');
   const given = rootsOfCombined(combined, path);
-  if (own !== undefined && given !== undefined && own !== given)
+  if (own !== undefined && given !== undefined && !isEqual(own, given))
     refuse(defaultsPath, 'names other roots than the secret');
   const roots = given ?? own ?? refuse(path, 'names no roots, so nothing would be verified');
-  return { roots, subjectAltNames: defaults ? decodeSubjectAltNames(defaults, roots, defaultsPath) : [] };
+  return {
+    roots,
+    subjectAltNames: defaults ? decodeSubjectAltNames(defaults, roots, defaultsPath) : [],
+    crl: defaults && decodeCrl(defaults, roots, defaultsPath),
+  };
 }
 
 function rootsOfCombined(

@@ -1,18 +1,25 @@
 import { create } from '@bufbuild/protobuf';
 import type { StringMatcher } from '../model/matcher.js';
-import type { DownstreamTls, UpstreamTls } from '../model/tls.js';
+import type { ClientCertificate, DownstreamTls, UpstreamTls } from '../model/tls.js';
 import { tls } from '../proto/xds.js';
 import { onlyFields } from './field-guard.js';
 import { encodeStringMatcher } from './matcher.js';
 import { at, type Path, refuse, required } from './path.js';
-import { hasWorkloadCertificate, meshValidation, workloadSecret } from './tls-certificates.js';
+import { encodePemSource } from './pem-source.js';
+import {
+  decodeCertificate,
+  hasWorkloadCertificate,
+  meshValidation,
+  workloadSecret,
+} from './tls-certificates.js';
+import { decodeTlsParams, encodeTlsParams } from './tls-params.js';
 import { decodeValidation } from './tls-validation.js';
 
 /** Envoy: a server name has at most 255 bytes. */
 const MAX_SNI_BYTES = 255;
 
 const upstreamFields = onlyFields(() => tls.UpstreamTlsContextSchema, {
-  enforced: ['common_tls_context', 'sni'],
+  enforced: ['common_tls_context', 'sni', 'auto_host_sni', 'auto_sni_san_validation'],
   // How many sessions to keep for resumption; sessions are never resumed here.
   ignored: ['max_session_keys'],
 });
@@ -27,17 +34,21 @@ const downstreamFields = onlyFields(() => tls.DownstreamTlsContextSchema, {
   ],
 });
 
-const commonFields = onlyFields(() => tls.CommonTlsContextSchema, {
-  enforced: [
-    'alpn_protocols',
-    'tls_certificate_sds_secret_configs',
-    'tls_certificate_provider_instance',
-    'tls_certificate_certificate_provider_instance',
-    'validation_context',
-    'validation_context_sds_secret_config',
-    'combined_validation_context',
-    'validation_context_certificate_provider_instance',
-  ],
+const COMMON_FIELDS: readonly string[] = [
+  'alpn_protocols',
+  'tls_certificate_sds_secret_configs',
+  'tls_certificate_provider_instance',
+  'tls_certificate_certificate_provider_instance',
+  'validation_context',
+  'validation_context_sds_secret_config',
+  'combined_validation_context',
+  'validation_context_certificate_provider_instance',
+];
+
+const commonFields = onlyFields(() => tls.CommonTlsContextSchema, { enforced: COMMON_FIELDS });
+
+const clientFields = onlyFields(() => tls.CommonTlsContextSchema, {
+  enforced: [...COMMON_FIELDS, 'tls_certificates', 'tls_params'],
 });
 
 /** The client side of TLS. */
@@ -45,20 +56,36 @@ export function decodeUpstreamTls(message: tls.UpstreamTlsContext, path: Path): 
   upstreamFields(message, path);
   const commonPath = at(path, 'common_tls_context');
   const common = required(message.commonTlsContext, commonPath);
-  commonFields(common, commonPath);
-  const hasCertificate = hasWorkloadCertificate(common, commonPath);
+  clientFields(common, commonPath);
+  const certificate = decodeCertificate(common, commonPath);
   const validation =
     decodeValidation(common, commonPath) ??
     refuse(at(commonPath, 'validation_context'), 'is required: without it the server would not be verified');
-  if (hasCertificate !== (validation.roots === 'mesh')) {
+  const { roots, subjectAltNames } = validation;
+  if ((certificate === 'mesh') !== (roots === 'mesh')) {
     refuse(commonPath, 'the workload certificate goes with the roots of the mesh, and only with them');
   }
   if (Buffer.byteLength(message.sni) > MAX_SNI_BYTES) refuse(at(path, 'sni'), 'must have at most 255 bytes');
-  return {
-    mode: validation.roots === 'mesh' ? 'mesh' : 'simple',
+  const shared = {
     sni: message.sni === '' ? undefined : message.sni,
-    subjectAltNames: validation.subjectAltNames,
+    subjectAltNames,
     alpn: common.alpnProtocols,
+    autoHostSni: message.autoHostSni || undefined,
+  };
+  if (roots === 'mesh' || certificate === 'mesh') {
+    if (common.tlsParams !== undefined) refuse(at(commonPath, 'tls_params'), 'is not supported in the mesh');
+    if (message.autoSniSanValidation)
+      refuse(at(path, 'auto_sni_san_validation'), 'is not supported in the mesh');
+    return { mode: 'mesh', ...shared };
+  }
+  return {
+    mode: 'simple',
+    ...shared,
+    roots: roots === 'system' ? undefined : roots,
+    crl: validation.crl,
+    certificate,
+    matchSni: message.autoSniSanValidation || undefined,
+    ...(common.tlsParams && decodeTlsParams(common.tlsParams, at(commonPath, 'tls_params'))),
   };
 }
 
@@ -87,23 +114,50 @@ function checkClientValidation(common: tls.CommonTlsContext, isRequired: boolean
 }
 
 /**
- * The client side of TLS as a message. `mesh` is written as Istio writes it, by SDS names. `simple` has no certificate
- * and is validated by `system_root_certs` (gRFC A82), the one form that can mean nothing else.
+ * The client side of TLS as a message. `mesh` is written as Istio writes it, by SDS names. The platform's roots are
+ * `system_root_certs` (gRFC A82), the one form that can mean nothing else.
  */
 export function encodeUpstreamTls(model: UpstreamTls): tls.UpstreamTlsContext {
-  const { sni = '', alpn } = model;
+  const { sni = '', alpn, certificate } = model;
   const common = create(tls.CommonTlsContextSchema, { alpnProtocols: [...alpn] });
   if (model.mode === 'mesh') {
     common.tlsCertificateSdsSecretConfigs = [workloadSecret()];
     common.validationContextType = meshValidation({ matchTypedSubjectAltNames: encodeSans(model) });
   } else {
-    const value = create(tls.CertificateValidationContextSchema, {
-      systemRootCerts: {},
-      matchTypedSubjectAltNames: encodeSans(model),
-    });
-    common.validationContextType = { case: 'validationContext', value };
+    common.validationContextType = { case: 'validationContext', value: encodeValidation(model) };
+    if (certificate !== undefined) common.tlsCertificates = [encodeCertificate(certificate)];
+    const params = encodeTlsParams(model);
+    if (params !== undefined) common.tlsParams = params;
   }
-  return create(tls.UpstreamTlsContextSchema, { sni, commonTlsContext: common });
+  return create(tls.UpstreamTlsContextSchema, {
+    sni,
+    commonTlsContext: common,
+    autoHostSni: model.autoHostSni ?? false,
+    autoSniSanValidation: model.matchSni ?? false,
+  });
+}
+
+function encodeValidation(model: UpstreamTls): tls.CertificateValidationContext {
+  const { roots, crl } = model;
+  const message = create(tls.CertificateValidationContextSchema, {
+    matchTypedSubjectAltNames: encodeSans(model),
+  });
+  if (roots === undefined)
+    message.systemRootCerts = create(tls.CertificateValidationContext_SystemRootCertsSchema);
+  else if (roots === 'none') {
+    message.trustChainVerification = tls.CertificateValidationContext_TrustChainVerification.ACCEPT_UNTRUSTED;
+  } else message.trustedCa = encodePemSource(roots);
+  if (crl !== undefined) message.crl = encodePemSource(crl);
+  return message;
+}
+
+function encodeCertificate({ chain, key, password }: ClientCertificate): tls.TlsCertificate {
+  const message = create(tls.TlsCertificateSchema, {
+    certificateChain: encodePemSource(chain),
+    privateKey: encodePemSource(key),
+  });
+  if (password !== undefined) message.password = encodePemSource(password);
+  return message;
 }
 
 function encodeSans({ mode, subjectAltNames }: UpstreamTls): tls.SubjectAltNameMatcher[] {

@@ -8,6 +8,37 @@ export interface UpstreamTls {
   /** The server's identity must match one of these; empty = any identity that the bundle vouches for. */
   readonly subjectAltNames: readonly StringMatcher[];
   readonly alpn: readonly string[];
+  /** With `simple`: who signs the certificates of servers. `none` = nobody is asked. Undefined = the platform's roots. */
+  readonly roots?: PemSource | 'none' | undefined;
+  /** With `simple`: certificates that were taken back. */
+  readonly crl?: PemSource | undefined;
+  /** With `simple`: what the client proves itself by (Istio MUTUAL). */
+  readonly certificate?: ClientCertificate | undefined;
+  /** SNI is the endpoint's hostname, where it has one. */
+  readonly autoHostSni?: boolean | undefined;
+  /** The server must prove the name that was sent as SNI, whatever `subjectAltNames` say. */
+  readonly matchSni?: boolean | undefined;
+  /** Undefined = TLS 1.2. */
+  readonly minVersion?: TlsVersion | undefined;
+  /** Undefined = TLS 1.3. */
+  readonly maxVersion?: TlsVersion | undefined;
+  /** Of TLS 1.2, by OpenSSL's names; undefined = the platform's. */
+  readonly ciphers?: readonly string[] | undefined;
+}
+
+export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+
+/** Where PEM text comes from. A file is read again when it has changed. */
+export type PemSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'inline'; readonly pem: string };
+
+/** A client's own certificate, with those that lead to its root, and its key. */
+export interface ClientCertificate {
+  readonly chain: PemSource;
+  readonly key: PemSource;
+  /** Opens the key. */
+  readonly password?: PemSource | undefined;
 }
 
 /** Server side of TLS (Envoy DownstreamTlsContext with our SVID and the mesh's bundle). */

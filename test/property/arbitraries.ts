@@ -72,7 +72,7 @@ import {
   redirectAction,
   requestProcessing,
 } from './route-effects-arbitraries.js';
-import { upstreamProtocol } from './transport-arbitraries.js';
+import { upstreamProtocol, withTlsDetails } from './transport-arbitraries.js';
 
 /** Model values that the codec can carry: each invariant that the decoders check holds. */
 
@@ -445,12 +445,14 @@ const alpn = (): fc.Arbitrary<string[]> => few(fc.constantFrom('h2', 'http/1.1',
 
 /** UpstreamTls. */
 export const upstreamTls = (): fc.Arbitrary<UpstreamTls> =>
-  fc.record({
-    mode: fc.constantFrom('mesh', 'simple'),
-    sni: maybe(fc.domain()),
-    subjectAltNames: few(stringMatcher()),
-    alpn: alpn(),
-  });
+  fc
+    .record({
+      mode: fc.constantFrom<UpstreamTls['mode'][]>('mesh', 'simple'),
+      sni: maybe(fc.domain()),
+      subjectAltNames: few(stringMatcher()),
+      alpn: alpn(),
+    })
+    .chain(withTlsDetails);
 
 const downstreamTls = (): fc.Arbitrary<DownstreamTls> =>
   fc.record({ requireClientCertificate: fc.boolean(), alpn: alpn() });

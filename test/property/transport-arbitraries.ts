@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import type { Cluster } from '../../src/model/cluster.js';
+import type { PemSource, TlsVersion, UpstreamTls } from '../../src/model/tls.js';
 import type { Http2Options, UpstreamProtocol } from '../../src/model/upstream-protocol.js';
 
 const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
@@ -26,6 +27,38 @@ const http2Options = (): fc.Arbitrary<Http2Options> =>
       }),
     ),
   });
+
+const pemSource = (): fc.Arbitrary<PemSource> =>
+  fc.oneof(
+    fc.record({ kind: fc.constant('file' as const), path: fc.stringMatching(/^\/[a-z/]+$/) }),
+    fc.record({ kind: fc.constant('inline' as const), pem: fc.string() }),
+  );
+
+const version = () => fc.constantFrom<(TlsVersion | undefined)[]>(undefined, 'TLSv1.2', 'TLSv1.3');
+
+/** What TLS outside of the mesh may say besides. */
+export const withTlsDetails = (tls: UpstreamTls): fc.Arbitrary<UpstreamTls> => {
+  const hostSni = fc.constantFrom(true, undefined);
+  if (tls.mode === 'mesh') return hostSni.map((autoHostSni) => ({ ...tls, autoHostSni }));
+  const details = fc.record({
+    roots: maybe(fc.oneof(pemSource(), fc.constant('none' as const))),
+    crl: maybe(pemSource()),
+    certificate: maybe(fc.record({ chain: pemSource(), key: pemSource(), password: maybe(pemSource()) })),
+    autoHostSni: hostSni,
+    matchSni: hostSni,
+    minVersion: version(),
+    maxVersion: version(),
+    ciphers: maybe(fc.constant(['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'])),
+  });
+  return details.map((one) => ({
+    ...tls,
+    ...one,
+    // Names of whom nobody vouches for are refused, as are lists of what the platform's roots took back.
+    subjectAltNames: one.roots === 'none' ? [] : tls.subjectAltNames,
+    crl: typeof one.roots === 'object' ? one.crl : undefined,
+    maxVersion: one.minVersion === 'TLSv1.3' ? undefined : one.maxVersion,
+  }));
+};
 
 /** What a cluster may speak: negotiation goes with TLS for every endpoint only. */
 export const upstreamProtocol = ({

@@ -1,5 +1,5 @@
 import { isIP, connect as netConnect, type Socket } from 'node:net';
-import { checkServerIdentity, type PeerCertificate, type TLSSocket, connect as tlsConnect } from 'node:tls';
+import { type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls';
 import type { TransportOptions } from '../../cluster/transport.js';
 import { authorizeUris } from '../../identity/authorizer.js';
 import { connectMeshTls } from '../../identity/connect.js';
@@ -9,6 +9,8 @@ import type { Endpoint } from '../../model/endpoint.js';
 import type { UpstreamTls } from '../../model/tls.js';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import { ConnectTimeout } from './connect-timeout.js';
+import { serverCheck } from './server-names.js';
+import { TlsMaterial } from './tls-material.js';
 
 /** A connection that stands. */
 export interface Dialed {
@@ -44,15 +46,30 @@ export function createDial(endpoint: Endpoint, options: TransportOptions, mesh: 
       return settleOn(socket, 'connect', within, callback);
     };
   }
+  return tlsDial(endpoint, tls, within);
+}
+
+/** TLS that is not the mesh's. */
+function tlsDial(endpoint: Endpoint, tls: UpstreamTls, within: Within): Dial {
+  const { address: host, port } = endpoint.address;
+  const material = new TlsMaterial(tls);
   const verify = serverCheck(tls);
-  const servername = tls.sni ?? endpoint.hostname;
+  const servername = sniOf(endpoint, tls) ?? endpoint.hostname;
   return (wanted, callback) => {
+    let secureContext: SecureContext;
+    try {
+      secureContext = material.context();
+    } catch (error) {
+      return failSoon(error, callback);
+    }
     const socket = tlsConnect({
       host,
       port,
+      secureContext,
       // Node refuses an address there, as RFC 6066 §3 does.
       ...(servername !== '' && isIP(servername) === 0 && { servername }),
       ALPNProtocols: offeredTo(tls, wanted),
+      rejectUnauthorized: tls.roots !== 'none',
       // No session is offered: Node does not look at the certificate again when one is resumed.
       checkServerIdentity: verify,
     });
@@ -71,12 +88,27 @@ function isOtherHttp(name: string, wanted: Wanted): boolean {
   return name.startsWith('http/1.') && !wanted.includes('http/1.1');
 }
 
+/** gRFC A101: the endpoint's own name, where it has one and that is asked for. */
+function sniOf({ hostname }: Endpoint, { autoHostSni, sni }: UpstreamTls): string | undefined {
+  return autoHostSni === true && hostname !== '' ? hostname : sni;
+}
+
+/** Tells of what failed before anything was begun, and not from within the call. */
+function failSoon(error: unknown, callback: DialCallback): Unsubscribe {
+  let isWanted = true;
+  queueMicrotask(() => isWanted && callback(error instanceof Error ? error : new Error(String(error))));
+  return () => {
+    isWanted = false;
+  };
+}
+
 function meshDial(endpoint: Endpoint, tls: UpstreamTls, timeoutMs: number, mesh: MeshTls): Dial {
   const { address: host, port } = endpoint.address;
   const authorizer = authorizeUris(peerNamePredicates(tls));
+  const sni = sniOf(endpoint, tls);
   return (wanted, callback) => {
     const alpn = offeredTo(tls, wanted);
-    return connectMeshTls(mesh, { host, port, sni: tls.sni, alpn, authorizer, timeoutMs }, (error, made) => {
+    return connectMeshTls(mesh, { host, port, sni, alpn, authorizer, timeoutMs }, (error, made) => {
       if (made === undefined) callback(error ?? new Error('no connection'));
       else {
         const { socket, peer, expiresAtMs } = made;
@@ -144,24 +176,6 @@ function settleOn(
 
 function alpnOf({ alpnProtocol }: TLSSocket): string | undefined {
   return typeof alpnProtocol === 'string' ? alpnProtocol : undefined;
-}
-
-/** With names of its own the configuration replaces the check of the host's name (Envoy: any match is enough). */
-function serverCheck(tls: UpstreamTls): (host: string, certificate: PeerCertificate) => Error | undefined {
-  const names = peerNamePredicates(tls);
-  if (names.length === 0) return checkServerIdentity;
-  return (_host, certificate) => checkNames(names, certificate);
-}
-
-function checkNames(
-  names: readonly ((name: string) => boolean)[],
-  certificate: PeerCertificate,
-): Error | undefined {
-  const offered = (certificate.subjectaltname ?? '')
-    .split(', ')
-    .map((entry) => entry.replace(/^[A-Za-z ]+:/, ''));
-  if (offered.some((name) => names.some((matches) => matches(name)))) return undefined;
-  return new Error(`the server's certificate names ${offered.join(', ')}, none of which is allowed`);
 }
 
 function ignore(): void {}

@@ -1,6 +1,6 @@
 import type { Cluster } from '../../model/cluster.js';
 import type { StringMatcher } from '../../model/matcher.js';
-import type { UpstreamTls } from '../../model/tls.js';
+import type { PemSource, UpstreamTls } from '../../model/tls.js';
 import type { ClientTlsSettings } from '../kinds/types.js';
 
 /** What the TLS of a cluster depends on. */
@@ -26,17 +26,23 @@ export const ISTIO_ENDPOINT: Readonly<Record<string, string>> = { tlsMode: 'isti
 /** The TLS part of a cluster: as the DestinationRule says, else auto-mTLS endpoint by endpoint. */
 export function upstreamTls(context: TlsContext): Pick<Cluster, 'tls' | 'transportSocketMatches'> {
   const { settings, isExternal } = context;
-  switch (settings?.mode) {
-    case undefined:
-      // A tls block without a mode is DISABLE, the zero value of Istio's enumeration.
-      if (settings !== undefined || isExternal) return { tls: undefined, transportSocketMatches: [] };
-      return { tls: undefined, transportSocketMatches: autoMutualTls(context) };
+  if (settings?.mode === undefined) {
+    // A tls block without a mode is DISABLE, the zero value of Istio's enumeration.
+    if (settings !== undefined || isExternal) return { tls: undefined, transportSocketMatches: [] };
+    return { tls: undefined, transportSocketMatches: autoMutualTls(context) };
+  }
+  switch (settings.mode) {
     case 'ISTIO_MUTUAL':
       return { tls: meshTls(context), transportSocketMatches: [] };
     case 'SIMPLE':
       return { tls: simpleTls(context), transportSocketMatches: [] };
-    default:
+    case 'MUTUAL':
+      return { tls: mutualTls(context, settings), transportSocketMatches: [] };
+    case 'DISABLE':
       return { tls: undefined, transportSocketMatches: [] };
+    default:
+      // What is not known must not become plaintext.
+      return settings.mode satisfies never;
   }
 }
 
@@ -60,12 +66,37 @@ function meshTls({ settings, meshSni, identities, subjectAltNames, isHttp2 }: Tl
 
 function simpleTls({ settings, host, subjectAltNames, isHttp2 }: TlsContext): UpstreamTls {
   const chosen = settings?.subjectAltNames ?? [];
+  const names = chosen.length > 0 ? chosen : subjectAltNames;
   return {
     mode: 'simple',
     sni: settings?.sni || (host.startsWith('*') ? undefined : host),
-    subjectAltNames: (chosen.length > 0 ? chosen : subjectAltNames).map(exactly),
+    // Names that nobody vouches for mean nothing.
+    subjectAltNames: settings?.insecureSkipVerify === true ? [] : names.map(exactly),
     alpn: [isHttp2 ? 'h2' : 'http/1.1'],
+    ...rootsOf(settings),
   };
+}
+
+function mutualTls(context: TlsContext, settings: ClientTlsSettings): UpstreamTls {
+  const { clientCertificate: chain, privateKey: key } = settings;
+  // The rules of the kind see to it that both are there.
+  if (!chain || !key) throw new TypeError('a DestinationRule with tls mode MUTUAL names no certificate');
+  return {
+    ...simpleTls(context),
+    certificate: { chain: fileAt(chain), key: fileAt(key), password: undefined },
+  };
+}
+
+/** Istio: insecureSkipVerify leaves the server unverified; without roots the platform's hold. */
+function rootsOf(settings: ClientTlsSettings | undefined): Pick<UpstreamTls, 'roots' | 'crl'> {
+  const { insecureSkipVerify, caCertificates, caCrl } = settings ?? {};
+  if (insecureSkipVerify === true) return { roots: 'none' };
+  if (!caCertificates) return {};
+  return { roots: fileAt(caCertificates), ...(caCrl && { crl: fileAt(caCrl) }) };
+}
+
+function fileAt(path: string): PemSource {
+  return { kind: 'file', path };
 }
 
 function exactly(value: string): StringMatcher {

@@ -75,15 +75,19 @@ function checkTls(tls: ClientTlsSettings | undefined, path: FieldPath, report: R
       if (!tls[field]) report.invalid(path, `the mode MUTUAL needs ${field} (or credentialName)`);
     }
   }
-  if (tls.insecureSkipVerify === true) checkInsecure(tls, path, report);
+  checkVerification(tls, path, report);
   for (const [name, at] of entriesOf(tls.subjectAltNames, [...path, 'subjectAltNames'])) {
     if (name === '') report.invalid(at, 'a subject alternative name must not be empty');
   }
 }
 
-function checkInsecure(tls: ClientTlsSettings, path: FieldPath, report: Report): void {
+function checkVerification(tls: ClientTlsSettings, path: FieldPath, report: Report): void {
   const { mode } = tls;
   if (mode !== 'SIMPLE' && mode !== 'MUTUAL') return;
+  if (tls.caCrl && !tls.caCertificates) {
+    report.invalid([...path, 'caCrl'], 'caCrl has no effect without caCertificates');
+  }
+  if (tls.insecureSkipVerify !== true) return;
   for (const field of ['caCertificates', 'subjectAltNames'] as const) {
     if (tls[field]?.length) report.invalid([...path, field], `insecureSkipVerify would ignore ${field}`);
   }

@@ -27,14 +27,8 @@ const POLICY_PARTS: readonly Unsupported[] = [
     'connectionPool.tcp.idleTimeout',
     'outlierDetection.consecutiveErrors',
     'outlierDetection.outlierDetectionHttpErrorCodes',
-    'tls.clientCertificate',
-    'tls.privateKey',
-    'tls.caCertificates',
     'tls.credentialName',
-    'tls.insecureSkipVerify',
-    'tls.caCrl',
   ),
-  { path: 'tls.mode', values: ['MUTUAL'] },
 ];
 
 const below = (prefix: string, parts: readonly Unsupported[]): readonly Unsupported[] =>

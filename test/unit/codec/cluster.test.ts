@@ -298,6 +298,37 @@ describe('TLS to the upstream', () => {
     expect(decoded(CLUSTER, tlsWith(context)).tls?.mode).toBe('simple');
   });
 
+  test('by files, as Istio names them and as Envoy does', () => {
+    const file = (path: string) => ({ kind: 'file', path });
+    const tls = {
+      mode: 'simple',
+      roots: file('/ca.pem'),
+      certificate: { chain: file('/cert.pem'), key: file('/key.pem') },
+    };
+    const forms = [
+      {
+        tlsCertificateSdsSecretConfigs: [{ name: 'file-cert:/cert.pem~/key.pem' }],
+        combinedValidationContext: {
+          defaultValidationContext: {},
+          validationContextSdsSecretConfig: { name: 'file-root:/ca.pem' },
+        },
+      },
+      {
+        tlsCertificates: [
+          { certificateChain: { filename: '/cert.pem' }, privateKey: { filename: '/key.pem' } },
+        ],
+        validationContext: { trustedCa: { filename: '/ca.pem' } },
+      },
+    ];
+    for (const context of forms) expect(decoded(CLUSTER, tlsWith(context)).tls).toMatchObject(tls);
+  });
+
+  test('of anybody, when that is said aloud', () => {
+    const context = { validationContext: { trustChainVerification: 'ACCEPT_UNTRUSTED' } };
+    expect(decoded(CLUSTER, tlsWith(context)).tls?.roots).toBe('none');
+  });
+
+  const validated = { validationContext: { systemRootCerts: {} } };
   const roots = { validationContextSdsSecretConfig: { name: 'ROOTCA' } };
   const certificate = { tlsCertificateSdsSecretConfigs: [{ name: 'default' }] };
   const names = (context: Record<string, JsonValue>): JsonValue => ({
@@ -328,7 +359,64 @@ describe('TLS to the upstream', () => {
       { ...roots, tlsCertificateProviderInstance: { instanceName: 'default', certificateName: 'x' } },
       '.certificate_name: the certificate "x"',
     ],
-    ['an inline certificate', { ...roots, tlsCertificates: [{}] }, '.tls_certificates: is not supported'],
+    [
+      'a certificate without its chain',
+      { ...roots, tlsCertificates: [{}] },
+      '.tls_certificates[0].certificate_chain: is required',
+    ],
+    ['two certificates', { ...roots, tlsCertificates: [{}, {}] }, '.tls_certificates: may have one entry'],
+    [
+      'a certificate of its own and that of the mesh',
+      {
+        ...certificate,
+        ...roots,
+        tlsCertificates: [{ certificateChain: { filename: 'a' }, privateKey: { filename: 'b' } }],
+      },
+      '.tls_certificates: excludes other certificates',
+    ],
+    [
+      'a file secret without a key',
+      { ...roots, tlsCertificateSdsSecretConfigs: [{ name: 'file-cert:/a' }] },
+      '.name: must be file-cert:CHAIN~KEY',
+    ],
+    [
+      'names of untrusted peers',
+      {
+        validationContext: {
+          trustChainVerification: 'ACCEPT_UNTRUSTED',
+          matchSubjectAltNames: [{ exact: 'a' }],
+        },
+      },
+      '.trust_chain_verification: makes the names',
+    ],
+    [
+      'roots that are not asked',
+      { validationContext: { trustChainVerification: 'ACCEPT_UNTRUSTED', systemRootCerts: {} } },
+      '.trust_chain_verification: would not ask',
+    ],
+    [
+      'two roots',
+      { validationContext: { trustedCa: { filename: 'a' }, systemRootCerts: {} } },
+      '.system_root_certs: excludes other roots',
+    ],
+    [
+      'parameters of TLS in the mesh',
+      { ...certificate, ...roots, tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_2' } },
+      '.tls_params: is not supported in the mesh',
+    ],
+    [
+      'versions that exclude each other',
+      {
+        ...validated,
+        tlsParams: { tlsMinimumProtocolVersion: 'TLSv1_3', tlsMaximumProtocolVersion: 'TLSv1_2' },
+      },
+      '.tls_maximum_protocol_version: is below',
+    ],
+    [
+      'groups of ciphers',
+      { ...validated, tlsParams: { cipherSuites: ['[A|B]'] } },
+      '.cipher_suites[0]: "[A|B]" is no name',
+    ],
     ['a validation context without roots', { ...certificate, validationContext: {} }, 'names no roots'],
     [
       'untrusted peers',
@@ -354,7 +442,11 @@ describe('TLS to the upstream', () => {
       '.match_subject_alt_names: must not be combined',
     ],
     ['two kinds of roots', names({ systemRootCerts: {} }), '.default_validation_context: names other roots'],
-    ['a certificate revocation list', names({ crl: { inlineString: 'x' } }), '.crl: is not supported'],
+    [
+      'a certificate revocation list',
+      names({ crl: { inlineString: 'x' } }),
+      '.crl: is not supported without',
+    ],
   ])('is refused for %s', (_what, context, message) => {
     const error = refusal(CLUSTER, tlsWith(context));
     expect(error).toContain('transport_socket.typed_config.common_tls_context');
