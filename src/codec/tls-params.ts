@@ -22,12 +22,13 @@ export function decodeTlsParams(message: tls.TlsParameters, path: Path): Params 
     at(path, 'tls_minimum_protocol_version'),
     at(path, 'tls_maximum_protocol_version'),
   ];
-  const min = message.tlsMinimumProtocolVersion;
-  const max = message.tlsMaximumProtocolVersion;
-  if (min in VERSIONS === false) refuse(minPath, `has no value ${String(min)}`);
-  if (max in VERSIONS === false) refuse(maxPath, `has no value ${String(max)}`);
+  const { tlsMinimumProtocolVersion: min, tlsMaximumProtocolVersion: max } = message;
+  const { TLS_AUTO, TLSv1_2 } = tls.TlsParameters_TlsProtocol;
+  if (!(min in VERSIONS)) refuse(minPath, `has no value ${String(min)}`);
+  if (!(max in VERSIONS)) refuse(maxPath, `has no value ${String(max)}`);
   // The smallest version is TLS 1.2 unless another is named.
-  if (max > 0 && max < (min || 3)) refuse(maxPath, 'is below the smallest version');
+  const least = min === TLS_AUTO ? TLSv1_2 : min;
+  if (max !== TLS_AUTO && max < least) refuse(maxPath, 'is below the smallest version');
   const ciphers = message.cipherSuites;
   ciphers.forEach((cipher, index) => {
     if (!CIPHER.test(cipher)) {

@@ -22,7 +22,8 @@ export function serverCheck(tls: UpstreamTls): NameCheck {
     );
     if (matches) return undefined;
     const list = offered.map(({ name }) => name).join(', ');
-    return new Error(`the server's certificate names ${list}, none of which is allowed`);
+    const what = `the server's certificate names ${list}, none of which is allowed`;
+    return Object.assign(new Error(what), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
   };
 }
 
