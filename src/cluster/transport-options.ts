@@ -14,6 +14,7 @@ export function transportOptions(cluster: Cluster, endpoint: Endpoint): Transpor
     maxRequestsPerConnection: cluster.maxRequestsPerConnection,
     maxConnectionDurationMs: cluster.maxConnectionDurationMs,
     tcpKeepaliveMs: cluster.tcpKeepaliveMs,
+    sourceAddress: cluster.sourceAddress,
     protocol: cluster.protocol,
   };
 }

@@ -20,6 +20,8 @@ export interface TransportOptions {
   readonly maxConnectionDurationMs?: number | undefined;
   /** Silence before TCP probes a connection. Undefined = a minute. */
   readonly tcpKeepaliveMs?: number | undefined;
+  /** The local address that connections come from; undefined = as the system likes. */
+  readonly sourceAddress?: string | undefined;
   /** Undefined = HTTP/1.1. */
   readonly protocol?: UpstreamProtocol | undefined;
 }

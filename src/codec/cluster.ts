@@ -16,7 +16,12 @@ import { decodeOutlierDetection, encodeOutlierDetection } from './outlier-detect
 import { at, type Path, refuse } from './path.js';
 import { decodeProtocolOptions, encodeProtocolOptions } from './protocol-options.js';
 import { decodeUpstreamSocket, encodeUpstreamSocket } from './transport-socket.js';
-import { decodeKeepalive, encodeKeepalive } from './upstream-connection.js';
+import {
+  decodeBindConfig,
+  decodeKeepalive,
+  encodeBindConfig,
+  encodeKeepalive,
+} from './upstream-connection.js';
 import { checkAuto } from './upstream-protocol.js';
 
 /** Envoy's default. */
@@ -49,6 +54,7 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'protocol_selection',
     'max_requests_per_connection',
     'upstream_connection_options',
+    'upstream_bind_config',
     'metadata',
     'health_checks',
     'original_dst_lb_config',
@@ -95,6 +101,7 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
     metadata: decodeMetadata(message.metadata),
     healthCheck: decodeHealthChecks(message.healthChecks, options.protocol !== undefined, path),
     ignoreHealthOnHostRemoval: message.ignoreHealthOnHostRemoval || undefined,
+    sourceAddress: decodeBindConfig(message.upstreamBindConfig, at(path, 'upstream_bind_config')),
     tcpKeepaliveMs: decodeKeepalive(
       message.upstreamConnectionOptions,
       at(path, 'upstream_connection_options'),
@@ -131,6 +138,7 @@ export function encodeCluster(model: Cluster): cluster.Cluster {
   if (model.outlierDetection !== undefined)
     message.outlierDetection = encodeOutlierDetection(model.outlierDetection);
   encodeKeepalive(model, message);
+  encodeBindConfig(model, message);
   if (model.tls !== undefined) message.transportSocket = encodeUpstreamSocket(model.tls);
   return message;
 }

@@ -2,7 +2,7 @@ import { create, type JsonObject } from '@bufbuild/protobuf';
 import type { Endpoint, EndpointHealth } from '../model/endpoint.js';
 import { type Metadata, NO_METADATA } from '../model/metadata.js';
 import { core, endpoint } from '../proto/xds.js';
-import { type AddressForm, checkHost, checkPort, decodeAddress, encodeAddress } from './address.js';
+import { type AddressForm, checkHost, checkPort, decodeEndpointAddress, encodeAddress } from './address.js';
 import { decodeMessage } from './codec.js';
 import { decodeEndpointHealthCheck, encodeEndpointHealthCheck } from './endpoint-health-check.js';
 import { type PlainEndpoint, readPlainEndpoint } from './endpoint-wire.js';
@@ -120,7 +120,7 @@ function decodeEndpoint(message: endpoint.LbEndpoint, form: AddressForm, path: P
   const { healthCheckConfig } = hostIdentifier.value;
   const healthCheck = decodeEndpointHealthCheck(healthCheckConfig, at(endpointPath, 'health_check_config'));
   return {
-    address: decodeAddress(hostIdentifier.value.address, form, at(endpointPath, 'address')),
+    address: decodeEndpointAddress(hostIdentifier.value.address, form, at(endpointPath, 'address')),
     hostname: hostIdentifier.value.hostname,
     health: decodeHealth(message.healthStatus, () => path),
     weight: checkWeight(message.loadBalancingWeight, () => path),

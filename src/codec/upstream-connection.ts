@@ -1,8 +1,9 @@
 import { create } from '@bufbuild/protobuf';
 import type { Cluster } from '../model/cluster.js';
 import { cluster, core } from '../proto/xds.js';
+import { decodeSocketAddress } from './address.js';
 import { onlyFields } from './field-guard.js';
-import { at, type Path } from './path.js';
+import { at, type Path, refuse } from './path.js';
 
 const connectionFields = onlyFields(() => cluster.UpstreamConnectionOptionsSchema, {
   enforced: ['tcp_keepalive'],
@@ -30,4 +31,28 @@ export function encodeKeepalive({ tcpKeepaliveMs }: Cluster, message: cluster.Cl
   message.upstreamConnectionOptions = create(cluster.UpstreamConnectionOptionsSchema, {
     tcpKeepalive: { keepaliveTime: Math.ceil(tcpKeepaliveMs / 1000) },
   });
+}
+
+const bindFields = onlyFields(() => core.BindConfigSchema, { enforced: ['source_address'] });
+
+/** The local address that connections come from. */
+export function decodeBindConfig(config: core.BindConfig | undefined, path: Path): string | undefined {
+  if (config === undefined) return undefined;
+  bindFields(config, path);
+  const sourcePath = at(path, 'source_address');
+  if (config.sourceAddress === undefined) return undefined;
+  const { address, port } = decodeSocketAddress(config.sourceAddress, 'ip', sourcePath);
+  // One port would do for one connection.
+  if (port !== 0) refuse(at(sourcePath, 'port_value'), 'must be 0');
+  return address;
+}
+
+/** Writes it into the message. */
+export function encodeBindConfig({ sourceAddress }: Cluster, message: cluster.Cluster): void {
+  if (sourceAddress === undefined) return;
+  const source = create(core.SocketAddressSchema, {
+    address: sourceAddress,
+    portSpecifier: { case: 'portValue', value: 0 },
+  });
+  message.upstreamBindConfig = create(core.BindConfigSchema, { sourceAddress: source });
 }

@@ -9,16 +9,22 @@ import type { MeshTls } from './tls-options.js';
 import type { VerifiedPeer } from './verify.js';
 import { atWallTime } from './wall-timer.js';
 
-/** Where to connect, and whom to accept there. */
-export interface MeshConnectOptions {
-  readonly host: string;
-  readonly port: number;
+/** A TCP address, with the local one to connect from where that matters, or a Unix socket. */
+export type ConnectTarget =
+  | { readonly host: string; readonly port: number; readonly localAddress?: string }
+  | { readonly path: string };
+
+/** Whom to accept at the other end of a connection, and how to ask. */
+export interface MeshConnectDetails {
   /** Server name indication; an IP address is never sent. */
   readonly sni?: string | undefined;
   readonly alpn?: readonly string[] | undefined;
   readonly authorizer?: Authorizer | undefined;
   readonly timeoutMs?: number | undefined;
 }
+
+/** Where to connect, and whom to accept there. */
+export type MeshConnectOptions = ConnectTarget & MeshConnectDetails;
 
 /** A connection whose other end is verified. */
 export interface MeshConnection {
@@ -41,7 +47,7 @@ export function connectMeshTls(
   options: MeshConnectOptions,
   callback: ConnectCallback,
 ): Unsubscribe {
-  const resource = `${options.host}:${options.port}`;
+  const resource = 'path' in options ? options.path : `${options.host}:${options.port}`;
   let socket: TLSSocket;
   try {
     socket = openSocket(mesh, options);
@@ -94,10 +100,12 @@ export function connectMeshTls(
   };
 }
 
-function openSocket(mesh: MeshTls, { host, port, sni, alpn = [] }: MeshConnectOptions): TLSSocket {
+function openSocket(mesh: MeshTls, options: MeshConnectOptions): TLSSocket {
+  const { sni, alpn = [] } = options;
+  const local = 'path' in options ? undefined : options.localAddress;
   return connect({
-    host,
-    port,
+    ...('path' in options ? { path: options.path } : { host: options.host, port: options.port }),
+    ...(local !== undefined && { localAddress: local }),
     secureContext: mesh.clientContext(),
     // Node would send the host's name; the mesh sends what its configuration says, or nothing.
     servername: sni === undefined || isIP(sni) !== 0 ? '' : sni,

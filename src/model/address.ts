@@ -1,11 +1,20 @@
-/** A TCP address. */
+/** Where to connect to. */
 export interface SocketAddress {
+  /** An IP address, a host name, or a Unix socket: its path, or `@` with its name on Linux. */
   readonly address: string;
+  /** 0 for a Unix socket. */
   readonly port: number;
 }
 
-/** `address:port`, with brackets around IPv6. */
-export function formatAddress({ address, port }: SocketAddress): string {
+/** Whether it is a Unix socket. */
+export function isUnixSocket({ address }: SocketAddress): boolean {
+  return address.startsWith('/') || address.startsWith('@');
+}
+
+/** `address:port`, with brackets around IPv6; a Unix socket by its path. */
+export function formatAddress(socket: SocketAddress): string {
+  const { address, port } = socket;
+  if (isUnixSocket(socket)) return address;
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 

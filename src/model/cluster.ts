@@ -31,6 +31,8 @@ export interface Cluster {
   readonly tcpKeepaliveMs?: number | undefined;
   /** Longest life of one attempt (Envoy `max_stream_duration`). Undefined or 0 = no limit. */
   readonly maxStreamDurationMs?: number | undefined;
+  /** IP address that connections come from (`upstream_bind_config`); undefined = as the system likes. */
+  readonly sourceAddress?: string | undefined;
   /** Undefined = HTTP/1.1. */
   readonly protocol?: UpstreamProtocol | undefined;
   /** Envoy `metadata`: for formats, matchers and telemetry. Istio names the service under `istio`. */

@@ -488,6 +488,11 @@ export const listener = (): fc.Arbitrary<Listener> =>
 const port = (): fc.Arbitrary<number> => fc.integer({ min: 0, max: 65_535 });
 const ipAddress = (): fc.Arbitrary<SocketAddress> =>
   fc.record({ address: fc.oneof(fc.ipV4(), fc.ipV6()), port: port() });
+const staticAddress = (): fc.Arbitrary<SocketAddress> =>
+  fc.oneof(
+    { arbitrary: ipAddress(), weight: 9 },
+    fc.record({ address: fc.constantFrom('/run/a.sock', '@name'), port: fc.constant(0) }),
+  );
 const hostAddress = (): fc.Arbitrary<SocketAddress> =>
   fc.record({ address: fc.oneof(fc.domain(), fc.ipV4()), port: port() });
 
@@ -557,7 +562,7 @@ const localities = (): fc.Arbitrary<LocalityEndpoints[]> =>
   fc
     .tuple(
       fc.uniqueArray(locality(), { maxLength: 4, selector: localityKey }),
-      fc.uniqueArray(ipAddress(), {
+      fc.uniqueArray(staticAddress(), {
         minLength: 8,
         maxLength: 8,
         selector: ({ address: host, port: number }) => `${host} ${number}`,
@@ -774,6 +779,7 @@ const resolvedCluster = (): fc.Arbitrary<Cluster> =>
     maxRequestsPerConnection: uint32(),
     maxStreamDurationMs: maybe(milliseconds()),
     maxConnectionDurationMs: maybe(milliseconds()),
+    sourceAddress: maybe(fc.oneof(fc.ipV4(), fc.ipV6())),
     tcpKeepaliveMs: maybe(fc.nat(4_000_000).map((seconds) => seconds * 1000)),
     healthCheck: maybe(healthCheck(stringMatcher())),
     ignoreNewHostsUntilFirstCheck: fc.constantFrom(true, undefined),

@@ -37,12 +37,12 @@ export type Dial = (wanted: Wanted, callback: DialCallback) => Unsubscribe;
 /** How connections to an endpoint are opened: plaintext, TLS with the platform's roots, or mutual TLS of the mesh. */
 export function createDial(endpoint: Endpoint, options: TransportOptions, mesh: MeshTls): Dial {
   const { tls, connectTimeoutMs } = options;
-  const { address: host, port } = endpoint.address;
-  if (tls?.mode === 'mesh') return meshDial(endpoint, tls, connectTimeoutMs, mesh);
-  const within: Within = { timeoutMs: connectTimeoutMs, mesh, address: `${host}:${port}` };
+  const target = targetOf(endpoint, options);
+  if (tls?.mode === 'mesh') return meshDial(endpoint, tls, { mesh, target, timeoutMs: connectTimeoutMs });
+  const within: Within = { timeoutMs: connectTimeoutMs, mesh, target };
   if (tls === undefined) {
     return (_wanted, callback) => {
-      const socket = netConnect({ host, port });
+      const socket = netConnect(target);
       return settleOn(socket, 'connect', within, callback);
     };
   }
@@ -51,7 +51,6 @@ export function createDial(endpoint: Endpoint, options: TransportOptions, mesh: 
 
 /** TLS that is not the mesh's. */
 function tlsDial(endpoint: Endpoint, tls: UpstreamTls, within: Within): Dial {
-  const { address: host, port } = endpoint.address;
   const material = new TlsMaterial(tls);
   const verify = serverCheck(tls);
   const servername = sniOf(endpoint, tls) ?? endpoint.hostname;
@@ -63,8 +62,7 @@ function tlsDial(endpoint: Endpoint, tls: UpstreamTls, within: Within): Dial {
       return failSoon(error, callback);
     }
     const socket = tlsConnect({
-      host,
-      port,
+      ...within.target,
       secureContext,
       // Node refuses an address there, as RFC 6066 §3 does.
       ...(servername !== '' && isIP(servername) === 0 && { servername }),
@@ -102,13 +100,12 @@ function failSoon(error: unknown, callback: DialCallback): Unsubscribe {
   };
 }
 
-function meshDial(endpoint: Endpoint, tls: UpstreamTls, timeoutMs: number, mesh: MeshTls): Dial {
-  const { address: host, port } = endpoint.address;
+function meshDial(endpoint: Endpoint, tls: UpstreamTls, { mesh, target, timeoutMs }: Within): Dial {
   const authorizer = authorizeUris(peerNamePredicates(tls));
   const sni = sniOf(endpoint, tls);
   return (wanted, callback) => {
     const alpn = offeredTo(tls, wanted);
-    return connectMeshTls(mesh, { host, port, sni, alpn, authorizer, timeoutMs }, (error, made) => {
+    return connectMeshTls(mesh, { ...target, sni, alpn, authorizer, timeoutMs }, (error, made) => {
       if (made === undefined) callback(error ?? new Error('no connection'));
       else {
         const { socket, peer, expiresAtMs } = made;
@@ -121,21 +118,37 @@ function meshDial(endpoint: Endpoint, tls: UpstreamTls, timeoutMs: number, mesh:
 /** How long a connection may be silent before TCP probes it. */
 const TCP_KEEPALIVE_MS = 60_000;
 
+/** What Node connects to. */
+type Target =
+  | { readonly path: string }
+  | { readonly host: string; readonly port: number; readonly localAddress?: string };
+
 interface Within {
   readonly timeoutMs: number;
   readonly mesh: MeshTls;
-  readonly address: string;
+  readonly target: Target;
+}
+
+function targetOf({ address: { address, port } }: Endpoint, { sourceAddress }: TransportOptions): Target {
+  if (address.startsWith('/')) return { path: address };
+  // Linux: a name that is no file begins with a zero byte.
+  if (address.startsWith('@')) return { path: `\0${address.slice(1)}` };
+  return { host: address, port, ...(sourceAddress !== undefined && { localAddress: sourceAddress }) };
+}
+
+function textOf(target: Target): string {
+  return 'path' in target ? target.path : `${target.host}:${target.port}`;
 }
 
 function settleOn(
   socket: Socket | TLSSocket,
   event: 'connect' | 'secureConnect',
-  { timeoutMs, mesh, address }: Within,
+  { timeoutMs, mesh, target }: Within,
   callback: DialCallback,
 ): Unsubscribe {
   socket.setNoDelay(true);
   socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
-  const timer = mesh.clock.schedule(timeoutMs, () => fail(new ConnectTimeout(address, timeoutMs)));
+  const timer = mesh.clock.schedule(timeoutMs, () => fail(new ConnectTimeout(textOf(target), timeoutMs)));
   const stop = () => {
     timer.cancel();
     socket.off(event, onReady);
@@ -161,7 +174,7 @@ function settleOn(
       expiresAtMs: Number.POSITIVE_INFINITY,
     });
   };
-  const onClose = () => fail(new Error(`${address} closed the connection before it stood`));
+  const onClose = () => fail(new Error(`${textOf(target)} closed the connection before it stood`));
   socket.once(event, onReady);
   socket.once('error', fail);
   socket.once('close', onClose);

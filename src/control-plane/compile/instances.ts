@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { isUnixSocket } from '../../model/address.js';
 import { type Locality, NO_LOCALITY } from '../../model/endpoint.js';
 import type { WorkloadEntrySpec } from '../kinds/types.js';
 import type { Workload } from '../registry/workload.js';
@@ -9,7 +10,7 @@ import { selects } from './visibility.js';
 /** One place that serves a port of a service. */
 export interface Instance extends ServiceAccount {
   readonly labels: Readonly<Record<string, string>>;
-  /** IP address, or a host name for services that are resolved by DNS. */
+  /** IP address, a Unix socket, or a host name for services that are resolved by DNS. */
   readonly address: string;
   readonly port: number;
   readonly locality: Locality;
@@ -135,12 +136,10 @@ function specInstance(
   port: MeshPort,
 ): Instance {
   const labels = spec.labels ?? {};
-  const target = typeof port.target === 'number' ? port.target : port.number;
   return {
     namespace,
     labels,
-    address: spec.address ?? '',
-    port: spec.ports?.[port.name] ?? target,
+    ...placeOf(spec, port),
     locality: parseLocality(spec.locality),
     weight: Math.max(1, spec.weight ?? 1),
     serviceAccount: spec.serviceAccount || DEFAULT_SERVICE_ACCOUNT,
@@ -149,6 +148,17 @@ function specInstance(
     workload: name,
     clusterId: '',
   };
+}
+
+const UNIX = 'unix://';
+
+function placeOf(
+  { address = '', ports }: WorkloadEntrySpec,
+  port: MeshPort,
+): Pick<Instance, 'address' | 'port'> {
+  if (address.startsWith(UNIX)) return { address: address.slice(UNIX.length), port: 0 };
+  const target = typeof port.target === 'number' ? port.target : port.number;
+  return { address, port: ports?.[port.name] ?? target };
 }
 
 function parseLocality(text: string | undefined): Locality {
@@ -194,7 +204,7 @@ function byNamespaceOf<T extends { readonly namespace: string }>(
   return groups;
 }
 
-/** Whether an endpoint can go out by EDS, which takes IP addresses only. */
-export function hasIpAddress({ address }: Instance): boolean {
-  return isIP(address) !== 0;
+/** Whether an endpoint can go out by EDS, which takes no names. */
+export function isResolved(instance: Instance): boolean {
+  return isIP(instance.address) !== 0 || isUnixSocket(instance);
 }

@@ -10,7 +10,7 @@ import { aliasesOf } from './aliases.js';
 import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
 import { type DestinationPolicy, indexDestinationRules, NO_POLICY } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
-import { hasIpAddress, indexInstances } from './instances.js';
+import { indexInstances, isResolved } from './instances.js';
 import { outboundListener } from './listeners.js';
 import { routeHashOf } from './load-balancer.js';
 import type { MeshConfig } from './mesh-config.js';
@@ -81,7 +81,7 @@ export function compileEndpoints(
   const modes = mtlsModes(view, config);
   const endpoints = new Map<string, ClusterLoadAssignment>();
   for (const plan of plans.filter(servedByEds)) {
-    const serving = chosen(instances.of(plan.service, plan.port), plan.labels).filter(hasIpAddress);
+    const serving = chosen(instances.of(plan.service, plan.port), plan.labels).filter(isResolved);
     const assignment = compileAssignment(
       plan.cluster.name,
       serving,

@@ -67,10 +67,9 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
   ],
   ServiceEntry: [
     { path: 'resolution', values: ['DYNAMIC_DNS'] },
-    { path: 'endpoints.*.address', form: /^unix:/ },
     ...fields('addresses', 'endpoints.*.network'),
   ],
-  WorkloadEntry: [{ path: 'address', form: /^unix:/ }, ...fields('network')],
+  WorkloadEntry: fields('network'),
 };
 
 /** Kinds of Istio and of the Gateway API that are not carried out yet. */

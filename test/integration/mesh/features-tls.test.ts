@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -64,4 +65,28 @@ endpoints: [{ address: 127.0.0.1 }]`,
   });
   const mesh = await world.join();
   expect(await answerOf(mesh.fetch('http://secure.example.com/'))).toEqual([200, answer]);
+});
+
+test('ServiceEntry with a Unix socket', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'inmesh-'));
+  const path = join(folder, 'socket');
+  const server = createHttpServer((request, response) => response.end(request.headers.host));
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  world = await World.start(
+    istio(
+      'ServiceEntry',
+      'local',
+      `hosts: [local.example.com]
+ports: [{ number: 80, name: http, protocol: HTTP }]
+resolution: STATIC
+endpoints: [{ address: "unix://${path}" }]`,
+    ),
+  );
+  world.onClose(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    rmSync(folder, { recursive: true });
+  });
+  const mesh = await world.join();
+  expect(await answerOf(mesh.fetch('http://local.example.com/'))).toEqual([200, 'local.example.com']);
 });

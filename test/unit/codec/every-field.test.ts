@@ -181,7 +181,8 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       'envoy.config.cluster.v3.Cluster.http_protocol_options',
       'envoy.config.cluster.v3.Cluster.http2_protocol_options',
       'envoy.config.cluster.v3.Cluster.protocol_selection',
-      // Without any parameter.
+      // Without an address; without any parameter.
+      'envoy.config.cluster.v3.Cluster.upstream_bind_config',
       'envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.tls_params',
       'envoy.config.cluster.v3.Cluster.least_request_lb_config',
       'envoy.config.cluster.v3.Cluster.round_robin_lb_config',

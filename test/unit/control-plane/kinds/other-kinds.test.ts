@@ -153,7 +153,7 @@ test.each([
     '{hosts: [a.com], resolution: DNS, addresses: [10.0.0.1]}',
     'addresses of ServiceEntry',
   ],
-  ['WorkloadEntry', 'networking.istio.io/v1', '{address: "unix:///s"}', 'address unix:///s of WorkloadEntry'],
+  ['WorkloadEntry', 'networking.istio.io/v1', '{address: 10.0.0.1, network: n}', 'network of WorkloadEntry'],
 ])('a %s of %s with %s is not carried out', (kind, apiVersion, spec, what) => {
   const complaints = complaintsAbout(document(kind, apiVersion, spec));
   expect(complaints).toHaveLength(1);

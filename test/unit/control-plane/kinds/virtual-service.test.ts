@@ -116,10 +116,7 @@ describe('fields that are checked but not carried out', () => {
     expect(complaintsAbout(routeWith(line))).toEqual([complaint]);
   });
 
-  test('a value alone may be what is not carried out', () => {
-    expect(complaintsAbout(ruleWith('trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}'))).toEqual([
-      '7:42 error INMESH_CONFIG_UNSUPPORTED inmesh does not carry out simple PASSTHROUGH of DestinationRule yet',
-    ]);
+  test('certificates by name are those of gateways', () => {
     expect(complaintsAbout(ruleWith('trafficPolicy: {tls: {mode: MUTUAL, credentialName: x}}'))).toEqual([
       '7:39 error INMESH_CONFIG_UNSUPPORTED inmesh does not carry out credentialName of DestinationRule yet',
     ]);
