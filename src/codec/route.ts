@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import { NO_OVERRIDES } from '../model/filter-config.js';
 import { type Metadata, NO_METADATA } from '../model/metadata.js';
 import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
 import { type core, route } from '../proto/xds.js';
@@ -21,6 +22,7 @@ import {
 } from './header-mutation.js';
 import { decodeHedge, encodeHedge } from './hedge.js';
 import { decodeMatchTree, encodeMatchTree } from './match-tree.js';
+import { decodeHeaderMatcher } from './matcher.js';
 import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { decodeMirrors, encodeMirrors } from './mirror.js';
 import { at, type Path, refuse, required } from './path.js';
@@ -43,6 +45,8 @@ const tableFields = onlyFields(() => route.RouteConfigurationSchema, {
     'ignore_port_in_host_matching',
     'ignore_path_parameters_in_path_matching',
     'cluster_specifier_plugins',
+    'typed_per_filter_config',
+    'request_mirror_policies',
     ...HEADER_RULE_FIELDS,
   ],
   ignored: [
@@ -119,6 +123,11 @@ export function decodeRouteConfiguration(message: route.RouteConfiguration, path
       message.vhostHeader === '' ? undefined : readableHeader(message.vhostHeader, at(path, 'vhost_header')),
     ignorePortInHost: message.ignorePortInHostMatching || undefined,
     ignorePathParameters: message.ignorePathParametersInPathMatching || undefined,
+    filterOverrides:
+      Object.keys(message.typedPerFilterConfig).length === 0
+        ? undefined
+        : decodeOverrides(message.typedPerFilterConfig, path),
+    mirrors: decodeMirrors(message.requestMirrorPolicies, path),
   };
   checkBodySizes(table, message.maxDirectResponseBodySizeBytes, path);
   return table;
@@ -153,6 +162,7 @@ function decodeVirtualHost(
   if (message.matcher !== undefined && message.routes.length > 0) {
     refuse(path, 'may have only one of routes and matcher');
   }
+  checkVirtualClusters(message.virtualClusters, path);
   const tree = routeTreeCodec({
     decode: (entry, where) => decodeRoute(entry, where, plugins),
     encode: encodeRoute,
@@ -177,6 +187,18 @@ function decodeVirtualHost(
     mirrors: decodeMirrors(message.requestMirrorPolicies, path),
     requireTls: decodeRequireTls(message.requireTls, at(path, 'require_tls')),
   };
+}
+
+/** Envoy: they group requests for statistics only, but must be well formed. */
+function checkVirtualClusters(clusters: readonly route.VirtualCluster[], path: Path): void {
+  clusters.forEach(({ name, headers }, index) => {
+    const where = at(path, 'virtual_clusters', index);
+    if (name === '') refuse(at(where, 'name'), 'must not be empty');
+    if (headers.length === 0) refuse(at(where, 'headers'), 'must not be empty');
+    headers.forEach((header, number) => {
+      decodeHeaderMatcher(header, at(where, 'headers', number));
+    });
+  });
 }
 
 function decodeRequireTls(
@@ -248,6 +270,8 @@ export function encodeRouteConfiguration(table: RouteConfiguration): route.Route
     vhostHeader: table.virtualHostHeader ?? '',
     ignorePortInHostMatching: table.ignorePortInHost ?? false,
     ignorePathParametersInPathMatching: table.ignorePathParameters ?? false,
+    typedPerFilterConfig: encodeOverrides(table.filterOverrides ?? NO_OVERRIDES),
+    requestMirrorPolicies: encodeMirrors(table.mirrors),
     ...encodeHeaderRules(table.headers),
   });
   const limit = bodyLimitOf(table);

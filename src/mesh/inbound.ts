@@ -10,7 +10,7 @@ import { MeshError } from '../runtime/errors.js';
 import type { ExchangeLogger } from '../service/exchange-logger.js';
 import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
 import { noRoute } from './answers.js';
-import { plaintextGuard, redirectToTls } from './route-answers.js';
+import { layersOf, plaintextGuard, redirectToTls } from './route-answers.js';
 import type { RoutePlace } from './route-effects.js';
 
 /**
@@ -112,7 +112,7 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
   const stacks = new Map<Route, readonly Filter[] | undefined>();
   for (const virtualHost of routes.config.virtualHosts) {
     for (const route of routesOf(virtualHost)) {
-      const overrides = [route.filterOverrides, virtualHost.filterOverrides];
+      const overrides = [route.filterOverrides, virtualHost.filterOverrides, ...layersOf(routes.config)];
       if (!isForApplication(route)) {
         stacks.set(route, undefined);
         continue;

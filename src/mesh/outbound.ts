@@ -25,7 +25,7 @@ import { mergeMatches } from './metadata-match.js';
 import { mirror } from './mirror.js';
 import type { PeerExchange } from './peer-exchange.js';
 import { resilienceOf, routerOf } from './resilience.js';
-import { plaintextGuard, redirectToTls, routeAnswer } from './route-answers.js';
+import { layersOf, plaintextGuard, redirectToTls, routeAnswer } from './route-answers.js';
 import { type RoutePlace, routeEffects } from './route-effects.js';
 import { routeTarget } from './route-target.js';
 import { attempt } from './upstream.js';
@@ -118,7 +118,7 @@ function withRedirects(route: Route, stack: Service, redirects: RedirectTools): 
 function routeStack(place: RoutePlace, http: HttpConnectionManager, tools: OutboundTools): Service {
   const { route, virtualHost } = place;
   const { action } = route;
-  const layers = [route.filterOverrides, virtualHost.filterOverrides];
+  const layers = [route.filterOverrides, virtualHost.filterOverrides, ...layersOf(place.table)];
   const stack = (clusterName: string, one?: WeightedCluster) => {
     const overrides = one === undefined ? layers : [one.filterOverrides, ...layers];
     return clusterStack({ place: { ...place, cluster: one }, clusterName, http, overrides }, tools);
@@ -156,7 +156,7 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
   const { virtualHost, route } = parts.place;
   const action = route.action as RouteAction;
   const effects = routeEffects(parts.place, tools.clock);
-  const copies = mirror(action.mirrors ?? virtualHost.mirrors ?? [], {
+  const copies = mirror(action.mirrors ?? virtualHost.mirrors ?? parts.place.table.mirrors ?? [], {
     ...tools,
     timeoutMs: action.timeoutMs,
   });

@@ -1,3 +1,4 @@
+import type { FilterOverrides } from '../model/filter-config.js';
 import type { RedirectAction } from '../model/redirect.js';
 import type { DirectResponseAction, RouteConfiguration } from '../model/route.js';
 import { compileRedirect } from '../routing/redirect.js';
@@ -57,4 +58,9 @@ export function plaintextGuard(
     const isInternal = kind === 'external-only' && head.headers.get('x-envoy-internal') === 'true';
     return scheme !== 'https' && !isInternal;
   };
+}
+
+/** The filter configuration of a table, as the least specific layer. */
+export function layersOf({ filterOverrides }: RouteConfiguration): readonly FilterOverrides[] {
+  return filterOverrides === undefined ? [] : [filterOverrides];
 }

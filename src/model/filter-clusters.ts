@@ -42,7 +42,11 @@ function clustersOfOverrides(routes: RouteConfiguration): readonly string[] {
   return clusters;
 }
 
-function* overridesOf({ virtualHosts }: RouteConfiguration): Generator<FilterOverrides> {
+function* overridesOf({
+  virtualHosts,
+  filterOverrides: own,
+}: RouteConfiguration): Generator<FilterOverrides> {
+  if (own !== undefined) yield own;
   for (const virtualHost of virtualHosts) {
     yield virtualHost.filterOverrides;
     for (const { filterOverrides, action } of routesOf(virtualHost)) {

@@ -26,6 +26,10 @@ export interface RouteConfiguration {
   readonly ignorePortInHost?: boolean | undefined;
   /** From each segment of a path, what follows a `;` does not count in matching. Default false. */
   readonly ignorePathParameters?: boolean | undefined;
+  /** For virtual hosts, routes and weighted clusters that have none of their own. */
+  readonly filterOverrides?: FilterOverrides | undefined;
+  /** For virtual hosts and routes that have none of their own. */
+  readonly mirrors?: readonly MirrorPolicy[] | undefined;
 }
 
 /** Envoy VirtualHost. */

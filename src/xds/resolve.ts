@@ -245,10 +245,13 @@ const targetsByTable = new WeakMap<RouteConfiguration, readonly string[]>();
 export function clustersOf(routes: RouteConfiguration): readonly string[] {
   let targets = targetsByTable.get(routes);
   if (targets === undefined) {
-    const all = routes.virtualHosts.flatMap((host) => [
-      ...routesOf(host).flatMap(({ action }) => targetsOf(action)),
-      ...mirrorTargets(host.mirrors),
-    ]);
+    const all = [
+      ...mirrorTargets(routes.mirrors),
+      ...routes.virtualHosts.flatMap((host) => [
+        ...routesOf(host).flatMap(({ action }) => targetsOf(action)),
+        ...mirrorTargets(host.mirrors),
+      ]),
+    ];
     targets = [...new Set(all)];
     targetsByTable.set(routes, targets);
   }

@@ -395,6 +395,8 @@ export const routeConfiguration = (configName = name()): fc.Arbitrary<RouteConfi
       virtualHostHeader: maybe(fc.constantFrom('x-host', ':path')),
       ignorePortInHost: maybe(fc.constant(true)),
       ignorePathParameters: maybe(fc.constant(true)),
+      filterOverrides: maybe(filterOverrides().filter(({ size }) => size > 0)),
+      mirrors: mirrors(fractionalPercent()),
     }),
   );
 
@@ -411,7 +413,10 @@ const anyVirtualHost = (domains: readonly string[]): fc.Arbitrary<VirtualHost> =
     name: text(),
     domains: fc.constant(domains),
     routes: few(route()),
-    matcher: maybe(matchTree(few(route()), stringMatcher())),
+    matcher: fc.oneof(
+      { weight: 5, arbitrary: fc.constant(undefined) },
+      { weight: 1, arbitrary: matchTree(fc.array(route(), { maxLength: 1 }), stringMatcher()) },
+    ),
     rateLimits: someRateLimits(),
     retryPolicy: maybe(retryPolicy()),
     filterOverrides: filterOverrides(),

@@ -102,7 +102,7 @@ export const matchTree = <A>(
 ): fc.Arbitrary<MatchTree<A>> =>
   fc.letrec<{ tree: MatchTree<A>; step: OnMatch<A>; predicate: MatchPredicate }>((tie) => ({
     predicate: fc.oneof(
-      { maxDepth: 2 },
+      { maxDepth: 1 },
       fc.record({ kind: fc.constant('value' as const), input: matchInput(), matcher: text }),
       fc.record({
         kind: fc.constantFrom('or' as const, 'and' as const),
@@ -111,7 +111,7 @@ export const matchTree = <A>(
       fc.record({ kind: fc.constant('not' as const), predicate: tie('predicate') }),
     ),
     step: fc.oneof(
-      { maxDepth: 2 },
+      { maxDepth: 1 },
       fc.record({ kind: fc.constant('action' as const), action, keepMatching: fc.boolean() }),
       fc.record({ kind: fc.constant('tree' as const), tree: tie('tree'), keepMatching: fc.boolean() }),
     ),

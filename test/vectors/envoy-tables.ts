@@ -66,12 +66,13 @@ export async function sendThrough(
   request: Request,
   clusters: readonly string[] = [],
   responseHeaders: Readonly<Record<string, string>> = {},
+  suppressEnvoyHeaders = false,
 ): Promise<Outcome> {
   const names = new Set([...clustersOf(table), ...clusters]);
   const listener = {
     kind: 'outbound' as const,
     name: 'vector:80',
-    http: { routes: { kind: 'rds' as const, name: '' }, filters: [] },
+    http: { routes: { kind: 'rds' as const, name: '' }, filters: [{ name: 'router', config: { kind: 'router' as const, suppressEnvoyHeaders } }] },
   };
   const path = createDataPath(
     snapshotOf(

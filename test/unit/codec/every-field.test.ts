@@ -79,7 +79,6 @@ const INVISIBLE = {
     'envoy.config.route.v3.Route.tracing',
     'envoy.config.route.v3.RouteConfiguration.metadata',
     'envoy.config.route.v3.VirtualHost.metadata',
-    'envoy.config.route.v3.VirtualHost.virtual_clusters',
   ],
   CDS: [
     'envoy.config.cluster.v3.Cluster.alt_stat_name',

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { NO_OVERRIDES } from '../../../src/model/filter-config.js';
+import { type FilterConfig, NO_OVERRIDES } from '../../../src/model/filter-config.js';
 import type { Route, VirtualHost } from '../../../src/model/route.js';
 import { loadHashes, xxHash64 } from '../../../src/runtime/hash.js';
 import { cluster, endpoint, forward, host, snapshotOf } from '../../integration/support/static-mesh.js';
@@ -102,5 +102,54 @@ describe('a virtual host that requires TLS', () => {
     const external = scene([elsewhere], { requireTls: 'external-only' });
     expect((await external.send('http://web', { header, path: '/only' })).status).toBe(200);
     expect((await external.send('http://web', { path: '/only' })).status).toBe(301);
+  });
+});
+
+describe('what a table says for all its routes', () => {
+  test('filter configuration holds where nothing more specific is', async () => {
+    const abort = (code: number): FilterConfig => ({
+      kind: 'fault',
+      delay: undefined,
+      abort: { status: { kind: 'http', code }, percentage: { numerator: 100, denominator: 100 } },
+      upstreamCluster: '',
+      headers: [],
+      maxActiveFaults: undefined,
+    });
+    const [own, inherited] = [forward('v1'), forward('v1')];
+    const web = host('web:80', [
+      {
+        ...own,
+        match: { ...own.match, path: { kind: 'path', value: '/own', caseSensitive: true } },
+        filterOverrides: new Map([['fault', abort(418)]]),
+      },
+      inherited,
+    ]);
+    const filters = [
+      { name: 'fault', config: { ...abort(500), abort: undefined } as FilterConfig },
+      { name: 'router', config: { kind: 'router' } as const },
+    ];
+    const routes = web.routes && { ...web.routes, filterOverrides: new Map([['fault', abort(503)]]) };
+    const listener = { ...web.listener, http: { ...web.listener.http, filters } };
+    const path = createDataPath(snapshotOf([{ listener, routes }], [cluster('v1', [endpoint(1)])]));
+    expect((await path.send('http://web', { path: '/own' })).status).toBe(418);
+    expect((await path.send('http://web', { path: '/' })).status).toBe(503);
+  });
+
+  test('mirrors get copies of requests whose route and virtual host have none', async () => {
+    const web = host('web:80', [forward('v1')]);
+    const mirrors = [
+      {
+        target: { kind: 'cluster' as const, name: 'v2' },
+        fraction: undefined,
+        traceSampled: undefined,
+        hostSuffix: true,
+      },
+    ];
+    const routes = web.routes && { ...web.routes, mirrors };
+    const clusters = [cluster('v1', [endpoint(1)]), cluster('v2', [endpoint(2)])];
+    const path = createDataPath(snapshotOf([{ ...web, routes }], clusters));
+    for (const port of [1, 2]) path.network.serve(`127.0.0.1:${port}`, { status: 200 });
+    await path.send('http://web');
+    expect([...path.network.counts().keys()].sort()).toEqual(['127.0.0.1:1', '127.0.0.1:2']);
   });
 });
