@@ -3,6 +3,8 @@ import type { FilterConfig, FilterOverrides } from '../model/filter-config.js';
 import { NO_OVERRIDES } from '../model/filter-config.js';
 import { anyIs, packAny, typeNameOf } from '../proto/any.js';
 import {
+  httpAdaptiveConcurrency,
+  httpAdmissionControl,
   httpCors,
   httpFault,
   httpHeaderMutation,
@@ -26,6 +28,12 @@ import {
   encodeHeaderMutationRoute,
 } from './header-mutation-filter.js';
 import { decodeJwtAuthn, decodeJwtAuthnRoute, encodeJwtAuthn, encodeJwtAuthnRoute } from './jwt-authn.js';
+import {
+  decodeAdaptiveConcurrency,
+  decodeAdmissionControl,
+  encodeAdaptiveConcurrency,
+  encodeAdmissionControl,
+} from './overload.js';
 import { at, atKey, type Path, refuse } from './path.js';
 import { decodeRouter, encodeRouter } from './router.js';
 import {
@@ -77,6 +85,20 @@ const FILTER_CODECS: readonly FilterCodec[] = [
     isPerRoute: true,
     decode: decodeFault,
     encode: encodeFault,
+  }),
+  filterCodec({
+    kind: 'adaptive-concurrency',
+    schema: () => httpAdaptiveConcurrency.AdaptiveConcurrencySchema,
+    isPerRoute: false,
+    decode: decodeAdaptiveConcurrency,
+    encode: encodeAdaptiveConcurrency,
+  }),
+  filterCodec({
+    kind: 'admission-control',
+    schema: () => httpAdmissionControl.AdmissionControlSchema,
+    isPerRoute: false,
+    decode: decodeAdmissionControl,
+    encode: encodeAdmissionControl,
   }),
   filterCodec({
     kind: 'header-mutation',

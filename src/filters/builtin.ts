@@ -1,6 +1,8 @@
 import type { FilterConfig, FilterOverrides, HttpFilter } from '../model/filter-config.js';
 import { unreachable } from '../runtime/errors.js';
 import type { Filter } from '../service/service.js';
+import { adaptiveConcurrency } from './adaptive-concurrency.js';
+import { admissionControl } from './admission-control.js';
 import { cors } from './cors.js';
 import { fault } from './fault.js';
 import type { FilterTools } from './filter.js';
@@ -30,6 +32,10 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
   switch (config.kind) {
     case 'fault':
       return fault(config, tools);
+    case 'adaptive-concurrency':
+      return adaptiveConcurrency(config, tools);
+    case 'admission-control':
+      return admissionControl(config, tools);
     case 'header-mutation':
     case 'header-mutation-route':
     case 'cors':

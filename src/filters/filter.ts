@@ -3,6 +3,7 @@ import type { HeaderMatcher } from '../model/matcher.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
 import type { Filter, RequestHead, Service } from '../service/service.js';
+import type { FilterMemory } from './filter-memory.js';
 import type { RouteRateLimits } from './route-rate-limits.js';
 
 /** What a filter may use besides its own configuration. */
@@ -13,6 +14,8 @@ export interface FilterTools {
   readonly headerPredicate: (matchers: readonly HeaderMatcher[]) => (head: RequestHead) => boolean;
   /** The cluster that the stack sends to, when it is known. */
   readonly clusterName: string | undefined;
+  /** What filters keep while stacks come and go. */
+  readonly memory: FilterMemory;
   /** The rate limits of the stack's route and its virtual host. */
   readonly rateLimits: RouteRateLimits;
   readonly direction: 'outbound' | 'inbound';

@@ -1,5 +1,6 @@
 import type { ClusterRuntime } from '../cluster/cluster.js';
 import type { Clusters } from '../cluster/clusters.js';
+import { createFilterMemory } from '../filters/filter-memory.js';
 import type { ResolvedOutbound, Snapshot } from '../model/snapshot.js';
 import type { Service } from '../service/service.js';
 import { clustersOf } from '../xds/resolve.js';
@@ -23,7 +24,7 @@ export class Applier {
 
   constructor(clusters: Clusters, tools: Omit<OutboundTools, 'cluster'>) {
     this.#clusters = clusters;
-    this.#tools = tools;
+    this.#tools = { filterMemory: createFilterMemory(), ...tools };
   }
 
   /** Builds the table for a snapshot. The caller swaps it in; requests under way finish on the old stacks. */

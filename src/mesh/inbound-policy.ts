@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { buildFilters } from '../filters/builtin.js';
 import type { FilterTools, LocalNode } from '../filters/filter.js';
+import { createFilterMemory, type FilterMemory } from '../filters/filter-memory.js';
 import { processRequests } from '../filters/request-processing.js';
 import { rateLimitsAt } from '../filters/route-rate-limits.js';
 import type { AccessLog } from '../model/access-log.js';
@@ -20,6 +21,8 @@ export interface InboundTools {
   readonly node: LocalNode;
   /** One attempt at a cluster, for filters that ask a service. */
   readonly upstream: (clusterName: string) => Service | undefined;
+  /** What filters keep while policies come and go; by default nothing outlives a policy. */
+  readonly filterMemory?: FilterMemory | undefined;
   /** The logger of a chain's access logs; undefined when it has none. */
   readonly accessLog?: ((logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined) | undefined;
 }
@@ -38,6 +41,7 @@ export function inboundPolicyOf(listener: InboundListener | undefined, tools: In
     direction: 'inbound',
     node,
     upstream,
+    memory: tools.filterMemory ?? createFilterMemory(),
   };
   return inboundPolicy(listener, {
     buildFilters: ({ filters }, overrides, { route, virtualHost }) =>

@@ -6,6 +6,7 @@ import type {
   HostBreakers,
 } from '../filters/failure-rate-breaker.js';
 import type { LocalNode } from '../filters/filter.js';
+import { createFilterMemory, type FilterMemory } from '../filters/filter-memory.js';
 import type { CaSource } from '../identity/ca-source.js';
 import type { IdentitySource } from '../identity/source.js';
 import type { AccessLog } from '../model/access-log.js';
@@ -73,6 +74,7 @@ export class RunningMesh implements MeshCore {
   /** This process as telemetry names it. */
   readonly workload: WorkloadInfo;
   readonly upstream: (clusterName: string) => Service | undefined;
+  readonly filterMemory: FilterMemory = createFilterMemory();
   /** The logger of a listener's access logs; undefined when it has none. */
   readonly accessLog: (logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined;
   readonly #accessLogs: AccessLogs;
@@ -144,6 +146,7 @@ export class RunningMesh implements MeshCore {
       node: this.node,
       sourceAddress: options.address,
       upstream: this.upstream,
+      filterMemory: this.filterMemory,
       peers: this.peers,
       prepare: options.propagation ? propagate : undefined,
       filters: options.filters,

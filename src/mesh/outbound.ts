@@ -2,6 +2,7 @@ import type { ClusterRuntime } from '../cluster/cluster.js';
 import { buildFilters } from '../filters/builtin.js';
 import type { HostBreakers } from '../filters/failure-rate-breaker.js';
 import type { FilterTools, LocalNode } from '../filters/filter.js';
+import { createFilterMemory, type FilterMemory } from '../filters/filter-memory.js';
 import { rateLimitsAt } from '../filters/route-rate-limits.js';
 import type { AccessLog } from '../model/access-log.js';
 import { splitHostPort } from '../model/address.js';
@@ -51,6 +52,8 @@ export interface OutboundTools {
   readonly sourceAddress?: string | undefined;
   /** One attempt at a cluster, for filters that ask a service. */
   readonly upstream: (clusterName: string) => Service | undefined;
+  /** What filters keep while stacks come and go; by default nothing outlives a stack. */
+  readonly filterMemory?: FilterMemory | undefined;
   /** Tells upstreams who calls; undefined = nobody is told. */
   readonly peers?: PeerExchange;
   /** Prepares every request before its route is chosen, e.g. hands on trace headers. */
@@ -217,6 +220,7 @@ function filterTools(
     random,
     headerPredicate: compileHeaderMatchers,
     clusterName,
+    memory: tools.filterMemory ?? createFilterMemory(),
     rateLimits: rateLimitsAt(route, virtualHost),
     direction,
     node,

@@ -2,6 +2,7 @@ import type { CorsConfig, CorsPolicyConfig } from './cors.js';
 import type { HeaderMutationConfig, HeaderMutationRouteConfig } from './header-mutation.js';
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn.js';
 import type { HeaderMatcher } from './matcher.js';
+import type { AdaptiveConcurrencyConfig, AdmissionControlConfig } from './overload.js';
 import type { FractionalPercent } from './percent.js';
 import type { StatefulSessionConfig, StatefulSessionRouteConfig } from './stateful-session.js';
 
@@ -49,6 +50,8 @@ export type StrictHeader = (typeof STRICT_HEADERS)[number];
 /** Configuration of one HTTP filter. A new filter adds its type to this union. */
 export type FilterConfig =
   | FaultConfig
+  | AdaptiveConcurrencyConfig
+  | AdmissionControlConfig
   | HeaderMutationConfig
   | HeaderMutationRouteConfig
   | CorsConfig

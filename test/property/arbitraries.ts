@@ -52,6 +52,7 @@ import {
   weightedChoice,
   withFittingRewrite,
 } from './match-arbitraries.js';
+import { adaptiveConcurrency, admissionControl } from './overload-arbitraries.js';
 import {
   jwtAuthnConfig,
   jwtAuthnRouteConfig,
@@ -194,6 +195,8 @@ const listedFilterConfig = (): fc.Arbitrary<FilterConfig> =>
     headerMutationConfig(),
     fc.constant({ kind: 'cors' as const }),
     statefulSessionConfig(),
+    adaptiveConcurrency(),
+    admissionControl(),
     jwtAuthnConfig(routeMatch(), stringMatcher()),
   );
 

@@ -1,4 +1,5 @@
 import type { FilterTools } from '../../../src/filters/filter.js';
+import { createFilterMemory } from '../../../src/filters/filter-memory.js';
 import { NO_RATE_LIMITS } from '../../../src/filters/route-rate-limits.js';
 import { compileHeaderMatchers } from '../../../src/routing/match.js';
 import { Abort } from '../../../src/runtime/abort.js';
@@ -50,6 +51,7 @@ export function filterTools(clock: Clock, seed = 1): FilterTools {
     random: seededRandom(seed),
     headerPredicate: compileHeaderMatchers,
     clusterName: 'outbound|9080|v1|reviews.default.svc.cluster.local',
+    memory: createFilterMemory(),
     rateLimits: NO_RATE_LIMITS,
     direction: 'outbound',
     node: { id: 'node', cluster: 'productpage' },
