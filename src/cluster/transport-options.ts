@@ -15,6 +15,8 @@ export function transportOptions(cluster: Cluster, endpoint: Endpoint): Transpor
     maxConnectionDurationMs: cluster.maxConnectionDurationMs,
     tcpKeepaliveMs: cluster.tcpKeepaliveMs,
     sourceAddress: cluster.sourceAddress,
+    autoSni: cluster.autoSni,
+    autoSanValidation: cluster.autoSanValidation,
     protocol: cluster.protocol,
   };
 }

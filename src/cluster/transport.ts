@@ -22,6 +22,9 @@ export interface TransportOptions {
   readonly tcpKeepaliveMs?: number | undefined;
   /** The local address that connections come from; undefined = as the system likes. */
   readonly sourceAddress?: string | undefined;
+  /** SNI is the host of each request; `autoSanValidation`: which the server must prove. */
+  readonly autoSni?: boolean | undefined;
+  readonly autoSanValidation?: boolean | undefined;
   /** Undefined = HTTP/1.1. */
   readonly protocol?: UpstreamProtocol | undefined;
 }

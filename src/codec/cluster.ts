@@ -51,6 +51,7 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'common_http_protocol_options',
     'http_protocol_options',
     'http2_protocol_options',
+    'upstream_http_protocol_options',
     'protocol_selection',
     'max_requests_per_connection',
     'upstream_connection_options',
@@ -80,6 +81,10 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
   const options = decodeProtocolOptions(message, path);
   const allTls = tls !== undefined && transportSocketMatches.every((match) => match.tls !== undefined);
   checkAuto(options.protocol, allTls, path);
+  const sockets = [tls, ...transportSocketMatches.map((match) => match.tls)];
+  if (options.autoSanValidation === true && sockets.some((one) => one?.mode === 'mesh')) {
+    refuse(at(path, 'typed_extension_protocol_options'), 'auto_san_validation is not supported in the mesh');
+  }
   const discovery = decodeDiscovery(message, path);
   const lbPolicy = decodeLbPolicy(message, path);
   checkClusterProvided(discovery.kind, lbPolicy.kind, path);

@@ -17,6 +17,7 @@ const DEFAULT_IDLE_MS = 3_600_000;
 const optionsFields = onlyFields(() => upstreamHttp.HttpProtocolOptionsSchema, {
   enforced: [
     'common_http_protocol_options',
+    'upstream_http_protocol_options',
     'explicit_http_config',
     'auto_config',
     'use_downstream_protocol_config',
@@ -31,7 +32,8 @@ type ConnectionLimits = Pick<
   Cluster,
   'idleTimeoutMs' | 'maxRequestsPerConnection' | 'maxConnectionDurationMs' | 'maxStreamDurationMs'
 >;
-type ProtocolOptions = ConnectionLimits & { readonly protocol: UpstreamProtocol | undefined };
+type AutoNames = Pick<Cluster, 'autoSni' | 'autoSanValidation'>;
+type ProtocolOptions = ConnectionLimits & AutoNames & { readonly protocol: UpstreamProtocol | undefined };
 
 /**
  * How long and for how many requests an upstream connection lives. The options stand in an extension; the deprecated
@@ -46,6 +48,7 @@ export function decodeProtocolOptions(message: cluster.Cluster, path: Path): Pro
   if (any !== undefined) return decodeOptions(any, atKey(path, field, HTTP_OPTIONS));
   const limits = {
     ...decodeCommon(message.commonHttpProtocolOptions, at(path, 'common_http_protocol_options')),
+    ...decodeAutoNames(message.upstreamHttpProtocolOptions, at(path, 'upstream_http_protocol_options')),
     protocol: decodeLegacyProtocol(message, path),
   };
   const own = message.maxRequestsPerConnection;
@@ -58,8 +61,22 @@ function decodeOptions(any: wkt.Any, path: Path): ProtocolOptions {
   optionsFields(options, path);
   return {
     ...decodeCommon(options.commonHttpProtocolOptions, at(path, 'common_http_protocol_options')),
+    ...decodeAutoNames(options.upstreamHttpProtocolOptions, at(path, 'upstream_http_protocol_options')),
     protocol: decodeProtocol(options, path),
   };
+}
+
+const upstreamFields = onlyFields(() => core.UpstreamHttpProtocolOptionsSchema, {
+  enforced: ['auto_sni', 'auto_san_validation'],
+});
+
+function decodeAutoNames(options: core.UpstreamHttpProtocolOptions | undefined, path: Path): AutoNames {
+  if (options === undefined) return {};
+  upstreamFields(options, path);
+  const { autoSni, autoSanValidation } = options;
+  // Envoy would compare with a name that it never sends.
+  if (autoSanValidation && !autoSni) refuse(at(path, 'auto_san_validation'), 'needs auto_sni');
+  return { autoSni: autoSni || undefined, autoSanValidation: autoSanValidation || undefined };
 }
 
 function decodeCommon(options: core.HttpProtocolOptions | undefined, path: Path): ConnectionLimits {
@@ -78,7 +95,7 @@ function decodeCommon(options: core.HttpProtocolOptions | undefined, path: Path)
 
 /** The extension options as the cluster's map of them. */
 export function encodeProtocolOptions(
-  limits: ConnectionLimits & Pick<Cluster, 'protocol'>,
+  limits: ConnectionLimits & AutoNames & Pick<Cluster, 'protocol'>,
 ): Record<string, wkt.Any> {
   const { idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs, maxStreamDurationMs } = limits;
   const common = create(core.HttpProtocolOptionsSchema, {
@@ -92,5 +109,11 @@ export function encodeProtocolOptions(
     commonHttpProtocolOptions: common,
     upstreamProtocolOptions: encodeProtocol(limits.protocol),
   });
+  if (limits.autoSni === true) {
+    options.upstreamHttpProtocolOptions = create(core.UpstreamHttpProtocolOptionsSchema, {
+      autoSni: true,
+      autoSanValidation: limits.autoSanValidation ?? false,
+    });
+  }
   return { [HTTP_OPTIONS]: packAny(upstreamHttp.HttpProtocolOptionsSchema, options) };
 }

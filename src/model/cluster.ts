@@ -33,6 +33,10 @@ export interface Cluster {
   readonly maxStreamDurationMs?: number | undefined;
   /** IP address that connections come from (`upstream_bind_config`); undefined = as the system likes. */
   readonly sourceAddress?: string | undefined;
+  /** SNI is the host of each request. */
+  readonly autoSni?: boolean | undefined;
+  /** The server must prove the name that was sent as SNI; with `autoSni` only. */
+  readonly autoSanValidation?: boolean | undefined;
   /** Undefined = HTTP/1.1. */
   readonly protocol?: UpstreamProtocol | undefined;
   /** Envoy `metadata`: for formats, matchers and telemetry. Istio names the service under `istio`. */

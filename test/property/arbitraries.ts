@@ -73,7 +73,7 @@ import {
   redirectAction,
   requestProcessing,
 } from './route-effects-arbitraries.js';
-import { upstreamProtocol, withTlsDetails } from './transport-arbitraries.js';
+import { autoNames, upstreamProtocol, withTlsDetails } from './transport-arbitraries.js';
 
 /** Model values that the codec can carry: each invariant that the decoders check holds. */
 
@@ -762,7 +762,11 @@ const transportSocketMatch = (): fc.Arbitrary<TransportSocketMatch> =>
 
 /** Cluster. */
 export const cluster = (): fc.Arbitrary<Cluster> =>
-  anyCluster().chain((model) => upstreamProtocol(model).map((protocol) => ({ ...model, protocol })));
+  anyCluster().chain((model) =>
+    fc
+      .tuple(upstreamProtocol(model), autoNames(model))
+      .map(([protocol, names]) => ({ ...model, ...names, protocol })),
+  );
 
 const anyCluster = (): fc.Arbitrary<Cluster> =>
   fc.oneof({ weight: 4, arbitrary: resolvedCluster() }, { weight: 1, arbitrary: providedCluster() });

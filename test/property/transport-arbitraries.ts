@@ -69,3 +69,17 @@ export const upstreamProtocol = ({
   const kinds = allTls ? (['http2', 'downstream', 'auto'] as const) : (['http2', 'downstream'] as const);
   return maybe(fc.record({ kind: fc.constantFrom(...kinds), http2: http2Options() }));
 };
+
+/** Names taken from requests: servers of the mesh prove other names. */
+export const autoNames = ({
+  tls,
+  transportSocketMatches,
+}: Pick<Cluster, 'tls' | 'transportSocketMatches'>): fc.Arbitrary<
+  Pick<Cluster, 'autoSni' | 'autoSanValidation'>
+> => {
+  const isMesh = [tls, ...transportSocketMatches.map((match) => match.tls)].some(
+    (one) => one?.mode === 'mesh',
+  );
+  const forms = [{}, { autoSni: true }, ...(isMesh ? [] : [{ autoSni: true, autoSanValidation: true }])];
+  return fc.constantFrom(...forms);
+};

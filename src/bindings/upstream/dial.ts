@@ -69,7 +69,7 @@ function tlsDial(endpoint: Endpoint, tls: UpstreamTls, within: Within): Dial {
       ALPNProtocols: offeredTo(tls, wanted),
       rejectUnauthorized: tls.roots !== 'none',
       // No session is offered: Node does not look at the certificate again when one is resumed.
-      checkServerIdentity: verify,
+      checkServerIdentity: (asked, certificate) => verify(servername || asked, certificate),
     });
     return settleOn(socket, 'secureConnect', within, callback);
   };

@@ -28,7 +28,8 @@ export class UpstreamEndpoint implements EndpointTransport {
   readonly #tools: EndpointTools;
   readonly #unsubscribe: () => void;
   readonly #retiring = new Set<Promise<void>>();
-  #pools: EndpointPools | undefined;
+  /** By the name that is sent as SNI, where requests choose it; else there is one. */
+  readonly #pools = new Map<string, EndpointPools>();
   #expiry: Timer | undefined;
   #expiresAtMs = Number.POSITIVE_INFINITY;
   #closed = false;
@@ -49,11 +50,7 @@ export class UpstreamEndpoint implements EndpointTransport {
         reject(new TransportError('aborted', false, request.abort.reason));
         return;
       }
-      this.#pools ??= new EndpointPools(this.#endpoint, this.#options, {
-        ...this.#tools,
-        onExpiry: (atMs) => this.#expiresAt(atMs),
-      });
-      this.#pools.send(request, resolve, reject);
+      this.#poolsFor(request).send(request, resolve, reject);
     });
   };
 
@@ -76,6 +73,23 @@ export class UpstreamEndpoint implements EndpointTransport {
     await Promise.all(this.#retiring);
   }
 
+  #poolsFor(request: Request): EndpointPools {
+    const name = nameOf(request, this.#options);
+    const known = this.#pools.get(name);
+    if (known !== undefined) return known;
+    const [oldest] = this.#pools;
+    if (oldest !== undefined && this.#pools.size >= MAX_NAMES) {
+      this.#pools.delete(oldest[0]);
+      this.#retire(oldest[1]);
+    }
+    const pools = new EndpointPools(this.#endpoint, optionsFor(name, this.#options), {
+      ...this.#tools,
+      onExpiry: (atMs) => this.#expiresAt(atMs),
+    });
+    this.#pools.set(name, pools);
+    return pools;
+  }
+
   /** A connection was made whose certificates end then: be off it well before. */
   #expiresAt(notAfterMs: number): void {
     if (notAfterMs >= this.#expiresAtMs) return;
@@ -89,14 +103,17 @@ export class UpstreamEndpoint implements EndpointTransport {
 
   /** The next request opens new connections; the old ones finish and close, at the latest when they expire. */
   #renew(): void {
-    const { clock } = this.#tools.mesh;
-    const pools = this.#pools;
-    this.#pools = undefined;
-    const leftMs = this.#expiresAtMs - clock.wallTime();
+    const old = [...this.#pools.values()];
+    this.#pools.clear();
+    for (const pools of old) this.#retire(pools);
     this.#expiry?.cancel();
     this.#expiry = undefined;
     this.#expiresAtMs = Number.POSITIVE_INFINITY;
-    if (pools === undefined) return;
+  }
+
+  #retire(pools: EndpointPools): void {
+    const { clock } = this.#tools.mesh;
+    const leftMs = this.#expiresAtMs - clock.wallTime();
     const cut = Number.isFinite(leftMs)
       ? clock.schedule(Math.max(0, leftMs), () => pools.destroy())
       : undefined;
@@ -106,4 +123,24 @@ export class UpstreamEndpoint implements EndpointTransport {
     });
     this.#retiring.add(retired);
   }
+}
+
+/** Names by which connections to one endpoint are kept; the oldest make room. */
+const MAX_NAMES = 100;
+
+/** Envoy `auto_sni`: the host of the request, without its port. */
+function nameOf({ headers, authority }: Request, { autoSni, tls }: TransportOptions): string {
+  if (autoSni !== true || tls === undefined) return '';
+  const host = headers.get('host') ?? authority;
+  if (host.startsWith('[')) return host.slice(1, host.indexOf(']'));
+  const colon = host.indexOf(':');
+  return (colon < 0 ? host : host.slice(0, colon)).toLowerCase();
+}
+
+function optionsFor(name: string, options: TransportOptions): TransportOptions {
+  const { tls, autoSanValidation } = options;
+  if (name === '' || tls === undefined) return options;
+  // Envoy: the name overrides what the TLS context says.
+  const own = { ...tls, sni: name, autoHostSni: undefined };
+  return { ...options, tls: autoSanValidation === true ? { ...own, matchSni: true } : own };
 }

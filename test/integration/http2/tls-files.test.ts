@@ -3,10 +3,11 @@ import { createServer as createHttpsServer, type ServerOptions } from 'node:http
 import type { AddressInfo, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
-import type { TLSSocket } from 'node:tls';
+import { createSecureContext, type TLSSocket } from 'node:tls';
 import { request } from 'undici';
 import { afterEach, describe, expect, test } from 'vitest';
 import { MeshDispatcher } from '../../../src/bindings/undici/dispatcher.js';
+import type { Cluster } from '../../../src/model/cluster.js';
 import type { UpstreamTls } from '../../../src/model/tls.js';
 import { createTestCa, type TestCa, type TestCertificateChanges } from '../../../src/testing/test-ca.js';
 import { cluster, createStaticMesh, endpoint, forward, host, snapshotOf } from '../support/static-mesh.js';
@@ -50,7 +51,7 @@ async function serve(options: ServerOptions): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-function join(port: number, change: Partial<UpstreamTls>) {
+function join(port: number, change: Partial<UpstreamTls>, more: Partial<Cluster> = {}) {
   const tls: UpstreamTls = {
     mode: 'simple',
     sni: 'secure.example.com',
@@ -59,14 +60,18 @@ function join(port: number, change: Partial<UpstreamTls>) {
     ...change,
   };
   const mesh = createStaticMesh(
-    snapshotOf([host('reviews:80', [forward('reviews')])], [cluster('reviews', [endpoint(port)], { tls })]),
+    snapshotOf(
+      [host('reviews:80', [forward('reviews')])],
+      [cluster('reviews', [endpoint(port)], { tls, ...more })],
+    ),
   );
   const dispatcher = new MeshDispatcher(mesh);
   closing.push(() => mesh.close());
   closing.push(() => dispatcher.destroy());
-  return async () => {
+  return async (hostHeader = 'reviews') => {
     try {
-      return await (await request('http://reviews/', { dispatcher })).body.text();
+      const headers = { host: hostHeader };
+      return await (await request('http://reviews/', { dispatcher, headers })).body.text();
     } catch (error) {
       return (error as { code?: string }).code;
     }
@@ -147,5 +152,19 @@ describe('TLS outside of the mesh', () => {
     const port = await serve(pair({ names: { dnsNames: [dnsName] } }));
     const answer = await join(port, { roots, subjectAltNames: exactly(wanted) })();
     expect(answer === 'nobody TLSv1.3').toBe(isAllowed);
+  });
+
+  test('auto_sni: the host of each request is the name that is sent, and that the server must prove', async () => {
+    const port = await serve({
+      SNICallback(name, done) {
+        const { cert, key } = pair({ names: { dnsNames: [name === 'b.com' ? 'other.com' : name] } });
+        done(null, createSecureContext({ cert, key }));
+      },
+    });
+    const subjectAltNames = exactly('never.com');
+    const ask = join(port, { roots, subjectAltNames }, { autoSni: true, autoSanValidation: true });
+    expect(await ask('a.com:8080')).toBe('nobody TLSv1.3');
+    expect(await ask('b.com')).toBe('ERR_TLS_CERT_ALTNAME_INVALID');
+    expect(await ask('C.com')).toBe('nobody TLSv1.3');
   });
 });

@@ -179,9 +179,11 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       'envoy.config.cluster.v3.Cluster.max_requests_per_connection',
       'envoy.config.cluster.v3.Cluster.http_protocol_options',
       'envoy.config.cluster.v3.Cluster.http2_protocol_options',
+      'envoy.config.cluster.v3.Cluster.upstream_http_protocol_options',
       'envoy.config.cluster.v3.Cluster.protocol_selection',
       // Without an address; without any parameter.
       'envoy.config.cluster.v3.Cluster.upstream_bind_config',
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.upstream_http_protocol_options',
       'envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.tls_params',
       'envoy.config.cluster.v3.Cluster.least_request_lb_config',
       'envoy.config.cluster.v3.Cluster.round_robin_lb_config',

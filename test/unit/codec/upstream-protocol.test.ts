@@ -74,7 +74,19 @@ describe('what a cluster speaks', () => {
     });
   });
 
+  test('names that come from requests', () => {
+    const options = { upstreamHttpProtocolOptions: { autoSni: true, autoSanValidation: true } };
+    for (const json of [clusterOf(options), clusterWith(options)]) {
+      expect(decoded(CLUSTER, json)).toMatchObject({ autoSni: true, autoSanValidation: true });
+    }
+  });
+
   test.each([
+    [clusterOf({ upstreamHttpProtocolOptions: { autoSanValidation: true } }), 'needs auto_sni'],
+    [
+      clusterOf({ upstreamHttpProtocolOptions: { overrideAutoSniHeader: 'x' } }),
+      'override_auto_sni_header: is not supported',
+    ],
     [explicit({ maxConcurrentStreams: 0 }), 'max_concurrent_streams'],
     [explicit({ initialStreamWindowSize: 65_534 }), 'initial_stream_window_size'],
     [explicit({ initialConnectionWindowSize: 2 ** 31 }), 'initial_connection_window_size'],
