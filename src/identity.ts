@@ -8,8 +8,10 @@ export { createX509Bundle, type ReadCertificate, type X509Bundle } from './ident
 export { type CaSource, type CaSourceOptions, createCaSource } from './identity/ca-source.js';
 export {
   type ConnectCallback,
+  type ConnectTarget,
   closeAtExpiry,
   connectMeshTls,
+  type MeshConnectDetails,
   type MeshConnection,
   type MeshConnectOptions,
   verifyServerSidePeer,
