@@ -10,7 +10,7 @@ import type { CheckTools } from './health/checks.js';
 import type { Host } from './host.js';
 import type { HostSet } from './host-set.js';
 import type { PickContext } from './lb/load-balancer.js';
-import type { ResolveName } from './resolve-dns.js';
+import type { ResolveName } from './resolve-name.js';
 
 /** What every cluster is built with. */
 export interface ClusterTools extends CheckTools {

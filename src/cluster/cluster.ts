@@ -32,7 +32,8 @@ import { createOutlierMonitor, type OutlierMonitor } from './outlier/monitor.js'
 import { statusForOutliers } from './outlier/status.js';
 import { overrideHost } from './override-host.js';
 import { isOwnLimit } from './own-limit.js';
-import { createNameResolver, type DnsWatch, watchDns } from './resolve-dns.js';
+import { type DnsWatch, watchDns } from './resolve-dns.js';
+import { createNameResolver } from './resolve-name.js';
 import { type EndpointTransport, TransportError } from './transport.js';
 import { transportOptions } from './transport-options.js';
 
@@ -91,7 +92,8 @@ class RunningCluster implements ClusterRuntime {
     });
     this.#picker = () => undefined;
     this.#drops = new OverloadDrops(random);
-    this.#isWarm = cluster.healthCheck === undefined || (inherited?.hosts.size ?? 0) > 0;
+    const waits = cluster.waitsForWarmUp !== false;
+    this.#isWarm = !waits || cluster.healthCheck === undefined || (inherited?.hosts.size ?? 0) > 0;
     this.#hasTraffic = inherited?.stats().hosts.some(({ requests }) => requests > 0) ?? false;
     if (inherited !== undefined) this.#inherit(inherited);
     this.#outliers = this.#createOutliers();
@@ -114,8 +116,10 @@ class RunningCluster implements ClusterRuntime {
     } else {
       this.#rebuild();
       const { logger, resolveName = createNameResolver() } = tools;
-      this.#dns = watchDns(discovery, { clock, logger, resolve: resolveName }, (found) => this.#apply(found));
-      this.ready = this.#warmUp(this.#dns.ready);
+      this.#dns = watchDns(discovery, { clock, random, logger, resolve: resolveName }, (found) =>
+        this.#apply(found),
+      );
+      this.ready = this.#warmUp(waits ? this.#dns.ready : Promise.resolve());
     }
   }
 
@@ -263,7 +267,7 @@ class RunningCluster implements ClusterRuntime {
 
   /** Waits for the first results of the checks. */
   #warmUp(known: Promise<void>): Promise<void> {
-    if (this.config.healthCheck === undefined) return known;
+    if (this.#isWarm) return known;
     return known
       .then(() => this.#checks?.firstRound)
       .then(() => {

@@ -1,18 +1,16 @@
-import { lookup, Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import type { ClusterDiscovery } from '../model/cluster.js';
+import type { DnsDiscovery } from '../model/cluster.js';
 import type { ClusterLoadAssignment, Endpoint, LocalityEndpoints } from '../model/endpoint.js';
+import { type Backoff, createRetryBackoff } from '../runtime/backoff.js';
 import type { Clock, Timer } from '../runtime/clock.js';
 import { messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
-
-/** Gives the addresses of a host name; rejects when there are none. */
-export type ResolveName = (hostname: string) => Promise<readonly string[]>;
-
-type DnsDiscovery = Extract<ClusterDiscovery, { readonly refreshRateMs: number }>;
+import type { Random } from '../runtime/random.js';
+import type { DnsAnswer, ResolveName } from './resolve-name.js';
 
 export interface DnsTools {
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   readonly resolve: ResolveName;
 }
@@ -25,29 +23,8 @@ export interface DnsWatch {
 }
 
 /**
- * Asks the name servers for A records, else for AAAA records. Names they don't know (`localhost`, /etc/hosts, search
- * domains) are looked up as the platform does, which occupies a thread.
- */
-export function createNameResolver(): ResolveName {
-  const resolver = new Resolver({ timeout: 2000, tries: 2 });
-  return async (hostname) => {
-    const v4 = await orNone(resolver.resolve4(hostname));
-    if (v4.length > 0) return v4;
-    const v6 = await orNone(resolver.resolve6(hostname));
-    if (v6.length > 0) return v6;
-    const found = await lookup(hostname, { all: true });
-    const preferred = found.filter(({ family }) => family === 4);
-    return (preferred.length > 0 ? preferred : found).map(({ address }) => address);
-  };
-}
-
-/** A failure here only means that the next way is tried. */
-function orNone(answer: Promise<string[]>): Promise<string[]> {
-  return answer.catch(() => []);
-}
-
-/**
- * Resolves the names of an assignment, again at the refresh rate, and tells of every change. A failure keeps the last
+ * Resolves the names of an assignment, again at the refresh rate or when their records are over, and tells of every
+ * change. A failure keeps the last
  * good addresses. `strict-dns` makes an endpoint of each address, `logical-dns` of the first one only.
  */
 export function watchDns(
@@ -59,13 +36,20 @@ export function watchDns(
   return { ready: watch.run(), close: () => watch.close() };
 }
 
+/** One name: what it stands for, and when it is asked for again. */
+interface Name {
+  readonly name: string;
+  readonly backoff: Backoff | undefined;
+  timer: Timer | undefined;
+}
+
 class Watch {
   readonly #discovery: DnsDiscovery;
   readonly #tools: DnsTools;
   readonly #onUpdate: (assignment: ClusterLoadAssignment) => void;
   readonly #known = new Map<string, readonly string[]>();
-  readonly #names: readonly string[];
-  #timer: Timer | undefined;
+  readonly #names: readonly Name[];
+  #isComplete = false;
   #isClosed = false;
 
   constructor(
@@ -76,44 +60,66 @@ class Watch {
     this.#discovery = discovery;
     this.#tools = tools;
     this.#onUpdate = onUpdate;
+    const { failureRefresh: failure } = discovery;
     const names = discovery.assignment.localities.flatMap(({ endpoints }) =>
       endpoints.map(({ address }) => address.address),
     );
-    this.#names = [...new Set(names)];
-    for (const name of this.#names) if (isIP(name) !== 0) this.#known.set(name, [name]);
+    const unique = [...new Set(names)];
+    for (const name of unique) if (isIP(name) !== 0) this.#known.set(name, [name]);
+    this.#names = unique
+      .filter((name) => isIP(name) === 0)
+      .map((name) => ({
+        name,
+        backoff: failure && createRetryBackoff(failure.baseMs, failure.maxMs, tools.random),
+        timer: undefined,
+      }));
   }
 
   /** Never rejects: nobody may be waiting. */
-  run(): Promise<void> {
-    return this.#refresh().catch((error: unknown) => {
-      this.#tools.logger.error({ error: messageOf(error) }, 'an update of a DNS cluster failed');
-    });
-  }
-
-  async #refresh(): Promise<void> {
-    const asked = this.#names.filter((name) => isIP(name) === 0);
-    await Promise.all(asked.map((name) => this.#ask(name)));
-    if (this.#isClosed) return;
-    this.#onUpdate(this.#assignment());
-    if (asked.length === 0) return;
-    this.#timer = this.#tools.clock.schedule(this.#discovery.refreshRateMs, () => {
-      void this.run();
-    });
+  async run(): Promise<void> {
+    await Promise.all(this.#names.map((name) => this.#refresh(name)));
+    this.#isComplete = true;
+    this.#tell();
   }
 
   close(): void {
     this.#isClosed = true;
-    this.#timer?.cancel();
+    for (const { timer } of this.#names) timer?.cancel();
   }
 
-  async #ask(name: string): Promise<void> {
+  /** Envoy: each name has its own pace. */
+  async #refresh(one: Name): Promise<void> {
+    const waitMs = await this.#ask(one);
+    if (this.#isClosed) return;
+    if (this.#isComplete) this.#tell();
+    one.timer = this.#tools.clock.schedule(waitMs, () => {
+      void this.#refresh(one);
+    });
+  }
+
+  #tell(): void {
+    if (this.#isClosed) return;
     try {
-      const addresses = await this.#tools.resolve(name);
+      this.#onUpdate(this.#assignment());
+    } catch (error) {
+      this.#tools.logger.error({ error: messageOf(error) }, 'an update of a DNS cluster failed');
+    }
+  }
+
+  /** Asks, and gives the wait until the next time. */
+  async #ask({ name, backoff }: Name): Promise<number> {
+    const { refreshRateMs, respectsTtl, lookupFamily } = this.#discovery;
+    try {
+      const answers = await this.#tools.resolve(name, lookupFamily);
       // Name servers rotate their answers: only a change of content is a change.
-      if (addresses.length > 0) this.#known.set(name, [...addresses].sort());
+      const addresses = answers.map((one) => (typeof one === 'string' ? one : one.address)).sort();
+      if (addresses.length > 0) this.#known.set(name, addresses);
+      backoff?.reset();
+      return (respectsTtl === true ? shortestLife(answers) : undefined) ?? refreshRateMs;
     } catch (error) {
       const kept = this.#known.get(name)?.length ?? 0;
       this.#tools.logger.warn({ name, kept, error: messageOf(error) }, 'name resolution failed');
+      return backoff === undefined ? refreshRateMs : Math.max(1, backoff.next());
     }
   }
 
@@ -136,4 +142,10 @@ class Watch {
     const hostname = endpoint.hostname === '' ? name : endpoint.hostname;
     return used.map((address) => ({ ...endpoint, hostname, address: { address, port } }));
   }
+}
+
+/** Envoy: the shortest life counts, and 0 says nothing. */
+function shortestLife(answers: readonly DnsAnswer[]): number | undefined {
+  const lives = answers.flatMap((one) => (typeof one === 'string' ? [] : [one.ttlMs]));
+  return lives.length === 0 ? undefined : Math.min(...lives) || undefined;
 }

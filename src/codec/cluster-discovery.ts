@@ -3,6 +3,7 @@ import type { ClusterDiscovery } from '../model/cluster.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import { cluster, endpoint } from '../proto/xds.js';
 import type { AddressForm } from './address.js';
+import { type DnsFields, decodeDnsSettings, encodeDnsSettings } from './cluster-dns.js';
 import {
   decodeClusterType,
   decodeOriginalDestination,
@@ -11,12 +12,8 @@ import {
   refuseDestinationFields,
 } from './cluster-kinds.js';
 import { adsSource, checkConfigSource } from './config-source.js';
-import { decodePositiveDuration, encodeDuration } from './duration.js';
 import { decodeAssignment, encodeAssignment, parseAssignment } from './endpoint.js';
 import { at, type Path, refuse, required } from './path.js';
-
-/** Envoy: names are resolved anew every 5 s. */
-const DEFAULT_REFRESH_MS = 5000;
 
 /** Where the cluster's endpoints come from. */
 export function decodeDiscovery(message: cluster.Cluster, path: Path): ClusterDiscovery {
@@ -62,12 +59,7 @@ function decodeDns(
   if (kind === 'logical-dns' && (assignment.localities.length !== 1 || endpointCount !== 1)) {
     refuse(at(path, 'load_assignment'), 'must have one locality with one endpoint in a LOGICAL_DNS cluster');
   }
-  const refreshRateMs = decodePositiveDuration(
-    message.dnsRefreshRate,
-    DEFAULT_REFRESH_MS,
-    at(path, 'dns_refresh_rate'),
-  );
-  return { kind, assignment, refreshRateMs };
+  return { kind, assignment, ...decodeDnsSettings(message, path) };
 }
 
 function decodeOwnAssignment(message: cluster.Cluster, form: AddressForm, path: Path): ClusterLoadAssignment {
@@ -84,10 +76,7 @@ function decodeOwnAssignment(message: cluster.Cluster, form: AddressForm, path: 
 /** Fields of a cluster. */
 type DiscoveryFields = Pick<cluster.Cluster, 'clusterDiscoveryType'> &
   Partial<
-    Pick<
-      cluster.Cluster,
-      'edsClusterConfig' | 'loadAssignment' | 'dnsRefreshRate' | 'lbConfig' | 'cleanupInterval'
-    >
+    Pick<cluster.Cluster, 'edsClusterConfig' | 'loadAssignment' | 'lbConfig' | 'cleanupInterval'> & DnsFields
   >;
 
 /** The cluster's fields that say where its endpoints come from. */
@@ -111,7 +100,7 @@ export function encodeDiscovery(discovery: ClusterDiscovery): DiscoveryFields {
   const loadAssignment = encodeAssignment(discovery.assignment);
   return discovery.kind === 'static'
     ? { clusterDiscoveryType, loadAssignment }
-    : { clusterDiscoveryType, loadAssignment, dnsRefreshRate: encodeDuration(discovery.refreshRateMs) };
+    : { clusterDiscoveryType, loadAssignment, ...encodeDnsSettings(discovery) };
 }
 
 function discoveryType(kind: Exclude<ClusterDiscovery['kind'], 'aggregate'>): cluster.Cluster_DiscoveryType {

@@ -35,6 +35,10 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'eds_cluster_config',
     'load_assignment',
     'dns_refresh_rate',
+    'dns_failure_refresh_rate',
+    'respect_dns_ttl',
+    'dns_lookup_family',
+    'wait_for_warm_on_init',
     'connect_timeout',
     'lb_policy',
     'least_request_lb_config',
@@ -105,6 +109,7 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
     ...decodeCommonLb(message.commonLbConfig, at(path, 'common_lb_config')),
     metadata: decodeMetadata(message.metadata),
     healthCheck: decodeHealthChecks(message.healthChecks, options.protocol !== undefined, path),
+    waitsForWarmUp: message.waitForWarmOnInit === false ? false : undefined,
     ignoreHealthOnHostRemoval: message.ignoreHealthOnHostRemoval || undefined,
     sourceAddress: decodeBindConfig(message.upstreamBindConfig, at(path, 'upstream_bind_config')),
     tcpKeepaliveMs: decodeKeepalive(
@@ -135,6 +140,7 @@ export function encodeCluster(model: Cluster): cluster.Cluster {
     commonLbConfig: encodeCommonLb(model),
     healthChecks: encodeHealthChecks(model.healthCheck),
     ignoreHealthOnHostRemoval: model.ignoreHealthOnHostRemoval ?? false,
+    waitForWarmOnInit: model.waitsForWarmUp ?? true,
     typedExtensionProtocolOptions: encodeProtocolOptions(model),
     transportSocketMatches: model.transportSocketMatches.map(encodeSocketMatch),
   });

@@ -47,6 +47,8 @@ export interface Cluster {
   readonly ignoreNewHostsUntilFirstCheck?: boolean | undefined;
   /** Whenever hosts come or go, the others get new connections, too. Default false. */
   readonly closeConnectionsOnHostSetChange?: boolean | undefined;
+  /** False: requests do not wait for the first names to be resolved and hosts to be checked. Default true. */
+  readonly waitsForWarmUp?: boolean | undefined;
   /** Hosts leave as soon as discovery drops them, though they still pass their checks. Default false. */
   readonly ignoreHealthOnHostRemoval?: boolean | undefined;
 }
@@ -55,14 +57,27 @@ export type ClusterDiscovery =
   /** `serviceName` is the EDS resource name. */
   | { readonly kind: 'eds'; readonly serviceName: string }
   | { readonly kind: 'static'; readonly assignment: ClusterLoadAssignment }
-  | {
-      readonly kind: 'strict-dns' | 'logical-dns';
-      readonly assignment: ClusterLoadAssignment;
-      readonly refreshRateMs: number;
-    }
+  | DnsDiscovery
   | OriginalDestination
   /** The priorities of these clusters, one after the other. */
   | { readonly kind: 'aggregate'; readonly clusters: readonly string[] };
+
+/** Envoy STRICT_DNS and LOGICAL_DNS: endpoints by name, resolved again and again. */
+export interface DnsDiscovery {
+  readonly kind: 'strict-dns' | 'logical-dns';
+  readonly assignment: ClusterLoadAssignment;
+  /** Wait after a good answer. */
+  readonly refreshRateMs: number;
+  /** Waits after failures: random, up to a step that doubles from base to max. Default: `refreshRateMs`. */
+  readonly failureRefresh?: { readonly baseMs: number; readonly maxMs: number } | undefined;
+  /** The life of the records, where it is known, replaces `refreshRateMs`. Default false. */
+  readonly respectsTtl?: boolean | undefined;
+  /** Undefined: IPv6 addresses or, when there are none, those of IPv4. */
+  readonly lookupFamily?: DnsLookupFamily | undefined;
+}
+
+/** Which addresses a name stands for. */
+export type DnsLookupFamily = 'v4-only' | 'v6-only' | 'v4-preferred' | 'all';
 
 /** Envoy ORIGINAL_DST: connections go where the application wanted to. */
 export interface OriginalDestination {

@@ -631,6 +631,13 @@ const discovery = (): fc.Arbitrary<ClusterDiscovery> =>
       kind: fc.constantFrom('strict-dns', 'logical-dns'),
       assignment: oneEndpoint(),
       refreshRateMs: milliseconds(1),
+      failureRefresh: maybe(
+        fc
+          .tuple(milliseconds(1), milliseconds())
+          .map(([baseMs, moreMs]) => ({ baseMs, maxMs: baseMs + moreMs })),
+      ),
+      respectsTtl: fc.constantFrom(true, undefined),
+      lookupFamily: fc.constantFrom('v4-only', 'v6-only', 'v4-preferred', 'all', undefined),
     }),
   );
 
@@ -795,6 +802,7 @@ const resolvedCluster = (): fc.Arbitrary<Cluster> =>
     tcpKeepaliveMs: maybe(fc.nat(4_000_000).map((seconds) => seconds * 1000)),
     healthCheck: maybe(healthCheck(stringMatcher())),
     ignoreNewHostsUntilFirstCheck: fc.constantFrom(true, undefined),
+    waitsForWarmUp: fc.constantFrom(false, undefined),
     ignoreHealthOnHostRemoval: fc.constantFrom(true, undefined),
     closeConnectionsOnHostSetChange: fc.constantFrom(true, undefined),
     metadata: fc.constantFrom(

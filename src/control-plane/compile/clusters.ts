@@ -11,8 +11,8 @@ import { protocolOfCluster } from './upstream-protocol.js';
 import { upstreamTls } from './upstream-tls.js';
 import { selects } from './visibility.js';
 
-/** Istio's mesh default (`dnsRefreshRate`). */
-const DNS_REFRESH_MS = 60_000;
+/** Istio's mesh default (`dnsRefreshRate`), its respect for the life of records, and IPv4 where there is any. */
+const BY_NAME = { refreshRateMs: 60_000, respectsTtl: true, lookupFamily: 'v4-preferred' } as const;
 /** Envoy's default of `cleanup_interval`. */
 const DESTINATION_CLEANUP_MS = 5000;
 
@@ -125,12 +125,12 @@ function discoveryOf(
 ): ClusterDiscovery {
   const resolution = source.kind === 'entry' ? source.spec.resolution : 'STATIC';
   if (resolution === 'DNS') {
-    return { kind: 'strict-dns', assignment: ownAssignment(name, instances), refreshRateMs: DNS_REFRESH_MS };
+    return { kind: 'strict-dns', assignment: ownAssignment(name, instances), ...BY_NAME };
   }
   if (resolution === 'DNS_ROUND_ROBIN' && instances.length > 0) {
     // Envoy: a logical DNS cluster has one endpoint.
     const assignment = ownAssignment(name, instances.slice(0, 1));
-    return { kind: 'logical-dns', assignment, refreshRateMs: DNS_REFRESH_MS };
+    return { kind: 'logical-dns', assignment, ...BY_NAME };
   }
   return { kind: 'eds', serviceName: name };
 }

@@ -295,3 +295,18 @@ describe('DNS clusters', () => {
     expect(own.clock.pending).toBe(0);
   });
 });
+
+test('a cluster that need not warm up answers at once, before its names are known', async () => {
+  const { tools } = world();
+  const config = clusterConfig({
+    discovery: { kind: 'strict-dns', assignment: endpoints('db'), refreshRateMs: 5000 },
+    waitsForWarmUp: false,
+  });
+  const runtime = createCluster(
+    { cluster: config, assignment: undefined },
+    { ...tools, resolveName: () => new Promise(() => {}) },
+  );
+  await runtime.ready;
+  expect(runtime.pick(ANY)).toBeUndefined();
+  await runtime.close();
+});

@@ -1,16 +1,27 @@
 import { describe, expect, test } from 'vitest';
-import { createNameResolver, type ResolveName, watchDns } from '../../../src/cluster/resolve-dns.js';
+import { watchDns } from '../../../src/cluster/resolve-dns.js';
+import { createNameResolver, type ResolveName } from '../../../src/cluster/resolve-name.js';
+import type { DnsDiscovery } from '../../../src/model/cluster.js';
 import type { ClusterLoadAssignment } from '../../../src/model/endpoint.js';
 import { silentLogger } from '../../../src/runtime/log.js';
+import { seededRandom } from '../../../src/runtime/random.js';
 import { createFakeClock } from '../../../src/testing/fake-clock.js';
 import { assignment, endpoint, endpoints, locality } from './fixtures.js';
 
-function watch(kind: 'strict-dns' | 'logical-dns', given: ClusterLoadAssignment, resolve: ResolveName) {
+function watch(
+  kind: 'strict-dns' | 'logical-dns',
+  given: ClusterLoadAssignment,
+  resolve: ResolveName,
+  more: Partial<DnsDiscovery> = {},
+) {
   const clock = createFakeClock();
   const updates: string[][] = [];
-  const discovery = { kind, assignment: given, refreshRateMs: 5000 };
-  const dns = watchDns(discovery, { clock, logger: silentLogger, resolve }, (found) =>
-    updates.push(found.localities.flatMap((one) => one.endpoints.map(({ address }) => address.address))),
+  const discovery = { kind, assignment: given, refreshRateMs: 5000, ...more };
+  const dns = watchDns(
+    discovery,
+    { clock, random: seededRandom(1), logger: silentLogger, resolve },
+    (found) =>
+      updates.push(found.localities.flatMap((one) => one.endpoints.map(({ address }) => address.address))),
   );
   return { clock, updates, dns };
 }
@@ -71,6 +82,71 @@ describe('DNS clusters', () => {
     await dns.ready;
     expect(updates).toEqual([]);
     expect(clock.pending).toBe(0);
+  });
+
+  test('each name has its own pace, by the life of its records when that is respected', async () => {
+    const asked: string[] = [];
+    const given = assignment(locality([endpoint('short'), endpoint('long'), endpoint('forever')]));
+    const lives: Readonly<Record<string, number>> = { short: 1000, long: 3000, forever: 0 };
+    const resolve: ResolveName = async (name) => {
+      asked.push(name);
+      return [
+        { address: '10.0.0.1', ttlMs: lives[name] ?? 0 },
+        { address: '10.0.0.2', ttlMs: 60_000 },
+      ];
+    };
+    const { clock, dns } = watch('strict-dns', given, resolve, { respectsTtl: true });
+    await dns.ready;
+    asked.length = 0;
+    await clock.advance(5000);
+    dns.close();
+    expect(asked.filter((name) => name === 'short')).toHaveLength(5);
+    expect(asked.filter((name) => name === 'long')).toHaveLength(1);
+    expect(asked.filter((name) => name === 'forever')).toHaveLength(1);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('after failures the waits grow on their own scale, and start anew with a success', async () => {
+    const times: number[] = [];
+    let fails = true;
+    const { clock, dns } = watch(
+      'strict-dns',
+      endpoints('db'),
+      async () => {
+        times.push(clock.now());
+        if (fails) throw new Error('SERVFAIL');
+        return ['10.0.0.1'];
+      },
+      { failureRefresh: { baseMs: 100, maxMs: 1000 } },
+    );
+    await dns.ready;
+    await clock.advance(3000);
+    const waits = times.slice(1).map((time, i) => time - (times[i] ?? 0));
+    expect(waits.length).toBeGreaterThan(3);
+    waits.forEach((wait, i) => {
+      expect(wait).toBeLessThanOrEqual(Math.min(1000, 100 * 2 ** i));
+    });
+    fails = false;
+    await clock.advance(1000);
+    times.length = 0;
+    await clock.advance(5000);
+    expect(times).toHaveLength(1);
+    dns.close();
+  });
+
+  test('the family is asked for as the cluster says', async () => {
+    const families: unknown[] = [];
+    const resolve: ResolveName = async (_name, family) => {
+      families.push(family);
+      return ['::1'];
+    };
+    for (const lookupFamily of [undefined, 'v6-only', 'all'] as const) {
+      const { dns } = watch('strict-dns', endpoints('db'), resolve, { lookupFamily });
+      await dns.ready;
+      dns.close();
+    }
+    expect(families).toEqual([undefined, 'v6-only', 'all']);
+    expect(await createNameResolver()('localhost', 'v4-only')).toEqual(['127.0.0.1']);
   });
 
   test('find localhost without a name server', async () => {

@@ -475,7 +475,7 @@ describe('TLS to the upstream', () => {
 
 describe('a cluster is refused, and the message has the path, for', () => {
   test.each<[string, Record<string, JsonValue>, string]>([
-    ['an unsupported field', { respectDnsTtl: true }, 'respect_dns_ttl: is not supported'],
+    ['an unsupported field', { useTcpForDnsLookups: true }, 'use_tcp_for_dns_lookups: is not supported'],
     [
       'original destination with a policy of its own',
       { type: 'ORIGINAL_DST', edsClusterConfig: null },

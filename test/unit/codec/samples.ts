@@ -455,6 +455,9 @@ export const DNS_CLUSTER: Cluster = {
   discovery: {
     kind: 'strict-dns',
     refreshRateMs: 60_000,
+    failureRefresh: { baseMs: 100, maxMs: 300 },
+    respectsTtl: true,
+    lookupFamily: 'v6-only',
     assignment: {
       clusterName: 'example.com',
       overprovisioningFactor: 140,

@@ -1,0 +1,82 @@
+import { create } from '@bufbuild/protobuf';
+import type { DnsDiscovery, DnsLookupFamily } from '../model/cluster.js';
+import { cluster } from '../proto/xds.js';
+import { decodeDuration, decodePositiveDuration, encodeDuration } from './duration.js';
+import { onlyFields } from './field-guard.js';
+import { at, type Path, refuse, required } from './path.js';
+
+/** Envoy: names are resolved anew every 5 s; after failures the step grows up to ten times its base. */
+const DEFAULT_REFRESH_MS = 5000;
+const DEFAULT_GROWTH = 10;
+
+const rateFields = onlyFields(() => cluster.Cluster_RefreshRateSchema, {
+  enforced: ['base_interval', 'max_interval'],
+});
+
+/** How and how often names are resolved. */
+export function decodeDnsSettings(
+  message: cluster.Cluster,
+  path: Path,
+): Omit<DnsDiscovery, 'kind' | 'assignment'> {
+  const { dnsRefreshRate, dnsFailureRefreshRate: failure } = message;
+  return {
+    refreshRateMs: decodePositiveDuration(dnsRefreshRate, DEFAULT_REFRESH_MS, at(path, 'dns_refresh_rate')),
+    failureRefresh: failure && decodeFailureRate(failure, at(path, 'dns_failure_refresh_rate')),
+    respectsTtl: message.respectDnsTtl || undefined,
+    lookupFamily: decodeFamily(message.dnsLookupFamily, at(path, 'dns_lookup_family')),
+  };
+}
+
+function decodeFailureRate(
+  rate: cluster.Cluster_RefreshRate,
+  path: Path,
+): NonNullable<DnsDiscovery['failureRefresh']> {
+  rateFields(rate, path);
+  const basePath = at(path, 'base_interval');
+  const baseMs = decodeDuration(required(rate.baseInterval, basePath), basePath);
+  if (baseMs < 1) refuse(basePath, 'must be at least 1 ms');
+  const maxPath = at(path, 'max_interval');
+  const maxMs = decodePositiveDuration(rate.maxInterval, baseMs * DEFAULT_GROWTH, maxPath);
+  if (maxMs < baseMs) refuse(maxPath, 'must not be less than base_interval');
+  return { baseMs, maxMs };
+}
+
+function decodeFamily(family: cluster.Cluster_DnsLookupFamily, path: Path): DnsLookupFamily | undefined {
+  const { AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED, ALL } = cluster.Cluster_DnsLookupFamily;
+  switch (family) {
+    case AUTO:
+      return undefined;
+    case V4_ONLY:
+      return 'v4-only';
+    case V6_ONLY:
+      return 'v6-only';
+    case V4_PREFERRED:
+      return 'v4-preferred';
+    case ALL:
+      return 'all';
+    default:
+      return refuse(path, `has no value ${String(family)}`);
+  }
+}
+
+/** Fields of a cluster that say how names are resolved. */
+export type DnsFields = Pick<cluster.Cluster, 'dnsRefreshRate' | 'respectDnsTtl' | 'dnsLookupFamily'> &
+  Partial<Pick<cluster.Cluster, 'dnsFailureRefreshRate'>>;
+
+/** How and how often names are resolved as the fields of a message. */
+export function encodeDnsSettings(model: DnsDiscovery): DnsFields {
+  const { AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED, ALL } = cluster.Cluster_DnsLookupFamily;
+  const families = { 'v4-only': V4_ONLY, 'v6-only': V6_ONLY, 'v4-preferred': V4_PREFERRED, all: ALL };
+  const { failureRefresh: failure, lookupFamily } = model;
+  return {
+    dnsRefreshRate: encodeDuration(model.refreshRateMs),
+    respectDnsTtl: model.respectsTtl ?? false,
+    dnsLookupFamily: lookupFamily === undefined ? AUTO : families[lookupFamily],
+    ...(failure !== undefined && {
+      dnsFailureRefreshRate: create(cluster.Cluster_RefreshRateSchema, {
+        baseInterval: encodeDuration(failure.baseMs),
+        maxInterval: encodeDuration(failure.maxMs),
+      }),
+    }),
+  };
+}
