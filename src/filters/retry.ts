@@ -46,21 +46,26 @@ interface Retrying {
   readonly tools: RetryTools;
 }
 
-async function retried(retrying: Retrying): Promise<Response> {
+/** A first attempt that needs no other costs one callback. */
+function retried(retrying: Retrying): Promise<Response> {
   const { request, next, rules, tools } = retrying;
   const replay = isReplayable(request.body) ? undefined : createReplay(request.body, tools.replayLimitBytes);
   const flagCount = request.context.flags.length;
-  let outcome: Outcome;
-  // As in `attempt`, without a call more: mostly this is all there is.
-  try {
-    outcome = await next(replay === undefined ? request : { ...request, body: replay.body() });
-  } catch (error) {
-    if (!TransportError.is(error)) throw error;
-    outcome = error;
-  }
-  if (wantsRetry(outcome, request, rules)) outcome = await tryAgain(retrying, outcome, replay, flagCount);
-  replay?.close();
-  return settle(outcome, request);
+  const finish = (outcome: Outcome) => {
+    replay?.close();
+    return settle(outcome, request);
+  };
+  const judge = (outcome: Outcome) =>
+    wantsRetry(outcome, request, rules)
+      ? tryAgain(retrying, outcome, replay, flagCount).then(finish)
+      : finish(outcome);
+  return next(replay === undefined ? request : { ...request, body: replay.body() }).then(
+    judge,
+    (error: unknown) => {
+      if (TransportError.is(error)) return judge(error);
+      throw error;
+    },
+  );
 }
 
 /** The slow path: attempts until one needs no other, or policy, budget or body allow none. */
