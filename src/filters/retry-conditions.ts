@@ -116,6 +116,7 @@ function retriesFailure(on: ReadonlySet<RetryCondition>, { failure, requestSent 
     case 'refused':
       return anyReset || on.has('refused-stream') || (on.has('reset-before-request') && !requestSent);
     case 'reset':
+    case 'remote-reset':
     case 'protocol':
     case 'per-try-timeout':
     case 'per-try-idle-timeout':

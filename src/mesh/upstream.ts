@@ -235,6 +235,7 @@ const RESETS: Readonly<
 > = {
   connect: { flag: 'UF', reason: 'remote_connection_failure' },
   reset: { flag: 'UC', reason: 'connection_termination' },
+  'remote-reset': { flag: 'UR', reason: 'remote_reset' },
   refused: { flag: 'UR', reason: 'remote_refused_stream_reset' },
   protocol: { flag: 'UPE', reason: 'protocol_error' },
   'per-try-timeout': undefined,

@@ -162,6 +162,8 @@ export interface Exchange {
   protocol: string | undefined;
   /** The endpoint tried last. */
   upstream: UpstreamInfo | undefined;
+  /** What was spoken to it: `HTTP/1.1`, `HTTP/2`; undefined while no connection took the request. */
+  upstreamProtocol: string | undefined;
   /** Why the connection to it failed, in one line. */
   transportFailure: string | undefined;
   /** Made by whoever keeps time. */
@@ -212,6 +214,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     peer: undefined,
     protocol: undefined,
     upstream: undefined,
+    upstreamProtocol: undefined,
     transportFailure: undefined,
     timing: undefined,
     routeMetadata: undefined,

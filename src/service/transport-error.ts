@@ -4,6 +4,8 @@ export type TransportFailure =
   | 'connect'
   /** The connection broke before a response; `requestSent` tells whether a byte of the request was on its way. */
   | 'reset'
+  /** HTTP/2 RST_STREAM: the peer gave this one exchange up, the connection stands. */
+  | 'remote-reset'
   /** HTTP/2 REFUSED_STREAM: the peer promises not to have processed it. */
   | 'refused'
   /** The peer's bytes are no HTTP. */

@@ -1,5 +1,6 @@
 import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
 import type { Unsubscribe } from '../../runtime/abort.js';
+import type { Timer } from '../../runtime/clock.js';
 import { codeOf } from '../../runtime/errors.js';
 import { type BodyControl, BodyQueue } from '../../service/body.js';
 import { Completion } from '../../service/completion.js';
@@ -36,8 +37,12 @@ export class Http2Attempt implements BodyControl {
   #trailers: HeaderMap | undefined;
   #unlink: Unsubscribe | undefined;
   #error: Error | undefined;
+  #limits: CallerLimits | undefined;
+  #timer: Timer | undefined;
   /** Bytes that the response's head announced. */
   #expectedBytes: number | undefined;
+  /** The stream was reset from here. */
+  #gaveUp = false;
   /** The caller has its response, or its error. */
   #settled = false;
   /** The response is complete, or broke off. */
@@ -80,10 +85,14 @@ export class Http2Attempt implements BodyControl {
     this.#session = session;
     this.#stream = stream;
     context.requestBytes = 0;
+    context.upstreamProtocol = 'HTTP/2';
     context.requestStarted?.settle();
     listen(stream, this);
     if (body.kind === 'empty') context.requestSent?.settle();
     else this.#sender = new BodySender(stream, this.#request);
+    // Whatever a binding leaves there is an object of this form or another's.
+    this.#limits = callerLimits(context.callerOptions);
+    if (this.#limits !== undefined) this.#wait(this.#limits.headersTimeout, HEADERS_TIMEOUT);
     return true;
   }
 
@@ -92,6 +101,7 @@ export class Http2Attempt implements BodyControl {
   }
 
   cancel(reason: unknown): void {
+    this.#gaveUp = true;
     this.#error = toError(reason);
     this.#stream?.close(CODES.CANCEL);
   }
@@ -99,6 +109,7 @@ export class Http2Attempt implements BodyControl {
   onResponse(status: number, raw: readonly string[], headers: IncomingHttpHeaders): void {
     if (this.#settled) return;
     this.#settled = true;
+    if (this.#limits !== undefined) this.#wait(this.#limits.bodyTimeout, BODY_TIMEOUT);
     this.#queue = new BodyQueue(this);
     this.#completion = new Completion();
     this.#expectedBytes = expectedBytes(this.#request.method, status, headers['content-length']);
@@ -115,7 +126,18 @@ export class Http2Attempt implements BodyControl {
     });
   }
 
+  /** A time-out that the caller's own library asked for; the mesh's are kept elsewhere. */
+  #wait(timeoutMs: number | null | undefined, what: CallerTimeout): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (timeoutMs === undefined || timeoutMs === null || timeoutMs <= 0) return;
+    this.#timer = this.#session?.clock.schedule(timeoutMs, () =>
+      this.cancel(Object.assign(new Error(what.message), { name: what.name, code: what.code })),
+    );
+  }
+
   onData(chunk: Buffer): void {
+    if (this.#limits !== undefined) this.#wait(this.#limits.bodyTimeout, BODY_TIMEOUT);
     this.#request.context.responseBytes += chunk.byteLength;
     if (this.#expectedBytes !== undefined) this.#expectedBytes -= chunk.byteLength;
     if (this.#queue?.push(chunk) === false) this.#stream?.pause();
@@ -168,7 +190,9 @@ export class Http2Attempt implements BodyControl {
     const lastId = this.#session?.goawayLastId;
     const isRefused = rstCode === CODES.REFUSED_STREAM || id === undefined;
     if (isRefused || (lastId !== undefined && id > lastId)) return 'refused';
-    return codeOf(this.#session?.error) === 'ERR_HTTP2_ERROR' ? 'protocol' : 'reset';
+    if (codeOf(this.#session?.error) === 'ERR_HTTP2_ERROR') return 'protocol';
+    const isTheirs = rstCode !== 0 && !this.#gaveUp && this.#session?.isGone === false;
+    return isTheirs ? 'remote-reset' : 'reset';
   }
 
   #cancelled(reason: unknown): void {
@@ -188,9 +212,39 @@ export class Http2Attempt implements BodyControl {
   }
 
   #finish(): void {
+    this.#timer?.cancel();
     this.#unlink?.();
     this.#unlink = undefined;
   }
+}
+
+/** Time-outs of undici that its callers may ask for, in milliseconds. */
+interface CallerLimits {
+  readonly headersTimeout?: number | null;
+  readonly bodyTimeout?: number | null;
+}
+
+interface CallerTimeout {
+  readonly name: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+const HEADERS_TIMEOUT: CallerTimeout = {
+  name: 'HeadersTimeoutError',
+  code: 'UND_ERR_HEADERS_TIMEOUT',
+  message: 'Headers Timeout Error',
+};
+const BODY_TIMEOUT: CallerTimeout = {
+  name: 'BodyTimeoutError',
+  code: 'UND_ERR_BODY_TIMEOUT',
+  message: 'Body Timeout Error',
+};
+
+function callerLimits(options: unknown): CallerLimits | undefined {
+  if (typeof options !== 'object' || options === null) return undefined;
+  const limits = options as CallerLimits;
+  return limits.headersTimeout || limits.bodyTimeout ? limits : undefined;
 }
 
 function listen(stream: ClientHttp2Stream, attempt: Http2Attempt): void {

@@ -86,6 +86,15 @@ export class Http2Session {
     return this.#isReady;
   }
 
+  get clock(): Clock {
+    return this.#options.clock;
+  }
+
+  /** Whether the connection is gone. */
+  get isGone(): boolean {
+    return this.#session.destroyed;
+  }
+
   /** Whether it takes no new requests any more. */
   get isDraining(): boolean {
     return this.#isDraining || this.#session.closed || this.#session.destroyed;

@@ -80,6 +80,7 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
     this.#abort = abort;
     const { context } = this.#request;
     context.requestBytes = 0;
+    context.upstreamProtocol = 'HTTP/1.1';
     context.requestStarted?.settle();
   }
 

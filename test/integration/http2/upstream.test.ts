@@ -230,8 +230,10 @@ describe('an HTTP/2 cluster', () => {
     await expect(fetch('http://reviews/reset')).rejects.toBeInstanceOf(TypeError);
     expect(exchanges.map(({ attempts }) => attempts?.[0]?.error)).toMatchObject([
       { failure: 'refused', requestSent: true },
-      { failure: 'reset', requestSent: true },
+      { failure: 'remote-reset', requestSent: true },
     ]);
+    expect(exchanges.map(({ flags }) => flags[0])).toEqual(['UR', 'UR']);
+    expect(exchanges[0]?.upstreamProtocol).toBe('HTTP/2');
   });
 
   test('a body that breaks off rejects while it is read', async () => {
@@ -347,6 +349,18 @@ describe('an HTTP/2 cluster', () => {
   test('a port where nobody listens fails as it does for HTTP/1.1', async () => {
     const { dispatcher } = join(1);
     await expect(request('http://reviews/', { dispatcher })).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  test('time-outs of the caller’s library are kept', async () => {
+    const { port } = await serve((incoming, response) => {
+      if (incoming.url === '/half') response.write('half');
+    });
+    const { dispatcher } = join(port);
+    await expect(request('http://reviews/', { dispatcher, headersTimeout: 30 })).rejects.toMatchObject({
+      code: 'UND_ERR_HEADERS_TIMEOUT',
+    });
+    const { body } = await request('http://reviews/half', { dispatcher, bodyTimeout: 30 });
+    await expect(body.text()).rejects.toMatchObject({ code: 'UND_ERR_BODY_TIMEOUT' });
   });
 
   test('a head that can’t be sent is the caller’s fault', async () => {
