@@ -58,6 +58,11 @@ class TimerQueue {
     this.#delayMs = delayMs;
   }
 
+  /** Whether nobody waits here. */
+  get isIdle(): boolean {
+    return !this.#armed && this.#first === undefined;
+  }
+
   add(task: () => void): Timer {
     const entry = new QueuedTask(this, task, performance.now() + this.#delayMs);
     entry.previous = this.#last;
@@ -103,6 +108,11 @@ class TimerQueue {
 
 const queues = new Map<number, TimerQueue>();
 
+/** Delays that never come again (jittered ones) must not take the places of those that do. */
+function dropIdleQueues(): void {
+  for (const [delayMs, queue] of queues) if (queue.isIdle) queues.delete(delayMs);
+}
+
 function nativeTimer(delayMs: number, task: () => void, keepAlive: boolean): Timer {
   // A delay beyond Node's limit would fire at once: wait in steps.
   if (delayMs > MAX_DELAY_MS) {
@@ -128,6 +138,7 @@ export const systemClock: Clock = {
     if (keepAlive || delayMs > 120_000) return nativeTimer(delayMs, task, keepAlive);
     let queue = queues.get(delayMs);
     if (queue === undefined) {
+      if (queues.size >= MAX_QUEUES) dropIdleQueues();
       if (queues.size >= MAX_QUEUES) return nativeTimer(delayMs, task, false);
       queue = new TimerQueue(delayMs);
       queues.set(delayMs, queue);

@@ -37,6 +37,15 @@ describe('systemClock', () => {
     vi.advanceTimersByTime(103);
   });
 
+  test('odd delays that are over leave room for those that come again', () => {
+    for (let i = 0; i < 200; i++) systemClock.schedule(3000 + i / 7, () => {});
+    vi.advanceTimersByTime(4000);
+    const before = vi.getTimerCount();
+    for (let i = 0; i < 100; i++) systemClock.schedule(107, () => {});
+    expect(vi.getTimerCount() - before).toBe(1);
+    vi.advanceTimersByTime(107);
+  });
+
   test('a task that throws does not keep the next from running', () => {
     const ran: string[] = [];
     systemClock.schedule(104, () => {
