@@ -35,6 +35,7 @@ export type { Completion, CompletionEnd, CompletionListener } from './service/co
 export type { ConnectionInfo, PeerCertificate, SocketEnd, TlsInfo } from './service/connection.js';
 export type {
   Attempt,
+  ByteCounts,
   DynamicMetadata,
   Exchange,
   ExchangeTiming,

@@ -11,6 +11,7 @@ import { defaultLogger, surroundings } from '../runtime/process.js';
 import { systemRandom } from '../runtime/random.js';
 import { type ListenTarget, listenInMesh, type MeshListener } from './http/listen.js';
 import { type MetricsEndpoint, serveMetrics } from './http/metrics-server.js';
+import { Tunnels } from './tunnels.js';
 import { MeshDispatcher } from './undici/dispatcher.js';
 import { createDispatchingFetch } from './undici/fetch/create-fetch.js';
 import { upstreamTransport } from './upstream/transport.js';
@@ -51,16 +52,17 @@ export async function joinMesh(options: MeshOptions): Promise<Mesh> {
   const clock = options.clock ?? systemClock;
   const random = options.random ?? systemRandom;
   const resolved = resolveOptions(options, surroundings());
+  const tunnels = new Tunnels();
   const running = await startMesh(resolved, {
     clock,
     random,
     logger,
-    transport: (identity) => upstreamTransport({ identity, clock, random }),
+    transport: (identity) => upstreamTransport({ identity, clock, random, tunnels }),
   });
   const endpoint = await metricsEndpoint(running, resolved.metricsAddress);
   // A cached configuration ends the wait as the control plane's does.
   await running.waitAtMost(resolved.startupTimeoutMs);
-  return new JoinedMesh(running, endpoint);
+  return new JoinedMesh(running, tunnels, endpoint);
 }
 
 async function metricsEndpoint(
@@ -90,11 +92,13 @@ class JoinedMesh implements Mesh {
   readonly #running: RunningMesh;
   readonly #listeners = new Set<MeshListener>();
   readonly #metrics: MetricsEndpoint | undefined;
+  readonly #tunnels: Tunnels;
   #closing: Promise<void> | undefined;
 
-  constructor(running: RunningMesh, metrics: MetricsEndpoint | undefined) {
+  constructor(running: RunningMesh, tunnels: Tunnels, metrics: MetricsEndpoint | undefined) {
     this.#running = running;
     this.#metrics = metrics;
+    this.#tunnels = tunnels;
     this.core = running;
     this.dispatcher = new MeshDispatcher(this);
     this.fetch = createDispatchingFetch(this.dispatcher);
@@ -133,6 +137,7 @@ class JoinedMesh implements Mesh {
     // First no new work: out of the registry, then let the servers finish what they have.
     await Promise.all([...this.#listeners].map((listener) => listener.close()));
     await this.#running.close();
+    this.#tunnels.close();
     await this.dispatcher.close();
     // Last, so that a final scrape sees how it ended.
     await this.#metrics?.close();

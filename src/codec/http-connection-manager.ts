@@ -10,8 +10,9 @@ import { at, type Path, refuse } from './path.js';
 import { decodeProcessing, encodeProcessing, PROCESSING_FIELDS } from './request-processing.js';
 import { decodeRouteConfiguration, encodeRouteConfiguration } from './route.js';
 import { decodeStreamLimits, encodeStreamLimits, LIMIT_FIELDS } from './stream-limits.js';
+import { decodeListenerUpgrades, encodeListenerUpgrades } from './upgrade.js';
 
-const ENFORCED = ['rds', 'route_config', 'http_filters', 'access_log'];
+const ENFORCED = ['rds', 'route_config', 'http_filters', 'access_log', 'upgrade_configs'];
 const IGNORED = [
   // Names and forms of Envoy's statistics and spans; ours are configured elsewhere.
   'stat_prefix',
@@ -50,6 +51,7 @@ export function decodeConnectionManager(
     routes: decodeRoutes(message.routeSpecifier, path),
     filters: decodeFilters(message.httpFilters, path),
     accessLogs: decodeAccessLogs(message.accessLog, path),
+    upgrades: decodeListenerUpgrades(message.upgradeConfigs, path),
     processing: side === 'outbound' ? undefined : decodeProcessing(message, path),
     ...decodeStreamLimits(message, path),
   };
@@ -106,7 +108,7 @@ function decodeHttpFilter(message: hcm.HttpFilter, path: Path): HttpFilter | und
 
 /** The HTTP part of a listener or filter chain as a message. */
 export function encodeConnectionManager(manager: HttpConnectionManager): hcm.HttpConnectionManager {
-  const { routes, filters, accessLogs, processing } = manager;
+  const { routes, filters, accessLogs, processing, upgrades } = manager;
   const message = create(hcm.HttpConnectionManagerSchema, {
     // Envoy demands one.
     statPrefix: 'http',
@@ -119,6 +121,7 @@ export function encodeConnectionManager(manager: HttpConnectionManager): hcm.Htt
         : { case: 'routeConfig', value: encodeRouteConfiguration(routes.config) },
     httpFilters: filters.map(encodeHttpFilter),
     accessLog: encodeAccessLogs(accessLogs),
+    upgradeConfigs: encodeListenerUpgrades(upgrades),
   });
   encodeProcessing(processing, message);
   encodeStreamLimits(manager, message);

@@ -19,6 +19,7 @@ import {
   REWRITE_FIELDS,
 } from './rewrite.js';
 import { decodeTimeouts, encodeTimeouts, TIMEOUT_FIELDS } from './route-timeouts.js';
+import { decodeRouteUpgrades, encodeRouteUpgrades } from './upgrade.js';
 
 const actionFields = onlyFields(() => route.RouteActionSchema, {
   enforced: [
@@ -33,6 +34,7 @@ const actionFields = onlyFields(() => route.RouteActionSchema, {
     'internal_redirect_policy',
     'hash_policy',
     'metadata_match',
+    'upgrade_configs',
     ...REWRITE_FIELDS,
     ...TIMEOUT_FIELDS,
   ],
@@ -60,6 +62,7 @@ export function decodeRouteAction(action: route.RouteAction, path: Path): RouteA
       decodeInternalRedirect(action.internalRedirectPolicy, at(path, 'internal_redirect_policy')),
     hashPolicies: decodeHashPolicies(action.hashPolicy, path),
     metadataMatch: decodeMetadataMatch(action.metadataMatch),
+    upgrades: decodeRouteUpgrades(action.upgradeConfigs, path),
   };
 }
 
@@ -120,6 +123,7 @@ export function encodeRouteAction(action: RouteAction): route.RouteAction {
     requestMirrorPolicies: encodeMirrors(action.mirrors),
     hashPolicy: encodeHashPolicies(action.hashPolicies),
     ...encodeMetadataMatch(action.metadataMatch),
+    upgradeConfigs: encodeRouteUpgrades(action.upgrades),
   });
   encodePathRewrite(action.pathRewrite, message);
   if (action.includeVirtualHostRateLimits === true) message.includeVhRateLimits = true;

@@ -151,8 +151,9 @@ class LimitedStream {
 
   /** Grows with every byte, either way. */
   #moved(): number {
-    const { requestBytes, responseBytes, attemptCount } = this.#request.context;
-    return requestBytes + responseBytes + attemptCount;
+    const { requestBytes, responseBytes, attemptCount, tunnel } = this.#request.context;
+    const moved = requestBytes + responseBytes + attemptCount;
+    return tunnel === undefined ? moved : moved + tunnel.bytesRead + tunnel.bytesWritten;
   }
 
   #expire({ reply, flag, details }: Limit): void {

@@ -49,7 +49,8 @@ export function timeLimits(sources: TimeLimitSources, tools: TimeLimitTools): Fi
     const inherited = currentInbound()?.context.deadlineMs;
     const isPlain = controls === undefined && inherited === undefined && !rules.asksGrpc;
     const limits = isPlain ? rules.base : limitsFor(request, rules, controls, inherited, tools.clock);
-    if (limits === NO_LIMITS) return next(request);
+    // Envoy: time runs from the end of the request, and one that switches its protocol has none.
+    if (limits === NO_LIMITS || context.upgrade !== undefined) return next(request);
     if (limits.globalMs < 0) return Promise.resolve(timedOut(request, limits.timeoutStatus));
     return keep(limits, request, next, tools.clock, timeouts);
   };

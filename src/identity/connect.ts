@@ -1,4 +1,5 @@
-import { isIP, type Socket } from 'node:net';
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Unsubscribe } from '../runtime/abort.js';
 import type { Clock } from '../runtime/clock.js';
@@ -128,14 +129,14 @@ export function verifyServerSidePeer(
 }
 
 /** Ends a connection when the calendar reaches `expiresAtMs`; unsubscribe when it closed before. */
-export function closeAtExpiry(socket: Socket, expiresAtMs: number, clock: Clock): Unsubscribe {
+export function closeAtExpiry(socket: Duplex, expiresAtMs: number, clock: Clock): Unsubscribe {
   const timer = atWallTime(clock, expiresAtMs, () => discard(socket));
   const cancel = () => timer.cancel();
   socket.once('close', cancel);
   return cancel;
 }
 
-function discard(socket: Socket): void {
+function discard(socket: Duplex): void {
   // What happens to a socket that nobody wants any more is nobody's error.
   socket.on('error', () => {});
   socket.destroy();

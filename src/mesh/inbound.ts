@@ -12,6 +12,7 @@ import { compose, type Filter, type Request, type Response, type Service } from 
 import { noRoute } from './answers.js';
 import { layersOf, plaintextGuard, redirectToTls } from './route-answers.js';
 import type { RoutePlace } from './route-effects.js';
+import { gateUpgrades } from './upgrades.js';
 
 /**
  * Which connections a server accepts: mTLS only (Istio STRICT), both (PERMISSIVE), plaintext only (DISABLE), or,
@@ -27,6 +28,8 @@ export interface InboundChain {
   readonly tls: DownstreamTls | undefined;
   /** Filters with the application below; undefined when there are no filters and requests go straight to it. */
   readonly service: Service | undefined;
+  /** The same for upgrades and CONNECT, where the configuration says which are allowed; undefined = as `service`. */
+  readonly tunnels?: Service | undefined;
   /** Writes its access logs; undefined when it has none. */
   readonly log?: ExchangeLogger | undefined;
 }
@@ -100,7 +103,12 @@ function modeOf(hasTls: boolean, hasPlaintext: boolean): InboundMode {
 
 function inboundChain(chain: FilterChain, options: InboundOptions): InboundChain {
   const log = options.accessLog?.(chain.http.accessLogs);
-  return { name: chain.name, tls: chain.tls, service: chainService(chain.http, options), log };
+  const service = chainService(chain.http, options);
+  return { name: chain.name, tls: chain.tls, service, tunnels: tunnelService(chain.http, service), log };
+}
+
+function tunnelService({ upgrades }: HttpConnectionManager, service = application): Service | undefined {
+  return upgrades && gateUpgrades(upgrades, undefined, service);
 }
 
 /** The stacks of a chain's routes; undefined when every request goes straight to the application. */

@@ -35,6 +35,8 @@ export function followRedirects(
   tools: RedirectTools,
 ): Service {
   return async (request) => {
+    // Envoy: only a request that is complete can be sent elsewhere.
+    if (request.context.upgrade !== undefined) return next(request);
     const replay = isReplayable(request.body) ? undefined : createReplay(request.body, BODY_LIMIT_BYTES);
     // Kept first: the route's changes go into the request itself.
     const url = `${request.scheme}://${request.authority}${request.path}`;

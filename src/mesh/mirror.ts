@@ -29,7 +29,7 @@ export function mirror(policies: readonly MirrorPolicy[], tools: MirrorTools): F
   if (policies.length === 0) return undefined;
   const limit = tools.timeoutMs > 0 ? [timeout(tools.timeoutMs, tools.clock)] : [];
   return async (request, next) => {
-    const chosen = request.method === 'CONNECT' ? [] : policies.filter((one) => isChosen(one, request));
+    const chosen = isOfTunnel(request) ? [] : policies.filter((one) => isChosen(one, request));
     if (chosen.length === 0) return next(request);
     const tee = teeBody(request.body, LAG_BYTES);
     for (const policy of chosen) {
@@ -85,3 +85,8 @@ function send(request: Request, service: Service): void {
 
 /** What becomes of a copy is nobody's concern. */
 function ignore(): void {}
+
+/** Envoy mirrors no CONNECT; of an upgrade a copy would open a tunnel that nobody uses. */
+function isOfTunnel({ method, context }: Request): boolean {
+  return method === 'CONNECT' || context.upgrade !== undefined;
+}

@@ -29,6 +29,7 @@ import { resilienceOf, routerOf } from './resilience.js';
 import { layersOf, plaintextGuard, redirectToTls, routeAnswer } from './route-answers.js';
 import { type RoutePlace, routeEffects } from './route-effects.js';
 import { routeTarget } from './route-target.js';
+import { gateUpgrades } from './upgrades.js';
 import { attempt } from './upstream.js';
 
 /** What every outbound stack is built with. */
@@ -100,7 +101,8 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
         cluster: undefined,
         suppressEnvoyHeaders,
       };
-      stacks.set(route, withRedirects(route, routeStack(place, http, tools), redirects));
+      const stack = withRedirects(route, routeStack(place, http, tools), redirects);
+      stacks.set(route, gateUpgrades(http.upgrades, upgradesOf(route), stack));
     }
   }
   const { prepare } = tools;
@@ -110,6 +112,10 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
     return dispatch(request);
   };
   return observed(tools, prepared, log);
+}
+
+function upgradesOf({ action }: Route): RouteAction['upgrades'] {
+  return action.kind === 'forward' ? action.upgrades : undefined;
 }
 
 /** Redirects that are followed here go around everything: the request starts anew with its next route. */

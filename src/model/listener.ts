@@ -4,6 +4,7 @@ import type { HttpFilter } from './filter-config.js';
 import type { RequestProcessing } from './request-processing.js';
 import type { RouteConfiguration } from './route.js';
 import type { DownstreamTls } from './tls.js';
+import type { UpgradeRule } from './upgrade.js';
 
 /** Envoy Listener: outbound (an ApiListener, named `host:port`) or inbound (filter chains). */
 export type Listener = OutboundListener | InboundListener;
@@ -46,4 +47,6 @@ export interface HttpConnectionManager {
   readonly streamIdleTimeoutMs?: number | undefined;
   /** Longest life of an exchange (`common_http_protocol_options.max_stream_duration`); outbound only. Undefined or 0 = no limit. */
   readonly maxStreamDurationMs?: number | undefined;
+  /** Protocols that requests may switch to. Undefined: nothing is said of them, so all may. */
+  readonly upgrades?: readonly UpgradeRule[] | undefined;
 }

@@ -9,6 +9,7 @@ import type { InternalRedirectPolicy, RedirectAction } from './redirect.js';
 import type { HedgePolicy, RetryPolicy } from './retry.js';
 import type { HostRewrite, PathRewrite } from './rewrite.js';
 import type { RouteMatch } from './route-match.js';
+import type { UpgradeRule } from './upgrade.js';
 
 /** Envoy RouteConfiguration. */
 export interface RouteConfiguration {
@@ -116,6 +117,8 @@ export interface RouteAction {
   readonly mirrors?: readonly MirrorPolicy[] | undefined;
   /** Undefined passes redirects on. */
   readonly internalRedirect?: InternalRedirectPolicy | undefined;
+  /** Protocols that requests may switch to; goes before what the listener says. Undefined = nothing is said here. */
+  readonly upgrades?: readonly UpgradeRule[] | undefined;
   /** What requests are placed by where the load balancer hashes; undefined = nothing. */
   readonly hashPolicies?: readonly HashPolicy[] | undefined;
   /** What hosts must have in their `envoy.lb` metadata where the load balancer has subsets. */

@@ -89,6 +89,12 @@ export interface ExchangeTiming {
   responseStartMs: number | undefined;
 }
 
+/** Bytes of a connection so far. */
+export interface ByteCounts {
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
 /**
  * What is known about one request and its response. The filters fill it in; observers read it.
  * One plain object per request: nothing here is computed unless somebody asks.
@@ -136,6 +142,10 @@ export interface Exchange {
   dynamicMetadata: DynamicMetadata | undefined;
   /** Envoy filter state: objects by key. Made on first use. */
   filterState: Map<string, unknown> | undefined;
+  /** Protocol that the caller wants to switch to, in lower case: `websocket`; `connect` for CONNECT. */
+  upgrade: string | undefined;
+  /** What ran through the connection after the peer agreed to that, and before; set by the transport. */
+  tunnel: ByteCounts | undefined;
   /** Host that a filter asks for (Envoy override host, e.g. stateful session): `address:port`, and whether no other will do. */
   overrideHost: { readonly address: string; readonly strict: boolean } | undefined;
   /** Monotonic time by which the exchange must be over (deadline of the caller); undefined = none. */
@@ -201,6 +211,8 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     connection: undefined,
     dynamicMetadata: undefined,
     filterState: undefined,
+    upgrade: undefined,
+    tunnel: undefined,
     overrideHost: undefined,
     deadlineMs: undefined,
     limits: undefined,

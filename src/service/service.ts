@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { Abort } from '../runtime/abort.js';
 import type { Body } from './body.js';
 import type { Completion } from './completion.js';
@@ -40,6 +41,11 @@ export interface Response {
   readonly completion: Completion;
   /** Set on answers made here and not upstream. */
   readonly local?: LocalReplyInfo;
+  /**
+   * The connection after the peer agreed to an upgrade (101) or CONNECT: bytes of another protocol. Whoever gets the
+   * response owns it. `completion` settles when it closes.
+   */
+  readonly tunnel?: Duplex;
 }
 
 /** Why an answer was made here. */

@@ -351,7 +351,16 @@ const plainForward = () =>
     internalRedirect: internalRedirect(),
     hashPolicies: hashPolicies(),
     metadataMatch: maybe(metadataStruct()),
+    upgrades: upgradeRules(),
   });
+
+const upgradeRules = () =>
+  maybe(
+    fc.uniqueArray(
+      fc.record({ type: fc.constantFrom('websocket', 'WebSocket', 'CONNECT', 'x'), enabled: fc.boolean() }),
+      { minLength: 1, selector: ({ type }) => type.toLowerCase() },
+    ),
+  );
 
 /** Route. */
 export const route = (): fc.Arbitrary<Route> => anyRoute().map(withFittingRewrite);
@@ -442,6 +451,7 @@ const connectionManager = (): fc.Arbitrary<HttpConnectionManager> =>
     filters: httpFilters(),
     processing: requestProcessing(),
     accessLogs: accessLogs(headerMatcher(), stringMatcher(), fractionalPercent()),
+    upgrades: upgradeRules(),
   });
 
 /** The limits of a connection manager whose requests are this process' own. */

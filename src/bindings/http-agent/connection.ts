@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { MeshCore, OutboundTarget } from '../../mesh/core.js';
 import { Abort } from '../../runtime/abort.js';
 import { MeshError } from '../../runtime/errors.js';
@@ -14,6 +15,7 @@ import { createExchange } from '../../service/context.js';
 import { recordExchange } from '../../service/explanation.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Request, Response } from '../../service/service.js';
+import { Bridge } from './bridge.js';
 import { type MessageEvents, type MessageHead, MessageReader } from './message-reader.js';
 import { httpError } from './native-error.js';
 import { ResponseWriter } from './response-writer.js';
@@ -53,6 +55,10 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
   #more: ((error?: Error | null) => void) | undefined;
   #abort: Abort | undefined;
   #writer: ResponseWriter | undefined;
+  /** After an upgrade: what is written goes there. */
+  #bridge: Bridge | undefined;
+  /** Bytes that came before the upgrade was agreed to. */
+  #early: Buffer[] = [];
 
   constructor(socket: AgentSocket, mesh: MeshCore, origin: string, target: OutboundTarget) {
     this.#socket = socket;
@@ -67,6 +73,10 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
   }
 
   written(chunks: readonly Buffer[], done: (error?: Error | null) => void): void {
+    if (this.#bridge !== undefined) {
+      this.#bridge.write(chunks, done);
+      return;
+    }
     for (const chunk of chunks) this.#reader.read(chunk);
     if (this.#head !== undefined) this.#start(this.#head);
     if (this.#isPaused) this.#more = done;
@@ -75,10 +85,12 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
 
   wanted(): void {
     this.#writer?.resume();
+    this.#bridge?.wanted();
   }
 
   ended(done: () => void): void {
-    done();
+    if (this.#bridge === undefined) done();
+    else this.#bridge.ended(done);
   }
 
   closed(error: Error | null): void {
@@ -88,6 +100,7 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
     if (!this.#isComplete) this.#body?.fail(reason);
     this.#abort?.abort(reason);
     this.#writer?.cancel(reason);
+    this.#bridge?.closed(error);
     this.#more?.(error);
     this.#more = undefined;
   }
@@ -110,7 +123,10 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
     else this.#body?.end(HeaderMap.from(pairs(trailers)));
   }
 
-  beyond(_chunk: Buffer): void {}
+  beyond(chunk: Buffer): void {
+    this.#early.push(chunk);
+    this.#isPaused = true;
+  }
 
   /** The body's reader wants more of it. */
   resume(): void {
@@ -141,17 +157,19 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
     );
   }
 
-  #request({ method, target, lines }: MessageHead): Request {
+  #request({ method, target, lines, upgrade }: MessageHead): Request {
     const { clock, random } = this.#mesh;
     const { headers, expectsContinue } = readHeaders(lines);
     const context = createExchange('outbound', clock.now(), random());
     context.callerOptions = CALLER_OPTIONS;
     context.destination = this.#target.authority;
+    context.upgrade = upgrade;
+    const isConnect = upgrade === 'connect';
     return {
       method,
       scheme: this.#target.scheme,
-      authority: headers.get('host') ?? this.#target.authority,
-      path: target,
+      authority: isConnect ? target : (headers.get('host') ?? this.#target.authority),
+      path: isConnect ? '' : target,
       headers,
       body: this.#takeBody(expectsContinue),
       abort: new Abort(),
@@ -176,6 +194,7 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
       return;
     }
     this.#showEndpoint(request.context.upstreamHost);
+    if (request.context.upgrade !== undefined) this.#settleUpgrade(response.tunnel);
     const writer = new ResponseWriter(this.#socket, (error) => {
       this.#writer = undefined;
       this.#abort = undefined;
@@ -188,6 +207,20 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
     } catch (error) {
       writer.cancel(error);
     }
+  }
+
+  /** Joins the caller with the tunnel, or goes back to HTTP when the endpoint did not agree. */
+  #settleUpgrade(tunnel: Duplex | undefined): void {
+    const early = this.#early;
+    this.#early = [];
+    if (tunnel === undefined) {
+      this.#reader.noTunnel();
+      this.resume();
+      return;
+    }
+    const bridge = new Bridge(this.#socket, tunnel);
+    this.#bridge = bridge;
+    bridge.write(early, () => this.resume());
   }
 
   #fail(request: Request, cause: unknown): void {

@@ -4,6 +4,8 @@ export interface MessageHead {
   readonly target: string;
   /** Name, value, name, value; names as they were spelled. */
   readonly lines: readonly string[];
+  /** Protocol that it wants to switch to, in lower case; `connect` for CONNECT. */
+  readonly upgrade: string | undefined;
 }
 
 /** Hears what a reader finds. */
@@ -39,9 +41,9 @@ export class MessageReader {
     this.#events = events;
   }
 
-  /** Whether it stands between two messages. */
-  get isBetween(): boolean {
-    return this.#state === 'head' && this.#partial === undefined;
+  /** There is no tunnel after all: what follows is the next message. */
+  noTunnel(): void {
+    if (this.#state === 'beyond') this.#state = 'head';
   }
 
   read(chunk: Buffer): void {
@@ -85,27 +87,14 @@ export class MessageReader {
 
   #head(text: string): void {
     const [first = '', ...rows] = text.split('\r\n');
-    const lines: string[] = [];
-    let length: string | undefined;
-    let isChunked = false;
-    let isUpgrade = false;
-    for (const row of rows) {
-      const colon = row.indexOf(':');
-      const name = row.slice(0, colon);
-      const value = row.slice(colon + 1).trim();
-      lines.push(name, value);
-      // The few names that matter here are told apart by their lengths.
-      if (name.length === 14 && name.toLowerCase() === 'content-length') length = value;
-      else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding')
-        isChunked = /chunked\s*$/i.test(value);
-      else if (name.length === 7 && name.toLowerCase() === 'upgrade') isUpgrade = true;
-    }
+    const { lines, length, isChunked, upgrade: wanted } = readRows(rows);
     const space = first.indexOf(' ');
     const method = first.slice(0, space);
-    this.#isLast = isUpgrade || method === 'CONNECT';
+    const upgrade = method === 'CONNECT' ? 'connect' : wanted;
+    this.#isLast = upgrade !== undefined;
     const target = first.slice(space + 1, first.lastIndexOf(' '));
     this.#left = isChunked || length === undefined ? 0 : Number(length);
-    this.#events.head({ method, target, lines });
+    this.#events.head({ method, target, lines, upgrade });
     if (isChunked) this.#state = 'chunk-size';
     else if (this.#left > 0) this.#state = 'length';
     else this.#end();
@@ -142,4 +131,35 @@ export class MessageReader {
     this.#state = this.#isLast ? 'beyond' : 'head';
     this.#events.end(trailers);
   }
+}
+
+/** The header lines, and what they say of the framing. */
+function readRows(rows: readonly string[]) {
+  const lines: string[] = [];
+  let length: string | undefined;
+  let isChunked = false;
+  let upgrade: string | undefined;
+  let connection = '';
+  for (const row of rows) {
+    const colon = row.indexOf(':');
+    const name = row.slice(0, colon);
+    const value = row.slice(colon + 1).trim();
+    lines.push(name, value);
+    switch (name.toLowerCase()) {
+      case 'content-length':
+        length = value;
+        break;
+      case 'transfer-encoding':
+        isChunked = /chunked\s*$/i.test(value);
+        break;
+      case 'upgrade':
+        upgrade = value.toLowerCase();
+        break;
+      case 'connection':
+        connection = value;
+    }
+  }
+  // Envoy: an upgrade is asked for by both headers together.
+  if (!/\bupgrade\b/i.test(connection)) upgrade = undefined;
+  return { lines, length, isChunked, upgrade };
 }

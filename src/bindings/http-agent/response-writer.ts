@@ -29,6 +29,11 @@ export class ResponseWriter implements BodySink {
   write(response: Response, method: string): void {
     const { status, headers, body } = response;
     const hasBody = method !== 'HEAD' && status !== 204 && status !== 304;
+    if (response.tunnel !== undefined) {
+      this.#socket.deliver(headText(response, 'length', false));
+      this.end(undefined);
+      return;
+    }
     const framing = framingOf(headers);
     this.#isChunked = hasBody && framing !== 'length';
     const head = headText(response, framing, hasBody);
@@ -132,13 +137,17 @@ function framingOf(headers: HeaderMap): Framing {
   return headers.has('content-length') ? 'length' : 'none';
 }
 
-function headText({ status, statusText, headers }: Response, framing: Framing, hasBody: boolean): Buffer {
+function headText(
+  { status, statusText, headers, tunnel }: Response,
+  framing: Framing,
+  hasBody: boolean,
+): Buffer {
   const reason = statusText === '' ? (STATUS_CODES[status] ?? '') : statusText;
   let text = `HTTP/1.1 ${status} ${reason}\r\n`;
   const raw = headers.toRaw();
   for (let i = 0; i < raw.length; i += 2) {
     const name = latin1(raw[i]);
-    if (isOfOtherHop(name)) continue;
+    if (tunnel === undefined && isOfOtherHop(name)) continue;
     // RFC 9112 §6.3: the chunked coding overrides the length, and both together are refused by parsers.
     if (framing === 'chunked' && name.length === 14 && name.toLowerCase() === 'content-length') continue;
     text += `${name}: ${latin1(raw[i + 1])}\r\n`;

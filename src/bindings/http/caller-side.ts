@@ -129,6 +129,28 @@ export class TunnelSide implements CallerSide {
   release(): void {
     this.headSent = true;
     this.#socket.removeListener('error', ignore);
+    this.#readStatus();
+  }
+
+  /** The application writes its answer to the socket itself: the first bytes say what it is. */
+  #readStatus(): void {
+    const socket = this.#socket;
+    const { write, end } = socket;
+    const read = (chunk: unknown) => {
+      socket.write = write;
+      socket.end = end;
+      const [, status] = /^HTTP\/1\.\d (\d{3})/.exec(textOf(chunk)) ?? [];
+      if (status !== undefined) this.status = Number(status);
+    };
+    // The same arguments go on, whichever overload they are of.
+    socket.write = (...args: unknown[]) => {
+      read(args[0]);
+      return Reflect.apply(write, socket, args) as boolean;
+    };
+    socket.end = (...args: unknown[]) => {
+      read(args[0]);
+      return Reflect.apply(end, socket, args) as Duplex;
+    };
   }
 
   reply(response: Response): Promise<void> {
@@ -140,4 +162,10 @@ export class TunnelSide implements CallerSide {
   destroy(): void {
     this.#socket.destroy();
   }
+}
+
+/** The beginning of what is written, as text. */
+function textOf(chunk: unknown): string {
+  if (typeof chunk === 'string') return chunk;
+  return chunk instanceof Uint8Array ? Buffer.from(chunk.subarray(0, 16)).toString('latin1') : '';
 }

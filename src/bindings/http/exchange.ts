@@ -43,6 +43,8 @@ export interface Arrival {
   readonly peerId: string | undefined;
   /** Who calls, by its own word. */
   readonly peer: WorkloadInfo | undefined;
+  /** Protocol that the request switches to, in lower case; `connect` for CONNECT. */
+  readonly upgrade?: string | undefined;
   /** Calls the application. */
   readonly dispatch: () => void;
 }
@@ -221,6 +223,10 @@ function inboundRequest(arrival: Arrival, tools: ExchangeTools): Request {
   context.protocol = request.socket instanceof StreamSocket ? 'HTTP/2' : `HTTP/${request.httpVersion}`;
   context.connection = connectionInfo(request.socket);
   context.peer = peer;
+  context.upgrade = arrival.upgrade;
+  // A tunnel is logged when its socket is closed, and a closed socket has forgotten who was there: it is asked now.
+  if (arrival.upgrade !== undefined)
+    void [context.connection.directRemote, context.connection.local, context.connection.tls];
   const { authority, path } = readTarget(request);
   const headers = HeaderMap.fromRaw(request.rawHeaders);
   context.deadlineMs = deadlineOf(headers, context.startMs);

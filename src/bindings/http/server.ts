@@ -255,7 +255,8 @@ class InboundServer implements InboundAttachment {
     const peer = connection?.peer;
     setForwardedClientCert(request, peer?.forwardedClientCert);
     const caller = this.#meet(request, undefined);
-    if (chain.service === undefined && chain.log === undefined && !this.#observed)
+    const service = chain.tunnels ?? chain.service;
+    if (service === undefined && chain.log === undefined && !this.#observed)
       return this.#emit(event, request, socket, head);
     runTunnel(
       {
@@ -263,10 +264,11 @@ class InboundServer implements InboundAttachment {
         secure: peer !== undefined,
         peerId: peer?.spiffeId,
         peer: caller,
+        upgrade: event === 'connect' ? 'connect' : request.headers.upgrade?.toLowerCase(),
         dispatch: () => void this.#emit(event, request, socket, head),
       },
       socket,
-      chain,
+      { ...chain, service },
       this.#tools,
     );
     return true;

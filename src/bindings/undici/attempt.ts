@@ -1,10 +1,12 @@
+import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Unsubscribe } from '../../runtime/abort.js';
-import { type BodyControl, BodyQueue } from '../../service/body.js';
+import { type BodyControl, BodyQueue, EMPTY_BODY } from '../../service/body.js';
 import { Completion } from '../../service/completion.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Request, Response } from '../../service/service.js';
 import { TransportError, type TransportFailure } from '../../service/transport-error.js';
+import { watchTunnel } from '../tunnels.js';
 import type { Lease, PooledExchange } from './connection-pool.js';
 import { toUndiciBody } from './request-body.js';
 
@@ -25,6 +27,14 @@ const CALLER_CODES = new Set([
   'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
 ]);
 
+/** The endpoint of an attempt. */
+export interface AttemptPeer {
+  /** Who it proved to be. */
+  readonly peerId: string | undefined;
+  /** A connection to it has left HTTP. */
+  tunnelled(tunnel: Duplex): void;
+}
+
 /**
  * One request on an undici client: the handler that undici calls, and the control of the response's body.
  * It speaks undici's first handler generation, which its core uses inside, so nothing is converted.
@@ -32,7 +42,7 @@ const CALLER_CODES = new Set([
 export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, PooledExchange {
   lease: Lease | undefined;
   readonly #request: Request;
-  readonly #peer: { readonly peerId: string | undefined };
+  readonly #peer: AttemptPeer;
   readonly #resolve: (response: Response) => void;
   readonly #reject: (error: TransportError) => void;
   #abort: ((error?: Error) => void) | undefined;
@@ -44,7 +54,7 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
 
   constructor(
     request: Request,
-    peer: { readonly peerId: string | undefined },
+    peer: AttemptPeer,
     resolve: (response: Response) => void,
     reject: (error: TransportError) => void,
   ) {
@@ -89,7 +99,8 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
   }
 
   onRequestSent(): void {
-    this.#request.context.requestSent?.settle();
+    // Envoy: a request that switches its protocol is complete when its tunnel ends.
+    if (this.#request.context.upgrade === undefined) this.#request.context.requestSent?.settle();
   }
 
   onHeaders(status: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
@@ -110,6 +121,19 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
       completion: this.#completion,
     });
     return true;
+  }
+
+  onUpgrade(status: number, raw: Buffer[] | string[] | null, tunnel: Duplex): void {
+    const { context } = this.#request;
+    const completion = new Completion();
+    this.#settled = true;
+    context.requestSent?.settle();
+    context.peerId = this.#peer.peerId;
+    this.#finish();
+    watchTunnel(tunnel, this.#request, completion);
+    this.#peer.tunnelled(tunnel);
+    const headers = HeaderMap.fromRaw(raw ?? []);
+    this.#resolve({ status, statusText: '', headers, body: EMPTY_BODY, completion, tunnel });
   }
 
   onData(chunk: Buffer): boolean {
@@ -177,19 +201,21 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
 }
 
 function dispatchOptions(request: Request, impliedHost: string): Dispatcher.DispatchOptions {
-  const { headers, authority } = request;
+  const { headers, authority, context } = request;
   // undici checks and parses a Host header each time, so it is left to undici where it writes the same.
   if (authority !== impliedHost && !headers.has('host')) headers.append('host', authority);
   const options: Dispatcher.DispatchOptions = {
     method: request.method,
-    path: request.path,
+    // RFC 9110 §9.3.6: CONNECT asks for an authority.
+    path: context.upgrade === 'connect' ? authority : request.path,
     // undici only reads the array.
     headers: headers.toSpelled() as string[],
     // undici takes every form of body that its callers may give, and ours come from there.
     body: toUndiciBody(request.body) as NonNullable<Dispatcher.DispatchOptions['body']> | null,
   };
+  if (context.upgrade !== undefined && context.upgrade !== 'connect') options.upgrade = context.upgrade;
   // Timeouts are the mesh's; these two are kept when the caller asked for them.
-  const caller = request.context.callerOptions as CallerOptions | undefined;
+  const caller = context.callerOptions as CallerOptions | undefined;
   if (caller?.headersTimeout !== undefined) options.headersTimeout = caller.headersTimeout;
   if (caller?.bodyTimeout !== undefined) options.bodyTimeout = caller.bodyTimeout;
   return options;

@@ -2,7 +2,6 @@ import { stringify } from 'node:querystring';
 import type { Dispatcher } from 'undici';
 import type { MeshCore } from '../../mesh/core.js';
 import { Abort } from '../../runtime/abort.js';
-import { MeshError } from '../../runtime/errors.js';
 import { createExchange } from '../../service/context.js';
 import type { Request } from '../../service/service.js';
 import { failExchange, runExchange } from './downstream.js';
@@ -39,10 +38,6 @@ export class MeshDispatcher extends DispatcherClass {
       );
       return true;
     }
-    if (options.upgrade !== undefined && options.upgrade !== null && options.upgrade !== false) {
-      failExchange(handler, unsupported(target.authority, 'protocol upgrades'));
-      return true;
-    }
     let request: Request;
     try {
       request = this.#request(options, target.scheme, target.authority);
@@ -71,12 +66,15 @@ export class MeshDispatcher extends DispatcherClass {
     const context = createExchange('outbound', clock.now(), random());
     context.callerOptions = options;
     context.destination = originAuthority;
+    const isConnect = options.method === 'CONNECT';
+    if (isConnect) context.upgrade = 'connect';
+    else if (typeof options.upgrade === 'string') context.upgrade = options.upgrade.toLowerCase();
     const length = headers.get('content-length');
     return {
       method: options.method,
       scheme,
-      authority: headers.get('host') ?? originAuthority,
-      path: withQuery(options.path, options.query),
+      authority: isConnect ? options.path : (headers.get('host') ?? originAuthority),
+      path: isConnect ? '' : withQuery(options.path, options.query),
       headers,
       body: fromUndiciBody(options.body, length === undefined ? undefined : Number(length)),
       abort: new Abort(),
@@ -90,11 +88,4 @@ function withQuery(path: string, query: Readonly<Record<string, unknown>> | unde
   // undici's own rule: `query` is written as node:querystring writes it.
   const text = stringify(query as Parameters<typeof stringify>[0]);
   return text === '' ? path : `${path}?${text}`;
-}
-
-function unsupported(authority: string, what: string): MeshError {
-  return new MeshError('INMESH_UNSUPPORTED', `${what} do not go through the mesh yet`, {
-    resource: authority,
-    hint: 'Connect to the service by its address, or without the mesh dispatcher',
-  });
 }

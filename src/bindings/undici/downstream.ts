@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import { MeshError } from '../../runtime/errors.js';
 import type { BodyControl, BodySink } from '../../service/body.js';
 import { recordExchange } from '../../service/explanation.js';
 import { HeaderMap } from '../../service/headers.js';
@@ -31,6 +33,8 @@ interface HandlerEvents {
   started(): void;
   /** Hands the head over; false asks to wait for `resume` before the body. */
   head(response: Response): boolean;
+  /** The connection is the caller's from now on. */
+  upgraded(response: Response, tunnel: Duplex): void;
   /** What the caller gets to see of the response, when the handler made it. */
   readonly result: object | undefined;
   data(chunk: Buffer): void;
@@ -123,6 +127,11 @@ class Downstream implements BodySink, Flow {
 
   #respond(response: Response): void {
     this.#response = response;
+    const { tunnel } = response;
+    if (tunnel !== undefined) {
+      this.#upgrade(response, tunnel);
+      return;
+    }
     try {
       if (!this.#events.head(response)) this.#paused = true;
     } catch (error) {
@@ -133,6 +142,17 @@ class Downstream implements BodySink, Flow {
     const { result } = this.#events;
     if (result !== undefined) recordExchange(result, this.#request);
     if (!this.#paused) this.#attach();
+  }
+
+  #upgrade(response: Response, tunnel: Duplex): void {
+    this.#over = true;
+    try {
+      this.#events.upgraded(response, tunnel);
+    } catch (error) {
+      tunnel.destroy();
+      this.#over = false;
+      this.error(error);
+    }
   }
 
   #attach(): void {
@@ -187,6 +207,11 @@ class LegacyEvents implements HandlerEvents {
     return this.#handler.onHeaders?.(response.status, raw, resume, response.statusText) !== false;
   }
 
+  upgraded(response: Response, tunnel: Duplex): void {
+    if (this.#handler.onUpgrade === undefined) throw unexpectedUpgrade();
+    this.#handler.onUpgrade(response.status, toRawBuffers(response.headers), tunnel);
+  }
+
   get result(): object | undefined {
     return resultOf(this.#handler);
   }
@@ -226,6 +251,12 @@ class ModernEvents implements HandlerEvents {
     return !this.#controller.paused;
   }
 
+  upgraded(response: Response, tunnel: Duplex): void {
+    if (this.#handler.onRequestUpgrade === undefined) throw unexpectedUpgrade();
+    this.#controller.rawHeaders = toRawBuffers(response.headers);
+    this.#handler.onRequestUpgrade(this.#controller, response.status, toRecord(response.headers), tunnel);
+  }
+
   get result(): object | undefined {
     return resultOf(this.#handler);
   }
@@ -242,6 +273,13 @@ class ModernEvents implements HandlerEvents {
   failed(error: Error): void {
     this.#handler.onResponseError?.(this.#controller, error);
   }
+}
+
+function unexpectedUpgrade(): MeshError {
+  return new MeshError(
+    'INMESH_UNSUPPORTED',
+    'the server switched the protocol, which this caller does not expect',
+  );
 }
 
 /** undici's handlers of `request` and `stream` keep the body that they gave to the caller in `res`. */

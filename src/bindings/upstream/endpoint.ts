@@ -7,6 +7,7 @@ import type { Timer } from '../../runtime/clock.js';
 import type { Random } from '../../runtime/random.js';
 import type { Request, Response } from '../../service/service.js';
 import { TransportError } from '../../service/transport-error.js';
+import type { Tunnels } from '../tunnels.js';
 import { createDial } from './dial.js';
 import { EndpointPools } from './pools.js';
 
@@ -15,6 +16,8 @@ export interface EndpointTools {
   readonly random: Random;
   /** Counts the connections of the whole cluster; undefined = nobody counts. */
   readonly permits: ConnectionPermits | undefined;
+  /** Hears of connections that leave HTTP. */
+  readonly tunnels?: Tunnels | undefined;
 }
 
 /**

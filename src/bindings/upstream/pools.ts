@@ -1,5 +1,7 @@
+import type { Duplex } from 'node:stream';
 import type { ConnectionPermits } from '../../cluster/connection-permits.js';
 import type { TransportOptions } from '../../cluster/transport.js';
+import { closeAtExpiry } from '../../identity/connect.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import type { Endpoint } from '../../model/endpoint.js';
 import type { Http2Options } from '../../model/upstream-protocol.js';
@@ -9,6 +11,7 @@ import type { Request, Response } from '../../service/service.js';
 import { TransportError } from '../../service/transport-error.js';
 import { Http2Attempt } from '../http2/attempt.js';
 import { SessionPool } from '../http2/session-pool.js';
+import type { Tunnels } from '../tunnels.js';
 import { UndiciAttempt } from '../undici/attempt.js';
 import { ConnectionPool } from '../undici/connection-pool.js';
 import { createDial, type Dial, type DialCallback, type Dialed, type Wanted } from './dial.js';
@@ -19,6 +22,8 @@ export interface PoolsTools {
   readonly random: Random;
   /** Counts the connections of the whole cluster; undefined = nobody counts. */
   readonly permits: ConnectionPermits | undefined;
+  /** Hears of connections that leave HTTP. */
+  readonly tunnels?: Tunnels | undefined;
   /** Hears of each connection until when its certificates hold. */
   readonly onExpiry: (atMs: number) => void;
 }
@@ -42,6 +47,8 @@ export class EndpointPools {
   readonly #negotiation: Negotiation | undefined;
   #http1: ConnectionPool | undefined;
   #http2: SessionPool | undefined;
+  /** When the certificates of the connections end. */
+  readonly #expiries = new WeakMap<object, number>();
 
   constructor(endpoint: Endpoint, options: TransportOptions, tools: PoolsTools) {
     this.#options = options;
@@ -52,12 +59,21 @@ export class EndpointPools {
 
   send(request: Request, resolve: Outcome['resolve'], reject: Outcome['reject']): void {
     const { protocol } = this.#options;
-    if (protocol === undefined) this.#sendHttp1(request, resolve, reject);
+    if (request.context.upgrade !== undefined) this.#sendUpgrade(request, resolve, reject);
+    else if (protocol === undefined) this.#sendHttp1(request, resolve, reject);
     else if (this.#negotiation !== undefined) {
       this.#negotiate(this.#negotiation, protocol.http2, request, { resolve, reject });
     } else if (protocol.kind === 'http2' || request.context.protocol === 'HTTP/2') {
       this.#sendHttp2(protocol.http2, request, resolve, reject);
     } else this.#sendHttp1(request, resolve, reject);
+  }
+
+  /** A connection left HTTP: it outlives its pool, but not its certificates. */
+  tunnelled(tunnel: Duplex): void {
+    const { tunnels, mesh } = this.#tools;
+    tunnels?.add(tunnel);
+    const expiresAtMs = this.#expiries.get(tunnel);
+    if (expiresAtMs !== undefined) closeAtExpiry(tunnel, expiresAtMs, mesh.clock);
   }
 
   async close(): Promise<void> {
@@ -94,6 +110,25 @@ export class EndpointPools {
   #sendHttp1(request: Request, resolve: Outcome['resolve'], reject: Outcome['reject']): void {
     this.#http1 ??= this.#openHttp1(request.authority);
     this.#http1.send(new UndiciAttempt(request, this, resolve, reject));
+  }
+
+  /** Upgrades are HTTP/1.1's; endpoints that may choose by ALPN choose that then. */
+  #sendUpgrade(request: Request, resolve: Outcome['resolve'], reject: Outcome['reject']): void {
+    if (this.#options.protocol?.kind !== 'http2') {
+      this.#sendHttp1(request, resolve, reject);
+      return;
+    }
+    const what = `${request.context.upgrade} over HTTP/2 is not supported`;
+    reject(
+      new TransportError(
+        'aborted',
+        false,
+        new MeshError('INMESH_UNSUPPORTED', what, {
+          resource: request.authority,
+          hint: 'Let the cluster of this service speak HTTP/1.1 (name of the port, or h2UpgradePolicy)',
+        }),
+      ),
+    );
   }
 
   #sendHttp2(
@@ -179,7 +214,9 @@ export class EndpointPools {
     const { tcpKeepaliveMs } = this.#options;
     if (tcpKeepaliveMs !== undefined) socket.setKeepAlive(true, tcpKeepaliveMs);
     this.peerId = peerId ?? this.peerId;
-    if (Number.isFinite(expiresAtMs)) this.#tools.onExpiry(expiresAtMs);
+    if (!Number.isFinite(expiresAtMs)) return;
+    this.#expiries.set(socket, expiresAtMs);
+    this.#tools.onExpiry(expiresAtMs);
   }
 }
 

@@ -7,10 +7,14 @@ import type {
   OutboundListener,
 } from '../../model/listener.js';
 import type { Route } from '../../model/route.js';
+import type { UpgradeRule } from '../../model/upgrade.js';
 import { filtersFor } from './cors.js';
 import { INBOUND_FILTERS, OUTBOUND_FILTERS } from './fault.js';
 import type { MtlsMode } from './peer-authentication.js';
 import { MATCH_ALL } from './route-match.js';
+
+/** Istio allows WebSocket on every HTTP listener, and nothing else. */
+const UPGRADES: readonly UpgradeRule[] = [{ type: 'websocket', enabled: true }];
 
 /** The listener for a host and port, in gRPC's client-side shape. */
 export function outboundListener(
@@ -21,7 +25,11 @@ export function outboundListener(
   return {
     kind: 'outbound',
     name,
-    http: { routes: { kind: 'rds', name: routeName }, filters: filtersFor(routes, OUTBOUND_FILTERS) },
+    http: {
+      routes: { kind: 'rds', name: routeName },
+      filters: filtersFor(routes, OUTBOUND_FILTERS),
+      upgrades: UPGRADES,
+    },
   };
 }
 
@@ -81,5 +89,6 @@ function inboundHttp(port: number): HttpConnectionManager {
       },
     },
     filters: INBOUND_FILTERS,
+    upgrades: UPGRADES,
   };
 }

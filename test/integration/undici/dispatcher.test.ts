@@ -236,15 +236,6 @@ describe('undici.request through the mesh', () => {
     await expect(pending).rejects.toMatchObject({ code: 'UND_ERR_HEADERS_TIMEOUT' });
   });
 
-  test('an upgrade is refused with a clear error', async () => {
-    const pending = dispatcher.upgrade({
-      origin: 'http://reviews:9080',
-      path: '/',
-      protocol: 'websocket',
-    } as never);
-    await expect(pending).rejects.toMatchObject({ code: 'INMESH_UNSUPPORTED' });
-  });
-
   test('a handler of undici’s second generation is served', async () => {
     const events: unknown[] = [];
     await new Promise<void>((resolve, reject) => {

@@ -1,0 +1,7 @@
+/** Whether requests may switch to a protocol (Envoy UpgradeConfig). */
+export interface UpgradeRule {
+  /** Protocol of the `Upgrade` header, or `CONNECT`; compared without regard to case. */
+  readonly type: string;
+  /** Default true. */
+  readonly enabled: boolean;
+}
