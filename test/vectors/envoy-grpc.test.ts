@@ -1,37 +1,112 @@
-import { describe, expect, test } from 'vitest';
+import { expect } from 'vitest';
+import { httpOfGrpc } from '../../src/cluster/outlier/status.js';
+import { compileConditions } from '../../src/routing/conditions.js';
+import { grpcStatusOfExchange } from '../../src/service/format/grpc-status.js';
 import { formatGrpcTimeout, parseGrpcTimeout } from '../../src/service/grpc-timeout.js';
+import { HeaderMap } from '../../src/service/headers.js';
 import { grpcStatusOf, isGrpcType } from '../../src/service/local-reply.js';
-import { hasVectors, readText } from './envoy-config.js';
+import { makeRequest, makeResponse } from '../unit/filters/support.js';
+import { prefix, route } from '../unit/routing/fixtures.js';
+import { requestOf } from './envoy-tables.js';
+import { vectorJson, vectorSuite } from './score.js';
 
-interface GrpcVectors {
-  readonly timeout_parse_ms: readonly (readonly [string, number | null])[];
-  readonly timeout_format_ms: readonly (readonly [number | string, string])[];
-  readonly http_to_grpc: Readonly<Record<string, number>>;
-  readonly grpc_content_type: readonly (readonly [string, boolean])[];
+type Fields = Readonly<Record<string, string>>;
+
+interface Fallback {
+  readonly trailers: Fields;
+  readonly headers: Fields;
+  readonly http: number | null;
+  readonly status: number | null;
 }
 
-const vectors = (): GrpcVectors => JSON.parse(readText('vectors/grpc.json')) as GrpcVectors;
+interface GrpcFile {
+  readonly timeout_parse_ms: readonly (readonly [string, number | null])[];
+  readonly timeout_format_ms: readonly (readonly [number | string, string])[];
+  readonly grpc_to_http: Readonly<Record<string, number>>;
+  readonly grpc_to_http_invalid: number;
+  readonly http_to_grpc: Readonly<Record<string, number>>;
+  readonly grpc_content_type: readonly (readonly [string, boolean])[];
+  readonly request_is_grpc: readonly (readonly [Fields, boolean])[];
+  readonly response_is_grpc: readonly unknown[];
+  readonly status_parse: readonly (readonly [string, number | string])[];
+  readonly status_fallback: readonly Fallback[];
+  readonly status_details_bin: readonly unknown[];
+}
 
-describe.runIf(hasVectors)('gRPC over HTTP as Envoy reads and writes it', () => {
-  test('a grpc-timeout in milliseconds', () => {
-    for (const [text, ms] of vectors().timeout_parse_ms) {
-      expect([text, parseGrpcTimeout(text) ?? null]).toEqual([text, ms]);
-    }
-  });
+const file = 'envoy/vectors/grpc.json';
+const grpc = vectorJson(file) as GrpcFile | undefined;
+const title = (one: unknown): string => JSON.stringify(one);
+const isGrpc = compileConditions(route('', prefix('/'), { grpcOnly: true }).match);
 
-  test('milliseconds as a grpc-timeout', () => {
-    for (const [ms, text] of vectors().timeout_format_ms) expect(formatGrpcTimeout(Number(ms))).toBe(text);
-  });
+vectorSuite({
+  file,
+  part: 'timeouts that are read',
+  cases: grpc?.timeout_parse_ms ?? [],
+  title,
+  run: ([text, ms]) => expect(parseGrpcTimeout(text) ?? null).toBe(ms),
+});
 
-  test('the gRPC status of answers that are made here', () => {
-    for (const [http, grpc] of Object.entries(vectors().http_to_grpc)) {
-      expect([http, grpcStatusOf(Number(http))]).toEqual([http, grpc]);
-    }
-  });
+vectorSuite({
+  file,
+  part: 'timeouts that are written',
+  cases: grpc?.timeout_format_ms ?? [],
+  title,
+  run: ([ms, text]) => expect(formatGrpcTimeout(Number(ms))).toBe(text),
+});
 
-  test('which content types are gRPC', () => {
-    for (const [type, isGrpc] of vectors().grpc_content_type) {
-      expect([type, isGrpcType(type)]).toEqual([type, isGrpc]);
-    }
-  });
+vectorSuite({
+  file,
+  part: 'statuses as HTTP',
+  cases: Object.entries(grpc?.grpc_to_http ?? {}).concat([['99', grpc?.grpc_to_http_invalid ?? 500]]),
+  title,
+  run: ([status, http]) => expect(httpOfGrpc(status)).toBe(http),
+});
+
+vectorSuite({
+  file,
+  part: 'HTTP as statuses',
+  cases: Object.entries(grpc?.http_to_grpc ?? {}),
+  title,
+  run: ([http, status]) => expect(grpcStatusOf(Number(http))).toBe(status),
+});
+
+vectorSuite({
+  file,
+  part: 'content types',
+  cases: grpc?.grpc_content_type ?? [],
+  title,
+  run: ([type, expected]) => {
+    expect(isGrpc(makeRequest({ header: { 'content-type': type } }), 0)).toBe(expected);
+    expect(isGrpcType(type)).toBe(expected);
+  },
+});
+
+vectorSuite({
+  file,
+  part: 'requests',
+  cases: grpc?.request_is_grpc ?? [],
+  title,
+  run: ([headers, expected]) => expect(isGrpc(requestOf(Object.entries(headers), 0), 0)).toBe(expected),
+});
+
+vectorSuite({
+  file,
+  part: 'statuses of exchanges',
+  cases: grpc?.status_fallback ?? [],
+  title,
+  run: ({ trailers, headers, http, status }) => {
+    const response = http === null ? undefined : makeResponse(http, headers);
+    const request = makeRequest();
+    const input = { exchange: request.context, request, response, trailers: HeaderMap.from(Object.entries(trailers)) };
+    expect(grpcStatusOfExchange(input) ?? null).toBe(status);
+  },
+});
+
+vectorSuite({
+  file,
+  part: 'other',
+  cases: [...(grpc?.response_is_grpc ?? []), ...(grpc?.status_parse ?? []), ...(grpc?.status_details_bin ?? [])],
+  title,
+  skip: () => 'nothing here asks whether a response is gRPC, nor reads details of statuses',
+  run: () => {},
 });

@@ -5,12 +5,9 @@ import { decodeHeaderMatcher, decodeStringMatcher } from '../../src/codec/matche
 import { rootPath } from '../../src/codec/path.js';
 import { decodeMetadataMatcher } from '../../src/codec/value-matcher.js';
 import { matcher as matchers, route as routes } from '../../src/proto/xds.js';
-import { compileConditions } from '../../src/routing/conditions.js';
 import { compileHeaderMatcher, compileString, pathOf } from '../../src/routing/match.js';
 import { compileMetadata } from '../../src/routing/value-match.js';
-import { makeRequest } from '../unit/filters/support.js';
-import { head, prefix, route } from '../unit/routing/fixtures.js';
-import { requestOf } from './envoy-tables.js';
+import { head } from '../unit/routing/fixtures.js';
 import { vectorJson, vectorSuite } from './score.js';
 
 const path = rootPath('vector');
@@ -78,29 +75,4 @@ vectorSuite({
     const one = head('/', headers);
     expect(op === 'all' ? predicates.every((test) => test(one)) : predicates.some((test) => test(one))).toBe(expected);
   },
-});
-
-interface GrpcFile {
-  readonly grpc_content_type: readonly (readonly [string, boolean])[];
-  readonly request_is_grpc: readonly (readonly [Readonly<Record<string, string>>, boolean])[];
-}
-
-const GRPC = 'envoy/vectors/grpc.json';
-const grpc = vectorJson(GRPC) as GrpcFile | undefined;
-const isGrpc = compileConditions(route('', prefix('/'), { grpcOnly: true }).match);
-
-vectorSuite({
-  file: GRPC,
-  part: 'content types',
-  cases: grpc?.grpc_content_type ?? [],
-  title: ([type]) => JSON.stringify(type),
-  run: ([type, expected]) => expect(isGrpc(makeRequest({ header: { 'content-type': type } }), 0)).toBe(expected),
-});
-
-vectorSuite({
-  file: GRPC,
-  part: 'requests',
-  cases: grpc?.request_is_grpc ?? [],
-  title: ([headers]) => JSON.stringify(headers),
-  run: ([headers, expected]) => expect(isGrpc(requestOf(Object.entries(headers), 0), 0)).toBe(expected),
 });

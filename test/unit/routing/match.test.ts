@@ -180,3 +180,29 @@ describe('paths', () => {
     expect(compilePath({ kind, value, caseSensitive })(path)).toBe(expected);
   });
 });
+
+describe('a range beyond 2^53', () => {
+  const matches = (start: number | string, end: number | string, value: string): boolean => {
+    const match = { kind: 'range' as const, start, end };
+    const matcher = { name: 'x', match, invert: false, treatMissingAsEmpty: false };
+    return compileHeaderMatcher(matcher)(head('/', [['x', value]]));
+  };
+
+  test.each([
+    ['9007199254740993', true],
+    ['9007199254740992', false],
+    [' +9007199254740993 ', true],
+    ['9223372036854775806', true],
+    ['9223372036854775807', false],
+    ['9223372036854775808', false],
+    ['x', false],
+  ])('holds %j exactly: %s', (value, expected) => {
+    expect(matches('9007199254740993', '9223372036854775807', value)).toBe(expected);
+  });
+
+  test('may start at the lowest number of 64 bits', () => {
+    expect(matches('-9223372036854775808', 0, '-9223372036854775808')).toBe(true);
+    expect(matches('-9223372036854775808', 0, '-9223372036854775809')).toBe(false);
+    expect(matches('-9223372036854775808', 0, '0')).toBe(false);
+  });
+});
