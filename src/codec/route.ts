@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { NO_OVERRIDES } from '../model/filter-config.js';
 import { type Metadata, NO_METADATA } from '../model/metadata.js';
-import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
+import type { Route, RouteConfiguration, VirtualCluster, VirtualHost } from '../model/route.js';
 import { type core, route } from '../proto/xds.js';
 import { unreachable } from '../runtime/errors.js';
 import { decodePlugins, lacksPlugin } from './cluster-specifier.js';
@@ -22,7 +22,7 @@ import {
 } from './header-mutation.js';
 import { decodeHedge, encodeHedge } from './hedge.js';
 import { decodeMatchTree, encodeMatchTree } from './match-tree.js';
-import { decodeHeaderMatcher } from './matcher.js';
+import { decodeHeaderMatcher, encodeHeaderMatcher } from './matcher.js';
 import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { decodeMirrors, encodeMirrors } from './mirror.js';
 import { at, type Path, refuse, required } from './path.js';
@@ -61,6 +61,7 @@ const hostFields = onlyFields(() => route.VirtualHostSchema, {
   enforced: [
     'name',
     'domains',
+    'virtual_clusters',
     'routes',
     'matcher',
     'rate_limits',
@@ -77,8 +78,6 @@ const hostFields = onlyFields(() => route.VirtualHostSchema, {
     ...HEADER_RULE_FIELDS,
   ],
   ignored: [
-    // Groups requests for Envoy's statistics only.
-    'virtual_clusters',
     // Read by filters that we do not have, and shown in logs.
     'metadata',
   ],
@@ -162,7 +161,6 @@ function decodeVirtualHost(
   if (message.matcher !== undefined && message.routes.length > 0) {
     refuse(path, 'may have only one of routes and matcher');
   }
-  checkVirtualClusters(message.virtualClusters, path);
   const tree = routeTreeCodec({
     decode: (entry, where) => decodeRoute(entry, where, plugins),
     encode: encodeRoute,
@@ -186,18 +184,22 @@ function decodeVirtualHost(
     headers: decodeHeaderRules(message, path),
     mirrors: decodeMirrors(message.requestMirrorPolicies, path),
     requireTls: decodeRequireTls(message.requireTls, at(path, 'require_tls')),
+    virtualClusters: decodeVirtualClusters(message.virtualClusters, path),
   };
 }
 
-/** Envoy: they group requests for statistics only, but must be well formed. */
-function checkVirtualClusters(clusters: readonly route.VirtualCluster[], path: Path): void {
-  clusters.forEach(({ name, headers }, index) => {
+function decodeVirtualClusters(
+  clusters: readonly route.VirtualCluster[],
+  path: Path,
+): readonly VirtualCluster[] | undefined {
+  if (clusters.length === 0) return undefined;
+  return clusters.map(({ name, headers }, index) => {
     const where = at(path, 'virtual_clusters', index);
     if (name === '') refuse(at(where, 'name'), 'must not be empty');
     if (headers.length === 0) refuse(at(where, 'headers'), 'must not be empty');
-    headers.forEach((header, number) => {
+    const decode = (header: route.HeaderMatcher, number: number) =>
       decodeHeaderMatcher(header, at(where, 'headers', number));
-    });
+    return { name, headers: headers.map(decode) };
   });
 }
 
@@ -293,6 +295,10 @@ function encodeVirtualHost(host: VirtualHost): route.VirtualHost {
     includeAttemptCountInResponse: host.includeAttemptCountInResponse ?? false,
     requestMirrorPolicies: encodeMirrors(host.mirrors),
     requireTls: encodeRequireTls(host.requireTls),
+    virtualClusters: (host.virtualClusters ?? []).map(({ name, headers }) => ({
+      name,
+      headers: headers.map(encodeHeaderMatcher),
+    })),
     includeIsTimeoutRetryHeader: host.includeIsTimeoutRetry ?? false,
     ...encodeHeaderRules(host.headers),
   });

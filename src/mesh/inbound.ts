@@ -6,6 +6,7 @@ import type { RouteMatch } from '../model/route-match.js';
 import { routesOf } from '../model/routes-of.js';
 import type { DownstreamTls } from '../model/tls.js';
 import { compileRoutes } from '../routing/router.js';
+import { compileVirtualClusters } from '../routing/virtual-clusters.js';
 import { MeshError } from '../runtime/errors.js';
 import type { ExchangeLogger } from '../service/exchange-logger.js';
 import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
@@ -147,6 +148,7 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
     [...stacks].map(([route, filters]) => [route, filters && compose(filters, application)]),
   );
   const plaintext = plaintextGuard(routes.config, router);
+  const virtualCluster = compileVirtualClusters(routes.config);
   const route: Service = (request) => {
     // CONNECT has no path: it takes the way of `/`, so that it passes the same filters.
     const head = request.method === 'CONNECT' ? { ...request, path: '/' } : request;
@@ -155,6 +157,9 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
     const service = matched && services.get(matched.route);
     if (matched !== undefined) {
       request.context.routeName = matched.route.name;
+      if (virtualCluster !== undefined) {
+        request.context.virtualClusterName = virtualCluster(matched.virtualHost, head);
+      }
       request.context.routeMetadata = matched.route.metadata;
     }
     return (service ?? noRoute)(request);
@@ -174,6 +179,7 @@ function takesEverything({ virtualHosts: [virtualHost, ...others] }: RouteConfig
     others.length === 0 &&
     virtualHost?.domains.includes('*') === true &&
     virtualHost.requireTls === undefined &&
+    virtualHost.virtualClusters === undefined &&
     match !== undefined &&
     matchesEverything(match)
   );

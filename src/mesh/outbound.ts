@@ -14,6 +14,7 @@ import type { ResolvedOutbound } from '../model/snapshot.js';
 import { compileHashPolicies } from '../routing/hash-policy.js';
 import { compileHeaderMatchers } from '../routing/match.js';
 import { compileRoutes } from '../routing/router.js';
+import { compileVirtualClusters } from '../routing/virtual-clusters.js';
 import type { Clock } from '../runtime/clock.js';
 import { unreachable } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
@@ -76,6 +77,7 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
   const { port } = splitHostPort(listener.name);
   const suppressEnvoyHeaders = routerOf(http).suppressEnvoyHeaders === true;
   const plaintext = plaintextGuard(routes, router);
+  const virtualCluster = compileVirtualClusters(routes);
   const toTls = compose(tools.filters, redirectToTls);
   const dispatch: Service = (request) => {
     request.context.destinationPort = port;
@@ -85,6 +87,9 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
     if (matched === undefined || stack === undefined) return unrouted(request);
     request.context.virtualHostName = matched.virtualHost.name;
     request.context.routeName = matched.route.name;
+    if (virtualCluster !== undefined) {
+      request.context.virtualClusterName = virtualCluster(matched.virtualHost, request);
+    }
     request.context.routeMetadata = matched.route.metadata;
     return stack(request);
   };

@@ -2,6 +2,7 @@ import type { FilterOverrides } from './filter-config.js';
 import type { HashPolicy } from './hash-policy.js';
 import type { HeaderRules } from './header-mutation.js';
 import type { MatchTree } from './match-tree.js';
+import type { HeaderMatcher } from './matcher.js';
 import type { Metadata, MetadataStruct } from './metadata.js';
 import type { MirrorPolicy } from './mirror.js';
 import type { RateLimit } from './rate-limit.js';
@@ -56,12 +57,21 @@ export interface VirtualHost {
   readonly mirrors?: readonly MirrorPolicy[] | undefined;
   /** Plaintext requests are redirected to https: all, or all but internal ones. Default none. */
   readonly requireTls?: 'all' | 'external-only' | undefined;
+  /** Group requests for logs: the first whose headers match. */
+  readonly virtualClusters?: readonly VirtualCluster[] | undefined;
   /** For routes that have none of their own. */
   readonly hedge?: HedgePolicy | undefined;
   /** Sends `x-envoy-is-timeout-retry` with retries. Default false. */
   readonly includeIsTimeoutRetry?: boolean | undefined;
   /** Bytes of a request that are kept for another try. Undefined: the connection's limit. */
   readonly bufferLimitBytes?: number | undefined;
+}
+
+/** Envoy VirtualCluster. */
+export interface VirtualCluster {
+  readonly name: string;
+  /** All must hold. */
+  readonly headers: readonly HeaderMatcher[];
 }
 
 /** Envoy Route. */

@@ -111,6 +111,8 @@ export interface Exchange {
   details: string | undefined;
   /** Name of the virtual host of the matched route. */
   virtualHostName: string | undefined;
+  /** Envoy: name of the virtual cluster that the request counts to. */
+  virtualClusterName: string | undefined;
   /** Name of the matched route; empty when it has none. */
   routeName: string | undefined;
   /** Name of the chosen cluster. */
@@ -197,6 +199,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     flags: [],
     details: undefined,
     virtualHostName: undefined,
+    virtualClusterName: undefined,
     routeName: undefined,
     clusterName: undefined,
     upstreamHost: undefined,

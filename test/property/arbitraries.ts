@@ -437,6 +437,15 @@ const anyVirtualHost = (domains: readonly string[]): fc.Arbitrary<VirtualHost> =
     headers: headerRules(),
     mirrors: mirrors(fractionalPercent()),
     requireTls: maybe(fc.constantFrom('all', 'external-only')),
+    virtualClusters: maybe(
+      fc.array(
+        fc.record({ name: name(), headers: fc.array(headerMatcher(), { minLength: 1, maxLength: 2 }) }),
+        {
+          minLength: 1,
+          maxLength: 2,
+        },
+      ),
+    ),
     hedge: maybe(hedgePolicy()),
     includeIsTimeoutRetry: maybe(fc.constant(true)),
     bufferLimitBytes: maybe(uint32()),

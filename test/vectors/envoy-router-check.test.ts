@@ -76,10 +76,6 @@ for (const name of names) {
     file,
     cases: (vectorJson(file) as { tests: readonly Check[] }).tests,
     title: ({ test_name }) => test_name,
-    skip: ({ validate }) =>
-      Object.keys(validate).every((field) => field === 'virtual_cluster_name')
-        ? 'statistics of virtual clusters are not read'
-        : undefined,
     run: async ({ input, validate }) => {
       const table = decodeTable(yaml);
       const scheme = input.ssl === true ? 'https' : 'http';
@@ -114,6 +110,9 @@ for (const name of names) {
       }
       if (validate.virtual_host_name !== undefined) {
         expect(isForwarded ? context.virtualHostName : '').toBe(validate.virtual_host_name);
+      }
+      if (validate.virtual_cluster_name !== undefined) {
+        expect(isForwarded ? context.virtualClusterName : '').toBe(validate.virtual_cluster_name);
       }
       if (validate.host_rewrite !== undefined) {
         expect(isForwarded ? sent.authority : '').toBe(validate.host_rewrite);

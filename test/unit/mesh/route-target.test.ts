@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { type FilterConfig, NO_OVERRIDES } from '../../../src/model/filter-config.js';
 import type { Route, VirtualHost } from '../../../src/model/route.js';
 import { loadHashes, xxHash64 } from '../../../src/runtime/hash.js';
+import { createExchange } from '../../../src/service/context.js';
 import { cluster, endpoint, forward, host, snapshotOf } from '../../integration/support/static-mesh.js';
 import { createDataPath, summaryOf } from './support.js';
 
@@ -151,5 +152,29 @@ describe('what a table says for all its routes', () => {
     for (const port of [1, 2]) path.network.serve(`127.0.0.1:${port}`, { status: 200 });
     await path.send('http://web');
     expect([...path.network.counts().keys()].sort()).toEqual(['127.0.0.1:1', '127.0.0.1:2']);
+  });
+});
+
+describe('virtual clusters', () => {
+  const method = (value: string) => ({
+    name: ':method',
+    match: { kind: 'string' as const, matcher: { kind: 'exact' as const, value, ignoreCase: false } },
+    invert: false,
+    treatMissingAsEmpty: false,
+  });
+
+  test('name what a request counts to: the first that matches, else `other`; without any, nothing', async () => {
+    const nameOf = async (change: Partial<VirtualHost>, method_: string) => {
+      const context = createExchange('outbound', 0, 0.5);
+      await scene([forward('v1')], change).send('http://web', { method: method_, context });
+      return context.virtualClusterName;
+    };
+    const virtualClusters = [
+      { name: 'reads', headers: [method('GET')] },
+      { name: 'never', headers: [method('GET'), method('PUT')] },
+    ];
+    expect(await nameOf({ virtualClusters }, 'GET')).toBe('reads');
+    expect(await nameOf({ virtualClusters }, 'PUT')).toBe('other');
+    expect(await nameOf({}, 'GET')).toBeUndefined();
   });
 });
