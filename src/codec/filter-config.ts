@@ -1,4 +1,4 @@
-import { create, type DescMessage, fromJson, type JsonObject, type MessageShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import type { FilterConfig, FilterOverrides } from '../model/filter-config.js';
 import { NO_OVERRIDES } from '../model/filter-config.js';
 import { anyIs, packAny, typeNameOf } from '../proto/any.js';
@@ -16,11 +16,11 @@ import {
   type wkt,
   xdsType,
 } from '../proto/xds.js';
-import { messageOf } from '../runtime/errors.js';
-import { decodeAny, decodeMessage } from './codec.js';
+import { decodeAny } from './codec.js';
 import { decodeCorsPolicy, encodeCorsPolicy } from './cors.js';
 import { decodeFault, encodeFault } from './fault.js';
 import { onlyFields } from './field-guard.js';
+import { type FilterCodec, filterCodec } from './filter-codec.js';
 import {
   decodeHeaderMutation,
   decodeHeaderMutationRoute,
@@ -28,6 +28,7 @@ import {
   encodeHeaderMutationRoute,
 } from './header-mutation-filter.js';
 import { decodeJwtAuthn, decodeJwtAuthnRoute, encodeJwtAuthn, encodeJwtAuthnRoute } from './jwt-authn.js';
+import { LOCAL_FILTER_CODECS } from './local-filters.js';
 import {
   decodeAdaptiveConcurrency,
   decodeAdmissionControl,
@@ -43,42 +44,9 @@ import {
   encodeStatefulSessionRoute,
 } from './stateful-session.js';
 
-/** How the configuration of one kind of HTTP filter travels. */
-interface FilterCodec {
-  readonly kind: FilterConfig['kind'];
-  readonly schema: () => DescMessage;
-  /** Whether routes, virtual hosts and weighted clusters may have their own configuration of it. */
-  readonly isPerRoute: boolean | 'only';
-  readonly fromBytes: (bytes: Uint8Array, path: Path) => FilterConfig;
-  readonly fromJson: (json: JsonObject, path: Path) => FilterConfig;
-  readonly toAny: (config: FilterConfig) => wkt.Any;
-}
-
-interface FilterCodecDefinition<C extends FilterConfig, Desc extends DescMessage> {
-  readonly kind: C['kind'];
-  readonly schema: () => Desc;
-  readonly isPerRoute: boolean | 'only';
-  readonly decode: (message: MessageShape<Desc>, path: Path) => C;
-  readonly encode: (config: C) => MessageShape<Desc>;
-}
-
-function filterCodec<C extends FilterConfig, Desc extends DescMessage>(
-  definition: FilterCodecDefinition<C, Desc>,
-): FilterCodec {
-  const { kind, schema, isPerRoute, decode, encode } = definition;
-  return {
-    kind,
-    schema,
-    isPerRoute,
-    fromBytes: (bytes, path) => decode(decodeMessage(schema(), bytes, path), path),
-    fromJson: (json, path) => decode(messageFromJson(schema(), json, path), path),
-    // The table below is asked by kind, so the configuration is the one that this codec is for.
-    toAny: (config) => packAny(schema(), encode(config as C)),
-  };
-}
-
 /** Every filter that can be configured. A new filter adds its line. */
 const FILTER_CODECS: readonly FilterCodec[] = [
+  ...LOCAL_FILTER_CODECS,
   filterCodec({
     kind: 'fault',
     schema: () => httpFault.HTTPFaultSchema,
@@ -165,7 +133,9 @@ const FILTER_CODECS: readonly FilterCodec[] = [
   }),
 ];
 
-const perRouteFields = onlyFields(() => route.FilterConfigSchema, { enforced: ['config', 'is_optional'] });
+const perRouteFields = onlyFields(() => route.FilterConfigSchema, {
+  enforced: ['config', 'is_optional', 'disabled'],
+});
 
 /**
  * The filter's configuration. Undefined when the filter is unknown and optional; an unknown filter that is not optional
@@ -199,13 +169,22 @@ export function decodeOverrides(configs: Readonly<Record<string, wkt.Any>>, path
 
 /** The overrides as a `typed_per_filter_config` map. */
 export function encodeOverrides(overrides: FilterOverrides): Record<string, wkt.Any> {
-  return Object.fromEntries([...overrides].map(([name, config]) => [name, encodeFilter(config)]));
+  return Object.fromEntries([...overrides].map(([name, config]) => [name, encodeOverride(config)]));
+}
+
+function encodeOverride(config: FilterConfig): wkt.Any {
+  const { FilterConfigSchema } = route;
+  return config.kind === 'disabled'
+    ? packAny(FilterConfigSchema, create(FilterConfigSchema, { disabled: true }))
+    : encodeFilter(config);
 }
 
 function decodeOverride(any: wkt.Any, path: Path): FilterConfig | undefined {
   const wrapper = decodeAny(route.FilterConfigSchema, any, path);
   if (wrapper === undefined) return decodePerRoute(any, false, path);
   perRouteFields(wrapper, path);
+  // Envoy: whatever configuration stands next to it is ignored.
+  if (wrapper.disabled) return { kind: 'disabled' };
   if (wrapper.config === undefined) return refuse(at(path, 'config'), 'is required');
   return decodePerRoute(wrapper.config, wrapper.isOptional, at(path, 'config'));
 }
@@ -213,9 +192,11 @@ function decodeOverride(any: wkt.Any, path: Path): FilterConfig | undefined {
 function decodePerRoute(any: wkt.Any, isOptional: boolean, path: Path): FilterConfig | undefined {
   const found = lookUp(any, isOptional, path);
   if (found === undefined) return undefined;
-  return found.codec.isPerRoute
-    ? found.decode()
-    : refuse(path, `the ${found.codec.kind} has no per-route configuration`);
+  const { codec } = found;
+  if (!codec.isPerRoute) refuse(path, `the ${codec.kind} has no per-route configuration`);
+  const config = found.decode();
+  codec.checkRoute(config, path);
+  return config;
 }
 
 interface Found {
@@ -244,16 +225,4 @@ function typedStruct(any: wkt.Any, path: Path): xdsType.TypedStruct | udpaType.T
   return typeNameOf(any.typeUrl) === 'udpa.type.v1.TypedStruct'
     ? decodeAny(udpaType.TypedStructSchema, any, path)
     : undefined;
-}
-
-function messageFromJson<Desc extends DescMessage>(
-  schema: Desc,
-  json: JsonObject,
-  path: Path,
-): MessageShape<Desc> {
-  try {
-    return fromJson(schema, json);
-  } catch (cause) {
-    return refuse(path, `is no valid ${schema.typeName}: ${messageOf(cause)}`, cause);
-  }
 }

@@ -36,7 +36,7 @@ const outboundFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
 const rdsFields = onlyFields(() => hcm.RdsSchema, { enforced: ['config_source', 'route_config_name'] });
 
 const filterFields = onlyFields(() => hcm.HttpFilterSchema, {
-  enforced: ['name', 'typed_config', 'is_optional'],
+  enforced: ['name', 'typed_config', 'is_optional', 'disabled'],
 });
 
 /** The HTTP part of a listener or filter chain. */
@@ -103,7 +103,9 @@ function decodeHttpFilter(message: hcm.HttpFilter, path: Path): HttpFilter | und
   if (name === '') refuse(at(path, 'name'), 'must not be empty');
   if (configType.case !== 'typedConfig') return refuse(at(path, 'typed_config'), 'is required');
   const config = decodeFilter(configType.value, isOptional, at(path, 'typed_config'));
-  return config && { name, config };
+  // Envoy: the filter that ends the chain can't be left out.
+  if (message.disabled && config?.kind === 'router') refuse(at(path, 'disabled'), 'is not for the router');
+  return config && { name, config, disabled: message.disabled || undefined };
 }
 
 /** The HTTP part of a listener or filter chain as a message. */
@@ -128,9 +130,10 @@ export function encodeConnectionManager(manager: HttpConnectionManager): hcm.Htt
   return message;
 }
 
-function encodeHttpFilter({ name, config }: HttpFilter): hcm.HttpFilter {
+function encodeHttpFilter({ name, config, disabled = false }: HttpFilter): hcm.HttpFilter {
   return create(hcm.HttpFilterSchema, {
     name,
+    disabled,
     configType: { case: 'typedConfig', value: encodeFilter(config) },
   });
 }

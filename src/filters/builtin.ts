@@ -5,16 +5,11 @@ import { adaptiveConcurrency } from './adaptive-concurrency.js';
 import { admissionControl } from './admission-control.js';
 import { cors } from './cors.js';
 import { fault } from './fault.js';
-import type { FilterTools } from './filter.js';
+import type { FilterTools, OwnConfig } from './filter.js';
 import { headerMutation } from './header-mutation.js';
 import { jwtAuthn } from './jwt-authn.js';
+import { localFilter } from './local-filters.js';
 import { statefulSession } from './stateful-session.js';
-
-/** For filters that read every level: what stands in the list of filters, and all overrides, most specific first. */
-interface OwnConfig {
-  readonly base: FilterConfig;
-  readonly layers: readonly FilterConfig[];
-}
 
 /** Makes the filter of a configuration; undefined when it does nothing here. A new filter adds one line. */
 function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools): Filter | undefined {
@@ -30,6 +25,9 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
     default:
   }
   switch (config.kind) {
+    case 'local-rate-limit':
+    case 'disabled':
+      return localFilter(config, own, tools);
     case 'fault':
       return fault(config, tools);
     case 'adaptive-concurrency':
@@ -65,8 +63,11 @@ export function buildFilters(
   tools: FilterTools,
 ): Filter[] {
   const built: Filter[] = [];
-  for (const { name, config } of filters) {
-    const layers = overrides.flatMap((layer) => layer.get(name) ?? []);
+  for (const { name, config, disabled = false } of filters) {
+    const all = overrides.flatMap((layer) => layer.get(name) ?? []);
+    // Envoy: the most specific level that says anything decides whether the filter is there.
+    if (all[0] === undefined ? disabled : all[0].kind === 'disabled') continue;
+    const layers = all.filter(({ kind }) => kind !== 'disabled');
     const filter = createFilter(layers[0] ?? config, { base: config, layers }, tools);
     if (filter !== undefined) built.push(filter);
   }

@@ -28,6 +28,12 @@ export interface FilterTools {
   readonly upstream: (clusterName: string) => Service | undefined;
 }
 
+/** For filters that read every level: what stands in the list of filters, and all overrides, most specific first. */
+export interface OwnConfig {
+  readonly base: FilterConfig;
+  readonly layers: readonly FilterConfig[];
+}
+
 /** Who this process is: Envoy's node id and service cluster. */
 export interface LocalNode {
   readonly id: string;

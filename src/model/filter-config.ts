@@ -1,6 +1,7 @@
 import type { CorsConfig, CorsPolicyConfig } from './cors.js';
 import type { HeaderMutationConfig, HeaderMutationRouteConfig } from './header-mutation.js';
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn.js';
+import type { LocalFilterConfig } from './local-filters.js';
 import type { HeaderMatcher } from './matcher.js';
 import type { AdaptiveConcurrencyConfig, AdmissionControlConfig } from './overload.js';
 import type { FractionalPercent } from './percent.js';
@@ -49,6 +50,7 @@ export type StrictHeader = (typeof STRICT_HEADERS)[number];
 
 /** Configuration of one HTTP filter. A new filter adds its type to this union. */
 export type FilterConfig =
+  | LocalFilterConfig
   | FaultConfig
   | AdaptiveConcurrencyConfig
   | AdmissionControlConfig
@@ -67,6 +69,8 @@ export interface HttpFilter {
   /** Instance name; per-route configuration refers to it. */
   readonly name: string;
   readonly config: FilterConfig;
+  /** Left out but where a route has configuration of its own for it. Default false. */
+  readonly disabled?: boolean | undefined;
 }
 
 /** Per-route, per-virtual-host or per-cluster configuration, by filter instance name. */

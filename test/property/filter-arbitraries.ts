@@ -1,5 +1,8 @@
 import * as fc from 'fast-check';
+import type { HeaderAddition } from '../../src/model/header-mutation.js';
+import type { LocalRateLimitConfig, TokenBucketConfig } from '../../src/model/local-rate-limit.js';
 import type { HeaderMatcher, QueryParameterMatcher } from '../../src/model/matcher.js';
+import type { FractionalPercent } from '../../src/model/percent.js';
 import type { MetadataPath, RateLimit, RateLimitAction } from '../../src/model/rate-limit.js';
 
 /** Model values of HTTP filters that the codec can carry. */
@@ -105,3 +108,52 @@ export const someRateLimits = (): fc.Arbitrary<readonly RateLimit[] | undefined>
       rateLimitHeaders: undefined,
     },
   ]);
+
+const bucket = (): fc.Arbitrary<TokenBucketConfig> =>
+  fc.record({
+    maxTokens: fc.nat(1000),
+    tokensPerFill: fc.integer({ min: 1, max: 1000 }),
+    fillIntervalMs: fc.integer({ min: 50, max: 1_000_000 }),
+  });
+
+const addition = (): fc.Arbitrary<HeaderAddition> =>
+  fc.record({
+    name: fc.constantFrom('x-limited', 'constructor'),
+    value: fc.constantFrom('', 'yes', '%REQ(x-user)%'),
+    action: fc.constantFrom('append-if-exists-or-add', 'add-if-absent', 'overwrite-if-exists'),
+    keepEmpty: fc.boolean(),
+  });
+
+const fraction = (): fc.Arbitrary<FractionalPercent> =>
+  fc.record({ numerator: fc.nat(1_000_000), denominator: fc.constantFrom(100, 10_000, 1_000_000) });
+
+/** LocalRateLimitConfig. */
+export const localRateLimitConfig = (limits: fc.Arbitrary<RateLimit>): fc.Arbitrary<LocalRateLimitConfig> =>
+  fc.record({
+    kind: fc.constant('local-rate-limit' as const),
+    statPrefix: someText(),
+    status: fc.integer({ min: 400, max: 599 }),
+    bucket: maybe(bucket()),
+    enabled: maybe(fraction()),
+    enforced: maybe(fraction()),
+    requestHeadersWhenNotEnforced: fc.array(addition(), { maxLength: 2 }),
+    responseHeaders: fc.array(addition(), { maxLength: 2 }),
+    descriptors: fc.uniqueArray(
+      fc.record({
+        entries: fc.array(fc.record({ key: someText(), value: text() }), { minLength: 1, maxLength: 2 }),
+        bucket: bucket(),
+        shadow: fc.boolean(),
+      }),
+      { maxLength: 2, selector: ({ entries }) => JSON.stringify(entries) },
+    ),
+    maxDynamicDescriptors: fc.nat(100),
+    stage: fc.integer({ min: 0, max: 10 }),
+    rateLimits: maybe(
+      limits.map((limit) => [{ ...limit, stage: 0, disableKey: '', limit: undefined }] as const),
+    ),
+    virtualHostRateLimits: fc.constantFrom('override', 'include', 'ignore'),
+    perConnection: fc.boolean(),
+    rateLimitHeaders: fc.boolean(),
+    alwaysConsumeDefault: fc.boolean(),
+    resourceExhausted: fc.boolean(),
+  });

@@ -1,16 +1,38 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import {
+  decodeFilter,
+  decodeOverrides,
+  encodeFilter,
+  encodeOverrides,
+} from '../../src/codec/filter-config.js';
 import { rootPath } from '../../src/codec/path.js';
 import { decodeRateLimits, encodeRateLimits } from '../../src/codec/rate-limit.js';
+import type { FilterConfig } from '../../src/model/filter-config.js';
 import { headerMatcher, queryParameterMatcher } from './arbitraries.js';
-import { rateLimit } from './filter-arbitraries.js';
+import { localRateLimitConfig, rateLimit } from './filter-arbitraries.js';
 
-describe('rate limits', () => {
-  test('decoding what was encoded gives the model back', () => {
+const limits = () => rateLimit(headerMatcher(), queryParameterMatcher());
+
+describe('decoding what was encoded gives the model back', () => {
+  test('for rate limits', () => {
     fc.assert(
-      fc.property(rateLimit(headerMatcher(), queryParameterMatcher()), (limit) => {
+      fc.property(limits(), (limit) => {
         expect(decodeRateLimits(encodeRateLimits([limit]), rootPath('RDS r'))).toEqual([limit]);
       }),
     );
+  });
+
+  test.each([['local rate limit', localRateLimitConfig(limits())]])('for %s', (_name, configs) => {
+    fc.assert(
+      fc.property(configs as fc.Arbitrary<FilterConfig>, (config) => {
+        expect(decodeFilter(encodeFilter(config), false, rootPath('LDS l'))).toEqual(config);
+      }),
+    );
+  });
+
+  test('for filters that are disabled at a route', () => {
+    const overrides = new Map<string, FilterConfig>([['a', { kind: 'disabled' }]]);
+    expect(decodeOverrides(encodeOverrides(overrides), rootPath('RDS r'))).toEqual(overrides);
   });
 });

@@ -67,9 +67,9 @@ describe('outbound', () => {
       '.http_filters[0].typed_config: is required',
     ],
     [
-      'a disabled filter',
+      'a disabled router',
       listenerWith([{ ...(ROUTER as object), disabled: true }]),
-      '.http_filters[0].disabled: is not supported',
+      '.http_filters[0].disabled: is not for the router',
     ],
     [
       'scoped routes',

@@ -128,7 +128,6 @@ describe('per-route filter configuration', () => {
   test.each([
     ['unknown', UNKNOWN, 'RBACPerRoute" is not supported'],
     ['wrapped unknown', { '@type': FILTER_CONFIG, config: UNKNOWN }, '.config: the filter'],
-    ['disabled', { '@type': FILTER_CONFIG, disabled: true }, '.disabled: is not supported'],
     ['empty', { '@type': FILTER_CONFIG }, '.config: is required'],
     [
       'of the router',

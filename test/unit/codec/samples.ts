@@ -14,6 +14,7 @@ import { ALWAYS } from '../../../src/model/percent.js';
 import type { RateLimit } from '../../../src/model/rate-limit.js';
 import type { Route, RouteConfiguration } from '../../../src/model/route.js';
 import type { StatefulSession } from '../../../src/model/stateful-session.js';
+import { LOCAL_FILTERS } from './filter-samples.js';
 
 /** One full value of every type: each optional part is there, so that a test can take any of it apart. */
 
@@ -283,6 +284,7 @@ export const OUTBOUND: OutboundListener = {
     routes: { kind: 'rds', name: 'reviews' },
     filters: [
       { name: 'envoy.filters.http.fault', config: FAULT },
+      ...LOCAL_FILTERS.map((config) => ({ name: config.kind, config })),
       { name: 'session', config: { kind: 'stateful-session', ...COOKIE_SESSION } },
       { name: 'jwt', config: JWT_AUTHN },
       { name: 'envoy.filters.http.router', config: { kind: 'router' } },
