@@ -4,7 +4,6 @@ import type { ResolvedCluster } from '../model/snapshot.js';
 import { createAgenda } from '../runtime/agenda.js';
 import { isEqual } from '../runtime/equal.js';
 import { messageOf } from '../runtime/errors.js';
-import type { CompletionEnd } from '../service/completion.js';
 import type { Request, Response } from '../service/service.js';
 import { isAvoided, pickAvoiding, untried } from './balancer.js';
 import { type Breakers, createBreakers } from './breaker.js';
@@ -32,6 +31,7 @@ import { createOutlierMonitor, type OutlierMonitor } from './outlier/monitor.js'
 import { statusForOutliers } from './outlier/status.js';
 import { overrideHost } from './override-host.js';
 import { isOwnLimit } from './own-limit.js';
+import { Rebuilds } from './rebuilds.js';
 import { type DnsWatch, watchDns } from './resolve-dns.js';
 import { createNameResolver } from './resolve-name.js';
 import { type EndpointTransport, TransportError } from './transport.js';
@@ -69,7 +69,7 @@ class RunningCluster implements ClusterRuntime {
   /** Envoy: a cluster serves nothing before its hosts were checked once. */
   #isWarm: boolean;
   #hasTraffic: boolean;
-  #isStale = false;
+  readonly #rebuilds: Rebuilds;
 
   constructor(resolved: ResolvedCluster, tools: ClusterTools, inherited: ClusterRuntime | undefined) {
     const { cluster } = resolved;
@@ -92,6 +92,9 @@ class RunningCluster implements ClusterRuntime {
     });
     this.#picker = () => undefined;
     this.#drops = new OverloadDrops(random);
+    const { agenda = createAgenda(clock) } = tools;
+    const rebuild = () => this.#rebuild();
+    this.#rebuilds = new Rebuilds(cluster.updateMergeWindowMs ?? 0, { clock, agenda, rebuild });
     const waits = cluster.waitsForWarmUp !== false;
     this.#isWarm = !waits || cluster.healthCheck === undefined || (inherited?.hosts.size ?? 0) > 0;
     this.#hasTraffic = inherited?.stats().hosts.some(({ requests }) => requests > 0) ?? false;
@@ -103,7 +106,6 @@ class RunningCluster implements ClusterRuntime {
       this.#apply(discovery.kind === 'static' ? discovery.assignment : resolved.assignment);
       this.ready = this.#warmUp(Promise.resolve());
     } else if (discovery.kind === 'original-dst') {
-      const { agenda = createAgenda(clock) } = tools;
       this.#demand = new OnDemandHosts(this.#members.hosts, discovery.cleanupIntervalMs, {
         agenda,
         open: this.#open,
@@ -185,7 +187,9 @@ class RunningCluster implements ClusterRuntime {
         outliers.reportDegraded(host);
       }
       outliers.reportStatus(host, status);
-      response.completion.onEnd((end) => this.#reportEnd(host, end));
+      response.completion.onEnd(({ error }) => {
+        if (error !== undefined) this.#reportError(host, error);
+      });
     }
     return response;
   }
@@ -213,6 +217,7 @@ class RunningCluster implements ClusterRuntime {
     this.#dns?.close();
     this.#demand?.close();
     this.#checks?.close();
+    this.#rebuilds.close();
     this.#balancer.close?.();
     for (const host of this.#members.hosts.values()) {
       if (kept?.get(host.address) !== host) this.#retire(host);
@@ -259,9 +264,11 @@ class RunningCluster implements ClusterRuntime {
     const keeps = assignment !== undefined && keepsPassingHosts(this.config);
     const { membership, removed } = keeps ? keepPassing(next.membership, next.removed) : next;
     if (this.config.closeConnectionsOnHostSetChange === true) this.#renewAll(membership, removed);
+    const isMergeable = removed.length === 0 && membership.hosts.size === this.#members.hosts.size;
     this.#members = membership;
     this.#check();
-    this.#rebuild();
+    if (isMergeable && this.#rebuilds.merges) this.#rebuilds.soon();
+    else this.#rebuilds.now();
     for (const host of removed) this.#retire(host);
   }
 
@@ -303,13 +310,7 @@ class RunningCluster implements ClusterRuntime {
         this.#closing(host, host.renew());
       }
     }
-    if (this.#isStale) return;
-    // Many hosts may change at the same time: one new picker for all of them.
-    this.#isStale = true;
-    queueMicrotask(() => {
-      this.#isStale = false;
-      this.#rebuild();
-    });
+    this.#rebuilds.soon();
   }
 
   #rebuild(): void {
@@ -332,11 +333,8 @@ class RunningCluster implements ClusterRuntime {
   #closing(host: Host, closed: Promise<void>): void {
     const closing: Promise<void> = closed
       .catch((error: unknown) => {
-        const { logger } = this.#tools;
-        logger.warn(
-          { cluster: this.name, host: host.address, error: messageOf(error) },
-          'closing a host failed',
-        );
+        const facts = { cluster: this.name, host: host.address, error: messageOf(error) };
+        this.#tools.logger.warn(facts, 'closing a host failed');
       })
       .finally(() => this.#retiring.delete(closing));
     this.#retiring.add(closing);
@@ -347,9 +345,5 @@ class RunningCluster implements ClusterRuntime {
     if (!TransportError.is(error) || isOwnLimit(error)) return;
     // Envoy: a reset counts as a connect failure too.
     this.#outliers?.reportLocalOrigin(host, 'connect-failure');
-  }
-
-  #reportEnd(host: Host, { error }: CompletionEnd): void {
-    if (error !== undefined) this.#reportError(host, error);
   }
 }

@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import type { Cluster } from '../model/cluster.js';
 import { cluster } from '../proto/xds.js';
+import { decodeOptionalDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
 import { isPlain } from './lb-policy.js';
 import { at, type Path } from './path.js';
@@ -14,6 +15,7 @@ const lbFields = onlyFields(() => cluster.Cluster_CommonLbConfigSchema, {
     'healthy_panic_threshold',
     'ignore_new_hosts_until_first_hc',
     'close_connections_on_host_set_change',
+    'update_merge_window',
     // Of policies in the older fields; Envoy ignores them next to a list of extensions.
     'locality_weighted_lb_config',
     'consistent_hashing_lb_config',
@@ -26,7 +28,10 @@ export function decodeCommonLb(
   path: Path,
 ): Pick<
   Cluster,
-  'panicThresholdPercent' | 'ignoreNewHostsUntilFirstCheck' | 'closeConnectionsOnHostSetChange'
+  | 'panicThresholdPercent'
+  | 'ignoreNewHostsUntilFirstCheck'
+  | 'closeConnectionsOnHostSetChange'
+  | 'updateMergeWindowMs'
 > {
   if (config === undefined) return { panicThresholdPercent: DEFAULT_PANIC_PERCENT };
   lbFields(config, path);
@@ -36,6 +41,8 @@ export function decodeCommonLb(
     panicThresholdPercent: decodePercent(healthyPanicThreshold, DEFAULT_PANIC_PERCENT, thresholdPath),
     ignoreNewHostsUntilFirstCheck: config.ignoreNewHostsUntilFirstHc || undefined,
     closeConnectionsOnHostSetChange: config.closeConnectionsOnHostSetChange || undefined,
+    updateMergeWindowMs:
+      decodeOptionalDuration(config.updateMergeWindow, at(path, 'update_merge_window')) || undefined,
   };
 }
 
@@ -58,6 +65,9 @@ export function encodeCommonLb(model: Cluster): cluster.Cluster_CommonLbConfig {
       case: 'localityWeightedLbConfig',
       value: create(cluster.Cluster_CommonLbConfig_LocalityWeightedLbConfigSchema),
     };
+  }
+  if (model.updateMergeWindowMs !== undefined) {
+    message.updateMergeWindow = encodeDuration(model.updateMergeWindowMs);
   }
   return message;
 }

@@ -45,6 +45,8 @@ export interface Cluster {
   readonly healthCheck?: HealthCheck | undefined;
   /** Hosts stay out of every total until they were checked once. Default false. */
   readonly ignoreNewHostsUntilFirstCheck?: boolean | undefined;
+  /** Changes of health, weight and labels within so long are applied together. Undefined or 0 = each at once. */
+  readonly updateMergeWindowMs?: number | undefined;
   /** Whenever hosts come or go, the others get new connections, too. Default false. */
   readonly closeConnectionsOnHostSetChange?: boolean | undefined;
   /** False: requests do not wait for the first names to be resolved and hosts to be checked. Default true. */

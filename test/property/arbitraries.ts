@@ -822,6 +822,7 @@ const resolvedCluster = (): fc.Arbitrary<Cluster> =>
     healthCheck: maybe(healthCheck(stringMatcher())),
     ignoreNewHostsUntilFirstCheck: fc.constantFrom(true, undefined),
     waitsForWarmUp: fc.constantFrom(false, undefined),
+    updateMergeWindowMs: maybe(milliseconds(1)),
     ignoreHealthOnHostRemoval: fc.constantFrom(true, undefined),
     closeConnectionsOnHostSetChange: fc.constantFrom(true, undefined),
     metadata: fc.constantFrom(
