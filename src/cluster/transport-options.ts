@@ -1,12 +1,13 @@
 import type { Cluster } from '../model/cluster.js';
 import type { Endpoint } from '../model/endpoint.js';
-import type { UpstreamTls } from '../model/tls.js';
 import type { TransportOptions } from './transport.js';
 
 /** How connections to an endpoint of a cluster are made. */
 export function transportOptions(cluster: Cluster, endpoint: Endpoint): TransportOptions {
+  const socket = socketFor(cluster, endpoint);
   return {
-    tls: tlsFor(cluster, endpoint),
+    tls: socket.tls,
+    proxyProtocol: socket.proxyProtocol,
     connectTimeoutMs: cluster.connectTimeoutMs,
     idleTimeoutMs: cluster.idleTimeoutMs,
     // The limit of the whole cluster is kept by whoever counts its connections.
@@ -21,10 +22,13 @@ export function transportOptions(cluster: Cluster, endpoint: Endpoint): Transpor
   };
 }
 
-/** Envoy: the first entry of `transport_socket_matches` whose labels the endpoint holds, else the cluster's own TLS. */
-function tlsFor(cluster: Cluster, { transportSocketMatch }: Endpoint): UpstreamTls | undefined {
+/** Envoy: the first entry of `transport_socket_matches` whose labels the endpoint holds, else the cluster's own socket. */
+function socketFor(
+  cluster: Cluster,
+  { transportSocketMatch }: Endpoint,
+): Pick<Cluster, 'tls' | 'proxyProtocol'> {
   const entry = cluster.transportSocketMatches.find(({ match }) =>
     Object.entries(match).every(([label, value]) => transportSocketMatch[label] === value),
   );
-  return entry === undefined ? cluster.tls : entry.tls;
+  return entry ?? cluster;
 }

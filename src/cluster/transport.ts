@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Endpoint } from '../model/endpoint.js';
-import type { UpstreamTls } from '../model/tls.js';
+import type { ProxyProtocolVersion, UpstreamTls } from '../model/tls.js';
 import type { UpstreamProtocol } from '../model/upstream-protocol.js';
 import type { Unsubscribe } from '../runtime/abort.js';
 import type { Service } from '../service/service.js';
@@ -22,6 +22,8 @@ export interface TransportOptions {
   readonly tcpKeepaliveMs?: number | undefined;
   /** The local address that connections come from; undefined = as the system likes. */
   readonly sourceAddress?: string | undefined;
+  /** The PROXY protocol header that connections begin with; undefined = none. */
+  readonly proxyProtocol?: ProxyProtocolVersion | undefined;
   /** SNI is the host of each request; `autoSanValidation`: which the server must prove. */
   readonly autoSni?: boolean | undefined;
   readonly autoSanValidation?: boolean | undefined;

@@ -78,7 +78,8 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
 export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
   clusterFields(message, path);
   const { outlierDetection } = message;
-  const tls = decodeUpstreamSocket(message.transportSocket, at(path, 'transport_socket'));
+  const socket = decodeUpstreamSocket(message.transportSocket, at(path, 'transport_socket'));
+  const { tls } = socket;
   const transportSocketMatches = message.transportSocketMatches.map((match, index) =>
     decodeSocketMatch(match, at(path, 'transport_socket_matches', index)),
   );
@@ -104,7 +105,7 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
     circuitBreakers: decodeCircuitBreakers(message.circuitBreakers, at(path, 'circuit_breakers')),
     outlierDetection:
       outlierDetection && decodeOutlierDetection(outlierDetection, at(path, 'outlier_detection')),
-    tls,
+    ...socket,
     transportSocketMatches,
     ...decodeCommonLb(message.commonLbConfig, at(path, 'common_lb_config')),
     metadata: decodeMetadata(message.metadata),
@@ -125,7 +126,7 @@ function decodeSocketMatch(message: cluster.Cluster_TransportSocketMatch, path: 
   return {
     name: message.name,
     match: decodeLabels(message.match ?? {}, path, 'match'),
-    tls: decodeUpstreamSocket(message.transportSocket, at(path, 'transport_socket')),
+    ...decodeUpstreamSocket(message.transportSocket, at(path, 'transport_socket')),
   };
 }
 
@@ -150,14 +151,19 @@ export function encodeCluster(model: Cluster): cluster.Cluster {
     message.outlierDetection = encodeOutlierDetection(model.outlierDetection);
   encodeKeepalive(model, message);
   encodeBindConfig(model, message);
-  if (model.tls !== undefined) message.transportSocket = encodeUpstreamSocket(model.tls);
+  if (model.tls !== undefined || model.proxyProtocol !== undefined)
+    message.transportSocket = encodeUpstreamSocket(model);
   return message;
 }
 
-function encodeSocketMatch({ name, match, tls }: TransportSocketMatch): cluster.Cluster_TransportSocketMatch {
+function encodeSocketMatch({
+  name,
+  match,
+  ...socket
+}: TransportSocketMatch): cluster.Cluster_TransportSocketMatch {
   return create(cluster.Cluster_TransportSocketMatchSchema, {
     name,
     match: { ...match },
-    transportSocket: encodeUpstreamSocket(tls),
+    transportSocket: encodeUpstreamSocket(socket),
   });
 }

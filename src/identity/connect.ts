@@ -1,6 +1,6 @@
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import type { Unsubscribe } from '../runtime/abort.js';
 import type { Clock } from '../runtime/clock.js';
 import { MeshError } from '../runtime/errors.js';
@@ -13,7 +13,9 @@ import { atWallTime } from './wall-timer.js';
 /** A TCP address, with the local one to connect from where that matters, or a Unix socket. */
 export type ConnectTarget =
   | { readonly host: string; readonly port: number; readonly localAddress?: string }
-  | { readonly path: string };
+  | { readonly path: string }
+  /** A connection that stands already. */
+  | { readonly socket: Socket };
 
 /** Whom to accept at the other end of a connection, and how to ask. */
 export interface MeshConnectDetails {
@@ -48,7 +50,7 @@ export function connectMeshTls(
   options: MeshConnectOptions,
   callback: ConnectCallback,
 ): Unsubscribe {
-  const resource = 'path' in options ? options.path : `${options.host}:${options.port}`;
+  const resource = resourceOf(options);
   let socket: TLSSocket;
   try {
     socket = openSocket(mesh, options);
@@ -103,10 +105,8 @@ export function connectMeshTls(
 
 function openSocket(mesh: MeshTls, options: MeshConnectOptions): TLSSocket {
   const { sni, alpn = [] } = options;
-  const local = 'path' in options ? undefined : options.localAddress;
   return connect({
-    ...('path' in options ? { path: options.path } : { host: options.host, port: options.port }),
-    ...(local !== undefined && { localAddress: local }),
+    ...targetOf(options),
     secureContext: mesh.clientContext(),
     // Node would send the host's name; the mesh sends what its configuration says, or nothing.
     servername: sni === undefined || isIP(sni) !== 0 ? '' : sni,
@@ -116,6 +116,20 @@ function openSocket(mesh: MeshTls, options: MeshConnectOptions): TLSSocket {
     // hook runs on every connection.
     checkServerIdentity: () => undefined,
   });
+}
+
+function targetOf(options: MeshConnectOptions): ConnectionOptions {
+  if ('socket' in options) return { socket: options.socket };
+  if ('path' in options) return { path: options.path };
+  const { host, port, localAddress } = options;
+  return { host, port, ...(localAddress !== undefined && { localAddress }) };
+}
+
+function resourceOf(options: MeshConnectOptions): string {
+  if ('path' in options) return options.path;
+  const { host, port } =
+    'socket' in options ? { host: options.socket.remoteAddress, port: options.socket.remotePort } : options;
+  return `${host}:${port}`;
 }
 
 /** Who connected to a server of the mesh; undefined = no certificate, where the server does not require one. */

@@ -3,7 +3,7 @@ import type { HealthCheck } from './health-check.js';
 import type { LbPolicy } from './lb-policy.js';
 import type { Metadata } from './metadata.js';
 import type { MetadataPath } from './rate-limit.js';
-import type { TransportSocketMatch, UpstreamTls } from './tls.js';
+import type { ProxyProtocolVersion, TransportSocketMatch, UpstreamTls } from './tls.js';
 import type { UpstreamProtocol } from './upstream-protocol.js';
 
 /** Envoy Cluster. */
@@ -33,6 +33,8 @@ export interface Cluster {
   readonly maxStreamDurationMs?: number | undefined;
   /** IP address that connections come from (`upstream_bind_config`); undefined = as the system likes. */
   readonly sourceAddress?: string | undefined;
+  /** The PROXY protocol header that connections begin with, as `tls`; undefined = none. */
+  readonly proxyProtocol?: ProxyProtocolVersion | undefined;
   /** SNI is the host of each request. */
   readonly autoSni?: boolean | undefined;
   /** The server must prove the name that was sent as SNI; with `autoSni` only. */

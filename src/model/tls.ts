@@ -53,4 +53,9 @@ export interface TransportSocketMatch {
   readonly match: Readonly<Record<string, string>>;
   /** Undefined = plaintext (`raw_buffer`). */
   readonly tls: UpstreamTls | undefined;
+  /** The PROXY protocol header that connections begin with; undefined = none. */
+  readonly proxyProtocol?: ProxyProtocolVersion | undefined;
 }
+
+/** Versions of the PROXY protocol. */
+export type ProxyProtocolVersion = 'v1' | 'v2';

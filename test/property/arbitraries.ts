@@ -73,7 +73,7 @@ import {
   redirectAction,
   requestProcessing,
 } from './route-effects-arbitraries.js';
-import { autoNames, upstreamProtocol, withTlsDetails } from './transport-arbitraries.js';
+import { autoNames, proxyProtocol, upstreamProtocol, withTlsDetails } from './transport-arbitraries.js';
 
 /** Model values that the codec can carry: each invariant that the decoders check holds. */
 
@@ -784,7 +784,12 @@ export const outlierDetection = (): fc.Arbitrary<OutlierDetection> => {
 };
 
 const transportSocketMatch = (): fc.Arbitrary<TransportSocketMatch> =>
-  fc.record({ name: name(), match: labels(), tls: maybe(upstreamTls()) });
+  fc.record({
+    name: name(),
+    match: labels(),
+    tls: maybe(upstreamTls()),
+    proxyProtocol: proxyProtocol(),
+  });
 
 /** Cluster. */
 export const cluster = (): fc.Arbitrary<Cluster> =>
@@ -817,6 +822,7 @@ const resolvedCluster = (): fc.Arbitrary<Cluster> =>
     maxRequestsPerConnection: uint32(),
     maxStreamDurationMs: maybe(milliseconds()),
     maxConnectionDurationMs: maybe(milliseconds()),
+    proxyProtocol: proxyProtocol(),
     sourceAddress: maybe(fc.oneof(fc.ipV4(), fc.ipV6())),
     tcpKeepaliveMs: maybe(fc.nat(4_000_000).map((seconds) => seconds * 1000)),
     healthCheck: maybe(healthCheck(stringMatcher())),

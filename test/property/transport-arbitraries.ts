@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import type { Cluster } from '../../src/model/cluster.js';
-import type { PemSource, TlsVersion, UpstreamTls } from '../../src/model/tls.js';
+import type { PemSource, ProxyProtocolVersion, TlsVersion, UpstreamTls } from '../../src/model/tls.js';
 import type { Http2Options, UpstreamProtocol } from '../../src/model/upstream-protocol.js';
 
 const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
@@ -83,3 +83,6 @@ export const autoNames = ({
   const forms = [{}, { autoSni: true }, ...(isMesh ? [] : [{ autoSni: true, autoSanValidation: true }])];
   return fc.constantFrom(...forms);
 };
+
+export const proxyProtocol = (): fc.Arbitrary<ProxyProtocolVersion | undefined> =>
+  fc.constantFrom(undefined, 'v1', 'v2');

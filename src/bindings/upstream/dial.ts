@@ -6,9 +6,10 @@ import { connectMeshTls } from '../../identity/connect.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import { peerNamePredicates } from '../../mesh/peer-names.js';
 import type { Endpoint } from '../../model/endpoint.js';
-import type { UpstreamTls } from '../../model/tls.js';
+import type { ProxyProtocolVersion, UpstreamTls } from '../../model/tls.js';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import { ConnectTimeout } from './connect-timeout.js';
+import { proxyHeader } from './proxy-header.js';
 import { serverCheck } from './server-names.js';
 import { TlsMaterial } from './tls-material.js';
 
@@ -37,24 +38,40 @@ export type Dial = (wanted: Wanted, callback: DialCallback) => Unsubscribe;
 /** How connections to an endpoint are opened: plaintext, TLS with the platform's roots, or mutual TLS of the mesh. */
 export function createDial(endpoint: Endpoint, options: TransportOptions, mesh: MeshTls): Dial {
   const { tls, connectTimeoutMs } = options;
-  const target = targetOf(endpoint, options);
-  if (tls?.mode === 'mesh') return meshDial(endpoint, tls, { mesh, target, timeoutMs: connectTimeoutMs });
-  const within: Within = { timeoutMs: connectTimeoutMs, mesh, target };
-  if (tls === undefined) {
-    return (_wanted, callback) => {
-      const socket = netConnect(target);
-      return settleOn(socket, 'connect', within, callback);
-    };
-  }
-  return tlsDial(endpoint, tls, within);
+  const within: Within = { timeoutMs: connectTimeoutMs, mesh, target: targetOf(endpoint, options) };
+  const { proxyProtocol } = options;
+  const plain: Dial = (_wanted, callback) => settleOn(netConnect(within.target), 'connect', within, callback);
+  const carry = proxyProtocol === undefined ? plain : announced(plain, proxyProtocol);
+  if (tls === undefined) return carry;
+  const secure = tls.mode === 'mesh' ? meshDial(endpoint, tls, within) : tlsDial(endpoint, tls, within);
+  if (proxyProtocol === undefined) return (wanted, callback) => secure(within.target, wanted, callback);
+  return (wanted, callback) => {
+    let cancel = carry(wanted, (error, dialed) => {
+      if (dialed === undefined) callback(error);
+      else cancel = secure({ socket: dialed.socket }, wanted, callback);
+    });
+    return () => cancel();
+  };
 }
 
+/** A connection that begins with a PROXY protocol header. */
+function announced(plain: Dial, version: ProxyProtocolVersion): Dial {
+  return (wanted, callback) =>
+    plain(wanted, (error, dialed) => {
+      dialed?.socket.write(proxyHeader(version, dialed.socket));
+      callback(error, dialed);
+    });
+}
+
+/** Makes a connection secure: one that is to be made, or one that stands. */
+type Secure = (on: Target | Standing, wanted: Wanted, callback: DialCallback) => Unsubscribe;
+
 /** TLS that is not the mesh's. */
-function tlsDial(endpoint: Endpoint, tls: UpstreamTls, within: Within): Dial {
+function tlsDial(endpoint: Endpoint, tls: UpstreamTls, within: Within): Secure {
   const material = new TlsMaterial(tls);
   const verify = serverCheck(tls);
   const servername = sniOf(endpoint, tls) ?? endpoint.hostname;
-  return (wanted, callback) => {
+  return (on, wanted, callback) => {
     let secureContext: SecureContext;
     try {
       secureContext = material.context();
@@ -62,7 +79,7 @@ function tlsDial(endpoint: Endpoint, tls: UpstreamTls, within: Within): Dial {
       return failSoon(error, callback);
     }
     const socket = tlsConnect({
-      ...within.target,
+      ...on,
       secureContext,
       // Node refuses an address there, as RFC 6066 §3 does.
       ...(servername !== '' && isIP(servername) === 0 && { servername }),
@@ -100,12 +117,12 @@ function failSoon(error: unknown, callback: DialCallback): Unsubscribe {
   };
 }
 
-function meshDial(endpoint: Endpoint, tls: UpstreamTls, { mesh, target, timeoutMs }: Within): Dial {
+function meshDial(endpoint: Endpoint, tls: UpstreamTls, { mesh, timeoutMs }: Within): Secure {
   const authorizer = authorizeUris(peerNamePredicates(tls));
   const sni = sniOf(endpoint, tls);
-  return (wanted, callback) => {
+  return (on, wanted, callback) => {
     const alpn = offeredTo(tls, wanted);
-    return connectMeshTls(mesh, { ...target, sni, alpn, authorizer, timeoutMs }, (error, made) => {
+    return connectMeshTls(mesh, { ...on, sni, alpn, authorizer, timeoutMs }, (error, made) => {
       if (made === undefined) callback(error ?? new Error('no connection'));
       else {
         const { socket, peer, expiresAtMs } = made;
@@ -122,6 +139,10 @@ const TCP_KEEPALIVE_MS = 60_000;
 type Target =
   | { readonly path: string }
   | { readonly host: string; readonly port: number; readonly localAddress?: string };
+
+interface Standing {
+  readonly socket: Socket;
+}
 
 interface Within {
   readonly timeoutMs: number;

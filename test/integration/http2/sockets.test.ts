@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2';
+import { createServer as createHttp2Server, createSecureServer, type ServerHttp2Session } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo, Server } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { request } from 'undici';
@@ -116,3 +116,60 @@ test.runIf(process.platform === 'linux')(
     expect(await ask()).toBe('127.0.0.9');
   },
 );
+
+describe('the PROXY protocol', () => {
+  /** A proxy's front: takes the header off, and gives the rest to a server. */
+  async function front(server: Server): Promise<{ port: number; headers: string[] }> {
+    const headers: string[] = [];
+    const listener = createTcpServer((socket) => {
+      socket.once('data', (chunk) => {
+        const isText = chunk.subarray(0, 5).toString() === 'PROXY';
+        const length = isText ? chunk.indexOf('\r\n') + 2 : 16;
+        headers.push(chunk.subarray(0, length).toString(isText ? 'latin1' : 'hex'));
+        // A TLS server reads what is put back by itself; Node's HTTP parser wants it to flow.
+        if (!isText) socket.pause();
+        if (chunk.length > length) socket.unshift(chunk.subarray(length));
+        server.emit('connection', socket);
+      });
+    });
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+    closing.push(() => new Promise((resolve) => listener.close(resolve)));
+    // A TCP server has this form of address.
+    return { port: (listener.address() as AddressInfo).port, headers };
+  }
+
+  test('version 1 names the ends of the connection', async () => {
+    const server = createServer((incoming, response) =>
+      response.end(`${incoming.socket.remoteAddress} ${incoming.socket.remotePort}`),
+    );
+    const { port, headers } = await front(server);
+    const { ask } = join('127.0.0.1', { proxyProtocol: 'v1' }, port);
+    const [address, remotePort] = (await ask()).split(' ');
+    expect(headers).toEqual([`PROXY TCP4 ${address} 127.0.0.1 ${remotePort} ${port}\r\n`]);
+    server.closeAllConnections();
+  });
+
+  test('version 2 is local, before mutual TLS and HTTP/2 as well', async () => {
+    const mesh = createMeshTls(ca.source('reviews'), { clock: systemClock });
+    closing.push(() => mesh.close());
+    const server = createSecureServer(mesh.serverOptions({ alpn: ['h2'] }), (incoming, response) =>
+      response.end(incoming.httpVersion),
+    );
+    const sessions: ServerHttp2Session[] = [];
+    server.on('session', (session) => sessions.push(session));
+    const { port, headers } = await front(server);
+    const { ask, exchanges } = join(
+      '127.0.0.1',
+      {
+        proxyProtocol: 'v2',
+        protocol: { kind: 'http2', http2: DEFAULT_HTTP2_OPTIONS },
+        tls: { mode: 'mesh', sni: undefined, subjectAltNames: [], alpn: [] },
+      },
+      port,
+    );
+    expect(await ask()).toBe('2.0');
+    expect(exchanges[0]?.peerId).toContain('/sa/reviews');
+    expect(headers).toEqual(['0d0a0d0a000d0a515549540a20000000']);
+    for (const session of sessions) session.destroy();
+  });
+});
