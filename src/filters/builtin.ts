@@ -9,6 +9,7 @@ import type { FilterTools, OwnConfig } from './filter.js';
 import { headerMutation } from './header-mutation.js';
 import { jwtAuthn } from './jwt-authn.js';
 import { localFilter } from './local-filters.js';
+import { rbac } from './rbac.js';
 import { statefulSession } from './stateful-session.js';
 
 /** Makes the filter of a configuration; undefined when it does nothing here. A new filter adds one line. */
@@ -18,6 +19,8 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
       return headerMutation(own.base, own.layers, tools);
     case 'cors':
       return cors(own.layers, tools);
+    case 'rbac':
+      return rbac(own.base, own.layers, tools);
     case 'jwt-authn':
       return jwtAuthn(own.base, own.layers, tools);
     case 'stateful-session':
@@ -26,6 +29,8 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
   }
   switch (config.kind) {
     case 'local-rate-limit':
+    case 'rbac':
+    case 'rbac-route':
     case 'disabled':
       return localFilter(config, own, tools);
     case 'fault':

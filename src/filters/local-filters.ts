@@ -13,6 +13,9 @@ export function localFilter(
   switch (config.kind) {
     case 'local-rate-limit':
       return localRateLimit(config, tools);
+    case 'rbac':
+    case 'rbac-route':
+    // Made by the instance that is one; of an instance that is another filter it says nothing.
     case 'disabled':
       return undefined;
     default:

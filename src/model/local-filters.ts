@@ -1,4 +1,5 @@
 import type { LocalRateLimitConfig } from './local-rate-limit.js';
+import type { RbacConfig, RbacRouteConfig } from './rbac.js';
 
 /** At a route: the filter is left out there, whatever it is configured to do. */
 export interface DisabledFilterConfig {
@@ -6,4 +7,4 @@ export interface DisabledFilterConfig {
 }
 
 /** Configuration of the filters that decide by themselves, without asking a service. */
-export type LocalFilterConfig = LocalRateLimitConfig | DisabledFilterConfig;
+export type LocalFilterConfig = LocalRateLimitConfig | RbacConfig | RbacRouteConfig | DisabledFilterConfig;

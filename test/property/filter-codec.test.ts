@@ -9,6 +9,7 @@ import {
 import { rootPath } from '../../src/codec/path.js';
 import { decodeRateLimits, encodeRateLimits } from '../../src/codec/rate-limit.js';
 import type { FilterConfig } from '../../src/model/filter-config.js';
+import { LOCAL_FILTERS } from '../unit/codec/filter-samples.js';
 import { headerMatcher, queryParameterMatcher } from './arbitraries.js';
 import { localRateLimitConfig, rateLimit } from './filter-arbitraries.js';
 
@@ -29,6 +30,12 @@ describe('decoding what was encoded gives the model back', () => {
         expect(decodeFilter(encodeFilter(config), false, rootPath('LDS l'))).toEqual(config);
       }),
     );
+  });
+
+  test('for every sample', () => {
+    for (const config of LOCAL_FILTERS) {
+      expect(decodeFilter(encodeFilter(config), false, rootPath('LDS l'))).toEqual(config);
+    }
   });
 
   test('for filters that are disabled at a route', () => {

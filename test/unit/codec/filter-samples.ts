@@ -38,4 +38,34 @@ export const LOCAL_FILTERS: readonly FilterConfig[] = [
     alwaysConsumeDefault: false,
     resourceExhausted: true,
   },
+  {
+    kind: 'rbac',
+    rules: {
+      action: 'deny',
+      policies: [
+        {
+          name: 'a',
+          permissions: [
+            { kind: 'and', of: [{ kind: 'destination-port', start: 80, end: 81 }] },
+            { kind: 'not', of: { kind: 'destination-port', start: 80, end: 90 } },
+            { kind: 'destination-ip', range: { address: '10.0.0.0', bits: 8 } },
+            { kind: 'server-name', matcher: { kind: 'exact', value: 'a', ignoreCase: true } },
+            { kind: 'template', template: '/a/*' },
+          ],
+          principals: [
+            { kind: 'or', of: [{ kind: 'any' }] },
+            { kind: 'authenticated', name: { kind: 'exact', value: 'a', ignoreCase: true } },
+            { kind: 'ip', of: 'source', range: { address: '10.0.0.0', bits: 8 } },
+            { kind: 'ip', of: 'direct', range: { address: '10.0.0.0', bits: 8 } },
+            { kind: 'ip', of: 'remote', range: { address: '10.0.0.0', bits: 8 } },
+            { kind: 'path', matcher: { kind: 'exact', value: '/a', ignoreCase: true } },
+          ],
+        },
+      ],
+    },
+    shadowRules: { action: 'log', policies: [] },
+    rulesStatPrefix: 'a',
+    shadowRulesStatPrefix: 'b',
+    trackPerRuleStats: true,
+  },
 ];

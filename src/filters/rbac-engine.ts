@@ -1,0 +1,169 @@
+import { templateRegExp } from '../model/path-template.js';
+import type { RbacPermission, RbacPlain, RbacPolicy, RbacPrincipal, RbacRules } from '../model/rbac.js';
+import { compileHeaderMatcher, compileString, pathOf } from '../routing/match.js';
+import { compileMetadata, compileRanges, compileState } from '../routing/value-match.js';
+import { unreachable } from '../runtime/errors.js';
+import type { SocketEnd } from '../service/connection.js';
+import type { Request } from '../service/service.js';
+
+/** What an engine says of a request. */
+export interface RbacDecision {
+  readonly allowed: boolean;
+  /** Name of the policy that matched; undefined when none did. */
+  readonly policy: string | undefined;
+}
+
+/** Decides about a request. */
+export type RbacEngine = (request: Request) => RbacDecision;
+
+type Test = (request: Request) => boolean;
+
+/** Compiles rules (Envoy `RoleBasedAccessControlEngineImpl`): the first policy in order of names counts. */
+export function compileRbac({ action, policies }: RbacRules): RbacEngine {
+  const compiled = policies.map((policy) => ({ name: policy.name, matches: compilePolicy(policy) }));
+  return (request) => {
+    const policy = compiled.find(({ matches }) => matches(request))?.name;
+    const matched = policy !== undefined;
+    switch (action) {
+      case 'allow':
+        return { allowed: matched, policy };
+      case 'deny':
+        return { allowed: !matched, policy };
+      case 'log':
+        setMetadata(request, 'envoy.common', { access_log_hint: matched });
+        return { allowed: true, policy };
+      default:
+        return unreachable(action);
+    }
+  };
+}
+
+/** Adds values to the dynamic metadata of a namespace. */
+export function setMetadata({ context }: Request, namespace: string, values: Record<string, unknown>): void {
+  context.dynamicMetadata ??= new Map();
+  context.dynamicMetadata.set(namespace, { ...context.dynamicMetadata.get(namespace), ...values });
+}
+
+/** Compiles a policy. */
+export function compilePolicy({ permissions, principals }: RbacPolicy): Test {
+  const permitted = anyOf(permissions.map(compilePermission));
+  const known = anyOf(principals.map(compilePrincipal));
+  return (request) => permitted(request) && known(request);
+}
+
+function anyOf(tests: readonly Test[]): Test {
+  const [first] = tests;
+  if (first !== undefined && tests.length === 1) return first;
+  return (request) => tests.some((test) => test(request));
+}
+
+function allOf(tests: readonly Test[]): Test {
+  return (request) => tests.every((test) => test(request));
+}
+
+/** Compiles a permission. */
+export function compilePermission(permission: RbacPermission): Test {
+  switch (permission.kind) {
+    case 'and':
+      return allOf(permission.of.map(compilePermission));
+    case 'or':
+      return anyOf(permission.of.map(compilePermission));
+    case 'not': {
+      const test = compilePermission(permission.of);
+      return (request) => !test(request);
+    }
+    case 'destination-ip':
+      return inRange(permission.range, ({ context }) => context.connection?.local);
+    case 'destination-port': {
+      const { start, end } = permission;
+      return ({ context }) => {
+        const port = context.connection?.local?.port;
+        return port !== undefined && port >= start && port < end;
+      };
+    }
+    case 'server-name': {
+      const test = compileString(permission.matcher);
+      return ({ context }) => test(context.connection?.tls?.serverName ?? '');
+    }
+    case 'template': {
+      const regex = templateRegExp(permission.template);
+      return ({ path }) => regex.test(pathOf(path));
+    }
+    default:
+      return compileCommon(permission);
+  }
+}
+
+/** Compiles a principal. */
+export function compilePrincipal(principal: RbacPrincipal): Test {
+  switch (principal.kind) {
+    case 'and':
+      return allOf(principal.of.map(compilePrincipal));
+    case 'or':
+      return anyOf(principal.of.map(compilePrincipal));
+    case 'not': {
+      const test = compilePrincipal(principal.of);
+      return (request) => !test(request);
+    }
+    case 'authenticated':
+      return authenticated(principal);
+    case 'ip':
+      return principal.of === 'remote'
+        ? inRange(principal.range, ({ context }) => context.connection?.remote)
+        : inRange(principal.range, ({ context }) => context.connection?.directRemote);
+    case 'filter-state': {
+      const test = compileState(principal.matcher);
+      return ({ context }) => test(context.filterState);
+    }
+    default:
+      return compileCommon(principal);
+  }
+}
+
+function compileCommon(matcher: RbacPlain): Test {
+  switch (matcher.kind) {
+    case 'any':
+      return () => true;
+    case 'header':
+      return compileHeaderMatcher(matcher.matcher);
+    case 'path': {
+      const test = compileString(matcher.matcher);
+      // Envoy: a request without a path (CONNECT) has none that could match.
+      return ({ path }) => path !== '' && test(pathOf(path));
+    }
+    case 'metadata': {
+      const test = compileMetadata(matcher.matcher);
+      return ({ context }) => test(context.dynamicMetadata);
+    }
+    default:
+      return unreachable(matcher);
+  }
+}
+
+function inRange(
+  range: Extract<RbacPermission, { kind: 'destination-ip' }>['range'],
+  read: (request: Request) => SocketEnd | undefined,
+): Test {
+  const test = compileRanges([range]);
+  return (request) => {
+    const address = read(request)?.address;
+    return address !== undefined && test(address);
+  };
+}
+
+/**
+ * Envoy: every URI of the certificate is tried, then every DNS name, then its subject; a URI that does not match does
+ * not stop the search.
+ */
+function authenticated({ name }: Extract<RbacPrincipal, { kind: 'authenticated' }>): Test {
+  if (name === undefined) return ({ context }) => context.connection?.tls !== undefined;
+  const test = compileString(name);
+  return ({ context }) => {
+    const tls = context.connection?.tls;
+    if (tls === undefined) return false;
+    const { peer } = tls;
+    return (
+      (peer?.uriSans.some(test) ?? false) || (peer?.dnsSans.some(test) ?? false) || test(peer?.subject ?? '')
+    );
+  };
+}
