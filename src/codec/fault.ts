@@ -8,7 +8,7 @@ import { at, type Path, refuse } from './path.js';
 import { decodeFraction, encodeFraction } from './percent.js';
 
 const faultFields = onlyFields(() => httpFault.HTTPFaultSchema, {
-  enforced: ['delay', 'abort', 'upstream_cluster', 'headers', 'max_active_faults'],
+  enforced: ['delay', 'abort', 'downstream_nodes', 'upstream_cluster', 'headers', 'max_active_faults'],
   ignored: [
     // Names of overrides in Envoy's runtime layer. There is no such layer here, so the configured values hold.
     'delay_percent_runtime',
@@ -25,11 +25,11 @@ const faultFields = onlyFields(() => httpFault.HTTPFaultSchema, {
 });
 
 const delayFields = onlyFields(() => commonFault.FaultDelaySchema, {
-  enforced: ['fixed_delay', 'percentage'],
+  enforced: ['fixed_delay', 'header_delay', 'percentage'],
 });
 
 const abortFields = onlyFields(() => httpFault.FaultAbortSchema, {
-  enforced: ['http_status', 'grpc_status', 'percentage'],
+  enforced: ['http_status', 'grpc_status', 'header_abort', 'percentage'],
 });
 
 /** The fault filter's configuration. */
@@ -39,6 +39,7 @@ export function decodeFault(message: httpFault.HTTPFault, path: Path): FaultConf
     kind: 'fault',
     delay: message.delay && decodeDelay(message.delay, at(path, 'delay')),
     abort: message.abort && decodeAbort(message.abort, at(path, 'abort')),
+    downstreamNodes: message.downstreamNodes.length === 0 ? undefined : message.downstreamNodes,
     upstreamCluster: message.upstreamCluster,
     headers: message.headers.map((header, index) => decodeHeaderMatcher(header, at(path, 'headers', index))),
     maxActiveFaults: message.maxActiveFaults,
@@ -48,10 +49,12 @@ export function decodeFault(message: httpFault.HTTPFault, path: Path): FaultConf
 function decodeDelay(delay: commonFault.FaultDelay, path: Path): FaultConfig['delay'] {
   delayFields(delay, path);
   const { faultDelaySecifier: specifier } = delay;
+  const percentage = decodeFraction(delay.percentage, at(path, 'percentage'));
+  if (specifier.case === 'headerDelay') return { fixedMs: undefined, percentage };
   if (specifier.case !== 'fixedDelay') return refuse(at(path, 'fixed_delay'), 'is required');
   const fixedMs = decodeDuration(specifier.value, at(path, 'fixed_delay'));
   if (fixedMs === 0) refuse(at(path, 'fixed_delay'), 'must be greater than 0');
-  return { fixedMs, percentage: decodeFraction(delay.percentage, at(path, 'percentage')) };
+  return { fixedMs, percentage };
 }
 
 function decodeAbort(abort: httpFault.FaultAbort, path: Path): FaultConfig['abort'] {
@@ -59,6 +62,7 @@ function decodeAbort(abort: httpFault.FaultAbort, path: Path): FaultConfig['abor
   const { errorType } = abort;
   const percentage = decodeFraction(abort.percentage, at(path, 'percentage'));
   if (errorType.case === 'grpcStatus') return { status: { kind: 'grpc', code: errorType.value }, percentage };
+  if (errorType.case === 'headerAbort') return { status: { kind: 'header' }, percentage };
   if (errorType.case !== 'httpStatus') return refuse(at(path, 'http_status'), 'is required');
   const code = errorType.value;
   if (code < 200 || code > 599) refuse(at(path, 'http_status'), 'must be between 200 and 599');
@@ -72,24 +76,37 @@ export function encodeFault({
   upstreamCluster,
   headers,
   maxActiveFaults,
+  downstreamNodes = [],
 }: FaultConfig): httpFault.HTTPFault {
   const message = create(httpFault.HTTPFaultSchema, {
     upstreamCluster,
+    downstreamNodes: [...downstreamNodes],
     headers: headers.map(encodeHeaderMatcher),
   });
   if (maxActiveFaults !== undefined) message.maxActiveFaults = maxActiveFaults;
   if (delay !== undefined) {
     message.delay = create(commonFault.FaultDelaySchema, {
-      faultDelaySecifier: { case: 'fixedDelay', value: encodeDuration(delay.fixedMs) },
+      faultDelaySecifier:
+        delay.fixedMs === undefined
+          ? { case: 'headerDelay', value: create(commonFault.FaultDelay_HeaderDelaySchema) }
+          : { case: 'fixedDelay', value: encodeDuration(delay.fixedMs) },
       percentage: encodeFraction(delay.percentage),
     });
   }
   if (abort !== undefined) {
-    const { kind, code } = abort.status;
     message.abort = create(httpFault.FaultAbortSchema, {
-      errorType: { case: kind === 'http' ? 'httpStatus' : 'grpcStatus', value: code },
+      errorType: encodeStatus(abort.status),
       percentage: encodeFraction(abort.percentage),
     });
   }
   return message;
+}
+
+function encodeStatus(
+  status: NonNullable<FaultConfig['abort']>['status'],
+): httpFault.FaultAbort['errorType'] {
+  if (status.kind === 'header') {
+    return { case: 'headerAbort', value: create(httpFault.FaultAbort_HeaderAbortSchema) };
+  }
+  return { case: status.kind === 'http' ? 'httpStatus' : 'grpcStatus', value: status.code };
 }

@@ -34,7 +34,7 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
     case 'disabled':
       return localFilter(config, own, tools);
     case 'fault':
-      return fault(config, tools);
+      return fault(config, own.base, tools);
     case 'adaptive-concurrency':
       return adaptiveConcurrency(config, tools);
     case 'admission-control':

@@ -1,61 +1,140 @@
 import type { FaultConfig } from '../model/filter-config.js';
-import { isSampled } from '../model/percent.js';
+import { type FractionalPercent, isSampled } from '../model/percent.js';
 import type { Clock } from '../runtime/clock.js';
 import { localReply } from '../service/local-reply.js';
 import type { Filter, Request, Response } from '../service/service.js';
-import type { FilterFactory, FilterTools } from './filter.js';
+import { type AbortStatus, abortOf, abortShare, delayOf, delayShare } from './fault-settings.js';
+import type { FilterTools } from './filter.js';
+import type { FilterCounter } from './filter-memory.js';
 
 /**
- * Fault injection (Envoy `envoy.filters.http.fault`): a delay first, then an abort, each drawn on its own.
- * Detail `fault_filter_abort`, flags DI and FI; `max_active_faults` counts exchanges with any fault.
+ * Fault injection (Envoy `envoy.filters.http.fault`): the request is delayed, then aborted,
+ * each drawn on its own. Detail `fault_filter_abort`, flags DI and FI. An exchange with any fault counts once against
+ * `max_active_faults`, until it is over. The count is the filter's (`base`), also where a route configures the faults.
  */
-export const fault: FilterFactory<FaultConfig> = (config, tools) => {
-  if (config.delay === undefined && config.abort === undefined) return undefined;
-  if (config.upstreamCluster !== '' && config.upstreamCluster !== tools.clusterName) return undefined;
-  return config.maxActiveFaults === undefined
-    ? unlimited(config, tools)
-    : limited(config, tools, config.maxActiveFaults);
-};
-
-function unlimited(config: FaultConfig, tools: FilterTools): Filter {
-  const applies = tools.headerPredicate(config.headers);
-  return async (request, next) => {
-    if (!applies(request)) return next(request);
-    if (drawsDelay(config, tools)) await delay(request, config.delay?.fixedMs ?? 0, tools.clock);
-    return drawsAbort(config, tools) ? abort(request, config) : next(request);
-  };
-}
-
-function limited(config: FaultConfig, tools: FilterTools, maxActive: number): Filter {
-  const applies = tools.headerPredicate(config.headers);
-  let active = 0;
-  return async (request, next) => {
-    if (!applies(request)) return next(request);
-    const delays = drawsDelay(config, tools);
-    const overflows = active >= maxActive;
-    if (delays && !overflows) {
-      active++;
-      try {
-        await delay(request, config.delay?.fixedMs ?? 0, tools.clock);
-      } finally {
-        active--;
-      }
+export function fault(config: FaultConfig, base: object, tools: FilterTools): Filter | undefined {
+  const { delay, abort, upstreamCluster, downstreamNodes = [] } = config;
+  if (delay === undefined && abort === undefined) return undefined;
+  if (upstreamCluster !== '' && upstreamCluster !== tools.clusterName) return undefined;
+  const matches = tools.headerPredicate(config.headers);
+  const nodes = new Set(downstreamNodes);
+  const stats = statsOf(base, tools);
+  return (request, next) => {
+    if (nodes.size > 0 && !nodes.has(request.headers.get('x-envoy-downstream-service-node') ?? '')) {
+      return next(request);
     }
-    if (drawsAbort(config, tools) && active < maxActive) return abort(request, config);
-    return next(request);
+    if (!matches(request)) return next(request);
+    return inject(request, next, new FaultyExchange(config, tools, stats));
   };
 }
 
-function drawsDelay(config: FaultConfig, tools: FilterTools): boolean {
-  return config.delay !== undefined && isSampled(config.delay.percentage, tools.random());
+async function inject(
+  request: Request,
+  next: (request: Request) => Promise<Response>,
+  faulty: FaultyExchange,
+): Promise<Response> {
+  try {
+    const delayMs = faulty.drawDelay(request);
+    if (delayMs > 0) await faulty.delay(request, delayMs);
+    const status = faulty.drawAbort(request);
+    const response = status === undefined ? await next(request) : abortWith(request, status);
+    return faulty.finish(response);
+  } catch (error) {
+    faulty.over();
+    throw error;
+  }
 }
 
-function drawsAbort(config: FaultConfig, tools: FilterTools): boolean {
-  return config.abort !== undefined && isSampled(config.abort.percentage, tools.random());
+interface FaultStats {
+  readonly delays: FilterCounter;
+  readonly aborts: FilterCounter;
+  readonly overflow: FilterCounter;
+  /** Shown over all filters. */
+  readonly gauge: FilterCounter;
+  /** Of this filter: what `max_active_faults` is compared with. */
+  readonly active: { count: number };
 }
 
-function delay(request: Request, delayMs: number, clock: Clock): Promise<void> {
-  request.context.flags.push('DI');
+function statsOf(base: object, { memory }: FilterTools): FaultStats {
+  return {
+    delays: memory.counter('fault.delays_injected'),
+    aborts: memory.counter('fault.aborts_injected'),
+    overflow: memory.counter('fault.faults_overflow'),
+    gauge: memory.counter('fault.active_faults'),
+    active: memory.of(base, () => ({ count: 0 })),
+  };
+}
+
+/** The faults of one exchange. */
+class FaultyExchange {
+  readonly #config: FaultConfig;
+  readonly #tools: FilterTools;
+  readonly #stats: FaultStats;
+  #isActive = false;
+
+  constructor(config: FaultConfig, tools: FilterTools, stats: FaultStats) {
+    this.#config = config;
+    this.#tools = tools;
+    this.#stats = stats;
+  }
+
+  /** Milliseconds; 0 for none. */
+  drawDelay({ headers }: Request): number {
+    const { delay } = this.#config;
+    if (delay === undefined || !this.#draws(delayShare(delay, headers))) return 0;
+    const delayMs = delayOf(delay, headers) ?? 0;
+    return delayMs > 0 && this.#begin() ? delayMs : 0;
+  }
+
+  delay(request: Request, delayMs: number): Promise<void> {
+    this.#stats.delays.value++;
+    request.context.flags.push('DI');
+    return wait(request, delayMs, this.#tools.clock);
+  }
+
+  drawAbort({ headers }: Request): AbortStatus | undefined {
+    const { abort } = this.#config;
+    if (abort === undefined || !this.#draws(abortShare(abort, headers))) return undefined;
+    const status = abortOf(abort, headers);
+    if (status === undefined || !this.#begin()) return undefined;
+    this.#stats.aborts.value++;
+    return status;
+  }
+
+  /** The response as the caller gets it; the exchange counts until that is through. */
+  finish(response: Response): Response {
+    if (this.#isActive) response.completion.onEnd(() => this.over());
+    return response;
+  }
+
+  over(): void {
+    if (!this.#isActive) return;
+    this.#isActive = false;
+    this.#stats.active.count--;
+    this.#stats.gauge.value--;
+  }
+
+  #draws(percentage: FractionalPercent): boolean {
+    return isSampled(percentage, this.#tools.random());
+  }
+
+  /** Envoy: one exchange counts once, so its second fault is never too many. */
+  #begin(): boolean {
+    if (this.#isActive) return true;
+    const { active, gauge, overflow } = this.#stats;
+    const { maxActiveFaults } = this.#config;
+    if (maxActiveFaults !== undefined && active.count >= maxActiveFaults) {
+      overflow.value++;
+      return false;
+    }
+    this.#isActive = true;
+    active.count++;
+    gauge.value++;
+    return true;
+  }
+}
+
+function wait(request: Request, delayMs: number, clock: Clock): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = clock.schedule(
       delayMs,
@@ -72,17 +151,16 @@ function delay(request: Request, delayMs: number, clock: Clock): Promise<void> {
   });
 }
 
-function abort(request: Request, config: FaultConfig): Response {
-  const status = config.abort?.status ?? { kind: 'http' as const, code: 503 };
+function abortWith(request: Request, { kind, code }: AbortStatus): Response {
   const reply = {
     body: 'fault filter abort',
     details: 'fault_filter_abort',
     reason: 'INMESH_FAULT_INJECTED',
     flag: 'FI' as const,
   };
-  if (status.kind === 'http') return localReply(request, { ...reply, status: status.code });
+  if (kind === 'http') return localReply(request, { ...reply, status: code });
   // Envoy: a gRPC abort is HTTP 200 with that grpc-status, whatever the caller's content type is.
-  const response = localReply(request, { ...reply, status: 200, grpcStatus: status.code });
-  response.headers.set('grpc-status', String(status.code));
+  const response = localReply(request, { ...reply, status: 200, grpcStatus: code });
+  response.headers.set('grpc-status', String(code));
   return response;
 }

@@ -10,15 +10,22 @@ import type { StatefulSessionConfig, StatefulSessionRouteConfig } from './statef
 /** Envoy HTTPFault. */
 export interface FaultConfig {
   readonly kind: 'fault';
-  readonly delay: { readonly fixedMs: number; readonly percentage: FractionalPercent } | undefined;
+  /** Without a time the request says how long, in `x-envoy-fault-delay-request` (ms). */
+  readonly delay:
+    | { readonly fixedMs: number | undefined; readonly percentage: FractionalPercent }
+    | undefined;
   readonly abort:
     | {
         readonly status:
           | { readonly kind: 'http'; readonly code: number }
-          | { readonly kind: 'grpc'; readonly code: number };
+          | { readonly kind: 'grpc'; readonly code: number }
+          /** The request says it, in `x-envoy-fault-abort-request` or `x-envoy-fault-abort-grpc-request`. */
+          | { readonly kind: 'header' };
         readonly percentage: FractionalPercent;
       }
     | undefined;
+  /** Applies only to callers with one of these in `x-envoy-downstream-service-node`; default any. */
+  readonly downstreamNodes?: readonly string[] | undefined;
   /** Applies only when the route's cluster has this name; empty = any. */
   readonly upstreamCluster: string;
   readonly headers: readonly HeaderMatcher[];

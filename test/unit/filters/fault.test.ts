@@ -23,7 +23,7 @@ function run(
   request: Request = makeRequest(),
   seed = 1,
 ): Promise<Response> {
-  const filter = fault(config, filterTools(clock, seed));
+  const filter = fault(config, config, filterTools(clock, seed));
   return filter === undefined
     ? Promise.resolve(makeResponse(200))
     : filter(request, async () => makeResponse(200));
@@ -31,7 +31,7 @@ function run(
 
 describe('fault', () => {
   test('a fault without delay and abort is no filter', () => {
-    expect(fault(NOTHING, filterTools(createFakeClock()))).toBeUndefined();
+    expect(fault(NOTHING, NOTHING, filterTools(createFakeClock()))).toBeUndefined();
   });
 
   test('an abort answers here with Envoy’s body, flag FI and detail', async () => {
@@ -96,7 +96,9 @@ describe('fault', () => {
   });
 
   test('a fault for another cluster does nothing', () => {
-    expect(fault({ ...ABORT, upstreamCluster: 'other' }, filterTools(createFakeClock()))).toBeUndefined();
+    expect(
+      fault({ ...ABORT, upstreamCluster: 'other' }, ABORT, filterTools(createFakeClock())),
+    ).toBeUndefined();
   });
 
   test('a percentage hits its share of requests', async () => {
@@ -104,7 +106,7 @@ describe('fault', () => {
       ...NOTHING,
       abort: { status: { kind: 'http', code: 503 }, percentage: { numerator: 20, denominator: 100 } },
     };
-    const filter = fault(config, filterTools(createFakeClock(), 42));
+    const filter = fault(config, config, filterTools(createFakeClock(), 42));
     let aborted = 0;
     for (let i = 0; i < 10_000; i++) {
       const response = await filter?.(makeRequest(), async () => makeResponse(200));
@@ -116,12 +118,31 @@ describe('fault', () => {
 
   test('above max_active_faults no further request is delayed', async () => {
     const clock = createFakeClock();
-    const filter = fault({ ...DELAY, maxActiveFaults: 1 }, filterTools(clock));
+    const filter = fault({ ...DELAY, maxActiveFaults: 1 }, DELAY, filterTools(clock));
     const first = filter?.(makeRequest(), async () => makeResponse(200));
     const second = makeRequest();
     const response = await filter?.(second, async () => makeResponse(201));
     expect([response?.status, second.context.flags]).toEqual([201, []]);
     await clock.advance(7000);
     expect((await first)?.status).toBe(200);
+  });
+
+  test('callers may ask for the fault by headers', async () => {
+    const clock = createFakeClock();
+    const config: FaultConfig = { ...NOTHING, abort: { status: { kind: 'header' }, percentage: ALWAYS } };
+    const ask = async (header: Record<string, string>) =>
+      (await run(config, clock, makeRequest({ header }))).status;
+    expect(await ask({ 'x-envoy-fault-abort-request': '418' })).toBe(418);
+    expect(await ask({ 'x-envoy-fault-abort-request': '700' })).toBe(200);
+    expect(
+      await ask({ 'x-envoy-fault-abort-request': '418', 'x-envoy-fault-abort-request-percentage': '0' }),
+    ).toBe(200);
+  });
+
+  test('only callers of the named nodes are hit', async () => {
+    const config: FaultConfig = { ...ABORT, downstreamNodes: ['canary'] };
+    const from = (node: string) => makeRequest({ header: { 'x-envoy-downstream-service-node': node } });
+    expect((await run(config, createFakeClock(), from('canary'))).status).toBe(555);
+    expect((await run(config, createFakeClock(), from('stable'))).status).toBe(200);
   });
 });
