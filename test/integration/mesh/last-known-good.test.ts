@@ -74,7 +74,9 @@ describe('a start without a control plane and without a cache', () => {
     const begin = performance.now();
     const mesh = await client(options);
     expect(performance.now() - begin).toBeLessThan(1000);
-    expect(mesh.status()).toMatchObject({ configuration: 'none', controlPlane: { state: 'disconnected' } });
+    expect(mesh.status()).toMatchObject({ configuration: 'none' });
+    // On a busy machine the refusal may not have been heard yet.
+    expect(mesh.status().controlPlane.state).not.toBe('connected');
 
     const beginOutside = performance.now();
     expect(await (await mesh.fetch(outside.url)).text()).toBe('outside');
