@@ -369,6 +369,32 @@ message CookieMatcher {
 `,
   },
   {
+    file: 'envoy/extensions/load_balancing_policies/common/v3/common.proto',
+    after: '  message ZoneAwareLbConfig {\n',
+    insert: `
+    enum LocalityBasis {
+      HEALTHY_HOSTS_NUM = 0;
+      HEALTHY_HOSTS_WEIGHT = 1;
+    }
+    message ForceLocalZone {
+      google.protobuf.UInt32Value min_size = 1;
+    }
+    bool force_locality_direct_routing = 4;
+    ForceLocalZone force_local_zone = 5;
+    LocalityBasis locality_basis = 6;
+`,
+  },
+  {
+    file: 'envoy/extensions/load_balancing_policies/common/v3/common.proto',
+    after: 'import "envoy/config/core/v3/base.proto";\n',
+    insert: 'import "envoy/config/route/v3/route_components.proto";\n',
+  },
+  {
+    file: 'envoy/extensions/load_balancing_policies/common/v3/common.proto',
+    after: 'message ConsistentHashingLbConfig {\n',
+    insert: '  repeated config.route.v3.RouteAction.HashPolicy hash_policy = 3;\n',
+  },
+  {
     // gRFC A101.
     file: 'envoy/extensions/transport_sockets/tls/v3/tls.proto',
     after: 'message UpstreamTlsContext {\n',

@@ -11,9 +11,12 @@ import type { Host } from './host.js';
 import type { HostSet } from './host-set.js';
 import type { PickContext } from './lb/load-balancer.js';
 import type { ResolveName } from './resolve-name.js';
+import type { LocalZone } from './zone.js';
 
 /** What every cluster is built with. */
 export interface ClusterTools extends CheckTools {
+  /** Where this process is, for zone-aware routing; undefined = that is off. */
+  readonly zone?: LocalZone | undefined;
   readonly logger: Logger;
   /** How names of DNS clusters are resolved; by default with the platform's name servers. */
   readonly resolveName?: ResolveName;

@@ -88,6 +88,8 @@ class RunningCluster implements ClusterRuntime {
       clock,
       random,
       panicThresholdPercent,
+      // Envoy: the local cluster itself is not routed by zone.
+      zone: tools.zone?.clusterName === cluster.name ? undefined : tools.zone,
       activeRequests: () => this.breakers.default.requests.active + this.breakers.high.requests.active,
     });
     this.#picker = () => undefined;
@@ -317,6 +319,8 @@ class RunningCluster implements ClusterRuntime {
     if (!this.#isWarm) return;
     this.hostSets = partition(this.#members);
     this.#picker = this.#balancer.picker(this.hostSets);
+    const { zone } = this.#tools;
+    if (zone?.clusterName === this.name) zone.publish(this.hostSets[0]);
   }
 
   /** Envoy: with every change of membership the hosts that stay get new connections, too. */

@@ -1,10 +1,11 @@
 import { formatAddress } from '../model/address.js';
-import type { ClusterLoadAssignment, Endpoint } from '../model/endpoint.js';
+import type { ClusterLoadAssignment, Endpoint, Locality } from '../model/endpoint.js';
 import { isEqual } from '../runtime/equal.js';
 import { Host, type OpenTransport } from './host.js';
 
 /** The hosts of one locality in one priority. */
 interface Group {
+  readonly locality: Locality;
   /** 0 = none was given. */
   readonly weight: number;
   readonly hosts: readonly Host[];
@@ -33,7 +34,7 @@ export function membershipOf(hosts: ReadonlyMap<string, Host>): Membership {
   const priorities: Group[][] = [];
   for (const host of hosts.values()) {
     while (priorities.length <= host.priority) priorities.push([]);
-    priorities[host.priority]?.push({ weight: 0, hosts: [host] });
+    priorities[host.priority]?.push({ locality: host.locality, weight: 0, hosts: [host] });
   }
   return { ...NO_MEMBERS, hosts, priorities };
 }
@@ -48,6 +49,7 @@ export interface Eligibility {
 }
 
 export interface LocalityHosts extends Eligibility {
+  readonly locality: Locality;
   readonly weight: number;
 }
 
@@ -83,7 +85,7 @@ export function reconcileHosts(
       hosts.set(address, host);
       group.push(host);
     }
-    priorities[priority]?.push({ weight: weight ?? 0, hosts: group });
+    priorities[priority]?.push({ locality, weight: weight ?? 0, hosts: group });
   }
   const removed = [...known.values()].filter((host) => hosts.get(host.address) !== host);
   const { overprovisioningFactor, weightedPriorityHealth } = assignment;
@@ -105,7 +107,7 @@ function isCheckedAlike({ healthCheck: a }: Endpoint, { healthCheck: b }: Endpoi
 export function partition(membership: Membership): HostSet[] {
   const { priorities, overprovisioningFactor, weightedPriorityHealth } = membership;
   return priorities.map((groups) => {
-    const localities = groups.map(({ weight, hosts }) => ({ weight, ...eligibility(hosts) }));
+    const localities = groups.map(({ hosts, ...group }) => ({ ...group, ...eligibility(hosts) }));
     const own = eligibility(groups.flatMap(({ hosts }) => hosts));
     return { ...own, localities, overprovisioningFactor, weightedPriorityHealth };
   });

@@ -43,7 +43,7 @@ export function priorityLoad(
   const available = { healthy, degraded };
   const threshold = Math.min(100, panicThresholdPercent);
   // Panic is judged only while the cluster as a whole can't carry the load.
-  const panic = priorities.map((one) => total < 100 && threshold > 0 && isInPanic(one, threshold));
+  const panic = priorities.map((one) => total < 100 && threshold > 0 && isBelow(one, threshold));
   if (priorities.length > 0 && panic.every(Boolean)) {
     const degraded = priorities.map(() => 0);
     return { healthy: byHostCount(priorities), degraded, panic, available };
@@ -58,7 +58,7 @@ function availability(one: PrioritySummary, kind: 'healthy' | 'degraded'): numbe
   return Math.min(100, Math.floor((one.overprovisioningFactor * counted[kind]) / total));
 }
 
-function isInPanic({ hosts, excluded, healthy, degraded }: PrioritySummary, threshold: number): boolean {
+function isBelow({ hosts, excluded, healthy, degraded }: PrioritySummary, threshold: number): boolean {
   const counted = hosts - excluded;
   const usable = counted === 0 ? 0 : (100 * healthy) / counted + (100 * degraded) / counted;
   return usable < threshold;
@@ -163,4 +163,9 @@ export function choosePriority({ healthy, degraded }: PriorityShares, value: num
     if (left <= 0) return 2 * priority + 1;
   }
   return 0;
+}
+
+/** Envoy: whether too few hosts of one priority are usable. */
+export function isInPanic(set: HostSet, thresholdPercent: number): boolean {
+  return isBelow(summarize(set), Math.min(100, thresholdPercent));
 }

@@ -18,6 +18,7 @@ const lbFields = onlyFields(() => cluster.Cluster_CommonLbConfigSchema, {
     'update_merge_window',
     // Of policies in the older fields; Envoy ignores them next to a list of extensions.
     'locality_weighted_lb_config',
+    'zone_aware_lb_config',
     'consistent_hashing_lb_config',
   ],
 });

@@ -157,7 +157,7 @@ function leastRequestOf(
 
 function decodeLegacyPolicy(message: cluster.Cluster, path: Path): LbPolicy {
   const { lbPolicy, lbConfig, commonLbConfig } = message;
-  const locality = decodeLegacyLocality(commonLbConfig);
+  const locality = decodeLegacyLocality(commonLbConfig, path);
   const { ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH, MAGLEV } = cluster.Cluster_LbPolicy;
   const { CLUSTER_PROVIDED, LOAD_BALANCING_POLICY_CONFIG } = cluster.Cluster_LbPolicy;
   const policyPath = at(path, 'lb_policy');
@@ -210,7 +210,8 @@ export function encodeLbPolicy(policy: LbPolicy): Pick<cluster.Cluster, 'lbPolic
 
 /** Whether the older field of round robin says all of it. */
 export function isPlain(policy: LbPolicy): policy is RoundRobinPolicy {
-  return policy.kind === 'round-robin' && policy.slowStart === undefined;
+  if (policy.kind !== 'round-robin' || policy.slowStart !== undefined) return false;
+  return policy.locality?.kind !== 'zone-aware';
 }
 
 type ExtensionPolicy = Exclude<LbPolicy, { readonly kind: 'cluster-provided' }>;

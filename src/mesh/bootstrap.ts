@@ -9,6 +9,8 @@ export interface Bootstrap {
   readonly locality: Locality | undefined;
   /** `server_listener_resource_name_template` (gRFC A36); `%s` stands for the listening address. */
   readonly inboundTemplate: string | undefined;
+  /** Envoy's `cluster_manager.local_cluster_name`, which may stand here, too. */
+  readonly localCluster: string | undefined;
 }
 
 /**
@@ -48,11 +50,13 @@ function parseBootstrap(parsed: unknown, where: string): Bootstrap {
   }
   const node = asObject(root?.['node']);
   const template = root?.['server_listener_resource_name_template'];
+  const local = asObject(root?.['cluster_manager'])?.['local_cluster_name'];
   return {
     server: uri.replace(/^dns:(\/\/\/)?/, ''),
     nodeId: typeof node?.['id'] === 'string' ? node['id'] : undefined,
     locality: localityOf(asObject(node?.['locality'])),
     inboundTemplate: typeof template === 'string' ? template : undefined,
+    localCluster: typeof local === 'string' ? local : undefined,
   };
 }
 

@@ -1,5 +1,6 @@
 import { createClusters } from '../cluster/clusters.js';
 import type { Transport } from '../cluster/transport.js';
+import { localZone } from '../cluster/zone.js';
 import type {
   FailureRateBreakerOptions,
   FailureRateBreakers,
@@ -125,6 +126,7 @@ export class RunningMesh implements MeshCore {
       logger,
       observer: this.observer,
       probe: createProbes(clock),
+      zone: localZone(options),
       transport: tools.transport(this.identity),
     });
     this.node = { id: options.nodeId, cluster: `${options.service}.${options.namespace}` };

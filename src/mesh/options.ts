@@ -24,6 +24,12 @@ export interface MeshOptions {
   readonly labels?: Readonly<Record<string, string>>;
   /** `INMESH_LOCALITY` (`region/zone/subzone`). */
   readonly locality?: string;
+  /**
+   * Name of the xDS cluster that this process itself belongs to: with it and a locality, requests stay in the own zone as
+   * far as the upstream has the capacity there (Envoy `cluster_manager.local_cluster_name`). `INMESH_LOCAL_CLUSTER`, the
+   * bootstrap's `cluster_manager`.
+   */
+  readonly localCluster?: string;
   /** Name of the cluster for telemetry and the control plane. `INMESH_CLUSTER_ID`, `ISTIO_META_CLUSTER_ID`, `Kubernetes` (Istio's default). */
   readonly clusterId?: string;
   /** Address under which others reach this process. `INMESH_ADDRESS`, `127.0.0.1`. */
@@ -92,6 +98,7 @@ export interface ResolvedMeshOptions {
   readonly serviceAccount: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly locality: Locality;
+  readonly localCluster: string | undefined;
   readonly clusterId: string;
   readonly address: string;
   readonly controlPlane: string;
@@ -163,6 +170,7 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
     ),
     labels: { ...parseLabels(env['INMESH_LABELS']), ...options.labels },
     locality: parseLocality(options.locality ?? env['INMESH_LOCALITY'], bootstrap),
+    localCluster: localClusterOf(options, env, bootstrap),
     clusterId: options.clusterId ?? env['INMESH_CLUSTER_ID'] ?? env['ISTIO_META_CLUSTER_ID'] ?? 'Kubernetes',
     address,
     controlPlane,
@@ -182,6 +190,14 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
       bootstrap?.nodeId ??
       `sidecar~${address}~${service}-${around.instance}.${namespace}~${namespace}.svc.cluster.local`,
   };
+}
+
+function localClusterOf(
+  options: MeshOptions,
+  env: Surroundings['env'],
+  bootstrap: Bootstrap | undefined,
+): string | undefined {
+  return (options.localCluster ?? env['INMESH_LOCAL_CLUSTER'] ?? bootstrap?.localCluster) || undefined;
 }
 
 function telemetryOptions(

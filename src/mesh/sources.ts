@@ -46,6 +46,7 @@ export function createXds(options: ResolvedMeshOptions, tools: SourceTools, obse
     target: options.controlPlane,
     // Whoever awaits the configuration keeps the process alive, not the wait for it.
     holdsProcess: false,
+    clusterNames: options.localCluster === undefined ? [] : [options.localCluster],
     clock: tools.clock,
     random: tools.random,
     logger: tools.logger,

@@ -47,11 +47,40 @@ export interface ClusterProvidedPolicy {
   readonly kind: 'cluster-provided';
 }
 
-/** How a policy treats localities. Undefined: all hosts of a priority are one list. */
-export interface LocalityBalancing {
+/** How a policy treats localities. Undefined: zone-aware with Envoy's defaults. */
+export type LocalityBalancing =
   /** By the weights that the control plane gives to localities (Envoy `locality_weighted_lb_config`). */
-  readonly kind: 'weighted';
+  { readonly kind: 'weighted' } | ZoneAware;
+
+/**
+ * Envoy ZoneAwareLbConfig: requests stay in the own zone as far as it has the capacity. Without effect where the local
+ * cluster is not known.
+ */
+export interface ZoneAware {
+  readonly kind: 'zone-aware';
+  /** Percentage of requests that this holds for. Default 100. */
+  readonly routingEnabledPercent: number;
+  /** Healthy hosts that an upstream needs for it. Default 6. */
+  readonly minClusterSize: number;
+  /** Whether requests fail in a panic, when they would go to any host otherwise. Default false. */
+  readonly failTrafficOnPanic: boolean;
+  /** The own zone takes everything when it has hosts. Default false. */
+  readonly forceLocalityDirect: boolean;
+  /** The own zone takes everything when it has that many healthy hosts; undefined = does not. */
+  readonly forceLocalZoneMinSize: number | undefined;
+  /** Zones are compared by the number or by the weights of their healthy hosts. Default number. */
+  readonly basis: 'number' | 'weight';
 }
+
+export const DEFAULT_ZONE_AWARE: ZoneAware = {
+  kind: 'zone-aware',
+  routingEnabledPercent: 100,
+  minClusterSize: 6,
+  failTrafficOnPanic: false,
+  forceLocalityDirect: false,
+  forceLocalZoneMinSize: undefined,
+  basis: 'number',
+};
 
 /** What policies have in common by which a request's hash decides. */
 export interface HashBalancing {

@@ -34,6 +34,8 @@ export interface XdsClientOptions {
   readonly cache?: SnapshotCache | undefined;
   /** Names of inbound listeners to ask for next to the wildcard. */
   readonly inboundNames?: readonly string[];
+  /** Clusters to ask for that no listener needs. */
+  readonly clusterNames?: readonly string[];
   /** How long a resource may stay unanswered on a ready stream before it counts as absent. Default 15 s. */
   readonly missingTimeoutMs?: number;
   /** Whether waiting for the first configuration keeps the process alive. Default true. */
@@ -209,7 +211,12 @@ class AdsClient implements XdsClient {
       const cached = await this.#options.cache?.load();
       if (cached === undefined || cached.resources.length === 0) return;
       for (const resource of cached.resources) this.#restoreOne(resource);
-      const { wanted, snapshot } = resolve(this.#view(false), this.#roots());
+      const { wanted, snapshot } = resolve(
+        this.#view(false),
+        this.#roots(),
+        EMPTY_SNAPSHOT,
+        this.#options.clusterNames,
+      );
       this.#want(wanted);
       this.#holdTimer.cancel();
       this.#published.set({ snapshot, source: 'cache', savedAt: cached.savedAt });
@@ -287,7 +294,8 @@ class AdsClient implements XdsClient {
     if (!this.#isAnswered) return;
     const nextExpiryMs = this.#store.expire();
     const { source, snapshot } = this.#published.value;
-    const resolution = resolve(this.#view(source !== 'control-plane'), this.#roots(), snapshot);
+    const view = this.#view(source !== 'control-plane');
+    const resolution = resolve(view, this.#roots(), snapshot, this.#options.clusterNames);
     this.#want(resolution.wanted);
     this.#publish(resolution);
     if (this.#connected.value.state === 'connected') this.#missingTimer.watch(resolution.missing);

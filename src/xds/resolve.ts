@@ -55,14 +55,16 @@ export interface Resolution {
   readonly snapshot: Snapshot;
 }
 
-/** Follows the references LDS, RDS, CDS, EDS from the given listeners. Objects of `previous` that still hold are kept. */
+/** Follows the references LDS, RDS, CDS, EDS from the given listeners, and from clusters that no listener needs. Objects of `previous` that still hold are kept. */
 export function resolve(
   view: ResourceView,
   roots: Iterable<string>,
   previous: Snapshot = EMPTY_SNAPSHOT,
+  clusters: Iterable<string> = [],
 ): Resolution {
   const walk = new Walk(view, previous);
   for (const root of roots) walk.root(root);
+  for (const name of clusters) walk.clusterRoot(name);
   return walk.finish();
 }
 
@@ -103,6 +105,11 @@ class Walk {
     } else {
       this.#outboundRoot(name, found);
     }
+  }
+
+  clusterRoot(name: string): void {
+    const { resolved } = this.#cluster(name);
+    if (resolved !== undefined) this.#serving.set(name, resolved);
   }
 
   finish(): Resolution {

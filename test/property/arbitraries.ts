@@ -687,7 +687,21 @@ const providedBy = (): fc.Arbitrary<Pick<Cluster, 'discovery' | 'lbPolicy'>> =>
     ),
   });
 
-const localityBalancing = () => maybe(fc.constant({ kind: 'weighted' as const }));
+const localityBalancing = () =>
+  maybe(
+    fc.oneof(
+      fc.constant({ kind: 'weighted' as const }),
+      fc.record({
+        kind: fc.constant('zone-aware' as const),
+        routingEnabledPercent: fc.double({ min: 0, max: 100, noNaN: true }),
+        minClusterSize: uint32(),
+        failTrafficOnPanic: fc.boolean(),
+        forceLocalityDirect: fc.boolean(),
+        forceLocalZoneMinSize: maybe(uint32()),
+        basis: fc.constantFrom('number' as const, 'weight' as const),
+      }),
+    ),
+  );
 
 const hashBalancing = () => ({
   useHostname: fc.boolean(),

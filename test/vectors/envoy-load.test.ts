@@ -3,7 +3,7 @@ import { type Membership, partition } from '../../src/cluster/host-set.js';
 import { localitySchedule } from '../../src/cluster/lb/locality-weights.js';
 import { httpOfGrpc } from '../../src/cluster/outlier/status.js';
 import { type PrioritySummary, priorityLoad } from '../../src/cluster/priority.js';
-import type { EndpointHealth } from '../../src/model/endpoint.js';
+import { type EndpointHealth, NO_LOCALITY } from '../../src/model/endpoint.js';
 import { host } from '../unit/cluster/fixtures.js';
 import { readText } from './envoy-config.js';
 import { hasVectors, vectorJson, vectorSuite } from './score.js';
@@ -96,7 +96,7 @@ vectorSuite({
         return i >= count - (excluded[at] ?? 0) ? 'draining' : 'unhealthy';
       };
       const members = Array.from({ length: count }, (_, i) => host(`${at}.${i}`, { health: health(i) }));
-      return { weight: weights[at] ?? 0, hosts: members };
+      return { locality: NO_LOCALITY, weight: weights[at] ?? 0, hosts: members };
     });
     const members: Membership = {
       hosts: new Map(),

@@ -44,7 +44,7 @@ function withHosts(membership: Membership, kept: readonly Host[]): Membership {
     while (priorities.length <= host.priority) priorities.push([]);
     const groups = priorities[host.priority] ?? [];
     const group = groups.find(({ hosts: [first] }) => first !== undefined && isSameLocality(first, host));
-    if (group === undefined) groups.push({ weight: 0, hosts: [host] });
+    if (group === undefined) groups.push({ locality: host.locality, weight: 0, hosts: [host] });
     else group.hosts.push(host);
   }
   return { ...membership, hosts, priorities };

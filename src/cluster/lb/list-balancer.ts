@@ -2,12 +2,15 @@ import type { LocalityBalancing } from '../../model/lb-policy.js';
 import { type Random, randomInt } from '../../runtime/random.js';
 import type { HostSet } from '../host-set.js';
 import { choosePriority, type PriorityLoad, type PriorityShares, priorityLoadOf } from '../priority.js';
+import type { LocalZone } from '../zone.js';
 import type { Balancer, ListPicker, ListPolicy, PickContext } from './load-balancer.js';
 import { localitySchedule } from './locality-weights.js';
+import { zoneAware } from './zone-aware.js';
 
 interface ListBalancerTools {
   readonly random: Random;
   readonly panicThresholdPercent: number;
+  readonly zone?: LocalZone | undefined;
 }
 
 const nobody: ListPicker = () => undefined;
@@ -19,14 +22,15 @@ const nobody: ListPicker = () => undefined;
 export function listBalancer(
   list: ListPolicy,
   { locality }: { readonly locality?: LocalityBalancing | undefined },
-  { random, panicThresholdPercent }: ListBalancerTools,
+  tools: ListBalancerTools,
   seed: number,
 ): Balancer {
+  const { random, panicThresholdPercent } = tools;
   return {
     picker(sets) {
       if (sets.length === 0) return nobody;
       const load = priorityLoadOf(sets, panicThresholdPercent);
-      const sources = new Sources(sets, load, { list, locality, seed });
+      const sources = new Sources(sets, load, { ...tools, list, locality, seed });
       const choose = (shares: PriorityShares) =>
         sources.at(choosePriority(shares, randomInt(random, 100) + 1))();
       const only = onlyTarget(load);
@@ -45,7 +49,7 @@ function onlyTarget(load: PriorityLoad): number | undefined {
   return degraded >= 0 ? 2 * degraded + 1 : undefined;
 }
 
-interface SourceOptions {
+interface SourceOptions extends ListBalancerTools {
   readonly list: ListPolicy;
   readonly locality: LocalityBalancing | undefined;
   readonly seed: number;
@@ -77,12 +81,19 @@ class Sources {
   #create(priority: number, kind: 'healthy' | 'degraded'): ListPicker {
     const set = this.#sets[priority];
     if (set === undefined) return nobody;
-    const { list, locality, seed } = this.#options;
+    const { list, locality, seed, zone, ...rest } = this.#options;
     // Envoy: in panic all hosts of the priority are used, whatever their health.
-    if (this.#load.panic[priority] === true) return list(set.hosts, `${priority}:all`);
+    if (this.#load.panic[priority] === true) {
+      const fails = locality?.kind === 'zone-aware' && locality.failTrafficOnPanic;
+      return fails ? nobody : list(set.hosts, `${priority}:all`);
+    }
     const source = `${priority}:${kind}`;
-    const byWeight = locality?.kind === 'weighted' ? weighted(set, kind, { list, source, seed }) : undefined;
-    return byWeight ?? list(set[kind], source);
+    if (locality?.kind === 'weighted') {
+      return weighted(set, kind, { list, source, seed }) ?? list(set[kind], source);
+    }
+    // Envoy: only the first priority is zone-aware.
+    if (zone === undefined || priority > 0) return list(set[kind], source);
+    return zoneAware(set, kind, { ...rest, list, source, zone, config: locality });
   }
 }
 

@@ -2,6 +2,7 @@ import type { LbPolicy } from '../../model/lb-policy.js';
 import type { Clock } from '../../runtime/clock.js';
 import { murmurHash2, xxHash64 } from '../../runtime/hash.js';
 import { type Random, randomInt } from '../../runtime/random.js';
+import type { LocalZone } from '../zone.js';
 import { MAX_PREPICKS } from './edf.js';
 import { hashBalancer } from './hash-balancer.js';
 import { leastRequest } from './least-request.js';
@@ -21,6 +22,8 @@ export interface BalancerTools {
   readonly clock: Clock;
   /** Requests under way in the whole cluster. */
   readonly activeRequests: () => number;
+  /** For zone-aware routing; undefined where the local cluster is not known. */
+  readonly zone?: LocalZone | undefined;
 }
 
 type Factories = {

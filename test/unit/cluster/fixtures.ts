@@ -97,7 +97,7 @@ export function balancerTools(seed: number, more: Partial<BalancerTools> = {}): 
 
 /** Hosts of one priority and no localities, sorted by their health. */
 export function hostSet(hosts: readonly Host[]): HostSet {
-  const membership = { ...NO_MEMBERS, priorities: [[{ weight: 0, hosts }]] };
+  const membership = { ...NO_MEMBERS, priorities: [[{ locality: NO_LOCALITY, weight: 0, hosts }]] };
   const [set] = partition(membership);
   if (set === undefined) throw new Error('no priority');
   return set;

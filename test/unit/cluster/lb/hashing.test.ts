@@ -112,7 +112,11 @@ describe('picking by hash', () => {
   test('weights of localities decide who has how many places', () => {
     const hosts = many(2);
     const set = hostSet(hosts);
-    const localities = hosts.map((one, i) => ({ ...hostSet([one]), weight: i === 0 ? 1 : 3 }));
+    const localities = hosts.map((one, i) => ({
+      ...hostSet([one]),
+      locality: one.locality,
+      weight: i === 0 ? 1 : 3,
+    }));
     const policy = { ...MAGLEV, tableSize: 10_007, localityWeighted: true };
     const picker = createBalancer(policy, balancerTools(1)).picker([{ ...set, localities }]);
     let first = 0;
