@@ -5,6 +5,8 @@ interface Second {
   attempts: number;
   latencyMs: number;
   readonly byHost: Map<string, number>;
+  /** By the zone of the caller. */
+  readonly byZone: Map<string, { requests: number; own: number }>;
 }
 
 /** Counts by the second in which a request began or an attempt ended. */
@@ -22,6 +24,23 @@ export class Recorder {
     const second = this.#at(atMs);
     second.attempts++;
     second.byHost.set(host, (second.byHost.get(host) ?? 0) + 1);
+  }
+
+  /** Whether an attempt stayed in the zone of its caller. */
+  placed(atMs: number, callerZone: string, hostZone: string): void {
+    const { byZone } = this.#at(atMs);
+    const zone = byZone.get(callerZone) ?? { requests: 0, own: 0 };
+    zone.requests++;
+    if (callerZone === hostZone) zone.own++;
+    byZone.set(callerZone, zone);
+  }
+
+  /** Percentage of a zone's requests that stayed in it. */
+  stayed(zone: string): number[] {
+    return this.curve(({ byZone }) => {
+      const { requests, own } = byZone.get(zone) ?? { requests: 1, own: 0 };
+      return (100 * own) / requests;
+    });
   }
 
   /** A figure per second, from the first on. */
@@ -42,7 +61,14 @@ export class Recorder {
   #at(ms: number): Second {
     const index = Math.floor(ms / 1000);
     while (this.#seconds.length <= index) {
-      this.#seconds.push({ requests: 0, successes: 0, attempts: 0, latencyMs: 0, byHost: new Map() });
+      this.#seconds.push({
+        requests: 0,
+        successes: 0,
+        attempts: 0,
+        latencyMs: 0,
+        byHost: new Map(),
+        byZone: new Map(),
+      });
     }
     // Just made.
     return this.#seconds[index] as Second;

@@ -1,5 +1,6 @@
 import { createClusters } from '../../../src/cluster/clusters.js';
 import type { Transport } from '../../../src/cluster/transport.js';
+import { LocalZone } from '../../../src/cluster/zone.js';
 import { Applier } from '../../../src/mesh/apply.js';
 import type { HostTable } from '../../../src/mesh/host-table.js';
 import { Abort } from '../../../src/runtime/abort.js';
@@ -14,7 +15,7 @@ import { TransportError } from '../../../src/service/transport-error.js';
 import { createVirtualClock, type VirtualClock } from './clock.js';
 import { Recorder } from './recorder.js';
 import { type ServerBehaviour, SimulatedServer } from './server.js';
-import { type Place, SERVICE, type ServiceConfig, snapshotFor } from './xds.js';
+import { LOCAL_CLUSTER, type Place, SERVICE, type ServiceConfig, snapshotFor } from './xds.js';
 
 export interface WorldOptions {
   readonly seed: number;
@@ -23,6 +24,8 @@ export interface WorldOptions {
   readonly server: ServerBehaviour;
   /** Processes that call; each has a data path of its own. */
   readonly clients: number;
+  /** Where they are, one for each, for zone-aware routing; by default nobody knows. */
+  readonly callers?: readonly Place[];
   /** Requests per second of all clients together, at random times; 0 = none by themselves. */
   readonly rps: number;
   /** Gives each request its path. */
@@ -46,7 +49,7 @@ export class World {
     for (const { address } of options.places) this.#start(address);
     this.#clients = Array.from(
       { length: options.clients },
-      (_, at) => new Client(this, seededRandom(options.seed * 1000 + at)),
+      (_, at) => new Client(this, seededRandom(options.seed * 1000 + at), options.callers?.[at]?.zone),
     );
     this.#send();
     if (options.rps > 0) this.#arrive();
@@ -57,6 +60,12 @@ export class World {
     this.#places = places;
     for (const { address } of places) if (!this.servers.has(address)) this.#start(address);
     this.#send();
+  }
+
+  /** Zone of a host, `address:port`. */
+  zoneOf(host: string): string {
+    const [address] = host.split(':');
+    return this.#places.find((place) => place.address === address)?.zone ?? '';
   }
 
   serverAt(address: string): SimulatedServer {
@@ -87,7 +96,7 @@ export class World {
   }
 
   #send(): void {
-    const snapshot = snapshotFor(this.#options.config, this.#places);
+    const snapshot = snapshotFor(this.#options.config, this.#places, this.#options.callers);
     for (const client of this.#clients) client.apply(snapshot);
   }
 
@@ -109,7 +118,7 @@ class Client {
   readonly #applier: Applier;
   #table: HostTable | undefined;
 
-  constructor(world: World, random: Random) {
+  constructor(world: World, random: Random, zone: string | undefined) {
     this.#world = world;
     this.#random = random;
     const { clock } = world;
@@ -119,11 +128,17 @@ class Client {
       observer: {},
       logger: silentLogger,
       transport: transportTo(world),
+      zone: zone === undefined ? undefined : new LocalZone(LOCAL_CLUSTER, { region: '', zone, subZone: '' }),
     });
     this.#applier = new Applier(clusters, {
       clock,
       random,
-      observer: { attempt: (_request, { host = '' }) => world.record.attempted(clock.now(), host) },
+      observer: {
+        attempt(_request, { host = '' }) {
+          world.record.attempted(clock.now(), host);
+          if (zone !== undefined) world.record.placed(clock.now(), zone, world.zoneOf(host));
+        },
+      },
       filters: [],
       failureRateBreaker: () => undefined,
       node: { id: 'node', cluster: 'simulation' },

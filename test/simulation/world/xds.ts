@@ -1,5 +1,6 @@
 import { fromJson, type JsonObject, toBinary } from '@bufbuild/protobuf';
 import { CLUSTER, CLUSTER_LOAD_ASSIGNMENT, ROUTE_CONFIGURATION } from '../../../src/codec/resource-types.js';
+import type { ClusterLoadAssignment } from '../../../src/model/endpoint.js';
 import type { Snapshot } from '../../../src/model/snapshot.js';
 import { registry } from '../../../src/proto/registry.js';
 import { cluster, endpoint, route } from '../../../src/proto/xds.js';
@@ -17,11 +18,18 @@ export interface ServiceConfig {
   readonly route?: JsonObject;
 }
 
+/** Name of the cluster that the callers themselves make up. */
+export const LOCAL_CLUSTER = 'callers';
+
 /** Name of the one service, by which clients ask for it. */
 export const SERVICE = 'service:80';
 
 /** What a control plane would send for one service, through the real codec. */
-export function snapshotFor(config: ServiceConfig, places: readonly Place[]): Snapshot {
+export function snapshotFor(
+  config: ServiceConfig,
+  places: readonly Place[],
+  callers: readonly Place[] = [],
+): Snapshot {
   const { resource } = CLUSTER.decode(
     toBinary(
       cluster.ClusterSchema,
@@ -56,15 +64,13 @@ export function snapshotFor(config: ServiceConfig, places: readonly Place[]): Sn
       ),
     ),
   ).resource;
-  const assignment = CLUSTER_LOAD_ASSIGNMENT.decode(
-    toBinary(
-      endpoint.ClusterLoadAssignmentSchema,
-      fromJson(endpoint.ClusterLoadAssignmentSchema, load(places)),
-    ),
-  ).resource;
+  const local = { cluster: { ...resource, name: LOCAL_CLUSTER }, assignment: assignmentOf(callers) };
   return {
     inbound: new Map(),
-    clusters: new Map([['service', { cluster: resource, assignment }]]),
+    clusters: new Map([
+      ['service', { cluster: resource, assignment: assignmentOf(places) }],
+      ...(callers.length === 0 ? [] : [[LOCAL_CLUSTER, local] as const]),
+    ]),
     outbound: new Map([
       [
         SERVICE,
@@ -82,6 +88,11 @@ export function snapshotFor(config: ServiceConfig, places: readonly Place[]): Sn
       ],
     ]),
   };
+}
+
+function assignmentOf(places: readonly Place[]): ClusterLoadAssignment {
+  const schema = endpoint.ClusterLoadAssignmentSchema;
+  return CLUSTER_LOAD_ASSIGNMENT.decode(toBinary(schema, fromJson(schema, load(places)))).resource;
 }
 
 function load(places: readonly Place[]): JsonObject {
