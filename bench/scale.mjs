@@ -13,6 +13,8 @@ const gc = runInNewContext('gc');
 const root = fileURLToPath(new URL('..', import.meta.url));
 const inner = await load();
 await inner.loadHashes();
+/** One for all clusters, as a mesh has it. */
+const agenda = inner.createAgenda(inner.systemClock);
 const at = process.argv.indexOf('--ms');
 const MEASURE_MS = at < 0 ? 200 : Number(process.argv[at + 1]);
 
@@ -143,6 +145,7 @@ function loading() {
 function tools() {
   return {
     clock: inner.systemClock,
+    agenda,
     random: inner.seededRandom(1),
     observer: {},
     logger: inner.silentLogger,
@@ -203,6 +206,7 @@ async function load() {
     export { CLUSTER, CLUSTER_LOAD_ASSIGNMENT } from './src/codec/resource-types.js';
     export { createCluster } from './src/cluster/cluster.js';
     export { createClusters } from './src/cluster/clusters.js';
+    export { createAgenda } from './src/runtime/agenda.js';
     export { systemClock } from './src/runtime/clock.js';
     export { loadHashes } from './src/runtime/hash.js';
     export { silentLogger } from './src/runtime/log.js';

@@ -168,7 +168,7 @@ class RunningCluster implements ClusterRuntime {
       response = await host.enter()(request);
     } catch (error) {
       host.leave();
-      host.totals.errors++;
+      host.tally.errors++;
       // A connection that timed out or was closed while nobody here looked at it says nothing about the host.
       if (stalls === undefined || stalls.since(mark) === 0) this.#reportError(host, error);
       throw error;
@@ -176,8 +176,8 @@ class RunningCluster implements ClusterRuntime {
       stalls?.unwatch();
     }
     response.completion.onEnd(host.leave);
-    if (response.status >= 500) host.totals.failures++;
-    else host.totals.successes++;
+    if (response.status >= 500) host.tally.failures++;
+    else host.tally.successes++;
     if (this.#checks !== undefined && response.headers.has('x-envoy-immediate-health-check-fail')) {
       this.#checks.failNow(host);
     }

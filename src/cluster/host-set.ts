@@ -80,7 +80,7 @@ export function reconcileHosts(
       if (hosts.has(address)) continue;
       const place = { endpoint, locality, priority };
       const old = known.get(address);
-      const host = old !== undefined && isReusable(old, endpoint) ? old : new Host(place, open);
+      const host = old !== undefined && isReusable(old, endpoint) ? old : new Host(place, open, address);
       host.move(place);
       hosts.set(address, host);
       group.push(host);

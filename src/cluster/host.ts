@@ -8,6 +8,18 @@ import type { EndpointTransport } from './transport.js';
 /** What load balancing may do with a host. */
 export type HostHealth = 'healthy' | 'degraded' | 'unhealthy';
 
+/** Attempts since a host is known, by outcome. */
+export interface HostTotals {
+  requests: number;
+  successes: number;
+  /** Got a 5xx. */
+  failures: number;
+  /** Got no response. */
+  errors: number;
+}
+
+const NO_TOTALS: Readonly<HostTotals> = { requests: 0, successes: 0, failures: 0, errors: 0 };
+
 /** Where a host stands in its cluster. */
 export interface HostPlace {
   readonly endpoint: Endpoint;
@@ -35,47 +47,63 @@ export class Host {
   check: CheckState | undefined = undefined;
   /** Since when it is healthy without a failed check between, as slow start counts it; set where that matters. */
   healthySinceMs: number | undefined = undefined;
-  /** Attempts since the host is known, by outcome; `errors` got no response, `failures` got a 5xx. */
-  readonly totals = { requests: 0, successes: 0, failures: 0, errors: 0 };
+  #totals: HostTotals | undefined;
+  #leave: (() => void) | undefined;
   #outlier: OutlierState | undefined;
   readonly #open: OpenTransport;
-  #place: HostPlace;
+  #endpoint: Endpoint;
+  #locality: Locality;
+  #priority: number;
   #transport: EndpointTransport | undefined;
   #retired = false;
 
-  constructor(place: HostPlace, open: OpenTransport) {
-    this.address = formatAddress(place.endpoint.address);
-    this.#place = place;
+  /** `address` is that of the endpoint as text, where it is known already: thousands of hosts share it with their index. */
+  constructor(place: HostPlace, open: OpenTransport, address = formatAddress(place.endpoint.address)) {
+    this.address = address;
+    this.#endpoint = place.endpoint;
+    this.#locality = place.locality;
+    this.#priority = place.priority;
     this.#open = open;
   }
 
   get endpoint(): Endpoint {
-    return this.#place.endpoint;
+    return this.#endpoint;
   }
 
   /** Name of the endpoint; empty when it has none. */
   get hostname(): string {
-    return this.#place.endpoint.hostname;
+    return this.#endpoint.hostname;
   }
 
   /** Envoy metadata of the endpoint by namespace, for format strings. */
   get metadata(): Readonly<Record<string, unknown>> {
-    const { metadata, transportSocketMatch } = this.#place.endpoint;
+    const { metadata, transportSocketMatch } = this.#endpoint;
     // The model keeps this namespace apart, because connections depend on it.
     return { ...metadata, 'envoy.transport_socket_match': transportSocketMatch };
   }
 
   get locality(): Locality {
-    return this.#place.locality;
+    return this.#locality;
   }
 
   get priority(): number {
-    return this.#place.priority;
+    return this.#priority;
   }
 
   /** Load-balancing weight, at least 1. */
   get weight(): number {
-    return this.#place.endpoint.weight;
+    return this.#endpoint.weight;
+  }
+
+  /** What became of its attempts. */
+  get totals(): Readonly<HostTotals> {
+    return this.#totals ?? NO_TOTALS;
+  }
+
+  /** The totals to count in: made by the first attempt, as most endpoints of a large mesh never see one. */
+  get tally(): HostTotals {
+    this.#totals ??= { ...NO_TOTALS };
+    return this.#totals;
   }
 
   /** Made on first use: most clusters have no outlier detection. */
@@ -88,7 +116,7 @@ export class Host {
   get health(): HostHealth {
     const { check } = this;
     if (this.ejected || check?.failed === true) return 'unhealthy';
-    switch (this.#place.endpoint.health) {
+    switch (this.#endpoint.health) {
       case 'unknown':
       case 'healthy':
         return this.outlierDegraded || check?.degraded === true ? 'degraded' : 'healthy';
@@ -106,7 +134,7 @@ export class Host {
   get isExcluded(): boolean {
     const { check } = this;
     return (
-      this.#place.endpoint.health === 'draining' || (check !== undefined && (check.pending || check.excluded))
+      this.#endpoint.health === 'draining' || (check !== undefined && (check.pending || check.excluded))
     );
   }
 
@@ -117,23 +145,28 @@ export class Host {
 
   /** Takes over what an update may change in place: weight, health, locality, priority, labels. */
   move(place: HostPlace): void {
-    this.#place = place;
+    this.#endpoint = place.endpoint;
+    this.#locality = place.locality;
+    this.#priority = place.priority;
   }
 
   /** Counts an attempt in and gives the way to the endpoint, which is opened on first use. */
   enter(): Service {
     this.activeRequests++;
-    this.totals.requests++;
-    this.#transport ??= this.#open(this.#place.endpoint);
+    this.tally.requests++;
+    this.#transport ??= this.#open(this.#endpoint);
     return this.#transport.service;
   }
 
-  /** Counts an attempt out. */
-  readonly leave = (): void => {
-    this.activeRequests--;
-    // An old stack may still send through a host that is gone: what it opened is closed with its last exchange.
-    if (this.#retired && this.activeRequests === 0) this.#close().catch(ignore);
-  };
+  /** Counts an attempt out; one function for all attempts. */
+  get leave(): () => void {
+    this.#leave ??= () => {
+      this.activeRequests--;
+      // An old stack may still send through a host that is gone: what it opened is closed with its last exchange.
+      if (this.#retired && this.activeRequests === 0) this.#close().catch(ignore);
+    };
+    return this.#leave;
+  }
 
   /** The next attempt makes connections of its own; the present ones finish what they carry. */
   renew(): Promise<void> {
