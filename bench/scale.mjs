@@ -15,6 +15,7 @@ const inner = await load();
 await inner.loadHashes();
 /** One for all clusters, as a mesh has it. */
 const agenda = inner.createAgenda(inner.systemClock);
+let made;
 const at = process.argv.indexOf('--ms');
 const MEASURE_MS = at < 0 ? 200 : Number(process.argv[at + 1]);
 
@@ -142,8 +143,9 @@ function loading() {
   );
 }
 
+/** Shared by all clusters, as in a mesh. */
 function tools() {
-  return {
+  made ??= {
     clock: inner.systemClock,
     agenda,
     random: inner.seededRandom(1),
@@ -154,6 +156,7 @@ function tools() {
       close: async () => {},
     }),
   };
+  return made;
 }
 
 function start(cluster, assignment) {

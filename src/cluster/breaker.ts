@@ -42,13 +42,13 @@ export function createBreaker(thresholds: BreakerThresholds, { clock, multiplexe
   const limit = multiplexes ? thresholds.maxRequests : ownConnectionLimit(thresholds);
   const intervalMs = thresholds.retryBudget?.intervalMs ?? 0;
   if (intervalMs === 0) {
-    const requests = createPermits(() => limit);
-    return { requests, retries: createPermits(() => retryLimit(thresholds, requests.active)) };
+    const requests = new CountedPermits(() => limit);
+    return { requests, retries: new CountedPermits(() => retryLimit(thresholds, requests.active)) };
   }
   const recent = new RequestWindow(intervalMs, clock);
   return {
-    requests: createPermits(() => limit, recent),
-    retries: createPermits(() => retryLimit(thresholds, recent.count())),
+    requests: new CountedPermits(() => limit, recent),
+    retries: new CountedPermits(() => retryLimit(thresholds, recent.count())),
   };
 }
 
@@ -60,31 +60,34 @@ function ownConnectionLimit({ maxRequests, maxConnections, maxPendingRequests }:
   return Math.min(maxRequests, maxConnections + maxPendingRequests);
 }
 
-/** `recent` hears of each permit that is taken. */
-function createPermits(limit: () => number, recent?: RequestWindow): Permits {
-  let active = 0;
-  let overflows = 0;
-  return {
-    get active() {
-      return active;
-    },
-    get limit() {
-      return limit();
-    },
-    get overflows() {
-      return overflows;
-    },
-    tryAcquire() {
-      if (active >= limit()) {
-        overflows++;
-        return false;
-      }
-      active++;
-      recent?.add();
-      return true;
-    },
-    release() {
-      active--;
-    },
-  };
+/** A class, as clusters have four of them: closures would take some hundred bytes each. */
+class CountedPermits implements Permits {
+  active = 0;
+  overflows = 0;
+  readonly #limit: () => number;
+  /** Hears of each permit that is taken. */
+  readonly #recent: RequestWindow | undefined;
+
+  constructor(limit: () => number, recent?: RequestWindow) {
+    this.#limit = limit;
+    this.#recent = recent;
+  }
+
+  get limit(): number {
+    return this.#limit();
+  }
+
+  tryAcquire(): boolean {
+    if (this.active >= this.#limit()) {
+      this.overflows++;
+      return false;
+    }
+    this.active++;
+    this.#recent?.add();
+    return true;
+  }
+
+  release(): void {
+    this.active--;
+  }
 }

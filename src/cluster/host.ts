@@ -133,9 +133,7 @@ export class Host {
    */
   get isExcluded(): boolean {
     const { check } = this;
-    return (
-      this.#endpoint.health === 'draining' || (check !== undefined && (check.pending || check.excluded))
-    );
+    return this.#endpoint.health === 'draining' || (check !== undefined && (check.pending || check.excluded));
   }
 
   /** Whether nobody knows it any more. */
