@@ -28,7 +28,7 @@ interface SocketTaker {
 }
 
 /**
- * An http.Agent through the mesh, for `http.request` and every library on it: axios, got, node-fetch, superagent, ws.
+ * An http.Agent through the mesh, for `http.request` and every library on it: axios, got, node-fetch, ws.
  * Each request passes the mesh's whole stack: routes, retries, time limits, mTLS, telemetry. Requests to hosts outside
  * the mesh go out as ever.
  */
