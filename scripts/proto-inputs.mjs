@@ -516,6 +516,34 @@ import "google/protobuf/wrappers.proto";
 `,
   },
   {
+    // Envoy 1.34 and 1.35: shares of requests, and limits of the filter itself.
+    file: 'envoy/extensions/filters/http/ratelimit/v3/rate_limit.proto',
+    after: '  string stat_prefix = 13;\n',
+    insert: `
+  // Share of the requests that the service is asked about.
+  config.core.v3.RuntimeFractionalPercent filter_enabled = 14;
+  // Share of the requests over the limit that are refused.
+  config.core.v3.RuntimeFractionalPercent filter_enforced = 15;
+  // Share of the requests that are refused when the service has no answer.
+  config.core.v3.RuntimeFractionalPercent failure_mode_deny_percent = 16;
+  // Makes descriptors; those of routes and virtual hosts are not read when there are some.
+  repeated config.route.v3.RateLimit rate_limits = 17;
+`,
+  },
+  {
+    // Once a message of its own that nothing read.
+    file: 'envoy/extensions/filters/http/ratelimit/v3/rate_limit.proto',
+    after: 'RouteAction.rate_limits>` fields instead.\n  // [#not-implemented-hide:]\n  ',
+    insert: 'repeated config.route.v3.RateLimit rate_limits = 3;\n  // Formerly: ',
+  },
+  {
+    file: 'envoy/service/ratelimit/v3/rls.proto',
+    after: '      // The time unit representing a year.\n      YEAR = 6;\n',
+    insert: `
+      WEEK = 7;
+`,
+  },
+  {
     file: 'envoy/type/v3/ratelimit_unit.proto',
     after: '  YEAR = 6;\n',
     insert: `

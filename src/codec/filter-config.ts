@@ -9,6 +9,7 @@ import {
   httpFault,
   httpHeaderMutation,
   httpJwtAuthn,
+  httpRateLimit,
   httpRouter,
   httpStatefulSession,
   route,
@@ -21,6 +22,12 @@ import { decodeCorsPolicy, encodeCorsPolicy } from './cors.js';
 import { decodeFault, encodeFault } from './fault.js';
 import { onlyFields } from './field-guard.js';
 import { type FilterCodec, filterCodec } from './filter-codec.js';
+import {
+  decodeGlobalRateLimit,
+  decodeGlobalRateLimitRoute,
+  encodeGlobalRateLimit,
+  encodeGlobalRateLimitRoute,
+} from './global-rate-limit.js';
 import {
   decodeHeaderMutation,
   decodeHeaderMutationRoute,
@@ -109,6 +116,20 @@ const FILTER_CODECS: readonly FilterCodec[] = [
     isPerRoute: 'only',
     decode: decodeJwtAuthnRoute,
     encode: encodeJwtAuthnRoute,
+  }),
+  filterCodec({
+    kind: 'global-rate-limit',
+    schema: () => httpRateLimit.RateLimitSchema,
+    isPerRoute: false,
+    decode: decodeGlobalRateLimit,
+    encode: encodeGlobalRateLimit,
+  }),
+  filterCodec({
+    kind: 'global-rate-limit-route',
+    schema: () => httpRateLimit.RateLimitPerRouteSchema,
+    isPerRoute: 'only',
+    decode: decodeGlobalRateLimitRoute,
+    encode: encodeGlobalRateLimitRoute,
   }),
   filterCodec({
     kind: 'stateful-session',

@@ -101,19 +101,20 @@ export function decodeAddition(
 ): HeaderAddition {
   optionFields(option, path);
   const header = required(option.header, at(path, 'header'));
-  valueFields(header, at(path, 'header'));
   if (option.append !== undefined && isFieldSet(option, core.HeaderValueOptionSchema.field.appendAction)) {
     refuse(at(path, 'append'), 'may not stand next to append_action');
   }
   return {
     name: nameOf(header.key, at(at(path, 'header'), 'key')),
-    value: decodeValue(header, at(path, 'header')),
+    value: decodeHeaderValue(header, at(path, 'header')),
     action: decodeAction(option, path),
     keepEmpty: option.keepEmptyValue,
   };
 }
 
-function decodeValue(header: core.HeaderValue, path: Path): string {
+/** The value of a header as a format string. */
+export function decodeHeaderValue(header: core.HeaderValue, path: Path): string {
+  valueFields(header, path);
   if (header.value !== '' && header.rawValue.length > 0) {
     refuse(at(path, 'raw_value'), 'may not stand next to value');
   }

@@ -1,17 +1,13 @@
 import { create } from '@bufbuild/protobuf';
 import type { LocalRateLimitConfig, LocalRateLimitDescriptor } from '../model/local-rate-limit.js';
 import type { VirtualHostRateLimits } from '../model/rate-limit.js';
-import {
-  commonRateLimit as common,
-  type core,
-  httpLocalRateLimit as filter,
-  type type,
-} from '../proto/xds.js';
+import { commonRateLimit as common, httpLocalRateLimit as filter } from '../proto/xds.js';
 import { onlyFields } from './field-guard.js';
-import { decodeAddition, encodeAddition, modifiable } from './header-mutation.js';
+import { encodeAddition } from './header-mutation.js';
 import { at, type Path, refuse, required } from './path.js';
 import { decodeRuntimeFraction, encodeRuntimeFraction } from './percent.js';
 import { decodeRateLimits, encodeRateLimits } from './rate-limit.js';
+import { decodeLimitHeaders, decodeRefusalStatus } from './rate-limit-refusal.js';
 import { decodeTokenBucket, encodeTokenBucket } from './token-bucket.js';
 
 const filterFields = onlyFields(() => filter.LocalRateLimitSchema, {
@@ -39,10 +35,8 @@ const descriptorFields = onlyFields(() => common.LocalRateLimitDescriptorSchema,
   enforced: ['entries', 'token_bucket', 'shadow_mode'],
 });
 
-const DEFAULT_STATUS = 429;
 const DEFAULT_DYNAMIC_DESCRIPTORS = 20;
 const MAX_STAGE = 10;
-const MAX_HEADERS = 10;
 
 /** The local rate limit filter's configuration. */
 export function decodeLocalRateLimit(message: filter.LocalRateLimit, path: Path): LocalRateLimitConfig {
@@ -53,16 +47,16 @@ export function decodeLocalRateLimit(message: filter.LocalRateLimit, path: Path)
   return {
     kind: 'local-rate-limit',
     statPrefix: message.statPrefix,
-    status: decodeStatus(status, at(path, 'status')),
+    status: decodeRefusalStatus(status, at(path, 'status')),
     bucket: tokenBucket && decodeTokenBucket(tokenBucket, at(path, 'token_bucket')),
     enabled: filterEnabled && decodeRuntimeFraction(filterEnabled, at(path, 'filter_enabled')),
     enforced: filterEnforced && decodeRuntimeFraction(filterEnforced, at(path, 'filter_enforced')),
-    requestHeadersWhenNotEnforced: decodeHeaders(
+    requestHeadersWhenNotEnforced: decodeLimitHeaders(
       message.requestHeadersToAddWhenNotEnforced,
       path,
       'request_headers_to_add_when_not_enforced',
     ),
-    responseHeaders: decodeHeaders(message.responseHeadersToAdd, path, 'response_headers_to_add'),
+    responseHeaders: decodeLimitHeaders(message.responseHeadersToAdd, path, 'response_headers_to_add'),
     descriptors: decodeDescriptors(message.descriptors, path),
     maxDynamicDescriptors: message.maxDynamicDescriptors ?? DEFAULT_DYNAMIC_DESCRIPTORS,
     stage,
@@ -81,18 +75,6 @@ export function decodeLocalRateLimit(message: filter.LocalRateLimit, path: Path)
 /** Envoy: at a route a filter without a bucket makes no sense. */
 export function checkRouteLimit({ bucket }: LocalRateLimitConfig, path: Path): void {
   if (bucket === undefined) refuse(at(path, 'token_bucket'), 'is required at routes');
-}
-
-/** Envoy: anything below 400 is no refusal, and counts as not set. */
-function decodeStatus(status: type.HttpStatus | undefined, path: Path): number {
-  const code: number = status?.code ?? 0;
-  if (code > 599) refuse(path, 'must be an HTTP status');
-  return code < 400 ? DEFAULT_STATUS : code;
-}
-
-function decodeHeaders(options: readonly core.HeaderValueOption[], path: Path, field: string) {
-  if (options.length > MAX_HEADERS) refuse(at(path, field), `must have at most ${MAX_HEADERS} headers`);
-  return options.map((option, index) => decodeAddition(option, at(path, field, index), modifiable));
 }
 
 function decodeDescriptors(

@@ -1,11 +1,11 @@
 import type { LocalRateLimitConfig } from '../model/local-rate-limit.js';
-import { type FractionalPercent, isSampled } from '../model/percent.js';
 import { compileMutations, type HeaderChange } from '../routing/header-mutation.js';
 import type { ConnectionInfo } from '../service/connection.js';
 import { formatToolsOf, inputOf } from '../service/format/tools.js';
 import { localReply } from '../service/local-reply.js';
 import { changeHead } from '../service/response-head.js';
 import type { Filter, Request, Response } from '../service/service.js';
+import { draws } from './draws.js';
 import type { FilterFactory, FilterTools } from './filter.js';
 import { type LocalDecision, LocalLimiter } from './local-limiter.js';
 import { compileRateLimits, type DescriptorSource } from './rate-limit-descriptors.js';
@@ -24,7 +24,7 @@ export const localRateLimit: FilterFactory<LocalRateLimitConfig> = (config, tool
   const stats = statsOf(config, tools);
   const onRefusal = refusal(config, tools);
   return (request, next) => {
-    if (!draws(enabled, tools)) return next(request);
+    if (!draws(enabled, tools.random)) return next(request);
     stats.enabled.value++;
     const decision = limiterOf(request.context.connection).decide(descriptorsOf(request));
     const pass: Filter = showsLimit(decision, config) ? withLimit(decision) : passOn;
@@ -37,7 +37,7 @@ export const localRateLimit: FilterFactory<LocalRateLimitConfig> = (config, tool
       stats.shadow.value++;
       return pass(request, next);
     }
-    if (!draws(enforced, tools)) {
+    if (enforced === undefined || !draws(enforced, tools.random)) {
       onRefusal.request?.(request.headers, inputOf(request));
       return pass(request, next);
     }
@@ -48,11 +48,6 @@ export const localRateLimit: FilterFactory<LocalRateLimitConfig> = (config, tool
 
 const NO_DESCRIPTORS: DescriptorSource = () => [];
 const passOn: Filter = (request, next) => next(request);
-
-function draws(fraction: FractionalPercent | undefined, { random }: FilterTools): boolean {
-  if (fraction === undefined) return false;
-  return fraction.numerator >= fraction.denominator || isSampled(fraction, random());
-}
 
 /** Envoy: the request is counted by descriptors only when there are some to match. */
 function descriptorSource(config: LocalRateLimitConfig, tools: FilterTools): DescriptorSource | undefined {

@@ -10,6 +10,8 @@ export function clustersOfFilter(config: FilterConfig): readonly string[] {
       return [...config.providers.values()].flatMap(({ jwks }) =>
         jwks.kind === 'remote' ? [jwks.uri.cluster] : [],
       );
+    case 'global-rate-limit':
+      return [config.service.cluster];
     default:
       return NONE;
   }

@@ -1,4 +1,5 @@
 import type { CorsConfig, CorsPolicyConfig } from './cors.js';
+import type { GlobalRateLimitConfig, GlobalRateLimitRouteConfig } from './global-rate-limit.js';
 import type { HeaderMutationConfig, HeaderMutationRouteConfig } from './header-mutation.js';
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn.js';
 import type { LocalFilterConfig } from './local-filters.js';
@@ -65,6 +66,8 @@ export type FilterConfig =
   | HeaderMutationRouteConfig
   | CorsConfig
   | CorsPolicyConfig
+  | GlobalRateLimitConfig
+  | GlobalRateLimitRouteConfig
   | JwtAuthnConfig
   | JwtAuthnRouteConfig
   | StatefulSessionConfig

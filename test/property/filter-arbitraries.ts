@@ -1,4 +1,6 @@
 import * as fc from 'fast-check';
+import type { GlobalRateLimitConfig, GlobalRateLimitRouteConfig } from '../../src/model/global-rate-limit.js';
+import type { GrpcService } from '../../src/model/grpc-service.js';
 import type { HeaderAddition } from '../../src/model/header-mutation.js';
 import type { LocalRateLimitConfig, TokenBucketConfig } from '../../src/model/local-rate-limit.js';
 import type { HeaderMatcher, QueryParameterMatcher } from '../../src/model/matcher.js';
@@ -126,6 +128,64 @@ const addition = (): fc.Arbitrary<HeaderAddition> =>
 
 const fraction = (): fc.Arbitrary<FractionalPercent> =>
   fc.record({ numerator: fc.nat(1_000_000), denominator: fc.constantFrom(100, 10_000, 1_000_000) });
+
+const grpcService = (): fc.Arbitrary<GrpcService> =>
+  fc.record({
+    cluster: fc.constantFrom('limits', 'outbound|8081||ratelimit'),
+    authority: fc.constantFrom('', 'limits.example'),
+    timeoutMs: maybe(fc.nat(10_000)),
+    initialMetadata: fc.array(
+      fc.record({
+        name: fc.constantFrom('x-token', 'constructor'),
+        value: fc.constantFrom('', '%REQ(x-user)%'),
+      }),
+      { maxLength: 2 },
+    ),
+    maxReceiveBytes: maybe(fc.nat(1_000_000)),
+  });
+
+/** Limits of a filter's own list: neither stage nor disable key. */
+const ownLimits = (limits: fc.Arbitrary<RateLimit>): fc.Arbitrary<readonly RateLimit[] | undefined> =>
+  maybe(
+    fc.array(
+      limits.map((limit) => ({ ...limit, stage: 0, disableKey: '' })),
+      { minLength: 1, maxLength: 2 },
+    ),
+  );
+
+/** GlobalRateLimitConfig. */
+export const globalRateLimitConfig = (limits: fc.Arbitrary<RateLimit>): fc.Arbitrary<GlobalRateLimitConfig> =>
+  fc.record({
+    kind: fc.constant('global-rate-limit' as const),
+    domain: someText(),
+    stage: fc.integer({ min: 0, max: 10 }),
+    requests: fc.constantFrom('internal', 'external', 'both'),
+    timeoutMs: fc.nat(10_000),
+    failureModeDeny: fc.boolean(),
+    failureModeDenyPercent: maybe(fraction()),
+    resourceExhausted: fc.boolean(),
+    service: grpcService(),
+    rateLimitHeaders: fc.boolean(),
+    rateLimitedHeader: fc.boolean(),
+    status: fc.integer({ min: 400, max: 599 }),
+    responseHeaders: fc.array(addition(), { maxLength: 2 }),
+    statusOnError: fc.integer({ min: 200, max: 599 }),
+    statPrefix: text(),
+    enabled: maybe(fraction()),
+    enforced: maybe(fraction()),
+    rateLimits: ownLimits(limits),
+  });
+
+/** GlobalRateLimitRouteConfig. */
+export const globalRateLimitRouteConfig = (
+  limits: fc.Arbitrary<RateLimit>,
+): fc.Arbitrary<GlobalRateLimitRouteConfig> =>
+  fc.record({
+    kind: fc.constant('global-rate-limit-route' as const),
+    virtualHostRateLimits: fc.constantFrom('override', 'include', 'ignore'),
+    rateLimits: ownLimits(limits),
+    domain: text(),
+  });
 
 /** LocalRateLimitConfig. */
 export const localRateLimitConfig = (limits: fc.Arbitrary<RateLimit>): fc.Arbitrary<LocalRateLimitConfig> =>

@@ -11,7 +11,12 @@ import { decodeRateLimits, encodeRateLimits } from '../../src/codec/rate-limit.j
 import type { FilterConfig } from '../../src/model/filter-config.js';
 import { LOCAL_FILTERS } from '../unit/codec/filter-samples.js';
 import { headerMatcher, queryParameterMatcher } from './arbitraries.js';
-import { localRateLimitConfig, rateLimit } from './filter-arbitraries.js';
+import {
+  globalRateLimitConfig,
+  globalRateLimitRouteConfig,
+  localRateLimitConfig,
+  rateLimit,
+} from './filter-arbitraries.js';
 
 const limits = () => rateLimit(headerMatcher(), queryParameterMatcher());
 
@@ -24,10 +29,22 @@ describe('decoding what was encoded gives the model back', () => {
     );
   });
 
-  test.each([['local rate limit', localRateLimitConfig(limits())]])('for %s', (_name, configs) => {
+  test.each([
+    ['local rate limits', localRateLimitConfig(limits())],
+    ['global rate limits', globalRateLimitConfig(limits())],
+  ])('for %s', (_name, configs) => {
     fc.assert(
       fc.property(configs as fc.Arbitrary<FilterConfig>, (config) => {
         expect(decodeFilter(encodeFilter(config), false, rootPath('LDS l'))).toEqual(config);
+      }),
+    );
+  });
+
+  test('for global rate limits of routes', () => {
+    fc.assert(
+      fc.property(globalRateLimitRouteConfig(limits()), (config) => {
+        const overrides = new Map<string, FilterConfig>([['a', config]]);
+        expect(decodeOverrides(encodeOverrides(overrides), rootPath('RDS r'))).toEqual(overrides);
       }),
     );
   });

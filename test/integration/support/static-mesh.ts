@@ -20,6 +20,8 @@ import type { Observer } from '../../../src/service/observer.js';
 export interface StaticMesh {
   readonly core: MeshCore;
   readonly clusters: Clusters;
+  /** How its filters ask services. */
+  readonly callOut: ReturnType<typeof callOut>;
   apply(snapshot: Snapshot): void;
   close(): Promise<void>;
 }
@@ -38,6 +40,7 @@ export function createStaticMesh(
     transport: upstreamTransport({ identity, clock, random }),
     probe: createProbes(clock),
   });
+  const upstream = callOut((name) => clusters.get(name), { clock, observer });
   const applier = new Applier(clusters, {
     clock,
     random,
@@ -45,12 +48,13 @@ export function createStaticMesh(
     filters: [],
     failureRateBreaker: () => undefined,
     node: { id: 'node', cluster: 'test' },
-    upstream: callOut((name) => clusters.get(name), { clock, observer }),
+    upstream,
   });
   let table = applier.apply(snapshot);
   return {
     core: { clock, random, lookup: (origin) => table.lookup(origin), whenConfigured: async () => {} },
     clusters,
+    callOut: upstream,
     apply(next) {
       table = applier.apply(next);
     },

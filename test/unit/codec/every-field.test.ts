@@ -146,6 +146,8 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       manager('path_with_escaped_slashes_action'),
       // Names of runtime overrides; there is no runtime layer.
       'envoy.config.core.v3.RuntimeFractionalPercent.runtime_key',
+      // The headers that it leaves out are never sent.
+      'envoy.config.core.v3.GrpcService.EnvoyGrpc.skip_envoy_headers',
       // Without a condition nothing is logged.
       'envoy.config.rbac.v3.RBAC.audit_logging_options',
     ];

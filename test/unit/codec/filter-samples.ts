@@ -1,4 +1,8 @@
 import type { FilterConfig } from '../../../src/model/filter-config.js';
+import type {
+  GlobalRateLimitConfig,
+  GlobalRateLimitRouteConfig,
+} from '../../../src/model/global-rate-limit.js';
 import { ALWAYS } from '../../../src/model/percent.js';
 
 /** One full value of each filter that decides by itself, as the list of filters has it. */
@@ -69,3 +73,49 @@ export const LOCAL_FILTERS: readonly FilterConfig[] = [
     trackPerRuleStats: true,
   },
 ];
+
+/** One full value of the global rate limit filter. */
+export const GLOBAL_RATE_LIMIT: GlobalRateLimitConfig = {
+  kind: 'global-rate-limit',
+  domain: 'shop',
+  stage: 3,
+  requests: 'internal',
+  timeoutMs: 50,
+  failureModeDeny: true,
+  failureModeDenyPercent: { numerator: 50, denominator: 100 },
+  resourceExhausted: true,
+  service: {
+    cluster: 'limits',
+    authority: 'limits.example',
+    timeoutMs: 10,
+    initialMetadata: [{ name: 'x-token', value: '%REQ(x-user)%' }],
+    maxReceiveBytes: 1000,
+  },
+  rateLimitHeaders: true,
+  rateLimitedHeader: false,
+  status: 503,
+  responseHeaders: [{ name: 'x-why', value: 'a', action: 'add-if-absent', keepEmpty: true }],
+  statusOnError: 503,
+  statPrefix: 'a',
+  enabled: { numerator: 50, denominator: 100 },
+  enforced: { numerator: 50, denominator: 100 },
+  rateLimits: [
+    {
+      stage: 0,
+      disableKey: '',
+      actions: [{ kind: 'source-cluster' }],
+      limit: { namespace: 'a', keys: ['b'] },
+      hits: { count: 3, isRefund: true },
+      onStreamDone: true,
+      rateLimitHeaders: false,
+    },
+  ],
+};
+
+/** The same of a route. */
+export const GLOBAL_RATE_LIMIT_ROUTE: GlobalRateLimitRouteConfig = {
+  kind: 'global-rate-limit-route',
+  virtualHostRateLimits: 'ignore',
+  rateLimits: GLOBAL_RATE_LIMIT.rateLimits,
+  domain: 'shop',
+};

@@ -14,7 +14,7 @@ import { ALWAYS } from '../../../src/model/percent.js';
 import type { RateLimit } from '../../../src/model/rate-limit.js';
 import type { Route, RouteConfiguration } from '../../../src/model/route.js';
 import type { StatefulSession } from '../../../src/model/stateful-session.js';
-import { LOCAL_FILTERS } from './filter-samples.js';
+import { GLOBAL_RATE_LIMIT, GLOBAL_RATE_LIMIT_ROUTE, LOCAL_FILTERS } from './filter-samples.js';
 
 /** One full value of every type: each optional part is there, so that a test can take any of it apart. */
 
@@ -109,6 +109,7 @@ const OVERRIDES: FilterOverrides = new Map<string, FilterConfig>([
   ['envoy.filters.http.fault', FAULT],
   ['session', { kind: 'stateful-session-route', session: HEADER_SESSION }],
   ['jwt', { kind: 'jwt-authn-route', requirementName: 'named' }],
+  ['limits', GLOBAL_RATE_LIMIT_ROUTE],
 ]);
 const MATCHERS = FAULT.headers;
 
@@ -286,6 +287,7 @@ export const OUTBOUND: OutboundListener = {
       { name: 'envoy.filters.http.fault', config: FAULT },
       ...LOCAL_FILTERS.map((config) => ({ name: config.kind, config })),
       { name: 'session', config: { kind: 'stateful-session', ...COOKIE_SESSION } },
+      { name: 'limits', config: GLOBAL_RATE_LIMIT },
       { name: 'jwt', config: JWT_AUTHN },
       { name: 'envoy.filters.http.router', config: { kind: 'router' } },
     ],
