@@ -5,6 +5,7 @@ import { Completion } from '../service/completion.js';
 import { formatGrpcTimeout, grpcTimeoutOf } from '../service/grpc-timeout.js';
 import { isGrpc, type LocalReply, localReply } from '../service/local-reply.js';
 import type { Filter, Request, Response, Service } from '../service/service.js';
+import { TimeLimitError } from '../service/time-limit-error.js';
 
 /** Limits of an exchange as a whole, from its route and its connection manager; undefined = not set, 0 = none. */
 export interface StreamLimits {
@@ -21,7 +22,7 @@ export interface StreamLimits {
 }
 
 /** The reason of an abort that one of these limits made. */
-export class StreamTimeout extends Error {
+export class StreamTimeout extends TimeLimitError {
   override readonly name = 'StreamTimeout';
 }
 

@@ -4,9 +4,10 @@ import { discardBody } from '../service/body.js';
 import { Completion } from '../service/completion.js';
 import { localReply } from '../service/local-reply.js';
 import type { Filter, Request, Response, Service } from '../service/service.js';
+import { TimeLimitError } from '../service/time-limit-error.js';
 
 /** The reason of an abort that the route's timeout made: outlier detection counts it against the host. */
-export class RouteTimeout extends Error {
+export class RouteTimeout extends TimeLimitError {
   override readonly name = 'RouteTimeout';
 }
 

@@ -2,6 +2,7 @@ import { Abort, type Unsubscribe } from '../runtime/abort.js';
 import type { Clock, Timer } from '../runtime/clock.js';
 import { type Body, type BodySink, discardBody, type PushBody } from '../service/body.js';
 import type { Request, Response, Service } from '../service/service.js';
+import { TimeLimitError } from '../service/time-limit-error.js';
 import { TransportError, type TransportFailure } from '../service/transport-error.js';
 
 /** Time limits of one attempt in milliseconds; 0 = none. */
@@ -123,7 +124,7 @@ class TimedAttempt {
   #expire(failure: TransportFailure, what: string): void {
     if (this.#isOver) return;
     this.#finish();
-    const cause = new Error(what);
+    const cause = new TimeLimitError(what);
     const error = new TransportError(failure, true, cause);
     this.#reject(error);
     // After the head it breaks the body off.

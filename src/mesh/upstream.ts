@@ -10,7 +10,7 @@ import type { RetryPolicy } from '../model/retry.js';
 import type { RoutePriority } from '../model/route.js';
 import type { RequestHash } from '../routing/hash-policy.js';
 import type { Clock } from '../runtime/clock.js';
-import { messageOf } from '../runtime/errors.js';
+import { codeOf, MeshError, messageOf } from '../runtime/errors.js';
 import type { Attempt, Exchange, ResponseFlag } from '../service/context.js';
 import type { Observer } from '../service/observer.js';
 import type { Request, Response, Service } from '../service/service.js';
@@ -211,11 +211,18 @@ function failed(cluster: ClusterRuntime, host: Host, request: Request, error: un
   const reset = RESETS[failure];
   if (reset === undefined) return;
   if (!context.flags.includes(reset.flag)) context.flags.push(reset.flag);
-  context.details =
-    `upstream_reset_before_response_started{${reset.reason}|${context.transportFailure}}`.replace(
-      /\s+/g,
-      '_',
-    );
+  const reason = isConnectTimeout(error) ? 'connection_timeout' : reset.reason;
+  context.details = `upstream_reset_before_response_started{${reason}|${context.transportFailure}}`.replace(
+    /\s+/g,
+    '_',
+  );
+}
+
+/** Mutual TLS tells of it in a MeshError. */
+function isConnectTimeout({ failure, cause }: TransportError): boolean {
+  if (failure !== 'connect') return false;
+  const own = MeshError.is(cause) ? cause.cause : cause;
+  return codeOf(own) === 'UND_ERR_CONNECT_TIMEOUT';
 }
 
 /** A response broke off: by the route's time limit, or because the connection did; the caller's own doing says nothing. */
@@ -223,18 +230,24 @@ function brokeOff({ context, abort }: Request): void {
   if (abort.reason instanceof RouteTimeout) {
     if (!context.flags.includes('UT')) context.flags.push('UT');
     context.details = 'response_timeout';
-  } else if (!abort.aborted && !context.flags.includes('UC')) {
-    context.flags.push('UC');
-    context.details = 'upstream_reset_after_response_started{connection_termination}';
+  } else if (!abort.aborted) {
+    const { flag, reason } = RESETS[context.bodyFailure ?? 'reset'] ?? CONNECTION_TERMINATION;
+    if (!context.flags.includes(flag)) context.flags.push(flag);
+    context.details = `upstream_reset_after_response_started{${reason}}`;
   }
 }
 
+interface Reset {
+  readonly flag: ResponseFlag;
+  readonly reason: string;
+}
+
+const CONNECTION_TERMINATION: Reset = { flag: 'UC', reason: 'connection_termination' };
+
 /** Envoy's flag and words for the reset that a failure is. */
-const RESETS: Readonly<
-  Record<TransportFailure, { readonly flag: ResponseFlag; readonly reason: string } | undefined>
-> = {
+const RESETS: Readonly<Record<TransportFailure, Reset | undefined>> = {
   connect: { flag: 'UF', reason: 'remote_connection_failure' },
-  reset: { flag: 'UC', reason: 'connection_termination' },
+  reset: CONNECTION_TERMINATION,
   'remote-reset': { flag: 'UR', reason: 'remote_reset' },
   refused: { flag: 'UR', reason: 'remote_refused_stream_reset' },
   protocol: { flag: 'UPE', reason: 'protocol_error' },

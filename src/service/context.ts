@@ -2,6 +2,7 @@ import type { Completion } from './completion.js';
 import type { ConnectionInfo, SocketEnd, TlsInfo } from './connection.js';
 import type { HeadChange } from './head-change.js';
 import type { RetryWishes, TimeLimits } from './time-limits.js';
+import type { TransportFailure } from './transport-error.js';
 import type { ServiceInfo, WorkloadInfo } from './workload.js';
 
 /** Values of filters by namespace (Envoy dynamic metadata). */
@@ -178,6 +179,8 @@ export interface Exchange {
   upstreamProtocol: string | undefined;
   /** Why the connection to it failed, in one line. */
   transportFailure: string | undefined;
+  /** What broke the response off after its head; set by the transport. */
+  bodyFailure: TransportFailure | undefined;
   /** Made by whoever keeps time. */
   timing: ExchangeTiming | undefined;
   /** Envoy metadata of the matched route, by namespace. */
@@ -231,6 +234,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     upstream: undefined,
     upstreamProtocol: undefined,
     transportFailure: undefined,
+    bodyFailure: undefined,
     timing: undefined,
     routeMetadata: undefined,
     setCookies: undefined,

@@ -82,7 +82,8 @@ export function explain(subject: unknown): Explanation | undefined {
       recordOf(at) ??
       recordOf('body' in at ? at.body : undefined) ??
       recordOf('req' in at ? at.req : undefined) ??
-      recordOf('request' in at ? at.request : undefined);
+      recordOf('request' in at ? at.request : undefined) ??
+      recordOfResponse('response' in at ? at.response : undefined);
     if (record !== undefined) return record.explain();
     at = 'cause' in at ? at.cause : undefined;
   }
@@ -94,6 +95,12 @@ function recordOf(value: unknown): ExchangeRecord | undefined {
   if (!(RECORD in value)) return hidden.get(value);
   const record = value[RECORD];
   return record instanceof ExchangeRecord ? record : undefined;
+}
+
+/** The errors of got have the response only, which knows its request. */
+function recordOfResponse(response: unknown): ExchangeRecord | undefined {
+  if (typeof response !== 'object' || response === null) return undefined;
+  return recordOf('req' in response ? response.req : undefined);
 }
 
 function explainRequest(request: Request): Explanation {

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import type { MeshCore, OutboundTarget } from '../../mesh/core.js';
 import { Abort } from '../../runtime/abort.js';
 import { MeshError } from '../../runtime/errors.js';
@@ -15,9 +15,10 @@ import { createExchange } from '../../service/context.js';
 import { recordExchange } from '../../service/explanation.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Request, Response } from '../../service/service.js';
+import { isParserError } from '../account.js';
 import { Bridge } from './bridge.js';
 import { type MessageEvents, type MessageHead, MessageReader } from './message-reader.js';
-import { httpError } from './native-error.js';
+import { brokenOff, httpError } from './native-error.js';
 import { ResponseWriter } from './response-writer.js';
 import type { AgentSocket, SocketEvents } from './socket.js';
 
@@ -45,6 +46,8 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
   #target: OutboundTarget;
   /** The object that the caller knows the current request by. */
   #caller: object | undefined;
+  /** The same of the request that was sent last. */
+  #carried: object | undefined;
   #head: MessageHead | undefined;
   /** What came of the body within the first write; undefined once it flows. */
   #first: Buffer[] | undefined;
@@ -150,6 +153,7 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
     const caller = this.#caller;
     this.#caller = undefined;
     if (caller !== undefined) recordExchange(caller, request);
+    this.#carried = caller;
     this.#abort = request.abort;
     this.#target.service(request).then(
       (response) => this.#respond(request, response),
@@ -195,11 +199,11 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
     }
     this.#showEndpoint(request.context.upstreamHost);
     if (request.context.upgrade !== undefined) this.#settleUpgrade(response.tunnel);
+    const caller = this.#carried;
     const writer = new ResponseWriter(this.#socket, (error) => {
       this.#writer = undefined;
       this.#abort = undefined;
-      // As when the server's connection closes in mid-body: `aborted`, ECONNRESET on the response.
-      if (error !== undefined) this.#socket.destroy();
+      if (error !== undefined) this.#breakOff(request, caller, error);
     });
     this.#writer = writer;
     try {
@@ -230,6 +234,21 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
     this.#socket.destroy(error);
   }
 
+  /**
+   * As when the server's connection fails in mid-body: the response gets `aborted`, ECONNRESET, with the mesh's account;
+   * the request, too, an error that came from the network.
+   */
+  #breakOff(request: Request, caller: object | undefined, cause: unknown): void {
+    const error = httpError(cause, request, 'in-answer');
+    const ofNetwork = 'syscall' in error || isParserError(error);
+    if (ofNetwork) recordExchange(error, request);
+    const aborted = brokenOff(error);
+    recordExchange(aborted, request);
+    // Node makes an error without a cause when the socket closes, unless there is one by then.
+    this.#socket.prependOnceListener('close', () => responseOf(caller)?.destroy(aborted));
+    this.#socket.destroy(ofNetwork ? error : undefined);
+  }
+
   #showEndpoint(address: string | undefined): void {
     if (address === undefined) return;
     const colon = address.lastIndexOf(':');
@@ -238,6 +257,12 @@ export class AgentConnection implements SocketEvents, MessageEvents, BodyControl
     this.#socket.remotePort = Number(address.slice(colon + 1));
     this.#socket.remoteFamily = host.includes(':') ? 'IPv6' : 'IPv4';
   }
+}
+
+/** The response that a ClientRequest of Node's got: it is no part of the types, but of every version. */
+function responseOf(caller: object | undefined): Readable | undefined {
+  const response = caller !== undefined && 'res' in caller ? caller.res : undefined;
+  return response instanceof Readable ? response : undefined;
 }
 
 /** A body whose writer waits for `100 Continue`: it is told when somebody reads it, not when the request arrives. */

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { type BodyControl, type BodySink, discardBody, iterateBody } from '../../service/body.js';
+import { type Body, type BodyControl, type BodySink, discardBody, iterateBody } from '../../service/body.js';
 import type { HeaderMap } from '../../service/headers.js';
 import type { Response } from '../../service/service.js';
 import type { AgentSocket } from './socket.js';
@@ -34,8 +34,8 @@ export class ResponseWriter implements BodySink {
       this.end(undefined);
       return;
     }
-    const framing = framingOf(headers);
-    this.#isChunked = hasBody && framing !== 'length';
+    const framing = framingOf(headers, body);
+    this.#isChunked = hasBody && (framing === 'chunked' || framing === 'none');
     const head = headText(response, framing, hasBody);
     if (!hasBody) {
       this.#socket.deliver(head);
@@ -129,12 +129,16 @@ export class ResponseWriter implements BodySink {
   }
 }
 
-/** What tells where the body ends: its length, the chunked coding, or nothing (HTTP/2, HTTP/1.0, answers made here). */
-type Framing = 'length' | 'chunked' | 'none';
+/**
+ * What tells where the body ends: its length, the chunked coding, or nothing (HTTP/2, HTTP/1.0, answers made here), whether
+ * there is a body or not.
+ */
+type Framing = 'length' | 'chunked' | 'none' | 'empty';
 
-function framingOf(headers: HeaderMap): Framing {
+function framingOf(headers: HeaderMap, { kind }: Body): Framing {
   if (headers.has('transfer-encoding')) return 'chunked';
-  return headers.has('content-length') ? 'length' : 'none';
+  if (headers.has('content-length')) return 'length';
+  return kind === 'empty' ? 'empty' : 'none';
 }
 
 function headText(
@@ -153,6 +157,7 @@ function headText(
     text += `${name}: ${latin1(raw[i + 1])}\r\n`;
   }
   if (framing === 'none' && hasBody) text += 'transfer-encoding: chunked\r\n';
+  else if (framing === 'empty' && hasBody) text += 'content-length: 0\r\n';
   return Buffer.from(`${text}\r\n`, 'latin1');
 }
 

@@ -45,7 +45,7 @@ export class AgentSocket extends Duplex {
 
   constructor(isSecure: boolean, clock: Clock, events: (socket: AgentSocket) => SocketEvents) {
     // As a net.Socket of a client: when the other side ends, so does ours.
-    super({ allowHalfOpen: false, highWaterMark: 65_536 });
+    super({ allowHalfOpen: false, highWaterMark: 65_536, emitClose: false });
     this.encrypted = isSecure;
     this.authorized = isSecure;
     this.#clock = clock;
@@ -88,6 +88,8 @@ export class AgentSocket extends Duplex {
     this.#timer = undefined;
     this.#events.closed(error);
     done(error);
+    // A real one closes after all that the error has led to: libraries tell by the order which came first.
+    setImmediate(() => this.emit('close', error !== null));
   }
 
   /** Destroys it once all is written. */

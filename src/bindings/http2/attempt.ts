@@ -179,8 +179,10 @@ export class Http2Attempt implements BodyControl {
       this.#fail(this.#classify(), error);
       return;
     }
-    this.#queue.fail(error);
+    this.#request.context.bodyFailure = this.#classify();
+    // First, because who reads the body may give the whole exchange up when it breaks.
     this.#completion?.settle(undefined, error);
+    this.#queue.fail(error);
   }
 
   #classify(): TransportFailure {

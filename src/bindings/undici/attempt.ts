@@ -6,9 +6,10 @@ import { Completion } from '../../service/completion.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Request, Response } from '../../service/service.js';
 import { TransportError, type TransportFailure } from '../../service/transport-error.js';
+import { isParserError } from '../account.js';
 import { watchTunnel } from '../tunnels.js';
 import type { Lease, PooledExchange } from './connection-pool.js';
-import { toUndiciBody } from './request-body.js';
+import { type SentBody, sentBody } from './request-body.js';
 
 /** Error codes of undici and the platform for connections that never came to be. */
 const CONNECT_CODES = new Set([
@@ -45,6 +46,7 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
   readonly #peer: AttemptPeer;
   readonly #resolve: (response: Response) => void;
   readonly #reject: (error: TransportError) => void;
+  #body: SentBody | undefined;
   #abort: ((error?: Error) => void) | undefined;
   #resumeSocket: (() => void) | undefined;
   #queue: BodyQueue | undefined;
@@ -66,7 +68,8 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
   }
 
   options(impliedHost: string): Dispatcher.DispatchOptions {
-    return dispatchOptions(this.#request, impliedHost);
+    this.#body = sentBody(this.#request.body);
+    return dispatchOptions(this.#request, this.#body.value, impliedHost);
   }
 
   get handler(): Dispatcher.DispatchHandler {
@@ -156,8 +159,10 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
       this.#fail(error);
       return;
     }
-    this.#queue.fail(error);
+    this.#request.context.bodyFailure = isParserError(error) ? 'protocol' : 'reset';
+    // First, because who reads the body may give the whole exchange up when it breaks.
     this.#completion?.settle(undefined, error);
+    this.#queue.fail(error);
   }
 
   resume(): void {
@@ -187,9 +192,10 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
 
   #classify(error: Error, started: boolean): TransportFailure {
     const code = 'code' in error ? String(error.code) : '';
-    if (this.#request.abort.aborted || CALLER_CODES.has(code)) return 'aborted';
+    if (this.#request.abort.aborted || CALLER_CODES.has(code) || this.#body?.failed(error) === true)
+      return 'aborted';
     if (!started || CONNECT_CODES.has(code)) return 'connect';
-    return code.startsWith('HPE_') ? 'protocol' : 'reset';
+    return isParserError(error) ? 'protocol' : 'reset';
   }
 
   #finish(): void {
@@ -200,7 +206,7 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
   }
 }
 
-function dispatchOptions(request: Request, impliedHost: string): Dispatcher.DispatchOptions {
+function dispatchOptions(request: Request, body: unknown, impliedHost: string): Dispatcher.DispatchOptions {
   const { headers, authority, context } = request;
   // undici checks and parses a Host header each time, so it is left to undici where it writes the same.
   if (authority !== impliedHost && !headers.has('host')) headers.append('host', authority);
@@ -211,7 +217,7 @@ function dispatchOptions(request: Request, impliedHost: string): Dispatcher.Disp
     // undici only reads the array.
     headers: headers.toSpelled() as string[],
     // undici takes every form of body that its callers may give, and ours come from there.
-    body: toUndiciBody(request.body) as NonNullable<Dispatcher.DispatchOptions['body']> | null,
+    body: body as NonNullable<Dispatcher.DispatchOptions['body']> | null,
   };
   if (context.upgrade !== undefined && context.upgrade !== 'connect') options.upgrade = context.upgrade;
   // Timeouts are the mesh's; these two are kept when the caller asked for them.

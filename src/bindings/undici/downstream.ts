@@ -102,7 +102,7 @@ class Downstream implements BodySink, Flow {
   error(cause: unknown): void {
     if (this.#over) return;
     this.#over = true;
-    const error = nativeError(cause, this.#request);
+    const error = nativeError(cause, this.#request, this.#response === undefined ? 'no-answer' : 'in-answer');
     recordExchange(error, this.#request);
     this.#events.failed(error);
   }

@@ -1,23 +1,27 @@
 import { codeOf, MeshError } from '../../runtime/errors.js';
 import type { Request } from '../../service/service.js';
+import { TimeLimitError } from '../../service/time-limit-error.js';
 import { TransportError } from '../../service/transport-error.js';
+import { cutOff, peerFailed, type Stage } from '../account.js';
+
+/** Errors that a caller has got, with the account of that exchange: one error ends all requests that wait for a connection. */
+const taken = new WeakSet<Error>();
 
 /**
- * The error that a caller gets: connection failures keep the shape that undici gives them (`code: 'ECONNREFUSED'`,
- * `UND_ERR_SOCKET`, …) with the mesh's account of it as their `cause`; an abort is the caller's own reason.
+ * The error that a caller gets. Failures of the peer keep the shape that undici gives them (`code: 'ECONNREFUSED'`,
+ * `UND_ERR_SOCKET`, …) with the mesh's account of it as their `cause`; an answer that a time limit of the mesh cut off is
+ * a MeshError; an abort is the caller's own reason.
  */
-export function nativeError(error: unknown, request: Request): Error {
-  if (!TransportError.is(error)) return error instanceof Error ? error : new Error(String(error));
-  const native = platformError(error);
-  if (error.failure === 'aborted' || MeshError.is(native)) return native;
-  if (native.cause === undefined && Object.isExtensible(native)) {
-    Object.defineProperty(native, 'cause', {
-      value: account(error, request),
-      configurable: true,
-      writable: true,
-    });
+export function nativeError(cause: unknown, request: Request, stage: Stage = 'no-answer'): Error {
+  if (TransportError.is(cause)) {
+    if (cause.cause instanceof TimeLimitError) return cutOff(cause.cause, request);
+    const native = platformError(cause);
+    return cause.failure === 'aborted' ? native : withAccount(native, cause, request, stage);
   }
-  return native;
+  const error = cause instanceof Error ? cause : new Error(String(cause));
+  if (error instanceof TimeLimitError) return cutOff(error, request);
+  const isPeers = stage === 'in-answer' && !request.abort.aborted && !MeshError.is(error);
+  return isPeers ? withAccount(error, error, request, stage) : error;
 }
 
 /** The platform's own error; mutual TLS wraps a connection that could not be made into a MeshError. */
@@ -27,20 +31,22 @@ function platformError({ cause, message }: TransportError): Error {
   return own.cause instanceof Error && codeOf(own.cause) !== undefined ? own.cause : own;
 }
 
-function account(error: TransportError, request: Request): MeshError {
-  const { clusterName, upstreamHost, attemptCount, flags } = request.context;
-  const connect = error.failure === 'connect';
-  return new MeshError(
-    connect ? 'INMESH_UPSTREAM_CONNECT' : 'INMESH_UPSTREAM_RESET',
-    connect
-      ? `could not connect to ${upstreamHost ?? 'the endpoint'} for ${request.authority}: ${error.message}`
-      : `${upstreamHost ?? 'the endpoint'} broke the connection before it answered ${request.authority}: ${error.message}`,
-    {
-      resource: `cluster ${clusterName ?? 'unknown'}, ${attemptCount} attempt${attemptCount === 1 ? '' : 's'}`,
-      flags,
-      hint: connect
-        ? 'Check that the service runs and that its registered address and port are right'
-        : 'The request may have been processed; retry it only if it is idempotent, or allow `reset` in the retry policy',
-    },
-  );
+function withAccount(native: Error, cause: unknown, request: Request, stage: Stage): Error {
+  const isTaken = taken.has(native);
+  if (!Object.isExtensible(native) || (native.cause !== undefined && !isTaken)) return native;
+  taken.add(native);
+  const own = isTaken ? copyOf(native) : native;
+  Object.defineProperty(own, 'cause', {
+    value: peerFailed(cause, request, stage),
+    configurable: true,
+    writable: true,
+  });
+  return own;
+}
+
+/** A real Error (for who asks `util.types.isNativeError`) with everything that the other has. */
+function copyOf(error: Error): Error {
+  const copy = new Error(error.message);
+  Object.setPrototypeOf(copy, Object.getPrototypeOf(error));
+  return Object.defineProperties(copy, Object.getOwnPropertyDescriptors(error));
 }

@@ -8,17 +8,79 @@ export function fromUndiciBody(body: unknown, length: number | undefined): Body 
   return new UndiciBody(body, length);
 }
 
+/** A body in a form that undici can send. */
+export interface SentBody {
+  readonly value: unknown;
+  /** Whether it is the caller's source that failed with this error: no peer is to blame, and no other would help. */
+  failed(error: unknown): boolean;
+}
+
+class PlainBody implements SentBody {
+  readonly value: unknown;
+
+  constructor(value: unknown) {
+    this.value = value;
+  }
+
+  failed(error: unknown): boolean {
+    // Node's streams remember what they failed with; nothing else fails for a reason of its own.
+    const { value } = this;
+    return typeof value === 'object' && value !== null && 'errored' in value && value.errored === error;
+  }
+}
+
+const NO_BODY = new PlainBody(null);
+
 /** Gives a body in a form that undici can send. */
-export function toUndiciBody(body: Body): unknown {
+export function sentBody(body: Body): SentBody {
   switch (body.kind) {
     case 'empty':
-      return null;
+      return NO_BODY;
     case 'bytes':
-      return body.bytes;
+      return new PlainBody(body.bytes);
     case 'native':
-      return body.value;
+      return sentValue(body.value);
     case 'push':
-      return iterateBody(body);
+      return new WatchedBody(iterateBody(body));
+  }
+}
+
+function sentValue(value: unknown): SentBody {
+  const isWatched = isAsyncIterable(value) && !('pipe' in value) && !isBlob(value);
+  return isWatched ? new WatchedBody(value) : new PlainBody(value);
+}
+
+/** Remembers what its source failed with. */
+class WatchedBody implements SentBody, AsyncIterable<unknown> {
+  readonly #source: AsyncIterable<unknown>;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(source: AsyncIterable<unknown>) {
+    this.#source = source;
+  }
+
+  get value(): unknown {
+    return this;
+  }
+
+  failed(error: unknown): boolean {
+    return this.#failure !== undefined && this.#failure.error === error;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<unknown> {
+    const source = this.#source[Symbol.asyncIterator]();
+    const iterator: AsyncIterator<unknown> = {
+      next: async () => {
+        try {
+          return await source.next();
+        } catch (error) {
+          this.#failure = { error };
+          throw error;
+        }
+      },
+    };
+    const give = source.return?.bind(source);
+    return give === undefined ? iterator : { ...iterator, return: give };
   }
 }
 

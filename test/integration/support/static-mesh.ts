@@ -5,6 +5,7 @@ import { Applier } from '../../../src/mesh/apply.js';
 import { callOut } from '../../../src/mesh/call-out.js';
 import type { MeshCore } from '../../../src/mesh/core.js';
 import { createProbes } from '../../../src/mesh/health/open-probe.js';
+import type { OutboundTools } from '../../../src/mesh/outbound.js';
 import type { Cluster } from '../../../src/model/cluster.js';
 import { DEFAULT_THRESHOLDS } from '../../../src/model/cluster.js';
 import { type Endpoint, NO_LOCALITY } from '../../../src/model/endpoint.js';
@@ -30,6 +31,7 @@ export function createStaticMesh(
   snapshot: Snapshot,
   observer: Observer = {},
   identity: IdentitySource = staticSource(undefined, []),
+  tools: Partial<OutboundTools> = {},
 ): StaticMesh {
   const [clock, random] = [systemClock, seededRandom(1)];
   const clusters = createClusters({
@@ -49,6 +51,7 @@ export function createStaticMesh(
     failureRateBreaker: () => undefined,
     node: { id: 'node', cluster: 'test' },
     upstream,
+    ...tools,
   });
   let table = applier.apply(snapshot);
   return {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { nativeError } from '../../../../src/bindings/undici/native-error.js';
 import { MeshError } from '../../../../src/runtime/errors.js';
+import { TimeLimitError } from '../../../../src/service/time-limit-error.js';
 import { TransportError } from '../../../../src/service/transport-error.js';
 import { makeRequest } from '../../filters/support.js';
 
@@ -64,5 +65,51 @@ describe('the error that a caller gets', () => {
     expect(nativeError(new TransportError('reset', true, 'text'), makeRequest())).toMatchObject({
       message: 'text',
     });
+  });
+});
+
+describe('who is to blame', () => {
+  test('an answer that a time limit cut off is a MeshError, whoever kept the limit', () => {
+    const limit = new TimeLimitError('upstream request timeout after 5 ms');
+    for (const cause of [limit, new TransportError('per-try-idle-timeout', true, limit)]) {
+      const error = nativeError(cause, failedRequest(), 'in-answer');
+      expect(error).toMatchObject({ name: 'MeshError', code: 'INMESH_TIMEOUT', cause: limit });
+    }
+  });
+
+  test('an answer that broke off has the account, unless the caller gave it up', () => {
+    const own = withCode('UND_ERR_SOCKET');
+    expect(nativeError(own, failedRequest(), 'in-answer').cause).toMatchObject({
+      code: 'INMESH_UPSTREAM_RESET',
+    });
+    const request = failedRequest();
+    const reason = new Error('enough');
+    request.abort.abort(reason);
+    expect(nativeError(reason, request, 'in-answer')).toBe(reason);
+    expect(reason.cause).toBeUndefined();
+  });
+
+  test.each([
+    ['refused', 'INMESH_UPSTREAM_RESET', 'not processed'],
+    ['protocol', 'INMESH_UPSTREAM_PROTOCOL', 'serves HTTP'],
+    ['remote-reset', 'INMESH_UPSTREAM_RESET', 'idempotent'],
+  ] as const)('%s', (failure, code, hint) => {
+    const { cause } = nativeError(new TransportError(failure, true, withCode('X')), failedRequest());
+    expect(cause).toMatchObject({ code, hint: expect.stringContaining(hint) });
+  });
+
+  test('one error that ends two requests becomes two, with an account each', () => {
+    const own = withCode('ECONNREFUSED');
+    const [first, second] = [1, 2].map((attemptCount) => {
+      const request = failedRequest();
+      request.context.attemptCount = attemptCount;
+      return nativeError(new TransportError('connect', false, own), request);
+    });
+    expect([first, second]).toMatchObject([
+      { code: 'ECONNREFUSED', cause: { resource: 'cluster v1, 1 attempt' } },
+      { code: 'ECONNREFUSED', cause: { resource: 'cluster v1, 2 attempts' } },
+    ]);
+    expect(second).not.toBe(first);
+    expect(second?.stack).toBe(first?.stack);
   });
 });
