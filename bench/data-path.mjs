@@ -1,6 +1,6 @@
 // What the mesh costs a client: CPU per request and latency against bare undici, other resilience libraries, and two
-// proxy hops, in one run. Every variant runs in a fresh process, in turns, so that drift of the machine falls on all
-// alike. Client on the first core, everything else on the last, where taskset is there to say so.
+// proxy hops, in one run. Every variant has a process of its own, a fresh one per round; they take turns of a third of a
+// second, and a ratio is the median of the turns' ratios, so that drift of the machine falls on all alike. Client on the first core, everything else on the last, where taskset is there to say so.
 //   npm run bench -- [--seconds 3] [--rounds 5] [--concurrency 50] [--only text]
 import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -65,19 +65,20 @@ process.exit(0);
 
 async function compare({ base, rows }) {
   if (rows.length === 0) return;
-  const results = await alternate(rows, world);
+  const results = await alternate(rows, world, 0.3);
   const table = new Table(['client', 'CPU per request, us', 'ratio', 'rps', 'p50 ms', 'p99 ms', 'p99 ratio']);
-  const of = (name, key) => median(results.get(name)?.map((one) => one[key]) ?? []);
+  const against = (name, key) =>
+    median(results.get(name).map((one, turn) => one[key] / results.get(base)[turn][key]));
   for (const [name, list] of results) {
     table.row(
       name,
       list,
       ['cpuUs', 1],
-      of(name, 'cpuUs') / of(base, 'cpuUs'),
+      against(name, 'cpuUs'),
       ['rps', 0],
       ['p50', 2],
       ['p99', 2],
-      of(name, 'p99') / of(base, 'p99'),
+      against(name, 'p99'),
     );
   }
   table.print();
@@ -87,11 +88,11 @@ async function compareHops() {
   const names = hops === undefined ? HOPS.slice(0, 2) : HOPS;
   if (hops === undefined)
     console.log('nginx is not installed (Debian: apt-get install nginx-light): no rows for it\n');
-  const busy = await alternate(names, world);
-  const single = await alternate(names, { ...world, concurrency: 1 });
+  const busy = await alternate(names, world, 1);
+  const single = await alternate(names, { ...world, concurrency: 1 }, 1);
   const [direct] = names;
   const added = (results, name, key) =>
-    median(results.get(name).map((one) => one[key])) - median(results.get(direct).map((one) => one[key]));
+    median(results.get(name).map((one, turn) => one[key] - results.get(direct)[turn][key]));
   const table = new Table([
     'path',
     `CPU of all processes, us, ${concurrency} in flight`,
@@ -111,25 +112,39 @@ async function compareHops() {
   table.print();
 }
 
-async function alternate(names, settings) {
+/** All clients of a table run at once, each in its own process, and drive requests in turns of a fraction of a second. */
+async function alternate(names, settings, turn) {
   const results = new Map(names.map((name) => [name, []]));
   for (let round = 0; round < rounds; round++) {
-    const order = round % 2 === 0 ? names : names.toReversed();
-    for (const name of order) results.get(name).push(await measure(name, settings));
+    const clients = [];
+    for (const name of names) clients.push({ name, process: await start(name, settings) });
+    for (let spent = 0; spent < seconds; spent += turn) {
+      for (const { name, process } of clients) results.get(name).push(await drive(process, turn));
+      clients.reverse();
+    }
+    for (const client of clients) await stop(client.process);
   }
   return results;
 }
 
-async function measure(name, settings) {
+async function start(name, settings) {
   const client = fork(new URL('lib/client.mjs', import.meta.url), [name, JSON.stringify(settings)]);
   pin(client.pid, 'first');
-  const others = [upstream.pid, ...(hops?.pids ?? [])];
   await once(client, 'message');
+  return client;
+}
+
+async function stop(client) {
+  client.send({ end: true });
+  await once(client, 'exit');
+}
+
+async function drive(client, turn) {
+  const others = [upstream.pid, ...(hops?.pids ?? [])];
   const before = others.map(cpuMs);
+  client.send({ ms: turn * 1000 });
   const [result] = await once(client, 'message');
   const elsewhereMs = others.reduce((sum, pid, at) => sum + cpuMs(pid) - before[at], 0);
-  client.send('bye');
-  await once(client, 'exit');
   return { ...result, totalUs: result.cpuUs + (elsewhereMs * 1000) / result.requests };
 }
 

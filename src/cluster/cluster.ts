@@ -159,40 +159,49 @@ class RunningCluster implements ClusterRuntime {
     return this.#drops.shed();
   }
 
-  async send(host: Host, request: Request): Promise<Response> {
+  send(host: Host, request: Request): Promise<Response> {
     const stalls = this.#outliers === undefined ? undefined : this.#tools.stalls;
     const mark = stalls?.watch() ?? 0;
     this.#hasTraffic = true;
-    let response: Response;
-    try {
-      response = await host.enter()(request);
-    } catch (error) {
-      host.leave();
-      host.tally.errors++;
-      // A connection that timed out or was closed while nobody here looked at it says nothing about the host.
-      if (stalls === undefined || stalls.since(mark) === 0) this.#reportError(host, error);
-      throw error;
-    } finally {
-      stalls?.unwatch();
-    }
-    response.completion.onEnd(host.leave);
+    return host
+      .enter()(request)
+      .then(
+        (response) => {
+          stalls?.unwatch();
+          return this.#answered(host, request, response);
+        },
+        (error: unknown) => {
+          host.leave();
+          host.tally.errors++;
+          // A connection that timed out or was closed while nobody here looked at it says nothing about the host.
+          if (stalls === undefined || stalls.since(mark) === 0) this.#reportError(host, error);
+          stalls?.unwatch();
+          throw error;
+        },
+      );
+  }
+
+  #answered(host: Host, request: Request, response: Response): Response {
     if (response.status >= 500) host.tally.failures++;
     else host.tally.successes++;
     if (this.#checks !== undefined && response.headers.has('x-envoy-immediate-health-check-fail')) {
       this.#checks.failNow(host);
     }
     const outliers = this.#outliers;
-    if (outliers !== undefined) {
-      outliers.reportLocalOrigin(host, 'connect-success');
-      const status = statusForOutliers(request, response);
-      if (this.#detectsDegraded && status < 500 && response.headers.has('x-envoy-degraded')) {
-        outliers.reportDegraded(host);
-      }
-      outliers.reportStatus(host, status);
-      response.completion.onEnd(({ error }) => {
-        if (error !== undefined) this.#reportError(host, error);
-      });
+    if (outliers === undefined) {
+      response.completion.onEnd(host.leave);
+      return response;
     }
+    outliers.reportLocalOrigin(host, 'connect-success');
+    const status = statusForOutliers(request, response);
+    if (this.#detectsDegraded && status < 500 && response.headers.has('x-envoy-degraded')) {
+      outliers.reportDegraded(host);
+    }
+    outliers.reportStatus(host, status);
+    response.completion.onEnd(({ error }) => {
+      host.leave();
+      if (error !== undefined) this.#reportError(host, error);
+    });
     return response;
   }
 

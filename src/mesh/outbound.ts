@@ -258,20 +258,30 @@ function observed(tools: OutboundTools, service: Service, log?: ExchangeLogger):
     first(request, end);
     second?.(request, end);
   };
-  return async (request) => {
-    log?.begin(request);
-    let response: Response;
-    try {
-      response = await service(request);
-    } catch (error) {
-      const durationMs = clock.now() - request.context.startMs;
-      tell(request, { status: 0, error, durationMs, response: undefined });
-      throw error;
-    }
+  const fail = (request: Request, error: unknown): never => {
+    const durationMs = clock.now() - request.context.startMs;
+    tell(request, { status: 0, error, durationMs, response: undefined });
+    throw error;
+  };
+  const follow = (request: Request, response: Response): Response => {
     response.completion.onEnd(({ error }) => {
       const durationMs = clock.now() - request.context.startMs;
       tell(request, { status: response.status, error, durationMs, response });
     });
     return response;
+  };
+  return (request) => {
+    log?.begin(request);
+    let pending: Promise<Response>;
+    try {
+      pending = service(request);
+    } catch (error) {
+      // A filter of the application may throw before it gives a promise.
+      return new Promise(() => fail(request, error));
+    }
+    return pending.then(
+      (response) => follow(request, response),
+      (error: unknown) => fail(request, error),
+    );
   };
 }

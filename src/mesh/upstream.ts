@@ -150,7 +150,7 @@ interface Permit {
   release(): void;
 }
 
-async function send(
+function send(
   cluster: ClusterRuntime,
   host: Host,
   request: Request,
@@ -159,28 +159,35 @@ async function send(
 ): Promise<Response> {
   const startMs = tools.clock.now();
   const { timing, limits } = request.context;
+  const one = begin(cluster, host, request.context, startMs);
   if (limits !== undefined) tellTimeout(request, limits, startMs);
   if (timing !== undefined) timing.attemptStartMs = startMs;
-  let response: Response;
-  try {
-    response = await sendLimited(cluster, host, request, tools);
-  } catch (error) {
-    permit.release();
-    failed(cluster, host, request, error);
-    tell(cluster, host, request, startMs, undefined, error, tools);
-    throw error;
-  }
-  tools.peers?.meet(request, response);
-  const { setCookies } = request.context;
-  if (setCookies !== undefined)
-    for (const { line } of setCookies) response.headers.append('set-cookie', line);
-  response.completion.onEnd(({ error }) => {
-    permit.release();
-    if (error !== undefined) brokeOff(request);
-  });
-  if (timing !== undefined) timing.responseStartMs = tools.clock.now();
-  tell(cluster, host, request, startMs, response.status, undefined, tools);
-  return response;
+  return sendLimited(cluster, host, request, tools).then(
+    (response) => {
+      tools.peers?.meet(request, response);
+      const { setCookies } = request.context;
+      if (setCookies !== undefined)
+        for (const { line } of setCookies) response.headers.append('set-cookie', line);
+      response.completion.onEnd(({ error }) => {
+        permit.release();
+        if (error !== undefined) brokeOff(request);
+      });
+      const nowMs = tools.clock.now();
+      if (timing !== undefined) timing.responseStartMs = nowMs;
+      one.status = response.status;
+      one.durationMs = nowMs - startMs;
+      tell(cluster, request, one, tools);
+      return response;
+    },
+    (error: unknown) => {
+      permit.release();
+      failed(cluster, host, request, error);
+      one.error = error;
+      one.durationMs = tools.clock.now() - startMs;
+      tell(cluster, request, one, tools);
+      throw error;
+    },
+  );
 }
 
 function sendLimited(
@@ -257,26 +264,21 @@ const RESETS: Readonly<Record<TransportFailure, Reset | undefined>> = {
   aborted: undefined,
 };
 
-/** Notes the attempt on the exchange and tells whoever listens. */
-function tell(
-  cluster: ClusterRuntime,
-  host: Host,
-  request: Request,
-  startMs: number,
-  status: number | undefined,
-  error: unknown,
-  tools: AttemptTools,
-): void {
-  const { context } = request;
-  const one: Attempt = {
+function begin(cluster: ClusterRuntime, host: Host, context: Exchange, startMs: number): Attempt {
+  return {
     number: context.attemptCount,
     host: host.address,
     chosenBy: isOverride(context, host) ? 'override-host' : cluster.config.lbPolicy.kind,
     startMs,
-    status,
-    error,
-    durationMs: tools.clock.now() - startMs,
+    status: undefined,
+    error: undefined,
+    durationMs: undefined,
   };
+}
+
+/** Notes the attempt on the exchange and tells whoever listens. */
+function tell(cluster: ClusterRuntime, request: Request, one: Attempt, tools: AttemptTools): void {
+  const { context } = request;
   if (context.attempts === undefined) context.attempts = [one];
   else context.attempts.push(one);
   tools.observer.attempt?.(request, one, cluster.name);
