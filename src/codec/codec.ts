@@ -12,8 +12,36 @@ export interface ResourceType<T> {
   /** State of the world: a response is the complete set, so absence means removal (LDS, CDS). */
   readonly complete: boolean;
   /** Throws a MeshError `INMESH_XDS_DECODE` that names the field which we can't enforce or which is wrong. */
-  decode(bytes: Uint8Array): { readonly name: string; readonly resource: T };
+  decode(bytes: Uint8Array): Decoded<T>;
+  /**
+   * The same with pauses, for those whose resources may be large. What is equal in `held`, the value before, is taken
+   * from there.
+   */
+  decodeInSteps?(bytes: Uint8Array, held: Held<T> | undefined): Steps<Decoded<T>>;
   encode(resource: T): Uint8Array;
+}
+
+/** A resource with its name. */
+export interface Decoded<T> {
+  readonly name: string;
+  readonly resource: T;
+}
+
+/** A value in force with the bytes it was decoded from. */
+export interface Held<T> {
+  readonly bytes: Uint8Array;
+  readonly resource: T;
+}
+
+/** Work that may be interrupted wherever it yields. */
+export type Steps<T> = Generator<void, T>;
+
+/** Does all of the work at once. */
+export function runSteps<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
 }
 
 /** What a resource type is made of; `M` is what stands between bytes and model. */
@@ -24,22 +52,36 @@ export interface ResourceTypeDefinition<T, M> {
   readonly parse: (bytes: Uint8Array, path: Path) => M;
   readonly nameOf: (parsed: M) => string;
   readonly decode: (parsed: M, path: Path) => T;
+  /** Instead, when it may take long. */
+  readonly decodeInSteps?: (parsed: M, path: Path, held: Held<T> | undefined) => Steps<T>;
   readonly encode: (resource: T) => Uint8Array;
 }
 
 /** Makes a resource type. */
 export function defineResourceType<T, M>(definition: ResourceTypeDefinition<T, M>): ResourceType<T> {
-  const { typeUrl, short, complete, parse, nameOf, decode, encode } = definition;
+  const { typeUrl, short, complete, decode, decodeInSteps: inSteps, encode } = definition;
+  const open = (bytes: Uint8Array) => {
+    const parsed = definition.parse(bytes, rootPath(short));
+    const name = definition.nameOf(parsed);
+    if (name === '') refuse(rootPath(short), 'the name must not be empty');
+    return { parsed, name, path: rootPath(`${short} ${name}`) };
+  };
+  function* decodeInSteps(bytes: Uint8Array, held: Held<T> | undefined): Steps<Decoded<T>> {
+    const { parsed, name, path } = open(bytes);
+    return {
+      name,
+      resource: inSteps === undefined ? decode(parsed, path) : yield* inSteps(parsed, path, held),
+    };
+  }
   return {
     typeUrl,
     short,
     complete,
     decode(bytes) {
-      const parsed = parse(bytes, rootPath(short));
-      const name = nameOf(parsed);
-      if (name === '') refuse(rootPath(short), 'the name must not be empty');
-      return { name, resource: decode(parsed, rootPath(`${short} ${name}`)) };
+      const { parsed, name, path } = open(bytes);
+      return { name, resource: decode(parsed, path) };
     },
+    ...(inSteps && { decodeInSteps }),
     encode,
   };
 }

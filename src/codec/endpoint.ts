@@ -1,9 +1,10 @@
 import { create, type DescMessage } from '@bufbuild/protobuf';
-import type { ClusterLoadAssignment, LocalityEndpoints } from '../model/endpoint.js';
+import type { ClusterLoadAssignment, Endpoint, LocalityEndpoints } from '../model/endpoint.js';
 import { endpoint } from '../proto/xds.js';
 import { messageOf } from '../runtime/errors.js';
 import type { AddressForm } from './address.js';
-import { decodeMessage } from './codec.js';
+import { decodeMessage, type Held, runSteps, type Steps } from './codec.js';
+import { type KnownEndpoints, reusing } from './endpoint-reuse.js';
 import { type SplitMessage, splitField } from './endpoint-wire.js';
 import { onlyFields } from './field-guard.js';
 import { type EndpointDecoder, encodeEndpoint, endpointDecoder } from './lb-endpoint.js';
@@ -68,15 +69,26 @@ export function decodeAssignment(
   form: AddressForm,
   path: Path,
 ): ClusterLoadAssignment {
+  return runSteps(decodeAssignmentInSteps(parsed, form, path));
+}
+
+/** The same with pauses. Endpoints whose bytes are as they were in `held` are the same objects again. */
+export function* decodeAssignmentInSteps(
+  parsed: ParsedAssignment,
+  form: AddressForm,
+  path: Path,
+  held?: Held<ClusterLoadAssignment>,
+): Steps<ClusterLoadAssignment> {
   const { head } = parsed;
   assignmentFields(head, path);
   if (head.clusterName === '') refuse(at(path, 'cluster_name'), 'must not be empty');
-  const decode = endpointDecoder(form);
-  const localities = parsed.localities.map((bytes, index) =>
-    decodeLocalityEndpoints(bytes, decode, at(path, 'endpoints', index)),
-  );
+  const decode = reusing(endpointDecoder(form), held && knownEndpoints(held));
+  const localities: LocalityEndpoints[] = [];
+  for (const [index, bytes] of parsed.localities.entries()) {
+    localities.push(yield* decodeLocalityEndpoints(bytes, decode, at(path, 'endpoints', index)));
+  }
   checkLocalities(localities, path);
-  if (form === 'ip') refuseSharedAddresses(localities, path);
+  if (form === 'ip') yield* refuseSharedAddresses(localities, path);
   return {
     clusterName: head.clusterName,
     localities,
@@ -108,7 +120,23 @@ function decodeDrops(
   });
 }
 
-function decodeLocalityEndpoints(bytes: Uint8Array, decode: EndpointDecoder, path: Path): LocalityEndpoints {
+/** The endpoints of a held assignment with their bytes. */
+function knownEndpoints({ bytes, resource }: Held<ClusterLoadAssignment>): KnownEndpoints {
+  const localities = splitField(bytes, ASSIGNMENT_LOCALITIES).values;
+  return {
+    bytes: localities.flatMap((locality) => splitField(locality, LOCALITY_ENDPOINTS).values),
+    endpoints: resource.localities.flatMap(({ endpoints }) => endpoints),
+  };
+}
+
+/** Endpoints that are decoded without a pause: a fraction of a millisecond. */
+const STEP = 200;
+
+function* decodeLocalityEndpoints(
+  bytes: Uint8Array,
+  decode: EndpointDecoder,
+  path: Path,
+): Steps<LocalityEndpoints> {
   const schema = endpoint.LocalityLbEndpointsSchema;
   const { rest, values } = split(schema, bytes, { field: LOCALITY_ENDPOINTS, path });
   const message = decodeMessage(schema, rest, path);
@@ -116,7 +144,11 @@ function decodeLocalityEndpoints(bytes: Uint8Array, decode: EndpointDecoder, pat
   const { priority, loadBalancingWeight: weight } = message;
   if (weight === 0) refuse(at(path, 'load_balancing_weight'), 'must be at least 1');
   if (priority > MAX_PRIORITY) refuse(at(path, 'priority'), 'must be at most 128');
-  const endpoints = values.map((value, index) => decode(value, { locality: path, index }));
+  const endpoints: Endpoint[] = [];
+  for (const [index, value] of values.entries()) {
+    endpoints.push(decode(value, { locality: path, index }));
+    if (index % STEP === STEP - 1) yield;
+  }
   if (endpoints.reduce((sum, entry) => sum + entry.weight, 0) > MAX_WEIGHT_SUM) {
     refuse(at(path, 'lb_endpoints'), 'the sum of the weights must be below 2^32');
   }
@@ -156,18 +188,19 @@ function checkLocalities(localities: readonly LocalityEndpoints[], path: Path): 
 }
 
 /** gRFC A27: an address stands once. */
-function refuseSharedAddresses(localities: readonly LocalityEndpoints[], path: Path): void {
+function* refuseSharedAddresses(localities: readonly LocalityEndpoints[], path: Path): Steps<void> {
   const seen = new Set<string>();
-  localities.forEach(({ endpoints }, localityIndex) => {
-    endpoints.forEach(({ address }, index) => {
+  for (const [localityIndex, { endpoints }] of localities.entries()) {
+    for (const [index, { address }] of endpoints.entries()) {
       const key = `${address.port} ${address.address}`;
       if (seen.has(key)) {
         const where = at(at(path, 'endpoints', localityIndex), 'lb_endpoints', index);
         refuse(where, `the address ${address.address} port ${address.port} stands twice`);
       }
       seen.add(key);
-    });
-  });
+      if (seen.size % STEP === 0) yield;
+    }
+  }
 }
 
 /** The endpoints of a cluster as a message. */

@@ -6,7 +6,7 @@ import type { RouteConfiguration } from '../model/route.js';
 import { cluster, endpoint, listener, route } from '../proto/xds.js';
 import { decodeCluster, encodeCluster } from './cluster.js';
 import { decodeMessage, defineResourceType, type ResourceType } from './codec.js';
-import { decodeAssignment, encodeAssignment, parseAssignment } from './endpoint.js';
+import { decodeAssignment, decodeAssignmentInSteps, encodeAssignment, parseAssignment } from './endpoint.js';
 import { decodeListener, encodeListener } from './listener.js';
 import { decodeRouteConfiguration, encodeRouteConfiguration } from './route.js';
 
@@ -51,6 +51,7 @@ export const CLUSTER_LOAD_ASSIGNMENT: ResourceType<ClusterLoadAssignment> = defi
   parse: parseAssignment,
   nameOf: ({ head }) => head.clusterName,
   decode: (parsed, path) => decodeAssignment(parsed, 'ip', path),
+  decodeInSteps: (parsed, path, held) => decodeAssignmentInSteps(parsed, 'ip', path, held),
   encode: (resource) => toBinary(endpoint.ClusterLoadAssignmentSchema, encodeAssignment(resource)),
 });
 

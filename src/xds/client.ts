@@ -199,7 +199,7 @@ class AdsClient implements XdsClient {
           for (const request of this.#protocol.reconnect()) send(request);
         },
         onReady: () => this.#ready(),
-        onMessage: (message) => this.#receive(this.#protocol.receive(message)),
+        onMessage: (message) => this.#take(message),
         onLost: (error) => this.#lost(error),
       },
     });
@@ -247,6 +247,10 @@ class AdsClient implements XdsClient {
     this.#cancelWithheld();
     this.#outages.lost(error, this.#published.value.source !== 'none');
     this.#setConnected('disconnected', error);
+  }
+
+  *#take(message: Uint8Array): Generator<void, void> {
+    this.#receive(yield* this.#protocol.receive(message));
   }
 
   #receive(received: Received): void {

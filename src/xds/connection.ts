@@ -3,6 +3,7 @@ import { createBackoff } from '../runtime/backoff.js';
 import type { Clock } from '../runtime/clock.js';
 import { MeshError, messageOf } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
+import { Inbox } from './inbox.js';
 import type { OpenStream } from './stream.js';
 
 /** What a connection tells its owner. */
@@ -13,8 +14,8 @@ export interface ConnectionListener {
   onStream(send: (message: Uint8Array) => void): void;
   /** The stream's connection is up. */
   onReady(): void;
-  /** Takes one message. What it throws ends the stream. */
-  onMessage(message: Uint8Array): void;
+  /** Takes one message, pausing where it yields. What it throws ends the stream. */
+  onMessage(message: Uint8Array): Generator<void, void>;
   /** The stream is gone, the next attempt follows after a wait. */
   onLost(error: MeshError): void;
 }
@@ -80,18 +81,17 @@ async function runStream(
     end = reject;
   });
   const onAbort = () => end(closing.reason);
+  const inbox = new Inbox({
+    clock: options.clock,
+    take: (message) => listener.onMessage(message),
+    onTaken: onResponse,
+    onFailed: (error) => end(error),
+  });
   closing.addEventListener('abort', onAbort, { once: true });
   listener.onConnecting();
   const opening = open(method, {
     onReady: () => listener.onReady(),
-    onMessage(message) {
-      try {
-        listener.onMessage(message);
-        onResponse();
-      } catch (error) {
-        end(error);
-      }
-    },
+    onMessage: (message) => inbox.push(message),
     onEnd: (error) => end(error),
   });
   try {
@@ -102,6 +102,7 @@ async function runStream(
     throw toMeshError(error);
   } finally {
     closing.removeEventListener('abort', onAbort);
+    inbox.close();
     // Also when it opens only after the end; a failure to open was reported above.
     opening.then((stream) => stream.close()).catch(() => {});
   }

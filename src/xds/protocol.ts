@@ -12,6 +12,11 @@ export interface DecodableType<T = unknown> {
   /** Whether a response is the complete set, so that absence means removal (LDS, CDS). */
   readonly complete: boolean;
   decode(bytes: Uint8Array): { readonly name: string; readonly resource: T };
+  /** The same with pauses, given the value in force, for those whose resources may be large. */
+  decodeInSteps?(
+    bytes: Uint8Array,
+    held: { readonly bytes: Uint8Array; readonly resource: T } | undefined,
+  ): Generator<void, { readonly name: string; readonly resource: T }>;
 }
 
 /** What one response says about one resource. */
@@ -59,6 +64,8 @@ export interface Received {
 export interface HeldBytes {
   /** The bytes in force. */
   readonly accepted: Uint8Array | undefined;
+  /** What they were decoded to. */
+  readonly resource: unknown;
   /** The bytes refused last, with the complaint. */
   readonly rejected: { readonly bytes: Uint8Array; readonly error: MeshError } | undefined;
 }
@@ -79,8 +86,11 @@ export interface Protocol {
   readonly method: string;
   /** Replaces the names subscribed to. Returns the request to send, if the stream is open and one is due. */
   subscribe(type: DecodableType, names: ReadonlySet<string>): Uint8Array | undefined;
-  /** Takes one message. Throws a MeshError when it is not a discovery response at all. */
-  receive(message: Uint8Array): Received;
+  /**
+   * Takes one message; it may pause while it decodes, and takes the next one only when it is done. Throws a MeshError
+   * when it is not a discovery response at all.
+   */
+  receive(message: Uint8Array): Generator<void, Received>;
   /** The reply that was held back, if it is still due. */
   resume(typeUrl: string): Uint8Array | undefined;
   /**

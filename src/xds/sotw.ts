@@ -4,6 +4,7 @@ import { MeshError, messageOf } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
 import {
   type DecodableType,
+  type HeldBytes,
   type HeldResources,
   type Protocol,
   type Received,
@@ -11,7 +12,15 @@ import {
   WILDCARD,
 } from './protocol.js';
 import { decodeResponse, encodeRequest, type SotwResponse } from './sotw-messages.js';
-import { type Complaint, collect, decodeError, type Item, isSameBytes, rejected } from './sotw-resources.js';
+import {
+  type Complaint,
+  collect,
+  decodeError,
+  type Item,
+  isSameBytes,
+  type Present,
+  rejected,
+} from './sotw-resources.js';
 
 /** What the state-of-the-world engine works with. */
 export interface SotwOptions {
@@ -113,7 +122,7 @@ class Sotw implements Protocol {
     return state?.withheld === undefined ? undefined : this.#request(state, state.withheld);
   }
 
-  receive(message: Uint8Array): Received {
+  *receive(message: Uint8Array): Generator<void, Received> {
     const response = decodeResponse(message);
     const state = this.#states.get(response.typeUrl);
     if (state === undefined || !state.isOpen) {
@@ -127,9 +136,12 @@ class Sotw implements Protocol {
       // A request without nonce would start the subscription anew, and the server would answer it again at once.
       return ignored(response.typeUrl, `the control plane sent a ${state.type.short} response without nonce`);
     }
-    state.nonce = response.nonce;
     const complaints: Complaint[] = [];
-    const changes = this.#changes(state, response, complaints);
+    const present = collect(state, response, complaints);
+    const decoded = yield* this.#decodeLarge(state.type, present);
+    // Requests that went out meanwhile did not know of this response.
+    state.nonce = response.nonce;
+    const changes = this.#changes(state, { version: response.version, present, decoded }, complaints);
     const errors = complaints
       .filter(({ name }) => name === undefined)
       .map(({ text }) => decodeError(text, undefined));
@@ -141,15 +153,30 @@ class Sotw implements Protocol {
     };
   }
 
-  #changes(state: TypeState, response: SotwResponse, complaints: Complaint[]): ResourceChange[] {
-    const { type } = state;
-    const present = collect(state, response, complaints);
+  /** Decodes with pauses what may be large. */
+  *#decodeLarge(
+    type: DecodableType,
+    present: ReadonlyMap<string, Present>,
+  ): Generator<void, ReadonlyMap<string, Outcome>> {
+    const decoded = new Map<string, Outcome>();
+    if (type.decodeInSteps === undefined) return decoded;
+    for (const [name, { bytes, error }] of present) {
+      const held = this.#held.get(type.typeUrl, name);
+      if (bytes === undefined || error !== undefined || isKnown(bytes, held)) continue;
+      decoded.set(name, yield* attempt(type.decodeInSteps(bytes, heldValue(held))));
+    }
+    return decoded;
+  }
+
+  #changes(state: TypeState, found: FoundResources, complaints: Complaint[]): ResourceChange[] {
+    const { type, names } = state;
+    const { version, present, decoded } = found;
     const changes: ResourceChange[] = [];
     for (const [name, { bytes, error }] of present) {
-      const change =
-        error === undefined
-          ? this.#decode({ type, name, bytes, version: response.version })
-          : rejected({ type, name, bytes, version: response.version }, error);
+      // It may have been given up while others were decoded.
+      if (!names.has(name) && !names.has(WILDCARD)) continue;
+      const item = { type, name, bytes, version };
+      const change = error === undefined ? this.#decode(item, decoded.get(name)) : rejected(item, error);
       if (change.kind === 'rejected')
         complaints.push({ name, text: naming(change.error, `${type.short} ${name}`) });
       changes.push(change);
@@ -162,7 +189,7 @@ class Sotw implements Protocol {
     return changes;
   }
 
-  #decode(item: Item): ResourceChange {
+  #decode(item: Item, known: Outcome | undefined): ResourceChange {
     const { type, name, bytes, version } = item;
     const held = this.#held.get(type.typeUrl, name);
     const isUnchanged =
@@ -171,15 +198,13 @@ class Sotw implements Protocol {
     if (bytes === undefined) return rejected(item, decodeError('resource: is missing', name));
     if (held?.rejected !== undefined && isSameBytes(bytes, held.rejected.bytes))
       return rejected(item, held.rejected.error);
-    try {
-      const decoded = type.decode(bytes);
-      if (decoded.name !== name)
-        return rejected(item, decodeError(`name: reads ${JSON.stringify(decoded.name)}`, name));
-      // A copy, so that one small resource does not keep a whole response in memory.
-      return { kind: 'updated', type, name, bytes: bytes.slice(), resource: decoded.resource, version };
-    } catch (error) {
+    const { decoded, error } = known ?? attemptAtOnce(type, bytes);
+    if (decoded === undefined)
       return rejected(item, MeshError.is(error) ? error : decodeError(messageOf(error), name, error));
-    }
+    if (decoded.name !== name)
+      return rejected(item, decodeError(`name: reads ${JSON.stringify(decoded.name)}`, name));
+    // A copy, so that one small resource does not keep a whole response in memory.
+    return { kind: 'updated', type, name, bytes: bytes.slice(), resource: decoded.resource, version };
   }
 
   #absent(state: TypeState, present: ReadonlyMap<string, unknown>): string[] {
@@ -285,6 +310,47 @@ class Sotw implements Protocol {
     }
     return state;
   }
+}
+
+/** What a response has of what was asked for. */
+interface FoundResources {
+  readonly version: string;
+  readonly present: ReadonlyMap<string, Present>;
+  /** What was decoded already. */
+  readonly decoded: ReadonlyMap<string, Outcome>;
+}
+
+/** What came of decoding a resource. */
+type Outcome =
+  | { readonly decoded: ReturnType<DecodableType['decode']>; readonly error: undefined }
+  | { readonly decoded: undefined; readonly error: unknown };
+
+function* attempt(steps: Generator<void, ReturnType<DecodableType['decode']>>): Generator<void, Outcome> {
+  try {
+    return { decoded: yield* steps, error: undefined };
+  } catch (error) {
+    return { decoded: undefined, error };
+  }
+}
+
+function attemptAtOnce(type: DecodableType, bytes: Uint8Array): Outcome {
+  try {
+    return { decoded: type.decode(bytes), error: undefined };
+  } catch (error) {
+    return { decoded: undefined, error };
+  }
+}
+
+function isKnown(bytes: Uint8Array, held: HeldBytes | undefined): boolean {
+  const { accepted, rejected: refused } = held ?? {};
+  return (
+    (accepted !== undefined && isSameBytes(bytes, accepted)) ||
+    (refused !== undefined && isSameBytes(bytes, refused.bytes))
+  );
+}
+
+function heldValue(held: HeldBytes | undefined): { bytes: Uint8Array; resource: unknown } | undefined {
+  return held?.accepted === undefined ? undefined : { bytes: held.accepted, resource: held.resource };
 }
 
 /**

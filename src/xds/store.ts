@@ -81,7 +81,8 @@ export class ResourceStore implements HeldResources {
 
   get(typeUrl: string, name: string): HeldBytes | undefined {
     const entry = this.#of(typeUrl).get(name);
-    return entry === undefined ? undefined : { accepted: entry.value?.bytes, rejected: entry.rejected };
+    if (entry === undefined) return undefined;
+    return { accepted: entry.value?.bytes, resource: entry.value?.resource, rejected: entry.rejected };
   }
 
   *names(typeUrl: string): Iterable<string> {

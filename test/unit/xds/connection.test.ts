@@ -35,7 +35,8 @@ function start({
       onConnecting: () => events.push('connecting'),
       onStream: (send) => send(new Uint8Array(3)),
       onReady: () => events.push('ready'),
-      onMessage: (message) => {
+      *onMessage(message) {
+        if (message.length === 9) yield;
         if (message.length === 0) throw new MeshError('INMESH_XDS_DECODE', 'empty');
         events.push(`got ${message.length}`);
       },

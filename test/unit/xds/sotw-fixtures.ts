@@ -100,7 +100,8 @@ export class EngineUnderTest {
       held: {
         get: (typeUrl, name) => {
           const one = this.held.get(key(typeUrl, name));
-          return one === undefined ? undefined : { accepted: one.bytes, rejected: one.rejected };
+          if (one === undefined) return undefined;
+          return { accepted: one.bytes, resource: one.value, rejected: one.rejected };
         },
         names: (typeUrl) =>
           [...this.held]
@@ -110,8 +111,11 @@ export class EngineUnderTest {
     });
   }
 
-  receive(message: Uint8Array): Received {
-    const received = this.protocol.receive(message);
+  receive(message: Uint8Array, atPause: () => void = () => {}): Received {
+    const work = this.protocol.receive(message);
+    let step = work.next();
+    for (; step.done !== true; step = work.next()) atPause();
+    const received = step.value;
     for (const change of received.changes) {
       const id = `${change.type.typeUrl} ${change.name}`;
       const old = this.held.get(id);

@@ -214,6 +214,48 @@ describe('responses to the state-of-the-world engine', () => {
   });
 });
 
+describe('a response that is decoded with pauses', () => {
+  /** A type whose resources pause once. */
+  const slowType = () => {
+    const type = partialType();
+    return Object.assign(type, {
+      *decodeInSteps(bytes: Uint8Array) {
+        yield;
+        return type.decode(bytes);
+      },
+    });
+  };
+
+  test('is acknowledged when it is done: what is asked for meanwhile does not know it yet', () => {
+    const { engine, type } = connected(slowType(), 'a');
+    const asked: unknown[] = [];
+    const received = engine.receive(response(type, 'v1', 'n1', [packed(type, 'a', 'one')]), () =>
+      asked.push(readRequest(engine.protocol.subscribe(type, names('a', 'b')))),
+    );
+    expect(asked).toMatchObject([{ names: ['a', 'b'], version: '', nonce: '' }]);
+    expect(kinds(received)).toEqual(['updated a']);
+    expect(readRequest(received.reply)).toMatchObject({ names: ['a', 'b'], version: 'v1', nonce: 'n1' });
+  });
+
+  test('brings nothing for a name that was given up meanwhile', () => {
+    const { engine, type } = connected(slowType(), 'a', 'b');
+    const list = [packed(type, 'a', 'one'), packed(type, 'b', 'one')];
+    const received = engine.receive(response(type, 'v1', 'n1', list), () =>
+      engine.protocol.subscribe(type, names('b')),
+    );
+    expect(kinds(received)).toEqual(['updated b']);
+  });
+
+  test('is decoded once, and the refused and the unchanged not again', () => {
+    const { engine, type } = connected(slowType(), 'a', 'b');
+    const list = [packed(type, 'a', 'one'), packed(type, 'b', 'bad')];
+    expect(kinds(engine.receive(response(type, 'v1', 'n1', list)))).toEqual(['updated a', 'rejected b']);
+    expect(type.decoded).toBe(2);
+    expect(kinds(engine.receive(response(type, 'v2', 'n2', list)))).toEqual(['unchanged a', 'rejected b']);
+    expect(type.decoded).toBe(2);
+  });
+});
+
 describe('absence in state-of-the-world responses', () => {
   test('is removal for complete types, under the wildcard too', () => {
     const { engine, type } = connected(completeType(), '*', 'own');
