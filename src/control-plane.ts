@@ -1,3 +1,8 @@
+export type {
+  LocalityLbSetting,
+  RegionFailover,
+  ZoneAwareLbSetting,
+} from './control-plane/compile/mesh-config.js';
 export {
   type ControlPlane,
   type ControlPlaneOptions,

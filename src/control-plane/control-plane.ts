@@ -7,7 +7,13 @@ import { firstOf, loopbackAuthenticator, svidAuthenticator } from './ca/authenti
 import { type CertificateAuthority, createCertificateAuthority } from './ca/certificate-authority.js';
 import { createDirectoryCaStore } from './ca/directory-store.js';
 import { createCompiler } from './compile/compile.js';
-import { DEFAULT_MESH_CONFIG, type MeshConfig } from './compile/mesh-config.js';
+import {
+  createMeshConfig,
+  DEFAULT_MESH_CONFIG,
+  type LocalityLbSetting,
+  type MeshConfig,
+  type ZoneAwareLbSetting,
+} from './compile/mesh-config.js';
 import { createOwnIdentity, type OwnIdentity } from './own-identity.js';
 import { keepRegistry } from './registry/keep-registry.js';
 import { createRegistry, type WorkloadRegistry } from './registry/registry.js';
@@ -40,6 +46,13 @@ export interface ControlPlaneOptions {
    * 502. Default `ALLOW_ANY`.
    */
   readonly outboundTrafficPolicy?: 'ALLOW_ANY' | 'REGISTRY_ONLY';
+  /**
+   * Istio's mesh-wide `localityLbSetting`, for destinations whose DestinationRule says nothing of localities. Default:
+   * enabled, so that clients prefer near endpoints wherever there is outlier detection.
+   */
+  readonly localityLbSetting?: LocalityLbSetting;
+  /** Istio's mesh-wide `zoneAwareLbSetting`; where it is enabled it replaces `localityLbSetting`. Default: none. */
+  readonly zoneAwareLbSetting?: ZoneAwareLbSetting;
   /** Life of workload certificates in milliseconds. Default 24 hours. */
   readonly workloadCertificateLifeMs?: number;
   /** How long endpoints outlive the stream that registered them, so that a reconnect is no outage. Default 2000 ms. */
@@ -183,8 +196,13 @@ class RunningControlPlane implements ControlPlane {
     const { options, store, authority, registry, clock, logger } = parts;
     this.#parts = parts;
     this.#stopSources = stopSources;
-    const { outboundTrafficPolicy = DEFAULT_MESH_CONFIG.outboundTrafficPolicy } = options;
-    this.#config = { ...DEFAULT_MESH_CONFIG, trustDomain: authority.trustDomain, outboundTrafficPolicy };
+    const { outboundTrafficPolicy, localityLbSetting, zoneAwareLbSetting } = options;
+    this.#config = createMeshConfig({
+      trustDomain: authority.trustDomain,
+      ...(outboundTrafficPolicy !== undefined && { outboundTrafficPolicy }),
+      ...(localityLbSetting !== undefined && { localityLbSetting }),
+      ...(zoneAwareLbSetting !== undefined && { zoneAwareLbSetting }),
+    });
     const compiler = createCompiler(this.#config);
     this.#xds = createXdsServer({
       resourcesFor: (node) => compiler.compile(store.current.value, registry.current.value, node),

@@ -1,6 +1,7 @@
 import type { FailureRateBreakerOptions } from '../filters/failure-rate-breaker.js';
 import { splitHostPort } from '../model/address.js';
-import { type Locality, NO_LOCALITY } from '../model/endpoint.js';
+import type { Locality } from '../model/endpoint.js';
+import { localityOfLabels, parseLocality } from '../model/locality.js';
 import type { Clock } from '../runtime/clock.js';
 import { MeshError } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
@@ -22,7 +23,7 @@ export interface MeshOptions {
   readonly serviceAccount?: string;
   /** Labels besides `app` and `version`. `INMESH_LABELS` (`key=value,key=value`). */
   readonly labels?: Readonly<Record<string, string>>;
-  /** `INMESH_LOCALITY` (`region/zone/subzone`). */
+  /** `INMESH_LOCALITY` (`region/zone/subzone`), the bootstrap's, else what labels tell (`topology.kubernetes.io/zone` …). */
   readonly locality?: string;
   /**
    * Name of the xDS cluster that this process itself belongs to: with it and a locality, requests stay in the own zone as
@@ -160,6 +161,7 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
   );
   const address = options.address ?? env['INMESH_ADDRESS'] ?? env['INSTANCE_IP'] ?? '127.0.0.1';
   const cacheDir = cacheDirOf(options, around);
+  const labels = { ...parseLabels(env['INMESH_LABELS']), ...options.labels };
   return {
     service,
     version,
@@ -168,8 +170,8 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
       'serviceAccount',
       options.serviceAccount ?? env['INMESH_SERVICE_ACCOUNT'] ?? 'default',
     ),
-    labels: { ...parseLabels(env['INMESH_LABELS']), ...options.labels },
-    locality: parseLocality(options.locality ?? env['INMESH_LOCALITY'], bootstrap),
+    labels,
+    locality: localityOf(options.locality ?? env['INMESH_LOCALITY'], labels, bootstrap),
     localCluster: localClusterOf(options, env, bootstrap),
     clusterId: options.clusterId ?? env['INMESH_CLUSTER_ID'] ?? env['ISTIO_META_CLUSTER_ID'] ?? 'Kubernetes',
     address,
@@ -294,8 +296,11 @@ function parseLabels(text: string | undefined): Record<string, string> {
   return labels;
 }
 
-function parseLocality(text: string | undefined, bootstrap: Bootstrap | undefined): Locality {
-  if (text === undefined) return bootstrap?.locality ?? NO_LOCALITY;
-  const [region = '', zone = '', subZone = ''] = text.split('/');
-  return { region, zone, subZone };
+/** Istio: who does not say where it is, is where its labels say. */
+function localityOf(
+  text: string | undefined,
+  labels: Readonly<Record<string, string>>,
+  bootstrap: Bootstrap | undefined,
+): Locality {
+  return text === undefined ? (bootstrap?.locality ?? localityOfLabels(labels)) : parseLocality(text);
 }

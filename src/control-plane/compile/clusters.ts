@@ -2,8 +2,11 @@ import { istioId } from '../../identity/spiffe-id.js';
 import type { Cluster, ClusterDiscovery } from '../../model/cluster.js';
 import type { Metadata } from '../../model/metadata.js';
 import type { DestinationPolicy } from './destination-rules.js';
-import { compileAssignment } from './endpoints.js';
+import { type AssignmentTools, compileAssignment } from './endpoints.js';
 import type { Instance, InstanceIndex } from './instances.js';
+import type { ClientPlace } from './locality-balance.js';
+import { type LocalityPlan, localityBalancingOf, localityPlanOf } from './locality-setting.js';
+import type { MeshConfig } from './mesh-config.js';
 import { clusterName, clusterSni } from './names.js';
 import type { MeshPort, MeshService } from './services.js';
 import { type EffectivePolicy, effectivePolicy, policyFields } from './traffic-policy.js';
@@ -23,11 +26,13 @@ export interface ClusterPlan {
   readonly port: MeshPort;
   /** Labels of the subset; empty = all instances. */
   readonly labels: Readonly<Record<string, string>>;
+  readonly locality: LocalityPlan | undefined;
 }
 
 /** What clusters are made with. */
 export interface ClusterTools {
-  readonly trustDomain: string;
+  readonly config: MeshConfig;
+  readonly client: ClientPlace;
   readonly instances: InstanceIndex;
   /** gRPC's own clients have no clusters of original destinations. */
   readonly knowsDestinations: boolean;
@@ -47,11 +52,18 @@ export function planClusters(
       const labels = subset.labels ?? {};
       const policy = effectivePolicy(destination.trafficPolicy, subset.trafficPolicy, port.number);
       const protocol = protocolOfCluster(port, policy.connectionPool?.http);
+      const locality = localityPlanOf({
+        mesh: tools.config,
+        loadBalancer: policy.loadBalancer,
+        trafficDistribution: service.trafficDistribution,
+        hasOutlierDetection: policy.outlierDetection !== undefined,
+      });
+      const instances = chosen(tools.instances.of(service, port), labels);
       const cluster: Cluster = {
         name,
         metadata: istioMetadata(service, subset.name),
-        discovery: discoveryOf(name, service, chosen(tools.instances.of(service, port), labels)),
-        ...policyFields(policy),
+        discovery: discoveryOf(name, service, instances, { plan: locality, client: tools.client }),
+        ...policyFields(policy, localityBalancingOf(locality)),
         ...(dialsDestination(service, policy, tools) && originalDestination(port)),
         ...(protocol !== undefined && { protocol }),
         ...upstreamTls({
@@ -63,7 +75,7 @@ export function planClusters(
           isHttp2: protocol?.kind === 'http2',
         }),
       };
-      return { cluster, service, port, labels };
+      return { cluster, service, port, labels, locality };
     }),
   );
 }
@@ -122,21 +134,27 @@ function discoveryOf(
   name: string,
   { source }: MeshService,
   instances: readonly Instance[],
+  localities: Omit<AssignmentTools, 'acceptsMutualTls'>,
 ): ClusterDiscovery {
   const resolution = source.kind === 'entry' ? source.spec.resolution : 'STATIC';
   if (resolution === 'DNS') {
-    return { kind: 'strict-dns', assignment: ownAssignment(name, instances), ...BY_NAME };
+    return { kind: 'strict-dns', assignment: ownAssignment(name, instances, localities), ...BY_NAME };
   }
   if (resolution === 'DNS_ROUND_ROBIN' && instances.length > 0) {
     // Envoy: a logical DNS cluster has one endpoint.
-    const assignment = ownAssignment(name, instances.slice(0, 1));
+    const assignment = ownAssignment(name, instances.slice(0, 1), localities);
     return { kind: 'logical-dns', assignment, ...BY_NAME };
   }
   return { kind: 'eds', serviceName: name };
 }
 
-function ownAssignment(name: string, instances: readonly Instance[]) {
-  return compileAssignment(name, instances, ({ tlsMode }) => tlsMode === 'istio');
+function ownAssignment(
+  name: string,
+  instances: readonly Instance[],
+  localities: Omit<AssignmentTools, 'acceptsMutualTls'>,
+) {
+  const acceptsMutualTls = ({ tlsMode }: Instance) => tlsMode === 'istio';
+  return compileAssignment(name, instances, { acceptsMutualTls, ...localities });
 }
 
 /** Who may answer for a service. */
@@ -145,15 +163,17 @@ interface Identities {
   readonly subjectAltNames: readonly string[];
 }
 
-function identitiesOf(service: MeshService, { trustDomain, instances }: ClusterTools): Identities {
+function identitiesOf(service: MeshService, { config, instances }: ClusterTools): Identities {
   const { source, namespace } = service;
   const subjectAltNames = source.kind === 'entry' ? (source.spec.subjectAltNames ?? []) : [];
   const known = service.ports.flatMap((port) => instances.of(service, port));
   const accounts = [...known, ...instances.declared(service)];
-  const ids = accounts.map((one) => istioId(trustDomain, one.namespace, one.serviceAccount).toString());
+  const ids = accounts.map((one) =>
+    istioId(config.trustDomain, one.namespace, one.serviceAccount).toString(),
+  );
   // Nobody is known to serve it: an empty list would let every identity of the mesh answer. The namespace's default
   // account is whom an undeclared workload would be.
-  if (ids.length === 0) ids.push(istioId(trustDomain, namespace, 'default').toString());
+  if (ids.length === 0) ids.push(istioId(config.trustDomain, namespace, 'default').toString());
   return { identities: [...new Set(ids)].sort(), subjectAltNames };
 }
 

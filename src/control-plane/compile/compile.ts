@@ -50,7 +50,7 @@ class MemoizingCompiler implements Compiler {
   }
 
   compile(view: ConfigView, registry: RegistrySnapshot, node: Node): ResourceSet {
-    const { outline, endpoints } = this.#compiled(profileOf(node, view), view, registry);
+    const { outline, endpoints } = this.#compiled(profileOf(node, view, this.#config), view, registry);
     const { listeners, routes, clusters } = outline;
     return { listeners: this.#withInbound(listeners, node, view), routes, clusters, endpoints };
   }
@@ -76,7 +76,7 @@ class MemoizingCompiler implements Compiler {
       before?.outlineKey === outlineKey
         ? before.outline
         : keepOutline(before?.outline, compileOutline(input, profile));
-    const endpoints = keepEqual(before?.endpoints, compileEndpoints(input, outline.plans));
+    const endpoints = keepEqual(before?.endpoints, compileEndpoints(input, outline.plans, profile.place));
     const compiled = { outlineKey, outline, endpointsKey, endpoints };
     this.#remember(profile.key, compiled);
     return compiled;

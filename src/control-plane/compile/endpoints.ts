@@ -1,30 +1,51 @@
 import { formatAddress } from '../../model/address.js';
 import type { ClusterLoadAssignment, Endpoint, Locality, LocalityEndpoints } from '../../model/endpoint.js';
 import { LB_NAMESPACE, NO_METADATA } from '../../model/metadata.js';
+import { DEFAULT_CLUSTER_ID } from '../registry/workload.js';
 import type { Instance } from './instances.js';
+import { balanceLocalities, type ClientPlace, type Member, withTopology } from './locality-balance.js';
+import type { LocalityPlan } from './locality-setting.js';
 import { ISTIO_ENDPOINT } from './upstream-tls.js';
 
 /** Envoy's default. */
 const OVERPROVISIONING_FACTOR = 140;
 
-/** The endpoints of one cluster; `acceptsMutualTls` tells which take mesh mTLS. */
+/** What endpoints are made with. */
+export interface AssignmentTools {
+  /** Which instances take mesh mTLS. */
+  readonly acceptsMutualTls: (instance: Instance) => boolean;
+  /** How localities are balanced. */
+  readonly plan: LocalityPlan | undefined;
+  readonly client: ClientPlace;
+}
+
+/** The endpoints of one cluster, as a client sees them. */
 export function compileAssignment(
   name: string,
   instances: readonly Instance[],
-  acceptsMutualTls: (instance: Instance) => boolean,
+  { acceptsMutualTls, plan, client }: AssignmentTools,
 ): ClusterLoadAssignment {
-  const groups = new Map<string, { readonly locality: Locality; readonly endpoints: Endpoint[] }>();
+  const groups = new Map<string, { readonly locality: Locality; readonly members: PlacedInstance[] }>();
   for (const instance of unique(instances)) {
     const { locality } = instance;
     const key = JSON.stringify([locality.region, locality.zone, locality.subZone]);
-    const group = groups.get(key) ?? { locality, endpoints: [] };
-    group.endpoints.push(endpointOf(instance, acceptsMutualTls(instance)));
+    const group = groups.get(key) ?? { locality, members: [] };
+    const labels = withTopology(instance.labels, locality, instance.clusterId || DEFAULT_CLUSTER_ID);
+    group.members.push({ instance, labels, weight: instance.weight });
     groups.set(key, group);
   }
-  const sorted = [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, group]) => localityOf(group));
+  const sorted = [...groups]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, { locality, members }]) => ({ locality, priority: 0, weight: weightOf(members), members }));
   return {
     clusterName: name,
-    localities: sorted,
+    localities: balanceLocalities(sorted, plan, client).map(
+      ({ members, ...group }): LocalityEndpoints => ({
+        ...group,
+        metadata: NO_METADATA,
+        endpoints: members.map(({ instance }) => endpointOf(instance, acceptsMutualTls(instance))),
+      }),
+    ),
     overprovisioningFactor: OVERPROVISIONING_FACTOR,
     weightedPriorityHealth: false,
   };
@@ -36,12 +57,12 @@ function unique(instances: readonly Instance[]): readonly Instance[] {
   return [...byAddress.keys()].sort().flatMap((key) => byAddress.get(key) ?? []);
 }
 
-function localityOf(group: {
-  readonly locality: Locality;
-  readonly endpoints: readonly Endpoint[];
-}): LocalityEndpoints {
-  const weight = group.endpoints.reduce((sum, one) => sum + one.weight, 0);
-  return { locality: group.locality, priority: 0, weight, metadata: NO_METADATA, endpoints: group.endpoints };
+interface PlacedInstance extends Member {
+  readonly instance: Instance;
+}
+
+function weightOf(members: readonly Member[]): number {
+  return members.reduce((sum, one) => sum + one.weight, 0);
 }
 
 function endpointOf(instance: Instance, acceptsMutualTls: boolean): Endpoint {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { isUnixSocket } from '../../model/address.js';
-import { type Locality, NO_LOCALITY } from '../../model/endpoint.js';
+import type { Locality } from '../../model/endpoint.js';
+import { localityOfLabels, parseLocality } from '../../model/locality.js';
 import type { WorkloadEntrySpec } from '../kinds/types.js';
 import type { Workload } from '../registry/workload.js';
 import type { ConfigView, Document } from '../store/view.js';
@@ -140,7 +141,7 @@ function specInstance(
     namespace,
     labels,
     ...placeOf(spec, port),
-    locality: parseLocality(spec.locality),
+    locality: spec.locality ? parseLocality(spec.locality) : localityOfLabels(labels),
     weight: Math.max(1, spec.weight ?? 1),
     serviceAccount: spec.serviceAccount || DEFAULT_SERVICE_ACCOUNT,
     // Istio: the label is the only sign that a workload outside of the platform has a proxy.
@@ -159,12 +160,6 @@ function placeOf(
   if (address.startsWith(UNIX)) return { address: address.slice(UNIX.length), port: 0 };
   const target = typeof port.target === 'number' ? port.target : port.number;
   return { address, port: ports?.[port.name] ?? target };
-}
-
-function parseLocality(text: string | undefined): Locality {
-  if (text === undefined || text === '') return NO_LOCALITY;
-  const [region = '', zone = '', subZone = ''] = text.split('/');
-  return { region, zone, subZone };
 }
 
 function declaredAccounts(view: ConfigView, { source, namespace }: MeshService): readonly ServiceAccount[] {

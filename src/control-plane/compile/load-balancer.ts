@@ -9,32 +9,36 @@ const DEFAULT_MIN_RING = 1024;
 const MAX_RING = 8_388_608;
 const DEFAULT_TABLE = 65_537;
 
-/** Istio: locality load balancing is on unless it is turned off, and then weights of localities count. */
-const BY_LOCALITY: LocalityBalancing = { kind: 'weighted' };
-
 /** The policy of a cluster (Istio: applyLoadBalancer). */
-export function lbPolicyOf(settings: LoadBalancerSettings | undefined): LbPolicy {
-  if (settings?.consistentHash !== undefined) return hashPolicyOf(settings.consistentHash);
+export function lbPolicyOf(
+  settings: LoadBalancerSettings | undefined,
+  locality: LocalityBalancing | undefined,
+): LbPolicy {
+  if (settings?.consistentHash !== undefined) return hashPolicyOf(settings.consistentHash, locality);
   const slowStart = slowStartOf(settings);
   switch (settings?.simple) {
     case 'ROUND_ROBIN':
-      return { kind: 'round-robin', locality: BY_LOCALITY, slowStart };
+      return { kind: 'round-robin', locality, slowStart };
     case 'RANDOM':
-      return { kind: 'random', locality: BY_LOCALITY };
+      return { kind: 'random', locality };
     default:
       return {
         kind: 'least-request',
         choiceCount: 2,
         activeRequestBias: 1,
-        locality: BY_LOCALITY,
+        locality,
         slowStart,
       };
   }
 }
 
 /** Istio (ApplyRingHashLoadBalancer): Maglev where that is asked for, else a ring; sizes of 0 are the defaults. */
-function hashPolicyOf({ maglev, ringHash, minimumRingSize }: ConsistentHash): LbPolicy {
-  const common = { useHostname: false, balanceFactorPercent: 0, localityWeighted: true };
+function hashPolicyOf(
+  { maglev, ringHash, minimumRingSize }: ConsistentHash,
+  locality: LocalityBalancing | undefined,
+): LbPolicy {
+  const localityWeighted = locality?.kind === 'weighted';
+  const common = { useHostname: false, balanceFactorPercent: 0, localityWeighted };
   if (maglev !== undefined) {
     return { kind: 'maglev', tableSize: maglev.tableSize || DEFAULT_TABLE, ...common };
   }

@@ -13,6 +13,7 @@ import { compileAssignment } from './endpoints.js';
 import { indexInstances, isResolved } from './instances.js';
 import { outboundListener } from './listeners.js';
 import { routeHashOf } from './load-balancer.js';
+import type { ClientPlace } from './locality-balance.js';
 import type { MeshConfig } from './mesh-config.js';
 import { clusterName } from './names.js';
 import { BLOCK_ALL } from './outbound-policy.js';
@@ -53,7 +54,7 @@ export function compileOutline({ view, registry, config }: CompileInput, profile
     }),
   );
   const knowsDestinations = profile.generator === 'inmesh';
-  const tools = { trustDomain: config.trustDomain, instances, knowsDestinations };
+  const tools = { config, client: profile.place, instances, knowsDestinations };
   const plans = services.flatMap((service) =>
     planClusters(service, policies.get(service.host) ?? NO_POLICY, tools),
   );
@@ -76,17 +77,18 @@ function hashOf(
 export function compileEndpoints(
   { view, registry, config }: CompileInput,
   plans: readonly ClusterPlan[],
+  client: ClientPlace,
 ): ReadonlyMap<string, ClusterLoadAssignment> {
   const instances = indexInstances(view, registry.workloads);
   const modes = mtlsModes(view, config);
   const endpoints = new Map<string, ClusterLoadAssignment>();
   for (const plan of plans.filter(servedByEds)) {
     const serving = chosen(instances.of(plan.service, plan.port), plan.labels).filter(isResolved);
-    const assignment = compileAssignment(
-      plan.cluster.name,
-      serving,
-      (one) => one.tlsMode === 'istio' && modes(one, one.port) !== 'DISABLE',
-    );
+    const assignment = compileAssignment(plan.cluster.name, serving, {
+      acceptsMutualTls: (one) => one.tlsMode === 'istio' && modes(one, one.port) !== 'DISABLE',
+      plan: plan.locality,
+      client,
+    });
     endpoints.set(plan.cluster.name, assignment);
   }
   return endpoints;

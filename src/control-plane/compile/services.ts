@@ -3,6 +3,7 @@ import type { Workload } from '../registry/workload.js';
 import type { ConfigView, Document } from '../store/view.js';
 import { serviceHost } from './names.js';
 import { protocolOf } from './port-protocol.js';
+import { type TrafficDistribution, trafficDistributionOf } from './traffic-distribution.js';
 
 /** One port of a service. */
 export interface MeshPort {
@@ -21,6 +22,7 @@ export interface MeshService {
   readonly namespace: string;
   readonly ports: readonly MeshPort[];
   readonly exportTo: readonly string[] | undefined;
+  readonly trafficDistribution: TrafficDistribution;
   readonly source:
     | { readonly kind: 'kubernetes'; readonly name: string; readonly spec: ServiceSpec }
     | { readonly kind: 'entry'; readonly name: string; readonly spec: ServiceEntrySpec }
@@ -52,6 +54,7 @@ function kubernetesService({ name, namespace, annotations, spec }: Document<'Ser
     host: serviceHost(name, namespace),
     namespace,
     exportTo: exportTo?.split(',').map((target) => target.trim()),
+    trafficDistribution: trafficDistributionOf(spec.trafficDistribution, annotations),
     ports: ports.map((port) => ({
       number: port.port,
       name: port.name ?? '',
@@ -62,7 +65,12 @@ function kubernetesService({ name, namespace, annotations, spec }: Document<'Ser
   };
 }
 
-function entryServices({ name, namespace, spec }: Document<'ServiceEntry'>): readonly MeshService[] {
+function entryServices({
+  name,
+  namespace,
+  annotations,
+  spec,
+}: Document<'ServiceEntry'>): readonly MeshService[] {
   const ports = (spec.ports ?? []).map((port) => ({
     number: port.number,
     name: port.name,
@@ -74,6 +82,7 @@ function entryServices({ name, namespace, spec }: Document<'ServiceEntry'>): rea
     namespace,
     ports,
     exportTo: spec.exportTo,
+    trafficDistribution: trafficDistributionOf(undefined, annotations),
     source: { kind: 'entry', name, spec },
   }));
 }
@@ -96,6 +105,7 @@ function impliedServices(workloads: readonly Workload[]): readonly MeshService[]
       namespace,
       ports: isKnown ? ports : [...ports, extra],
       exportTo: undefined,
+      trafficDistribution: 'any',
       source: { kind: 'implied', name: service },
     });
   }

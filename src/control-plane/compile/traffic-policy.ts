@@ -1,5 +1,6 @@
 import type { CircuitBreakers, Cluster, ConsecutiveDetector, OutlierDetection } from '../../model/cluster.js';
 import { DEFAULT_THRESHOLDS } from '../../model/cluster.js';
+import type { LocalityBalancing } from '../../model/lb-policy.js';
 import type {
   ClientTlsSettings,
   ConnectionPoolSettings,
@@ -59,6 +60,7 @@ function narrow(base: EffectivePolicy, policy: TrafficPolicy | undefined, port: 
 /** What of a cluster the traffic policy decides, but for TLS. */
 export function policyFields(
   policy: EffectivePolicy,
+  locality: LocalityBalancing | undefined,
 ): Pick<
   Cluster,
   | 'lbPolicy'
@@ -73,7 +75,7 @@ export function policyFields(
 > {
   const { connectionPool, outlierDetection } = policy;
   return {
-    lbPolicy: lbPolicyOf(policy.loadBalancer),
+    lbPolicy: lbPolicyOf(policy.loadBalancer, locality),
     connectTimeoutMs: connectionPool?.tcp?.connectTimeout ?? 10_000,
     circuitBreakers: breakersOf(policy),
     outlierDetection: outlierDetection && outlierDetectionOf(outlierDetection),

@@ -10,6 +10,7 @@ export const serviceSchema = z.object({
   type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName']).optional(),
   clusterIP: z.string().optional(),
   externalName: z.string().optional(),
+  trafficDistribution: z.string().optional(),
   ports: z
     .array(
       z.object({

@@ -2,7 +2,13 @@ import type { FieldPath } from '../store/view.js';
 import { checkLoadBalancer } from './load-balancer-rules.js';
 import { isDnsName, isIpAddress, isPort } from './names.js';
 import { entriesOf, fieldsOf, type Report } from './report.js';
-import type { ClientTlsSettings, ConnectionPoolSettings, PortTrafficPolicy, TrafficPolicy } from './types.js';
+import type {
+  ClientTlsSettings,
+  ConnectionPoolSettings,
+  LoadBalancerSettings,
+  PortTrafficPolicy,
+  TrafficPolicy,
+} from './types.js';
 
 /** Istio TrafficPolicy (Istio: validateTrafficPolicy). */
 export function checkTrafficPolicy(policy: TrafficPolicy | undefined, path: FieldPath, report: Report): void {
@@ -29,6 +35,7 @@ function checkParts(policy: Omit<PortTrafficPolicy, 'port'>, path: FieldPath, re
   checkTls(policy.tls, [...path, 'tls'], report);
   const outlier = policy.outlierDetection;
   const at = [...path, 'outlierDetection'];
+  if (outlier === undefined) warnOfFailover(policy.loadBalancer, [...path, 'loadBalancer'], report);
   if (outlier?.consecutiveErrors !== undefined) {
     report.warn([...at, 'consecutiveErrors'], 'consecutiveErrors is deprecated: use consecutive5xxErrors');
   }
@@ -37,6 +44,15 @@ function checkParts(policy: Omit<PortTrafficPolicy, 'port'>, path: FieldPath, re
     'outlierDetectionHttpErrorCodes',
   ])) {
     if (code < 100 || code > 599) report.invalid(where, `${code} is not a status of HTTP`);
+  }
+}
+
+/** Istio: nothing would tell that endpoints are unhealthy. */
+function warnOfFailover(settings: LoadBalancerSettings | undefined, path: FieldPath, report: Report): void {
+  for (const field of ['localityLbSetting', 'zoneAwareLbSetting'] as const) {
+    const { enabled, failover = [], failoverPriority = [] } = settings?.[field] ?? {};
+    if (enabled === false || failover.length + failoverPriority.length === 0) continue;
+    report.warn([...path, field], 'a failover needs outlierDetection next to it to have an effect');
   }
 }
 

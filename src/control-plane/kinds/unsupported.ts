@@ -19,8 +19,6 @@ const fields = (...paths: readonly string[]): readonly Unsupported[] => paths.ma
 
 const POLICY_PARTS: readonly Unsupported[] = [
   ...fields(
-    'loadBalancer.localityLbSetting',
-    'loadBalancer.zoneAwareLbSetting',
     // Node lets no more be chosen than when probes begin.
     'connectionPool.tcp.tcpKeepalive.probes',
     'connectionPool.tcp.tcpKeepalive.interval',

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
-import { type Locality, NO_LOCALITY } from '../../model/endpoint.js';
+import type { Locality } from '../../model/endpoint.js';
+import { isNowhere, localityOfLabels } from '../../model/locality.js';
 import { MeshError } from '../../runtime/errors.js';
 
 /** One served port of one running process: what becomes an endpoint. */
@@ -75,7 +76,10 @@ export function createWorkload(owner: string, input: WorkloadInput): Workload {
     address: input.address,
     port: input.port,
     portName,
-    locality: input.locality ?? NO_LOCALITY,
+    locality:
+      input.locality === undefined || isNowhere(input.locality)
+        ? localityOfLabels(input.labels ?? {})
+        : input.locality,
     serviceAccount,
     tlsMode: input.tlsMode ?? 'disabled',
     weight,
