@@ -12,10 +12,12 @@ export type {
   OutlierStats,
   SuccessRates,
 } from './cluster/outlier/stats.js';
+export type { DefinedFilter, FilterPlace, FilterPlacing, FilterUse } from './filters/define-filter.js';
 export type { FailureRateBreakerOptions } from './filters/failure-rate-breaker.js';
 export type { MeshCore, OutboundTarget } from './mesh/core.js';
 export type { MeshOptions } from './mesh/options.js';
 export type { MeshStatus } from './mesh/status.js';
+export type { FilterDirection } from './model/custom-filter.js';
 export type { Locality } from './model/endpoint.js';
 export type { Abort, AbortListener, Unsubscribe } from './runtime/abort.js';
 export type { Clock, Timer } from './runtime/clock.js';

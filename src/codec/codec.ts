@@ -1,4 +1,5 @@
 import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
+import type { CustomFilterTypes } from '../model/custom-filter.js';
 import type { ResourceShortName } from '../model/resource-short-name.js';
 import { anyIs } from '../proto/any.js';
 import type { wkt } from '../proto/xds.js';
@@ -11,13 +12,20 @@ export interface ResourceType<T> {
   readonly short: ResourceShortName;
   /** State of the world: a response is the complete set, so absence means removal (LDS, CDS). */
   readonly complete: boolean;
-  /** Throws a MeshError `INMESH_XDS_DECODE` that names the field which we can't enforce or which is wrong. */
-  decode(bytes: Uint8Array): Decoded<T>;
+  /**
+   * Throws a MeshError `INMESH_XDS_DECODE` that names the field which we can't enforce or which is wrong. `custom` are the
+   * filters of the application that the resource may configure.
+   */
+  decode(bytes: Uint8Array, custom?: CustomFilterTypes): Decoded<T>;
   /**
    * The same with pauses, for those whose resources may be large. What is equal in `held`, the value before, is taken
    * from there.
    */
-  decodeInSteps?(bytes: Uint8Array, held: Held<T> | undefined): Steps<Decoded<T>>;
+  decodeInSteps?(
+    bytes: Uint8Array,
+    held: Held<T> | undefined,
+    custom?: CustomFilterTypes,
+  ): Steps<Decoded<T>>;
   encode(resource: T): Uint8Array;
 }
 
@@ -60,14 +68,18 @@ export interface ResourceTypeDefinition<T, M> {
 /** Makes a resource type. */
 export function defineResourceType<T, M>(definition: ResourceTypeDefinition<T, M>): ResourceType<T> {
   const { typeUrl, short, complete, decode, decodeInSteps: inSteps, encode } = definition;
-  const open = (bytes: Uint8Array) => {
+  const open = (bytes: Uint8Array, custom: CustomFilterTypes | undefined) => {
     const parsed = definition.parse(bytes, rootPath(short));
     const name = definition.nameOf(parsed);
     if (name === '') refuse(rootPath(short), 'the name must not be empty');
-    return { parsed, name, path: rootPath(`${short} ${name}`) };
+    return { parsed, name, path: rootPath(`${short} ${name}`, custom) };
   };
-  function* decodeInSteps(bytes: Uint8Array, held: Held<T> | undefined): Steps<Decoded<T>> {
-    const { parsed, name, path } = open(bytes);
+  function* decodeInSteps(
+    bytes: Uint8Array,
+    held: Held<T> | undefined,
+    custom?: CustomFilterTypes,
+  ): Steps<Decoded<T>> {
+    const { parsed, name, path } = open(bytes, custom);
     return {
       name,
       resource: inSteps === undefined ? decode(parsed, path) : yield* inSteps(parsed, path, held),
@@ -77,8 +89,8 @@ export function defineResourceType<T, M>(definition: ResourceTypeDefinition<T, M
     typeUrl,
     short,
     complete,
-    decode(bytes) {
-      const { parsed, name, path } = open(bytes);
+    decode(bytes, custom) {
+      const { parsed, name, path } = open(bytes, custom);
       return { name, resource: decode(parsed, path) };
     },
     ...(inSteps && { decodeInSteps }),
@@ -106,4 +118,15 @@ export function decodeAny<Desc extends DescMessage>(
   path: Path,
 ): MessageShape<Desc> | undefined {
   return anyIs(any, schema) ? decodeMessage(schema, any.value, path) : undefined;
+}
+
+/** The same type, whose resources may configure filters of the application. */
+export function withCustom<T>(type: ResourceType<T>, custom: CustomFilterTypes | undefined): ResourceType<T> {
+  if (custom === undefined) return type;
+  const { decodeInSteps } = type;
+  return {
+    ...type,
+    decode: (bytes) => type.decode(bytes, custom),
+    ...(decodeInSteps && { decodeInSteps: (bytes, held) => decodeInSteps(bytes, held, custom) }),
+  };
 }

@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import type { FilterDirection } from '../model/custom-filter.js';
 import type { FilterConfig, FilterOverrides } from '../model/filter-config.js';
 import { NO_OVERRIDES } from '../model/filter-config.js';
 import { anyIs, packAny, typeNameOf } from '../proto/any.js';
@@ -19,6 +20,7 @@ import {
 } from '../proto/xds.js';
 import { decodeAny } from './codec.js';
 import { decodeCorsPolicy, encodeCorsPolicy } from './cors.js';
+import { encodeCustom, type FilterBytes, findCustom } from './custom-filter.js';
 import { decodeFault, encodeFault } from './fault.js';
 import { onlyFields } from './field-guard.js';
 import { type FilterCodec, filterCodec } from './filter-codec.js';
@@ -162,14 +164,36 @@ const perRouteFields = onlyFields(() => route.FilterConfigSchema, {
  * The filter's configuration. Undefined when the filter is unknown and optional; an unknown filter that is not optional
  * is refused, because what it was put there for (say, authorization) would not happen.
  */
-export function decodeFilter(any: wkt.Any, isOptional: boolean, path: Path): FilterConfig | undefined {
-  const found = lookUp(any, isOptional, path);
-  if (found?.codec.isPerRoute === 'only') refuse(path, `the ${found.codec.kind} is for routes only`);
-  return found?.decode();
+export function decodeFilter(
+  any: wkt.Any,
+  { name, isOptional, direction }: FilterEntry,
+  path: Path,
+): FilterConfig | undefined {
+  const given = filterBytes(any, path);
+  const codec = codecOf(given);
+  if (codec !== undefined) {
+    if (codec.isPerRoute === 'only') refuse(path, `the ${codec.kind} is for routes only`);
+    return decodeWith(codec, given, path);
+  }
+  const custom = findCustom(given, name, path);
+  if (custom === undefined) return unknown(given, isOptional, path);
+  if (custom.type.runs(direction)) return custom.decode('filter', path);
+  // gRFC A39: a filter that is not for this side counts as one that is not known.
+  return isOptional
+    ? undefined
+    : refuse(path, `the filter ${custom.type.name} is not for ${direction} requests`);
+}
+
+/** What an entry of `http_filters` says besides the configuration. */
+export interface FilterEntry {
+  readonly name: string;
+  readonly isOptional: boolean;
+  readonly direction: FilterDirection;
 }
 
 /** The filter's configuration as an `Any`. */
 export function encodeFilter(config: FilterConfig): wkt.Any {
+  if (config.kind === 'custom') return encodeCustom(config);
   const codec = FILTER_CODECS.find(({ kind }) => kind === config.kind);
   if (codec === undefined) throw new TypeError(`no codec for the filter ${config.kind}`);
   return codec.toAny(config);
@@ -182,7 +206,7 @@ export function decodeOverrides(configs: Readonly<Record<string, wkt.Any>>, path
   const overrides = new Map<string, FilterConfig>();
   for (const name of names) {
     const any = configs[name];
-    const config = any && decodeOverride(any, atKey(path, 'typed_per_filter_config', name));
+    const config = any && decodeOverride(any, name, atKey(path, 'typed_per_filter_config', name));
     if (config !== undefined) overrides.set(name, config);
   }
   return overrides;
@@ -200,44 +224,53 @@ function encodeOverride(config: FilterConfig): wkt.Any {
     : encodeFilter(config);
 }
 
-function decodeOverride(any: wkt.Any, path: Path): FilterConfig | undefined {
+function decodeOverride(any: wkt.Any, name: string, path: Path): FilterConfig | undefined {
   const wrapper = decodeAny(route.FilterConfigSchema, any, path);
-  if (wrapper === undefined) return decodePerRoute(any, false, path);
+  if (wrapper === undefined) return decodePerRoute(any, { name, isOptional: false }, path);
   perRouteFields(wrapper, path);
   // Envoy: whatever configuration stands next to it is ignored.
   if (wrapper.disabled) return { kind: 'disabled' };
   if (wrapper.config === undefined) return refuse(at(path, 'config'), 'is required');
-  return decodePerRoute(wrapper.config, wrapper.isOptional, at(path, 'config'));
+  return decodePerRoute(wrapper.config, { name, isOptional: wrapper.isOptional }, at(path, 'config'));
 }
 
-function decodePerRoute(any: wkt.Any, isOptional: boolean, path: Path): FilterConfig | undefined {
-  const found = lookUp(any, isOptional, path);
-  if (found === undefined) return undefined;
-  const { codec } = found;
+function decodePerRoute(
+  any: wkt.Any,
+  { name, isOptional }: Omit<FilterEntry, 'direction'>,
+  path: Path,
+): FilterConfig | undefined {
+  const given = filterBytes(any, path);
+  const codec = codecOf(given);
+  if (codec === undefined) {
+    const custom = findCustom(given, name, path);
+    return custom === undefined ? unknown(given, isOptional, path) : custom.decode('route', path);
+  }
   if (!codec.isPerRoute) refuse(path, `the ${codec.kind} has no per-route configuration`);
-  const config = found.decode();
+  const config = decodeWith(codec, given, path);
   codec.checkRoute(config, path);
   return config;
 }
 
-interface Found {
-  readonly codec: FilterCodec;
-  readonly decode: () => FilterConfig;
+function unknown({ typeUrl }: FilterBytes, isOptional: boolean, path: Path): undefined {
+  if (isOptional) return undefined;
+  return refuse(path, `the filter ${JSON.stringify(typeNameOf(typeUrl))} is not supported`);
 }
 
-/** The codec for an `Any` that holds the configuration itself or, as JSON, within a TypedStruct. */
-function lookUp(any: wkt.Any, isOptional: boolean, path: Path): Found | undefined {
+/** An `Any` holds the configuration itself or, as JSON, within a TypedStruct. */
+function filterBytes(any: wkt.Any, path: Path): FilterBytes {
   const struct = typedStruct(any, path);
-  const typeName = typeNameOf(struct?.typeUrl ?? any.typeUrl);
-  const codec = FILTER_CODECS.find(({ schema }) => schema().typeName === typeName);
-  if (codec === undefined) {
-    return isOptional ? undefined : refuse(path, `the filter ${JSON.stringify(typeName)} is not supported`);
-  }
-  return {
-    codec,
-    decode: () =>
-      struct === undefined ? codec.fromBytes(any.value, path) : codec.fromJson(struct.value ?? {}, path),
-  };
+  return struct === undefined
+    ? { typeUrl: any.typeUrl, bytes: any.value, json: undefined }
+    : { typeUrl: struct.typeUrl, bytes: any.value, json: struct.value ?? {} };
+}
+
+function codecOf({ typeUrl }: FilterBytes): FilterCodec | undefined {
+  const typeName = typeNameOf(typeUrl);
+  return FILTER_CODECS.find(({ schema }) => schema().typeName === typeName);
+}
+
+function decodeWith(codec: FilterCodec, { bytes, json }: FilterBytes, path: Path): FilterConfig {
+  return json === undefined ? codec.fromBytes(bytes, path) : codec.fromJson(json, path);
 }
 
 function typedStruct(any: wkt.Any, path: Path): xdsType.TypedStruct | udpaType.TypedStruct | undefined {

@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import type { FilterDirection } from '../model/custom-filter.js';
 import type { HttpFilter } from '../model/filter-config.js';
 import type { HttpConnectionManager } from '../model/listener.js';
 import { httpConnectionManager as hcm } from '../proto/xds.js';
@@ -49,7 +50,7 @@ export function decodeConnectionManager(
   checkFields(message, path);
   return {
     routes: decodeRoutes(message.routeSpecifier, path),
-    filters: decodeFilters(message.httpFilters, path),
+    filters: decodeFilters(message.httpFilters, path, side),
     accessLogs: decodeAccessLogs(message.accessLog, path),
     upgrades: decodeListenerUpgrades(message.upgradeConfigs, path),
     processing: side === 'outbound' ? undefined : decodeProcessing(message, path),
@@ -79,7 +80,11 @@ function decodeRds(rds: hcm.Rds, path: Path): string {
     : rds.routeConfigName;
 }
 
-function decodeFilters(messages: readonly hcm.HttpFilter[], path: Path): readonly HttpFilter[] {
+function decodeFilters(
+  messages: readonly hcm.HttpFilter[],
+  path: Path,
+  direction: FilterDirection,
+): readonly HttpFilter[] {
   const names = new Set<string>();
   const filters: HttpFilter[] = [];
   messages.forEach((message, index) => {
@@ -87,7 +92,7 @@ function decodeFilters(messages: readonly hcm.HttpFilter[], path: Path): readonl
     // gRFC A39: names are unique, because per-route configuration refers to a filter by its name.
     if (names.has(message.name)) refuse(at(filterPath, 'name'), 'is used by two filters');
     names.add(message.name);
-    const filter = decodeHttpFilter(message, filterPath);
+    const filter = decodeHttpFilter(message, filterPath, direction);
     if (filter === undefined) return;
     if (filters.at(-1)?.config.kind === 'router') refuse(filterPath, 'nothing may follow the router');
     filters.push(filter);
@@ -97,12 +102,17 @@ function decodeFilters(messages: readonly hcm.HttpFilter[], path: Path): readonl
   return filters;
 }
 
-function decodeHttpFilter(message: hcm.HttpFilter, path: Path): HttpFilter | undefined {
+function decodeHttpFilter(
+  message: hcm.HttpFilter,
+  path: Path,
+  direction: FilterDirection,
+): HttpFilter | undefined {
   filterFields(message, path);
   const { name, configType, isOptional } = message;
   if (name === '') refuse(at(path, 'name'), 'must not be empty');
   if (configType.case !== 'typedConfig') return refuse(at(path, 'typed_config'), 'is required');
-  const config = decodeFilter(configType.value, isOptional, at(path, 'typed_config'));
+  const entry = { name, isOptional, direction };
+  const config = decodeFilter(configType.value, entry, at(path, 'typed_config'));
   // Envoy: the filter that ends the chain can't be left out.
   if (message.disabled && config?.kind === 'router') refuse(at(path, 'disabled'), 'is not for the router');
   return config && { name, config, disabled: message.disabled || undefined };

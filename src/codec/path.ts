@@ -1,3 +1,4 @@
+import type { CustomFilterTypes } from '../model/custom-filter.js';
 import { MeshError } from '../runtime/errors.js';
 
 /** Where in a resource a decoder is. The text grows with each level and is shown when something is refused. */
@@ -6,17 +7,20 @@ export interface Path {
   readonly resource: string;
   /** E.g. `virtual_hosts[0].routes[2].match`; empty at the top. */
   readonly text: string;
+  /** Filters of the application that the resource may configure; known wherever a decoder is in it. */
+  readonly custom?: CustomFilterTypes | undefined;
 }
 
 /** The path of a whole resource. */
-export function rootPath(resource: string): Path {
-  return { resource, text: '' };
+export function rootPath(resource: string, custom?: CustomFilterTypes): Path {
+  return { resource, text: '', custom };
 }
 
 /** The path of a field, or of one of its elements, below `path`. */
 export function at(path: Path, field: string, index?: number): Path {
   const element = index === undefined ? field : `${field}[${index}]`;
-  return { resource: path.resource, text: path.text === '' ? element : `${path.text}.${element}` };
+  const { resource, text, custom } = path;
+  return { resource, text: text === '' ? element : `${text}.${element}`, custom };
 }
 
 /** The path of one entry of a map field below `path`. */

@@ -28,6 +28,8 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
       return globalRateLimit(own.base, own.layers, tools);
     case 'stateful-session':
       return statefulSession(own.base, own.layers, tools);
+    case 'custom':
+      return tools.custom.create(own.base, own, tools);
     default:
   }
   switch (config.kind) {
@@ -52,6 +54,7 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
     case 'jwt-authn-route':
     case 'stateful-session':
     case 'stateful-session-route':
+    case 'custom':
       // Of an instance that is another filter: it says nothing to that one.
       return undefined;
     case 'router':
@@ -73,7 +76,7 @@ export function buildFilters(
   tools: FilterTools,
 ): Filter[] {
   const built: Filter[] = [];
-  for (const { name, config, disabled = false } of filters) {
+  for (const { name, config, disabled = false } of tools.custom.arrange(filters, tools.direction)) {
     const all = overrides.flatMap((layer) => layer.get(name) ?? []);
     // Envoy: the most specific level that says anything decides whether the filter is there.
     if (all[0] === undefined ? disabled : all[0].kind === 'disabled') continue;

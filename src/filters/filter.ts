@@ -1,4 +1,5 @@
-import type { FilterConfig } from '../model/filter-config.js';
+import type { CustomFilterConfig, CustomFilterTypes, FilterDirection } from '../model/custom-filter.js';
+import type { FilterConfig, HttpFilter } from '../model/filter-config.js';
 import type { HeaderMatcher } from '../model/matcher.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
@@ -16,9 +17,11 @@ export interface FilterTools {
   readonly clusterName: string | undefined;
   /** What filters keep while stacks come and go. */
   readonly memory: FilterMemory;
+  /** The filters that the application defined. */
+  readonly custom: CustomFilters;
   /** The rate limits of the stack's route and its virtual host. */
   readonly rateLimits: RouteRateLimits;
-  readonly direction: 'outbound' | 'inbound';
+  readonly direction: FilterDirection;
   /** Who this process is towards the mesh (Envoy `node`). */
   readonly node: LocalNode;
   /**
@@ -42,3 +45,12 @@ export interface LocalNode {
 
 /** Makes the filter of one configuration; undefined when the configuration does nothing. */
 export type FilterFactory<C extends FilterConfig> = (config: C, tools: FilterTools) => Filter | undefined;
+
+/** The filters that the application defined and uses. */
+export interface CustomFilters extends CustomFilterTypes {
+  /** The clusters that filters used in code ask. */
+  readonly clusters: readonly string[];
+  /** The filters of a connection manager with those that code adds. */
+  arrange(listed: readonly HttpFilter[], direction: FilterDirection): readonly HttpFilter[];
+  create(base: CustomFilterConfig, own: OwnConfig, tools: FilterTools): Filter | undefined;
+}

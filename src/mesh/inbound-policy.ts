@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { buildFilters } from '../filters/builtin.js';
-import type { FilterTools, LocalNode } from '../filters/filter.js';
+import { NO_CUSTOM_FILTERS } from '../filters/custom-filters.js';
+import type { CustomFilters, FilterTools, LocalNode } from '../filters/filter.js';
 import { createFilterMemory, type FilterMemory } from '../filters/filter-memory.js';
 import { processRequests } from '../filters/request-processing.js';
-import { rateLimitsAt } from '../filters/route-rate-limits.js';
+import { NO_RATE_LIMITS, rateLimitsAt } from '../filters/route-rate-limits.js';
 import type { AccessLog } from '../model/access-log.js';
 import type { HttpConnectionManager, InboundListener } from '../model/listener.js';
 import { compileHeaderMatchers } from '../routing/match.js';
@@ -21,6 +22,8 @@ export interface InboundTools {
   readonly node: LocalNode;
   /** One attempt at a cluster, for filters that ask a service. */
   readonly upstream: (clusterName: string) => Service | undefined;
+  /** The filters that the application defined; by default none. */
+  readonly custom?: CustomFilters | undefined;
   /** What filters keep while policies come and go; by default nothing outlives a policy. */
   readonly filterMemory?: FilterMemory | undefined;
   /** The logger of a chain's access logs; undefined when it has none. */
@@ -42,6 +45,7 @@ export function inboundPolicyOf(listener: InboundListener | undefined, tools: In
     node,
     upstream,
     memory: tools.filterMemory ?? createFilterMemory(),
+    custom: tools.custom ?? NO_CUSTOM_FILTERS,
   };
   return inboundPolicy(listener, {
     buildFilters: ({ filters }, overrides, { route, virtualHost }) =>
@@ -50,6 +54,8 @@ export function inboundPolicyOf(listener: InboundListener | undefined, tools: In
     accessLog: tools.accessLog,
     effects: (place) => routeEffects(place, clock),
     unconfigured: 'strict',
+    // What code adds holds without a listener, too.
+    ownFilters: () => buildFilters([], [], { ...filterTools, rateLimits: NO_RATE_LIMITS }),
   });
 }
 

@@ -63,6 +63,8 @@ export interface InboundOptions {
   readonly process?: (http: HttpConnectionManager) => Filter | undefined;
   /** The logger of a chain's access logs; undefined when it has none. */
   readonly accessLog?: ((logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined) | undefined;
+  /** The filters that code adds, for while there is no listener. Default none. */
+  readonly ownFilters?: (() => readonly Filter[]) | undefined;
   /** What applies while there is no listener. Default `closed`: without rules nobody is let in. */
   readonly unconfigured?: InboundMode;
 }
@@ -71,8 +73,7 @@ export interface InboundOptions {
  * Derives the inbound policy of a listener. Its stacks are built here, once; a request only calls them.
  */
 export function inboundPolicy(listener: InboundListener | undefined, options: InboundOptions): InboundPolicy {
-  if (listener === undefined)
-    return unconfigured(options.unconfigured ?? 'closed', options.accessLog?.(undefined));
+  if (listener === undefined) return unconfigured(options);
   const { filterChains } = listener;
   const tls = select(filterChains, 'tls', (chain) => chain.tls !== undefined);
   const plaintext = select(filterChains, 'raw_buffer', (chain) => chain.tls === undefined);
@@ -196,14 +197,18 @@ function matchesEverything({ path, headers, queryParameters, grpcOnly, ...rest }
   );
 }
 
-function unconfigured(mode: InboundMode, log: ExchangeLogger | undefined): InboundPolicy {
+function unconfigured(options: InboundOptions): InboundPolicy {
+  const { unconfigured: mode = 'closed', accessLog, ownFilters } = options;
+  const log = accessLog?.(undefined);
+  const filters = ownFilters?.() ?? [];
+  const service = filters.length === 0 ? undefined : compose(filters, application);
   const tls: DownstreamTls = { requireClientCertificate: true, alpn: [] };
   const hasTls = mode === 'strict' || mode === 'permissive';
   const hasPlaintext = mode === 'disable' || mode === 'permissive';
   return {
     mode,
-    tls: hasTls ? { name: '', tls, service: undefined, log } : undefined,
-    plaintext: hasPlaintext ? { name: '', tls: undefined, service: undefined, log } : undefined,
+    tls: hasTls ? { name: '', tls, service, log } : undefined,
+    plaintext: hasPlaintext ? { name: '', tls: undefined, service, log } : undefined,
   };
 }
 

@@ -1,6 +1,7 @@
 import { createClusters } from '../cluster/clusters.js';
 import type { Transport } from '../cluster/transport.js';
 import { localZone } from '../cluster/zone.js';
+import type { CustomFilters } from '../filters/custom-filters.js';
 import type {
   FailureRateBreakerOptions,
   FailureRateBreakers,
@@ -76,6 +77,7 @@ export class RunningMesh implements MeshCore {
   readonly workload: WorkloadInfo;
   readonly upstream: (clusterName: string) => Service | undefined;
   readonly filterMemory: FilterMemory = createFilterMemory();
+  readonly custom: CustomFilters;
   /** The logger of a listener's access logs; undefined when it has none. */
   readonly accessLog: (logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined;
   readonly #accessLogs: AccessLogs;
@@ -130,6 +132,7 @@ export class RunningMesh implements MeshCore {
       transport: tools.transport(this.identity),
     });
     this.node = { id: options.nodeId, cluster: `${options.service}.${options.namespace}` };
+    this.custom = options.custom;
     this.peers = createPeerExchange(this.workload, options.nodeId);
     this.scope = scope;
     this.upstream = callOut((name) => this.#clusters.get(name), {
@@ -149,6 +152,7 @@ export class RunningMesh implements MeshCore {
       sourceAddress: options.address,
       upstream: this.upstream,
       filterMemory: this.filterMemory,
+      custom: this.custom,
       peers: this.peers,
       prepare: options.propagation ? propagate : undefined,
       filters: options.filters,

@@ -1,4 +1,7 @@
+import { customFilters } from '../filters/custom-filters.js';
+import type { DefinedFilter, FilterUse } from '../filters/define-filter.js';
 import type { FailureRateBreakerOptions } from '../filters/failure-rate-breaker.js';
+import type { CustomFilters } from '../filters/filter.js';
 import { splitHostPort } from '../model/address.js';
 import type { Locality } from '../model/endpoint.js';
 import { localityOfLabels, parseLocality } from '../model/locality.js';
@@ -50,8 +53,13 @@ export interface MeshOptions {
    * that. Default 500.
    */
   readonly leaveDelayMs?: number;
-  /** Filters around every outbound request, outermost first. */
-  readonly filters?: readonly Filter[];
+  /**
+   * Filters, outermost first: functions stand around every outbound request, what `use` of a defined filter gives stands in
+   * the chain of HTTP filters where it says, outbound and inbound.
+   */
+  readonly filters?: readonly (Filter | FilterUse)[];
+  /** Defined filters (`defineFilter` of `inmesh/filters`) that xDS may configure. Those in `filters` may be, too. */
+  readonly filterTypes?: readonly DefinedFilter[];
   /** Failure-rate breakers (opossum), by destination host or cluster name; `*` for all. Off by default. */
   readonly failureRateBreakers?: Readonly<Record<string, FailureRateBreakerOptions>>;
   /**
@@ -110,6 +118,7 @@ export interface ResolvedMeshOptions {
   readonly leaveDelayMs: number;
   readonly inboundTemplate: string;
   readonly filters: readonly Filter[];
+  readonly custom: CustomFilters;
   readonly failureRateBreakers: Readonly<Record<string, FailureRateBreakerOptions>>;
   readonly observers: readonly Observer[];
   readonly accessLog: AccessLogOptions | undefined;
@@ -185,13 +194,19 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
     configurationTimeoutMs: positive('configurationTimeoutMs', options.configurationTimeoutMs ?? 15_000),
     leaveDelayMs: positive('leaveDelayMs', options.leaveDelayMs ?? 500),
     inboundTemplate: bootstrap?.inboundTemplate ?? DEFAULT_INBOUND_TEMPLATE,
-    filters: options.filters ?? [],
+    ...filterOptions(options),
     failureRateBreakers: options.failureRateBreakers ?? {},
     ...telemetryOptions(options, env),
     nodeId:
       bootstrap?.nodeId ??
       `sidecar~${address}~${service}-${around.instance}.${namespace}~${namespace}.svc.cluster.local`,
   };
+}
+
+function filterOptions({ filters = [], filterTypes = [] }: MeshOptions) {
+  const functions = filters.filter((one) => typeof one === 'function');
+  const uses = filters.filter((one) => typeof one !== 'function');
+  return { filters: functions, custom: customFilters(filterTypes, uses) };
 }
 
 function localClusterOf(

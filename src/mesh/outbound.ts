@@ -1,7 +1,8 @@
 import type { ClusterRuntime } from '../cluster/cluster.js';
 import { buildFilters } from '../filters/builtin.js';
+import { NO_CUSTOM_FILTERS } from '../filters/custom-filters.js';
 import type { HostBreakers } from '../filters/failure-rate-breaker.js';
-import type { FilterTools, LocalNode } from '../filters/filter.js';
+import type { CustomFilters, FilterTools, LocalNode } from '../filters/filter.js';
 import { createFilterMemory, type FilterMemory } from '../filters/filter-memory.js';
 import { rateLimitsAt } from '../filters/route-rate-limits.js';
 import type { AccessLog } from '../model/access-log.js';
@@ -42,6 +43,8 @@ export interface OutboundTools {
   readonly observer: Observer;
   /** Filters of the application, outside the configured ones. */
   readonly filters: readonly Filter[];
+  /** The filters that the application defined; by default none. */
+  readonly custom?: CustomFilters | undefined;
   /** The opt-in failure-rate breaker of a cluster, when one is configured. */
   readonly failureRateBreaker: (clusterName: string) => Filter | undefined;
   /** The same for each host of a cluster. */
@@ -232,6 +235,7 @@ function filterTools(
     headerPredicate: compileHeaderMatchers,
     clusterName,
     memory: tools.filterMemory ?? createFilterMemory(),
+    custom: tools.custom ?? NO_CUSTOM_FILTERS,
     rateLimits: rateLimitsAt(route, virtualHost),
     direction,
     node,

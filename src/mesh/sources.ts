@@ -46,7 +46,11 @@ export function createXds(options: ResolvedMeshOptions, tools: SourceTools, obse
     target: options.controlPlane,
     // Whoever awaits the configuration keeps the process alive, not the wait for it.
     holdsProcess: false,
-    clusterNames: options.localCluster === undefined ? [] : [options.localCluster],
+    clusterNames: [
+      ...(options.localCluster === undefined ? [] : [options.localCluster]),
+      ...options.custom.clusters,
+    ],
+    customFilters: options.custom,
     clock: tools.clock,
     random: tools.random,
     logger: tools.logger,

@@ -12,6 +12,8 @@ export function clustersOfFilter(config: FilterConfig): readonly string[] {
       );
     case 'global-rate-limit':
       return [config.service.cluster];
+    case 'custom':
+      return config.clusters;
     default:
       return NONE;
   }

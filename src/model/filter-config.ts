@@ -1,5 +1,6 @@
 import type { CorsConfig, CorsPolicyConfig } from './cors.js';
 import type { GlobalRateLimitConfig, GlobalRateLimitRouteConfig } from './global-rate-limit.js';
+import type { CustomFilterConfig } from './custom-filter.js';
 import type { HeaderMutationConfig, HeaderMutationRouteConfig } from './header-mutation.js';
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn.js';
 import type { LocalFilterConfig } from './local-filters.js';
@@ -59,6 +60,7 @@ export type StrictHeader = (typeof STRICT_HEADERS)[number];
 /** Configuration of one HTTP filter. A new filter adds its type to this union. */
 export type FilterConfig =
   | LocalFilterConfig
+  | CustomFilterConfig
   | FaultConfig
   | AdaptiveConcurrencyConfig
   | AdmissionControlConfig

@@ -1,5 +1,7 @@
+import { type ResourceType, withCustom } from '../codec/codec.js';
 import { encodeNode } from '../codec/node.js';
 import { CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION } from '../codec/resource-types.js';
+import type { CustomFilterTypes } from '../model/custom-filter.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import type { Node } from '../model/node.js';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../model/snapshot.js';
@@ -36,6 +38,8 @@ export interface XdsClientOptions {
   readonly inboundNames?: readonly string[];
   /** Clusters to ask for that no listener needs. */
   readonly clusterNames?: readonly string[];
+  /** Filters of the application that listeners and routes may configure. */
+  readonly customFilters?: CustomFilterTypes | undefined;
   /** How long a resource may stay unanswered on a ready stream before it counts as absent. Default 15 s. */
   readonly missingTimeoutMs?: number;
   /** Whether waiting for the first configuration keeps the process alive. Default true. */
@@ -121,7 +125,7 @@ class AdsClient implements XdsClient {
     this.#report = createReport(logger, options.observer);
     this.#outages = createOutageLog(logger);
     this.#store = new ResourceStore({
-      types: TYPES,
+      types: TYPES.map((type) => withCustom<unknown>(type, options.customFilters)),
       clock,
       isHollow: isEmptyAssignment,
       onLastResort: (_, name) =>
@@ -325,10 +329,10 @@ class AdsClient implements XdsClient {
     this.#subscribe(CLUSTER_LOAD_ASSIGNMENT, assignments);
   }
 
-  #subscribe(type: DecodableType, names: ReadonlySet<string>): void {
+  #subscribe(type: ResourceType<unknown>, names: ReadonlySet<string>): void {
     this.#names.set(type.typeUrl, names);
     this.#store.retain(type.typeUrl, names);
-    this.#transmit(this.#protocol.subscribe(type, names));
+    this.#transmit(this.#protocol.subscribe(withCustom(type, this.#options.customFilters), names));
   }
 
   #transmit(message: Uint8Array | undefined): void {

@@ -18,6 +18,8 @@ import {
   rateLimit,
 } from './filter-arbitraries.js';
 
+const ENTRY = { name: 'f', isOptional: false, direction: 'outbound' } as const;
+
 const limits = () => rateLimit(headerMatcher(), queryParameterMatcher());
 
 describe('decoding what was encoded gives the model back', () => {
@@ -35,7 +37,7 @@ describe('decoding what was encoded gives the model back', () => {
   ])('for %s', (_name, configs) => {
     fc.assert(
       fc.property(configs as fc.Arbitrary<FilterConfig>, (config) => {
-        expect(decodeFilter(encodeFilter(config), false, rootPath('LDS l'))).toEqual(config);
+        expect(decodeFilter(encodeFilter(config), ENTRY, rootPath('LDS l'))).toEqual(config);
       }),
     );
   });
@@ -51,7 +53,7 @@ describe('decoding what was encoded gives the model back', () => {
 
   test('for every sample', () => {
     for (const config of LOCAL_FILTERS) {
-      expect(decodeFilter(encodeFilter(config), false, rootPath('LDS l'))).toEqual(config);
+      expect(decodeFilter(encodeFilter(config), ENTRY, rootPath('LDS l'))).toEqual(config);
     }
   });
 

@@ -1,3 +1,4 @@
+import { NO_CUSTOM_FILTERS } from '../../../src/filters/custom-filters.js';
 import type { FilterTools } from '../../../src/filters/filter.js';
 import { createFilterMemory } from '../../../src/filters/filter-memory.js';
 import { NO_RATE_LIMITS } from '../../../src/filters/route-rate-limits.js';
@@ -52,6 +53,7 @@ export function filterTools(clock: Clock, seed = 1): FilterTools {
     headerPredicate: compileHeaderMatchers,
     clusterName: 'outbound|9080|v1|reviews.default.svc.cluster.local',
     memory: createFilterMemory(),
+    custom: NO_CUSTOM_FILTERS,
     rateLimits: NO_RATE_LIMITS,
     direction: 'outbound',
     node: { id: 'node', cluster: 'productpage' },

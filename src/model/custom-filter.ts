@@ -1,0 +1,36 @@
+/** Where a filter may run. */
+export type FilterDirection = 'outbound' | 'inbound';
+
+/** The configuration of a filter of the application as it travels: JSON, or the bytes of a message. */
+export type CustomFilterSource =
+  | { readonly kind: 'json'; readonly typeUrl: string; readonly json: Readonly<Record<string, unknown>> }
+  | { readonly kind: 'bytes'; readonly typeUrl: string; readonly bytes: Uint8Array };
+
+/** What a definition made of a configuration. */
+export interface ParsedFilter {
+  readonly value: unknown;
+  /** The clusters that the filter asks. */
+  readonly clusters: readonly string[];
+}
+
+/** Configuration of a filter that the application defined. */
+export interface CustomFilterConfig extends ParsedFilter {
+  readonly kind: 'custom';
+  /** Name of the definition. */
+  readonly type: string;
+  readonly source: CustomFilterSource;
+}
+
+/** A filter of the application, as decoders know it. */
+export interface CustomFilterType {
+  readonly name: string;
+  runs(direction: FilterDirection): boolean;
+  /** Reads a configuration, or throws: of the filter itself, or of a route for it. */
+  parse(source: CustomFilterSource, level: 'filter' | 'route'): ParsedFilter;
+}
+
+/** The filters that the application defined. */
+export interface CustomFilterTypes {
+  /** By the full name of the configuration's message, or by the filter's own name. */
+  find(name: string): CustomFilterType | undefined;
+}
