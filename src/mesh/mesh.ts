@@ -1,7 +1,7 @@
 import { createClusters } from '../cluster/clusters.js';
 import type { Transport } from '../cluster/transport.js';
 import { localZone } from '../cluster/zone.js';
-import type { CustomFilters } from '../filters/custom-filters.js';
+import type { CustomFilters } from '../filters/filter.js';
 import type {
   FailureRateBreakerOptions,
   FailureRateBreakers,
