@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import type { IdentitySource } from '../identity/source.js';
 import { renderClusters } from '../mesh/cluster-metrics.js';
 import type { MeshCore } from '../mesh/core.js';
+import { renderFilters } from '../mesh/filter-metrics.js';
 import type { RunningMesh } from '../mesh/mesh.js';
 import { type MeshOptions, type ResolvedMeshOptions, resolveOptions } from '../mesh/options.js';
 import { startMesh } from '../mesh/start.js';
@@ -39,7 +40,7 @@ export interface Mesh {
   readonly identity: IdentitySource;
   /** What is in force, for people and probes. */
   status(): MeshStatus;
-  /** Istio's standard metrics of this process and Envoy's figures of its clusters, in Prometheus' text format. */
+  /** Istio's standard metrics of this process, and Envoy's figures of its clusters and filters, in Prometheus' text format. */
   metrics(): string;
   /** Leaves the mesh: deregisters, lets running exchanges finish, closes connections. Idempotent. */
   close(): Promise<void>;
@@ -82,7 +83,11 @@ async function metricsEndpoint(
 }
 
 function metricsOf(running: RunningMesh): string {
-  return running.metrics.render() + renderClusters(running.status().clusters);
+  return (
+    running.metrics.render() +
+    renderClusters(running.status().clusters) +
+    renderFilters(running.filterMemory.counters)
+  );
 }
 
 class JoinedMesh implements Mesh {

@@ -44,8 +44,7 @@ function sourceOf({ typeUrl, bytes, json }: FilterBytes, typeName: string, path:
   if (bytes.length === 0) return { kind: 'json', typeUrl, json: {} };
   if (typeName !== 'google.protobuf.Struct') return { kind: 'bytes', typeUrl, bytes };
   try {
-    // The JSON of a Struct is an object.
-    const json = toJson(wkt.StructSchema, fromBinary(wkt.StructSchema, bytes)) as JsonObject;
+    const json = toJson(wkt.StructSchema, fromBinary(wkt.StructSchema, bytes));
     return { kind: 'json', typeUrl, json };
   } catch (cause) {
     return refuse(path, `is no valid ${typeName}: ${messageOf(cause)}`, cause);

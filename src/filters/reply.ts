@@ -20,14 +20,16 @@ export interface FilterReply {
   readonly grpcStatus?: number | undefined;
 }
 
+const DEFAULTS = { reason: 'INMESH_FILTER_REPLY', details: 'filter_reply' };
+
 /** Answers a request in a filter, so that it goes no further: `return reply(request, { status: 403, text: 'no' })`. */
 export function reply(request: Request, answer: FilterReply): Response {
   const { status, json, headers = {}, flag, grpcStatus } = answer;
   const response = localReply(request, {
     status,
     body: answer.text ?? (json === undefined ? '' : JSON.stringify(json)),
-    details: answer.details ?? 'filter_reply',
-    reason: answer.reason ?? 'INMESH_FILTER_REPLY',
+    details: answer.details ?? DEFAULTS.details,
+    reason: answer.reason ?? DEFAULTS.reason,
     ...(flag !== undefined && { flag }),
     ...(grpcStatus !== undefined && { grpcStatus }),
   });

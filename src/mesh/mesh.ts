@@ -1,13 +1,12 @@
 import { createClusters } from '../cluster/clusters.js';
 import type { Transport } from '../cluster/transport.js';
 import { localZone } from '../cluster/zone.js';
-import type { CustomFilters } from '../filters/filter.js';
 import type {
   FailureRateBreakerOptions,
   FailureRateBreakers,
   HostBreakers,
 } from '../filters/failure-rate-breaker.js';
-import type { LocalNode } from '../filters/filter.js';
+import type { CustomFilters, LocalNode } from '../filters/filter.js';
 import { createFilterMemory, type FilterMemory } from '../filters/filter-memory.js';
 import type { CaSource } from '../identity/ca-source.js';
 import type { IdentitySource } from '../identity/source.js';

@@ -1,6 +1,6 @@
 import type { CorsConfig, CorsPolicyConfig } from './cors.js';
-import type { GlobalRateLimitConfig, GlobalRateLimitRouteConfig } from './global-rate-limit.js';
 import type { CustomFilterConfig } from './custom-filter.js';
+import type { GlobalRateLimitConfig, GlobalRateLimitRouteConfig } from './global-rate-limit.js';
 import type { HeaderMutationConfig, HeaderMutationRouteConfig } from './header-mutation.js';
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn.js';
 import type { LocalFilterConfig } from './local-filters.js';

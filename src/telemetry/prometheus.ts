@@ -20,7 +20,10 @@ export function renderGauge(name: string, samples: readonly Sample<number>[]): s
 
 function renderValues(name: string, type: string, samples: readonly Sample<number>[]): string[] {
   if (samples.length === 0) return [];
-  return [`# TYPE ${name} ${type}\n`, ...samples.map(([labels, value]) => `${name}{${labels}} ${value}\n`)];
+  return [
+    `# TYPE ${name} ${type}\n`,
+    ...samples.map(([labels, value]) => `${name}${labels === '' ? '' : `{${labels}}`} ${value}\n`),
+  ];
 }
 
 /** A histogram in Prometheus' text format, as lines. */
