@@ -21,11 +21,7 @@ export interface ResourceType<T> {
    * The same with pauses, for those whose resources may be large. What is equal in `held`, the value before, is taken
    * from there.
    */
-  decodeInSteps?(
-    bytes: Uint8Array,
-    held: Held<T> | undefined,
-    custom?: CustomFilterTypes,
-  ): Steps<Decoded<T>>;
+  decodeInSteps?(bytes: Uint8Array, held: Held<T> | undefined, custom?: CustomFilterTypes): Steps<Decoded<T>>;
   encode(resource: T): Uint8Array;
 }
 
