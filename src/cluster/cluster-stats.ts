@@ -5,6 +5,7 @@ import type { ConnectionCount } from './connection-permits.js';
 import { healthFlags } from './health/flags.js';
 import type { HealthCheckStats } from './health/monitor.js';
 import type { Host, HostHealth } from './host.js';
+import type { SubsetStats } from './lb/load-balancer.js';
 import type { OutlierStats } from './outlier/stats.js';
 
 /** State of one cluster. */
@@ -16,6 +17,8 @@ export interface ClusterStats {
   readonly connections: { readonly active: number; readonly overflows: number };
   /** Undefined without outlier detection. */
   readonly outliers: OutlierStats | undefined;
+  /** Undefined without subsets. */
+  readonly subsets?: SubsetStats | undefined;
   /** Undefined without active health checks. */
   readonly healthChecks: HealthCheckStats | undefined;
   /** Requests that the control plane had dropped, by category. */

@@ -5,7 +5,6 @@ import { createAgenda } from '../runtime/agenda.js';
 import { isEqual } from '../runtime/equal.js';
 import { messageOf } from '../runtime/errors.js';
 import type { Request, Response } from '../service/service.js';
-import { isAvoided, pickAvoiding, untried } from './balancer.js';
 import { type Breakers, createBreakers } from './breaker.js';
 import type { ClusterRuntime, ClusterTools } from './cluster-runtime.js';
 import { type ClusterStats, hostStats, limitStats } from './cluster-stats.js';
@@ -143,8 +142,7 @@ class RunningCluster implements ClusterRuntime {
     if (this.#demand !== undefined) return this.#pickOnDemand(this.#demand, context);
     const override = overrideHost(context, this.#members.hosts);
     if (override !== undefined) return override === 'none' ? undefined : override;
-    const host = pickAvoiding(this.#picker, context);
-    return host !== undefined && isAvoided(host, context) ? untried(host, this.hosts, context) : host;
+    return this.#picker(context, 0);
   }
 
   /** Envoy: the destination has the only say. */
@@ -217,6 +215,7 @@ class RunningCluster implements ClusterRuntime {
     return {
       ...limitStats(this),
       hosts: [...this.#members.hosts.values()].map((host) => hostStats(host, this.#outliers !== undefined)),
+      subsets: this.#balancer.subsets?.(),
       outliers: this.#outliers?.stats(),
       healthChecks: this.#checks?.stats(),
       drops: { ...this.#drops.counts },

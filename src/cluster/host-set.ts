@@ -113,7 +113,8 @@ export function partition(membership: Membership): HostSet[] {
   });
 }
 
-function eligibility(hosts: readonly Host[]): Eligibility {
+/** Sorts hosts by their present health. */
+export function eligibility(hosts: readonly Host[]): Eligibility {
   return {
     hosts,
     healthy: hosts.filter(({ health }) => health === 'healthy'),

@@ -45,6 +45,7 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'round_robin_lb_config',
     'ring_hash_lb_config',
     'maglev_lb_config',
+    'lb_subset_config',
     'load_balancing_policy',
     'common_lb_config',
     'circuit_breakers',

@@ -16,7 +16,7 @@ const lbFields = onlyFields(() => cluster.Cluster_CommonLbConfigSchema, {
     'ignore_new_hosts_until_first_hc',
     'close_connections_on_host_set_change',
     'update_merge_window',
-    // Of policies in the older fields; Envoy ignores them next to a list of extensions.
+    // Of policies in the older fields; Envoy refuses them next to a list of extensions.
     'locality_weighted_lb_config',
     'zone_aware_lb_config',
     'consistent_hashing_lb_config',

@@ -1,10 +1,12 @@
 import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
 import type {
+  ChildPolicy,
   LbPolicy,
   LeastRequestPolicy,
   LocalityBalancing,
   RandomPolicy,
   RoundRobinPolicy,
+  SubsetPolicy,
 } from '../model/lb-policy.js';
 import { packAny } from '../proto/any.js';
 import {
@@ -17,6 +19,7 @@ import {
   lbRandom,
   lbRingHash,
   lbRoundRobin,
+  lbSubset,
   type wkt,
 } from '../proto/xds.js';
 import { decodeAny } from './codec.js';
@@ -30,6 +33,7 @@ import {
   encodeRingHash,
 } from './lb-hash.js';
 import { decodeLegacyLocality, decodeLocalityBalancing, encodeLocalityBalancing } from './lb-locality.js';
+import { decodeLegacySubset, decodeSubset, encodeSubset } from './lb-subset.js';
 import { at, type Path, refuse, required } from './path.js';
 import { decodeSlowStart, encodeSlowStart } from './slow-start.js';
 
@@ -60,9 +64,44 @@ const legacyRoundRobinFields = onlyFields(() => cluster.Cluster_RoundRobinLbConf
 
 /** The policy of a cluster: from the list of extensions when there is one, else from the older fields. */
 export function decodeLbPolicy(message: cluster.Cluster, path: Path): LbPolicy {
-  return message.loadBalancingPolicy === undefined
-    ? decodeLegacyPolicy(message, path)
-    : decodePolicyList(message.loadBalancingPolicy, at(path, 'load_balancing_policy'));
+  if (message.loadBalancingPolicy === undefined) return decodeOlderFields(message, path);
+  refuseOlderFields(message, path);
+  return decodePolicyList(message.loadBalancingPolicy, at(path, 'load_balancing_policy'));
+}
+
+/** Envoy: what would contradict the list must not stand next to it. */
+function refuseOlderFields({ lbSubsetConfig, commonLbConfig }: cluster.Cluster, path: Path): void {
+  const what = 'cannot be combined with load_balancing_policy';
+  if (lbSubsetConfig !== undefined) refuse(at(path, 'lb_subset_config'), what);
+  const commonPath = at(path, 'common_lb_config');
+  const locality = commonLbConfig?.localityConfigSpecifier.case;
+  if (locality === 'zoneAwareLbConfig') refuse(at(commonPath, 'zone_aware_lb_config'), what);
+  if (locality === 'localityWeightedLbConfig') refuse(at(commonPath, 'locality_weighted_lb_config'), what);
+  if (commonLbConfig?.consistentHashingLbConfig !== undefined) {
+    refuse(at(commonPath, 'consistent_hashing_lb_config'), what);
+  }
+}
+
+function decodeOlderFields(message: cluster.Cluster, path: Path): LbPolicy {
+  const { lbSubsetConfig, commonLbConfig } = message;
+  const policy = decodeLegacyPolicy(message, path);
+  const subsetPath = at(path, 'lb_subset_config');
+  if (policy.kind === 'cluster-provided') {
+    if (lbSubsetConfig !== undefined) refuse(subsetPath, 'cannot be combined with CLUSTER_PROVIDED');
+    return policy;
+  }
+  const isWeighted = commonLbConfig?.localityConfigSpecifier.case === 'localityWeightedLbConfig';
+  if (lbSubsetConfig?.localityWeightAware === true && !isWeighted) {
+    refuse(at(subsetPath, 'locality_weight_aware'), 'requires a locality_weighted_lb_config');
+  }
+  return decodeLegacySubset(lbSubsetConfig, policy, subsetPath);
+}
+
+/** The policy inside another one. */
+function decodeChild(list: cluster.LoadBalancingPolicy | undefined, path: Path): ChildPolicy {
+  const policy = decodePolicyList(required(list, path), path);
+  if (policy.kind === 'cluster-provided') refuse(at(path, 'policies'), 'must not be cluster_provided');
+  return policy;
 }
 
 /** Envoy: the first policy of the list that is known is used. */
@@ -84,6 +123,11 @@ const EXTENSIONS: readonly ((any: wkt.Any, path: Path) => LbPolicy | undefined)[
   known(() => lbRandom.RandomSchema, decodeRandom),
   known(() => lbRingHash.RingHashSchema, decodeRingHash),
   known(() => lbMaglev.MaglevSchema, decodeMaglev),
+  known(
+    () => lbSubset.SubsetSchema,
+    (message, path) =>
+      decodeSubset(message, decodeChild(message.subsetLbPolicy, at(path, 'subset_lb_policy')), path),
+  ),
   known(
     () => lbClusterProvided.ClusterProvidedSchema,
     () => ({ kind: 'cluster-provided' }),
@@ -199,13 +243,22 @@ function decodeLegacyRoundRobin(message: cluster.Cluster_RoundRobinLbConfig, pat
 export function encodeLbPolicy(policy: LbPolicy): Pick<cluster.Cluster, 'lbPolicy' | 'loadBalancingPolicy'> {
   if (isPlain(policy)) return { lbPolicy: cluster.Cluster_LbPolicy.ROUND_ROBIN };
   if (policy.kind === 'cluster-provided') return { lbPolicy: cluster.Cluster_LbPolicy.CLUSTER_PROVIDED };
-  const fallback = encodeExtension({ kind: 'round-robin', locality: localityOf(policy) });
   return {
     lbPolicy: cluster.Cluster_LbPolicy.LOAD_BALANCING_POLICY_CONFIG,
     loadBalancingPolicy: create(cluster.LoadBalancingPolicySchema, {
-      policies: [encodeExtension(policy), fallback],
+      policies: [encodeExtension(policy), ...fallbackOf(policy)],
     }),
   };
+}
+
+/** Who would send requests of a subset to any host had better refuse the cluster. */
+function fallbackOf(policy: ChildPolicy): cluster.LoadBalancingPolicy_Policy[] {
+  if (policy.kind === 'subset') return [];
+  return [encodeExtension({ kind: 'round-robin', locality: localityOf(policy) })];
+}
+
+function encodeChild(policy: ChildPolicy): cluster.LoadBalancingPolicy {
+  return create(cluster.LoadBalancingPolicySchema, { policies: [encodeExtension(policy)] });
 }
 
 /** Whether the older field of round robin says all of it. */
@@ -214,21 +267,24 @@ export function isPlain(policy: LbPolicy): policy is RoundRobinPolicy {
   return policy.locality?.kind !== 'zone-aware';
 }
 
-type ExtensionPolicy = Exclude<LbPolicy, { readonly kind: 'cluster-provided' }>;
-
-function encodeExtension(policy: ExtensionPolicy): cluster.LoadBalancingPolicy_Policy {
+function encodeExtension(policy: ChildPolicy): cluster.LoadBalancingPolicy_Policy {
   switch (policy.kind) {
     case 'ring-hash':
       return extension('ring_hash', packAny(lbRingHash.RingHashSchema, encodeRingHash(policy)));
     case 'maglev':
       return extension('maglev', packAny(lbMaglev.MaglevSchema, encodeMaglev(policy)));
+    case 'subset':
+      return extension(
+        'subset',
+        packAny(lbSubset.SubsetSchema, encodeSubset(policy, encodeChild(policy.child))),
+      );
     default:
       return encodeListPolicy(policy);
   }
 }
 
 /** How a policy treats localities, whatever field says it. */
-function localityOf(policy: ExtensionPolicy): LocalityBalancing | undefined {
+function localityOf(policy: Exclude<ChildPolicy, SubsetPolicy>): LocalityBalancing | undefined {
   if (policy.kind === 'ring-hash' || policy.kind === 'maglev') {
     return policy.localityWeighted ? { kind: 'weighted' } : undefined;
   }

@@ -47,6 +47,17 @@ const FIGURES: readonly Figure[] = [
     of: ({ outliers }) =>
       outliers && Object.values(outliers.enforced).reduce<number>((sum, value) => sum + (value ?? 0), 0),
   },
+  { name: 'lb_subsets_active', type: 'gauge', of: ({ subsets }) => subsets?.active },
+  { name: 'lb_subsets_created', type: 'counter', of: ({ subsets }) => subsets?.created },
+  { name: 'lb_subsets_removed', type: 'counter', of: ({ subsets }) => subsets?.removed },
+  { name: 'lb_subsets_selected', type: 'counter', of: ({ subsets }) => subsets?.selected },
+  { name: 'lb_subsets_fallback', type: 'counter', of: ({ subsets }) => subsets?.fallback },
+  { name: 'lb_subsets_fallback_panic', type: 'counter', of: ({ subsets }) => subsets?.fallbackPanic },
+  {
+    name: 'lb_subsets_single_host_per_subset_duplicate',
+    type: 'gauge',
+    of: ({ subsets }) => subsets?.singleHostDuplicates,
+  },
 ];
 
 /** What each breaker tells, by the priority that Envoy puts into the stat's name. */

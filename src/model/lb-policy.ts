@@ -1,3 +1,5 @@
+import type { MetadataStruct } from './metadata.js';
+
 /** Load-balancing policy of a cluster. */
 export type LbPolicy =
   | RoundRobinPolicy
@@ -5,6 +7,7 @@ export type LbPolicy =
   | RandomPolicy
   | RingHashPolicy
   | MaglevPolicy
+  | SubsetPolicy
   | ClusterProvidedPolicy;
 
 /** In turn; in proportion to the weights of hosts. */
@@ -108,3 +111,44 @@ export interface MaglevPolicy extends HashBalancing {
   /** A prime; default 65537. */
   readonly tableSize: number;
 }
+
+/** Where requests go for whose metadata there is no subset. */
+export type SubsetFallback = 'none' | 'any-endpoint' | 'default-subset';
+
+/** Envoy LbSubsetConfig: hosts are parted by their `envoy.lb` metadata, and requests choose the part by theirs. */
+export interface SubsetPolicy {
+  readonly kind: 'subset';
+  readonly fallback: SubsetFallback;
+  /** What hosts of the default subset have; all hosts have nothing. */
+  readonly defaultSubset: MetadataStruct;
+  readonly selectors: readonly SubsetSelector[];
+  /** Localities keep the weights that the control plane gives to them. Default false. */
+  readonly localityWeightAware: boolean;
+  /** Those weights shrink with the part of a locality's hosts that is in the subset. Default false. */
+  readonly scaleLocalityWeight: boolean;
+  /** When the fallback has nobody, any host serves. Default false. */
+  readonly panicModeAny: boolean;
+  /** A list in a host's metadata stands for each of its elements. Default false. */
+  readonly listAsAny: boolean;
+  /** The request's `fallback_list` holds alternatives to try in order. Default false. */
+  readonly fallbackList: boolean;
+  /** Requests may name more keys than the longest selector that fits. Default false. */
+  readonly allowRedundantKeys: boolean;
+  /** Chooses within a subset. */
+  readonly child: ChildPolicy;
+}
+
+/** One way to part the hosts: by their values of these keys. */
+export interface SubsetSelector {
+  /** In order, each once. */
+  readonly keys: readonly string[];
+  /** Undefined: the policy's own. */
+  readonly fallback: SubsetFallback | 'keys-subset' | undefined;
+  /** Keys by which a request is placed when there is no subset by all of them; with `keys-subset`. */
+  readonly fallbackKeys: readonly string[];
+  /** Each subset is the first host that has the values, whatever its health. */
+  readonly singleHostPerSubset: boolean;
+}
+
+/** A policy that may stand inside another one. */
+export type ChildPolicy = Exclude<LbPolicy, ClusterProvidedPolicy>;

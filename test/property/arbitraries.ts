@@ -22,7 +22,7 @@ import {
   type RouterConfig,
   STRICT_HEADERS,
 } from '../../src/model/filter-config.js';
-import type { LbPolicy } from '../../src/model/lb-policy.js';
+import type { ChildPolicy, LbPolicy } from '../../src/model/lb-policy.js';
 import type { FilterChain, HttpConnectionManager, Listener } from '../../src/model/listener.js';
 import type {
   HeaderMatcher,
@@ -45,6 +45,7 @@ import type { RouteMatch } from '../../src/model/route-match.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
 import { someRateLimits } from './filter-arbitraries.js';
 import { endpointHealthCheck, healthCheck } from './health-arbitraries.js';
+import { subsetPolicy } from './lb-arbitraries.js';
 import {
   contextMatchers,
   matchTree,
@@ -711,6 +712,9 @@ const hashBalancing = () => ({
 
 /** LbPolicy. */
 export const lbPolicy = (): fc.Arbitrary<LbPolicy> =>
+  fc.oneof({ weight: 3, arbitrary: plainPolicy() }, subsetPolicy(plainPolicy(), metadataStruct()));
+
+const plainPolicy = (): fc.Arbitrary<ChildPolicy> =>
   fc.oneof(
     fc.record({ kind: fc.constant('random' as const), locality: localityBalancing() }),
     fc.record({

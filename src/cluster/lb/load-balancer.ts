@@ -30,12 +30,30 @@ export interface PickContext {
  */
 export type Picker = (context: PickContext, attempt: number) => Host | undefined;
 
-/** A policy at work in one cluster. */
+/** A policy at work in one cluster, or in a part of its hosts. */
 export interface Balancer {
   /** The picker of a new state of the hosts; index = priority. It replaces the one before. */
   picker(sets: readonly HostSet[]): Picker;
+  /** It leaves the choice to other policies, and so what retries avoid, too. */
+  readonly delegates?: true;
+  /** State of its subsets; undefined = it makes none. */
+  subsets?(): SubsetStats;
   /** Stops what it does between requests. */
   close?(): void;
+}
+
+/** Envoy's `lb_subsets_*` of one cluster. */
+export interface SubsetStats {
+  /** Subsets that have hosts now. */
+  readonly active: number;
+  readonly created: number;
+  readonly removed: number;
+  /** Picks from the subset that was asked for, from that of the fallback policy, and from all hosts in its place. */
+  readonly selected: number;
+  readonly fallback: number;
+  readonly fallbackPanic: number;
+  /** Hosts that no subset of a single host took. */
+  readonly singleHostDuplicates: number;
 }
 
 /** Chooses from a fixed list; undefined when it is empty. */

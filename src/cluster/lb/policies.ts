@@ -3,6 +3,7 @@ import type { Clock } from '../../runtime/clock.js';
 import { murmurHash2, xxHash64 } from '../../runtime/hash.js';
 import { type Random, randomInt } from '../../runtime/random.js';
 import type { LocalZone } from '../zone.js';
+import { avoiding } from './avoiding.js';
 import { MAX_PREPICKS } from './edf.js';
 import { hashBalancer } from './hash-balancer.js';
 import { leastRequest } from './least-request.js';
@@ -13,6 +14,7 @@ import { randomChoice } from './random.js';
 import { ringKind } from './ring.js';
 import { roundRobin } from './round-robin.js';
 import { createSlowStart } from './slow-start.js';
+import { subsetBalancer } from './subset/subset-balancer.js';
 
 /** What a policy is made with. */
 export interface BalancerTools {
@@ -57,11 +59,13 @@ const POLICIES: Factories = {
     const table = maglevKind({ tableSize: policy.tableSize, hash: xxHash64 });
     return hashBalancer({ ...policy, table, activeRequests: tools.activeRequests }, tools);
   },
+  subset: (policy, tools) => subsetBalancer(policy, () => createBalancer(policy.child, tools), tools.clock),
 };
 
 /** Puts a policy to work in a cluster. Envoy: one random start serves all of its schedules. */
 export function createBalancer(policy: LbPolicy, tools: BalancerTools): Balancer {
   // The table's key and the policy's kind are the same, which the compiler can't follow through an index.
   const factory = POLICIES[policy.kind] as (policy: LbPolicy, tools: BalancerTools, seed: number) => Balancer;
-  return factory(policy, tools, randomInt(tools.random, MAX_PREPICKS));
+  const balancer = factory(policy, tools, randomInt(tools.random, MAX_PREPICKS));
+  return balancer.delegates === true ? balancer : avoiding(balancer);
 }

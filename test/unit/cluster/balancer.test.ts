@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { pickAvoiding } from '../../../src/cluster/balancer.js';
 import { partition, reconcileHosts } from '../../../src/cluster/host-set.js';
+import { pickAvoiding } from '../../../src/cluster/lb/avoiding.js';
 import { createBalancer } from '../../../src/cluster/lb/policies.js';
 import type { ClusterLoadAssignment, Endpoint } from '../../../src/model/endpoint.js';
 import type { LbPolicy } from '../../../src/model/lb-policy.js';

@@ -181,8 +181,8 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
     const harmless = [
       // Superseded by the list of policies.
       'envoy.config.cluster.v3.Cluster.CommonLbConfig.consistent_hashing_lb_config',
-      'envoy.config.cluster.v3.Cluster.CommonLbConfig.locality_weighted_lb_config',
-      'envoy.config.cluster.v3.Cluster.CommonLbConfig.zone_aware_lb_config',
+      // Without selectors it is off.
+      'envoy.config.cluster.v3.Cluster.lb_subset_config',
       'envoy.config.cluster.v3.Cluster.maglev_lb_config',
       'envoy.config.cluster.v3.Cluster.ring_hash_lb_config',
       // Superseded by the extension options, by the list of policies, by EDS.
