@@ -19,6 +19,7 @@ const http2Fields = onlyFields(() => core.Http2ProtocolOptionsSchema, {
     'initial_stream_window_size',
     'initial_connection_window_size',
     'connection_keepalive',
+    'allow_connect',
   ],
 });
 
@@ -41,6 +42,7 @@ export function decodeHttp2Options(message: core.Http2ProtocolOptions | undefine
     initialConnectionWindow: initialConnectionWindowSize ?? DEFAULT_HTTP2_OPTIONS.initialConnectionWindow,
     hpackTableSize: message.hpackTableSize ?? DEFAULT_HTTP2_OPTIONS.hpackTableSize,
     keepalive: keepalive && decodeKeepalive(keepalive, at(path, 'connection_keepalive')),
+    allowConnect: message.allowConnect || undefined,
   };
 }
 
@@ -78,6 +80,7 @@ export function encodeHttp2Options(model: Http2Options): core.Http2ProtocolOptio
     maxConcurrentStreams: model.maxConcurrentStreams,
     initialStreamWindowSize: model.initialStreamWindow,
     initialConnectionWindowSize: model.initialConnectionWindow,
+    allowConnect: model.allowConnect === true,
   });
   if (keepalive !== undefined) message.connectionKeepalive = encodeKeepalive(keepalive);
   return message;

@@ -9,8 +9,10 @@ const listenerFields = onlyFields(() => hcm.HttpConnectionManager_UpgradeConfigS
 });
 
 const routeFields = onlyFields(() => route.RouteAction_UpgradeConfigSchema, {
-  enforced: ['upgrade_type', 'enabled'],
+  enforced: ['upgrade_type', 'enabled', 'connect_config'],
 });
+
+const connectFields = onlyFields(() => route.RouteAction_UpgradeConfig_ConnectConfigSchema, { enforced: [] });
 
 /** What a listener or a route says of an upgrade. */
 interface UpgradeConfig extends Message {
@@ -33,8 +35,21 @@ export function decodeRouteUpgrades(
   messages: readonly route.RouteAction_UpgradeConfig[],
   path: Path,
 ): readonly UpgradeRule[] | undefined {
-  for (const [index, message] of messages.entries()) routeFields(message, at(path, 'upgrade_configs', index));
-  return decodeRules(messages, path);
+  for (const [index, message] of messages.entries()) checkRoute(message, at(path, 'upgrade_configs', index));
+  const rules = decodeRules(messages, path);
+  return rules?.map((rule, index) =>
+    messages[index]?.connectConfig === undefined ? rule : { ...rule, terminates: true },
+  );
+}
+
+function checkRoute(message: route.RouteAction_UpgradeConfig, path: Path): void {
+  routeFields(message, path);
+  const { connectConfig, upgradeType } = message;
+  if (connectConfig === undefined) return;
+  const connectPath = at(path, 'connect_config');
+  // Envoy: what else there is ends nowhere but at the endpoint.
+  if (upgradeType.toUpperCase() !== 'CONNECT') refuse(connectPath, 'is for upgrade_type CONNECT only');
+  connectFields(connectConfig, connectPath);
 }
 
 function decodeRules(messages: readonly UpgradeConfig[], path: Path): readonly UpgradeRule[] | undefined {
@@ -66,7 +81,12 @@ export function encodeListenerUpgrades(
 export function encodeRouteUpgrades(
   rules: readonly UpgradeRule[] | undefined,
 ): route.RouteAction_UpgradeConfig[] {
-  return (rules ?? []).map(({ type, enabled }) =>
-    create(route.RouteAction_UpgradeConfigSchema, { upgradeType: type, ...(enabled ? {} : { enabled }) }),
-  );
+  return (rules ?? []).map(({ type, enabled, terminates }) => {
+    const message = create(route.RouteAction_UpgradeConfigSchema, { upgradeType: type });
+    if (!enabled) message.enabled = false;
+    if (terminates === true) {
+      message.connectConfig = create(route.RouteAction_UpgradeConfig_ConnectConfigSchema);
+    }
+    return message;
+  });
 }

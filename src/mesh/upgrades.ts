@@ -17,9 +17,15 @@ export function gateUpgrades(
   for (const { type, enabled } of [...(listener ?? []), ...(route ?? [])])
     rules.set(type.toLowerCase(), enabled);
   const others = listener === undefined;
+  const terminates = route?.some(
+    ({ type, terminates }) => terminates === true && type.toLowerCase() === 'connect',
+  );
   return (request) => {
     const { upgrade } = request.context;
-    return upgrade === undefined || (rules.get(upgrade) ?? others) ? next(request) : refuse(request);
+    if (upgrade === undefined) return next(request);
+    if (!(rules.get(upgrade) ?? others)) return refuse(request);
+    request.context.endsConnect = terminates === true && upgrade === 'connect';
+    return next(request);
   };
 }
 

@@ -4,4 +4,6 @@ export interface UpgradeRule {
   readonly type: string;
   /** Default true. */
   readonly enabled: boolean;
+  /** A CONNECT ends here, and its bytes go to the endpoint as they are (Envoy `connect_config`); for routes. */
+  readonly terminates?: boolean | undefined;
 }

@@ -15,6 +15,8 @@ export interface Http2Options {
   readonly initialConnectionWindow: number;
   /** Bytes of the dynamic table of header compression. Default 4096. */
   readonly hpackTableSize: number;
+  /** Tells the server that a CONNECT may name a protocol (RFC 8441). Default false; servers say it for themselves. */
+  readonly allowConnect?: boolean | undefined;
   /** Undefined = connections are not probed. */
   readonly keepalive: Http2Keepalive | undefined;
 }

@@ -147,6 +147,8 @@ export interface Exchange {
   filterState: Map<string, unknown> | undefined;
   /** Protocol that the caller wants to switch to, in lower case: `websocket`; `connect` for CONNECT. */
   upgrade: string | undefined;
+  /** A CONNECT ends here: its bytes go to the endpoint as they are. */
+  endsConnect: boolean;
   /** What ran through the connection after the peer agreed to that, and before; set by the transport. */
   tunnel: ByteCounts | undefined;
   /** Host that a filter asks for (Envoy override host, e.g. stateful session): `address:port`, and whether no other will do. */
@@ -218,6 +220,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     dynamicMetadata: undefined,
     filterState: undefined,
     upgrade: undefined,
+    endsConnect: false,
     tunnel: undefined,
     overrideHost: undefined,
     deadlineMs: undefined,

@@ -352,8 +352,13 @@ const plainForward = () =>
     internalRedirect: internalRedirect(),
     hashPolicies: hashPolicies(),
     metadataMatch: maybe(metadataStruct()),
-    upgrades: upgradeRules(),
+    upgrades: routeUpgradeRules(),
   });
+
+const routeUpgradeRules = () =>
+  fc.tuple(upgradeRules(), fc.boolean()).map(([rules, terminates]) =>
+    rules?.map((rule) => (terminates && rule.type === 'CONNECT' ? { ...rule, terminates } : rule)),
+  );
 
 const upgradeRules = () =>
   maybe(

@@ -18,6 +18,7 @@ const http2Options = (): fc.Arbitrary<Http2Options> =>
     initialStreamWindow: window(),
     initialConnectionWindow: window(),
     hpackTableSize: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    allowConnect: fc.constantFrom(true, undefined),
     keepalive: maybe(
       fc.record({
         intervalMs: fc.oneof(fc.constant(0), milliseconds()),

@@ -1,16 +1,20 @@
 import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
+import type { Duplex } from 'node:stream';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import type { Timer } from '../../runtime/clock.js';
-import { codeOf } from '../../runtime/errors.js';
-import { type BodyControl, BodyQueue } from '../../service/body.js';
+import { codeOf, MeshError } from '../../runtime/errors.js';
+import { type BodyControl, BodyQueue, EMPTY_BODY } from '../../service/body.js';
 import { Completion } from '../../service/completion.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Request, Response } from '../../service/service.js';
 import { TransportError, type TransportFailure } from '../../service/transport-error.js';
+import { watchTunnel } from '../tunnels.js';
 import { BodySender } from './body-sender.js';
 import { CODES } from './codes.js';
 import { http2Head } from './request-head.js';
 import type { Http2Session } from './session.js';
+import { StreamTunnel } from './stream-tunnel.js';
+import { connectHead, describeUpgrade, isAgreed } from './upgrade.js';
 
 /** A stream that knows its attempt: its listeners are shared by all streams. */
 type AttemptStream = ClientHttp2Stream & { [ATTEMPT]: Http2Attempt };
@@ -29,6 +33,8 @@ export class Http2Attempt implements BodyControl {
   readonly #request: Request;
   readonly #resolve: (response: Response) => void;
   readonly #reject: (error: TransportError) => void;
+  readonly #tunnelled: (tunnel: Duplex, expiresAtMs: number) => void;
+  #tunnel: StreamTunnel | undefined;
   #session: Http2Session | undefined;
   #stream: ClientHttp2Stream | undefined;
   #sender: BodySender | undefined;
@@ -52,10 +58,12 @@ export class Http2Attempt implements BodyControl {
     request: Request,
     resolve: (response: Response) => void,
     reject: (error: TransportError) => void,
+    tunnelled: (tunnel: Duplex, expiresAtMs: number) => void = () => {},
   ) {
     this.#request = request;
     this.#resolve = resolve;
     this.#reject = reject;
+    this.#tunnelled = tunnelled;
     this.#unlink = request.abort.onAbort((reason) => this.#cancelled(reason));
   }
 
@@ -73,9 +81,18 @@ export class Http2Attempt implements BodyControl {
   /** Sends it. False when the connection takes no stream after all, so that another must. */
   run(session: Http2Session): boolean {
     const { body, context } = this.#request;
+    const { upgrade } = context;
+    if (upgrade !== undefined && upgrade !== 'connect' && !session.allowsUpgrades) {
+      this.failed('aborted', notOverHttp2(this.#request));
+      return true;
+    }
+    const head = http2Head(this.#request);
     let stream: ClientHttp2Stream;
     try {
-      stream = session.request(http2Head(this.#request), body.kind === 'empty', body.kind === 'push');
+      stream =
+        upgrade === undefined
+          ? session.request(head, body.kind === 'empty', body.kind === 'push')
+          : session.request(connectHead(head, this.#request), false, false);
     } catch (error) {
       if (ELSEWHERE.has(codeOf(error) ?? '')) return false;
       // A head that can't be sent: no host is to blame, no other would help.
@@ -88,8 +105,9 @@ export class Http2Attempt implements BodyControl {
     context.upstreamProtocol = 'HTTP/2';
     context.requestStarted?.settle();
     listen(stream, this);
-    if (body.kind === 'empty') context.requestSent?.settle();
-    else this.#sender = new BodySender(stream, this.#request);
+    // Envoy: a request that switches its protocol is complete when its tunnel ends.
+    if (upgrade === undefined && body.kind === 'empty') context.requestSent?.settle();
+    else if (upgrade === undefined) this.#sender = new BodySender(stream, this.#request);
     // Whatever a binding leaves there is an object of this form or another's.
     this.#limits = callerLimits(context.callerOptions);
     if (this.#limits !== undefined) this.#wait(this.#limits.headersTimeout, HEADERS_TIMEOUT);
@@ -109,6 +127,14 @@ export class Http2Attempt implements BodyControl {
   onResponse(status: number, raw: readonly string[], headers: IncomingHttpHeaders): void {
     if (this.#settled) return;
     this.#settled = true;
+    const { upgrade } = this.#request.context;
+    if (upgrade !== undefined) {
+      if (isAgreed(status, upgrade)) {
+        this.#switch(upgrade, status, raw);
+        return;
+      }
+      this.#stream?.end();
+    }
     if (this.#limits !== undefined) this.#wait(this.#limits.bodyTimeout, BODY_TIMEOUT);
     this.#queue = new BodyQueue(this);
     this.#completion = new Completion();
@@ -120,7 +146,7 @@ export class Http2Attempt implements BodyControl {
       status,
       statusText: '',
       // The first line is `:status`.
-      headers: HeaderMap.fromRaw(raw[0] === ':status' ? raw.slice(2) : withoutPseudo(raw)),
+      headers: headersOf(raw),
       body: this.#queue,
       completion: this.#completion,
     });
@@ -136,7 +162,33 @@ export class Http2Attempt implements BodyControl {
     );
   }
 
+  /** The stream is the caller's from now on. */
+  #switch(upgrade: string, status: number, raw: readonly string[]): void {
+    const [stream, session] = [this.#stream, this.#session];
+    // A response comes on a stream of a session.
+    if (stream === undefined || session === undefined) return;
+    const { context } = this.#request;
+    context.requestSent?.settle();
+    context.peerId = session.peerId;
+    this.#finish();
+    const tunnel = new StreamTunnel(stream);
+    this.#tunnel = tunnel;
+    session.tunnels++;
+    const completion = new Completion();
+    watchTunnel(tunnel, this.#request, completion);
+    this.#tunnelled(tunnel, session.expiresAtMs);
+    const headers = headersOf(raw);
+    const isConnect = upgrade === 'connect';
+    if (!isConnect) describeUpgrade(headers, upgrade, this.#request);
+    const response = { statusText: '', headers, body: EMPTY_BODY, completion, tunnel };
+    this.#resolve({ ...response, status: isConnect ? status : 101 });
+  }
+
   onData(chunk: Buffer): void {
+    if (this.#tunnel !== undefined) {
+      if (!this.#tunnel.deliver(chunk)) this.#stream?.pause();
+      return;
+    }
     if (this.#limits !== undefined) this.#wait(this.#limits.bodyTimeout, BODY_TIMEOUT);
     this.#request.context.responseBytes += chunk.byteLength;
     if (this.#expectedBytes !== undefined) this.#expectedBytes -= chunk.byteLength;
@@ -150,6 +202,7 @@ export class Http2Attempt implements BodyControl {
   /** The response is complete, unless it ends because the stream was reset: `close` tells then. */
   onEnd(): void {
     const stream = this.#stream;
+    if (this.#tunnel !== undefined && stream?.rstCode === 0) this.#tunnel.finish();
     if (stream === undefined || stream.rstCode !== 0 || this.#ended || this.#queue === undefined) return;
     if (this.#expectedBytes !== undefined && this.#expectedBytes > 0) {
       this.#error ??= brokenOff();
@@ -171,10 +224,15 @@ export class Http2Attempt implements BodyControl {
   onClose(): void {
     this.#finish();
     this.#sender?.stop();
+    if (this.#tunnel !== undefined && this.#session !== undefined) this.#session.tunnels--;
     this.#session?.release();
     if (this.#ended) return;
     this.#ended = true;
     const error = this.#error ?? this.#session?.error ?? brokenOff();
+    if (this.#tunnel !== undefined) {
+      this.#tunnel.gone(error);
+      return;
+    }
     if (this.#queue === undefined) {
       this.#fail(this.#classify(), error);
       return;
@@ -294,6 +352,22 @@ function onError(this: ClientHttp2Stream, error: Error): void {
 
 function onClose(this: ClientHttp2Stream): void {
   (this as AttemptStream)[ATTEMPT].onClose();
+}
+
+function headersOf(raw: readonly string[]): HeaderMap {
+  // The first line is `:status`.
+  return HeaderMap.fromRaw(raw[0] === ':status' ? raw.slice(2) : withoutPseudo(raw));
+}
+
+function notOverHttp2({ context, authority }: Request): MeshError {
+  return new MeshError(
+    'INMESH_UNSUPPORTED',
+    `the server takes no ${context.upgrade} over HTTP/2 (RFC 8441)`,
+    {
+      resource: authority,
+      hint: 'Let the server enable extended CONNECT, or its cluster speak HTTP/1.1 (name of the port, or h2UpgradePolicy)',
+    },
+  );
 }
 
 function withoutPseudo(raw: readonly string[]): string[] {

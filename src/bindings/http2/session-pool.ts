@@ -182,6 +182,8 @@ export class SessionPool implements SessionListener {
     if (this.#closing === undefined || this.#waiting.some((attempt) => !attempt.isOver)) return;
     // Each finishes what it carries.
     for (const session of this.#sessions) session.drain();
-    if (this.#sessions.size === 0 && this.#dialing.size === 0) this.#closing.resolve();
+    for (const session of this.#sessions)
+      if (session.active > session.tunnels || session.active === 0) return;
+    if (this.#dialing.size === 0) this.#closing.resolve();
   }
 }

@@ -41,6 +41,10 @@ export class Http2Session {
   readonly peerId: string | undefined;
   /** Streams under way. */
   active = 0;
+  /** Those of them that have left HTTP: nobody waits for their end. */
+  tunnels = 0;
+  /** Calendar time when the first of both certificates expires. */
+  readonly expiresAtMs: number;
   /** The last stream that the server says it looks at, once it goes away. */
   goawayLastId: number | undefined;
   readonly #session: ClientHttp2Session;
@@ -50,6 +54,7 @@ export class Http2Session {
   #opened = 0;
   #streamLimit = 0;
   #isReady = false;
+  #allowsUpgrades = false;
   #isDraining = false;
   #idleSinceMs: number;
   #idleTimer: Timer | undefined;
@@ -60,6 +65,7 @@ export class Http2Session {
   constructor(dialed: Dialed, options: SessionOptions, listener: SessionListener) {
     const { clock, connectTimeoutMs, http2 } = options;
     this.peerId = dialed.peerId;
+    this.expiresAtMs = dialed.expiresAtMs;
     this.#options = options;
     this.#listener = listener;
     this.#idleSinceMs = clock.now();
@@ -67,7 +73,11 @@ export class Http2Session {
     this.#session = session;
     this.#pings = http2.keepalive && new KeepalivePings(session, dialed.socket, http2.keepalive, options);
     session.once('connect', () => session.setLocalWindowSize(http2.initialConnectionWindow));
-    session.on('remoteSettings', ({ maxConcurrentStreams }) => this.#settings(maxConcurrentStreams));
+    session.on('remoteSettings', ({ maxConcurrentStreams, enableConnectProtocol }) => {
+      // RFC 8441 §3: once given it stays.
+      this.#allowsUpgrades ||= enableConnectProtocol === true;
+      this.#settings(maxConcurrentStreams);
+    });
     session.on('goaway', (_code, lastId) => this.#goaway(lastId));
     session.on('error', (error: Error) => {
       this.#error = error;
@@ -84,6 +94,11 @@ export class Http2Session {
 
   get isReady(): boolean {
     return this.#isReady;
+  }
+
+  /** Whether the server takes a CONNECT that names a protocol (RFC 8441). */
+  get allowsUpgrades(): boolean {
+    return this.#allowsUpgrades;
   }
 
   get clock(): Clock {
@@ -214,6 +229,7 @@ function openSession(socket: Socket, options: Http2Options): ClientHttp2Session 
       enablePush: false,
       initialWindowSize: options.initialStreamWindow,
       headerTableSize: options.hpackTableSize,
+      ...(options.allowConnect === true && { enableConnectProtocol: true }),
     },
     maxDeflateDynamicTableSize: options.hpackTableSize,
     maxSessionMemory: SESSION_MEMORY_MB,

@@ -8,7 +8,8 @@ import type { Random } from '../../runtime/random.js';
 import type { Request, Response } from '../../service/service.js';
 import { TransportError } from '../../service/transport-error.js';
 import type { Tunnels } from '../tunnels.js';
-import { createDial } from './dial.js';
+import { createDial, type Dial } from './dial.js';
+import { endConnect } from './end-connect.js';
 import { EndpointPools } from './pools.js';
 
 export interface EndpointTools {
@@ -53,16 +54,16 @@ export class UpstreamEndpoint implements EndpointTransport {
         reject(new TransportError('aborted', false, request.abort.reason));
         return;
       }
-      this.#poolsFor(request).send(request, resolve, reject);
+      if (request.context.endsConnect) endConnect(request, this.#dial, this.#tools, resolve, reject);
+      else this.#poolsFor(request).send(request, resolve, reject);
     });
   };
 
+  readonly #dial: Dial = (wanted, callback) =>
+    createDial(this.#endpoint, this.#options, this.#tools.mesh)(wanted, callback);
+
   readonly dial: NonNullable<EndpointTransport['dial']> = (callback) =>
-    createDial(
-      this.#endpoint,
-      this.#options,
-      this.#tools.mesh,
-    )([], (error, dialed) => {
+    this.#dial([], (error, dialed) => {
       if (dialed !== undefined && Number.isFinite(dialed.expiresAtMs)) {
         closeAtExpiry(dialed.socket, dialed.expiresAtMs, this.#tools.mesh.clock);
       }

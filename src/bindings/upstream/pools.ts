@@ -70,10 +70,13 @@ export class EndpointPools {
 
   /** A connection left HTTP: it outlives its pool, but not its certificates. */
   tunnelled(tunnel: Duplex): void {
+    this.#outlives(tunnel, this.#expiries.get(tunnel));
+  }
+
+  #outlives(tunnel: Duplex, expiresAtMs = Number.POSITIVE_INFINITY): void {
     const { tunnels, mesh } = this.#tools;
     tunnels?.add(tunnel);
-    const expiresAtMs = this.#expiries.get(tunnel);
-    if (expiresAtMs !== undefined) closeAtExpiry(tunnel, expiresAtMs, mesh.clock);
+    if (Number.isFinite(expiresAtMs)) closeAtExpiry(tunnel, expiresAtMs, mesh.clock);
   }
 
   async close(): Promise<void> {
@@ -112,23 +115,11 @@ export class EndpointPools {
     this.#http1.send(new UndiciAttempt(request, this, resolve, reject));
   }
 
-  /** Upgrades are HTTP/1.1's; endpoints that may choose by ALPN choose that then. */
+  /** Endpoints that may choose by ALPN choose HTTP/1.1 then, where every server knows upgrades. */
   #sendUpgrade(request: Request, resolve: Outcome['resolve'], reject: Outcome['reject']): void {
-    if (this.#options.protocol?.kind !== 'http2') {
-      this.#sendHttp1(request, resolve, reject);
-      return;
-    }
-    const what = `${request.context.upgrade} over HTTP/2 is not supported`;
-    reject(
-      new TransportError(
-        'aborted',
-        false,
-        new MeshError('INMESH_UNSUPPORTED', what, {
-          resource: request.authority,
-          hint: 'Let the cluster of this service speak HTTP/1.1 (name of the port, or h2UpgradePolicy)',
-        }),
-      ),
-    );
+    const { protocol } = this.#options;
+    if (protocol?.kind === 'http2') this.#sendHttp2(protocol.http2, request, resolve, reject);
+    else this.#sendHttp1(request, resolve, reject);
   }
 
   #sendHttp2(
@@ -137,7 +128,11 @@ export class EndpointPools {
     resolve: Outcome['resolve'],
     reject: Outcome['reject'],
   ): void {
-    this.#sessions(http2).send(new Http2Attempt(request, resolve, reject));
+    this.#sessions(http2).send(
+      new Http2Attempt(request, resolve, reject, (tunnel, expiresAtMs) =>
+        this.#outlives(tunnel, expiresAtMs),
+      ),
+    );
   }
 
   /** `authority` is what the first request asks for: the others mostly ask for the same. */

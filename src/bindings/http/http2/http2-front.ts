@@ -70,7 +70,12 @@ export class Http2Front {
     // Loaded with the first connection: servers that nobody asks for HTTP/2 do without.
     const { createServer } = createRequire(import.meta.url)('node:http2') as typeof Http2;
     const server = createServer({
-      settings: { maxConcurrentStreams: MAX_CONCURRENT_STREAMS, initialWindowSize: STREAM_WINDOW },
+      settings: {
+        maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
+        initialWindowSize: STREAM_WINDOW,
+        // Upgrades come as CONNECT (RFC 8441); whether one is allowed is told by the filter chain.
+        enableConnectProtocol: true,
+      },
     });
     server.on('session', (session) => this.#session(session));
     return server;

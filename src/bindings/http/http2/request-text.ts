@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** What a request line and a Host header may hold: anything else could pass for more than one. */
 const VISIBLE = /^[!-~\x80-\xff]+$/;
@@ -18,6 +20,8 @@ export interface RequestText {
   readonly head: string;
   /** Whether the body follows in chunks. */
   readonly isChunked: boolean;
+  /** What the stream is to become: a protocol in lower case, or `connect`. */
+  readonly upgrade?: string | undefined;
 }
 
 /** A head of HTTP/2, sorted. */
@@ -36,12 +40,41 @@ export function requestText(raw: readonly string[], hasBody: boolean): RequestTe
   const method = pseudo.get(':method') ?? '';
   const path = pseudo.get(':path') ?? '';
   const authority = pseudo.get(':authority') ?? host ?? '';
+  if (method === 'CONNECT') return tunnelText(pseudo, authority, rows);
   const isSayable = TOKEN.test(method) && VISIBLE.test(path) && (authority === '' || VISIBLE.test(authority));
-  if (!isSayable || method === 'CONNECT' || pseudo.has(':protocol')) return undefined;
+  if (!isSayable || pseudo.has(':protocol')) return undefined;
   const isChunked = hasBody && !hasLength;
   if (isChunked) rows.push('transfer-encoding: chunked');
-  const head = [`${method} ${path} HTTP/1.1`, `host: ${authority}`, ...rows, '', ''].join('\r\n');
+  const head = textOf([`${method} ${path} HTTP/1.1`, `host: ${authority}`, ...rows]);
   return { method, head, isChunked };
+}
+
+/** A CONNECT (RFC 9113 §8.5), or an upgrade that comes as one (RFC 8441 §4): then HTTP/1.1 says it by GET. */
+function tunnelText(
+  pseudo: ReadonlyMap<string, string>,
+  authority: string,
+  rows: readonly string[],
+): RequestText | undefined {
+  const protocol = pseudo.get(':protocol');
+  if (!VISIBLE.test(authority)) return undefined;
+  if (protocol === undefined) {
+    if (pseudo.has(':path') || pseudo.has(':scheme')) return undefined;
+    const head = textOf([`CONNECT ${authority} HTTP/1.1`, `host: ${authority}`, ...rows]);
+    return { method: 'CONNECT', head, isChunked: false, upgrade: 'connect' };
+  }
+  const path = pseudo.get(':path') ?? '';
+  if (!TOKEN.test(protocol) || !VISIBLE.test(path)) return undefined;
+  const lines = [`GET ${path} HTTP/1.1`, `host: ${authority}`, 'connection: Upgrade', `upgrade: ${protocol}`];
+  const upgrade = protocol.toLowerCase();
+  const hasKey = rows.some((row) => row.startsWith('sec-websocket-key:'));
+  // RFC 8441 §5: HTTP/2 has none, HTTP/1.1 demands one.
+  if (upgrade === 'websocket' && !hasKey)
+    lines.push(`sec-websocket-key: ${randomBytes(16).toString('base64')}`);
+  return { method: 'GET', head: textOf([...lines, ...rows]), isChunked: false, upgrade };
+}
+
+function textOf(lines: readonly string[]): string {
+  return [...lines, '', ''].join('\r\n');
 }
 
 function sortHead(raw: readonly string[]): SortedHead | undefined {

@@ -30,6 +30,7 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 export class ResponseReader {
   readonly #events: ResponseEvents;
   readonly #isHead: boolean;
+  readonly #isConnect: boolean;
   #state: State = 'head';
   #partial: Buffer | undefined;
   #left = 0;
@@ -37,6 +38,7 @@ export class ResponseReader {
 
   constructor(method: string, events: ResponseEvents) {
     this.#isHead = method === 'HEAD';
+    this.#isConnect = method === 'CONNECT';
     this.#events = events;
   }
 
@@ -106,6 +108,11 @@ export class ResponseReader {
     }
     if (status < 200 && status !== 101) {
       this.#events.informational({ status, lines, isBodiless: true, isChunked: false });
+      return;
+    }
+    if (status === 101 || (this.#isConnect && status >= 200 && status < 300)) {
+      this.#events.head({ status, lines, isBodiless: false, isChunked: false });
+      this.#state = 'until-close';
       return;
     }
     const isBodiless = this.#isHead || status === 204 || status === 304 || (length === 0 && !isChunked);

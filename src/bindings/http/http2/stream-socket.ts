@@ -32,6 +32,7 @@ export class StreamSocket extends Duplex implements ResponseEvents {
   readonly #stream: ServerHttp2Stream;
   readonly #reader: ResponseReader;
   readonly #isChunked: boolean;
+  readonly #upgrade: string | undefined;
   #trailers: readonly string[] = [];
   #requestEnded = false;
   #hasTrailers = false;
@@ -43,6 +44,7 @@ export class StreamSocket extends Duplex implements ResponseEvents {
     this.carrier = carrier;
     this.#stream = stream;
     this.#isChunked = request.isChunked;
+    this.#upgrade = request.upgrade;
     this.#reader = new ResponseReader(request.method, this);
     stream.on('error', ignore);
     stream.on('close', () => this.destroy());
@@ -132,6 +134,7 @@ export class StreamSocket extends Duplex implements ResponseEvents {
 
   head({ status, lines, isBodiless, isChunked }: ResponseHead): void {
     if (this.#stream.destroyed || this.#stream.closed) return;
+    if (this.#upgrade !== undefined && this.#answerUpgrade(status, lines)) return;
     if (isChunked && !isBodiless) {
       this.#hasTrailers = true;
       this.#stream.once('wantTrailers', () => {
@@ -141,13 +144,29 @@ export class StreamSocket extends Duplex implements ResponseEvents {
     }
     try {
       this.#stream.respond(
-        { ':status': status, ...headersOf(lines) },
+        { ':status': this.#statusOf(status), ...headersOf(lines) },
         { endStream: isBodiless, waitForTrailers: isChunked && !isBodiless },
       );
     } catch {
       // A head that HTTP/2 has no words for.
       this.#stream.close(INTERNAL_ERROR);
     }
+  }
+
+  /** The application agreed: HTTP/2 says 200 where HTTP/1.1 says 101 (RFC 8441 §4). */
+  #answerUpgrade(status: number, lines: readonly string[]): boolean {
+    const isAgreed = this.#upgrade === 'connect' ? status >= 200 && status < 300 : status === 101;
+    if (!isAgreed) return false;
+    // RFC 9110 §9.3.6: no length counts there.
+    const { 'content-length': _, ...headers } = headersOf(lines);
+    this.#stream.respond({ ':status': 200, ...headers });
+    return true;
+  }
+
+  /** An answer of 2xx to an upgrade would pass for the consent that it is not. */
+  #statusOf(status: number): number {
+    const isConsent = status >= 200 && status < 300;
+    return isConsent && this.#upgrade !== undefined && this.#upgrade !== 'connect' ? 501 : status;
   }
 
   data(chunk: Buffer): void {
@@ -184,6 +203,7 @@ export class StreamSocket extends Duplex implements ResponseEvents {
       // A stream that is reset ends, too.
       if (stream.rstCode !== 0 || stream.aborted) return;
       this.#requestEnded = true;
+      if (this.#upgrade !== undefined) this.push(null);
       if (this.#isChunked) this.push(Buffer.from(trailerText(trailers), 'latin1'));
     });
   }
