@@ -356,9 +356,11 @@ const plainForward = () =>
   });
 
 const routeUpgradeRules = () =>
-  fc.tuple(upgradeRules(), fc.boolean()).map(([rules, terminates]) =>
-    rules?.map((rule) => (terminates && rule.type === 'CONNECT' ? { ...rule, terminates } : rule)),
-  );
+  fc
+    .tuple(upgradeRules(), fc.boolean())
+    .map(([rules, terminates]) =>
+      rules?.map((rule) => (terminates && rule.type === 'CONNECT' ? { ...rule, terminates } : rule)),
+    );
 
 const upgradeRules = () =>
   maybe(
