@@ -118,7 +118,10 @@ describe('WebSocket over HTTP/2 to a member of the mesh', () => {
     ] as const) {
       const socket = ws(agent);
       await once(socket, 'open');
-      for (const one of sockets.clients) end === 'close' ? one.close(4001) : one.terminate();
+      for (const one of sockets.clients) {
+        if (end === 'close') one.close(4001);
+        else one.terminate();
+      }
       expect(String((await once(socket, 'close'))[0])).toBe(code);
     }
   });
