@@ -5,7 +5,9 @@ import type { Request, Response } from '../service/service.js';
 import type { Breakers } from './breaker.js';
 import type { ClusterStats } from './cluster-stats.js';
 import type { ConnectionCount } from './connection-permits.js';
+import type { DnsCaches } from './dns-caches.js';
 import type { Shed } from './drop-overload.js';
+import type { ForwardProxyHosts } from './forward-proxy.js';
 import type { CheckTools } from './health/checks.js';
 import type { Host } from './host.js';
 import type { HostSet } from './host-set.js';
@@ -20,6 +22,8 @@ export interface ClusterTools extends CheckTools {
   readonly logger: Logger;
   /** How names of DNS clusters are resolved; by default with the platform's name servers. */
   readonly resolveName?: ResolveName;
+  /** The names that dynamic forward proxies share; by default each cluster has its own. */
+  readonly dnsCaches?: DnsCaches;
 }
 
 /** A cluster at work. */
@@ -49,6 +53,8 @@ export interface ClusterRuntime {
   send(host: Host, request: Request): Promise<Response>;
   /** A per-try or route timeout ended an attempt at this host. */
   reportTimeout(host: Host): void;
+  /** The names it has hosts for, where requests bring them (dynamic forward proxy). */
+  readonly forwardProxy?: ForwardProxyHosts | undefined;
   /** Applies a new assignment. */
   update(resolved: ResolvedCluster): void;
   stats(): ClusterStats;

@@ -1,7 +1,7 @@
-import type { Cluster } from '../model/cluster.js';
+import type { Cluster, ClusterDiscovery } from '../model/cluster.js';
 import type { ClusterLoadAssignment, Endpoint } from '../model/endpoint.js';
 import type { ResolvedCluster } from '../model/snapshot.js';
-import { createAgenda } from '../runtime/agenda.js';
+import { type Agenda, createAgenda } from '../runtime/agenda.js';
 import { isEqual } from '../runtime/equal.js';
 import { messageOf } from '../runtime/errors.js';
 import type { Request, Response } from '../service/service.js';
@@ -10,7 +10,9 @@ import type { ClusterRuntime, ClusterTools } from './cluster-runtime.js';
 import { type ClusterStats, hostStats, limitStats } from './cluster-stats.js';
 import { ConnectionCount } from './connection-permits.js';
 import { destinationOf } from './destination.js';
+import { createDnsCaches } from './dns-caches.js';
 import { OverloadDrops, type Shed } from './drop-overload.js';
+import { ForwardProxyHosts } from './forward-proxy.js';
 import { keepsPassingHosts, startChecks } from './health/checks.js';
 import { type HealthMonitor, handOver } from './health/monitor.js';
 import { keepPassing, withoutHost } from './health/removal.js';
@@ -59,6 +61,7 @@ class RunningCluster implements ClusterRuntime {
   readonly #detectsDegraded: boolean;
   readonly #dns: DnsWatch | undefined;
   readonly #demand: OnDemandHosts | undefined;
+  readonly forwardProxy: ForwardProxyHosts | undefined;
   readonly #retiring = new Set<Promise<void>>();
   readonly #drops: OverloadDrops;
   #assignment: ClusterLoadAssignment | undefined;
@@ -72,6 +75,8 @@ class RunningCluster implements ClusterRuntime {
 
   constructor(resolved: ResolvedCluster, tools: ClusterTools, inherited: ClusterRuntime | undefined) {
     const { cluster } = resolved;
+    if (cluster.discovery.kind === 'aggregate')
+      throw new TypeError(`${cluster.name} has no hosts of its own`);
     this.config = cluster;
     this.#tools = tools;
     const { clock, random } = tools;
@@ -103,26 +108,22 @@ class RunningCluster implements ClusterRuntime {
     this.#outliers = this.#createOutliers();
     this.#detectsDegraded = cluster.outlierDetection?.detectDegradedHosts ?? false;
     const { discovery } = cluster;
-    if (discovery.kind === 'eds' || discovery.kind === 'static') {
-      this.#apply(discovery.kind === 'static' ? discovery.assignment : resolved.assignment);
-      this.ready = this.#warmUp(Promise.resolve());
-    } else if (discovery.kind === 'original-dst') {
-      this.#demand = new OnDemandHosts(this.#members.hosts, discovery.cleanupIntervalMs, {
-        agenda,
-        open: this.#open,
-        retire: (host) => this.#retire(host),
-      });
-      this.#members = { ...NO_MEMBERS, hosts: this.#demand.hosts };
+    this.#demand = this.#demandOf(discovery, agenda);
+    this.forwardProxy = this.#proxyOf(discovery);
+    const asked = this.#demand ?? this.forwardProxy;
+    if (asked !== undefined) {
+      this.#members = { ...NO_MEMBERS, hosts: asked.hosts };
       this.ready = Promise.resolve();
-    } else if (discovery.kind === 'aggregate') {
-      throw new TypeError(`${cluster.name} has no hosts of its own`);
-    } else {
+    } else if (discovery.kind === 'strict-dns' || discovery.kind === 'logical-dns') {
       this.#rebuild();
       const { logger, resolveName = createNameResolver() } = tools;
       this.#dns = watchDns(discovery, { clock, random, logger, resolve: resolveName }, (found) =>
         this.#apply(found),
       );
       this.ready = this.#warmUp(waits ? this.#dns.ready : Promise.resolve());
+    } else {
+      this.#apply(discovery.kind === 'static' ? discovery.assignment : resolved.assignment);
+      this.ready = this.#warmUp(Promise.resolve());
     }
   }
 
@@ -139,6 +140,7 @@ class RunningCluster implements ClusterRuntime {
   }
 
   pick(context: PickContext): Host | undefined {
+    if (this.forwardProxy !== undefined) return context.request && this.forwardProxy.pick(context.request);
     if (this.#demand !== undefined) return this.#pickOnDemand(this.#demand, context);
     const override = overrideHost(context, this.#members.hosts);
     if (override !== undefined) return override === 'none' ? undefined : override;
@@ -226,6 +228,7 @@ class RunningCluster implements ClusterRuntime {
     this.#outliers?.close();
     this.#dns?.close();
     this.#demand?.close();
+    this.forwardProxy?.close();
     this.#checks?.close();
     this.#rebuilds.close();
     this.#balancer.close?.();
@@ -233,6 +236,25 @@ class RunningCluster implements ClusterRuntime {
       if (kept?.get(host.address) !== host) this.#retire(host);
     }
     await Promise.all(this.#retiring);
+  }
+
+  #demandOf(discovery: ClusterDiscovery, agenda: Agenda): OnDemandHosts | undefined {
+    if (discovery.kind !== 'original-dst') return undefined;
+    return new OnDemandHosts(this.#members.hosts, discovery.cleanupIntervalMs, {
+      agenda,
+      open: this.#open,
+      retire: (host) => this.#retire(host),
+    });
+  }
+
+  #proxyOf(discovery: ClusterDiscovery): ForwardProxyHosts | undefined {
+    if (discovery.kind !== 'forward-proxy') return undefined;
+    return new ForwardProxyHosts(discovery, {
+      caches: this.#tools.dnsCaches ?? createDnsCaches(this.#tools),
+      defaultPort: this.config.tls === undefined ? 80 : 443,
+      open: this.#open,
+      retire: (host) => this.#retire(host),
+    });
   }
 
   /** Takes over the hosts whose connections would be made the same way. */

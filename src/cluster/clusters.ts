@@ -4,6 +4,7 @@ import { isEqual } from '../runtime/equal.js';
 import { messageOf } from '../runtime/errors.js';
 import { AggregateCluster } from './aggregate.js';
 import { type ClusterRuntime, type ClusterTools, createCluster } from './cluster.js';
+import { createDnsCaches } from './dns-caches.js';
 
 /** Every cluster of a process. */
 export interface Clusters {
@@ -25,7 +26,11 @@ interface Running {
 
 /** Makes an empty set of clusters. */
 export function createClusters(given: ClusterTools): Clusters {
-  const tools = { ...given, agenda: given.agenda ?? createAgenda(given.clock) };
+  const tools = {
+    ...given,
+    agenda: given.agenda ?? createAgenda(given.clock),
+    dnsCaches: given.dnsCaches ?? createDnsCaches(given),
+  };
   const lookup = (name: string) => running.get(name)?.runtime;
   const running = new Map<string, Running>();
   const draining = new Set<Promise<void>>();
@@ -80,7 +85,8 @@ function successorOf(
   return old.runtime;
 }
 
-/** The hosts of an aggregate belong to its members. */
+/** The hosts of an aggregate belong to its members, those of a forward proxy go by names. */
 function inheritable(old: ClusterRuntime | undefined): ClusterRuntime | undefined {
-  return old?.config.discovery.kind === 'aggregate' ? undefined : old;
+  const kind = old?.config.discovery.kind;
+  return kind === 'aggregate' || kind === 'forward-proxy' ? undefined : old;
 }

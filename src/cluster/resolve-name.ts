@@ -1,5 +1,5 @@
 import { lookup, Resolver } from 'node:dns/promises';
-import type { DnsLookupFamily } from '../model/cluster.js';
+import type { DnsLookupFamily } from '../model/dns-cache.js';
 
 /** An address, and how long it holds where that is known. */
 export type DnsAnswer = string | { readonly address: string; readonly ttlMs: number };

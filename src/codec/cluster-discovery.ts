@@ -13,6 +13,7 @@ import {
 } from './cluster-kinds.js';
 import { adsSource, checkConfigSource } from './config-source.js';
 import { decodeAssignment, encodeAssignment, parseAssignment } from './endpoint.js';
+import { encodeForwardProxyCluster } from './forward-proxy.js';
 import { at, type Path, refuse, required } from './path.js';
 
 /** Where the cluster's endpoints come from. */
@@ -85,6 +86,10 @@ export function encodeDiscovery(discovery: ClusterDiscovery): DiscoveryFields {
     const value = encodeAggregate(discovery.clusters);
     return { clusterDiscoveryType: { case: 'clusterType', value } };
   }
+  if (discovery.kind === 'forward-proxy') {
+    const value = encodeForwardProxyCluster(discovery);
+    return { clusterDiscoveryType: { case: 'clusterType', value } };
+  }
   const clusterDiscoveryType = { case: 'type' as const, value: discoveryType(discovery.kind) };
   if (discovery.kind === 'eds') {
     const { serviceName } = discovery;
@@ -103,7 +108,9 @@ export function encodeDiscovery(discovery: ClusterDiscovery): DiscoveryFields {
     : { clusterDiscoveryType, loadAssignment, ...encodeDnsSettings(discovery) };
 }
 
-function discoveryType(kind: Exclude<ClusterDiscovery['kind'], 'aggregate'>): cluster.Cluster_DiscoveryType {
+function discoveryType(
+  kind: Exclude<ClusterDiscovery['kind'], 'aggregate' | 'forward-proxy'>,
+): cluster.Cluster_DiscoveryType {
   const { STATIC, STRICT_DNS, LOGICAL_DNS, EDS, ORIGINAL_DST } = cluster.Cluster_DiscoveryType;
   const types = {
     'original-dst': ORIGINAL_DST,

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
-import type { DnsDiscovery, DnsLookupFamily } from '../model/cluster.js';
+import type { DnsDiscovery } from '../model/cluster.js';
+import type { DnsLookupFamily } from '../model/dns-cache.js';
 import { cluster } from '../proto/xds.js';
 import { decodeDuration, decodePositiveDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
@@ -23,11 +24,12 @@ export function decodeDnsSettings(
     refreshRateMs: decodePositiveDuration(dnsRefreshRate, DEFAULT_REFRESH_MS, at(path, 'dns_refresh_rate')),
     failureRefresh: failure && decodeFailureRate(failure, at(path, 'dns_failure_refresh_rate')),
     respectsTtl: message.respectDnsTtl || undefined,
-    lookupFamily: decodeFamily(message.dnsLookupFamily, at(path, 'dns_lookup_family')),
+    lookupFamily: decodeDnsFamily(message.dnsLookupFamily, at(path, 'dns_lookup_family')),
   };
 }
 
-function decodeFailureRate(
+/** Waits after failures. */
+export function decodeFailureRate(
   rate: cluster.Cluster_RefreshRate,
   path: Path,
 ): NonNullable<DnsDiscovery['failureRefresh']> {
@@ -41,7 +43,11 @@ function decodeFailureRate(
   return { baseMs, maxMs };
 }
 
-function decodeFamily(family: cluster.Cluster_DnsLookupFamily, path: Path): DnsLookupFamily | undefined {
+/** Which addresses a name stands for; undefined is Envoy's AUTO. */
+export function decodeDnsFamily(
+  family: cluster.Cluster_DnsLookupFamily,
+  path: Path,
+): DnsLookupFamily | undefined {
   const { AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED, ALL } = cluster.Cluster_DnsLookupFamily;
   switch (family) {
     case AUTO:
@@ -65,18 +71,29 @@ export type DnsFields = Pick<cluster.Cluster, 'dnsRefreshRate' | 'respectDnsTtl'
 
 /** How and how often names are resolved as the fields of a message. */
 export function encodeDnsSettings(model: DnsDiscovery): DnsFields {
-  const { AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED, ALL } = cluster.Cluster_DnsLookupFamily;
-  const families = { 'v4-only': V4_ONLY, 'v6-only': V6_ONLY, 'v4-preferred': V4_PREFERRED, all: ALL };
   const { failureRefresh: failure, lookupFamily } = model;
   return {
     dnsRefreshRate: encodeDuration(model.refreshRateMs),
     respectDnsTtl: model.respectsTtl ?? false,
-    dnsLookupFamily: lookupFamily === undefined ? AUTO : families[lookupFamily],
-    ...(failure !== undefined && {
-      dnsFailureRefreshRate: create(cluster.Cluster_RefreshRateSchema, {
-        baseInterval: encodeDuration(failure.baseMs),
-        maxInterval: encodeDuration(failure.maxMs),
-      }),
-    }),
+    dnsLookupFamily: encodeDnsFamily(lookupFamily),
+    ...(failure !== undefined && { dnsFailureRefreshRate: encodeFailureRate(failure) }),
   };
+}
+
+/** Waits after failures as a message. */
+export function encodeFailureRate({
+  baseMs,
+  maxMs,
+}: NonNullable<DnsDiscovery['failureRefresh']>): cluster.Cluster_RefreshRate {
+  return create(cluster.Cluster_RefreshRateSchema, {
+    baseInterval: encodeDuration(baseMs),
+    maxInterval: encodeDuration(maxMs),
+  });
+}
+
+/** The family as its number. */
+export function encodeDnsFamily(family: DnsLookupFamily | undefined): cluster.Cluster_DnsLookupFamily {
+  const { AUTO, V4_ONLY, V6_ONLY, V4_PREFERRED, ALL } = cluster.Cluster_DnsLookupFamily;
+  const families = { 'v4-only': V4_ONLY, 'v6-only': V6_ONLY, 'v4-preferred': V4_PREFERRED, all: ALL };
+  return family === undefined ? AUTO : families[family];
 }

@@ -1,10 +1,11 @@
 import { create } from '@bufbuild/protobuf';
 import type { ClusterDiscovery, OriginalDestination } from '../model/cluster.js';
 import { packAny } from '../proto/any.js';
-import { cluster, clusterAggregate } from '../proto/xds.js';
+import { cluster, clusterAggregate, clusterDynamicForwardProxy } from '../proto/xds.js';
 import { decodeAny } from './codec.js';
 import { decodePositiveDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
+import { decodeForwardProxyCluster } from './forward-proxy.js';
 import { headerName } from './header-mutation.js';
 import { decodeMetadataPath, encodeMetadataPath } from './metadata-path.js';
 import { at, type Path, refuse, required } from './path.js';
@@ -71,6 +72,8 @@ export function decodeClusterType(type: cluster.Cluster_CustomClusterType, path:
   typeFields(type, path);
   const configPath = at(path, 'typed_config');
   const any = required(type.typedConfig, configPath);
+  const proxy = decodeAny(clusterDynamicForwardProxy.ClusterConfigSchema, any, configPath);
+  if (proxy !== undefined) return decodeForwardProxyCluster(proxy, configPath);
   const aggregate = decodeAny(clusterAggregate.ClusterConfigSchema, any, configPath);
   if (aggregate === undefined) {
     return refuse(configPath, `the cluster type ${JSON.stringify(any.typeUrl)} is not supported`);
@@ -82,7 +85,7 @@ export function decodeClusterType(type: cluster.Cluster_CustomClusterType, path:
 
 /** Envoy: kinds that provide their hosts themselves need the policy that says so, and no other may have it. */
 export function checkClusterProvided(kind: ClusterDiscovery['kind'], policy: string, path: Path): void {
-  const provides = kind === 'original-dst' || kind === 'aggregate';
+  const provides = kind === 'original-dst' || kind === 'aggregate' || kind === 'forward-proxy';
   if (provides && policy !== 'cluster-provided') {
     refuse(at(path, 'lb_policy'), `must be CLUSTER_PROVIDED in a cluster of the kind ${kind}`);
   }

@@ -8,6 +8,7 @@ import { checkClusterProvided } from './cluster-kinds.js';
 import { decodeCommonLb, encodeCommonLb } from './common-lb.js';
 import { decodePositiveDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
+import { decodeProxyNames } from './forward-proxy.js';
 import { decodeHealthChecks, encodeHealthChecks } from './health-check.js';
 import { decodeLabels } from './labels.js';
 import { decodeLbPolicy, encodeLbPolicy } from './lb-policy.js';
@@ -84,14 +85,15 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
   const transportSocketMatches = message.transportSocketMatches.map((match, index) =>
     decodeSocketMatch(match, at(path, 'transport_socket_matches', index)),
   );
-  const options = decodeProtocolOptions(message, path);
+  const discovery = decodeDiscovery(message, path);
+  const given = decodeProtocolOptions(message, path);
+  const options = { ...given, ...decodeProxyNames(message, discovery, given, path) };
   const allTls = tls !== undefined && transportSocketMatches.every((match) => match.tls !== undefined);
   checkAuto(options.protocol, allTls, path);
   const sockets = [tls, ...transportSocketMatches.map((match) => match.tls)];
   if (options.autoSanValidation === true && sockets.some((one) => one?.mode === 'mesh')) {
     refuse(at(path, 'typed_extension_protocol_options'), 'auto_san_validation is not supported in the mesh');
   }
-  const discovery = decodeDiscovery(message, path);
   const lbPolicy = decodeLbPolicy(message, path);
   checkClusterProvided(discovery.kind, lbPolicy.kind, path);
   return {

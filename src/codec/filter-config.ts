@@ -7,6 +7,7 @@ import {
   httpAdaptiveConcurrency,
   httpAdmissionControl,
   httpCors,
+  httpDynamicForwardProxy,
   httpFault,
   httpHeaderMutation,
   httpJwtAuthn,
@@ -24,6 +25,12 @@ import { encodeCustom, type FilterBytes, findCustom } from './custom-filter.js';
 import { decodeFault, encodeFault } from './fault.js';
 import { onlyFields } from './field-guard.js';
 import { type FilterCodec, filterCodec } from './filter-codec.js';
+import {
+  decodeForwardProxy,
+  decodeForwardProxyRoute,
+  encodeForwardProxy,
+  encodeForwardProxyRoute,
+} from './forward-proxy.js';
 import {
   decodeGlobalRateLimit,
   decodeGlobalRateLimitRoute,
@@ -118,6 +125,20 @@ const FILTER_CODECS: readonly FilterCodec[] = [
     isPerRoute: 'only',
     decode: decodeJwtAuthnRoute,
     encode: encodeJwtAuthnRoute,
+  }),
+  filterCodec({
+    kind: 'forward-proxy',
+    schema: () => httpDynamicForwardProxy.FilterConfigSchema,
+    isPerRoute: false,
+    decode: decodeForwardProxy,
+    encode: encodeForwardProxy,
+  }),
+  filterCodec({
+    kind: 'forward-proxy-route',
+    schema: () => httpDynamicForwardProxy.PerRouteConfigSchema,
+    isPerRoute: 'only',
+    decode: decodeForwardProxyRoute,
+    encode: encodeForwardProxyRoute,
   }),
   filterCodec({
     kind: 'global-rate-limit',

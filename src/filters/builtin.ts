@@ -6,6 +6,7 @@ import { admissionControl } from './admission-control.js';
 import { cors } from './cors.js';
 import { fault } from './fault.js';
 import type { FilterTools, OwnConfig } from './filter.js';
+import { forwardProxy } from './forward-proxy.js';
 import { globalRateLimit } from './global-rate-limit.js';
 import { headerMutation } from './header-mutation.js';
 import { jwtAuthn } from './jwt-authn.js';
@@ -24,6 +25,8 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
       return rbac(own.base, own.layers, tools);
     case 'jwt-authn':
       return jwtAuthn(own.base, own.layers, tools);
+    case 'forward-proxy':
+      return forwardProxy(own.base, own.layers, tools);
     case 'global-rate-limit':
       return globalRateLimit(own.base, own.layers, tools);
     case 'stateful-session':
@@ -48,6 +51,8 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
     case 'header-mutation-route':
     case 'cors':
     case 'cors-policy':
+    case 'forward-proxy':
+    case 'forward-proxy-route':
     case 'global-rate-limit':
     case 'global-rate-limit-route':
     case 'jwt-authn':

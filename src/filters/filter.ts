@@ -1,6 +1,8 @@
 import type { CustomFilterConfig, CustomFilterTypes, FilterDirection } from '../model/custom-filter.js';
+import type { DnsCacheConfig } from '../model/dns-cache.js';
 import type { FilterConfig, HttpFilter } from '../model/filter-config.js';
 import type { HeaderMatcher } from '../model/matcher.js';
+import type { Abort } from '../runtime/abort.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
 import type { Filter, RequestHead, Service } from '../service/service.js';
@@ -29,6 +31,21 @@ export interface FilterTools {
    * such cluster. Look it up per call: clusters come and go.
    */
   readonly upstream: (clusterName: string) => Service | undefined;
+  /** The same as a dynamic forward proxy; undefined when there is no such cluster, or it is of another kind. */
+  readonly forwardProxy?: ((clusterName: string) => ForwardProxy | undefined) | undefined;
+}
+
+/** What comes of a name. */
+type ForwardedName =
+  | { readonly kind: 'resolved'; readonly addresses: readonly string[] }
+  | { readonly kind: 'failed'; readonly details: string }
+  | { readonly kind: 'full' | 'overflow' };
+
+/** A cluster whose hosts are the names that requests ask for, once they are resolved. */
+export interface ForwardProxy {
+  readonly cache: DnsCacheConfig;
+  /** Rejects when the request is given up. */
+  resolve(authority: string, abort: Abort): ForwardedName | Promise<ForwardedName>;
 }
 
 /** For filters that read every level: what stands in the list of filters, and all overrides, most specific first. */

@@ -240,6 +240,7 @@ function filterTools(
     direction,
     node,
     upstream,
+    forwardProxy: (name) => tools.cluster(name)?.forwardProxy,
   };
 }
 

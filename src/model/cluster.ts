@@ -1,3 +1,4 @@
+import type { DnsCacheConfig, DnsLookupFamily } from './dns-cache.js';
 import type { ClusterLoadAssignment } from './endpoint.js';
 import type { HealthCheck } from './health-check.js';
 import type { LbPolicy } from './lb-policy.js';
@@ -63,6 +64,7 @@ export type ClusterDiscovery =
   | { readonly kind: 'static'; readonly assignment: ClusterLoadAssignment }
   | DnsDiscovery
   | OriginalDestination
+  | ForwardProxyDiscovery
   /** The priorities of these clusters, one after the other. */
   | { readonly kind: 'aggregate'; readonly clusters: readonly string[] };
 
@@ -80,9 +82,6 @@ export interface DnsDiscovery {
   readonly lookupFamily?: DnsLookupFamily | undefined;
 }
 
-/** Which addresses a name stands for. */
-export type DnsLookupFamily = 'v4-only' | 'v6-only' | 'v4-preferred' | 'all';
-
 /** Envoy ORIGINAL_DST: connections go where the application wanted to. */
 export interface OriginalDestination {
   readonly kind: 'original-dst';
@@ -94,6 +93,14 @@ export interface OriginalDestination {
   readonly port: number | undefined;
   /** A host that had no request for so long leaves. Default 5 s. */
   readonly cleanupIntervalMs: number;
+}
+
+/** Envoy `envoy.clusters.dynamic_forward_proxy`: hosts by the names that requests ask for. */
+export interface ForwardProxyDiscovery {
+  readonly kind: 'forward-proxy';
+  readonly cache: DnsCacheConfig;
+  /** Whether TLS may do without the names of hosts as SNI and in certificates. Default false. */
+  readonly allowInsecure: boolean;
 }
 
 /** Envoy CircuitBreakers. */

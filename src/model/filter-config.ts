@@ -1,5 +1,6 @@
 import type { CorsConfig, CorsPolicyConfig } from './cors.js';
 import type { CustomFilterConfig } from './custom-filter.js';
+import type { ForwardProxyConfig, ForwardProxyRouteConfig } from './dns-cache.js';
 import type { GlobalRateLimitConfig, GlobalRateLimitRouteConfig } from './global-rate-limit.js';
 import type { HeaderMutationConfig, HeaderMutationRouteConfig } from './header-mutation.js';
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn.js';
@@ -68,6 +69,8 @@ export type FilterConfig =
   | HeaderMutationRouteConfig
   | CorsConfig
   | CorsPolicyConfig
+  | ForwardProxyConfig
+  | ForwardProxyRouteConfig
   | GlobalRateLimitConfig
   | GlobalRateLimitRouteConfig
   | JwtAuthnConfig

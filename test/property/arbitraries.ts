@@ -43,7 +43,7 @@ import type {
 } from '../../src/model/route.js';
 import type { RouteMatch } from '../../src/model/route-match.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
-import { someRateLimits } from './filter-arbitraries.js';
+import { dnsCache, someRateLimits } from './filter-arbitraries.js';
 import { endpointHealthCheck, healthCheck } from './health-arbitraries.js';
 import { subsetPolicy } from './lb-arbitraries.js';
 import {
@@ -691,6 +691,11 @@ const providedBy = (): fc.Arbitrary<Pick<Cluster, 'discovery' | 'lbPolicy'>> =>
       fc.record({
         kind: fc.constant('aggregate' as const),
         clusters: fc.array(name(), { minLength: 1, maxLength: 3 }),
+      }),
+      fc.record({
+        kind: fc.constant('forward-proxy' as const),
+        cache: dnsCache(),
+        allowInsecure: fc.constant(true),
       }),
     ),
   });

@@ -1,4 +1,9 @@
 import * as fc from 'fast-check';
+import type {
+  DnsCacheConfig,
+  ForwardProxyConfig,
+  ForwardProxyRouteConfig,
+} from '../../src/model/dns-cache.js';
 import type { GlobalRateLimitConfig, GlobalRateLimitRouteConfig } from '../../src/model/global-rate-limit.js';
 import type { GrpcService } from '../../src/model/grpc-service.js';
 import type { HeaderAddition } from '../../src/model/header-mutation.js';
@@ -142,6 +147,48 @@ const grpcService = (): fc.Arbitrary<GrpcService> =>
       { maxLength: 2 },
     ),
     maxReceiveBytes: maybe(fc.nat(1_000_000)),
+  });
+
+/** DnsCacheConfig. */
+export const dnsCache = (): fc.Arbitrary<DnsCacheConfig> =>
+  fc.record({
+    name: someText(),
+    lookupFamily: fc.constantFrom('v4-only', 'v6-only', 'v4-preferred', 'all', undefined),
+    refreshRateMs: fc.integer({ min: 1, max: 1_000_000 }),
+    minRefreshRateMs: fc.integer({ min: 1000, max: 1_000_000 }),
+    failureRefresh: maybe(
+      fc
+        .record({ baseMs: fc.integer({ min: 1, max: 1_000_000 }), moreMs: fc.nat(1_000_000) })
+        .map(({ baseMs, moreMs }) => ({ baseMs, maxMs: baseMs + moreMs })),
+    ),
+    hostTtlMs: fc.integer({ min: 1, max: 1_000_000 }),
+    maxHosts: fc.integer({ min: 1, max: 10_000 }),
+    maxPendingRequests: fc.nat(10_000),
+    preresolve: fc.array(
+      fc.record({ address: fc.constantFrom('a.example', '10.0.0.1'), port: fc.nat(65_535) }),
+      { maxLength: 2 },
+    ),
+    queryTimeoutMs: fc.nat(1_000_000),
+  });
+
+/** ForwardProxyConfig. */
+export const forwardProxyConfig = (): fc.Arbitrary<ForwardProxyConfig> =>
+  fc.record({
+    kind: fc.constant('forward-proxy' as const),
+    cache: dnsCache(),
+    saveUpstreamAddress: fc.boolean(),
+  });
+
+/** ForwardProxyRouteConfig. */
+export const forwardProxyRouteConfig = (): fc.Arbitrary<ForwardProxyRouteConfig> =>
+  fc.record({
+    kind: fc.constant('forward-proxy-route' as const),
+    hostRewrite: fc.constantFrom(
+      undefined,
+      { kind: 'literal' as const, value: 'a.example:80' },
+      { kind: 'literal' as const, value: '' },
+      { kind: 'header' as const, value: 'x-to' },
+    ),
   });
 
 /** Limits of a filter's own list: neither stage nor disable key. */

@@ -12,6 +12,8 @@ import type { FilterConfig } from '../../src/model/filter-config.js';
 import { LOCAL_FILTERS } from '../unit/codec/filter-samples.js';
 import { headerMatcher, queryParameterMatcher } from './arbitraries.js';
 import {
+  forwardProxyConfig,
+  forwardProxyRouteConfig,
   globalRateLimitConfig,
   globalRateLimitRouteConfig,
   localRateLimitConfig,
@@ -34,6 +36,7 @@ describe('decoding what was encoded gives the model back', () => {
   test.each([
     ['local rate limits', localRateLimitConfig(limits())],
     ['global rate limits', globalRateLimitConfig(limits())],
+    ['dynamic forward proxies', forwardProxyConfig()],
   ])('for %s', (_name, configs) => {
     fc.assert(
       fc.property(configs as fc.Arbitrary<FilterConfig>, (config) => {
@@ -42,9 +45,12 @@ describe('decoding what was encoded gives the model back', () => {
     );
   });
 
-  test('for global rate limits of routes', () => {
+  test.each([
+    ['global rate limits', globalRateLimitRouteConfig(limits())],
+    ['dynamic forward proxies', forwardProxyRouteConfig()],
+  ])('for %s of routes', (_name, configs) => {
     fc.assert(
-      fc.property(globalRateLimitRouteConfig(limits()), (config) => {
+      fc.property(configs as fc.Arbitrary<FilterConfig>, (config) => {
         const overrides = new Map<string, FilterConfig>([['a', config]]);
         expect(decodeOverrides(encodeOverrides(overrides), rootPath('RDS r'))).toEqual(overrides);
       }),

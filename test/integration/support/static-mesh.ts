@@ -1,5 +1,6 @@
 import { upstreamTransport } from '../../../src/bindings/upstream/transport.js';
 import { type Clusters, createClusters } from '../../../src/cluster/clusters.js';
+import type { ResolveName } from '../../../src/cluster/resolve-name.js';
 import { type IdentitySource, staticSource } from '../../../src/identity/source.js';
 import { Applier } from '../../../src/mesh/apply.js';
 import { callOut } from '../../../src/mesh/call-out.js';
@@ -32,6 +33,7 @@ export function createStaticMesh(
   observer: Observer = {},
   identity: IdentitySource = staticSource(undefined, []),
   tools: Partial<OutboundTools> = {},
+  resolveName?: ResolveName,
 ): StaticMesh {
   const [clock, random] = [systemClock, seededRandom(1)];
   const clusters = createClusters({
@@ -41,6 +43,7 @@ export function createStaticMesh(
     logger: silentLogger,
     transport: upstreamTransport({ identity, clock, random }),
     probe: createProbes(clock),
+    ...(resolveName !== undefined && { resolveName }),
   });
   const upstream = callOut((name) => clusters.get(name), { clock, observer });
   const applier = new Applier(clusters, {

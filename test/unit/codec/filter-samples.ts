@@ -1,3 +1,4 @@
+import type { ForwardProxyConfig } from '../../../src/model/dns-cache.js';
 import type { FilterConfig } from '../../../src/model/filter-config.js';
 import type {
   GlobalRateLimitConfig,
@@ -118,4 +119,22 @@ export const GLOBAL_RATE_LIMIT_ROUTE: GlobalRateLimitRouteConfig = {
   virtualHostRateLimits: 'ignore',
   rateLimits: GLOBAL_RATE_LIMIT.rateLimits,
   domain: 'shop',
+};
+
+/** One full value of the filter of dynamic forward proxies. */
+export const FORWARD_PROXY: ForwardProxyConfig = {
+  kind: 'forward-proxy',
+  cache: {
+    name: 'names',
+    lookupFamily: 'v4-only',
+    refreshRateMs: 1000,
+    minRefreshRateMs: 2000,
+    failureRefresh: { baseMs: 10, maxMs: 20 },
+    hostTtlMs: 3000,
+    maxHosts: 3,
+    maxPendingRequests: 4,
+    preresolve: [{ address: 'a.example', port: 443 }],
+    queryTimeoutMs: 1000,
+  },
+  saveUpstreamAddress: true,
 };

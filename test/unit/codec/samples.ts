@@ -14,7 +14,12 @@ import { ALWAYS } from '../../../src/model/percent.js';
 import type { RateLimit } from '../../../src/model/rate-limit.js';
 import type { Route, RouteConfiguration } from '../../../src/model/route.js';
 import type { StatefulSession } from '../../../src/model/stateful-session.js';
-import { GLOBAL_RATE_LIMIT, GLOBAL_RATE_LIMIT_ROUTE, LOCAL_FILTERS } from './filter-samples.js';
+import {
+  FORWARD_PROXY,
+  GLOBAL_RATE_LIMIT,
+  GLOBAL_RATE_LIMIT_ROUTE,
+  LOCAL_FILTERS,
+} from './filter-samples.js';
 
 /** One full value of every type: each optional part is there, so that a test can take any of it apart. */
 
@@ -110,6 +115,7 @@ const OVERRIDES: FilterOverrides = new Map<string, FilterConfig>([
   ['session', { kind: 'stateful-session-route', session: HEADER_SESSION }],
   ['jwt', { kind: 'jwt-authn-route', requirementName: 'named' }],
   ['limits', GLOBAL_RATE_LIMIT_ROUTE],
+  ['proxy', { kind: 'forward-proxy-route', hostRewrite: { kind: 'header', value: 'x-to' } }],
 ]);
 const MATCHERS = FAULT.headers;
 
@@ -288,6 +294,7 @@ export const OUTBOUND: OutboundListener = {
       ...LOCAL_FILTERS.map((config) => ({ name: config.kind, config })),
       { name: 'session', config: { kind: 'stateful-session', ...COOKIE_SESSION } },
       { name: 'limits', config: GLOBAL_RATE_LIMIT },
+      { name: 'proxy', config: FORWARD_PROXY },
       { name: 'jwt', config: JWT_AUTHN },
       { name: 'envoy.filters.http.router', config: { kind: 'router' } },
     ],
