@@ -72,7 +72,9 @@ export class Http2Session {
     const session = openSession(dialed.socket, http2);
     this.#session = session;
     this.#pings = http2.keepalive && new KeepalivePings(session, dialed.socket, http2.keepalive, options);
-    session.once('connect', () => session.setLocalWindowSize(http2.initialConnectionWindow));
+    session.once('connect', () => {
+      if (!session.destroyed) session.setLocalWindowSize(http2.initialConnectionWindow);
+    });
     session.on('remoteSettings', ({ maxConcurrentStreams, enableConnectProtocol }) => {
       // RFC 8441 §3: once given it stays.
       this.#allowsUpgrades ||= enableConnectProtocol === true;
@@ -155,8 +157,10 @@ export class Http2Session {
   drain(): void {
     if (this.#isDraining) return;
     this.#isDraining = true;
+    // Nothing was sent yet, and node:http2 may wait long for a server that did not send its settings.
+    if (!this.#isReady) this.#session.destroy();
     // Not before: node:http2 sends its GOAWAY at once, ahead of the last request, and servers would refuse that.
-    if (this.active === 0 && !this.#session.destroyed) this.#session.close();
+    else if (this.active === 0 && !this.#session.destroyed) this.#session.close();
   }
 
   destroy(): void {
