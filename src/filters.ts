@@ -15,3 +15,7 @@ export type { LocalNode } from './filters/filter.js';
 export type { FilterCounter } from './filters/filter-memory.js';
 export { type FilterReply, reply } from './filters/reply.js';
 export type { FilterDirection } from './model/custom-filter.js';
+export type { BodyChange, HeadChange, ResponseChange, ResponseHead } from './service/head-change.js';
+export { type Message, readBytes, readJson, readText, setBody } from './service/read-body.js';
+export { changeHead, changeResponse } from './service/response-head.js';
+export { type BodyTransform, transformBody } from './service/transform-body.js';

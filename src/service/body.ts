@@ -187,8 +187,11 @@ export class BodyQueue implements PushBody {
   }
 }
 
-/** The chunks of any body, pulled one after the other. */
-export async function* iterateBody(body: Body): AsyncGenerator<Uint8Array> {
+/** The chunks of any body, pulled one after the other. Trailers that come with its end are told before that. */
+export async function* iterateBody(
+  body: Body,
+  onTrailers?: (trailers: HeaderMap | undefined) => void,
+): AsyncGenerator<Uint8Array> {
   switch (body.kind) {
     case 'empty':
       return;
@@ -199,7 +202,7 @@ export async function* iterateBody(body: Body): AsyncGenerator<Uint8Array> {
       yield* body.iterate();
       return;
     case 'push':
-      yield* pullBody(body);
+      yield* pullBody(body, onTrailers);
   }
 }
 
@@ -210,7 +213,10 @@ export async function readBody(body: Body): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-async function* pullBody(body: PushBody): AsyncGenerator<Uint8Array> {
+async function* pullBody(
+  body: PushBody,
+  onTrailers: ((trailers: HeaderMap | undefined) => void) | undefined,
+): AsyncGenerator<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let state: 'open' | 'ended' | { error: unknown } = 'open';
   let wake: (() => void) | undefined;
@@ -220,7 +226,8 @@ async function* pullBody(body: PushBody): AsyncGenerator<Uint8Array> {
       wake?.();
       return false;
     },
-    end() {
+    end(trailers) {
+      onTrailers?.(trailers);
       state = 'ended';
       wake?.();
     },

@@ -191,6 +191,8 @@ export interface Exchange {
   setCookies: GivenCookie[] | undefined;
   /** Changes to the head of the application's response, outermost first; inbound only. See `changeHead`. */
   headChanges: HeadChange[] | undefined;
+  /** Whether some of those may change the body. */
+  changesBody: boolean;
   /** Keyed values for filters: use a symbol or a namespaced string. Made on first use. */
   values: Map<unknown, unknown> | undefined;
 }
@@ -242,6 +244,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     routeMetadata: undefined,
     setCookies: undefined,
     headChanges: undefined,
+    changesBody: false,
     values: undefined,
   };
 }

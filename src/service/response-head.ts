@@ -1,4 +1,4 @@
-import type { HeadChange } from './head-change.js';
+import type { HeadChange, ResponseChange } from './head-change.js';
 import type { Request, Response, Service } from './service.js';
 
 /**
@@ -17,5 +17,25 @@ export async function changeHead(request: Request, next: Service, change: HeadCh
   const response = await next(request);
   // Answers of filters further down never pass the application's head.
   if (response.local !== undefined) change(response);
+  return response;
+}
+
+/** As `changeHead`, where the body may be changed, too. */
+export async function changeResponse(
+  request: Request,
+  next: Service,
+  change: ResponseChange,
+): Promise<Response> {
+  const { context } = request;
+  const isInbound = context.direction === 'inbound';
+  if (isInbound) {
+    context.headChanges ??= [];
+    context.headChanges.push(change);
+    context.changesBody = true;
+  }
+  const response = await next(request);
+  if (isInbound && response.local === undefined) return response;
+  const changeBody = change(response);
+  if (changeBody !== undefined && response.body.kind !== 'empty') response.body = changeBody(response.body);
   return response;
 }

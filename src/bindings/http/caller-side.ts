@@ -1,12 +1,21 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { HeadChange } from '../../service/head-change.js';
+import type { BodyChange, ResponseHead } from '../../service/head-change.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Response } from '../../service/service.js';
 import { bodyBytes } from './count-bytes.js';
 import { changeArguments, headersOf } from './head-change.js';
 import { rawReply, writeReply } from './reply.js';
 import { ignore } from './sniff.js';
+import { WrittenBody } from './written-body.js';
+
+/** What filters do to the application's response just before its head is written. */
+export interface AnswerChange {
+  /** Changes the head, and tells how the body is to be changed, innermost first. */
+  readonly change: (head: ResponseHead) => readonly BodyChange[];
+  /** Whether it may be changed at all. */
+  readonly changesBody: boolean;
+}
 
 /** The half of an exchange that goes back to the caller. */
 export interface CallerSide {
@@ -20,7 +29,7 @@ export interface CallerSide {
   /** Calls back when the exchange is over, well or not. */
   onClose(listener: () => void): void;
   /** Calls back when the application has written its head; `change` may change it just before. */
-  onHead(listener: () => void, change?: HeadChange): void;
+  onHead(listener: () => void, change?: AnswerChange): void;
   /** Just before the application gets it. */
   release(): void;
   reply(response: Response): Promise<void>;
@@ -66,14 +75,21 @@ export class ResponseSide implements CallerSide {
     this.#response.once('close', listener);
   }
 
-  onHead(listener: () => void, change?: HeadChange): void {
+  onHead(listener: () => void, change?: AnswerChange): void {
     const response = this.#response;
     const { writeHead } = response;
+    const written = change?.changesBody === true ? new WrittenBody(response) : undefined;
     // Node calls `writeHead` for an implicit head too.
     response.writeHead = (...args: unknown[]) => {
-      const rest =
-        change === undefined || response.headersSent ? args : changeArguments(response, args, change);
-      Reflect.apply(writeHead, response, rest);
+      if (change === undefined || response.headersSent) Reflect.apply(writeHead, response, args);
+      else {
+        let changes: readonly BodyChange[] = [];
+        const rest = changeArguments(response, args, (head) => {
+          changes = change.change(head);
+        });
+        Reflect.apply(writeHead, response, rest);
+        written?.change(changes);
+      }
       listener();
       return response;
     };

@@ -39,8 +39,13 @@ function countedEnd(this: ServerResponse & Counted, ...args: unknown[]): ServerR
 }
 
 /** The methods below ours: frameworks change the prototype of a response, and servers may have classes of their own. */
-function inherited<T>(message: T): T {
+export function inherited<T>(message: T): T {
   return Object.getPrototypeOf(message) as T;
+}
+
+/** Counts bytes of a body that does not pass by itself. */
+export function countBytes(message: IncomingMessage & Counted, bytes: number): void {
+  message[BYTES] = (message[BYTES] ?? 0) + bytes;
 }
 
 function count(message: Counted, chunk: unknown, encoding: unknown): void {

@@ -8,20 +8,21 @@ import type { Logger } from '../../runtime/log.js';
 import type { Random } from '../../runtime/random.js';
 import { type Body, EMPTY_BODY, type NativeBody } from '../../service/body.js';
 import { Completion } from '../../service/completion.js';
-import { createExchange } from '../../service/context.js';
+import { createExchange, type Exchange } from '../../service/context.js';
 import { deadlineOf } from '../../service/deadline.js';
 import type { ExchangeLogger } from '../../service/exchange-logger.js';
-import type { HeadChange } from '../../service/head-change.js';
+import type { BodyChange, HeadChange, ResponseChange, ResponseHead } from '../../service/head-change.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Observer } from '../../service/observer.js';
 import type { Request, Response } from '../../service/service.js';
 import type { WorkloadInfo } from '../../service/workload.js';
-import { type CallerSide, ResponseSide, TunnelSide } from './caller-side.js';
+import { type AnswerChange, type CallerSide, ResponseSide, TunnelSide } from './caller-side.js';
 import { connectionInfo } from './connection-info.js';
 import { bodyBytes, countBodies } from './count-bytes.js';
 import { replaceHeaderLines } from './headers.js';
 import { StreamSocket } from './http2/stream-socket.js';
 import { failureReply } from './reply.js';
+import { declaredLength, GatedBody } from './request-gate.js';
 
 /** What an exchange needs besides its request. */
 export interface ExchangeTools {
@@ -57,7 +58,9 @@ export function runRequest(
   tools: ExchangeTools,
 ): void {
   countBodies(arrival.request, response);
-  new InboundExchange(arrival, new ResponseSide(response), tools).run(chain);
+  // Without filters nobody could want the body but the application.
+  const body = chain.service && new GatedBody(arrival.request);
+  new InboundExchange(arrival, new ResponseSide(response), tools, body).run(chain);
 }
 
 /** Runs a request that leaves HTTP (an upgrade or CONNECT) through the chain's filters to the application. */
@@ -68,6 +71,7 @@ export function runTunnel(arrival: Arrival, socket: Duplex, chain: InboundChain,
 class InboundExchange implements InboundApplication {
   readonly #arrival: Arrival;
   readonly #side: CallerSide;
+  readonly #gate: GatedBody | undefined;
   readonly #tools: ExchangeTools;
   readonly #request: Request;
   readonly #completion = new Completion();
@@ -78,11 +82,12 @@ class InboundExchange implements InboundApplication {
   /** Ends the wait for the application's head. */
   #giveUp: ((error: unknown) => void) | undefined;
 
-  constructor(arrival: Arrival, side: CallerSide, tools: ExchangeTools) {
+  constructor(arrival: Arrival, side: CallerSide, tools: ExchangeTools, gate?: GatedBody) {
     this.#arrival = arrival;
+    this.#gate = gate;
     this.#side = side;
     this.#tools = tools;
-    this.#request = inboundRequest(arrival, tools);
+    this.#request = inboundRequest(arrival, tools, gate);
     this.#request.context.callerOptions = this;
     side.onClose(() => this.#end());
   }
@@ -105,13 +110,15 @@ class InboundExchange implements InboundApplication {
     if (this.#dispatched) {
       return Promise.reject(new MeshError('INMESH_BODY_USED', 'an inbound request can be handled only once'));
     }
+    try {
+      this.#gate?.open(request.body);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     applyChanges(this.#arrival.request, request);
     return new Promise((resolve, reject) => {
       this.#giveUp = reject;
-      this.#side.onHead(
-        () => resolve(this.#applicationResponse()),
-        headChangeOf(request.context.headChanges),
-      );
+      this.#side.onHead(() => resolve(this.#applicationResponse()), answerChange(request.context));
       try {
         this.#dispatch();
       } catch (error) {
@@ -140,6 +147,7 @@ class InboundExchange implements InboundApplication {
       this.#side.destroy();
       return;
     }
+    this.#gate?.refuse();
     this.#side.reply(response).catch((error: unknown) => {
       this.#error = error;
       this.#side.destroy();
@@ -186,11 +194,28 @@ class InboundExchange implements InboundApplication {
 }
 
 /** The changes that filters left, innermost first, as one. */
-function headChangeOf(changes: readonly HeadChange[] | undefined): HeadChange | undefined {
-  if (changes === undefined) return undefined;
-  return (head) => {
-    for (let i = changes.length - 1; i >= 0; i--) changes[i]?.(head);
+function answerChange({ headChanges, changesBody }: Exchange): AnswerChange | undefined {
+  if (headChanges === undefined) return undefined;
+  return {
+    changesBody,
+    change(head) {
+      const bodies: BodyChange[] = [];
+      for (let i = headChanges.length - 1; i >= 0; i--) {
+        const body = changeOf(headChanges[i], head);
+        if (body !== undefined) bodies.push(body);
+      }
+      return bodies;
+    },
   };
+}
+
+/** Changes of the head alone give nothing that is of interest. */
+function changeOf(
+  change: HeadChange | ResponseChange | undefined,
+  head: ResponseHead,
+): BodyChange | undefined {
+  const body = change?.(head);
+  return typeof body === 'function' ? body : undefined;
 }
 
 /** What the application answered; its headers are read only if somebody asks. */
@@ -216,7 +241,7 @@ class ApplicationResponse implements Response {
   }
 }
 
-function inboundRequest(arrival: Arrival, tools: ExchangeTools): Request {
+function inboundRequest(arrival: Arrival, tools: ExchangeTools, gate: GatedBody | undefined): Request {
   const { request, peerId, peer, secure } = arrival;
   const context = createExchange('inbound', tools.clock.now(), tools.random());
   context.peerId = peerId;
@@ -236,7 +261,7 @@ function inboundRequest(arrival: Arrival, tools: ExchangeTools): Request {
     authority,
     path,
     headers,
-    body: new MessageBody(request),
+    body: gate ?? new MessageBody(request),
     abort: new Abort(),
     context,
   };
@@ -277,9 +302,7 @@ class MessageBody implements NativeBody {
   }
 
   get length(): number | undefined {
-    const text = this.value.headers['content-length'];
-    if (text !== undefined) return Number(text);
-    return this.value.headers['transfer-encoding'] === undefined ? 0 : undefined;
+    return declaredLength(this.value);
   }
 
   iterate(): AsyncIterable<Uint8Array> {

@@ -87,7 +87,8 @@ function setLines(
   headers: IncomingMessage['headers'] | undefined,
 ): void {
   const message: Omit<IncomingMessage, 'headers'> & HeaderLines & { headers: unknown } = request;
-  if (typeof message._addHeaderLines === 'function' && lines.length > 0) {
+  // Once a message is complete, Node takes lines for trailers.
+  if (typeof message._addHeaderLines === 'function' && lines.length > 0 && !request.complete) {
     // With no object there to fill, only the lines and their count are set.
     message.headers = undefined;
     message._addHeaderLines(lines, lines.length);
