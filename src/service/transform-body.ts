@@ -41,6 +41,8 @@ class TransformedBody implements PushBody {
   }
 }
 
+const TURN = Promise.resolve();
+
 /** Carries chunks from an iterator to a sink. */
 class Pump implements BodyControl {
   readonly #chunks: AsyncIterator<Uint8Array>;
@@ -59,7 +61,7 @@ class Pump implements BodyControl {
   async run(): Promise<void> {
     try {
       // The sink's owner gets its control before the first call.
-      await undefined;
+      await TURN;
       for (;;) {
         const next = await this.#next();
         if (next === undefined) return;

@@ -105,5 +105,5 @@ function bytesOf(chunk: unknown, encoding: unknown): Uint8Array | undefined {
 }
 
 function callLater(callback: unknown): void {
-  if (typeof callback === 'function') process.nextTick(callback as () => void);
+  if (typeof callback === 'function') process.nextTick(callback);
 }
