@@ -25,6 +25,7 @@ export const roots = [
   'envoy/extensions/filters/network/http_connection_manager/v3/',
   'envoy/extensions/filters/network/rbac/v3/',
   'envoy/extensions/filters/network/tcp_proxy/v3/',
+  'envoy/extensions/filters/listener/tls_inspector/v3/',
   'envoy/extensions/filters/common/fault/v3/',
   'envoy/extensions/filters/http/adaptive_concurrency/v3/',
   'envoy/extensions/filters/http/admission_control/v3/',
@@ -158,6 +159,7 @@ export const namespaces = {
   'envoy.extensions.filters.http.rbac.v3': 'httpRbac',
   'envoy.extensions.filters.http.router.v3': 'httpRouter',
   'envoy.extensions.filters.http.stateful_session.v3': 'httpStatefulSession',
+  'envoy.extensions.filters.listener.tls_inspector.v3': 'tlsInspector',
   'envoy.extensions.filters.network.http_connection_manager.v3': 'httpConnectionManager',
   'envoy.extensions.filters.network.rbac.v3': 'networkRbac',
   'envoy.extensions.filters.network.tcp_proxy.v3': 'tcpProxy',
@@ -393,6 +395,23 @@ message CookieMatcher {
     file: 'envoy/extensions/load_balancing_policies/common/v3/common.proto',
     after: 'message ConsistentHashingLbConfig {\n',
     insert: '  repeated config.route.v3.RouteAction.HashPolicy hash_policy = 3;\n',
+  },
+  {
+    // Envoy 1.35 and later: waits between attempts to connect, jitter of the life of a connection.
+    file: 'envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto',
+    after: 'import "envoy/config/core/v3/base.proto";\n',
+    insert: 'import "envoy/config/core/v3/backoff.proto";\nimport "envoy/type/v3/percent.proto";\n',
+  },
+  {
+    file: 'envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto',
+    after: '  TcpAccessLogOptions access_log_options = 17;\n',
+    insert: `
+  // Waits before the next attempt to connect.
+  config.core.v3.BackoffStrategy backoff_options = 18;
+
+  // How much longer than its maximum a connection may live, at random.
+  type.v3.Percent max_downstream_connection_duration_jitter_percentage = 20;
+`,
   },
   {
     // gRFC A101.

@@ -3,6 +3,8 @@ import type { MeshOptions } from './mesh/options.js';
 
 export type { ListenTarget } from './bindings/http/listen.js';
 export type { Mesh } from './bindings/join.js';
+export type { ConnectOptions } from './bindings/tcp/connect.js';
+export type { MeshSocket } from './bindings/tcp/mesh-socket.js';
 export type { BreakerStats, ClusterStats, HostStats } from './cluster/cluster-stats.js';
 export type { HealthCheckStats } from './cluster/health/monitor.js';
 export type { HostHealth } from './cluster/host.js';
@@ -51,6 +53,8 @@ export { HeaderMap, type RawHeaders } from './service/headers.js';
 export { type LocalReply, localReply } from './service/local-reply.js';
 export type {
   AppliedEvent,
+  ConnectionBytes,
+  ConnectionEvent,
   EjectionEvent,
   ExchangeEnd,
   HealthEvent,

@@ -12,6 +12,8 @@ import { defaultLogger, surroundings } from '../runtime/process.js';
 import { systemRandom } from '../runtime/random.js';
 import { type ListenTarget, listenInMesh, type MeshListener } from './http/listen.js';
 import { type MetricsEndpoint, serveMetrics } from './http/metrics-server.js';
+import { type ConnectOptions, connectThroughMesh } from './tcp/connect.js';
+import type { MeshSocket } from './tcp/mesh-socket.js';
 import { Tunnels } from './tunnels.js';
 import { MeshDispatcher } from './undici/dispatcher.js';
 import { createDispatchingFetch } from './undici/fetch/create-fetch.js';
@@ -34,6 +36,11 @@ export interface Mesh {
     server: Server,
     port?: number | ListenTarget,
   ): Promise<{ readonly address: string; readonly port: number }>;
+  /**
+   * A connection for any protocol, through the mesh: routed, with the mesh's TLS, limits and telemetry. As `net.connect`
+   * it returns at once and emits `connect` or `error`. A host that the mesh does not know is connected to as it is.
+   */
+  connect(host: string, port: number, options?: ConnectOptions): MeshSocket;
   /** Settles when configuration is in force; rejects with `INMESH_CONTROL_PLANE_UNAVAILABLE` when none comes in time. */
   ready(): Promise<void>;
   /** This process's certificate and the bundles it trusts. */
@@ -119,6 +126,10 @@ class JoinedMesh implements Mesh {
     this.#listeners.add(listener);
     server.once('close', () => this.#listeners.delete(listener));
     return listener.bound;
+  }
+
+  connect(host: string, port: number, options: ConnectOptions = {}): MeshSocket {
+    return connectThroughMesh({ host, port }, options, { mesh: this.#running, tunnels: this.#tunnels });
   }
 
   ready(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Cluster } from '../model/cluster.js';
+import type { Unsubscribe } from '../runtime/abort.js';
 import type { Clock } from '../runtime/clock.js';
 import { type Random, randomInt } from '../runtime/random.js';
 import type { Request, Response } from '../service/service.js';
@@ -10,6 +11,7 @@ import type { Host } from './host.js';
 import type { HostSet } from './host-set.js';
 import type { PickContext } from './lb/load-balancer.js';
 import { choosePriority, type PriorityLoad, type PriorityShares, priorityLoadOf } from './priority.js';
+import type { DialDone } from './transport.js';
 
 /** gRFC A37: clusters of clusters nest so deep at most. */
 const MAX_DEPTH = 16;
@@ -88,6 +90,11 @@ export class AggregateCluster implements ClusterRuntime {
     const member = this.memberOf(host);
     if (member === this) return Promise.reject(new Error(`${host.address} left the cluster ${this.name}`));
     return member.send(host, request);
+  }
+
+  dial(host: Host, done: DialDone): Unsubscribe | undefined {
+    const member = this.memberOf(host);
+    return member === this ? undefined : member.dial(host, done);
   }
 
   reportTimeout(host: Host): void {

@@ -1,5 +1,6 @@
 import type { Cluster } from '../model/cluster.js';
 import type { ResolvedCluster } from '../model/snapshot.js';
+import type { Unsubscribe } from '../runtime/abort.js';
 import type { Logger } from '../runtime/log.js';
 import type { Request, Response } from '../service/service.js';
 import type { Breakers } from './breaker.js';
@@ -13,6 +14,7 @@ import type { Host } from './host.js';
 import type { HostSet } from './host-set.js';
 import type { PickContext } from './lb/load-balancer.js';
 import type { ResolveName } from './resolve-name.js';
+import type { DialDone } from './transport.js';
 import type { LocalZone } from './zone.js';
 
 /** What every cluster is built with. */
@@ -51,6 +53,11 @@ export interface ClusterRuntime {
    * Rejects with a TransportError when there is no response.
    */
   send(host: Host, request: Request): Promise<Response>;
+  /**
+   * Opens a connection of any kind to a host, counts it until it is closed, and tells outlier detection whether it came
+   * about. Undefined when the circuit breaker has none left.
+   */
+  dial(host: Host, done: DialDone): Unsubscribe | undefined;
   /** A per-try or route timeout ended an attempt at this host. */
   reportTimeout(host: Host): void;
   /** The names it has hosts for, where requests bring them (dynamic forward proxy). */

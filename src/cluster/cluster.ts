@@ -1,6 +1,7 @@
 import type { Cluster, ClusterDiscovery } from '../model/cluster.js';
 import type { ClusterLoadAssignment, Endpoint } from '../model/endpoint.js';
 import type { ResolvedCluster } from '../model/snapshot.js';
+import type { Unsubscribe } from '../runtime/abort.js';
 import { type Agenda, createAgenda } from '../runtime/agenda.js';
 import { isEqual } from '../runtime/equal.js';
 import { messageOf } from '../runtime/errors.js';
@@ -10,6 +11,7 @@ import type { ClusterRuntime, ClusterTools } from './cluster-runtime.js';
 import { type ClusterStats, hostStats, limitStats } from './cluster-stats.js';
 import { ConnectionCount } from './connection-permits.js';
 import { destinationOf } from './destination.js';
+import { dialHost } from './dial-host.js';
 import { createDnsCaches } from './dns-caches.js';
 import { OverloadDrops, type Shed } from './drop-overload.js';
 import { ForwardProxyHosts } from './forward-proxy.js';
@@ -35,7 +37,7 @@ import { isOwnLimit } from './own-limit.js';
 import { Rebuilds } from './rebuilds.js';
 import { type DnsWatch, watchDns } from './resolve-dns.js';
 import { createNameResolver } from './resolve-name.js';
-import { type EndpointTransport, TransportError } from './transport.js';
+import { type DialDone, type EndpointTransport, TransportError } from './transport.js';
 import { transportOptions } from './transport-options.js';
 
 export type { ClusterRuntime, ClusterTools } from './cluster-runtime.js';
@@ -203,6 +205,14 @@ class RunningCluster implements ClusterRuntime {
       if (error !== undefined) this.#reportError(host, error);
     });
     return response;
+  }
+
+  dial(host: Host, done: DialDone): Unsubscribe | undefined {
+    this.#hasTraffic = true;
+    const maxPerHost = this.config.circuitBreakers.perHost?.maxConnections ?? Number.POSITIVE_INFINITY;
+    const outliers = this.#outliers;
+    const stalls = outliers && this.#tools.stalls;
+    return dialHost(host, { connections: this.connections, outliers, stalls, maxPerHost }, done);
   }
 
   reportTimeout(host: Host): void {

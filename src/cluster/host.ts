@@ -150,10 +150,12 @@ export class Host {
 
   /** Counts an attempt in and gives the way to the endpoint, which is opened on first use. */
   enter(): Service {
-    this.activeRequests++;
-    this.tally.requests++;
-    this.#transport ??= this.#open(this.#endpoint);
-    return this.#transport.service;
+    return this.#enter().service;
+  }
+
+  /** The same for a connection of any kind: the way to make one. Undefined when the transport can't. */
+  enterConnection(): EndpointTransport['dial'] {
+    return this.#enter().dial;
   }
 
   /** Counts an attempt out; one function for all attempts. */
@@ -175,6 +177,13 @@ export class Host {
   retire(): Promise<void> {
     this.#retired = true;
     return this.#close();
+  }
+
+  #enter(): EndpointTransport {
+    this.activeRequests++;
+    this.tally.requests++;
+    this.#transport ??= this.#open(this.#endpoint);
+    return this.#transport;
   }
 
   #close(): Promise<void> {

@@ -41,10 +41,13 @@ export interface EndpointTransport {
    * Opens a connection for bytes of any kind, with the endpoint's TLS. The callback runs once; the returned function
    * gives up before that. Undefined = it can't.
    */
-  readonly dial?: (callback: (error: Error | null, connection?: Socket) => void) => Unsubscribe;
+  readonly dial?: (callback: DialDone) => Unsubscribe;
   /** Lets running exchanges finish, then closes every connection. Idempotent. */
   close(): Promise<void>;
 }
+
+/** Hears how an attempt to connect ended; `peerId` is the SPIFFE ID that the other side proved, with mutual TLS. */
+export type DialDone = (error: Error | null, connection?: Socket, peerId?: string) => void;
 
 /** `connections` counts those of the whole cluster; undefined = nobody counts. */
 export type Transport = (

@@ -6,6 +6,7 @@ import { decodeAddress, encodeAddress } from './address.js';
 import { decodeAny } from './codec.js';
 import { onlyFields } from './field-guard.js';
 import { decodeConnectionManager, encodeConnectionManager } from './http-connection-manager.js';
+import { decodeOutboundTcp, encodeOutboundTcp, isOutboundTcp } from './outbound-tcp.js';
 import { at, type Path, refuse, required } from './path.js';
 import { decodeDownstreamSocket, encodeDownstreamSocket } from './transport-socket.js';
 
@@ -35,8 +36,9 @@ const chainMatchFields = onlyFields(() => listener.FilterChainMatchSchema, {
 });
 const networkFilterFields = onlyFields(() => listener.FilterSchema, { enforced: ['name', 'typed_config'] });
 
-/** The listener: outbound when it is an API listener, else inbound. */
+/** The listener: outbound when it is an API listener or says so, else inbound. */
 export function decodeListener(message: listener.Listener, path: Path): Listener {
+  if (isOutboundTcp(message)) return decodeOutboundTcp(message, path);
   return message.apiListener === undefined ? decodeInbound(message, path) : decodeOutbound(message, path);
 }
 
@@ -101,7 +103,14 @@ function decodeManager(any: wkt.Any, path: Path, side: 'outbound' | 'inbound'): 
 
 /** The listener as a message. */
 export function encodeListener(model: Listener): listener.Listener {
-  return model.kind === 'outbound' ? encodeOutbound(model) : encodeInbound(model);
+  switch (model.kind) {
+    case 'outbound':
+      return encodeOutbound(model);
+    case 'outbound-tcp':
+      return encodeOutboundTcp(model);
+    case 'inbound':
+      return encodeInbound(model);
+  }
 }
 
 function encodeOutbound({ name, http }: OutboundListener): listener.Listener {

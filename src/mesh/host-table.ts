@@ -103,7 +103,7 @@ export class HostTable {
 }
 
 /** Istio takes no traffic of a pod to itself. */
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || host.startsWith('127.');
 }
 

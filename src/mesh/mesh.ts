@@ -18,7 +18,7 @@ import { MeshError, messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import { createStalls, patientClock } from '../runtime/stalls.js';
-import type { ExchangeLogger } from '../service/exchange-logger.js';
+import type { ConnectionLogger, ExchangeLogger } from '../service/exchange-logger.js';
 import { combineObservers, type Observer } from '../service/observer.js';
 import type { Filter, Request, Service } from '../service/service.js';
 import type { WorkloadInfo } from '../service/workload.js';
@@ -31,13 +31,16 @@ import { Applier } from './apply.js';
 import { callOut } from './call-out.js';
 import type { MeshCore, OutboundTarget } from './core.js';
 import { createProbes } from './health/open-probe.js';
-import { HostTable, looksMeshed } from './host-table.js';
+import { HostTable, isLoopback, looksMeshed } from './host-table.js';
 import type { InboundScope } from './inbound-scope.js';
 import { describeNode, describeWorkload, inboundListenerName } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
 import { createPeerExchange, type PeerExchange } from './peer-exchange.js';
 import { createIdentity, createXds, waitForFresh } from './sources.js';
 import type { MeshStatus } from './status.js';
+import type { TcpCore } from './tcp/core.js';
+import type { TcpListener } from './tcp/listener.js';
+import { TcpTable } from './tcp/table.js';
 
 /** What a running mesh is made of besides its options. */
 export interface MeshTools {
@@ -62,7 +65,7 @@ export interface MeshParts {
 }
 
 /** A mesh at work: identity, configuration, clusters, and the table of outbound stacks that it swaps. */
-export class RunningMesh implements MeshCore {
+export class RunningMesh implements MeshCore, TcpCore {
   readonly clock: Clock;
   readonly random: Random;
   readonly identity: CaSource;
@@ -93,6 +96,8 @@ export class RunningMesh implements MeshCore {
   #markConfigured!: () => void;
   #isConfigured = false;
   #table = new HostTable([]);
+  /** Made when it is first asked for. */
+  #tcpTable: TcpTable | undefined;
   #published: PublishedSnapshot;
   #workloads: readonly NodeWorkload[] = [];
   #closing: Promise<void> | undefined;
@@ -170,6 +175,19 @@ export class RunningMesh implements MeshCore {
     if (target !== undefined) return this.#closing === undefined ? target : { ...target, service: refuse };
     if (this.#isConfigured) return undefined;
     return looksMeshed(origin) ? 'unknown' : undefined;
+  }
+
+  tcpListener(host: string, port: number): TcpListener | 'unknown' | 'blocked' | undefined {
+    if (this.#closing !== undefined) throw closed(`${host}:${port}`);
+    const table = this.#tcpListeners();
+    const listener = table.lookup(host, port);
+    if (listener !== undefined) return listener;
+    if (this.#isConfigured) return table.isClosed && !isLoopback(host) ? 'blocked' : undefined;
+    return looksMeshed(`tcp://${host.includes(':') ? `[${host}]` : host}`) ? 'unknown' : undefined;
+  }
+
+  get ownConnectionLog(): ConnectionLogger | undefined {
+    return this.#accessLogs.connectionLogger(undefined);
   }
 
   async whenConfigured(): Promise<void> {
@@ -261,8 +279,22 @@ export class RunningMesh implements MeshCore {
     this.#breakers?.close();
   }
 
+  #tcpListeners(): TcpTable {
+    this.#tcpTable ??= new TcpTable(this.#published.snapshot, this.#options.namespace, {
+      clock: this.clock,
+      random: this.random,
+      observer: this.observer,
+      cluster: (name) => this.#clusters.get(name),
+      connectionLog: (logs) => this.#accessLogs.connectionLogger(logs),
+      sourceAddress: this.address,
+      peers: this.peers,
+    });
+    return this.#tcpTable;
+  }
+
   #apply(published: PublishedSnapshot): void {
     this.#published = published;
+    this.#tcpTable = undefined;
     this.#table = this.#applier.apply(published.snapshot);
     const { outbound, clusters } = published.snapshot;
     let endpoints = 0;

@@ -1,18 +1,49 @@
 import type { AccessLog } from './access-log.js';
 import type { SocketAddress } from './address.js';
+import type { FilterChainMatch } from './filter-chain-match.js';
 import type { HttpFilter } from './filter-config.js';
 import type { RequestProcessing } from './request-processing.js';
 import type { RouteConfiguration } from './route.js';
+import type { TcpProxy } from './tcp-proxy.js';
 import type { DownstreamTls } from './tls.js';
 import type { UpgradeRule } from './upgrade.js';
 
-/** Envoy Listener: outbound (an ApiListener, named `host:port`) or inbound (filter chains). */
-export type Listener = OutboundListener | InboundListener;
+/** Envoy Listener: outbound (an ApiListener or, for TCP, filter chains; named `host:port`) or inbound (filter chains). */
+export type Listener = OutboundListener | OutboundTcpListener | InboundListener;
 
 export interface OutboundListener {
   readonly kind: 'outbound';
   readonly name: string;
   readonly http: HttpConnectionManager;
+}
+
+/** An outbound listener for connections of any protocol. */
+export interface OutboundTcpListener {
+  readonly kind: 'outbound-tcp';
+  /** `host:port`; with `tcp://` in front where the same host and port have an HTTP listener, too. */
+  readonly name: string;
+  /** IP address of the service, where it has one. */
+  readonly address: SocketAddress | undefined;
+  readonly filterChains: readonly TcpFilterChain[];
+  /** Takes what no other chain does. Undefined = such connections are refused. */
+  readonly defaultChain: TcpFilterChain | undefined;
+  /** How the first bytes of connections are looked at (Envoy TLS inspector). Undefined = they are not. */
+  readonly inspection: TlsInspection | undefined;
+}
+
+/** What Envoy's listener filters do. */
+export interface TlsInspection {
+  /** Wait for the first bytes; 0 = without end. Default 15 s. */
+  readonly timeoutMs: number;
+  /** Whether a connection that says nothing in time goes on as if it were not TLS. Default false: it is closed. */
+  readonly continuesOnTimeout: boolean;
+}
+
+/** Envoy FilterChain for connections of any protocol. */
+export interface TcpFilterChain {
+  readonly name: string;
+  readonly match: FilterChainMatch;
+  readonly tcp: TcpProxy;
 }
 
 export interface InboundListener {

@@ -1,6 +1,6 @@
 import type { Cluster } from './cluster.js';
 import type { ClusterLoadAssignment } from './endpoint.js';
-import type { InboundListener, OutboundListener } from './listener.js';
+import type { InboundListener, OutboundListener, OutboundTcpListener } from './listener.js';
 import type { RouteConfiguration } from './route.js';
 
 /**
@@ -9,6 +9,8 @@ import type { RouteConfiguration } from './route.js';
  */
 export interface Snapshot {
   readonly outbound: ReadonlyMap<string, ResolvedOutbound>;
+  /** Outbound listeners for connections of any protocol; undefined = none. */
+  readonly tcp?: ReadonlyMap<string, OutboundTcpListener> | undefined;
   readonly inbound: ReadonlyMap<string, InboundListener>;
   readonly clusters: ReadonlyMap<string, ResolvedCluster>;
 }

@@ -124,6 +124,8 @@ export interface Exchange {
   destination: string | undefined;
   /** Port that the application dialled, when it gave none and it is not the scheme's. */
   destinationPort: number | undefined;
+  /** IP address that the application dialled; connections only. Undefined = a name. */
+  destinationIp: string | undefined;
   /** Number of attempts sent upstream so far. */
   attemptCount: number;
   /** The SPIFFE ID that the other side proved, when the connection is mTLS. */
@@ -212,6 +214,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     upstreamHost: undefined,
     destination: undefined,
     destinationPort: undefined,
+    destinationIp: undefined,
     attemptCount: 0,
     peerId: undefined,
     triedHosts: undefined,

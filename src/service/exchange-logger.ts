@@ -1,3 +1,4 @@
+import type { Exchange } from './context.js';
 import type { ExchangeEnd } from './observer.js';
 import type { Request } from './service.js';
 
@@ -8,3 +9,6 @@ export interface ExchangeLogger {
   /** When it is over. */
   end(request: Request, end: ExchangeEnd): void;
 }
+
+/** Writes access logs of connections that are over; `endMs` is the monotonic time of that. */
+export type ConnectionLogger = (context: Exchange, endMs: number) => void;

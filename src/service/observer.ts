@@ -1,4 +1,4 @@
-import type { Attempt } from './context.js';
+import type { Attempt, Exchange } from './context.js';
 import type { Request, Response } from './service.js';
 
 /** How one exchange ended. */
@@ -16,6 +16,8 @@ export interface Observer {
   exchange?(request: Request, end: ExchangeEnd): void;
   /** One attempt got its response head, or failed. */
   attempt?(request: Request, attempt: Attempt, clusterName: string): void;
+  /** A TCP connection through the mesh was opened, or is over. */
+  connection?(event: ConnectionEvent): void;
   /** A host was ejected or taken back by outlier detection. */
   ejected?(event: EjectionEvent): void;
   /** Active health checks say something about a host. */
@@ -24,6 +26,26 @@ export interface Observer {
   applied?(event: AppliedEvent): void;
   /** A resource was refused (NACK) or could not be used. */
   rejected?(event: RejectedEvent): void;
+}
+
+/** A TCP connection began or ended; both come for each, also when it never reached an endpoint. */
+export interface ConnectionEvent {
+  readonly kind: 'opened' | 'closed';
+  /** What is known about it: direction, cluster, endpoint, peer, flags. The same object in both events. */
+  readonly context: Exchange;
+  /** What ran through it so far. The same object in both events, and up to date whenever it is read. */
+  readonly bytes: ConnectionBytes;
+  /** Why it ended, when it was not closed in order. */
+  readonly error: unknown;
+  readonly durationMs: number;
+}
+
+/** Bytes of a TCP connection as its proxy would see them. */
+export interface ConnectionBytes {
+  /** From who opened it. */
+  readonly received: number;
+  /** To who opened it. */
+  readonly sent: number;
 }
 
 /** Outlier detection took a host out or put it back. */
@@ -91,9 +113,11 @@ export function combineObservers(
 ): Observer {
   const exchange = fanOut(observers, 'exchange', onError);
   const attempt = fanOut(observers, 'attempt', onError);
+  const connection = fanOut(observers, 'connection', onError);
   return {
     ...(exchange !== undefined && { exchange }),
     ...(attempt !== undefined && { attempt }),
+    ...(connection !== undefined && { connection }),
     ejected: fanOut(observers, 'ejected', onError) ?? nothing,
     health: fanOut(observers, 'health', onError) ?? nothing,
     applied: fanOut(observers, 'applied', onError) ?? nothing,

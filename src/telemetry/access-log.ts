@@ -1,7 +1,7 @@
 import { type AccessLog, type AccessLogFormat, DEFAULT_ACCESS_LOG_FORMAT } from '../model/access-log.js';
 import type { Random } from '../runtime/random.js';
 import { Completion } from '../service/completion.js';
-import type { ExchangeLogger } from '../service/exchange-logger.js';
+import type { ConnectionLogger, ExchangeLogger } from '../service/exchange-logger.js';
 import { checkFormat, compileFormat } from '../service/format/format.js';
 import type { FormatInput } from '../service/format/input.js';
 import { compileJsonFormat } from '../service/format/json-format.js';
@@ -62,8 +62,7 @@ export class AccessLogs {
 
   /** The logger of a listener: its configured logs, and the process's own; undefined when there is none. */
   logger(configured: readonly AccessLog[] | undefined): ExchangeLogger | undefined {
-    const writers = (configured ?? []).map((log) => this.#writer(log));
-    if (this.#own !== undefined) writers.push(this.#own);
+    const writers = this.#writers(configured);
     if (writers.length === 0) return undefined;
     const { clock } = this.#tools;
     return {
@@ -77,10 +76,34 @@ export class AccessLogs {
     };
   }
 
+  /** The same for connections of any protocol. */
+  connectionLogger(configured: readonly AccessLog[] | undefined): ConnectionLogger | undefined {
+    const writers = this.#writers(configured);
+    if (writers.length === 0) return undefined;
+    return (exchange, endMs) => {
+      const input: FormatInput = {
+        request: undefined,
+        response: undefined,
+        trailers: undefined,
+        exchange,
+        endMs,
+        logType: 'TcpConnectionEnd',
+      };
+      for (const { accepts, line, write } of writers) {
+        if (accepts === undefined || accepts(input)) write(line(input));
+      }
+    };
+  }
+
   /** Writes what waits and closes the files. */
   async close(): Promise<void> {
     await Promise.all([...this.#sinks.values()].map((sink) => sink.close()));
     this.#sinks.clear();
+  }
+
+  #writers(configured: readonly AccessLog[] = []): readonly Writer[] {
+    const writers = configured.map((log) => this.#writer(log));
+    return this.#own === undefined ? writers : [...writers, this.#own];
   }
 
   #writer({ sink, format, filter }: AccessLog): Writer {

@@ -7,6 +7,8 @@ export const CHANNELS = {
   exchange: 'inmesh:exchange',
   /** `{ request, attempt, cluster }`: an attempt got its response head, or failed. */
   attempt: 'inmesh:attempt',
+  /** A `ConnectionEvent`. */
+  connection: 'inmesh:connection',
   /** An `EjectionEvent`. */
   ejected: 'inmesh:ejection',
   /** A `HealthEvent`. */
@@ -19,17 +21,18 @@ export const CHANNELS = {
 
 /** Tells `node:diagnostics_channel` what happens. A channel that nobody listens to costs one look at a field. */
 export function channelObserver(): Required<
-  Pick<Observer, 'exchange' | 'attempt' | 'ejected' | 'health' | 'applied' | 'rejected'>
+  Pick<Observer, 'exchange' | 'attempt' | 'connection' | 'ejected' | 'health' | 'applied' | 'rejected'>
 > {
   const channels: Record<keyof typeof CHANNELS, Channel> = {
     exchange: channel(CHANNELS.exchange),
     attempt: channel(CHANNELS.attempt),
+    connection: channel(CHANNELS.connection),
     ejected: channel(CHANNELS.ejected),
     health: channel(CHANNELS.health),
     applied: channel(CHANNELS.applied),
     rejected: channel(CHANNELS.rejected),
   };
-  const { exchange, attempt, ejected, health, applied, rejected } = channels;
+  const { exchange, attempt, connection, ejected, health, applied, rejected } = channels;
   return {
     exchange(request, end) {
       if (exchange.hasSubscribers) exchange.publish({ request, end });
@@ -37,6 +40,7 @@ export function channelObserver(): Required<
     attempt(request, one, cluster) {
       if (attempt.hasSubscribers) attempt.publish({ request, attempt: one, cluster });
     },
+    connection: (event) => publish(connection, event),
     ejected: (event) => publish(ejected, event),
     health: (event) => publish(health, event),
     applied: (event) => publish(applied, event),

@@ -1,3 +1,4 @@
+import type { Exchange } from '../service/context.js';
 import type { Request } from '../service/service.js';
 import type { ServiceInfo, WorkloadInfo } from '../service/workload.js';
 import { quoteLabel } from './prometheus.js';
@@ -27,19 +28,44 @@ const UNKNOWN: WorkloadInfo = {
   cluster: '',
 };
 
+type Labels = readonly (readonly [string, string])[];
+
 /** Istio's labels of one request, in Istio's order. What is not known is `unknown`. */
 export function labelsOf(
-  { workload: own, principal }: MetricsSource,
-  request: Request,
+  source: MetricsSource,
+  { context, authority }: Request,
   { status, grpcStatus }: Outcome,
-): readonly (readonly [string, string])[] {
-  const { context } = request;
+): Labels {
+  return [
+    ...endLabels(source, context, authority),
+    ['request_protocol', grpcStatus === undefined ? 'http' : 'grpc'],
+    ['response_code', String(status)],
+    ['grpc_response_status', grpcStatus ?? ''],
+    ...howLabels(context),
+  ];
+}
+
+/** The same of a TCP connection, which has no status. */
+export function connectionLabelsOf(source: MetricsSource, context: Exchange): Labels {
+  return [
+    ...endLabels(source, context, context.destination ?? ''),
+    ['request_protocol', 'tcp'],
+    ...howLabels(context),
+  ];
+}
+
+/** Who reports, and who is at both ends. */
+function endLabels(
+  { workload: own, principal }: MetricsSource,
+  context: Exchange,
+  authority: string,
+): Labels {
   const isOutbound = context.direction === 'outbound';
   const [source, destination] = isOutbound ? [own, context.peer ?? UNKNOWN] : [context.peer ?? UNKNOWN, own];
   const [sourceId, destinationId] = isOutbound
     ? [principal(), context.peerId]
     : [context.peerId, principal()];
-  const service = isOutbound ? destinationService(request) : ownService(own);
+  const service = isOutbound ? destinationService(context, authority) : ownService(own);
   return [
     ['reporter', isOutbound ? 'source' : 'destination'],
     ...workloadLabels('source', source, sourceId),
@@ -47,14 +73,16 @@ export function labelsOf(
     ['destination_service', service.host],
     ['destination_service_name', service.name],
     ['destination_service_namespace', service.namespace],
-    ['request_protocol', grpcStatus === undefined ? 'http' : 'grpc'],
-    ['response_code', String(status)],
-    ['grpc_response_status', grpcStatus ?? ''],
-    ['response_flags', context.flags.length === 0 ? '-' : context.flags.join(',')],
+  ];
+}
+
+function howLabels({ direction, flags, peerId }: Exchange): Labels {
+  return [
+    ['response_flags', flags.length === 0 ? '-' : flags.join(',')],
     // Istio: only the destination knows how the connection was secured.
     [
       'connection_security_policy',
-      isOutbound ? 'unknown' : context.peerId === undefined ? 'none' : 'mutual_tls',
+      direction === 'outbound' ? 'unknown' : peerId === undefined ? 'none' : 'mutual_tls',
     ],
   ];
 }
@@ -87,7 +115,7 @@ function workloadLabels(
 }
 
 /** The service that was called: as the control plane names it, else by Istio's cluster names, else as it was asked for. */
-function destinationService({ context, authority }: Request): ServiceInfo {
+function destinationService(context: Exchange, authority: string): ServiceInfo {
   if (context.service !== undefined) return context.service;
   const host = context.clusterName?.split('|')[3] ?? authority;
   const [name = host, namespace = ''] = host.endsWith('.svc.cluster.local') ? host.split('.') : [host];

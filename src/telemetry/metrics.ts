@@ -1,11 +1,12 @@
 import type { Attempt } from '../service/context.js';
 import { isGrpc } from '../service/local-reply.js';
-import type { ExchangeEnd, Observer } from '../service/observer.js';
+import type { ConnectionEvent, ExchangeEnd, Observer } from '../service/observer.js';
 import type { Request } from '../service/service.js';
 import type { WorkloadInfo } from '../service/workload.js';
 import { Histogram } from './histogram.js';
 import { labelsOf, type MetricsSource, type Outcome, renderLabels } from './istio-labels.js';
 import { quoteLabel, renderCounter, renderHistogram } from './prometheus.js';
+import { TcpMetrics } from './tcp-metrics.js';
 
 /** Istio's standard metrics, kept in this process. */
 export interface Metrics extends Observer {
@@ -53,9 +54,11 @@ class IstioMetrics implements Metrics {
   readonly #overflow = new Series('overflow="true"');
   readonly #attempts = new Map<string, { count: number }>();
   readonly #all: Series[] = [];
+  readonly #tcp: TcpMetrics;
 
   constructor(source: MetricsSource) {
     this.#source = source;
+    this.#tcp = new TcpMetrics(source);
   }
 
   exchange(request: Request, end: ExchangeEnd): void {
@@ -71,6 +74,10 @@ class IstioMetrics implements Metrics {
     const known = this.#attempts.get(clusterName);
     if (known === undefined) this.#attempts.set(clusterName, { count: 1 });
     else known.count++;
+  }
+
+  connection(event: ConnectionEvent): void {
+    this.#tcp.connection(event);
   }
 
   render(): string {
@@ -92,6 +99,7 @@ class IstioMetrics implements Metrics {
         'envoy_cluster_upstream_rq_total',
         [...this.#attempts].map(([name, { count }]) => [`envoy_cluster_name=${quoteLabel(name)}`, count]),
       ),
+      ...this.#tcp.render(),
     ].join('');
   }
 

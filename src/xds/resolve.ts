@@ -6,6 +6,7 @@ import type {
   InboundListener,
   Listener,
   OutboundListener,
+  OutboundTcpListener,
 } from '../model/listener.js';
 import type { MirrorPolicy } from '../model/mirror.js';
 import type { ClusterSpecifier, Route, RouteConfiguration } from '../model/route.js';
@@ -16,6 +17,7 @@ import {
   type ResolvedOutbound,
   type Snapshot,
 } from '../model/snapshot.js';
+import { clustersOfTcp } from '../model/tcp-proxy.js';
 
 /**
  * A resource, or why there is none: not answered yet; known not to exist; sent, but refused and never held before.
@@ -82,6 +84,7 @@ class Walk {
   readonly #assignments = new Set<string>();
   readonly #missing = new Map<string, MissingResource>();
   readonly #outbound = new Map<string, ResolvedOutbound>();
+  readonly #tcp = new Map<string, OutboundTcpListener>();
   readonly #inbound = new Map<string, InboundListener>();
   readonly #serving = new Map<string, ResolvedCluster>();
 
@@ -99,9 +102,11 @@ class Walk {
     } else if (found === 'refused') {
       this.#keep(name);
       // Fails closed: the mesh owns the host, and without routes it answers locally.
-      if (!this.#outbound.has(name)) this.#outbound.set(name, closedOutbound(name));
+      if (!this.#outbound.has(name) && !this.#tcp.has(name)) this.#outbound.set(name, closedOutbound(name));
     } else if (found.kind === 'inbound') {
       this.#inboundRoot(name, found);
+    } else if (found.kind === 'outbound-tcp') {
+      if (this.#serve(name, targetsOfTcp(found))) this.#tcp.set(name, found);
     } else {
       this.#outboundRoot(name, found);
     }
@@ -118,14 +123,20 @@ class Walk {
       clusters: new Set(this.#clusters.keys()),
       assignments: this.#assignments,
     };
-    const { outbound, inbound, clusters } = this.#previous;
+    const { outbound, tcp = NO_TCP, inbound, clusters } = this.#previous;
     const isUnchanged =
       isSameMap(this.#outbound, outbound) &&
+      isSameMap(this.#tcp, tcp) &&
       isSameMap(this.#inbound, inbound) &&
       isSameMap(this.#serving, clusters);
     const snapshot = isUnchanged
       ? this.#previous
-      : { outbound: this.#outbound, inbound: this.#inbound, clusters: this.#serving };
+      : {
+          outbound: this.#outbound,
+          ...(this.#tcp.size > 0 && { tcp: this.#tcp }),
+          inbound: this.#inbound,
+          clusters: this.#serving,
+        };
     return { wanted, missing: [...this.#missing.values()], snapshot };
   }
 
@@ -176,6 +187,11 @@ class Walk {
       this.#inbound.set(name, inbound);
       for (const { http } of inbound.filterChains)
         this.#keepClusters(clustersOfFilters(http, inlineRoutes(http)));
+    }
+    const tcp = this.#previous.tcp?.get(name);
+    if (tcp !== undefined) {
+      this.#tcp.set(name, tcp);
+      this.#keepClusters(targetsOfTcp(tcp));
     }
     const outbound = this.#previous.outbound.get(name);
     if (outbound === undefined) return;
@@ -272,6 +288,13 @@ function targetsOfListener(
   const asked = clustersOfFilters(http, routes);
   const targets = routes === undefined ? [] : clustersOf(routes);
   return asked.length === 0 ? targets : [...new Set([...targets, ...asked])];
+}
+
+const NO_TCP: ReadonlyMap<string, OutboundTcpListener> = new Map();
+
+function targetsOfTcp({ filterChains, defaultChain }: OutboundTcpListener): readonly string[] {
+  const chains = defaultChain === undefined ? filterChains : [...filterChains, defaultChain];
+  return [...new Set(chains.flatMap(({ tcp }) => clustersOfTcp(tcp)))];
 }
 
 function inlineRoutes({ routes }: HttpConnectionManager): RouteConfiguration | undefined {

@@ -74,6 +74,7 @@ import {
   redirectAction,
   requestProcessing,
 } from './route-effects-arbitraries.js';
+import { outboundTcp } from './tcp-arbitraries.js';
 import { autoNames, proxyProtocol, upstreamProtocol, withTlsDetails } from './transport-arbitraries.js';
 
 /** Model values that the codec can carry: each invariant that the decoders check holds. */
@@ -503,6 +504,13 @@ const filterChain = (): fc.Arbitrary<FilterChain> =>
 /** Listener, outbound and inbound. */
 export const listener = (): fc.Arbitrary<Listener> =>
   fc.oneof(
+    outboundTcp({
+      name: name(),
+      text: text(),
+      address: ipAddress(),
+      metadataMatch: metadataStruct(),
+      accessLogs: accessLogs(headerMatcher(), stringMatcher(), fractionalPercent()),
+    }),
     fc.record({
       kind: fc.constant('outbound' as const),
       name: name(),

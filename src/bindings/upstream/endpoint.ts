@@ -64,10 +64,15 @@ export class UpstreamEndpoint implements EndpointTransport {
 
   readonly dial: NonNullable<EndpointTransport['dial']> = (callback) =>
     this.#dial([], (error, dialed) => {
-      if (dialed !== undefined && Number.isFinite(dialed.expiresAtMs)) {
-        closeAtExpiry(dialed.socket, dialed.expiresAtMs, this.#tools.mesh.clock);
+      if (dialed === undefined) {
+        callback(error);
+        return;
       }
-      callback(error, dialed?.socket);
+      const { socket, expiresAtMs, peerId } = dialed;
+      const { tcpKeepaliveMs } = this.#options;
+      if (tcpKeepaliveMs !== undefined) socket.setKeepAlive(true, tcpKeepaliveMs);
+      if (Number.isFinite(expiresAtMs)) closeAtExpiry(socket, expiresAtMs, this.#tools.mesh.clock);
+      callback(null, socket, peerId);
     });
 
   async close(): Promise<void> {

@@ -8,10 +8,11 @@ import type { ClientPlace } from './locality-balance.js';
 import { type LocalityPlan, localityBalancingOf, localityPlanOf } from './locality-setting.js';
 import type { MeshConfig } from './mesh-config.js';
 import { clusterName, clusterSni } from './names.js';
+import { isTcpPort } from './port-protocol.js';
 import type { MeshPort, MeshService } from './services.js';
 import { type EffectivePolicy, effectivePolicy, policyFields } from './traffic-policy.js';
 import { protocolOfCluster } from './upstream-protocol.js';
-import { upstreamTls } from './upstream-tls.js';
+import { type TlsContext, upstreamTls } from './upstream-tls.js';
 import { selects } from './visibility.js';
 
 /** Istio's mesh default (`dnsRefreshRate`), its respect for the life of records, and IPv4 where there is any. */
@@ -72,12 +73,21 @@ export function planClusters(
           host: service.host,
           ...identities,
           isExternal: isExternal(service),
-          isHttp2: protocol?.kind === 'http2',
+          alpn: alpnOf(port, protocol?.kind === 'http2'),
         }),
       };
       return { cluster, service, port, labels, locality };
     }),
   );
+}
+
+/** Istio's own name tells meshed servers of TCP that a proxy calls; to others nothing is said of what is inside. */
+const TCP_ALPN: TlsContext['alpn'] = { mesh: ['istio'], simple: [] };
+
+function alpnOf(port: MeshPort, isHttp2: boolean): TlsContext['alpn'] {
+  if (isTcpPort(port)) return TCP_ALPN;
+  const names = [isHttp2 ? 'h2' : 'http/1.1'];
+  return { mesh: names, simple: names };
 }
 
 /** Istio: without resolution, or with the policy PASSTHROUGH, a connection goes where the application wanted to. */

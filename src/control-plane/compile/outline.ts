@@ -1,6 +1,5 @@
 import type { Cluster } from '../../model/cluster.js';
 import type { ClusterLoadAssignment } from '../../model/endpoint.js';
-import type { HashPolicy } from '../../model/hash-policy.js';
 import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
 import { coversHost } from '../kinds/hosts.js';
@@ -18,11 +17,12 @@ import type { MeshConfig } from './mesh-config.js';
 import { clusterName } from './names.js';
 import { BLOCK_ALL } from './outbound-policy.js';
 import { mtlsModes } from './peer-authentication.js';
-import { isHttpPort } from './port-protocol.js';
+import { isHttpPort, isTcpPort } from './port-protocol.js';
 import type { Profile } from './profile.js';
 import { compileVirtualHost, type Target } from './routes.js';
-import { listServices, type MeshService } from './services.js';
-import { effectivePolicy } from './traffic-policy.js';
+import { listServices, type MeshPort, type MeshService } from './services.js';
+import { tcpListener } from './tcp-listeners.js';
+import { type EffectivePolicy, effectivePolicy } from './traffic-policy.js';
 import { indexVirtualServices } from './virtual-services.js';
 import { isExported } from './visibility.js';
 
@@ -65,12 +65,9 @@ export function compileOutline({ view, registry, config }: CompileInput, profile
   };
 }
 
-function hashOf(
-  { port, subset: name }: Target,
-  policy: DestinationPolicy = NO_POLICY,
-): HashPolicy | undefined {
+function policyOf({ port, subset: name }: Target, policy: DestinationPolicy = NO_POLICY): EffectivePolicy {
   const subset = policy.subsets.find((one) => one.name === name);
-  return routeHashOf(effectivePolicy(policy.trafficPolicy, subset?.trafficPolicy, port).loadBalancer);
+  return effectivePolicy(policy.trafficPolicy, subset?.trafficPolicy, port);
 }
 
 /** The endpoints of the planned clusters that are served by EDS. */
@@ -125,7 +122,7 @@ function compileListeners(
       port,
       aliases: known,
       serviceOf: (name: string) => services.get(name),
-      hashOf: (target: Target) => hashOf(target, policies.get(target.host)),
+      hashOf: (target: Target) => routeHashOf(policyOf(target, policies.get(target.host)).loadBalancer),
     };
     const name = clusterName(port, '', host);
     const virtualHost = compileVirtualHost(virtualServices.find(host), context);
@@ -134,8 +131,29 @@ function compileListeners(
     }
     routes.set(name, { name, virtualHosts: [virtualHost] });
   };
+  const addTcp = (host: string, port: MeshPort) => {
+    const virtualService = virtualServices.find(host);
+    const isHttp = isHttpPort(port);
+    // A port that nothing is known of may speak anything: for what is no HTTP the rules for TCP hold, where there are any.
+    if (isHttp && (port.protocol !== '' || !virtualService?.spec.tcp?.length)) return;
+    const context = {
+      profile,
+      host,
+      port: port.number,
+      serviceOf: (name: string) => services.get(name),
+      policyOf: (target: Target) => policyOf(target, policies.get(target.host)),
+    };
+    for (const one of [host, ...(aliases.get(host) ?? [])]) {
+      const name = `${isHttp ? 'tcp://' : ''}${one}:${port.number}`;
+      listeners.set(name, tcpListener(name, port, virtualService, context));
+    }
+  };
+  const knowsTcp = profile.generator === 'inmesh';
   for (const { host, ports } of services.values()) {
-    for (const port of ports) if (isHttpPort(port)) add(host, port.number);
+    for (const port of ports) {
+      if (isHttpPort(port)) add(host, port.number);
+      if (knowsTcp && (isHttpPort(port) || isTcpPort(port))) addTcp(host, port);
+    }
   }
   // Istio: a VirtualService may also define a host that no service has; it answers on port 80. A wildcard that covers
   // services is about those alone.

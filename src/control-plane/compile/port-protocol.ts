@@ -35,10 +35,20 @@ export interface ServicePort {
   readonly protocol: string;
 }
 
-/** Whether requests to the port are routed as HTTP; anything else passes the mesh by. */
+/** Whether requests to the port are routed as HTTP. */
 export function isHttpPort({ protocol, number }: ServicePort): boolean {
   // Where nothing says, Istio looks at the bytes; what a client in the process sends through the mesh is HTTP.
   return HTTP_PROTOCOLS.has(protocol) && !(protocol === '' && TCP_PORTS.has(number));
+}
+
+/** Whether connections to the port are routed as they are, whatever they carry. */
+export function isTcpPort(port: ServicePort): boolean {
+  return !isHttpPort(port) && port.protocol !== 'udp';
+}
+
+/** Whether what the connections to a TCP port carry is TLS of the application, so that its SNI can be seen. */
+export function isTlsPort({ protocol }: ServicePort): boolean {
+  return protocol === 'tls' || protocol === 'https';
 }
 
 /** Whether the port's requests travel as HTTP/2. */

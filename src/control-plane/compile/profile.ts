@@ -58,7 +58,7 @@ function sourceLabelKeys(view: ConfigView): readonly string[] {
   if (known !== undefined) return known;
   const keys = new Set<string>();
   for (const { spec } of view.list('VirtualService')) {
-    for (const { match } of spec.http ?? []) {
+    for (const { match } of [...(spec.http ?? []), ...(spec.tls ?? []), ...(spec.tcp ?? [])]) {
       for (const { sourceLabels } of match ?? [])
         for (const key of Object.keys(sourceLabels ?? {})) keys.add(key);
     }

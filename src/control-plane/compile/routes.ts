@@ -187,7 +187,11 @@ function destinationCluster(destination: Destination, namespace: string, context
 }
 
 /** Istio (GetDestinationCluster): the port named, else the service's only port, else the port that was called. */
-function targetOf(destination: Destination, namespace: string, context: RouteContext): Target {
+export function targetOf(
+  destination: Destination,
+  namespace: string,
+  context: Pick<RouteContext, 'serviceOf' | 'port'>,
+): Target {
   const host = fullHostName(destination.host, namespace);
   const ports = context.serviceOf(host)?.ports ?? [];
   const only = ports.length === 1 ? ports[0]?.number : undefined;

@@ -81,7 +81,7 @@ export function policyFields(
     outlierDetection: outlierDetection && outlierDetectionOf(outlierDetection),
     // Istio: with outlier detection the panic threshold is minHealthPercent, which is off by default.
     panicThresholdPercent: outlierDetection === undefined ? 50 : (outlierDetection.minHealthPercent ?? 0),
-    idleTimeoutMs: connectionPool?.http?.idleTimeout ?? 3_600_000,
+    idleTimeoutMs: connectionPool?.http?.idleTimeout ?? connectionPool?.tcp?.idleTimeout ?? 3_600_000,
     maxRequestsPerConnection: connectionPool?.http?.maxRequestsPerConnection ?? 0,
     ...connectionFields(connectionPool?.tcp),
   };

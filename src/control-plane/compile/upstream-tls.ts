@@ -17,7 +17,8 @@ export interface TlsContext {
   readonly subjectAltNames: readonly string[];
   /** Outside the mesh nobody is taken to speak mTLS unasked. */
   readonly isExternal: boolean;
-  readonly isHttp2: boolean;
+  /** Names of ALPN that are offered to meshed servers, and to others. */
+  readonly alpn: { readonly mesh: readonly string[]; readonly simple: readonly string[] };
 }
 
 /** Metadata of endpoints that accept mesh mTLS, as Istio writes it. */
@@ -53,18 +54,18 @@ function autoMutualTls(context: TlsContext): Cluster['transportSocketMatches'] {
   ];
 }
 
-function meshTls({ settings, meshSni, identities, subjectAltNames, isHttp2 }: TlsContext): UpstreamTls {
+function meshTls({ settings, meshSni, identities, subjectAltNames, alpn }: TlsContext): UpstreamTls {
   const chosen = settings?.subjectAltNames ?? [];
   const names = chosen.length > 0 ? chosen : [...new Set([...subjectAltNames, ...identities])];
   return {
     mode: 'mesh',
     sni: settings?.sni || meshSni,
     subjectAltNames: names.map(exactly),
-    alpn: [isHttp2 ? 'h2' : 'http/1.1'],
+    alpn: alpn.mesh,
   };
 }
 
-function simpleTls({ settings, host, subjectAltNames, isHttp2 }: TlsContext): UpstreamTls {
+function simpleTls({ settings, host, subjectAltNames, alpn }: TlsContext): UpstreamTls {
   const chosen = settings?.subjectAltNames ?? [];
   const names = chosen.length > 0 ? chosen : subjectAltNames;
   return {
@@ -72,7 +73,7 @@ function simpleTls({ settings, host, subjectAltNames, isHttp2 }: TlsContext): Up
     sni: settings?.sni || (host.startsWith('*') ? undefined : host),
     // Names that nobody vouches for mean nothing.
     subjectAltNames: settings?.insecureSkipVerify === true ? [] : names.map(exactly),
-    alpn: [isHttp2 ? 'h2' : 'http/1.1'],
+    alpn: alpn.simple,
     ...rootsOf(settings),
   };
 }

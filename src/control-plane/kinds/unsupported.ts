@@ -22,7 +22,6 @@ const POLICY_PARTS: readonly Unsupported[] = [
     // Node lets no more be chosen than when probes begin.
     'connectionPool.tcp.tcpKeepalive.probes',
     'connectionPool.tcp.tcpKeepalive.interval',
-    'connectionPool.tcp.idleTimeout',
     'outlierDetection.consecutiveErrors',
     'outlierDetection.outlierDetectionHttpErrorCodes',
     'tls.credentialName',
@@ -50,8 +49,8 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
       ),
     },
     ...fields(
-      'tls',
-      'tcp',
+      // Istio reads it and does nothing.
+      'tcp.*.match.*.sourceSubnet',
       'http.*.match.*.statPrefix',
       'http.*.delegate',
       'http.*.fault.delay.percent',

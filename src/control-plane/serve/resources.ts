@@ -69,7 +69,7 @@ export function wildcardNames(set: ResourceSet, type: ServedType): string[] {
     case 'RDS':
       return [...set.routes.keys()];
     case 'LDS':
-      return [...set.listeners].filter(([, { kind }]) => kind === 'outbound').map(([name]) => name);
+      return [...set.listeners].filter(([, { kind }]) => kind !== 'inbound').map(([name]) => name);
   }
 }
 

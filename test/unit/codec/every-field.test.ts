@@ -10,7 +10,15 @@ import {
 import { schemaOf } from '../../../src/proto/any.js';
 import { MeshError } from '../../../src/runtime/errors.js';
 import { variants } from './field-walk.js';
-import { ASSIGNMENT, CLUSTER_MODEL, DNS_CLUSTER, INBOUND, OUTBOUND, ROUTES } from './samples.js';
+import {
+  ASSIGNMENT,
+  CLUSTER_MODEL,
+  DNS_CLUSTER,
+  INBOUND,
+  OUTBOUND,
+  OUTBOUND_TCP,
+  ROUTES,
+} from './samples.js';
 
 /** Each message in the trees of the samples, and each of its fields: what happens when it is set? */
 
@@ -64,14 +72,21 @@ const INVISIBLE = {
   LDS: [
     'envoy.config.listener.v3.FilterChain.metadata',
     'envoy.config.listener.v3.Listener.access_log',
+    'envoy.config.listener.v3.Listener.bind_to_port',
     'envoy.config.listener.v3.Listener.metadata',
     'envoy.config.listener.v3.Listener.stat_prefix',
     'envoy.config.listener.v3.Listener.traffic_direction',
+    'envoy.config.listener.v3.Listener.use_original_dst',
     'envoy.extensions.filters.http.router.v3.Router.dynamic_stats',
     'envoy.extensions.filters.http.router.v3.Router.start_child_span',
     'envoy.extensions.filters.http.router.v3.Router.suppress_grpc_request_failure_code_stats',
     'envoy.extensions.filters.http.router.v3.Router.upstream_log',
     'envoy.extensions.filters.http.router.v3.Router.upstream_log_options',
+    'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector.enable_ja3_fingerprinting',
+    'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector.initial_read_buffer_size',
+    'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.access_log_flush_interval',
+    'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.access_log_options',
+    'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.flush_access_log_on_connected',
     'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.access_log_flush_interval',
     'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.access_log_options',
     'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.flush_access_log_on_new_request',
@@ -124,7 +139,7 @@ const manager = (field: string): string =>
 
 describe('a field that nobody decodes is refused, unless it is known to be harmless', () => {
   test('in listeners', () => {
-    const found = outcomes(LISTENER, [OUTBOUND, INBOUND]);
+    const found = outcomes(LISTENER, [OUTBOUND, OUTBOUND_TCP, INBOUND]);
     const harmless = [
       // An API listener binds no address.
       'envoy.config.listener.v3.Listener.address',
@@ -148,6 +163,10 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       'envoy.config.core.v3.RuntimeFractionalPercent.runtime_key',
       // The headers that it leaves out are never sent.
       'envoy.config.core.v3.GrpcService.EnvoyGrpc.skip_envoy_headers',
+      // Load balancing reads the namespace `envoy.lb` only.
+      'envoy.config.core.v3.Metadata.typed_filter_metadata',
+      'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.metadata_match',
+      'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight.metadata_match',
       // Without a condition nothing is logged.
       'envoy.config.rbac.v3.RBAC.audit_logging_options',
     ];

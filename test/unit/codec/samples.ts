@@ -2,6 +2,7 @@ import type { Cluster } from '../../../src/model/cluster.js';
 import { DEFAULT_THRESHOLDS } from '../../../src/model/cluster.js';
 import type { ClusterLoadAssignment } from '../../../src/model/endpoint.js';
 import { NO_LOCALITY } from '../../../src/model/endpoint.js';
+import { MATCH_EVERYTHING } from '../../../src/model/filter-chain-match.js';
 import {
   type FaultConfig,
   type FilterConfig,
@@ -9,7 +10,7 @@ import {
   NO_OVERRIDES,
 } from '../../../src/model/filter-config.js';
 import type { JwtAuthnConfig, JwtProvider } from '../../../src/model/jwt-authn.js';
-import type { InboundListener, OutboundListener } from '../../../src/model/listener.js';
+import type { InboundListener, OutboundListener, OutboundTcpListener } from '../../../src/model/listener.js';
 import { ALWAYS } from '../../../src/model/percent.js';
 import type { RateLimit } from '../../../src/model/rate-limit.js';
 import type { Route, RouteConfiguration } from '../../../src/model/route.js';
@@ -299,6 +300,57 @@ export const OUTBOUND: OutboundListener = {
       { name: 'envoy.filters.http.router', config: { kind: 'router' } },
     ],
   },
+};
+
+/** Everything that a listener for TCP can have. */
+export const OUTBOUND_TCP: OutboundTcpListener = {
+  kind: 'outbound-tcp',
+  name: 'cache:6379',
+  address: { address: '10.0.0.9', port: 6379 },
+  filterChains: [
+    {
+      name: 'sni',
+      match: {
+        destinationPort: 6379,
+        destinationRanges: [{ address: '10.0.0.0', bits: 8 }],
+        serverNames: ['*.example.com', 'example.com'],
+        transportProtocol: 'tls',
+        applicationProtocols: ['h2'],
+        directSourceRanges: [{ address: '10.0.0.0', bits: 8 }],
+        sourceType: 'external',
+        sourceRanges: [{ address: '10.0.0.0', bits: 8 }],
+        sourcePorts: [],
+      },
+      tcp: {
+        cluster: {
+          kind: 'weighted',
+          clusters: [
+            { name: 'a', weight: 80, metadataMatch: { version: 'v1' } },
+            { name: 'b', weight: 20, metadataMatch: undefined },
+          ],
+          totalWeight: 100,
+        },
+        metadataMatch: { stage: 'prod' },
+        idleTimeoutMs: 1000,
+        maxConnectAttempts: 3,
+        connectBackoff: { baseMs: 10, maxMs: 50 },
+        hash: { kind: 'filter-state', key: 'who' },
+        maxDurationMs: 60_000,
+        maxDurationJitterPercent: 10,
+      },
+    },
+  ],
+  defaultChain: {
+    name: 'rest',
+    match: MATCH_EVERYTHING,
+    tcp: {
+      cluster: { kind: 'cluster', name: 'a' },
+      idleTimeoutMs: 0,
+      maxConnectAttempts: 1,
+      hash: { kind: 'source-ip' },
+    },
+  },
+  inspection: { timeoutMs: 5000, continuesOnTimeout: true },
 };
 
 export const INBOUND: InboundListener = {

@@ -40,6 +40,7 @@ function scene(options: Partial<AttemptOptions>): {
     memberOf: () => outer,
     shed: () => inner.shed(),
     send: (host, request) => inner.send(host, request),
+    dial: (host, done) => inner.dial(host, done),
     reportTimeout: (host) => inner.reportTimeout(host),
     update: (resolved) => inner.update(resolved),
     stats: () => inner.stats(),

@@ -179,10 +179,10 @@ describe('ServiceEntry', () => {
     ]);
   });
 
-  test('a port that is not HTTP has a cluster but no listener', () => {
+  test('a port that is not HTTP has a cluster, and a listener for connections', () => {
     const set = compile(entry('ports: [{ number: 443, name: tls, protocol: TLS }]\nresolution: DNS'));
     expect(set.clusters.has('outbound|443||api.example.com')).toBe(true);
-    expect(set.listeners.size).toBe(0);
+    expect([...set.listeners.values()].map(({ kind }) => kind)).toEqual(['outbound-tcp']);
   });
 });
 

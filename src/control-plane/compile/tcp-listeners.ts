@@ -1,0 +1,178 @@
+import { isIP } from 'node:net';
+import type { SocketAddress } from '../../model/address.js';
+import { MATCH_EVERYTHING } from '../../model/filter-chain-match.js';
+import type { OutboundTcpListener, TcpFilterChain, TlsInspection } from '../../model/listener.js';
+import { DEFAULT_TCP_IDLE_MS, type TcpCluster, type TcpProxy } from '../../model/tcp-proxy.js';
+import type { AddressRange } from '../../model/value-matcher.js';
+import type { TcpRoute, TlsRoute } from '../kinds/types.js';
+import type { Document } from '../store/view.js';
+import { clusterName } from './names.js';
+import { isTlsPort, type ServicePort } from './port-protocol.js';
+import { type RouteContext, type Target, targetOf } from './routes.js';
+import type { EffectivePolicy } from './traffic-policy.js';
+import { selects } from './visibility.js';
+
+/** What the chains of one listener are compiled for. */
+export interface TcpContext extends Pick<RouteContext, 'profile' | 'host' | 'serviceOf'> {
+  readonly port: number;
+  readonly policyOf: (target: Target) => EffectivePolicy;
+}
+
+/** Envoy's default of the time for the first bytes. Istio sets none. */
+const INSPECTION: TlsInspection = { timeoutMs: 15_000, continuesOnTimeout: false };
+
+/** The listener for a host and port that speak no HTTP: by its VirtualService, else straight to the service. */
+export function tcpListener(
+  name: string,
+  port: ServicePort,
+  virtualService: Document<'VirtualService'> | undefined,
+  context: TcpContext,
+): OutboundTcpListener {
+  const filterChains = isTlsPort(port)
+    ? tlsChains(virtualService, context)
+    : tcpChains(virtualService, context);
+  const inspects = filterChains.some(({ match }) => match.serverNames.length > 0);
+  return {
+    kind: 'outbound-tcp',
+    name,
+    address: addressOf(context),
+    filterChains,
+    defaultChain: undefined,
+    inspection: inspects ? INSPECTION : undefined,
+  };
+}
+
+/** The address of the service, where it has one: connections to it find the listener, and subnets are compared with it. */
+function addressOf({ host, port, serviceOf }: TcpContext): SocketAddress | undefined {
+  const source = serviceOf(host)?.source;
+  const clusterIp = source?.kind === 'kubernetes' ? source.spec.clusterIP : undefined;
+  return clusterIp !== undefined && isIP(clusterIp) !== 0 ? { address: clusterIp, port } : undefined;
+}
+
+/** Istio: the first rule that matches without a subnet ends the list; without one the service itself does. */
+function tcpChains(
+  virtualService: Document<'VirtualService'> | undefined,
+  context: TcpContext,
+): readonly TcpFilterChain[] {
+  const chains = new Chains();
+  for (const rule of virtualService?.spec.tcp ?? []) {
+    const proxy = proxyOf(rule, virtualService?.namespace ?? '', context);
+    const matches = (rule.match ?? []).filter((match) => holdsFor(match, context));
+    const isOpen = (rule.match ?? []).length === 0 || matches.some((match) => subnetsOf(match).length === 0);
+    for (const match of matches) chains.add(subnetsOf(match), [], proxy);
+    if (isOpen) {
+      chains.add([], [], proxy);
+      return chains.list;
+    }
+  }
+  chains.add([], [], ownProxy(context));
+  return chains.list;
+}
+
+/** Istio: with matching rules only what they name is let through; without any everything goes to the service. */
+function tlsChains(
+  virtualService: Document<'VirtualService'> | undefined,
+  context: TcpContext,
+): readonly TcpFilterChain[] {
+  const chains = new Chains();
+  for (const rule of virtualService?.spec.tls ?? []) {
+    const proxy = proxyOf(rule, virtualService?.namespace ?? '', context);
+    for (const match of rule.match) {
+      if (holdsFor(match, context)) chains.add(subnetsOf(match), match.sniHosts, proxy);
+    }
+  }
+  if (chains.list.length === 0) chains.add([], [], ownProxy(context));
+  return chains.list;
+}
+
+/** Filter chains, none of which asks for what an earlier one takes already: Envoy refuses that. */
+class Chains {
+  readonly list: TcpFilterChain[] = [];
+  readonly #seen = new Set<string>();
+
+  add(subnets: readonly string[], serverNames: readonly string[], tcp: TcpProxy): void {
+    const names = serverNames.map((name) => name.toLowerCase());
+    for (const subnet of subnets.length === 0 ? [''] : subnets) {
+      const fresh = (names.length === 0 ? [''] : names).filter((name) => {
+        const key = `${subnet} ${name}`;
+        const isNew = !this.#seen.has(key);
+        this.#seen.add(key);
+        return isNew;
+      });
+      if (fresh.length === 0) continue;
+      this.list.push({
+        name: '',
+        match: {
+          ...MATCH_EVERYTHING,
+          destinationRanges: subnet === '' ? [] : [rangeOf(subnet)],
+          serverNames: fresh.filter((name) => name !== ''),
+        },
+        tcp,
+      });
+    }
+  }
+}
+
+type L4Match = NonNullable<TcpRoute['match']>[number] | TlsRoute['match'][number];
+
+function subnetsOf({ destinationSubnets = [] }: L4Match): readonly string[] {
+  return destinationSubnets;
+}
+
+function rangeOf(subnet: string): AddressRange {
+  const [address = '', bits] = subnet.split('/');
+  const whole = address.includes(':') ? 128 : 32;
+  return { address, bits: bits === undefined ? whole : Number(bits) };
+}
+
+/** What of a match is known when the configuration is made (Istio: static predicates). */
+function holdsFor(match: L4Match, { port, profile }: TcpContext): boolean {
+  const { gateways = [], sourceNamespace, sourceLabels } = match;
+  return (
+    (match.port === undefined || match.port === port) &&
+    (gateways.length === 0 || gateways.includes('mesh')) &&
+    (!sourceNamespace || sourceNamespace === profile.namespace) &&
+    selects(sourceLabels, profile.labels)
+  );
+}
+
+function ownProxy(context: TcpContext): TcpProxy {
+  const { host, port } = context;
+  const target = { host, port, subset: '' };
+  return proxyTo([target], { kind: 'cluster', name: clusterName(port, '', host) }, context);
+}
+
+function proxyOf({ route = [] }: TcpRoute | TlsRoute, namespace: string, context: TcpContext): TcpProxy {
+  const destinations = route.map(({ destination, weight = 0 }) => ({
+    target: targetOf(destination, namespace, context),
+    weight,
+  }));
+  const [only] = destinations;
+  const targets = destinations.map(({ target }) => target);
+  if (only !== undefined && destinations.length === 1) {
+    return proxyTo(targets, { kind: 'cluster', name: nameOf(only.target) }, context);
+  }
+  const clusters = destinations
+    .filter(({ weight }) => weight > 0)
+    .map(({ target, weight }) => ({ name: nameOf(target), weight }));
+  const totalWeight = clusters.reduce((sum, { weight }) => sum + weight, 0);
+  return proxyTo(targets, { kind: 'weighted', clusters, totalWeight }, context);
+}
+
+function nameOf({ port, subset, host }: Target): string {
+  return clusterName(port, subset, host);
+}
+
+/** Istio: the policy of the first destination holds for the connection. */
+function proxyTo(targets: readonly Target[], cluster: TcpCluster, { policyOf }: TcpContext): TcpProxy {
+  const policies = targets.map(policyOf);
+  const pool = policies[0]?.connectionPool?.tcp;
+  const byAddress = policies.some(({ loadBalancer }) => loadBalancer?.consistentHash?.useSourceIp === true);
+  return {
+    cluster,
+    idleTimeoutMs: pool?.idleTimeout ?? DEFAULT_TCP_IDLE_MS,
+    maxConnectAttempts: 1,
+    ...(byAddress && { hash: { kind: 'source-ip' as const } }),
+    ...(pool?.maxConnectionDuration !== undefined && { maxDurationMs: pool.maxConnectionDuration }),
+  };
+}

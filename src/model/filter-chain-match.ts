@@ -1,0 +1,32 @@
+import type { AddressRange } from './value-matcher.js';
+
+/** Envoy FilterChainMatch: which connections a filter chain takes. What is empty or undefined is not looked at. */
+export interface FilterChainMatch {
+  readonly destinationPort?: number | undefined;
+  /** Ranges of destinations. */
+  readonly destinationRanges: readonly AddressRange[];
+  /** Lower-case names of the SNI, exact or `*.` and the rest. */
+  readonly serverNames: readonly string[];
+  readonly transportProtocol: 'tls' | 'raw_buffer' | '';
+  /** Of the ALPN that the client offers. */
+  readonly applicationProtocols: readonly string[];
+  readonly directSourceRanges: readonly AddressRange[];
+  readonly sourceType: SourceType;
+  readonly sourceRanges: readonly AddressRange[];
+  readonly sourcePorts: readonly number[];
+}
+
+/** Where connections come from: this machine, another one, or any. */
+export type SourceType = 'any' | 'local' | 'external';
+
+/** Takes every connection. */
+export const MATCH_EVERYTHING: FilterChainMatch = {
+  destinationRanges: [],
+  serverNames: [],
+  transportProtocol: '',
+  applicationProtocols: [],
+  directSourceRanges: [],
+  sourceType: 'any',
+  sourceRanges: [],
+  sourcePorts: [],
+};

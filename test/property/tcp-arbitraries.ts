@@ -1,0 +1,104 @@
+import * as fc from 'fast-check';
+import type { AccessLog } from '../../src/model/access-log.js';
+import type { SocketAddress } from '../../src/model/address.js';
+import type { FilterChainMatch } from '../../src/model/filter-chain-match.js';
+import type { OutboundTcpListener } from '../../src/model/listener.js';
+import type { MetadataStruct } from '../../src/model/metadata.js';
+import type { TcpCluster, TcpProxy } from '../../src/model/tcp-proxy.js';
+import type { AddressRange } from '../../src/model/value-matcher.js';
+
+/** Listeners for TCP. */
+
+const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(arbitrary, { nil: undefined });
+const few = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T[]> => fc.array(arbitrary, { maxLength: 3 });
+const milliseconds = (): fc.Arbitrary<number> => fc.integer({ min: 1, max: 10_000_000 });
+
+export interface TcpParts {
+  readonly name: fc.Arbitrary<string>;
+  readonly text: fc.Arbitrary<string>;
+  readonly address: fc.Arbitrary<SocketAddress>;
+  readonly metadataMatch: fc.Arbitrary<MetadataStruct>;
+  readonly accessLogs: fc.Arbitrary<readonly AccessLog[] | undefined>;
+}
+
+const range = (): fc.Arbitrary<AddressRange> =>
+  fc.oneof(
+    fc.record({ address: fc.ipV4(), bits: fc.integer({ min: 0, max: 32 }) }),
+    fc.record({ address: fc.ipV6(), bits: fc.integer({ min: 0, max: 128 }) }),
+  );
+
+/** But for the port of the destination, by which chains are told apart, and those of sources. */
+const match = ({ text }: TcpParts): fc.Arbitrary<FilterChainMatch> =>
+  fc.record({
+    destinationRanges: few(range()),
+    serverNames: few(
+      fc
+        .tuple(fc.constantFrom('', '*.'), fc.domain())
+        .map(([wildcard, domain]) => `${wildcard}${domain.toLowerCase()}`),
+    ),
+    transportProtocol: fc.constantFrom('tls' as const, 'raw_buffer' as const, '' as const),
+    applicationProtocols: few(text),
+    directSourceRanges: few(range()),
+    sourceType: fc.constantFrom('any' as const, 'local' as const, 'external' as const),
+    sourceRanges: few(range()),
+    sourcePorts: fc.constant([]),
+  });
+
+const cluster = ({ name, metadataMatch }: TcpParts): fc.Arbitrary<TcpCluster> =>
+  fc.oneof(
+    fc.record({ kind: fc.constant('cluster' as const), name }),
+    fc
+      .array(
+        fc.record({
+          name,
+          weight: fc.integer({ min: 1, max: 1_000_000 }),
+          metadataMatch: maybe(metadataMatch),
+        }),
+        { minLength: 1, maxLength: 3 },
+      )
+      .map((clusters) => ({
+        kind: 'weighted' as const,
+        clusters,
+        totalWeight: clusters.reduce((sum, { weight }) => sum + weight, 0),
+      })),
+  );
+
+const proxy = (parts: TcpParts): fc.Arbitrary<TcpProxy> =>
+  fc.record({
+    cluster: cluster(parts),
+    metadataMatch: maybe(parts.metadataMatch),
+    idleTimeoutMs: fc.integer({ min: 0, max: 10_000_000 }),
+    maxConnectAttempts: fc.integer({ min: 1, max: 0xffff_ffff }),
+    connectBackoff: maybe(
+      fc.tuple(milliseconds(), fc.nat(1_000_000)).map(([baseMs, more]) => ({ baseMs, maxMs: baseMs + more })),
+    ),
+    hash: maybe(
+      fc.oneof(
+        fc.constant({ kind: 'source-ip' as const }),
+        fc.record({ kind: fc.constant('filter-state' as const), key: parts.name }),
+      ),
+    ),
+    maxDurationMs: maybe(milliseconds()),
+    maxDurationJitterPercent: maybe(fc.double({ min: 0, max: 100, noNaN: true })),
+    accessLogs: parts.accessLogs,
+  });
+
+/** An outbound listener for TCP. */
+export const outboundTcp = (parts: TcpParts): fc.Arbitrary<OutboundTcpListener> => {
+  const chain = fc.record({ name: parts.text, match: match(parts), tcp: proxy(parts) });
+  return fc.record({
+    kind: fc.constant('outbound-tcp' as const),
+    name: parts.name,
+    address: maybe(parts.address),
+    filterChains: fc
+      .array(chain, { minLength: 1, maxLength: 3 })
+      .map((chains) =>
+        chains.map((one, index) => ({ ...one, match: { ...one.match, destinationPort: index + 1 } })),
+      ),
+    defaultChain: maybe(
+      chain.map((one) => ({ ...one, match: { ...one.match, destinationPort: undefined } })),
+    ),
+    inspection: maybe(fc.record({ timeoutMs: fc.nat(1_000_000), continuesOnTimeout: fc.boolean() })),
+  });
+};
