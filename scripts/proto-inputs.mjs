@@ -105,6 +105,7 @@ export const roots = [
   'google/rpc/code.proto',
   'google/rpc/error_details.proto',
   // Ours, below proto/
+  'envoy/extensions/load_balancing_policies/override_host/v3/override_host.proto',
   'istio/security/v1alpha1/ca.proto',
   'grpc/health/v1/health.proto',
 ];
@@ -176,6 +177,7 @@ export const namespaces = {
   'envoy.extensions.load_balancing_policies.common.v3': 'lbCommon',
   'envoy.extensions.load_balancing_policies.least_request.v3': 'lbLeastRequest',
   'envoy.extensions.load_balancing_policies.maglev.v3': 'lbMaglev',
+  'envoy.extensions.load_balancing_policies.override_host.v3': 'lbOverrideHost',
   'envoy.extensions.load_balancing_policies.pick_first.v3': 'lbPickFirst',
   'envoy.extensions.load_balancing_policies.random.v3': 'lbRandom',
   'envoy.extensions.load_balancing_policies.ring_hash.v3': 'lbRingHash',

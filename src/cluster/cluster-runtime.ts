@@ -13,6 +13,7 @@ import type { CheckTools } from './health/checks.js';
 import type { Host } from './host.js';
 import type { HostSet } from './host-set.js';
 import type { PickContext } from './lb/load-balancer.js';
+import type { CompileHash } from './lb/policies.js';
 import type { ResolveName } from './resolve-name.js';
 import type { DialDone } from './transport.js';
 import type { LocalZone } from './zone.js';
@@ -21,6 +22,8 @@ import type { LocalZone } from './zone.js';
 export interface ClusterTools extends CheckTools {
   /** Where this process is, for zone-aware routing; undefined = that is off. */
   readonly zone?: LocalZone | undefined;
+  /** For hash policies of load balancing policies. */
+  readonly compileHash?: CompileHash | undefined;
   readonly logger: Logger;
   /** How names of DNS clusters are resolved; by default with the platform's name servers. */
   readonly resolveName?: ResolveName;

@@ -96,6 +96,7 @@ class RunningCluster implements ClusterRuntime {
       panicThresholdPercent,
       // Envoy: the local cluster itself is not routed by zone.
       zone: tools.zone?.clusterName === cluster.name ? undefined : tools.zone,
+      compileHash: tools.compileHash,
       activeRequests: () => this.breakers.default.requests.active + this.breakers.high.requests.active,
     });
     this.#picker = () => undefined;
@@ -144,7 +145,7 @@ class RunningCluster implements ClusterRuntime {
   pick(context: PickContext): Host | undefined {
     if (this.forwardProxy !== undefined) return context.request && this.forwardProxy.pick(context.request);
     if (this.#demand !== undefined) return this.#pickOnDemand(this.#demand, context);
-    const override = overrideHost(context, this.#members.hosts);
+    const override = overrideHost(context, this.#members.hosts, this.config.overrideHostStatuses);
     if (override !== undefined) return override === 'none' ? undefined : override;
     return this.#picker(context, 0);
   }
@@ -387,6 +388,7 @@ class RunningCluster implements ClusterRuntime {
   #reportError(host: Host, error: unknown): void {
     // Timeouts are reported by whoever keeps the time; a caller that gives up says nothing about the host.
     if (!TransportError.is(error) || isOwnLimit(error)) return;
+    if (error.failure === 'connect') this.#balancer.unreachable?.(host);
     // Envoy: a reset counts as a connect failure too.
     this.#outliers?.reportLocalOrigin(host, 'connect-failure');
   }

@@ -58,6 +58,8 @@ export interface HostSet extends Eligibility {
   readonly localities: readonly LocalityHosts[];
   readonly overprovisioningFactor: number;
   readonly weightedPriorityHealth: boolean;
+  /** Envoy: subsets may know nothing of the weights of localities, which is not the same as weights of 0. */
+  readonly isWeightless?: true | undefined;
 }
 
 /**

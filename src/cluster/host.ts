@@ -1,5 +1,5 @@
 import { formatAddress } from '../model/address.js';
-import type { Endpoint, Locality } from '../model/endpoint.js';
+import type { Endpoint, EndpointHealth, Locality } from '../model/endpoint.js';
 import type { Service } from '../service/service.js';
 import type { CheckState } from './health/state.js';
 import { OutlierState } from './outlier/state.js';
@@ -125,6 +125,15 @@ export class Host {
       default:
         return 'unhealthy';
     }
+  }
+
+  /** Envoy `healthStatus`: the control plane's word, unless something here says worse. */
+  get status(): EndpointHealth {
+    const { check } = this;
+    if (this.ejected || check?.failed === true) return 'unhealthy';
+    const { health } = this.#endpoint;
+    if (health === 'unhealthy' || health === 'draining' || health === 'timeout') return health;
+    return this.outlierDegraded || check?.degraded === true ? 'degraded' : health;
   }
 
   /**

@@ -1,10 +1,11 @@
 import { create } from '@bufbuild/protobuf';
 import type { Cluster } from '../model/cluster.js';
-import { cluster } from '../proto/xds.js';
+import { cluster, core } from '../proto/xds.js';
 import { decodeOptionalDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
+import { HEALTH } from './lb-endpoint.js';
 import { isPlain } from './lb-policy.js';
-import { at, type Path } from './path.js';
+import { at, type Path, refuse } from './path.js';
 import { decodePercent } from './percent.js';
 
 /** Envoy's default. */
@@ -16,6 +17,7 @@ const lbFields = onlyFields(() => cluster.Cluster_CommonLbConfigSchema, {
     'ignore_new_hosts_until_first_hc',
     'close_connections_on_host_set_change',
     'update_merge_window',
+    'override_host_status',
     // Of policies in the older fields; Envoy refuses them next to a list of extensions.
     'locality_weighted_lb_config',
     'zone_aware_lb_config',
@@ -33,6 +35,7 @@ export function decodeCommonLb(
   | 'ignoreNewHostsUntilFirstCheck'
   | 'closeConnectionsOnHostSetChange'
   | 'updateMergeWindowMs'
+  | 'overrideHostStatuses'
 > {
   if (config === undefined) return { panicThresholdPercent: DEFAULT_PANIC_PERCENT };
   lbFields(config, path);
@@ -44,6 +47,11 @@ export function decodeCommonLb(
     closeConnectionsOnHostSetChange: config.closeConnectionsOnHostSetChange || undefined,
     updateMergeWindowMs:
       decodeOptionalDuration(config.updateMergeWindow, at(path, 'update_merge_window')) || undefined,
+    overrideHostStatuses: config.overrideHostStatus?.statuses.map(
+      (status, i) =>
+        HEALTH[status] ??
+        refuse(at(at(path, 'override_host_status'), 'statuses', i), `has no value ${String(status)}`),
+    ),
   };
 }
 
@@ -69,6 +77,11 @@ export function encodeCommonLb(model: Cluster): cluster.Cluster_CommonLbConfig {
   }
   if (model.updateMergeWindowMs !== undefined) {
     message.updateMergeWindow = encodeDuration(model.updateMergeWindowMs);
+  }
+  if (model.overrideHostStatuses !== undefined) {
+    message.overrideHostStatus = create(core.HealthStatusSetSchema, {
+      statuses: model.overrideHostStatuses.map((status) => HEALTH.indexOf(status)),
+    });
   }
   return message;
 }

@@ -13,7 +13,7 @@ import { at, type Path, refuse } from './path.js';
 const SOCKET_MATCH = 'envoy.transport_socket_match';
 
 /** `core.v3.HealthStatus`, by number. */
-const HEALTH: readonly EndpointHealth[] = [
+export const HEALTH: readonly EndpointHealth[] = [
   'unknown',
   'healthy',
   'unhealthy',

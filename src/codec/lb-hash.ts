@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import type { HashBalancing, MaglevPolicy, RingHashPolicy } from '../model/lb-policy.js';
 import { cluster, lbCommon, lbMaglev, lbRingHash } from '../proto/xds.js';
 import { onlyFields } from './field-guard.js';
+import { decodeHashPolicies, encodeHashPolicies } from './hash-policy.js';
 import { at, type Path, refuse } from './path.js';
 
 /** Envoy's defaults and bounds. */
@@ -26,7 +27,7 @@ const maglevFields = onlyFields(() => lbMaglev.MaglevSchema, {
   enforced: ['table_size', 'consistent_hashing_lb_config', 'locality_weighted_lb_config'],
 });
 const consistentFields = onlyFields(() => lbCommon.ConsistentHashingLbConfigSchema, {
-  enforced: ['use_hostname_for_hashing', 'hash_balance_factor'],
+  enforced: ['use_hostname_for_hashing', 'hash_balance_factor', 'hash_policy'],
 });
 const legacyRingFields = onlyFields(() => cluster.Cluster_RingHashLbConfigSchema, {
   enforced: ['minimum_ring_size', 'hash_function', 'maximum_ring_size'],
@@ -142,13 +143,16 @@ function isPrime(value: number): boolean {
   return true;
 }
 
-type Consistency = Pick<HashBalancing, 'useHostname' | 'balanceFactorPercent'>;
+type Consistency = Pick<HashBalancing, 'useHostname' | 'balanceFactorPercent' | 'hashPolicies'>;
 
 function decodeConsistent(message: lbCommon.ConsistentHashingLbConfig | undefined, path: Path): Consistency {
   if (message === undefined) return { useHostname: false, balanceFactorPercent: 0 };
   const configPath = at(path, 'consistent_hashing_lb_config');
   consistentFields(message, configPath);
-  return consistency(message, configPath);
+  if (message.hashPolicy.length === 0) return consistency(message, configPath);
+  // Envoy: what is there replaces the route's, even if it says nothing.
+  const hashPolicies = decodeHashPolicies(message.hashPolicy, configPath) ?? [];
+  return { ...consistency(message, configPath), hashPolicies };
 }
 
 function consistency(
@@ -189,10 +193,17 @@ export function encodeMaglev(policy: MaglevPolicy): lbMaglev.Maglev {
   });
 }
 
-function encodeBalancing({ useHostname, balanceFactorPercent, localityWeighted }: HashBalancing) {
+function encodeBalancing({
+  useHostname,
+  balanceFactorPercent,
+  localityWeighted,
+  hashPolicies,
+}: HashBalancing) {
+  const nothing = { policySpecifier: { case: 'connectionProperties' as const, value: { sourceIp: false } } };
   return {
     consistentHashingLbConfig: create(lbCommon.ConsistentHashingLbConfigSchema, {
       useHostnameForHashing: useHostname,
+      hashPolicy: hashPolicies?.length === 0 ? [nothing] : encodeHashPolicies(hashPolicies),
       ...(balanceFactorPercent === 0 ? {} : { hashBalanceFactor: balanceFactorPercent }),
     }),
     ...(localityWeighted

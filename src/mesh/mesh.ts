@@ -13,6 +13,7 @@ import type { IdentitySource } from '../identity/source.js';
 import type { AccessLog } from '../model/access-log.js';
 import type { InboundListener } from '../model/listener.js';
 import type { NodeWorkload } from '../model/node.js';
+import { compileHashPolicies } from '../routing/hash-policy.js';
 import type { Clock } from '../runtime/clock.js';
 import { MeshError, messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
@@ -133,17 +134,15 @@ export class RunningMesh implements MeshCore, TcpCore {
       observer: this.observer,
       probe: createProbes(clock),
       zone: localZone(options),
+      compileHash: (policies) => compileHashPolicies(policies, options.address),
       transport: tools.transport(this.identity),
     });
     this.node = { id: options.nodeId, cluster: `${options.service}.${options.namespace}` };
     this.custom = options.custom;
     this.peers = createPeerExchange(this.workload, options.nodeId);
     this.scope = scope;
-    this.upstream = callOut((name) => this.#clusters.get(name), {
-      clock,
-      timeouts,
-      observer: this.observer,
-    });
+    const { observer } = this;
+    this.upstream = callOut((name) => this.#clusters.get(name), { clock, timeouts, observer });
     this.#accessLogs = new AccessLogs(options.accessLog, { clock, random, logger });
     this.accessLog = (logs) => this.#accessLogs.logger(logs);
     this.#applier = new Applier(this.#clusters, {

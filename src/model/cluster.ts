@@ -1,5 +1,5 @@
 import type { DnsCacheConfig, DnsLookupFamily } from './dns-cache.js';
-import type { ClusterLoadAssignment } from './endpoint.js';
+import type { ClusterLoadAssignment, EndpointHealth } from './endpoint.js';
 import type { HealthCheck } from './health-check.js';
 import type { LbPolicy } from './lb-policy.js';
 import type { Metadata } from './metadata.js';
@@ -22,6 +22,8 @@ export interface Cluster {
   readonly transportSocketMatches: readonly TransportSocketMatch[];
   /** Percentage of usable hosts below which all hosts are used; 0 = never. Default 50. */
   readonly panicThresholdPercent: number;
+  /** Healths in which a host serves requests that ask for it. Undefined = unknown, healthy and degraded. */
+  readonly overrideHostStatuses?: readonly EndpointHealth[] | undefined;
   /** Idle time after which an unused connection is closed. Default 1 h. */
   readonly idleTimeoutMs: number;
   /** Requests per connection; 0 = no limit. */

@@ -1,4 +1,6 @@
+import type { HashPolicy } from './hash-policy.js';
 import type { MetadataStruct } from './metadata.js';
+import type { MetadataPath } from './rate-limit.js';
 
 /** Load-balancing policy of a cluster. */
 export type LbPolicy =
@@ -7,7 +9,9 @@ export type LbPolicy =
   | RandomPolicy
   | RingHashPolicy
   | MaglevPolicy
+  | PickFirstPolicy
   | SubsetPolicy
+  | OverrideHostPolicy
   | ClusterProvidedPolicy;
 
 /** In turn; in proportion to the weights of hosts. */
@@ -91,6 +95,8 @@ export interface HashBalancing {
   readonly useHostname: boolean;
   /** Percentage of the average load that a host may have; 0 = any. */
   readonly balanceFactorPercent: number;
+  /** What requests are placed by; undefined = by what their route says. */
+  readonly hashPolicies?: readonly HashPolicy[] | undefined;
   /** Whether localities get places by the weights that the control plane gives to them. */
   readonly localityWeighted: boolean;
 }
@@ -149,6 +155,31 @@ export interface SubsetSelector {
   /** Each subset is the first host that has the values, whatever its health. */
   readonly singleHostPerSubset: boolean;
 }
+
+/** gRPC pick_first (A62): one host serves everything until it is down. */
+export interface PickFirstPolicy {
+  readonly kind: 'pick-first';
+  /** Hosts are put in a random order first. */
+  readonly shuffle: boolean;
+  /** With weights, one host in each locality. */
+  readonly locality?: LocalityBalancing | undefined;
+}
+
+/** Envoy override_host: the request names the hosts that it wants, by preference. */
+export interface OverrideHostPolicy {
+  readonly kind: 'override-host';
+  /** Where it names them; all are read, in order. */
+  readonly sources: readonly HostRequestSource[];
+  /** Where in the dynamic metadata the address of the host that was chosen is put; undefined = nowhere. */
+  readonly selectedHostKey: MetadataPath | undefined;
+  /** Chooses when none of those hosts is there, and when all had their turn. */
+  readonly child: ChildPolicy;
+}
+
+/** A list of `address:port`, separated by commas. */
+export type HostRequestSource =
+  | { readonly kind: 'header'; readonly name: string }
+  | { readonly kind: 'metadata'; readonly path: MetadataPath };
 
 /** A policy that may stand inside another one. */
 export type ChildPolicy = Exclude<LbPolicy, ClusterProvidedPolicy>;

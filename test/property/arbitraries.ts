@@ -45,7 +45,7 @@ import type { RouteMatch } from '../../src/model/route-match.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
 import { dnsCache, someRateLimits } from './filter-arbitraries.js';
 import { endpointHealthCheck, healthCheck } from './health-arbitraries.js';
-import { subsetPolicy } from './lb-arbitraries.js';
+import { overrideHostPolicy, overrideHostStatuses, pickFirstPolicy, subsetPolicy } from './lb-arbitraries.js';
 import {
   contextMatchers,
   matchTree,
@@ -728,14 +728,20 @@ const hashBalancing = () => ({
   useHostname: fc.boolean(),
   balanceFactorPercent: fc.oneof(fc.constant(0), fc.integer({ min: 100, max: UINT32_MAX })),
   localityWeighted: fc.boolean(),
+  hashPolicies: fc.oneof({ weight: 3, arbitrary: hashPolicies() }, fc.constant([])),
 });
 
 /** LbPolicy. */
 export const lbPolicy = (): fc.Arbitrary<LbPolicy> =>
-  fc.oneof({ weight: 3, arbitrary: plainPolicy() }, subsetPolicy(plainPolicy(), metadataStruct()));
+  fc.oneof(
+    { weight: 3, arbitrary: plainPolicy() },
+    subsetPolicy(fc.oneof(plainPolicy(), overrideHostPolicy(plainPolicy())), metadataStruct()),
+    overrideHostPolicy(plainPolicy()),
+  );
 
 const plainPolicy = (): fc.Arbitrary<ChildPolicy> =>
   fc.oneof(
+    pickFirstPolicy(),
     fc.record({ kind: fc.constant('random' as const), locality: localityBalancing() }),
     fc.record({
       kind: fc.constant('round-robin' as const),
@@ -850,6 +856,7 @@ const resolvedCluster = (): fc.Arbitrary<Cluster> =>
     name: name(),
     discovery: discovery(),
     lbPolicy: lbPolicy(),
+    overrideHostStatuses: overrideHostStatuses(),
     connectTimeoutMs: milliseconds(1),
     circuitBreakers: circuitBreakers(),
     outlierDetection: maybe(outlierDetection()),

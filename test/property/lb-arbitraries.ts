@@ -1,5 +1,12 @@
 import fc from 'fast-check';
-import type { ChildPolicy, SubsetPolicy, SubsetSelector } from '../../src/model/lb-policy.js';
+import type { EndpointHealth } from '../../src/model/endpoint.js';
+import type {
+  ChildPolicy,
+  OverrideHostPolicy,
+  PickFirstPolicy,
+  SubsetPolicy,
+  SubsetSelector,
+} from '../../src/model/lb-policy.js';
 import type { MetadataStruct } from '../../src/model/metadata.js';
 
 const KEYS = ['constructor', 'stage', 'version'] as const;
@@ -46,3 +53,41 @@ export const subsetPolicy = (
     allowRedundantKeys: fc.boolean(),
     child,
   });
+
+/** PickFirstPolicy. */
+export const pickFirstPolicy = (): fc.Arbitrary<PickFirstPolicy> =>
+  fc.record({
+    kind: fc.constant('pick-first' as const),
+    shuffle: fc.boolean(),
+    locality: fc.option(fc.constant({ kind: 'weighted' as const }), { nil: undefined }),
+  });
+
+const metadataPath = () =>
+  fc.record({
+    namespace: fc.constantFrom('envoy.lb', 'constructor'),
+    keys: fc.array(fc.constantFrom('a', '__proto__'), { minLength: 1, maxLength: 2 }),
+  });
+
+/** OverrideHostPolicy around some other. */
+export const overrideHostPolicy = (child: fc.Arbitrary<ChildPolicy>): fc.Arbitrary<OverrideHostPolicy> =>
+  fc.record({
+    kind: fc.constant('override-host' as const),
+    sources: fc.array(
+      fc.oneof(
+        fc.record({ kind: fc.constant('header' as const), name: fc.constantFrom('x-to', 'constructor') }),
+        fc.record({ kind: fc.constant('metadata' as const), path: metadataPath() }),
+      ),
+      { minLength: 1, maxLength: 3 },
+    ),
+    selectedHostKey: fc.option(metadataPath(), { nil: undefined }),
+    child,
+  });
+
+/** `override_host_status`. */
+export const overrideHostStatuses = (): fc.Arbitrary<readonly EndpointHealth[] | undefined> =>
+  fc.option(
+    fc.uniqueArray(
+      fc.constantFrom<EndpointHealth>('unknown', 'healthy', 'unhealthy', 'draining', 'timeout', 'degraded'),
+    ),
+    { nil: undefined },
+  );

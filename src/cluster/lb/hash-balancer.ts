@@ -7,6 +7,8 @@ import { normalizedWeights } from './normalized-weights.js';
 
 export interface HashBalancerOptions extends HashedHostsOptions {
   readonly localityWeighted: boolean;
+  /** What requests are placed by; undefined = by what their route says. */
+  readonly hash?: PickContext['hash'];
 }
 
 interface HashTools {
@@ -29,7 +31,7 @@ export function hashBalancer(options: HashBalancerOptions, tools: HashTools): Ba
       }
       for (const gone of priorities.splice(sets.length)) gone.close();
       return (context, attempt) => {
-        const hash = hashOf(context) ?? randomHash(random);
+        const hash = hashOf(context, options.hash ?? context.hash) ?? randomHash(random);
         // Envoy: the same number chooses both, so keys and what spills over correlate.
         const priority = choosePriority(load, Number(hash % 100n) + 1) >> 1;
         return priorities[priority]?.pick(hash, attempt);
@@ -41,7 +43,7 @@ export function hashBalancer(options: HashBalancerOptions, tools: HashTools): Ba
   };
 }
 
-function hashOf({ request, hash }: PickContext): bigint | undefined {
+function hashOf({ request }: PickContext, hash: PickContext['hash']): bigint | undefined {
   return request === undefined || hash === undefined ? undefined : hash(request);
 }
 

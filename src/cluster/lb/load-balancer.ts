@@ -36,8 +36,10 @@ export interface Balancer {
   picker(sets: readonly HostSet[]): Picker;
   /** It leaves the choice to other policies, and so what retries avoid, too. */
   readonly delegates?: true;
+  /** No connection to a host could be made. */
+  unreachable?(host: Host): void;
   /** State of its subsets; undefined = it makes none. */
-  subsets?(): SubsetStats;
+  subsets?(): SubsetStats | undefined;
   /** Stops what it does between requests. */
   close?(): void;
 }

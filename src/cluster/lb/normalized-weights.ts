@@ -18,12 +18,11 @@ export function normalizedWeights(
   // Envoy leaves degraded hosts out altogether; when nobody else is left here, they serve.
   const kind = inPanic ? 'hosts' : set.healthy.length > 0 ? 'healthy' : 'degraded';
   const sums = { hosts: [] as Host[], weights: [] as number[], min: 1, max: 0 };
-  const total = localityWeighted ? set.localities.reduce((sum, { weight }) => sum + weight, 0) : 0;
-  // Envoy: the same where no locality has a weight, as in subsets that do not know of them.
-  if (total === 0) {
+  if (!localityWeighted || set.isWeightless === true) {
     addHosts(sums, set[kind], 1);
     return sums;
   }
+  const total = set.localities.reduce((sum, { weight }) => sum + weight, 0);
   for (const locality of set.localities) {
     if (locality.weight !== 0) addHosts(sums, locality[kind], locality.weight / total);
   }

@@ -1,4 +1,5 @@
-import type { LbPolicy } from '../../model/lb-policy.js';
+import type { HashPolicy } from '../../model/hash-policy.js';
+import type { HashBalancing, LbPolicy } from '../../model/lb-policy.js';
 import type { Clock } from '../../runtime/clock.js';
 import { murmurHash2, xxHash64 } from '../../runtime/hash.js';
 import { type Random, randomInt } from '../../runtime/random.js';
@@ -6,15 +7,20 @@ import type { LocalZone } from '../zone.js';
 import { avoiding } from './avoiding.js';
 import { MAX_PREPICKS } from './edf.js';
 import { hashBalancer } from './hash-balancer.js';
+import { hostRequests } from './host-request.js';
 import { leastRequest } from './least-request.js';
 import { listBalancer } from './list-balancer.js';
-import type { Balancer } from './load-balancer.js';
+import type { Balancer, PickContext } from './load-balancer.js';
 import { maglevKind } from './maglev.js';
+import { pickFirst } from './pick-first.js';
 import { randomChoice } from './random.js';
 import { ringKind } from './ring.js';
 import { roundRobin } from './round-robin.js';
 import { createSlowStart } from './slow-start.js';
 import { subsetBalancer } from './subset/subset-balancer.js';
+
+/** Compiles hash policies; undefined when there are none. */
+export type CompileHash = (policies: readonly HashPolicy[]) => PickContext['hash'];
 
 /** What a policy is made with. */
 export interface BalancerTools {
@@ -24,6 +30,8 @@ export interface BalancerTools {
   readonly clock: Clock;
   /** Requests under way in the whole cluster. */
   readonly activeRequests: () => number;
+  /** Compiles hash policies of the load balancing policy itself. */
+  readonly compileHash?: CompileHash | undefined;
   /** For zone-aware routing; undefined where the local cluster is not known. */
   readonly zone?: LocalZone | undefined;
 }
@@ -53,14 +61,26 @@ const POLICIES: Factories = {
     const { minimumRingSize: minimumSize, maximumRingSize: maximumSize, hashFunction } = policy;
     const hash = hashFunction === 'xx-hash' ? (text: string) => xxHash64(text) : murmurHash2;
     const table = ringKind({ minimumSize, maximumSize, hash });
-    return hashBalancer({ ...policy, table, activeRequests: tools.activeRequests }, tools);
+    return hashBalancer({ ...policy, ...hashOptions(policy, tools), table }, tools);
   },
   maglev: (policy, tools) => {
     const table = maglevKind({ tableSize: policy.tableSize, hash: xxHash64 });
-    return hashBalancer({ ...policy, table, activeRequests: tools.activeRequests }, tools);
+    return hashBalancer({ ...policy, ...hashOptions(policy, tools), table }, tools);
   },
+  'pick-first': (policy, tools, seed) => {
+    const { list, unreachable } = pickFirst(policy.shuffle, tools.random);
+    return { ...listBalancer(list, policy, tools, seed), unreachable };
+  },
+  'override-host': (policy, tools) => hostRequests(policy, createBalancer(policy.child, tools)),
   subset: (policy, tools) => subsetBalancer(policy, () => createBalancer(policy.child, tools), tools.clock),
 };
+
+/** Envoy: hash policies of the load balancing policy replace those of the route, even if they say nothing. */
+function hashOptions({ hashPolicies }: HashBalancing, { activeRequests, compileHash }: BalancerTools) {
+  return { activeRequests, hash: hashPolicies && (compileHash?.(hashPolicies) ?? nothingHashed) };
+}
+
+const nothingHashed = () => undefined;
 
 /** Puts a policy to work in a cluster. Envoy: one random start serves all of its schedules. */
 export function createBalancer(policy: LbPolicy, tools: BalancerTools): Balancer {

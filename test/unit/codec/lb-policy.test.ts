@@ -163,3 +163,114 @@ describe('the older fields next to a list of policies', () => {
     );
   });
 });
+
+describe('override_host', () => {
+  const metadata = { key: 'envoy.lb', path: [{ key: 'to' }, { key: 'host' }] };
+  const override = (more: Record<string, JsonValue>) =>
+    policies({
+      '@type': `${TYPE}.override_host.v3.OverrideHost`,
+      overrideHostSources: [{ header: 'X-To' }],
+      fallbackPolicy: list(random),
+      ...more,
+    });
+
+  test('has sources, a place for the answer and a fallback policy', () => {
+    const overrideHostSources = [{ header: 'X-To' }, { metadata }];
+    expect(policyOf(override({ overrideHostSources, selectedHostKey: metadata }))).toEqual({
+      kind: 'override-host',
+      sources: [
+        { kind: 'header', name: 'x-to' },
+        { kind: 'metadata', path: { namespace: 'envoy.lb', keys: ['to', 'host'] } },
+      ],
+      selectedHostKey: { namespace: 'envoy.lb', keys: ['to', 'host'] },
+      child: { kind: 'random' },
+    });
+  });
+
+  test.each([
+    ['no sources', { overrideHostSources: [] }, 'override_host_sources: must not be empty'],
+    ['an empty source', { overrideHostSources: [{}] }, 'must have a header or metadata'],
+    ['a source of two kinds', { overrideHostSources: [{ header: 'x', metadata }] }, 'must not have both'],
+    ['no fallback policy', { fallbackPolicy: null }, 'fallback_policy: is required'],
+    ['an unknown fallback policy', { fallbackPolicy: { policies: [] } }, 'none of [] is supported'],
+  ])('with %s is refused', (_, more, message) => {
+    expect(refused(override(more))).toContain(message);
+  });
+});
+
+describe('pick_first and wrr_locality', () => {
+  const first = { '@type': `${TYPE}.pick_first.v3.PickFirst`, shuffleAddressList: true };
+  const byLocality = (...configs: JsonValue[]) =>
+    policies({ '@type': `${TYPE}.wrr_locality.v3.WrrLocality`, endpointPickingPolicy: list(...configs) });
+
+  test('pick_first may shuffle', () => {
+    expect(policyOf(policies(first))).toEqual({ kind: 'pick-first', shuffle: true });
+    expect(policyOf(policies({ '@type': `${TYPE}.pick_first.v3.PickFirst` }))).toMatchObject({
+      shuffle: false,
+    });
+  });
+
+  test('wrr_locality chooses the locality by weight for the policy within', () => {
+    const locality = { kind: 'weighted' };
+    expect(policyOf(byLocality(random))).toEqual({ kind: 'random', locality });
+    expect(policyOf(byLocality(first))).toEqual({ kind: 'pick-first', shuffle: true, locality });
+    expect(policyOf(byLocality({ '@type': `${TYPE}.least_request.v3.LeastRequest` }))).toMatchObject({
+      kind: 'least-request',
+      locality,
+    });
+  });
+
+  test('wrr_locality refuses policies that place requests themselves', () => {
+    expect(refused(byLocality({ '@type': `${TYPE}.ring_hash.v3.RingHash` }))).toContain(
+      'endpoint_picking_policy: ring-hash is not supported here',
+    );
+    expect(refused(policies({ '@type': `${TYPE}.wrr_locality.v3.WrrLocality` }))).toContain(
+      'endpoint_picking_policy: is required',
+    );
+  });
+
+  test('policies nest sixteen deep at most', () => {
+    let config: JsonValue = random;
+    for (let depth = 1; depth < 16; depth++) {
+      config = { '@type': `${TYPE}.subset.v3.Subset`, subsetLbPolicy: list(config) };
+    }
+    expect(policyOf(policies(config)).kind).toBe('subset');
+    const deeper = { '@type': `${TYPE}.subset.v3.Subset`, subsetLbPolicy: list(config) };
+    expect(refused(policies(deeper))).toContain('nested too deep');
+  });
+});
+
+describe('hash policies of a load balancing policy', () => {
+  const hashing = (...hashPolicy: JsonValue[]) => [
+    policies({ '@type': `${TYPE}.ring_hash.v3.RingHash`, consistentHashingLbConfig: { hashPolicy } }),
+    policies({ '@type': `${TYPE}.maglev.v3.Maglev`, consistentHashingLbConfig: { hashPolicy } }),
+  ];
+
+  test('are those of a route', () => {
+    for (const fields of hashing({ header: { headerName: 'X-User' }, terminal: true })) {
+      expect(policyOf(fields)).toMatchObject({
+        hashPolicies: [{ source: { kind: 'header', name: 'x-user' }, terminal: true }],
+      });
+    }
+  });
+
+  test('that say nothing still replace those of the route', () => {
+    for (const fields of hashing({ connectionProperties: {} })) {
+      expect(policyOf(fields)).toMatchObject({ hashPolicies: [] });
+    }
+    for (const fields of hashing()) expect(policyOf(fields)).not.toHaveProperty('hashPolicies');
+  });
+});
+
+describe('override_host_status', () => {
+  test('says which healths a host may have that is asked for', () => {
+    const status = (overrideHostStatus: JsonValue) =>
+      decoded(CLUSTER, clusterWith({ commonLbConfig: { overrideHostStatus } })).overrideHostStatuses;
+    expect(status({ statuses: ['HEALTHY', 'DRAINING'] })).toEqual(['healthy', 'draining']);
+    expect(status({})).toEqual([]);
+    expect(decoded(CLUSTER, clusterWith({ commonLbConfig: {} })).overrideHostStatuses).toBeUndefined();
+    expect(refused({ commonLbConfig: { overrideHostStatus: { statuses: [9] } } })).toContain(
+      'override_host_status.statuses[0]: has no value 9',
+    );
+  });
+});

@@ -88,6 +88,10 @@ export class Partition {
     return count;
   }
 
+  unreachable(host: Host): void {
+    for (const subset of this.#known.get(host)?.subsets ?? []) subset.unreachable(host);
+  }
+
   close(): void {
     for (const subset of [this.byDefault, ...this.subsets.values()]) subset.close();
   }

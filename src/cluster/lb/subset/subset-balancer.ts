@@ -48,6 +48,11 @@ class SubsetBalancer implements Balancer {
     return { active: subsets.size, created, removed, ...this.#counts, singleHostDuplicates };
   }
 
+  unreachable(host: Host): void {
+    this.#any.unreachable(host);
+    this.#partition.unreachable(host);
+  }
+
   close(): void {
     this.#any.close();
     this.#partition.close();

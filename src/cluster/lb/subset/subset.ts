@@ -28,6 +28,8 @@ export interface Subset {
   /** The hosts changed: the next pick prepares the choice anew. */
   touch(): void;
   pick(context: PickContext, attempt: number): Host | undefined;
+  /** No connection to a host could be made. */
+  unreachable(host: Host): void;
   close(): void;
 }
 
@@ -51,6 +53,10 @@ export class HostSubset implements Subset {
   pick(context: PickContext, attempt: number): Host | undefined {
     this.#picker ??= this.#prepare();
     return this.#picker(context, attempt);
+  }
+
+  unreachable(host: Host): void {
+    this.#child?.unreachable?.(host);
   }
 
   close(): void {
@@ -77,6 +83,8 @@ export class SingleHostSubset implements Subset {
     return this.#host;
   }
 
+  unreachable(): void {}
+
   close(): void {}
 }
 
@@ -84,18 +92,23 @@ export class SingleHostSubset implements Subset {
 export function setsOfMembers(scope: SubsetScope, members: ReadonlySet<Member>): readonly HostSet[] {
   const places = scope.sets.map(({ localities }) => localities.map((): Host[] => []));
   for (const { host, priority, locality } of inOrder(members)) places[priority]?.[locality]?.push(host);
+  const isWeightless = scope.policy.localityWeightAware ? undefined : true;
   return scope.sets.map((set, priority) => {
     const localities = set.localities.map(
       (one, i): LocalityHosts => withHosts(one, places[priority]?.[i] ?? [], scope.policy),
     );
-    return { ...set, ...eligibility(localities.flatMap(({ hosts }) => hosts)), localities };
+    return { ...set, ...eligibility(localities.flatMap(({ hosts }) => hosts)), localities, isWeightless };
   });
 }
 
 /** All hosts of the cluster. */
 export function wholeSets({ sets, policy }: SubsetScope): readonly HostSet[] {
   if (policy.localityWeightAware) return sets;
-  return sets.map((set) => ({ ...set, localities: set.localities.map((one) => ({ ...one, weight: 0 })) }));
+  return sets.map((set) => ({
+    ...set,
+    isWeightless: true,
+    localities: set.localities.map((one) => ({ ...one, weight: 0 })),
+  }));
 }
 
 /** Envoy: a subset that does not know of weights has none. */

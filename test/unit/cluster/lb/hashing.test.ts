@@ -152,3 +152,34 @@ describe('bounded loads', () => {
     expect(boundedIndex(0, 5n, weights, 4)).toBe(3);
   });
 });
+
+describe('hash policies of the load balancing policy', () => {
+  const hosts = ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.4'].map((address) => host(address));
+  const compileHash = () => () => 7n;
+
+  test.each([RING, MAGLEV])('of $kind replace those of the route', (lbPolicy) => {
+    const hashPolicies = [{ source: { kind: 'source-ip' as const }, terminal: false }];
+    const given = balancerTools(1, { compileHash });
+    const pickers = [
+      createBalancer(lbPolicy, given),
+      createBalancer({ ...lbPolicy, hashPolicies }, given),
+    ].map((balancer) => balancer.picker([hostSet(hosts)]));
+    const picks = (picker: (typeof pickers)[number] | undefined) =>
+      Array.from({ length: 50 }, (_, i) =>
+        picker?.({ ...ANY, request: request(), hash: () => BigInt(i) << 55n }, 0),
+      );
+    const [route, own] = pickers.map(picks);
+    expect(new Set(route).size).toBeGreaterThan(1);
+    const ofSeven = pickers[0]?.({ ...ANY, request: request(), hash: () => 7n }, 0);
+    expect(new Set(own)).toEqual(new Set([ofSeven]));
+  });
+
+  test('that say nothing leave it to chance, whatever the route says', () => {
+    const policy = { ...RING, hashPolicies: [] };
+    const picker = createBalancer(policy, balancerTools(1, { compileHash: () => undefined })).picker([
+      hostSet(hosts),
+    ]);
+    const picks = Array.from({ length: 50 }, () => picker({ ...ANY, request: request(), hash: () => 7n }, 0));
+    expect(new Set(picks).size).toBe(4);
+  });
+});
