@@ -225,6 +225,23 @@ export const namespaces = {
 /** Text inserted after an anchor that must occur exactly once. Only additions, with the public field numbers. */
 export const patches = [
   {
+    // gRFC A114, and Envoy's slow start of the policy.
+    file: 'envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin.proto',
+    after:
+      '  google.protobuf.FloatValue error_utilization_penalty = 6 [(validate.rules).float = {gte: 0.0}];\n',
+    insert: `
+  // What of a report tells the utilization, before application_utilization and cpu_utilization.
+  repeated string metric_names_for_computing_utilization = 7;
+  // New hosts get their share little by little.
+  common.v3.SlowStartConfig slow_start_config = 8;
+`,
+  },
+  {
+    file: 'envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin.proto',
+    after: 'import "google/protobuf/duration.proto";\n',
+    insert: 'import "envoy/extensions/load_balancing_policies/common/v3/common.proto";\n',
+  },
+  {
     // The shipped copy predates a rule that the shipped Envoy files use.
     file: 'validate/validate.proto',
     after: '  optional bool strict = 25 [default = true];\n',

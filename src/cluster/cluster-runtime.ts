@@ -14,6 +14,7 @@ import type { Host } from './host.js';
 import type { HostSet } from './host-set.js';
 import type { PickContext } from './lb/load-balancer.js';
 import type { CompileHash } from './lb/policies.js';
+import type { ReadLoad } from './orca/hear-load.js';
 import type { ResolveName } from './resolve-name.js';
 import type { DialDone } from './transport.js';
 import type { LocalZone } from './zone.js';
@@ -25,6 +26,8 @@ export interface ClusterTools extends CheckTools {
   /** For hash policies of load balancing policies. */
   readonly compileHash?: CompileHash | undefined;
   readonly logger: Logger;
+  /** Reads what responses say of the load of their hosts; undefined = nobody does. */
+  readonly readLoad?: ReadLoad | undefined;
   /** How names of DNS clusters are resolved; by default with the platform's name servers. */
   readonly resolveName?: ResolveName;
   /** The names that dynamic forward proxies share; by default each cluster has its own. */

@@ -30,6 +30,7 @@ import {
 import type { Balancer, PickContext, Picker } from './lb/load-balancer.js';
 import { createBalancer } from './lb/policies.js';
 import { OnDemandHosts } from './on-demand.js';
+import { askForLoad, hearLoad } from './orca/hear-load.js';
 import { createOutlierMonitor, type OutlierMonitor } from './outlier/monitor.js';
 import { statusForOutliers } from './outlier/status.js';
 import { overrideHost } from './override-host.js';
@@ -81,7 +82,7 @@ class RunningCluster implements ClusterRuntime {
       throw new TypeError(`${cluster.name} has no hosts of its own`);
     this.config = cluster;
     this.#tools = tools;
-    const { clock, random } = tools;
+    const { clock, random, agenda = createAgenda(clock) } = tools;
     this.breakers = createBreakers(cluster.circuitBreakers, {
       clock,
       multiplexes: cluster.protocol !== undefined,
@@ -92,6 +93,7 @@ class RunningCluster implements ClusterRuntime {
     const { panicThresholdPercent } = cluster;
     this.#balancer = createBalancer(cluster.lbPolicy, {
       clock,
+      agenda,
       random,
       panicThresholdPercent,
       // Envoy: the local cluster itself is not routed by zone.
@@ -101,7 +103,6 @@ class RunningCluster implements ClusterRuntime {
     });
     this.#picker = () => undefined;
     this.#drops = new OverloadDrops(random);
-    const { agenda = createAgenda(clock) } = tools;
     const rebuild = () => this.#rebuild();
     this.#rebuilds = new Rebuilds(cluster.updateMergeWindowMs ?? 0, { clock, agenda, rebuild });
     const waits = cluster.waitsForWarmUp !== false;
@@ -166,6 +167,7 @@ class RunningCluster implements ClusterRuntime {
     const stalls = this.#outliers === undefined ? undefined : this.#tools.stalls;
     const mark = stalls?.watch() ?? 0;
     this.#hasTraffic = true;
+    if (host.load?.readsResponses === true) askForLoad(request);
     return host
       .enter()(request)
       .then(
@@ -185,6 +187,9 @@ class RunningCluster implements ClusterRuntime {
   }
 
   #answered(host: Host, request: Request, response: Response): Response {
+    if (host.load?.readsResponses === true && this.#tools.readLoad !== undefined) {
+      hearLoad(host.load, response, this.#tools.readLoad, this.#tools.clock);
+    }
     if (response.status >= 500) host.tally.failures++;
     else host.tally.successes++;
     if (this.#checks !== undefined && response.headers.has('x-envoy-immediate-health-check-fail')) {

@@ -2,6 +2,7 @@ import { formatAddress } from '../model/address.js';
 import type { Endpoint, EndpointHealth, Locality } from '../model/endpoint.js';
 import type { Service } from '../service/service.js';
 import type { CheckState } from './health/state.js';
+import type { HostLoad } from './orca/host-load.js';
 import { OutlierState } from './outlier/state.js';
 import type { EndpointTransport } from './transport.js';
 
@@ -47,6 +48,8 @@ export class Host {
   check: CheckState | undefined = undefined;
   /** Since when it is healthy without a failed check between, as slow start counts it; set where that matters. */
   healthySinceMs: number | undefined = undefined;
+  /** What it says of its load; undefined where nobody asks. */
+  load: HostLoad | undefined = undefined;
   #totals: HostTotals | undefined;
   #leave: (() => void) | undefined;
   #outlier: OutlierState | undefined;

@@ -3,6 +3,7 @@ import type { ChildPolicy, LbPolicy, LocalityBalancing, RoundRobinPolicy } from 
 import { packAny } from '../proto/any.js';
 import {
   cluster,
+  lbClientSideWeightedRoundRobin,
   lbClusterProvided,
   lbLeastRequest,
   lbMaglev,
@@ -16,6 +17,7 @@ import {
   type wkt,
 } from '../proto/xds.js';
 import { decodeAny } from './codec.js';
+import { decodeClientSideWrr, encodeClientSideWrr } from './lb-client-side-wrr.js';
 import { extension } from './lb-extension.js';
 import { decodeMaglev, decodeRingHash, encodeMaglev, encodeRingHash } from './lb-hash.js';
 import { decodeLeastRequest, decodeRandom, decodeRoundRobin, encodeListPolicy } from './lb-list.js';
@@ -66,6 +68,7 @@ const EXTENSIONS: readonly Decode[] = [
   known(() => lbRingHash.RingHashSchema, decodeRingHash),
   known(() => lbMaglev.MaglevSchema, decodeMaglev),
   known(() => lbPickFirst.PickFirstSchema, decodePickFirst),
+  known(() => lbClientSideWeightedRoundRobin.ClientSideWeightedRoundRobinSchema, decodeClientSideWrr),
   known(
     () => lbClusterProvided.ClusterProvidedSchema,
     () => ({ kind: 'cluster-provided' }),
@@ -158,6 +161,12 @@ function encodeExtension(policy: ChildPolicy): cluster.LoadBalancingPolicy_Polic
     case 'override-host': {
       const message = encodeOverrideHost(policy, encodeChild(policy.child));
       return extension('override_host', packAny(lbOverrideHost.OverrideHostSchema, message));
+    }
+    case 'client-side-wrr': {
+      const { locality, ...plain } = policy;
+      if (locality !== undefined) return encodeWrrLocality(encodeChild(plain));
+      const schema = lbClientSideWeightedRoundRobin.ClientSideWeightedRoundRobinSchema;
+      return extension('client_side_weighted_round_robin', packAny(schema, encodeClientSideWrr(policy)));
     }
     case 'pick-first': {
       const { locality, ...plain } = policy;

@@ -12,6 +12,7 @@ export function decodeWrrLocality(child: ChildPolicy, path: Path): ChildPolicy {
     case 'least-request':
     case 'random':
     case 'pick-first':
+    case 'client-side-wrr':
       return { ...child, locality: { kind: 'weighted' } };
     default:
       return refuse(path, `${child.kind} is not supported here`);

@@ -31,8 +31,8 @@ import type { PublishedSnapshot, XdsClient } from '../xds/client.js';
 import { Applier } from './apply.js';
 import { callOut } from './call-out.js';
 import type { MeshCore, OutboundTarget } from './core.js';
-import { createProbes } from './health/open-probe.js';
 import { HostTable, isLoopback, looksMeshed } from './host-table.js';
+import { hostTools } from './host-tools.js';
 import type { InboundScope } from './inbound-scope.js';
 import { describeNode, describeWorkload, inboundListenerName } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
@@ -132,7 +132,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       random,
       logger,
       observer: this.observer,
-      probe: createProbes(clock),
+      ...hostTools(clock),
       zone: localZone(options),
       compileHash: (policies) => compileHashPolicies(policies, options.address),
       transport: tools.transport(this.identity),

@@ -7,6 +7,7 @@ export type LbPolicy =
   | RoundRobinPolicy
   | LeastRequestPolicy
   | RandomPolicy
+  | ClientSideWrrPolicy
   | RingHashPolicy
   | MaglevPolicy
   | PickFirstPolicy
@@ -47,6 +48,29 @@ export interface SlowStart {
   readonly aggression: number;
   /** Part of its weight that a host gets from the start. Default 10. */
   readonly minWeightPercent: number;
+}
+
+/**
+ * Envoy client_side_weighted_round_robin (gRFC A58): in turn, by weights that follow from what the hosts say of their
+ * load. The weights that the control plane gives do not count.
+ */
+export interface ClientSideWrrPolicy {
+  readonly kind: 'client-side-wrr';
+  /** Hosts are asked over a stream so often, in place of a report with each response; undefined = they are not. */
+  readonly oobPeriodMs: number | undefined;
+  /** How long a host must report before its weight counts. Default 10 s. */
+  readonly blackoutMs: number;
+  /** The weight of a host that was silent for so long does not count. Default 3 min. */
+  readonly expirationMs: number;
+  /** How often weights are worked out. At least 100 ms, default 1 s. */
+  readonly updateMs: number;
+  /** How much the share of failures adds to the utilization. Default 1. */
+  readonly errorPenalty: number;
+  /** What of a report is the utilization: the largest of these, else the application's, else that of the CPU. */
+  readonly metricNames: readonly string[];
+  readonly slowStart?: SlowStart | undefined;
+  /** Set by the policy around it (`wrr_locality`). */
+  readonly locality?: { readonly kind: 'weighted' } | undefined;
 }
 
 /** The cluster provides its hosts itself: original destination, aggregate (Envoy CLUSTER_PROVIDED). */

@@ -757,6 +757,16 @@ const plainPolicy = (): fc.Arbitrary<ChildPolicy> =>
       activeRequestBias: fc.double({ min: 0, max: 100, noNaN: true }),
     }),
     fc.record({
+      kind: fc.constant('client-side-wrr' as const),
+      oobPeriodMs: fc.constant(undefined),
+      blackoutMs: milliseconds(),
+      expirationMs: milliseconds(),
+      updateMs: fc.integer({ min: 100, max: 100_000 }),
+      errorPenalty: fc.float({ min: 0, max: 100, noNaN: true }),
+      metricNames: fc.array(fc.string(), { maxLength: 3 }),
+      slowStart: slowStart(),
+    }),
+    fc.record({
       kind: fc.constant('ring-hash' as const),
       hashFunction: fc.constantFrom('xx-hash' as const, 'murmur-hash-2' as const),
       minimumRingSize: fc.integer({ min: 1, max: 4096 }),

@@ -7,7 +7,8 @@ import type { Balancer, ListPicker, ListPolicy, PickContext } from './load-balan
 import { localitySchedule } from './locality-weights.js';
 import { zoneAware } from './zone-aware.js';
 
-interface ListBalancerTools {
+/** What policies that look at one list at a time are made with. */
+export interface ListBalancerTools {
   readonly random: Random;
   readonly panicThresholdPercent: number;
   readonly zone?: LocalZone | undefined;

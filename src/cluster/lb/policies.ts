@@ -1,10 +1,12 @@
 import type { HashPolicy } from '../../model/hash-policy.js';
 import type { HashBalancing, LbPolicy } from '../../model/lb-policy.js';
+import type { Agenda } from '../../runtime/agenda.js';
 import type { Clock } from '../../runtime/clock.js';
 import { murmurHash2, xxHash64 } from '../../runtime/hash.js';
 import { type Random, randomInt } from '../../runtime/random.js';
 import type { LocalZone } from '../zone.js';
 import { avoiding } from './avoiding.js';
+import { clientSideWrr } from './client-side-wrr.js';
 import { MAX_PREPICKS } from './edf.js';
 import { hashBalancer } from './hash-balancer.js';
 import { hostRequests } from './host-request.js';
@@ -28,6 +30,8 @@ export interface BalancerTools {
   /** Percentage of usable hosts below which all hosts are used; 0 = never. */
   readonly panicThresholdPercent: number;
   readonly clock: Clock;
+  /** Shared by whatever happens at intervals; by default one of its own. */
+  readonly agenda?: Agenda | undefined;
   /** Requests under way in the whole cluster. */
   readonly activeRequests: () => number;
   /** Compiles hash policies of the load balancing policy itself. */
@@ -55,6 +59,7 @@ const POLICIES: Factories = {
     const list = leastRequest(policy, { random: tools.random, seed, slowStart });
     return listBalancer(list, policy, tools, seed);
   },
+  'client-side-wrr': clientSideWrr,
   'cluster-provided': () => ({ picker: () => () => undefined }),
   random: (policy, tools, seed) => listBalancer(randomChoice(tools.random), policy, tools, seed),
   'ring-hash': (policy, tools) => {

@@ -3,6 +3,7 @@ import type { Transport } from '../../../src/cluster/transport.js';
 import { LocalZone } from '../../../src/cluster/zone.js';
 import { Applier } from '../../../src/mesh/apply.js';
 import type { HostTable } from '../../../src/mesh/host-table.js';
+import { readLoad } from '../../../src/mesh/orca/read-load.js';
 import { Abort } from '../../../src/runtime/abort.js';
 import { silentLogger } from '../../../src/runtime/log.js';
 import { type Random, seededRandom } from '../../../src/runtime/random.js';
@@ -22,6 +23,10 @@ export interface WorldOptions {
   readonly config: ServiceConfig;
   readonly places: readonly Place[];
   readonly server: ServerBehaviour;
+  /** Where a server differs from that, by address. */
+  readonly servers?: Readonly<Record<string, Partial<ServerBehaviour>>>;
+  /** Responses say how loaded their server is. */
+  readonly reportsLoad?: boolean;
   /** Processes that call; each has a data path of its own. */
   readonly clients: number;
   /** Where they are, one for each, for zone-aware routing; by default nobody knows. */
@@ -53,6 +58,10 @@ export class World {
     );
     this.#send();
     if (options.rps > 0) this.#arrive();
+  }
+
+  get reportsLoad(): boolean {
+    return this.#options.reportsLoad === true;
   }
 
   /** Changes the endpoints, as EDS does. */
@@ -92,7 +101,8 @@ export class World {
 
   #start(address: string): void {
     const random = seededRandom(this.#options.seed * 7919 + this.servers.size);
-    this.servers.set(address, new SimulatedServer(this.#options.server, this.clock, random));
+    const behaviour = { ...this.#options.server, ...this.#options.servers?.[address] };
+    this.servers.set(address, new SimulatedServer(behaviour, this.clock, random));
   }
 
   #send(): void {
@@ -128,6 +138,7 @@ class Client {
       observer: {},
       logger: silentLogger,
       transport: transportTo(world),
+      readLoad,
       zone: zone === undefined ? undefined : new LocalZone(LOCAL_CLUSTER, { region: '', zone, subZone: '' }),
     });
     this.#applier = new Applier(clusters, {
@@ -183,7 +194,7 @@ function transportTo(world: World): Transport {
       return {
         status,
         statusText: '',
-        headers: HeaderMap.empty(),
+        headers: HeaderMap.from([['endpoint-load-metrics', world.reportsLoad ? server.load() : undefined]]),
         body: EMPTY_BODY,
         completion: Completion.done,
       } satisfies Response;
