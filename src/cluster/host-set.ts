@@ -110,17 +110,35 @@ export function partition(membership: Membership): HostSet[] {
   const { priorities, overprovisioningFactor, weightedPriorityHealth } = membership;
   return priorities.map((groups) => {
     const localities = groups.map(({ hosts, ...group }) => ({ ...group, ...eligibility(hosts) }));
-    const own = eligibility(groups.flatMap(({ hosts }) => hosts));
-    return { ...own, localities, overprovisioningFactor, weightedPriorityHealth };
+    return { ...union(localities), localities, overprovisioningFactor, weightedPriorityHealth };
   });
 }
 
 /** Sorts hosts by their present health. */
 export function eligibility(hosts: readonly Host[]): Eligibility {
+  const healthy: Host[] = [];
+  const degraded: Host[] = [];
+  let excluded = 0;
+  for (const host of hosts) {
+    const { health } = host;
+    if (health === 'healthy') healthy.push(host);
+    else if (health === 'degraded') degraded.push(host);
+    if (host.isExcluded) excluded++;
+  }
+  // Mostly all are healthy: then one list will do.
+  return { hosts, healthy: healthy.length === hosts.length ? hosts : healthy, degraded, excluded };
+}
+
+function union(parts: readonly Eligibility[]): Eligibility {
+  const [first] = parts;
+  if (first !== undefined && parts.length === 1) {
+    const { hosts, healthy, degraded, excluded } = first;
+    return { hosts, healthy, degraded, excluded };
+  }
   return {
-    hosts,
-    healthy: hosts.filter(({ health }) => health === 'healthy'),
-    degraded: hosts.filter(({ health }) => health === 'degraded'),
-    excluded: hosts.filter(({ isExcluded }) => isExcluded).length,
+    hosts: parts.flatMap(({ hosts }) => hosts),
+    healthy: parts.flatMap(({ healthy }) => healthy),
+    degraded: parts.flatMap(({ degraded }) => degraded),
+    excluded: parts.reduce((sum, { excluded }) => sum + excluded, 0),
   };
 }

@@ -4,13 +4,13 @@ import { MeshError, messageOf } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
 import {
   type DecodableType,
-  type HeldBytes,
   type HeldResources,
   type Protocol,
   type Received,
   type ResourceChange,
   WILDCARD,
 } from './protocol.js';
+import { attemptAtOnce, decodeLarge, type Outcome } from './sotw-decode.js';
 import { decodeResponse, encodeRequest, type SotwResponse } from './sotw-messages.js';
 import {
   type Complaint,
@@ -138,7 +138,7 @@ class Sotw implements Protocol {
     }
     const complaints: Complaint[] = [];
     const present = collect(state, response, complaints);
-    const decoded = yield* this.#decodeLarge(state.type, present);
+    const decoded = yield* decodeLarge(state.type, present, this.#held);
     // Requests that went out meanwhile did not know of this response.
     state.nonce = response.nonce;
     const changes = this.#changes(state, { version: response.version, present, decoded }, complaints);
@@ -151,21 +151,6 @@ class Sotw implements Protocol {
       errors,
       ...this.#answer(state, response, { changes, complaints }),
     };
-  }
-
-  /** Decodes with pauses what may be large. */
-  *#decodeLarge(
-    type: DecodableType,
-    present: ReadonlyMap<string, Present>,
-  ): Generator<void, ReadonlyMap<string, Outcome>> {
-    const decoded = new Map<string, Outcome>();
-    if (type.decodeInSteps === undefined) return decoded;
-    for (const [name, { bytes, error }] of present) {
-      const held = this.#held.get(type.typeUrl, name);
-      if (bytes === undefined || error !== undefined || isKnown(bytes, held)) continue;
-      decoded.set(name, yield* attempt(type.decodeInSteps(bytes, heldValue(held))));
-    }
-    return decoded;
   }
 
   #changes(state: TypeState, found: FoundResources, complaints: Complaint[]): ResourceChange[] {
@@ -318,39 +303,6 @@ interface FoundResources {
   readonly present: ReadonlyMap<string, Present>;
   /** What was decoded already. */
   readonly decoded: ReadonlyMap<string, Outcome>;
-}
-
-/** What came of decoding a resource. */
-type Outcome =
-  | { readonly decoded: ReturnType<DecodableType['decode']>; readonly error: undefined }
-  | { readonly decoded: undefined; readonly error: unknown };
-
-function* attempt(steps: Generator<void, ReturnType<DecodableType['decode']>>): Generator<void, Outcome> {
-  try {
-    return { decoded: yield* steps, error: undefined };
-  } catch (error) {
-    return { decoded: undefined, error };
-  }
-}
-
-function attemptAtOnce(type: DecodableType, bytes: Uint8Array): Outcome {
-  try {
-    return { decoded: type.decode(bytes), error: undefined };
-  } catch (error) {
-    return { decoded: undefined, error };
-  }
-}
-
-function isKnown(bytes: Uint8Array, held: HeldBytes | undefined): boolean {
-  const { accepted, rejected: refused } = held ?? {};
-  return (
-    (accepted !== undefined && isSameBytes(bytes, accepted)) ||
-    (refused !== undefined && isSameBytes(bytes, refused.bytes))
-  );
-}
-
-function heldValue(held: HeldBytes | undefined): { bytes: Uint8Array; resource: unknown } | undefined {
-  return held?.accepted === undefined ? undefined : { bytes: held.accepted, resource: held.resource };
 }
 
 /**
