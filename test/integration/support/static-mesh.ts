@@ -13,6 +13,7 @@ import { type Endpoint, NO_LOCALITY } from '../../../src/model/endpoint.js';
 import { NO_OVERRIDES } from '../../../src/model/filter-config.js';
 import type { Route, RouteAction } from '../../../src/model/route.js';
 import type { ResolvedCluster, ResolvedOutbound, Snapshot } from '../../../src/model/snapshot.js';
+import { compileHashPolicies } from '../../../src/routing/hash-policy.js';
 import { systemClock } from '../../../src/runtime/clock.js';
 import { silentLogger } from '../../../src/runtime/log.js';
 import { seededRandom } from '../../../src/runtime/random.js';
@@ -43,6 +44,7 @@ export function createStaticMesh(
     logger: silentLogger,
     transport: upstreamTransport({ identity, clock, random }),
     probe: createProbes(clock),
+    compileHash: (policies) => compileHashPolicies(policies, '127.0.0.1'),
     ...(resolveName !== undefined && { resolveName }),
   });
   const upstream = callOut((name) => clusters.get(name), { clock, observer });
