@@ -8,7 +8,15 @@ import { at, type Path, refuse } from './path.js';
 import { decodeFraction, encodeFraction } from './percent.js';
 
 const faultFields = onlyFields(() => httpFault.HTTPFaultSchema, {
-  enforced: ['delay', 'abort', 'downstream_nodes', 'upstream_cluster', 'headers', 'max_active_faults'],
+  enforced: [
+    'delay',
+    'abort',
+    'downstream_nodes',
+    'upstream_cluster',
+    'headers',
+    'max_active_faults',
+    'response_rate_limit',
+  ],
   ignored: [
     // Names of overrides in Envoy's runtime layer. There is no such layer here, so the configured values hold.
     'delay_percent_runtime',
@@ -32,6 +40,10 @@ const abortFields = onlyFields(() => httpFault.FaultAbortSchema, {
   enforced: ['http_status', 'grpc_status', 'header_abort', 'percentage'],
 });
 
+const rateFields = onlyFields(() => commonFault.FaultRateLimitSchema, {
+  enforced: ['fixed_limit', 'header_limit', 'percentage'],
+});
+
 /** The fault filter's configuration. */
 export function decodeFault(message: httpFault.HTTPFault, path: Path): FaultConfig {
   faultFields(message, path);
@@ -39,6 +51,8 @@ export function decodeFault(message: httpFault.HTTPFault, path: Path): FaultConf
     kind: 'fault',
     delay: message.delay && decodeDelay(message.delay, at(path, 'delay')),
     abort: message.abort && decodeAbort(message.abort, at(path, 'abort')),
+    responseRate:
+      message.responseRateLimit && decodeRate(message.responseRateLimit, at(path, 'response_rate_limit')),
     downstreamNodes: message.downstreamNodes.length === 0 ? undefined : message.downstreamNodes,
     upstreamCluster: message.upstreamCluster,
     headers: message.headers.map((header, index) => decodeHeaderMatcher(header, at(path, 'headers', index))),
@@ -55,6 +69,19 @@ function decodeDelay(delay: commonFault.FaultDelay, path: Path): FaultConfig['de
   const fixedMs = decodeDuration(specifier.value, at(path, 'fixed_delay'));
   if (fixedMs === 0) refuse(at(path, 'fixed_delay'), 'must be greater than 0');
   return { fixedMs, percentage };
+}
+
+function decodeRate(rate: commonFault.FaultRateLimit, path: Path): FaultConfig['responseRate'] {
+  rateFields(rate, path);
+  const { limitType } = rate;
+  const percentage = decodeFraction(rate.percentage, at(path, 'percentage'));
+  if (limitType.case === 'headerLimit') return { limitKbps: undefined, percentage };
+  if (limitType.case !== 'fixedLimit') return refuse(at(path, 'fixed_limit'), 'is required');
+  const limitKbps = Number(limitType.value.limitKbps);
+  if (limitKbps < 1) refuse(at(at(path, 'fixed_limit'), 'limit_kbps'), 'must be at least 1');
+  if (!Number.isSafeInteger(limitKbps * 1024))
+    refuse(at(at(path, 'fixed_limit'), 'limit_kbps'), 'is more than can be counted');
+  return { limitKbps, percentage };
 }
 
 function decodeAbort(abort: httpFault.FaultAbort, path: Path): FaultConfig['abort'] {
@@ -77,6 +104,7 @@ export function encodeFault({
   headers,
   maxActiveFaults,
   downstreamNodes = [],
+  responseRate,
 }: FaultConfig): httpFault.HTTPFault {
   const message = create(httpFault.HTTPFaultSchema, {
     upstreamCluster,
@@ -93,6 +121,7 @@ export function encodeFault({
       percentage: encodeFraction(delay.percentage),
     });
   }
+  if (responseRate !== undefined) message.responseRateLimit = encodeRate(responseRate);
   if (abort !== undefined) {
     message.abort = create(httpFault.FaultAbortSchema, {
       errorType: encodeStatus(abort.status),
@@ -100,6 +129,22 @@ export function encodeFault({
     });
   }
   return message;
+}
+
+function encodeRate({
+  limitKbps,
+  percentage,
+}: NonNullable<FaultConfig['responseRate']>): commonFault.FaultRateLimit {
+  return create(commonFault.FaultRateLimitSchema, {
+    limitType:
+      limitKbps === undefined
+        ? { case: 'headerLimit', value: create(commonFault.FaultRateLimit_HeaderLimitSchema) }
+        : {
+            case: 'fixedLimit',
+            value: create(commonFault.FaultRateLimit_FixedLimitSchema, { limitKbps: BigInt(limitKbps) }),
+          },
+    percentage: encodeFraction(percentage),
+  });
 }
 
 function encodeStatus(

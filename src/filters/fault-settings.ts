@@ -8,6 +8,7 @@ import type { HeaderMap } from '../service/headers.js';
  */
 
 type FaultDelay = NonNullable<FaultConfig['delay']>;
+type FaultRate = NonNullable<FaultConfig['responseRate']>;
 type FaultAbort = NonNullable<FaultConfig['abort']>;
 
 /** The status of an injected answer. */
@@ -28,6 +29,18 @@ export function abortOf({ status }: FaultAbort, headers: HeaderMap): AbortStatus
   if (http !== undefined && http >= 200 && http < 600) return { kind: 'http', code: http };
   const grpc = unsigned(headers.get('x-envoy-fault-abort-grpc-request'));
   return grpc === undefined || grpc > MAX_UINT32 ? undefined : { kind: 'grpc', code: grpc };
+}
+
+/** KiB a second; undefined for no limit: a header with 0 or no number is ignored. */
+export function rateOf({ limitKbps }: FaultRate, headers: HeaderMap): number | undefined {
+  return limitKbps ?? (unsigned(headers.get('x-envoy-fault-throughput-response')) || undefined);
+}
+
+/** The share of requests whose response is slowed down. */
+export function rateShare({ limitKbps, percentage }: FaultRate, headers: HeaderMap): FractionalPercent {
+  return limitKbps === undefined
+    ? lowered(percentage, headers, 'x-envoy-fault-throughput-response-percentage')
+    : percentage;
 }
 
 /** The share of requests a delay happens to. */

@@ -2,19 +2,30 @@ import type { FaultConfig } from '../model/filter-config.js';
 import { type FractionalPercent, isSampled } from '../model/percent.js';
 import type { Clock } from '../runtime/clock.js';
 import { localReply } from '../service/local-reply.js';
-import type { Filter, Request, Response } from '../service/service.js';
-import { type AbortStatus, abortOf, abortShare, delayOf, delayShare } from './fault-settings.js';
+import { changeResponse } from '../service/response-head.js';
+import type { Filter, Request, Response, Service } from '../service/service.js';
+import { transformBody } from '../service/transform-body.js';
+import {
+  type AbortStatus,
+  abortOf,
+  abortShare,
+  delayOf,
+  delayShare,
+  rateOf,
+  rateShare,
+} from './fault-settings.js';
 import type { FilterTools } from './filter.js';
 import type { FilterCounter } from './filter-memory.js';
+import { slowBody } from './slow-body.js';
 
 /**
- * Fault injection (Envoy `envoy.filters.http.fault`): the request is delayed, then aborted,
+ * Fault injection (Envoy `envoy.filters.http.fault`): the response is slowed down, the request delayed, then aborted,
  * each drawn on its own. Detail `fault_filter_abort`, flags DI and FI. An exchange with any fault counts once against
  * `max_active_faults`, until it is over. The count is the filter's (`base`), also where a route configures the faults.
  */
 export function fault(config: FaultConfig, base: object, tools: FilterTools): Filter | undefined {
-  const { delay, abort, upstreamCluster, downstreamNodes = [] } = config;
-  if (delay === undefined && abort === undefined) return undefined;
+  const { delay, abort, responseRate, upstreamCluster, downstreamNodes = [] } = config;
+  if (delay === undefined && abort === undefined && responseRate === undefined) return undefined;
   if (upstreamCluster !== '' && upstreamCluster !== tools.clusterName) return undefined;
   const matches = tools.headerPredicate(config.headers);
   const nodes = new Set(downstreamNodes);
@@ -34,11 +45,13 @@ async function inject(
   faulty: FaultyExchange,
 ): Promise<Response> {
   try {
+    const kbps = faulty.drawRate(request);
     const delayMs = faulty.drawDelay(request);
     if (delayMs > 0) await faulty.delay(request, delayMs);
     const status = faulty.drawAbort(request);
-    const response = status === undefined ? await next(request) : abortWith(request, status);
-    return faulty.finish(response);
+    if (status !== undefined) return faulty.finish(abortWith(request, status));
+    if (kbps === undefined) return faulty.finish(await next(request));
+    return faulty.finish(await faulty.slowDown(request, next, kbps));
   } catch (error) {
     faulty.over();
     throw error;
@@ -48,6 +61,7 @@ async function inject(
 interface FaultStats {
   readonly delays: FilterCounter;
   readonly aborts: FilterCounter;
+  readonly rates: FilterCounter;
   readonly overflow: FilterCounter;
   /** Shown over all filters. */
   readonly gauge: FilterCounter;
@@ -59,6 +73,7 @@ function statsOf(base: object, { memory }: FilterTools): FaultStats {
   return {
     delays: memory.counter('fault.delays_injected'),
     aborts: memory.counter('fault.aborts_injected'),
+    rates: memory.counter('fault.response_rl_injected'),
     overflow: memory.counter('fault.faults_overflow'),
     gauge: memory.counter('fault.active_faults'),
     active: memory.of(base, () => ({ count: 0 })),
@@ -71,11 +86,36 @@ class FaultyExchange {
   readonly #tools: FilterTools;
   readonly #stats: FaultStats;
   #isActive = false;
+  /** Whether a body is on its slow way; the exchange is not over before that is through. */
+  #isSlow = false;
 
   constructor(config: FaultConfig, tools: FilterTools, stats: FaultStats) {
     this.#config = config;
     this.#tools = tools;
     this.#stats = stats;
+  }
+
+  /** KiB a second of the response; undefined for as fast as it comes. */
+  drawRate({ headers }: Request): number | undefined {
+    const { responseRate } = this.#config;
+    const kbps = responseRate && rateOf(responseRate, headers);
+    if (responseRate === undefined || kbps === undefined) return undefined;
+    if (!this.#draws(rateShare(responseRate, headers)) || !this.#begin()) return undefined;
+    this.#stats.rates.value++;
+    return kbps;
+  }
+
+  slowDown(request: Request, next: Service, kbps: number): Promise<Response> {
+    const { clock } = this.#tools;
+    const onEnd = () => {
+      this.#isSlow = false;
+      this.over();
+    };
+    const slow = slowBody(kbps * 1024, { clock, abort: request.abort }, onEnd);
+    return changeResponse(request, next, () => (body) => {
+      this.#isSlow = true;
+      return transformBody(body, slow);
+    });
   }
 
   /** Milliseconds; 0 for none. */
@@ -103,7 +143,11 @@ class FaultyExchange {
 
   /** The response as the caller gets it; the exchange counts until that is through. */
   finish(response: Response): Response {
-    if (this.#isActive) response.completion.onEnd(() => this.over());
+    if (this.#isActive) {
+      response.completion.onEnd(({ error }) => {
+        if (!this.#isSlow || error !== undefined) this.over();
+      });
+    }
     return response;
   }
 

@@ -27,6 +27,14 @@ export interface FaultConfig {
         readonly percentage: FractionalPercent;
       }
     | undefined;
+  /** How fast the response may be; undefined = as it comes. Default undefined. */
+  readonly responseRate?:
+    | {
+        /** KiB a second; undefined = the request says it, in `x-envoy-fault-throughput-response`. */
+        readonly limitKbps: number | undefined;
+        readonly percentage: FractionalPercent;
+      }
+    | undefined;
   /** Applies only to callers with one of these in `x-envoy-downstream-service-node`; default any. */
   readonly downstreamNodes?: readonly string[] | undefined;
   /** Applies only when the route's cluster has this name; empty = any. */

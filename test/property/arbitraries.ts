@@ -177,6 +177,9 @@ export const faultConfig = (): fc.Arbitrary<FaultConfig> =>
         percentage: fractionalPercent(),
       }),
     ),
+    responseRate: maybe(
+      fc.record({ limitKbps: maybe(fc.integer({ min: 1, max: 1e9 })), percentage: fractionalPercent() }),
+    ),
     upstreamCluster: text(),
     headers: few(headerMatcher()),
     maxActiveFaults: maybe(uint32()),

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { fault } from '../../../src/filters/fault.js';
 import type { FaultConfig } from '../../../src/model/filter-config.js';
 import { ALWAYS } from '../../../src/model/percent.js';
+import { bytesBody } from '../../../src/service/body.js';
 import type { Request, Response } from '../../../src/service/service.js';
 import { createFakeClock, type FakeClock } from '../../../src/testing/fake-clock.js';
 import { filterTools, makeRequest, makeResponse } from './support.js';
@@ -144,5 +145,72 @@ describe('fault', () => {
     const from = (node: string) => makeRequest({ header: { 'x-envoy-downstream-service-node': node } });
     expect((await run(config, createFakeClock(), from('canary'))).status).toBe(555);
     expect((await run(config, createFakeClock(), from('stable'))).status).toBe(200);
+  });
+});
+
+describe('a response rate limit', () => {
+  const slow = (limitKbps: number | undefined): FaultConfig => ({
+    ...NOTHING,
+    responseRate: { limitKbps, percentage: ALWAYS },
+  });
+
+  /** Runs a request whose answer has so many bytes, and counts those that came. */
+  async function receive(config: FaultConfig, bytes: number, header: Record<string, string> = {}) {
+    const clock = createFakeClock();
+    const tools = filterTools(clock);
+    const filter = fault(config, config, tools);
+    const request = makeRequest({ header });
+    const answer = { ...makeResponse(200), body: bytesBody(Buffer.alloc(bytes)) };
+    const response = await filter?.(request, async () => answer);
+    const state = { received: 0, ended: false, failure: undefined as unknown };
+    const { body } = response ?? answer;
+    if (body.kind === 'push') {
+      body.attach({
+        data(chunk) {
+          state.received += chunk.byteLength;
+          return true;
+        },
+        end() {
+          state.ended = true;
+        },
+        error(cause) {
+          state.failure = cause;
+        },
+      });
+    }
+    return { clock, request, state, body, counter: (name: string) => tools.memory.counter(`fault.${name}`).value };
+  }
+
+  test('lets a fill interval’s worth through, then what the rate allows', async () => {
+    const { clock, state, counter } = await receive(slow(1), 2048);
+    await clock.advance(0);
+    expect(state.received).toBe(51);
+    await clock.advance(1000);
+    expect(state.received).toBeGreaterThan(950);
+    expect(state.received).toBeLessThan(1080);
+    expect([counter('active_faults'), counter('response_rl_injected')]).toEqual([1, 1]);
+    await clock.advance(1000);
+    expect([state.received, state.ended, counter('active_faults')]).toEqual([2048, true, 0]);
+  });
+
+  test('by header, if it says a number', async () => {
+    const throughput = (value: string) => ({ 'x-envoy-fault-throughput-response': value });
+    expect((await receive(slow(undefined), 10, throughput('1'))).body.kind).toBe('push');
+    expect((await receive(slow(undefined), 10, throughput('0'))).body.kind).toBe('bytes');
+    expect((await receive(slow(undefined), 10)).body.kind).toBe('bytes');
+  });
+
+  test('a caller that gives up is not waited for', async () => {
+    const { clock, request, state, counter } = await receive(slow(1), 2048);
+    await clock.advance(100);
+    const reason = new Error('gone');
+    request.abort.abort(reason);
+    await clock.advance(0);
+    expect([state.failure, counter('active_faults'), clock.pending]).toEqual([reason, 0, 0]);
+  });
+
+  test('counts against max_active_faults', async () => {
+    const { body, counter } = await receive({ ...slow(1), maxActiveFaults: 0 }, 10);
+    expect([body.kind, counter('faults_overflow')]).toEqual(['bytes', 1]);
   });
 });
