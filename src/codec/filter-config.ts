@@ -19,6 +19,7 @@ import {
   type wkt,
   xdsType,
 } from '../proto/xds.js';
+import { BODY_FILTER_CODECS } from './body-filters.js';
 import { decodeAny } from './codec.js';
 import { decodeCorsPolicy, encodeCorsPolicy } from './cors.js';
 import { encodeCustom, type FilterBytes, findCustom } from './custom-filter.js';
@@ -63,6 +64,7 @@ import {
 /** Every filter that can be configured. A new filter adds its line. */
 const FILTER_CODECS: readonly FilterCodec[] = [
   ...LOCAL_FILTER_CODECS,
+  ...BODY_FILTER_CODECS,
   filterCodec({
     kind: 'fault',
     schema: () => httpFault.HTTPFaultSchema,

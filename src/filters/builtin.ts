@@ -3,7 +3,10 @@ import { unreachable } from '../runtime/errors.js';
 import type { Filter } from '../service/service.js';
 import { adaptiveConcurrency } from './adaptive-concurrency.js';
 import { admissionControl } from './admission-control.js';
+import { buffer } from './buffer.js';
+import { compressor } from './compressor.js';
 import { cors } from './cors.js';
+import { decompressor } from './decompressor.js';
 import { fault } from './fault.js';
 import type { FilterTools, OwnConfig } from './filter.js';
 import { forwardProxy } from './forward-proxy.js';
@@ -31,6 +34,12 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
       return globalRateLimit(own.base, own.layers, tools);
     case 'stateful-session':
       return statefulSession(own.base, own.layers, tools);
+    case 'buffer':
+      return buffer(own.base, own.layers);
+    case 'compressor':
+      return compressor(own.base, own.layers, tools);
+    case 'decompressor':
+      return decompressor(own.base, tools);
     case 'custom':
       return tools.custom.create(own.base, own, tools);
     default:
@@ -60,6 +69,11 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
     case 'stateful-session':
     case 'stateful-session-route':
     case 'custom':
+    case 'buffer':
+    case 'buffer-route':
+    case 'compressor':
+    case 'compressor-route':
+    case 'decompressor':
       // Of an instance that is another filter: it says nothing to that one.
       return undefined;
     case 'router':

@@ -1,3 +1,4 @@
+import type { BodyFilterConfig } from './body-filters.js';
 import type { CorsConfig, CorsPolicyConfig } from './cors.js';
 import type { CustomFilterConfig } from './custom-filter.js';
 import type { ForwardProxyConfig, ForwardProxyRouteConfig } from './dns-cache.js';
@@ -70,6 +71,7 @@ export type StrictHeader = (typeof STRICT_HEADERS)[number];
 export type FilterConfig =
   | LocalFilterConfig
   | CustomFilterConfig
+  | BodyFilterConfig
   | FaultConfig
   | AdaptiveConcurrencyConfig
   | AdmissionControlConfig
