@@ -57,7 +57,7 @@ export const BODY_FILTER_CODECS: readonly FilterCodec[] = [
     schema: () => buffer.BufferSchema,
     isPerRoute: false,
     decode: (message, path) => ({ kind: 'buffer', maxRequestBytes: decodeBytes(message, path) }),
-    encode: encodeBuffer,
+    encode: (config: BufferConfig) => encodeBuffer(config),
   }),
   filterCodec({
     kind: 'buffer-route',

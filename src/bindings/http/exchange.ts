@@ -111,6 +111,7 @@ class InboundExchange implements InboundApplication {
       return Promise.reject(new MeshError('INMESH_BODY_USED', 'an inbound request can be handled only once'));
     }
     try {
+      tellChunks(request, this.#gate);
       this.#gate?.open(request.body);
     } catch (error) {
       return Promise.reject(error);
@@ -216,6 +217,14 @@ function changeOf(
 ): BodyChange | undefined {
   const body = change?.(head);
   return typeof body === 'function' ? body : undefined;
+}
+
+/** Frameworks look for a body only where its length or its chunks are told. */
+function tellChunks({ body, headers }: Request, gate: GatedBody | undefined): void {
+  const isReplaced = (body.kind === 'push' || body.kind === 'native') && body !== gate;
+  if (gate !== undefined && isReplaced && !headers.has('content-length')) {
+    headers.set('transfer-encoding', 'chunked');
+  }
 }
 
 /** What the application answered; its headers are read only if somebody asks. */

@@ -146,6 +146,14 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       // The conditions of fetches of keys are fixed; no effect on a prefix that says so already.
       'envoy.config.core.v3.RetryPolicy.retry_on',
       'envoy.config.route.v3.RouteMatch.case_sensitive',
+      // Superseded by the direction's own.
+      ...[
+        'content_length',
+        'content_type',
+        'disable_on_etag_header',
+        'remove_accept_encoding_header',
+        'runtime_enabled',
+      ].map((field) => `envoy.extensions.filters.http.compressor.v3.Compressor.${field}`),
       // Of a filter that is known.
       'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter.is_optional',
       // Sessions are never resumed.

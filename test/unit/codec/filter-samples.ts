@@ -73,6 +73,57 @@ export const LOCAL_FILTERS: readonly FilterConfig[] = [
     shadowRulesStatPrefix: 'b',
     trackPerRuleStats: true,
   },
+  { kind: 'buffer', maxRequestBytes: 10 },
+  {
+    kind: 'compressor',
+    name: 'text',
+    library: { kind: 'gzip', level: 9, memoryLevel: 3, strategy: 2, windowBits: 10, chunkBytes: 8192 },
+    request: { enabled: false, minLength: 3, contentTypes: ['a/b'] },
+    response: {
+      enabled: false,
+      minLength: 3,
+      contentTypes: ['a/b'],
+      disableOnEtag: true,
+      removeAcceptEncoding: true,
+    },
+    chooseFirst: true,
+  },
+  {
+    kind: 'compressor',
+    name: 'br',
+    library: {
+      kind: 'brotli',
+      quality: 0,
+      mode: 'font',
+      windowBits: 20,
+      inputBlockBits: 16,
+      chunkBytes: 8192,
+      disableLiteralContext: true,
+    },
+    request: undefined,
+    response: {
+      enabled: true,
+      minLength: 0,
+      contentTypes: [],
+      disableOnEtag: false,
+      removeAcceptEncoding: false,
+    },
+    chooseFirst: false,
+  },
+  {
+    kind: 'decompressor',
+    name: 'basic',
+    library: { kind: 'gzip', windowBits: 9, chunkBytes: 8192, maxRatio: 7 },
+    request: { enabled: false, ignoreNoTransform: true, advertise: false },
+    response: { enabled: false, ignoreNoTransform: true },
+  },
+  {
+    kind: 'decompressor',
+    name: 'br',
+    library: { kind: 'brotli', chunkBytes: 8192, disableRingBufferGrowth: true },
+    request: { enabled: true, ignoreNoTransform: false, advertise: true },
+    response: { enabled: true, ignoreNoTransform: false },
+  },
 ];
 
 /** One full value of the global rate limit filter. */

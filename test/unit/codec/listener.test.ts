@@ -4,7 +4,7 @@ import { LISTENER } from '../../../src/codec/resource-types.js';
 import { decoded, listenerWith, ROUTER, refusal } from './wire.js';
 
 const TYPE = 'type.googleapis.com/envoy.extensions';
-const UNKNOWN: JsonValue = { '@type': `${TYPE}.filters.http.buffer.v3.Buffer` };
+const UNKNOWN: JsonValue = { '@type': `${TYPE}.filters.http.health_check.v3.HealthCheck` };
 const HCM: JsonValue = {
   '@type': `${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
   routeConfig: {
@@ -43,7 +43,7 @@ describe('outbound', () => {
     [
       'an unknown filter',
       listenerWith([{ name: 'x', typedConfig: UNKNOWN }, ROUTER]),
-      '.http_filters[0].typed_config: the filter "envoy.extensions.filters.http.buffer.v3.Buffer" is not supported',
+      '.http_filters[0].typed_config: the filter "envoy.extensions.filters.http.health_check.v3.HealthCheck" is not supported',
     ],
     ['no filter', listenerWith([]), '.http_filters: the last filter must be the router'],
     [

@@ -5,7 +5,7 @@ import { decoded, refusal, tableWithRoute, wire } from './wire.js';
 
 const FAULT = 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault';
 const FILTER_CONFIG = 'type.googleapis.com/envoy.config.route.v3.FilterConfig';
-const UNKNOWN = { '@type': 'type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute' };
+const UNKNOWN = { '@type': 'type.googleapis.com/envoy.extensions.filters.http.health_check.v3.HealthCheck' };
 
 const extension = (type: string, fields: object) => ({
   name: 'x',
@@ -126,7 +126,7 @@ describe('per-route filter configuration', () => {
   });
 
   test.each([
-    ['unknown', UNKNOWN, 'BufferPerRoute" is not supported'],
+    ['unknown', UNKNOWN, 'HealthCheck" is not supported'],
     ['wrapped unknown', { '@type': FILTER_CONFIG, config: UNKNOWN }, '.config: the filter'],
     ['empty', { '@type': FILTER_CONFIG }, '.config: is required'],
     [

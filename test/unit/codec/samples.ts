@@ -28,6 +28,7 @@ export const FAULT: FaultConfig = {
   kind: 'fault',
   delay: { fixedMs: 100, percentage: ALWAYS },
   abort: { status: { kind: 'http', code: 503 }, percentage: ALWAYS },
+  responseRate: { limitKbps: 3, percentage: ALWAYS },
   upstreamCluster: 'reviews',
   headers: [
     {
@@ -116,6 +117,10 @@ const OVERRIDES: FilterOverrides = new Map<string, FilterConfig>([
   ['session', { kind: 'stateful-session-route', session: HEADER_SESSION }],
   ['jwt', { kind: 'jwt-authn-route', requirementName: 'named' }],
   ['limits', GLOBAL_RATE_LIMIT_ROUTE],
+  ['buffer', { kind: 'buffer-route', maxRequestBytes: 5 }],
+  ['no-buffer', { kind: 'buffer-route', maxRequestBytes: undefined }],
+  ['compressor', { kind: 'compressor-route', disabled: false, removeAcceptEncoding: false }],
+  ['no-compressor', { kind: 'compressor-route', disabled: true, removeAcceptEncoding: undefined }],
   ['proxy', { kind: 'forward-proxy-route', hostRewrite: { kind: 'header', value: 'x-to' } }],
 ]);
 const MATCHERS = FAULT.headers;
@@ -292,7 +297,7 @@ export const OUTBOUND: OutboundListener = {
     routes: { kind: 'rds', name: 'reviews' },
     filters: [
       { name: 'envoy.filters.http.fault', config: FAULT },
-      ...LOCAL_FILTERS.map((config) => ({ name: config.kind, config })),
+      ...LOCAL_FILTERS.map((config, index) => ({ name: `${config.kind}-${index}`, config })),
       { name: 'session', config: { kind: 'stateful-session', ...COOKIE_SESSION } },
       { name: 'limits', config: GLOBAL_RATE_LIMIT },
       { name: 'proxy', config: FORWARD_PROXY },

@@ -178,7 +178,13 @@ describe('a response rate limit', () => {
         },
       });
     }
-    return { clock, request, state, body, counter: (name: string) => tools.memory.counter(`fault.${name}`).value };
+    return {
+      clock,
+      request,
+      state,
+      body,
+      counter: (name: string) => tools.memory.counter(`fault.${name}`).value,
+    };
   }
 
   test('lets a fill interval’s worth through, then what the rate allows', async () => {
