@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { Server } from 'node:net';
 import type { IdentitySource } from '../identity/source.js';
 import { renderClusters } from '../mesh/cluster-metrics.js';
 import type { MeshCore } from '../mesh/core.js';
@@ -28,7 +28,7 @@ export interface Mesh {
   /** An undici Dispatcher through the mesh, for `undici.request`, clients that take a dispatcher, or `setGlobalDispatcher`. */
   readonly dispatcher: MeshDispatcher;
   /**
-   * Makes a node:http server listen as a member of the mesh: mTLS (and, in PERMISSIVE, plaintext) on its port, and
+   * Makes a node:http or node:net server listen as a member of the mesh: mTLS (and, in PERMISSIVE, plaintext) on its port, and
    * registered with the control plane while this process lives. Resolves when it listens.
    * @throws MeshError `INMESH_PORT_IN_USE` or `INMESH_LISTEN_FAILED`.
    */

@@ -1,13 +1,21 @@
 import { create } from '@bufbuild/protobuf';
-import type { FilterChain, InboundListener, Listener, OutboundListener } from '../model/listener.js';
+import type {
+  FilterChain,
+  InboundChainConfig,
+  InboundListener,
+  Listener,
+  OutboundListener,
+  TcpServerChain,
+} from '../model/listener.js';
 import { packAny } from '../proto/any.js';
-import { core, httpConnectionManager as hcm, listener, type wkt } from '../proto/xds.js';
+import { core, httpConnectionManager as hcm, listener, tcpProxy, type wkt } from '../proto/xds.js';
 import { decodeAddress, encodeAddress } from './address.js';
 import { decodeAny } from './codec.js';
 import { onlyFields } from './field-guard.js';
 import { decodeConnectionManager, encodeConnectionManager } from './http-connection-manager.js';
-import { decodeOutboundTcp, encodeOutboundTcp, isOutboundTcp } from './outbound-tcp.js';
+import { decodeOutboundTcp, encodeOutboundTcp, isOutboundTcp, TCP_PROXY } from './outbound-tcp.js';
 import { at, type Path, refuse, required } from './path.js';
+import { decodeTcpServer, encodeTcpServer } from './tcp-proxy.js';
 import { decodeDownstreamSocket, encodeDownstreamSocket } from './transport-socket.js';
 
 const HCM_FILTER = 'envoy.filters.network.http_connection_manager';
@@ -63,14 +71,14 @@ function decodeInbound(message: listener.Listener, path: Path): InboundListener 
   };
 }
 
-function decodeChain(chain: listener.FilterChain, path: Path): FilterChain {
+function decodeChain(chain: listener.FilterChain, path: Path): InboundChainConfig {
   chainFields(chain, path);
   const { filterChainMatch: match } = chain;
   return {
     name: chain.name,
     transportProtocol: match ? decodeChainMatch(match, at(path, 'filter_chain_match')) : '',
     tls: decodeDownstreamSocket(chain.transportSocket, at(path, 'transport_socket')),
-    http: decodeNetworkFilters(chain.filters, path),
+    ...decodeNetworkFilters(chain.filters, path),
   };
 }
 
@@ -82,15 +90,21 @@ function decodeChainMatch(match: listener.FilterChainMatch, path: Path): FilterC
     : refuse(at(path, 'transport_protocol'), `${JSON.stringify(transportProtocol)} is not supported`);
 }
 
-function decodeNetworkFilters(filters: readonly listener.Filter[], path: Path): FilterChain['http'] {
+type Terminal = Pick<FilterChain, 'http'> | Pick<TcpServerChain, 'tcp'>;
+
+function decodeNetworkFilters(filters: readonly listener.Filter[], path: Path): Terminal {
   const [filter] = filters;
-  if (filter === undefined) return refuse(at(path, 'filters'), 'needs the HTTP connection manager');
-  if (filters.length > 1) refuse(at(path, 'filters', 1), 'only the HTTP connection manager is supported');
+  if (filter === undefined)
+    return refuse(at(path, 'filters'), 'needs the HTTP connection manager or the TCP proxy');
+  if (filters.length > 1) refuse(at(path, 'filters', 1), 'one network filter is all that is supported');
   const filterPath = at(path, 'filters', 0);
   networkFilterFields(filter, filterPath);
   const { configType } = filter;
-  if (configType.case !== 'typedConfig') return refuse(at(filterPath, 'typed_config'), 'is required');
-  return decodeManager(configType.value, at(filterPath, 'typed_config'), 'inbound');
+  const where = at(filterPath, 'typed_config');
+  if (configType.case !== 'typedConfig') return refuse(where, 'is required');
+  const proxy = decodeAny(tcpProxy.TcpProxySchema, configType.value, where);
+  if (proxy !== undefined) return { tcp: decodeTcpServer(proxy, where) };
+  return { http: decodeManager(configType.value, where, 'inbound') };
 }
 
 function decodeManager(any: wkt.Any, path: Path, side: 'outbound' | 'inbound'): FilterChain['http'] {
@@ -130,14 +144,19 @@ function encodeInbound({ name, address, filterChains }: InboundListener): listen
   return message;
 }
 
-function encodeChain({ name, transportProtocol, tls, http }: FilterChain): listener.FilterChain {
-  const manager = packAny(hcm.HttpConnectionManagerSchema, encodeConnectionManager(http));
-  const chain = create(listener.FilterChainSchema, {
-    name,
-    filters: [{ name: HCM_FILTER, configType: { case: 'typedConfig', value: manager } }],
-  });
+function encodeChain(model: InboundChainConfig): listener.FilterChain {
+  const { name, transportProtocol, tls } = model;
+  const chain = create(listener.FilterChainSchema, { name, filters: [encodeTerminal(model)] });
   if (transportProtocol !== '')
     chain.filterChainMatch = create(listener.FilterChainMatchSchema, { transportProtocol });
   if (tls !== undefined) chain.transportSocket = encodeDownstreamSocket(tls);
   return chain;
+}
+
+function encodeTerminal({ http, tcp }: InboundChainConfig): listener.Filter {
+  const [name, value] =
+    tcp === undefined
+      ? [HCM_FILTER, packAny(hcm.HttpConnectionManagerSchema, encodeConnectionManager(http))]
+      : [TCP_PROXY, packAny(tcpProxy.TcpProxySchema, encodeTcpServer(tcp))];
+  return create(listener.FilterSchema, { name, configType: { case: 'typedConfig', value } });
 }

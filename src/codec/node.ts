@@ -87,7 +87,13 @@ function decodeWorkload(value: JsonValue, path: Path): NodeWorkload {
     port: port(json['port'], at(path, 'port')),
     portName: text(json, 'portName', path),
     tlsMode: tlsMode(json['tlsMode'], at(path, 'tlsMode')),
+    ...protocol(json['protocol'], at(path, 'protocol')),
   };
+}
+
+function protocol(value: JsonValue | undefined, path: Path): Pick<NodeWorkload, 'protocol'> {
+  if (value === undefined) return {};
+  return value === 'tcp' ? { protocol: value } : refuse(path, 'must be tcp');
 }
 
 function port(value: JsonValue | undefined, path: Path): number {

@@ -10,7 +10,7 @@ import { decodeFilterChainMatch, encodeFilterChainMatch, overlappingChain } from
 import { at, type Path, refuse, required } from './path.js';
 import { decodeTcpProxy, encodeTcpProxy } from './tcp-proxy.js';
 
-const TCP_PROXY = 'envoy.filters.network.tcp_proxy';
+export const TCP_PROXY = 'envoy.filters.network.tcp_proxy';
 const TLS_INSPECTOR = 'envoy.filters.listener.tls_inspector';
 const INSPECTION_TIMEOUT_MS = 15_000;
 

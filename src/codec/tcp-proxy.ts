@@ -1,5 +1,11 @@
 import { create } from '@bufbuild/protobuf';
-import { DEFAULT_TCP_IDLE_MS, type TcpCluster, type TcpHash, type TcpProxy } from '../model/tcp-proxy.js';
+import {
+  DEFAULT_TCP_IDLE_MS,
+  type TcpCluster,
+  type TcpHash,
+  type TcpProxy,
+  type TcpServer,
+} from '../model/tcp-proxy.js';
 import { core, tcpProxy, type } from '../proto/xds.js';
 import { decodeAccessLogs, encodeAccessLogs } from './access-log.js';
 import { decodeOptionalDuration, decodePositiveDuration, encodeDuration } from './duration.js';
@@ -30,6 +36,8 @@ const outboundFields = onlyFields(() => tcpProxy.TcpProxySchema, {
   ignored: IGNORED,
 });
 
+const inboundFields = onlyFields(() => tcpProxy.TcpProxySchema, { enforced: SHARED, ignored: IGNORED });
+
 const weightFields = onlyFields(() => tcpProxy.TcpProxy_WeightedCluster_ClusterWeightSchema, {
   enforced: ['name', 'weight', 'metadata_match'],
 });
@@ -46,12 +54,26 @@ export function decodeTcpProxy(message: tcpProxy.TcpProxy, path: Path): TcpProxy
   return {
     cluster: decodeCluster(message.clusterSpecifier, path),
     metadataMatch: decodeMetadataMatch(message.metadataMatch),
-    idleTimeoutMs:
-      decodeOptionalDuration(message.idleTimeout, at(path, 'idle_timeout')) ?? DEFAULT_TCP_IDLE_MS,
     maxConnectAttempts,
     connectBackoff:
       message.backoffOptions && decodeBackoff(message.backoffOptions, at(path, 'backoff_options')),
     hash: decodeHash(message.hashPolicy, path),
+    ...decodeLimits(message, path),
+  };
+}
+
+/** The TCP proxy of an inbound filter chain. */
+export function decodeTcpServer(message: tcpProxy.TcpProxy, path: Path): TcpServer {
+  inboundFields(message, path);
+  const cluster = decodeCluster(message.clusterSpecifier, path);
+  if (cluster.kind !== 'cluster') return refuse(at(path, 'weighted_clusters'), 'is not supported');
+  return { cluster: cluster.name, ...decodeLimits(message, path) };
+}
+
+function decodeLimits(message: tcpProxy.TcpProxy, path: Path): Omit<TcpServer, 'cluster'> {
+  return {
+    idleTimeoutMs:
+      decodeOptionalDuration(message.idleTimeout, at(path, 'idle_timeout')) ?? DEFAULT_TCP_IDLE_MS,
     maxDurationMs: decodeLife(message, path),
     maxDurationJitterPercent: decodeJitter(message, path),
     accessLogs: decodeAccessLogs(message.accessLog, path),
@@ -158,6 +180,18 @@ export function encodeTcpProxy(proxy: TcpProxy): tcpProxy.TcpProxy {
   }
   if (maxDurationMs !== undefined) message.maxDownstreamConnectionDuration = encodeDuration(maxDurationMs);
   if (jitter !== undefined) message.maxDownstreamConnectionDurationJitterPercentage = encodePercent(jitter);
+  return message;
+}
+
+/** The TCP proxy of an inbound filter chain as a message. */
+export function encodeTcpServer({ cluster, ...limits }: TcpServer): tcpProxy.TcpProxy {
+  const message = encodeTcpProxy({
+    ...limits,
+    cluster: { kind: 'cluster', name: cluster },
+    maxConnectAttempts: 1,
+  });
+  // It does not connect to anything.
+  message.maxConnectAttempts = undefined;
   return message;
 }
 

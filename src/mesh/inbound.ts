@@ -1,6 +1,11 @@
 import type { AccessLog } from '../model/access-log.js';
 import type { FilterOverrides } from '../model/filter-config.js';
-import type { FilterChain, HttpConnectionManager, InboundListener } from '../model/listener.js';
+import type {
+  FilterChain,
+  HttpConnectionManager,
+  InboundChainConfig,
+  InboundListener,
+} from '../model/listener.js';
 import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
 import type { RouteMatch } from '../model/route-match.js';
 import { routesOf } from '../model/routes-of.js';
@@ -8,7 +13,7 @@ import type { DownstreamTls } from '../model/tls.js';
 import { compileRoutes } from '../routing/router.js';
 import { compileVirtualClusters } from '../routing/virtual-clusters.js';
 import { MeshError } from '../runtime/errors.js';
-import type { ExchangeLogger } from '../service/exchange-logger.js';
+import type { ConnectionLogger, ExchangeLogger } from '../service/exchange-logger.js';
 import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
 import { noRoute } from './answers.js';
 import { layersOf, plaintextGuard, redirectToTls } from './route-answers.js';
@@ -33,6 +38,17 @@ export interface InboundChain {
   readonly tunnels?: Service | undefined;
   /** Writes its access logs; undefined when it has none. */
   readonly log?: ExchangeLogger | undefined;
+  /** How connections are treated that carry no HTTP; undefined = as nothing says. */
+  readonly tcp?: TcpServerPolicy | undefined;
+}
+
+/** Limits and logs of connections that a server of any protocol accepts. */
+export interface TcpServerPolicy {
+  /** Pause in both directions after which one is closed; 0 = never. */
+  readonly idleTimeoutMs: number;
+  /** How long this connection may live; undefined = no limit. */
+  lifeMs(): number | undefined;
+  readonly log: ConnectionLogger | undefined;
 }
 
 /** What a server does with connections and requests; a configuration change makes a new one. */
@@ -74,7 +90,10 @@ export interface InboundOptions {
  */
 export function inboundPolicy(listener: InboundListener | undefined, options: InboundOptions): InboundPolicy {
   if (listener === undefined) return unconfigured(options);
-  const { filterChains } = listener;
+  // A chain for other bytes serves no HTTP.
+  const filterChains = listener.filterChains.filter(
+    (chain): chain is FilterChain => chain.http !== undefined,
+  );
   const tls = select(filterChains, 'tls', (chain) => chain.tls !== undefined);
   const plaintext = select(filterChains, 'raw_buffer', (chain) => chain.tls === undefined);
   return {
@@ -88,17 +107,17 @@ export function inboundPolicy(listener: InboundListener | undefined, options: In
  * Envoy: a chain that names the transport protocol goes before one that leaves it open. A chain that takes TLS
  * without having a TLS context, or plaintext with one, can't serve HTTP and counts as none.
  */
-function select(
-  chains: readonly FilterChain[],
+export function select<C extends InboundChainConfig>(
+  chains: readonly C[],
   protocol: 'tls' | 'raw_buffer',
-  usable: (chain: FilterChain) => boolean,
-): FilterChain | undefined {
+  usable: (chain: C) => boolean,
+): C | undefined {
   const exact = chains.find((chain) => chain.transportProtocol === protocol);
   const chain = exact ?? chains.find((one) => one.transportProtocol === '');
   return chain !== undefined && usable(chain) ? chain : undefined;
 }
 
-function modeOf(hasTls: boolean, hasPlaintext: boolean): InboundMode {
+export function modeOf(hasTls: boolean, hasPlaintext: boolean): InboundMode {
   if (hasTls) return hasPlaintext ? 'permissive' : 'strict';
   return hasPlaintext ? 'disable' : 'closed';
 }
@@ -197,7 +216,8 @@ function matchesEverything({ path, headers, queryParameters, grpcOnly, ...rest }
   );
 }
 
-function unconfigured(options: InboundOptions): InboundPolicy {
+/** What applies while there is no listener. */
+export function unconfigured(options: InboundOptions): InboundPolicy {
   const { unconfigured: mode = 'closed', accessLog, ownFilters } = options;
   const log = accessLog?.(undefined);
   const filters = ownFilters?.() ?? [];

@@ -57,6 +57,8 @@ export interface ServedPort {
   readonly address: string;
   readonly port: number;
   readonly portName: string;
+  /** What it speaks, when it is no HTTP. */
+  readonly protocol?: 'tcp';
 }
 
 /** What is loaded only when it is asked for. */
@@ -185,6 +187,10 @@ export class RunningMesh implements MeshCore, TcpCore {
     return looksMeshed(`tcp://${host.includes(':') ? `[${host}]` : host}`) ? 'unknown' : undefined;
   }
 
+  /** The logger of a chain's access logs for connections; undefined when it has none. */
+  readonly connectionLog = (logs: readonly AccessLog[] | undefined): ConnectionLogger | undefined =>
+    this.#accessLogs.connectionLogger(logs);
+
   get ownConnectionLog(): ConnectionLogger | undefined {
     return this.#accessLogs.connectionLogger(undefined);
   }
@@ -284,7 +290,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       random: this.random,
       observer: this.observer,
       cluster: (name) => this.#clusters.get(name),
-      connectionLog: (logs) => this.#accessLogs.connectionLogger(logs),
+      connectionLog: this.connectionLog,
       sourceAddress: this.address,
       peers: this.peers,
     });

@@ -4,7 +4,7 @@ import type { FilterChainMatch } from './filter-chain-match.js';
 import type { HttpFilter } from './filter-config.js';
 import type { RequestProcessing } from './request-processing.js';
 import type { RouteConfiguration } from './route.js';
-import type { TcpProxy } from './tcp-proxy.js';
+import type { TcpProxy, TcpServer } from './tcp-proxy.js';
 import type { DownstreamTls } from './tls.js';
 import type { UpgradeRule } from './upgrade.js';
 
@@ -50,17 +50,30 @@ export interface InboundListener {
   readonly kind: 'inbound';
   readonly name: string;
   readonly address: SocketAddress | undefined;
-  readonly filterChains: readonly FilterChain[];
+  readonly filterChains: readonly InboundChainConfig[];
 }
 
-/** Envoy FilterChain of an inbound listener. */
-export interface FilterChain {
+/** A filter chain of an inbound listener: for HTTP, or for bytes of any kind. */
+export type InboundChainConfig = FilterChain | TcpServerChain;
+
+interface InboundChainHead {
   readonly name: string;
   /** `tls`, `raw_buffer`, or empty for both. */
   readonly transportProtocol: 'tls' | 'raw_buffer' | '';
   /** Undefined = plaintext. */
   readonly tls: DownstreamTls | undefined;
+}
+
+/** Envoy FilterChain of an inbound listener. */
+export interface FilterChain extends InboundChainHead {
   readonly http: HttpConnectionManager;
+  readonly tcp?: undefined;
+}
+
+/** The same with a TCP proxy: connections are the application's. */
+export interface TcpServerChain extends InboundChainHead {
+  readonly tcp: TcpServer;
+  readonly http?: undefined;
 }
 
 /** Envoy HttpConnectionManager. */

@@ -34,4 +34,6 @@ export interface NodeWorkload {
   readonly portName: string;
   /** `istio` when it accepts mesh mTLS, `disabled` when it speaks plaintext only. */
   readonly tlsMode: 'istio' | 'disabled';
+  /** What it speaks, when it is no HTTP. */
+  readonly protocol?: 'tcp';
 }

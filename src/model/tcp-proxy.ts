@@ -22,6 +22,13 @@ export interface TcpProxy {
   readonly accessLogs?: readonly AccessLog[] | undefined;
 }
 
+/** Envoy TcpProxy of an inbound filter chain: connections go to the application in this process. */
+export interface TcpServer
+  extends Pick<TcpProxy, 'idleTimeoutMs' | 'maxDurationMs' | 'maxDurationJitterPercent' | 'accessLogs'> {
+  /** What the control plane calls the application. */
+  readonly cluster: string;
+}
+
 /** Where connections go. */
 export type TcpCluster =
   | { readonly kind: 'cluster'; readonly name: string }

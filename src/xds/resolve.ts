@@ -3,6 +3,7 @@ import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import { clustersOfFilters } from '../model/filter-clusters.js';
 import type {
   HttpConnectionManager,
+  InboundChainConfig,
   InboundListener,
   Listener,
   OutboundListener,
@@ -141,7 +142,7 @@ class Walk {
   }
 
   #inboundRoot(name: string, listener: InboundListener): void {
-    const targets = listener.filterChains.flatMap(({ http }) => clustersOfFilters(http, inlineRoutes(http)));
+    const targets = listener.filterChains.flatMap(targetsOfInbound);
     if (this.#serve(name, targets)) this.#inbound.set(name, listener);
   }
 
@@ -185,8 +186,7 @@ class Walk {
     const inbound = this.#previous.inbound.get(name);
     if (inbound !== undefined) {
       this.#inbound.set(name, inbound);
-      for (const { http } of inbound.filterChains)
-        this.#keepClusters(clustersOfFilters(http, inlineRoutes(http)));
+      for (const chain of inbound.filterChains) this.#keepClusters(targetsOfInbound(chain));
     }
     const tcp = this.#previous.tcp?.get(name);
     if (tcp !== undefined) {
@@ -295,6 +295,10 @@ const NO_TCP: ReadonlyMap<string, OutboundTcpListener> = new Map();
 function targetsOfTcp({ filterChains, defaultChain }: OutboundTcpListener): readonly string[] {
   const chains = defaultChain === undefined ? filterChains : [...filterChains, defaultChain];
   return [...new Set(chains.flatMap(({ tcp }) => clustersOfTcp(tcp)))];
+}
+
+function targetsOfInbound({ http }: InboundChainConfig): readonly string[] {
+  return http === undefined ? [] : clustersOfFilters(http, inlineRoutes(http));
 }
 
 function inlineRoutes({ routes }: HttpConnectionManager): RouteConfiguration | undefined {

@@ -23,7 +23,7 @@ import {
   STRICT_HEADERS,
 } from '../../src/model/filter-config.js';
 import type { ChildPolicy, LbPolicy } from '../../src/model/lb-policy.js';
-import type { FilterChain, HttpConnectionManager, Listener } from '../../src/model/listener.js';
+import type { HttpConnectionManager, InboundChainConfig, Listener } from '../../src/model/listener.js';
 import type {
   HeaderMatcher,
   PathMatcher,
@@ -74,7 +74,7 @@ import {
   redirectAction,
   requestProcessing,
 } from './route-effects-arbitraries.js';
-import { outboundTcp } from './tcp-arbitraries.js';
+import { outboundTcp, tcpServer } from './tcp-arbitraries.js';
 import { autoNames, proxyProtocol, upstreamProtocol, withTlsDetails } from './transport-arbitraries.js';
 
 /** Model values that the codec can carry: each invariant that the decoders check holds. */
@@ -496,13 +496,18 @@ export const upstreamTls = (): fc.Arbitrary<UpstreamTls> =>
 const downstreamTls = (): fc.Arbitrary<DownstreamTls> =>
   fc.record({ requireClientCertificate: fc.boolean(), alpn: alpn() });
 
-const filterChain = (): fc.Arbitrary<FilterChain> =>
-  fc.record({
+const filterChain = (): fc.Arbitrary<InboundChainConfig> => {
+  const head = {
     name: text(),
-    transportProtocol: fc.constantFrom('tls', 'raw_buffer', ''),
+    transportProtocol: fc.constantFrom('tls' as const, 'raw_buffer' as const, '' as const),
     tls: maybe(downstreamTls()),
-    http: connectionManager(),
-  });
+  };
+  const logs = accessLogs(headerMatcher(), stringMatcher(), fractionalPercent());
+  return fc.oneof(
+    fc.record({ ...head, http: connectionManager() }),
+    fc.record({ ...head, tcp: tcpServer(name(), logs) }),
+  );
+};
 
 /** Listener, outbound and inbound. */
 export const listener = (): fc.Arbitrary<Listener> =>
@@ -896,13 +901,17 @@ const resolvedCluster = (): fc.Arbitrary<Cluster> =>
   });
 
 const workload = (): fc.Arbitrary<NodeWorkload> =>
-  fc.record({
-    service: someText(),
-    address: fc.ipV4(),
-    port: fc.integer({ min: 1, max: 65_535 }),
-    portName: text(),
-    tlsMode: fc.constantFrom('istio', 'disabled'),
-  });
+  fc.record(
+    {
+      service: someText(),
+      address: fc.ipV4(),
+      port: fc.integer({ min: 1, max: 65_535 }),
+      portName: text(),
+      tlsMode: fc.constantFrom('istio' as const, 'disabled' as const),
+      protocol: fc.constant('tcp' as const),
+    },
+    { requiredKeys: ['service', 'address', 'port', 'portName', 'tlsMode'] },
+  );
 
 const nodeMetadata = (): fc.Arbitrary<NodeMetadata> =>
   fc.record(

@@ -4,7 +4,7 @@ import type { SocketAddress } from '../../src/model/address.js';
 import type { FilterChainMatch } from '../../src/model/filter-chain-match.js';
 import type { OutboundTcpListener } from '../../src/model/listener.js';
 import type { MetadataStruct } from '../../src/model/metadata.js';
-import type { TcpCluster, TcpProxy } from '../../src/model/tcp-proxy.js';
+import type { TcpCluster, TcpProxy, TcpServer } from '../../src/model/tcp-proxy.js';
 import type { AddressRange } from '../../src/model/value-matcher.js';
 
 /** Listeners for TCP. */
@@ -82,6 +82,19 @@ const proxy = (parts: TcpParts): fc.Arbitrary<TcpProxy> =>
     maxDurationMs: maybe(milliseconds()),
     maxDurationJitterPercent: maybe(fc.double({ min: 0, max: 100, noNaN: true })),
     accessLogs: parts.accessLogs,
+  });
+
+/** The TCP proxy of an inbound filter chain. */
+export const tcpServer = (
+  name: fc.Arbitrary<string>,
+  accessLogs: TcpParts['accessLogs'],
+): fc.Arbitrary<TcpServer> =>
+  fc.record({
+    cluster: name,
+    idleTimeoutMs: fc.integer({ min: 0, max: 10_000_000 }),
+    maxDurationMs: maybe(milliseconds()),
+    maxDurationJitterPercent: maybe(fc.double({ min: 0, max: 100, noNaN: true })),
+    accessLogs,
   });
 
 /** An outbound listener for TCP. */

@@ -10,10 +10,13 @@ import type { InboundPeer } from './connection.js';
 import { HTTP2_ALPN } from './http2/http2-front.js';
 import { verifyInboundPeer } from './inbound-peer.js';
 import type { Refusal, Refusals } from './refusals.js';
-import { ignore, type SniffOptions, type SniffResult, sniff } from './sniff.js';
+import { ignore, peek, type SniffOptions, type SniffResult, sniff } from './sniff.js';
 
 /** ALPN names that a mesh's clients offer, best first; Istio's own prefix marks connections between proxies. */
 const ALPN: readonly string[] = [...HTTP2_ALPN, 'http/1.1', 'istio-http/1.1', 'istio'];
+
+/** What meshed clients offer for bytes of any kind. */
+const RAW_ALPN = 'istio';
 
 export interface AcceptorOptions {
   readonly policy: () => InboundPolicy;
@@ -26,6 +29,8 @@ export interface AcceptorOptions {
   readonly accepted: (socket: Duplex, peer: InboundPeer | undefined) => void;
   /** Takes one whose client speaks HTTP/2. */
   readonly acceptedHttp2: (socket: Duplex, peer: InboundPeer | undefined) => void;
+  /** Whether the server speaks any protocol, and may speak first. */
+  readonly isRaw?: boolean;
 }
 
 /**
@@ -52,7 +57,10 @@ export class Acceptor {
       plaintext: (socket) => this.#plaintext(socket, options.accepted),
       http2: (socket) => this.#plaintext(socket, options.acceptedHttp2),
       silent: (socket) => {
-        if (isPlaintextOnly(options.policy())) {
+        if (
+          isPlaintextOnly(options.policy()) ||
+          (options.isRaw && options.policy().plaintext !== undefined)
+        ) {
           // Nobody said that the server has to be asked something at once.
           this.#plaintext(socket, options.accepted);
           return;
@@ -70,7 +78,10 @@ export class Acceptor {
     }
     this.#pending.add(socket);
     socket.once('close', () => this.#pending.delete(socket));
-    sniff(socket, this.#sniffOptions, this.#sniffResult);
+    if (this.#options.isRaw !== true) sniff(socket, this.#sniffOptions, this.#sniffResult);
+    // A server that speaks first need not be kept from it where there is nothing to find out.
+    else if (isPlaintextOnly(this.#options.policy())) this.#plaintext(socket, this.#options.accepted);
+    else peek(socket, this.#sniffOptions, this.#sniffResult);
   }
 
   /** Uses the newest certificate and roots for connections from now on. */
@@ -147,6 +158,10 @@ export class Acceptor {
   /** A client that offers nothing we speak is refused by TLS itself (RFC 7301 §3.2). */
   #chooseProtocol(offered: readonly string[]): string | undefined {
     const configured = this.#options.policy().tls?.tls?.alpn ?? [];
+    if (this.#options.isRaw === true) {
+      // What is inside is the application's affair: whatever a client offers will do.
+      return [...configured, RAW_ALPN].find((name) => offered.includes(name)) ?? offered[0];
+    }
     const allowed = configured.length === 0 ? ALPN : ALPN.filter((name) => configured.includes(name));
     return allowed.find((name) => offered.includes(name));
   }

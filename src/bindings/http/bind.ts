@@ -1,5 +1,4 @@
-import type { Server } from 'node:http';
-import type { ListenOptions } from 'node:net';
+import type { ListenOptions, Server } from 'node:net';
 import { codeOf, MeshError } from '../../runtime/errors.js';
 
 /** Where a server shall listen. */

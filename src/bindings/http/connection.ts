@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { atWallTime } from '../../identity/wall-timer.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
@@ -24,9 +25,12 @@ export function connectionOf(socket: object | null | undefined): InboundConnecti
   return socket ? connections.get(socket) : undefined;
 }
 
-/** The verified peer of a request's connection: its SPIFFE ID, or undefined when the connection is plaintext. */
-export function peerOf(request: IncomingMessage): { readonly spiffeId: string } | undefined {
-  const peer = connectionOf(request.socket)?.peer;
+/**
+ * The verified peer of a request's connection, or of a connection itself: its SPIFFE ID, or undefined when the connection is
+ * plaintext.
+ */
+export function peerOf(request: IncomingMessage | Socket): { readonly spiffeId: string } | undefined {
+  const peer = connectionOf('socket' in request ? request.socket : request)?.peer;
   return peer && { spiffeId: peer.spiffeId };
 }
 

@@ -1,8 +1,13 @@
-import type { Server } from 'node:http';
-import type { ListenOptions } from 'node:net';
+import { Server as HttpServer } from 'node:http';
+import { type ListenOptions, Server } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
+import type { InboundPolicy } from '../../mesh/inbound.js';
 import { inboundPolicyOf } from '../../mesh/inbound-policy.js';
 import type { RunningMesh, ServedPort } from '../../mesh/mesh.js';
-import { createSignal } from '../../runtime/signal.js';
+import { tcpInboundPolicyOf } from '../../mesh/tcp/inbound.js';
+import type { InboundListener } from '../../model/listener.js';
+import { createSignal, type Signal } from '../../runtime/signal.js';
+import { attachTcp } from '../tcp/server.js';
 import { bindServer } from './bind.js';
 import { attachInbound } from './server.js';
 
@@ -19,6 +24,20 @@ export interface MeshListener {
   close(): Promise<void>;
 }
 
+/** What the mesh does with one kind of server. */
+interface Attaching {
+  /** What the server speaks, as it is announced. */
+  readonly announced: Pick<ServedPort, 'protocol'>;
+  policyOf(listener: InboundListener | undefined): InboundPolicy;
+  attach(policy: Signal<InboundPolicy>): Attached;
+}
+
+interface Attached {
+  detach(): void;
+  /** Lets what runs finish, and closes the connections. */
+  close(): Promise<void> | void;
+}
+
 /**
  * Attaches the mesh to a server, listens, and announces the port. The policy of its inbound listener holds from the
  * first connection on: until the control plane has sent it, only mTLS is let in.
@@ -28,18 +47,9 @@ export async function listenInMesh(
   target: ListenTarget,
   mesh: RunningMesh,
 ): Promise<MeshListener> {
-  const { clock, random, identity, observer } = mesh;
-  const policy = createSignal(inboundPolicyOf(undefined, mesh));
-  const attachment = attachInbound(server, {
-    policy,
-    identity,
-    clock,
-    random,
-    logger: mesh.logger,
-    observer,
-    peers: mesh.peers,
-    scope: mesh.scope,
-  });
+  const kind = isRawServer(server) ? rawServer(server, mesh) : httpServer(server, mesh);
+  const policy = createSignal(kind.policyOf(undefined));
+  const attachment = kind.attach(policy);
   let bound: { address: string; port: number };
   try {
     bound = await bindServer(server, {
@@ -51,14 +61,19 @@ export async function listenInMesh(
     attachment.detach();
     throw error;
   }
-  const served: ServedPort = { address: mesh.address, port: bound.port, portName: target.portName ?? '' };
+  const served: ServedPort = {
+    address: mesh.address,
+    port: bound.port,
+    portName: target.portName ?? '',
+    ...kind.announced,
+  };
   let current = mesh.inbound(served);
-  policy.set(inboundPolicyOf(current, mesh));
+  policy.set(kind.policyOf(current));
   const unsubscribe = mesh.onApplied(() => {
     const next = mesh.inbound(served);
     if (next === current) return;
     current = next;
-    policy.set(inboundPolicyOf(next, mesh));
+    policy.set(kind.policyOf(next));
   });
   await mesh.announce(served);
   let closing: Promise<void> | undefined;
@@ -68,7 +83,7 @@ export async function listenInMesh(
       server.close(() => resolve());
     });
     await attachment.close();
-    server.closeIdleConnections();
+    if (server instanceof HttpServer) server.closeIdleConnections();
     await stopped;
     unsubscribe();
   };
@@ -78,5 +93,43 @@ export async function listenInMesh(
       closing ??= close();
       return closing;
     },
+  };
+}
+
+/** A server of node:net that speaks no protocol of Node's own. */
+function isRawServer(server: Server): boolean {
+  // Node gives the class of plaintext HTTP/2 servers to nobody; this method is theirs alone.
+  const isHttp2 = 'updateSettings' in server;
+  return (
+    server instanceof Server && !(server instanceof HttpServer || server instanceof TlsServer || isHttp2)
+  );
+}
+
+function rawServer(server: Server, mesh: RunningMesh): Attaching {
+  const { clock, random, identity, observer, logger } = mesh;
+  return {
+    announced: { protocol: 'tcp' },
+    policyOf: (listener) => tcpInboundPolicyOf(listener, mesh),
+    attach: (policy) => attachTcp(server, { policy, identity, clock, random, logger, observer }),
+  };
+}
+
+function httpServer(server: Server, mesh: RunningMesh): Attaching {
+  const { clock, random, identity, observer, logger, peers, scope } = mesh;
+  return {
+    announced: {},
+    policyOf: (listener) => inboundPolicyOf(listener, mesh),
+    // What it is not is refused there.
+    attach: (policy) =>
+      attachInbound(server as HttpServer, {
+        policy,
+        identity,
+        clock,
+        random,
+        logger,
+        observer,
+        peers,
+        scope,
+      }),
   };
 }

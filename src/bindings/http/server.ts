@@ -310,6 +310,6 @@ function checkServer(server: HttpServer): void {
   if (given instanceof HttpServer) return;
   const what = given instanceof TlsServer ? 'an https or secure http2 server' : 'not a node:http server';
   throw new MeshError('INMESH_UNSUPPORTED', `the server given to the mesh is ${what}`, {
-    hint: 'Pass the result of http.createServer(): the mesh adds TLS itself, with certificates that it rotates',
+    hint: 'Pass the result of http.createServer() or net.createServer(): the mesh adds TLS itself, with certificates that it rotates',
   });
 }

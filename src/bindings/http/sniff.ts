@@ -64,5 +64,40 @@ export function sniff(socket: Duplex, options: SniffOptions, result: SniffResult
   socket.on('error', ignore);
 }
 
+/**
+ * The same for a server of any protocol. The socket is left as it came, neither flowing nor paused: whoever takes it may
+ * begin to read whenever it likes.
+ */
+export function peek(socket: Duplex, options: SniffOptions, result: Omit<SniffResult, 'http2'>): void {
+  const timer = options.clock.schedule(options.timeoutMs, () => {
+    settle();
+    result.silent(socket);
+  });
+  const onReadable = () => {
+    const chunk: Buffer | null = socket.read();
+    // At the end of the stream there is nothing to read.
+    if (chunk === null) return;
+    settle();
+    socket.unshift(chunk);
+    if (chunk[0] === TLS_HANDSHAKE) result.tls(socket);
+    else result.plaintext(socket);
+  };
+  const onEnd = () => {
+    settle();
+    socket.destroy();
+  };
+  function settle(): void {
+    timer.cancel();
+    socket.removeListener('readable', onReadable);
+    socket.removeListener('end', onEnd);
+    socket.removeListener('close', onEnd);
+    socket.removeListener('error', ignore);
+  }
+  socket.on('readable', onReadable);
+  socket.on('end', onEnd);
+  socket.on('close', onEnd);
+  socket.on('error', ignore);
+}
+
 /** An error is followed by `close`; without a listener it would end the process. */
 export function ignore(): void {}

@@ -95,7 +95,7 @@ class MemoizingCompiler implements Compiler {
     return INMESH_WORKLOADS.map((served) => {
       const name = inboundListenerName(this.#config.inboundTemplate, served);
       const labels = { app: served.service, ...LABELS };
-      const key = JSON.stringify([name, namespace, labels]);
+      const key = JSON.stringify([name, namespace, labels, served.protocol]);
       const known = this.#inbound.get(key);
       if (known?.revision === view.revision) return [name, known.listener];
       const mode = mtlsModes(view, this.#config)({ namespace, labels }, served.port);
@@ -110,9 +110,11 @@ class MemoizingCompiler implements Compiler {
   /** What of the registry matters beyond addresses: which services, versions and identities there are. */
   #shapeOf(registry: RegistrySnapshot): string {
     if (this.#shape?.registry === registry) return this.#shape.key;
-    const lines = registry.workloads.map(({ namespace, service, labels, serviceAccount, portName, port }) =>
-      JSON.stringify([namespace, service, labels, serviceAccount, portName, portName === '' ? 0 : port]),
-    );
+    const lines = registry.workloads.map((one) => {
+      const { namespace, service, labels, serviceAccount, portName, port, protocol } = one;
+      const number = portName === '' && protocol === '' ? 0 : port;
+      return JSON.stringify([namespace, service, labels, serviceAccount, portName, number, protocol]);
+    });
     const key = [...new Set(lines)].sort().join('\n');
     this.#shape = { registry, key };
     return key;

@@ -5,6 +5,7 @@ import { localityOfLabels, parseLocality } from '../../model/locality.js';
 import type { WorkloadEntrySpec } from '../kinds/types.js';
 import type { Workload } from '../registry/workload.js';
 import type { ConfigView, Document } from '../store/view.js';
+import { isTcpPort } from './port-protocol.js';
 import type { MeshPort, MeshService } from './services.js';
 import { selects } from './visibility.js';
 
@@ -97,10 +98,13 @@ function servedPort(workload: Workload, { ports }: MeshService): MeshPort | unde
     // The only port of a service may well be called otherwise.
     return ports.length === 1 ? ports[0] : undefined;
   }
+  // What speaks no HTTP stands for a port that does not either, where there is one.
+  const fitting = workload.protocol === 'tcp' ? ports.filter(isTcpPort) : [];
+  const among = fitting.length > 0 ? fitting : ports;
   return (
-    ports.find(({ target }) => target === workload.port) ??
-    ports.find(({ number }) => number === workload.port) ??
-    ports[0]
+    among.find(({ target }) => target === workload.port) ??
+    among.find(({ number }) => number === workload.port) ??
+    among[0]
   );
 }
 

@@ -1,12 +1,14 @@
 import { formatAddress, type SocketAddress } from '../../model/address.js';
 import { NO_OVERRIDES } from '../../model/filter-config.js';
 import type {
-  FilterChain,
   HttpConnectionManager,
+  InboundChainConfig,
   InboundListener,
   OutboundListener,
 } from '../../model/listener.js';
+import type { NodeWorkload } from '../../model/node.js';
 import type { Route } from '../../model/route.js';
+import { DEFAULT_TCP_IDLE_MS, type TcpServer } from '../../model/tcp-proxy.js';
 import type { UpgradeRule } from '../../model/upgrade.js';
 import { filtersFor } from './cors.js';
 import { INBOUND_FILTERS, OUTBOUND_FILTERS } from './fault.js';
@@ -41,25 +43,32 @@ export function inboundListenerName(template: string, { address, port }: SocketA
 /** The listener of a served port: which chains it has is what its mTLS mode means. */
 export function inboundListener(
   name: string,
-  { address, port }: SocketAddress,
+  { address, port, protocol }: SocketAddress & Pick<NodeWorkload, 'protocol'>,
   mode: MtlsMode,
 ): InboundListener {
-  const http = inboundHttp(port);
-  const mutual: FilterChain = {
+  const inner = protocol === 'tcp' ? { tcp: inboundTcp(port) } : { http: inboundHttp(port) };
+  const mutual: InboundChainConfig = {
     name: 'inbound-mtls',
     // A STRICT port has this chain only, so plaintext finds none and is refused.
     transportProtocol: mode === 'STRICT' ? '' : 'tls',
-    tls: { requireClientCertificate: true, alpn: ['h2', 'http/1.1'] },
-    http,
+    tls: {
+      requireClientCertificate: true,
+      alpn: protocol === 'tcp' ? ['istio'] : ['h2', 'http/1.1'],
+    },
+    ...inner,
   };
-  const plaintext: FilterChain = {
+  const plaintext: InboundChainConfig = {
     name: 'inbound-plaintext',
     transportProtocol: 'raw_buffer',
     tls: undefined,
-    http,
+    ...inner,
   };
   const chains = { STRICT: [mutual], PERMISSIVE: [mutual, plaintext], DISABLE: [plaintext] };
   return { kind: 'inbound', name, address: { address, port }, filterChains: chains[mode] };
+}
+
+function inboundTcp(port: number): TcpServer {
+  return { cluster: `inbound|${port}||`, idleTimeoutMs: DEFAULT_TCP_IDLE_MS };
 }
 
 function inboundHttp(port: number): HttpConnectionManager {

@@ -87,17 +87,18 @@ function entryServices({
   }));
 }
 
-/** Port 80, and each port that a workload gives another name. */
+/** Port 80, each port that a workload gives another name, and the ports of workloads that speak no HTTP. */
 function impliedServices(workloads: readonly Workload[]): readonly MeshService[] {
   const byHost = new Map<string, MeshService>();
-  for (const { service, namespace, port, portName } of workloads) {
+  for (const { service, namespace, port, portName, protocol } of workloads) {
     const host = serviceHost(service, namespace);
-    const ports = byHost.get(host)?.ports ?? [DEFAULT_HTTP_PORT];
-    const isKnown = portName === '' || ports.some(({ name, number }) => name === portName || number === port);
+    const name = portName || protocol;
+    const ports = byHost.get(host)?.ports ?? (protocol === '' ? [DEFAULT_HTTP_PORT] : []);
+    const isKnown = name === '' || ports.some((one) => one.name === name || one.number === port);
     const extra: MeshPort = {
       number: port,
-      name: portName,
-      protocol: protocolOf(undefined, portName),
+      name,
+      protocol: protocol || protocolOf(undefined, portName),
       target: undefined,
     };
     byHost.set(host, {

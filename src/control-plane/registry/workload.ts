@@ -22,6 +22,8 @@ export interface Workload {
   readonly serviceAccount: string;
   /** `istio` when it accepts mesh mTLS, `disabled` when it speaks plaintext only. */
   readonly tlsMode: 'istio' | 'disabled';
+  /** What it speaks, when it is no HTTP; empty = nothing says. */
+  readonly protocol: 'tcp' | '';
   /** At least 1. */
   readonly weight: number;
   /** The cluster that it runs in, for telemetry. */
@@ -43,6 +45,7 @@ export interface WorkloadInput {
   readonly locality?: Locality | undefined;
   readonly serviceAccount?: string | undefined;
   readonly tlsMode?: 'istio' | 'disabled' | undefined;
+  readonly protocol?: 'tcp' | undefined;
   readonly weight?: number | undefined;
   readonly clusterId?: string | undefined;
 }
@@ -82,6 +85,7 @@ export function createWorkload(owner: string, input: WorkloadInput): Workload {
         : input.locality,
     serviceAccount,
     tlsMode: input.tlsMode ?? 'disabled',
+    protocol: input.protocol ?? '',
     weight,
     clusterId: input.clusterId ?? DEFAULT_CLUSTER_ID,
   };

@@ -372,6 +372,12 @@ export const INBOUND: InboundListener = {
         filters: [{ name: 'router', config: { kind: 'router' } }],
       },
     },
+    {
+      name: 'plaintext',
+      transportProtocol: 'raw_buffer',
+      tls: undefined,
+      tcp: { cluster: 'inbound', idleTimeoutMs: 1000, maxDurationMs: 1000, maxDurationJitterPercent: 1 },
+    },
   ],
 };
 

@@ -58,7 +58,7 @@ test('clients must show a certificate, and every request goes to the application
   const [mutual, plaintext] = chainsOf('');
   expect(mutual).toMatchObject({ transportProtocol: 'tls', tls: { requireClientCertificate: true } });
   expect(plaintext).toMatchObject({ transportProtocol: 'raw_buffer', tls: undefined });
-  expect(mutual?.http.routes).toMatchObject({
+  expect(mutual?.http?.routes).toMatchObject({
     kind: 'inline',
     config: { virtualHosts: [{ domains: ['*'], routes: [{ action: { kind: 'non-forwarding' } }] }] },
   });

@@ -1,0 +1,64 @@
+import type { AccessLog } from '../../model/access-log.js';
+import type { InboundChainConfig, InboundListener } from '../../model/listener.js';
+import { DEFAULT_TCP_IDLE_MS } from '../../model/tcp-proxy.js';
+import type { Random } from '../../runtime/random.js';
+import type { ConnectionLogger } from '../../service/exchange-logger.js';
+import { type InboundChain, type InboundPolicy, modeOf, select, unconfigured } from '../inbound.js';
+
+/** What the policy of a server for TCP is made with. */
+export interface TcpInboundTools {
+  readonly random: Random;
+  readonly connectionLog: (logs: readonly AccessLog[] | undefined) => ConnectionLogger | undefined;
+}
+
+/**
+ * The policy of a server of any protocol. Of a listener for HTTP, which is what servers of gRPC's kind of configuration send for
+ * every port, it takes who may connect; where HTTP filters would have a say in that, nobody may. Without a listener only
+ * mTLS is let in.
+ */
+export function tcpInboundPolicyOf(
+  listener: InboundListener | undefined,
+  tools: TcpInboundTools,
+): InboundPolicy {
+  if (listener === undefined)
+    return withLog(unconfigured({ buildFilters: () => [], unconfigured: 'strict' }), tools);
+  const { filterChains } = listener;
+  const tls = select(filterChains, 'tls', (chain) => chain.tls !== undefined && isOpen(chain));
+  const plaintext = select(filterChains, 'raw_buffer', (chain) => chain.tls === undefined && isOpen(chain));
+  return {
+    mode: modeOf(tls !== undefined, plaintext !== undefined),
+    tls: tls && chainOf(tls, tools),
+    plaintext: plaintext && chainOf(plaintext, tools),
+  };
+}
+
+function isOpen({ http }: InboundChainConfig): boolean {
+  return http === undefined || http.filters.every(({ config }) => config.kind === 'router');
+}
+
+function chainOf(
+  { name, tls, tcp }: InboundChainConfig,
+  { random, connectionLog }: TcpInboundTools,
+): InboundChain {
+  const {
+    idleTimeoutMs = DEFAULT_TCP_IDLE_MS,
+    maxDurationMs,
+    maxDurationJitterPercent: jitter = 0,
+  } = tcp ?? {};
+  return {
+    name,
+    tls,
+    service: undefined,
+    tcp: {
+      idleTimeoutMs,
+      // Envoy: the jitter only lengthens.
+      lifeMs: () => maxDurationMs && maxDurationMs * (1 + (random() * jitter) / 100),
+      log: connectionLog(tcp?.accessLogs),
+    },
+  };
+}
+
+function withLog({ mode, tls, plaintext }: InboundPolicy, { connectionLog }: TcpInboundTools): InboundPolicy {
+  const tcp = { idleTimeoutMs: DEFAULT_TCP_IDLE_MS, lifeMs: () => undefined, log: connectionLog(undefined) };
+  return { mode, tls: tls && { ...tls, tcp }, plaintext: plaintext && { ...plaintext, tcp } };
+}
