@@ -1,5 +1,6 @@
-import { create } from '@bufbuild/protobuf';
+import { create, type DescMessage } from '@bufbuild/protobuf';
 import type {
+  ConnectionInput,
   MatchEntry,
   MatchInput,
   MatchNode,
@@ -8,7 +9,7 @@ import type {
   OnMatch,
 } from '../model/match-tree.js';
 import type { StringMatcher } from '../model/matcher.js';
-import { packAny } from '../proto/any.js';
+import { anyIs, packAny } from '../proto/any.js';
 import { matcher as envoyMatcher, networkInputs, xdsCore, xdsMatcher } from '../proto/xds.js';
 import { decodeAny } from './codec.js';
 import { onlyFields } from './field-guard.js';
@@ -18,6 +19,8 @@ import { at, atKey, type Path, refuse, required } from './path.js';
 
 /** What of a tree differs by its place. */
 export interface TreeCodec<A> {
+  /** Whether the tree may look at the connection. Default false. */
+  readonly readsConnection?: boolean;
   decodeAction(extension: xdsCore.TypedExtensionConfig, path: Path): A;
   encodeAction(action: A): xdsCore.TypedExtensionConfig;
 }
@@ -71,7 +74,7 @@ function decodeEntry<A>(
   codec: TreeCodec<A>,
 ): MatchEntry<A> {
   return {
-    predicate: decodePredicate(required(predicate, at(path, 'predicate')), at(path, 'predicate')),
+    predicate: decodePredicate(required(predicate, at(path, 'predicate')), at(path, 'predicate'), codec),
     onMatch: decodeStep(required(onMatch, at(path, 'on_match')), at(path, 'on_match'), codec),
   };
 }
@@ -92,7 +95,7 @@ function decodeMap<A>(
   if (entries.length === 0) refuse(at(where, 'map'), 'must not be empty');
   return {
     kind: isExact ? 'exact-map' : 'prefix-map',
-    input: decodeInput(required(message.input, at(path, 'input')), at(path, 'input')),
+    input: decodeInput(required(message.input, at(path, 'input')), at(path, 'input'), codec),
     entries: new Map(
       entries.map(([key, step]) => [key, decodeStep(step, atKey(where, 'map', key), codec)] as const),
     ),
@@ -117,6 +120,7 @@ function decodeStep<A>(
 function decodePredicate(
   { matchType }: xdsMatcher.Matcher_MatcherList_Predicate,
   path: Path,
+  inputs: InputRules,
 ): MatchPredicate {
   switch (matchType.case) {
     case 'singlePredicate': {
@@ -126,16 +130,16 @@ function decodePredicate(
       if (matcher.case !== 'valueMatch') return refuse(where, 'needs a value_match');
       return {
         kind: 'value',
-        input: decodeInput(required(input, at(where, 'input')), at(where, 'input')),
+        input: decodeInput(required(input, at(where, 'input')), at(where, 'input'), inputs),
         matcher: decodeString(matcher.value, at(where, 'value_match')),
       };
     }
     case 'orMatcher':
-      return { kind: 'or', predicates: decodeAll(matchType.value, at(path, 'or_matcher')) };
+      return { kind: 'or', predicates: decodeAll(matchType.value, at(path, 'or_matcher'), inputs) };
     case 'andMatcher':
-      return { kind: 'and', predicates: decodeAll(matchType.value, at(path, 'and_matcher')) };
+      return { kind: 'and', predicates: decodeAll(matchType.value, at(path, 'and_matcher'), inputs) };
     case 'notMatcher':
-      return { kind: 'not', predicate: decodePredicate(matchType.value, at(path, 'not_matcher')) };
+      return { kind: 'not', predicate: decodePredicate(matchType.value, at(path, 'not_matcher'), inputs) };
     default:
       return refuse(path, 'needs a match type');
   }
@@ -144,13 +148,30 @@ function decodePredicate(
 function decodeAll(
   { predicate }: xdsMatcher.Matcher_MatcherList_Predicate_PredicateList,
   path: Path,
+  inputs: InputRules,
 ): readonly MatchPredicate[] {
   if (predicate.length < 2) refuse(at(path, 'predicate'), 'must have at least 2 entries');
-  return predicate.map((one, index) => decodePredicate(one, at(path, 'predicate', index)));
+  return predicate.map((one, index) => decodePredicate(one, at(path, 'predicate', index), inputs));
 }
 
+type InputRules = Pick<TreeCodec<unknown>, 'readsConnection'>;
+
+/** The inputs of a connection by their messages. */
+const CONNECTION_INPUTS: readonly (readonly [ConnectionInput, () => DescMessage])[] = [
+  ['destination-ip', () => networkInputs.DestinationIPInputSchema],
+  ['destination-port', () => networkInputs.DestinationPortInputSchema],
+  ['source-ip', () => networkInputs.SourceIPInputSchema],
+  ['source-port', () => networkInputs.SourcePortInputSchema],
+  ['direct-source-ip', () => networkInputs.DirectSourceIPInputSchema],
+  ['server-name', () => networkInputs.ServerNameInputSchema],
+];
+
 /** Envoy: route tables look at request headers and at filter state only. */
-function decodeInput(extension: xdsCore.TypedExtensionConfig, path: Path): MatchInput {
+function decodeInput(
+  extension: xdsCore.TypedExtensionConfig,
+  path: Path,
+  { readsConnection = false }: InputRules,
+): MatchInput {
   const config = required(extension.typedConfig, at(path, 'typed_config'));
   const header = decodeAny(envoyMatcher.HttpRequestHeaderMatchInputSchema, config, path);
   if (header !== undefined) {
@@ -159,6 +180,8 @@ function decodeInput(extension: xdsCore.TypedExtensionConfig, path: Path): Match
   }
   const state = decodeAny(networkInputs.FilterStateInputSchema, config, path);
   if (state !== undefined) return { kind: 'filter-state', key: state.key };
+  const found = readsConnection && CONNECTION_INPUTS.find(([, schema]) => anyIs(config, schema()));
+  if (found !== undefined && found !== false) return { kind: 'connection', of: found[0] };
   return refuse(path, `the input ${JSON.stringify(config.typeUrl)} is not supported`);
 }
 
@@ -257,6 +280,11 @@ function encodeInput(input: MatchInput): xdsCore.TypedExtensionConfig {
   if (input.kind === 'request-header') {
     const schema = envoyMatcher.HttpRequestHeaderMatchInputSchema;
     return matchExtension('request-headers', packAny(schema, create(schema, { headerName: input.name })));
+  }
+  if (input.kind === 'connection') {
+    const [, found] = CONNECTION_INPUTS.find(([of]) => of === input.of) ?? [];
+    if (found === undefined) throw new TypeError(`no message for the input ${input.of}`);
+    return matchExtension(input.of, packAny(found(), create(found())));
   }
   const schema = networkInputs.FilterStateInputSchema;
   return matchExtension('filter-state', packAny(schema, create(schema, { key: input.key })));

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import type {
+  RbacAction,
   RbacConfig,
   RbacPermission,
   RbacPolicy,
@@ -7,9 +8,12 @@ import type {
   RbacRouteConfig,
   RbacRules,
 } from '../model/rbac.js';
-import { httpRbac, rbac } from '../proto/xds.js';
+import { packAny } from '../proto/any.js';
+import { httpRbac, rbac, xdsCore } from '../proto/xds.js';
+import { decodeAny } from './codec.js';
 import { onlyFields } from './field-guard.js';
-import { at, atKey, type Path, refuse } from './path.js';
+import { decodeMatchTree, encodeMatchTree, type TreeCodec } from './match-tree.js';
+import { at, atKey, type Path, refuse, required } from './path.js';
 import { decodePermission, encodePermission } from './rbac-permission.js';
 import { decodePrincipal, encodePrincipal } from './rbac-principal.js';
 
@@ -20,7 +24,8 @@ const filterFields = onlyFields(() => httpRbac.RBACSchema, {
     'shadow_rules',
     'shadow_rules_stat_prefix',
     'track_per_rule_stats',
-    // `matcher` and `shadow_matcher` are refused: nobody here reads match trees.
+    'matcher',
+    'shadow_matcher',
   ],
 });
 const routeFields = onlyFields(() => httpRbac.RBACPerRouteSchema, { enforced: ['rbac'] });
@@ -37,6 +42,9 @@ export function decodeRbac(message: httpRbac.RBAC, path: Path): RbacConfig {
     kind: 'rbac',
     rules: message.rules && decodeRules(message.rules, at(path, 'rules')),
     shadowRules: message.shadowRules && decodeRules(message.shadowRules, at(path, 'shadow_rules')),
+    matcher: message.matcher && decodeMatchTree(message.matcher, at(path, 'matcher'), RBAC_TREE),
+    shadowMatcher:
+      message.shadowMatcher && decodeMatchTree(message.shadowMatcher, at(path, 'shadow_matcher'), RBAC_TREE),
     rulesStatPrefix: message.rulesStatPrefix,
     shadowRulesStatPrefix: message.shadowRulesStatPrefix,
     trackPerRuleStats: message.trackPerRuleStats,
@@ -112,6 +120,9 @@ export function encodeRbac(config: RbacConfig): httpRbac.RBAC {
   });
   if (config.rules !== undefined) message.rules = encodeRules(config.rules);
   if (config.shadowRules !== undefined) message.shadowRules = encodeRules(config.shadowRules);
+  if (config.matcher !== undefined) message.matcher = encodeMatchTree(config.matcher, RBAC_TREE);
+  if (config.shadowMatcher !== undefined)
+    message.shadowMatcher = encodeMatchTree(config.shadowMatcher, RBAC_TREE);
   return message;
 }
 
@@ -119,6 +130,27 @@ export function encodeRbac(config: RbacConfig): httpRbac.RBAC {
 export function encodeRbacRoute({ rbac: config }: RbacRouteConfig): httpRbac.RBACPerRoute {
   return create(httpRbac.RBACPerRouteSchema, config === undefined ? {} : { rbac: encodeRbac(config) });
 }
+
+/** The match trees of RBAC: they find an `Action`. */
+export const RBAC_TREE: TreeCodec<RbacAction> = {
+  readsConnection: true,
+  decodeAction(extension, path) {
+    const config = required(extension.typedConfig, at(path, 'typed_config'));
+    const where = at(path, 'typed_config');
+    const action = decodeAny(rbac.ActionSchema, config, where);
+    if (action === undefined)
+      return refuse(path, `the action ${JSON.stringify(config.typeUrl)} is not supported`);
+    if (action.name === '') refuse(at(where, 'name'), 'must not be empty');
+    return { name: action.name, action: decodeAction(action.action, at(where, 'action')) };
+  },
+  encodeAction({ name, action }) {
+    const message = create(rbac.ActionSchema, { name, action: ACTIONS[action] });
+    return create(xdsCore.TypedExtensionConfigSchema, {
+      name: 'action',
+      typedConfig: packAny(rbac.ActionSchema, message),
+    });
+  },
+};
 
 const ACTIONS = { allow: 0, deny: 1, log: 2 } as const;
 

@@ -1,6 +1,15 @@
+import { actionsOf, type MatchTree } from '../model/match-tree.js';
 import { templateRegExp } from '../model/path-template.js';
-import type { RbacPermission, RbacPlain, RbacPolicy, RbacPrincipal, RbacRules } from '../model/rbac.js';
+import type {
+  RbacAction,
+  RbacPermission,
+  RbacPlain,
+  RbacPolicy,
+  RbacPrincipal,
+  RbacRules,
+} from '../model/rbac.js';
 import { compileHeaderMatcher, compileString, pathOf } from '../routing/match.js';
+import { compileMatchTree } from '../routing/match-tree.js';
 import { compileMetadata, compileRanges, compileState } from '../routing/value-match.js';
 import { unreachable } from '../runtime/errors.js';
 import type { SocketEnd } from '../service/connection.js';
@@ -35,6 +44,17 @@ export function compileRbac({ action, policies }: RbacRules): RbacEngine {
       default:
         return unreachable(action);
     }
+  };
+}
+
+/** Compiles a match tree (Envoy `RoleBasedAccessControlMatcherEngineImpl`): what finds no action is denied. */
+export function compileRbacTree(tree: MatchTree<RbacAction>): RbacEngine {
+  const find = compileMatchTree(tree);
+  const logs = actionsOf(tree).some(({ action }) => action === 'log');
+  return (request) => {
+    const found = find(request);
+    if (logs) setMetadata(request, 'envoy.common', { access_log_hint: found?.action === 'log' });
+    return { allowed: found !== undefined && found.action !== 'deny', policy: found?.name };
   };
 }
 

@@ -4,7 +4,13 @@ import { localReply } from '../service/local-reply.js';
 import type { Filter, Request, Response } from '../service/service.js';
 import type { FilterTools } from './filter.js';
 import type { FilterMemory } from './filter-memory.js';
-import { compileRbac, type RbacDecision, setMetadata } from './rbac-engine.js';
+import {
+  compileRbac,
+  compileRbacTree,
+  type RbacDecision,
+  type RbacEngine,
+  setMetadata,
+} from './rbac-engine.js';
 
 /**
  * Role-based access control (Envoy `envoy.filters.http.rbac`): the shadow rules are decided and recorded first, then the
@@ -18,15 +24,21 @@ export function rbac(
   const override = layers.find((layer) => layer.kind === 'rbac-route');
   const config = override === undefined ? base : override.rbac;
   if (config === undefined) return undefined;
-  const { rules, shadowRules } = config;
-  const shadow = shadowRules && recorder(compileRbac(shadowRules), shadowNames(config), config, tools.memory);
-  const enforced = rules && recorder(compileRbac(rules), enforcedNames(config), config, tools.memory);
+  // Envoy: a matcher goes before rules.
+  const shadowEngine = engineOf(config.shadowMatcher, config.shadowRules);
+  const engine = engineOf(config.matcher, config.rules);
+  const shadow = shadowEngine && recorder(shadowEngine, shadowNames(config), config, tools.memory);
+  const enforced = engine && recorder(engine, enforcedNames(config), config, tools.memory);
   if (shadow === undefined && enforced === undefined) return undefined;
   return async (request, next) => {
     shadow?.(request);
     const decision = enforced?.(request);
     return decision === undefined || decision.allowed ? next(request) : deny(request, decision);
   };
+}
+
+function engineOf(tree: RbacConfig['matcher'], rules: RbacConfig['rules']): RbacEngine | undefined {
+  return tree === undefined ? rules && compileRbac(rules) : compileRbacTree(tree);
 }
 
 /** Names of what a decision leaves behind. */

@@ -5,7 +5,18 @@ export type MatchInput =
   /** All values of a request header (lower case), joined by commas. */
   | { readonly kind: 'request-header'; readonly name: string }
   /** A text that a filter left. */
-  | { readonly kind: 'filter-state'; readonly key: string };
+  | { readonly kind: 'filter-state'; readonly key: string }
+  /** Of the connection that the request came in on; only where a tree may look at it. */
+  | { readonly kind: 'connection'; readonly of: ConnectionInput };
+
+/** `source` is the client that trusted proxies name, `direct-source` the peer of the connection. */
+export type ConnectionInput =
+  | 'destination-ip'
+  | 'destination-port'
+  | 'source-ip'
+  | 'source-port'
+  | 'direct-source-ip'
+  | 'server-name';
 
 /** xDS Matcher: finds an action. */
 export interface MatchTree<A> {

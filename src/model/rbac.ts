@@ -1,3 +1,4 @@
+import type { MatchTree } from './match-tree.js';
 import type { HeaderMatcher, StringMatcher } from './matcher.js';
 import type { AddressRange, FilterStateMatcher, MetadataMatcher } from './value-matcher.js';
 
@@ -8,6 +9,10 @@ export interface RbacConfig {
   readonly rules: RbacRules | undefined;
   /** Decided and recorded, not enforced. */
   readonly shadowRules: RbacRules | undefined;
+  /** Stands in the place of `rules`: what finds no action is denied. Default none. */
+  readonly matcher?: MatchTree<RbacAction> | undefined;
+  /** The same for `shadowRules`. */
+  readonly shadowMatcher?: MatchTree<RbacAction> | undefined;
   /** Stands before the names of figures and metadata of `rules`. Default empty. */
   readonly rulesStatPrefix: string;
   /** The same for `shadowRules`. */
@@ -21,6 +26,12 @@ export interface RbacRouteConfig {
   readonly kind: 'rbac-route';
   /** Undefined: no filter there. */
   readonly rbac: RbacConfig | undefined;
+}
+
+/** What a match tree of RBAC leads to (Envoy RBAC Action). */
+export interface RbacAction {
+  readonly name: string;
+  readonly action: 'allow' | 'deny' | 'log';
 }
 
 /** Envoy RBAC. */

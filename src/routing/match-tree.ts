@@ -1,5 +1,13 @@
-import type { MatchInput, MatchNode, MatchPredicate, MatchTree, OnMatch } from '../model/match-tree.js';
+import type {
+  ConnectionInput,
+  MatchInput,
+  MatchNode,
+  MatchPredicate,
+  MatchTree,
+  OnMatch,
+} from '../model/match-tree.js';
 import { unreachable } from '../runtime/errors.js';
+import type { ConnectionInfo } from '../service/connection.js';
 import type { RouteInput } from './conditions.js';
 import { compileString, headerReader } from './match.js';
 
@@ -98,9 +106,38 @@ function compileInput(input: MatchInput): Read {
       return typeof value === 'string' ? value : undefined;
     };
   }
+  if (input.kind === 'connection') return connectionReader(input.of);
   const read = headerReader(input.name);
   return (head) => {
     const values = read(head);
     return values.length > 1 ? values.join(',') : values[0];
   };
+}
+
+function connectionReader(of: ConnectionInput): Read {
+  return ({ context }) => {
+    const connection = context?.connection;
+    const value = connection && connectionValue(connection, of);
+    return value === undefined ? undefined : String(value);
+  };
+}
+
+function connectionValue(connection: ConnectionInfo, of: ConnectionInput): string | number | undefined {
+  switch (of) {
+    case 'destination-ip':
+      return connection.local?.address;
+    case 'destination-port':
+      return connection.local?.port;
+    case 'source-ip':
+      return connection.remote?.address;
+    case 'source-port':
+      return connection.remote?.port;
+    case 'direct-source-ip':
+      return connection.directRemote?.address;
+    case 'server-name':
+      // Envoy: without TLS there is no such name, and nothing to match.
+      return connection.tls?.serverName || undefined;
+    default:
+      return unreachable(of);
+  }
 }

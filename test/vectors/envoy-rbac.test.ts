@@ -2,7 +2,8 @@ import { fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
 import { decodeHeaderMatcher } from '../../src/codec/matcher.js';
 import { rootPath } from '../../src/codec/path.js';
-import { decodePolicy, decodeRules } from '../../src/codec/rbac.js';
+import { decodeMatchTree } from '../../src/codec/match-tree.js';
+import { decodePolicy, decodeRules, RBAC_TREE } from '../../src/codec/rbac.js';
 import { decodePermission } from '../../src/codec/rbac-permission.js';
 import { decodePrincipal } from '../../src/codec/rbac-principal.js';
 import {
@@ -10,8 +11,10 @@ import {
   compilePolicy,
   compilePrincipal,
   compileRbac,
+  compileRbacTree,
 } from '../../src/filters/rbac-engine.js';
-import { rbac, route } from '../../src/proto/xds.js';
+import { registry } from '../../src/proto/registry.js';
+import { rbac, route, xdsMatcher } from '../../src/proto/xds.js';
 import type { SocketEnd } from '../../src/service/connection.js';
 import type { DynamicMetadata } from '../../src/service/context.js';
 import { HeaderMap } from '../../src/service/headers.js';
@@ -95,7 +98,7 @@ function requestOf({ context }: RbacCase): Request {
 
 const path = rootPath('LDS l');
 
-/** How a case is decided; undefined for what is refused here: CEL, match trees, matcher extensions. */
+/** How a case is decided; undefined for what is refused here: CEL, matcher extensions. */
 function decide({ kind, config }: RbacCase): ((request: Request) => boolean) | undefined {
   switch (kind) {
     case 'permission':
@@ -114,14 +117,20 @@ function decide({ kind, config }: RbacCase): ((request: Request) => boolean) | u
       const decideBy = compileRbac(decodeRules(fromJson(rbac.RBACSchema, config), path));
       return (request) => decideBy(request).allowed;
     }
+    case 'engine_matcher': {
+      const json = fromJson(xdsMatcher.MatcherSchema, config, { registry: registry() });
+      const decideBy = compileRbacTree(decodeMatchTree(json, path, RBAC_TREE));
+      return (request) => decideBy(request).allowed;
+    }
     default:
       return undefined;
   }
 }
 
 const isRefused = ({ kind, config }: RbacCase) =>
-  /^(engine_matcher|principal_mtls_authenticated|ip:)/.test(kind) ||
-  /"(condition|checked_condition|matcher|sourced_metadata)":/.test(JSON.stringify(config));
+  /^(principal_mtls_authenticated|ip:)/.test(kind) ||
+  (kind !== 'engine_matcher' &&
+    /"(condition|checked_condition|matcher|sourced_metadata)":/.test(JSON.stringify(config)));
 
 const cases = readCases<RbacCase>('vectors/rbac.json').filter((one) => !isRefused(one));
 

@@ -69,6 +69,44 @@ export const LOCAL_FILTERS: readonly FilterConfig[] = [
       ],
     },
     shadowRules: { action: 'log', policies: [] },
+    matcher: {
+      node: {
+        kind: 'list',
+        entries: [
+          {
+            predicate: {
+              kind: 'or',
+              predicates: (
+                [
+                  'destination-ip',
+                  'destination-port',
+                  'source-ip',
+                  'source-port',
+                  'direct-source-ip',
+                  'server-name',
+                ] as const
+              ).map((of) => ({
+                kind: 'value',
+                input: { kind: 'connection', of },
+                matcher: { kind: 'exact', value: '1', ignoreCase: false },
+              })),
+            },
+            onMatch: { kind: 'action', action: { name: 'yes', action: 'allow' }, keepMatching: false },
+          },
+        ],
+      },
+      otherwise: { kind: 'action', action: { name: 'no', action: 'deny' }, keepMatching: false },
+    },
+    shadowMatcher: {
+      node: {
+        kind: 'exact-map',
+        input: { kind: 'request-header', name: 'x-user' },
+        entries: new Map([
+          ['a', { kind: 'action', action: { name: 'seen', action: 'log' }, keepMatching: false }],
+        ]),
+      },
+      otherwise: undefined,
+    },
     rulesStatPrefix: 'a',
     shadowRulesStatPrefix: 'b',
     trackPerRuleStats: true,

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { buildFilters } from '../../../src/filters/builtin.js';
 import type { FilterTools } from '../../../src/filters/filter.js';
 import type { FilterConfig } from '../../../src/model/filter-config.js';
-import type { RbacConfig, RbacPolicy, RbacRules } from '../../../src/model/rbac.js';
+import type { MatchTree, OnMatch } from '../../../src/model/match-tree.js';
+import type { RbacAction, RbacConfig, RbacPolicy, RbacRules } from '../../../src/model/rbac.js';
 import { compose, type Request } from '../../../src/service/service.js';
 import { createFakeClock } from '../../../src/testing/fake-clock.js';
 import { filterTools, makeRequest, makeResponse } from './support.js';
@@ -75,5 +76,37 @@ describe('RBAC', () => {
     expect(await status({ kind: 'rbac-route', rbac: undefined })).toBe(200);
     expect(await status({ kind: 'rbac-route', rbac: config({ rules: allow }) })).toBe(403);
     expect(await status({ kind: 'cors' })).toBe(403);
+  });
+
+  test('a match tree stands in the place of rules; what finds no action is denied', async () => {
+    const action = (name: string, effect: RbacAction['action']): OnMatch<RbacAction> => ({
+      kind: 'action',
+      action: { name, action: effect },
+      keepMatching: false,
+    });
+    const matcher: MatchTree<RbacAction> = {
+      node: {
+        kind: 'exact-map',
+        input: { kind: 'request-header', name: 'x-user' },
+        entries: new Map([
+          ['jason', action('known', 'allow')],
+          ['mallory', action('banned', 'deny')],
+          ['eve', action('watched', 'log')],
+        ]),
+      },
+      otherwise: undefined,
+    };
+    const own = tools();
+    const ask = async (user: string) => {
+      const request = makeRequest({ header: { 'x-user': user } });
+      const { status } = await run(config({ matcher, shadowMatcher: matcher, rules: deny }), request, own);
+      const hint = request.context.dynamicMetadata?.get('envoy.common')?.['access_log_hint'];
+      return [status, request.context.details, hint];
+    };
+    expect(await ask('jason')).toEqual([200, undefined, false]);
+    expect(await ask('mallory')).toEqual([403, 'rbac_access_denied_matched_policy[banned]', false]);
+    expect(await ask('eve')).toEqual([200, undefined, true]);
+    expect(await ask('nobody')).toEqual([403, 'rbac_access_denied_matched_policy[none]', false]);
+    expect(own.memory.counter('rbac.shadow_denied').value).toBe(2);
   });
 });
