@@ -8,6 +8,7 @@ export type { MeshSocket } from './bindings/tcp/mesh-socket.js';
 export type { BreakerStats, ClusterStats, HostStats } from './cluster/cluster-stats.js';
 export type { HealthCheckStats } from './cluster/health/monitor.js';
 export type { HostHealth } from './cluster/host.js';
+export type { LbCounts } from './cluster/lb/lb-counts.js';
 export type { SubsetStats } from './cluster/lb/load-balancer.js';
 export type {
   DetectionType,

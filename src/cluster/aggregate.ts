@@ -131,7 +131,7 @@ export class AggregateCluster implements ClusterRuntime {
         only: [onlyPriority(priority, 'healthy'), onlyPriority(priority, 'degraded')] as const,
       })),
     );
-    this.#load = priorityLoadOf(this.#sets.flat(), this.config.panicThresholdPercent);
+    this.#load = priorityLoadOf(this.#sets.flat(), Math.round(this.config.panicThresholdPercent));
   }
 
   /** The members that have hosts, in order, each once (gRFC A37); those that do not exist are left out. */

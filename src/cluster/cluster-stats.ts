@@ -5,6 +5,7 @@ import type { ConnectionCount } from './connection-permits.js';
 import { healthFlags } from './health/flags.js';
 import type { HealthCheckStats } from './health/monitor.js';
 import type { Host, HostHealth } from './host.js';
+import type { LbCounts } from './lb/lb-counts.js';
 import type { SubsetStats } from './lb/load-balancer.js';
 import type { OutlierStats } from './outlier/stats.js';
 
@@ -17,6 +18,8 @@ export interface ClusterStats {
   readonly connections: { readonly active: number; readonly overflows: number };
   /** Undefined without outlier detection. */
   readonly outliers: OutlierStats | undefined;
+  /** How hosts were chosen; undefined where members of the cluster count. */
+  readonly loadBalancing?: Readonly<LbCounts> | undefined;
   /** Undefined without subsets. */
   readonly subsets?: SubsetStats | undefined;
   /** Undefined without active health checks. */

@@ -27,6 +27,7 @@ import {
   partition,
   reconcileHosts,
 } from './host-set.js';
+import { createLbCounts } from './lb/lb-counts.js';
 import type { Balancer, PickContext, Picker } from './lb/load-balancer.js';
 import { createBalancer } from './lb/policies.js';
 import { OnDemandHosts } from './on-demand.js';
@@ -60,6 +61,7 @@ class RunningCluster implements ClusterRuntime {
   hostSets: readonly HostSet[] = [];
   readonly #tools: ClusterTools;
   readonly #balancer: Balancer;
+  readonly #lbCounts = createLbCounts();
   readonly #outliers: OutlierMonitor | undefined;
   readonly #detectsDegraded: boolean;
   readonly #dns: DnsWatch | undefined;
@@ -90,7 +92,8 @@ class RunningCluster implements ClusterRuntime {
     // Hosts that are taken over keep their connections, and so these are still counted.
     this.connections = inherited?.connections ?? new ConnectionCount(0);
     this.connections.limit = cluster.circuitBreakers.default.maxConnections;
-    const { panicThresholdPercent } = cluster;
+    // Envoy takes the percentage as a whole number.
+    const panicThresholdPercent = Math.round(cluster.panicThresholdPercent);
     this.#balancer = createBalancer(cluster.lbPolicy, {
       clock,
       agenda,
@@ -99,6 +102,7 @@ class RunningCluster implements ClusterRuntime {
       // Envoy: the local cluster itself is not routed by zone.
       zone: tools.zone?.clusterName === cluster.name ? undefined : tools.zone,
       compileHash: tools.compileHash,
+      counts: this.#lbCounts,
       activeRequests: () => this.breakers.default.requests.active + this.breakers.high.requests.active,
     });
     this.#picker = () => undefined;
@@ -233,6 +237,7 @@ class RunningCluster implements ClusterRuntime {
     return {
       ...limitStats(this),
       hosts: [...this.#members.hosts.values()].map((host) => hostStats(host, this.#outliers !== undefined)),
+      loadBalancing: { ...this.#lbCounts },
       subsets: this.#balancer.subsets?.(),
       outliers: this.#outliers?.stats(),
       healthChecks: this.#checks?.stats(),

@@ -75,10 +75,14 @@ export function leastRequestOf(
   if (choices < 2) refuse(at(path, 'choice_count'), 'must be at least 2');
   // A runtime key beside it names an override in Envoy's runtime layer; there is no such layer here.
   const bias = activeRequestBias?.defaultValue ?? DEFAULT_BIAS;
-  // Written so that NaN is refused too.
-  if (!(bias >= 0)) refuse(at(path, 'active_request_bias'), 'must not be negative');
+  // Envoy: one that is not a number, or negative, counts as the default.
   const slowStart = decodeSlowStart(slowStartConfig, path);
-  return { kind: 'least-request', choiceCount: choices, activeRequestBias: bias, slowStart };
+  return {
+    kind: 'least-request',
+    choiceCount: choices,
+    activeRequestBias: bias >= 0 ? bias : DEFAULT_BIAS,
+    slowStart,
+  };
 }
 
 /** The policy as an extension. */

@@ -47,6 +47,16 @@ const FIGURES: readonly Figure[] = [
     of: ({ outliers }) =>
       outliers && Object.values(outliers.enforced).reduce<number>((sum, value) => sum + (value ?? 0), 0),
   },
+  ...lbFigures([
+    ['healthy_panic', 'healthyPanic'],
+    ['local_cluster_not_ok', 'localClusterNotOk'],
+    ['recalculate_zone_structures', 'recalculateZoneStructures'],
+    ['zone_cluster_too_small', 'zoneClusterTooSmall'],
+    ['zone_no_capacity_left', 'zoneNoCapacityLeft'],
+    ['zone_routing_all_directly', 'zoneRoutingAllDirectly'],
+    ['zone_routing_cross_zone', 'zoneRoutingCrossZone'],
+    ['zone_routing_sampled', 'zoneRoutingSampled'],
+  ]),
   { name: 'lb_subsets_active', type: 'gauge', of: ({ subsets }) => subsets?.active },
   { name: 'lb_subsets_created', type: 'counter', of: ({ subsets }) => subsets?.created },
   { name: 'lb_subsets_removed', type: 'counter', of: ({ subsets }) => subsets?.removed },
@@ -59,6 +69,16 @@ const FIGURES: readonly Figure[] = [
     of: ({ subsets }) => subsets?.singleHostDuplicates,
   },
 ];
+
+function lbFigures(
+  names: readonly (readonly [name: string, key: keyof NonNullable<ClusterStats['loadBalancing']>])[],
+): Figure[] {
+  return names.map(([name, key]) => ({
+    name: `lb_${name}`,
+    type: 'counter',
+    of: ({ loadBalancing }) => loadBalancing?.[key],
+  }));
+}
 
 /** What each breaker tells, by the priority that Envoy puts into the stat's name. */
 const BREAKERS: readonly {

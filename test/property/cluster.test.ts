@@ -33,6 +33,27 @@ const policy: fc.Arbitrary<LbPolicy> = fc.constantFrom<LbPolicy>(
   { kind: 'random', locality: { kind: 'weighted' } },
   RING,
   MAGLEV,
+  { kind: 'pick-first', shuffle: true },
+  { kind: 'pick-first', shuffle: false, locality: { kind: 'weighted' } },
+  {
+    kind: 'override-host',
+    sources: [{ kind: 'header', name: 'x-to' }],
+    selectedHostKey: undefined,
+    child: RING,
+  },
+  {
+    kind: 'subset',
+    fallback: 'any-endpoint',
+    defaultSubset: {},
+    selectors: [],
+    localityWeightAware: true,
+    scaleLocalityWeight: true,
+    panicModeAny: false,
+    listAsAny: false,
+    fallbackList: false,
+    allowRedundantKeys: false,
+    child: { kind: 'random', locality: { kind: 'weighted' } },
+  },
 );
 const health = fc.constantFrom<EndpointHealth>(
   'unknown',

@@ -2,6 +2,7 @@ import type { Clock } from '../../runtime/clock.js';
 import { type Random, randomInt } from '../../runtime/random.js';
 import { choosePriority, priorityLoadOf } from '../priority.js';
 import { HashedHosts, type HashedHostsOptions } from './hashed-hosts.js';
+import type { LbCounts } from './lb-counts.js';
 import type { Balancer, PickContext } from './load-balancer.js';
 import { normalizedWeights } from './normalized-weights.js';
 
@@ -15,11 +16,12 @@ interface HashTools {
   readonly clock: Clock;
   readonly random: Random;
   readonly panicThresholdPercent: number;
+  readonly counts?: LbCounts | undefined;
 }
 
 /** The request's hash decides the priority and, by a table per priority, the host. Without a hash chance does. */
 export function hashBalancer(options: HashBalancerOptions, tools: HashTools): Balancer {
-  const { random, panicThresholdPercent } = tools;
+  const { random, panicThresholdPercent, counts } = tools;
   const priorities: HashedHosts[] = [];
   return {
     picker(sets) {
@@ -34,6 +36,7 @@ export function hashBalancer(options: HashBalancerOptions, tools: HashTools): Ba
         const hash = hashOf(context, options.hash ?? context.hash) ?? randomHash(random);
         // Envoy: the same number chooses both, so keys and what spills over correlate.
         const priority = choosePriority(load, Number(hash % 100n) + 1) >> 1;
+        if (counts !== undefined && attempt === 0 && load.panic[priority] === true) counts.healthyPanic++;
         return priorities[priority]?.pick(hash, attempt);
       };
     },

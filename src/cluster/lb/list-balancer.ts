@@ -3,6 +3,7 @@ import { type Random, randomInt } from '../../runtime/random.js';
 import type { HostSet } from '../host-set.js';
 import { choosePriority, type PriorityLoad, type PriorityShares, priorityLoadOf } from '../priority.js';
 import type { LocalZone } from '../zone.js';
+import { createLbCounts, type LbCounts } from './lb-counts.js';
 import type { Balancer, ListPicker, ListPolicy, PickContext } from './load-balancer.js';
 import { localitySchedule } from './locality-weights.js';
 import { zoneAware } from './zone-aware.js';
@@ -12,6 +13,8 @@ export interface ListBalancerTools {
   readonly random: Random;
   readonly panicThresholdPercent: number;
   readonly zone?: LocalZone | undefined;
+  /** Where picks are counted; by default nowhere. */
+  readonly counts?: LbCounts | undefined;
 }
 
 const nobody: ListPicker = () => undefined;
@@ -82,11 +85,15 @@ class Sources {
   #create(priority: number, kind: 'healthy' | 'degraded'): ListPicker {
     const set = this.#sets[priority];
     if (set === undefined) return nobody;
-    const { list, locality, seed, zone, ...rest } = this.#options;
+    const { list, locality, seed, zone, counts = createLbCounts(), ...rest } = this.#options;
     // Envoy: in panic all hosts of the priority are used, whatever their health.
     if (this.#load.panic[priority] === true) {
       const fails = locality?.kind === 'zone-aware' && locality.failTrafficOnPanic;
-      return fails ? nobody : list(set.hosts, `${priority}:all`);
+      const all = fails ? nobody : list(set.hosts, `${priority}:all`);
+      return () => {
+        counts.healthyPanic++;
+        return all();
+      };
     }
     const source = `${priority}:${kind}`;
     if (locality?.kind === 'weighted') {
@@ -94,7 +101,7 @@ class Sources {
     }
     // Envoy: only the first priority is zone-aware.
     if (zone === undefined || priority > 0) return list(set[kind], source);
-    return zoneAware(set, kind, { ...rest, list, source, zone, config: locality });
+    return zoneAware(set, kind, { ...rest, counts, list, source, zone, config: locality });
   }
 }
 

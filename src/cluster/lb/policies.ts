@@ -10,6 +10,7 @@ import { clientSideWrr } from './client-side-wrr.js';
 import { MAX_PREPICKS } from './edf.js';
 import { hashBalancer } from './hash-balancer.js';
 import { hostRequests } from './host-request.js';
+import type { LbCounts } from './lb-counts.js';
 import { leastRequest } from './least-request.js';
 import { listBalancer } from './list-balancer.js';
 import type { Balancer, PickContext } from './load-balancer.js';
@@ -34,6 +35,8 @@ export interface BalancerTools {
   readonly agenda?: Agenda | undefined;
   /** Requests under way in the whole cluster. */
   readonly activeRequests: () => number;
+  /** Where picks are counted; by default nowhere. */
+  readonly counts?: LbCounts | undefined;
   /** Compiles hash policies of the load balancing policy itself. */
   readonly compileHash?: CompileHash | undefined;
   /** For zone-aware routing; undefined where the local cluster is not known. */

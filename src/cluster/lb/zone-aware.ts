@@ -3,6 +3,7 @@ import { type Random, randomInt } from '../../runtime/random.js';
 import type { HostSet } from '../host-set.js';
 import { isInPanic } from '../priority.js';
 import type { LocalZone } from '../zone.js';
+import type { LbCounts } from './lb-counts.js';
 import type { ListPicker, ListPolicy } from './load-balancer.js';
 import { chooseZone, planZones, type ZonePlan } from './zone-plan.js';
 
@@ -15,13 +16,22 @@ export interface ZoneAwareOptions {
   readonly config: ZoneAware | undefined;
   readonly random: Random;
   readonly panicThresholdPercent: number;
+  readonly counts: LbCounts;
 }
 
 /** Keeps requests in the own zone as far as that has the capacity. */
 export function zoneAware(
   set: HostSet,
   kind: 'healthy' | 'degraded',
-  { list, source, zone, config = DEFAULT_ZONE_AWARE, random, panicThresholdPercent }: ZoneAwareOptions,
+  {
+    list,
+    source,
+    zone,
+    config = DEFAULT_ZONE_AWARE,
+    random,
+    panicThresholdPercent,
+    counts,
+  }: ZoneAwareOptions,
 ): ListPicker {
   const whole = list(set[kind], source);
   const routed = Math.round(config.routingEnabledPercent);
@@ -31,7 +41,7 @@ export function zoneAware(
   let parts: readonly ListPicker[] = [];
   const refresh = () => {
     version = zone.version;
-    plan = planZones(set, zone.set, zone.own, config);
+    plan = planZones(set, zone.set, zone.own, config, counts);
     localInPanic = zone.set !== undefined && isInPanic(zone.set, panicThresholdPercent);
     parts = plan?.order.map((one, i) => list(one[kind], `${source}:zone${i}`)) ?? [];
   };
@@ -39,7 +49,10 @@ export function zoneAware(
     if (version !== zone.version) refresh();
     if (plan === undefined) return whole();
     if (routed < 100 && randomInt(random, 100) >= routed) return whole();
-    if (localInPanic) return config.failTrafficOnPanic ? undefined : whole();
-    return parts[chooseZone(plan, random)]?.();
+    if (localInPanic) {
+      counts.localClusterNotOk++;
+      return config.failTrafficOnPanic ? undefined : whole();
+    }
+    return parts[chooseZone(plan, random, counts)]?.();
   };
 }

@@ -2,6 +2,7 @@ import type { Locality } from '../../model/endpoint.js';
 import type { ZoneAware } from '../../model/lb-policy.js';
 import { type Random, randomInt } from '../../runtime/random.js';
 import type { HostSet, LocalityHosts } from '../host-set.js';
+import type { LbCounts } from './lb-counts.js';
 
 /** How requests are spread over localities; `order` has the own one first when it has hosts. */
 export interface ZonePlan {
@@ -22,13 +23,18 @@ export function planZones(
   local: HostSet | undefined,
   own: Locality,
   config: ZoneAware,
+  counts: LbCounts,
 ): ZonePlan | undefined {
+  counts.recalculateZoneStructures++;
   const forced = config.forceLocalZoneMinSize;
   if (local === undefined || set.localities.length < 2) return undefined;
   const isForced = config.forceLocalityDirect || forced !== undefined;
   if (local.localities.length < 2 && !isForced) return undefined;
   if (!local.localities.some((one) => isSame(one.locality, own) && one.hosts.length > 0)) return undefined;
-  if (set.healthy.length < config.minClusterSize) return undefined;
+  if (set.healthy.length < config.minClusterSize) {
+    counts.zoneClusterTooSmall++;
+    return undefined;
+  }
 
   const order = set.localities.filter(({ hosts }) => hosts.length > 0).sort(byPlace(own));
   const isOwnFirst = order[0] !== undefined && isSame(order[0].locality, own);
@@ -54,11 +60,26 @@ export function planZones(
 }
 
 /** The locality of one request. */
-export function chooseZone({ order, direct, localShare, residual }: ZonePlan, random: Random): number {
-  if (direct || randomInt(random, WHOLE) < localShare) return 0;
+export function chooseZone(
+  { order, direct, localShare, residual }: ZonePlan,
+  random: Random,
+  counts: LbCounts,
+): number {
+  if (direct) {
+    counts.zoneRoutingAllDirectly++;
+    return 0;
+  }
+  if (randomInt(random, WHOLE) < localShare) {
+    counts.zoneRoutingSampled++;
+    return 0;
+  }
+  counts.zoneRoutingCrossZone++;
   const total = residual.at(-1) ?? 0;
   // Envoy: rounding may leave no capacity at all.
-  if (total === 0) return randomInt(random, order.length);
+  if (total === 0) {
+    counts.zoneNoCapacityLeft++;
+    return randomInt(random, order.length);
+  }
   const value = randomInt(random, total);
   return residual.findIndex((sum) => value < sum);
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createCluster } from '../../../../src/cluster/cluster.js';
 import type { HostSet } from '../../../../src/cluster/host-set.js';
 import { partition, reconcileHosts } from '../../../../src/cluster/host-set.js';
+import { createLbCounts } from '../../../../src/cluster/lb/lb-counts.js';
 import { createBalancer } from '../../../../src/cluster/lb/policies.js';
 import { planZones } from '../../../../src/cluster/lb/zone-plan.js';
 import { LocalZone } from '../../../../src/cluster/zone.js';
@@ -25,7 +26,7 @@ function setOf(zones: Readonly<Record<string, number | readonly Partial<Endpoint
 }
 
 const plan = (set: HostSet, local: HostSet | undefined, more: Partial<ZoneAware> = {}) =>
-  planZones(set, local, place('a'), { ...DEFAULT_ZONE_AWARE, ...more });
+  planZones(set, local, place('a'), { ...DEFAULT_ZONE_AWARE, ...more }, createLbCounts());
 
 describe('zone-aware routing does not apply', () => {
   const upstream = setOf({ a: 3, b: 3 });
@@ -79,6 +80,33 @@ describe('a plan of zones', () => {
 });
 
 describe('the picker', () => {
+  test('counts as Envoy does how it chose the zone', () => {
+    const [local, counts] = [new LocalZone('me', place('a')), createLbCounts()];
+    local.publish(setOf({ a: 1, b: 9 }));
+    const upstream = setOf({ a: 3, b: 3 });
+    const pick = (set: HostSet, times: number) => {
+      const picker = createBalancer({ kind: 'random' }, balancerTools(5, { zone: local, counts })).picker([
+        set,
+      ]);
+      for (let i = 0; i < times; i++) picker(ANY, 0);
+    };
+    pick(upstream, 10);
+    expect(counts).toMatchObject({ zoneRoutingAllDirectly: 10, recalculateZoneStructures: 1 });
+    local.publish(setOf({ a: 3, b: 1 }));
+    pick(upstream, 100);
+    const { zoneRoutingSampled, zoneRoutingCrossZone } = counts;
+    expect(zoneRoutingSampled + zoneRoutingCrossZone).toBe(100);
+    expect(zoneRoutingSampled).toBeGreaterThan(50);
+    pick(setOf({ a: 1, b: 1 }), 5);
+    expect(counts).toMatchObject({ zoneClusterTooSmall: 1, zoneNoCapacityLeft: 0, healthyPanic: 0 });
+    const sick = { health: 'unhealthy' } as const;
+    pick(setOf({ a: [sick, sick, {}] }), 7);
+    expect(counts.healthyPanic).toBe(7);
+    local.publish(setOf({ a: [{}, sick, sick], b: [sick] }));
+    pick(upstream, 4);
+    expect(counts.localClusterNotOk).toBe(4);
+  });
+
   const zone = () => new LocalZone('me', place('a'));
   const shares = (set: HostSet, local: LocalZone, more: Partial<ZoneAware> = {}, picks = 4000) => {
     const policy = { kind: 'random' as const, locality: { ...DEFAULT_ZONE_AWARE, ...more } };
