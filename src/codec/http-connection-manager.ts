@@ -7,6 +7,7 @@ import { decodeAccessLogs, encodeAccessLogs } from './access-log.js';
 import { adsSource, checkConfigSource } from './config-source.js';
 import { onlyFields } from './field-guard.js';
 import { decodeFilter, encodeFilter } from './filter-config.js';
+import { decodeInboundLimits, encodeInboundLimits, INBOUND_LIMIT_FIELDS } from './inbound-limits.js';
 import { at, type Path, refuse } from './path.js';
 import { decodeProcessing, encodeProcessing, PROCESSING_FIELDS } from './request-processing.js';
 import { decodeRouteConfiguration, encodeRouteConfiguration } from './route.js';
@@ -24,7 +25,7 @@ const IGNORED = [
 ];
 
 const inboundFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
-  enforced: [...ENFORCED, ...PROCESSING_FIELDS],
+  enforced: [...ENFORCED, ...PROCESSING_FIELDS, ...INBOUND_LIMIT_FIELDS],
   ignored: IGNORED,
 });
 
@@ -54,7 +55,7 @@ export function decodeConnectionManager(
     accessLogs: decodeAccessLogs(message.accessLog, path),
     upgrades: decodeListenerUpgrades(message.upgradeConfigs, path),
     processing: side === 'outbound' ? undefined : decodeProcessing(message, path),
-    ...decodeStreamLimits(message, path),
+    ...(side === 'outbound' ? decodeStreamLimits(message, path) : decodeInboundLimits(message, path)),
   };
 }
 
@@ -137,6 +138,7 @@ export function encodeConnectionManager(manager: HttpConnectionManager): hcm.Htt
   });
   encodeProcessing(processing, message);
   encodeStreamLimits(manager, message);
+  encodeInboundLimits(manager, message);
   return message;
 }
 

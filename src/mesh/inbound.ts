@@ -1,5 +1,6 @@
 import type { AccessLog } from '../model/access-log.js';
 import type { FilterOverrides } from '../model/filter-config.js';
+import type { InboundLimits } from '../model/inbound-limits.js';
 import type {
   FilterChain,
   HttpConnectionManager,
@@ -38,6 +39,10 @@ export interface InboundChain {
   readonly tunnels?: Service | undefined;
   /** Writes its access logs; undefined when it has none. */
   readonly log?: ExchangeLogger | undefined;
+  /** What connections and heads of requests are held to; undefined = nothing. */
+  readonly limits?: InboundLimits | undefined;
+  /** Time limits of each exchange, in milliseconds; undefined when there are none. */
+  readonly times?: ExchangeTimes | undefined;
   /** How connections are treated that carry no HTTP; undefined = as nothing says. */
   readonly tcp?: TcpServerPolicy | undefined;
 }
@@ -49,6 +54,16 @@ export interface TcpServerPolicy {
   /** How long this connection may live; undefined = no limit. */
   lifeMs(): number | undefined;
   readonly log: ConnectionLogger | undefined;
+}
+
+/** Time limits of each exchange on a server, in milliseconds; 0 = none. */
+export interface ExchangeTimes {
+  /** From the head of the request to its last byte. */
+  readonly requestMs: number;
+  /** Longest pause. */
+  readonly idleMs: number;
+  /** From the head of the request to the end of the exchange. */
+  readonly durationMs: number;
 }
 
 /** What a server does with connections and requests; a configuration change makes a new one. */
@@ -125,7 +140,28 @@ export function modeOf(hasTls: boolean, hasPlaintext: boolean): InboundMode {
 function inboundChain(chain: FilterChain, options: InboundOptions): InboundChain {
   const log = options.accessLog?.(chain.http.accessLogs);
   const service = chainService(chain.http, options);
-  return { name: chain.name, tls: chain.tls, service, tunnels: tunnelService(chain.http, service), log };
+  return {
+    name: chain.name,
+    tls: chain.tls,
+    service,
+    tunnels: tunnelService(chain.http, service),
+    log,
+    limits: chain.http.limits,
+    times: timesOf(chain.http),
+  };
+}
+
+function timesOf({
+  limits,
+  streamIdleTimeoutMs,
+  maxStreamDurationMs,
+}: HttpConnectionManager): ExchangeTimes | undefined {
+  const times = {
+    requestMs: limits?.requestTimeoutMs ?? 0,
+    idleMs: streamIdleTimeoutMs ?? 0,
+    durationMs: maxStreamDurationMs ?? 0,
+  };
+  return times.requestMs + times.idleMs + times.durationMs === 0 ? undefined : times;
 }
 
 function tunnelService({ upgrades }: HttpConnectionManager, service = application): Service | undefined {

@@ -2,6 +2,7 @@ import type { AccessLog } from './access-log.js';
 import type { SocketAddress } from './address.js';
 import type { FilterChainMatch } from './filter-chain-match.js';
 import type { HttpFilter } from './filter-config.js';
+import type { InboundLimits } from './inbound-limits.js';
 import type { RequestProcessing } from './request-processing.js';
 import type { RouteConfiguration } from './route.js';
 import type { TcpProxy, TcpServer } from './tcp-proxy.js';
@@ -87,9 +88,11 @@ export interface HttpConnectionManager {
   readonly processing?: RequestProcessing | undefined;
   /** Undefined = none. */
   readonly accessLogs?: readonly AccessLog[] | undefined;
-  /** Longest pause of an exchange; outbound only. Undefined or 0 = none. */
+  /** What connections and requests are held to, inbound only. Undefined = nothing. */
+  readonly limits?: InboundLimits | undefined;
+  /** Longest pause of an exchange. Undefined or 0 = none. */
   readonly streamIdleTimeoutMs?: number | undefined;
-  /** Longest life of an exchange (`common_http_protocol_options.max_stream_duration`); outbound only. Undefined or 0 = no limit. */
+  /** Longest life of an exchange (`common_http_protocol_options.max_stream_duration`). Undefined or 0 = no limit. */
   readonly maxStreamDurationMs?: number | undefined;
   /** Protocols that requests may switch to. Undefined: nothing is said of them, so all may. */
   readonly upgrades?: readonly UpgradeRule[] | undefined;

@@ -46,6 +46,7 @@ import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src
 import { dnsCache, someRateLimits } from './filter-arbitraries.js';
 import { endpointHealthCheck, healthCheck } from './health-arbitraries.js';
 import { overrideHostPolicy, overrideHostStatuses, pickFirstPolicy, subsetPolicy } from './lb-arbitraries.js';
+import { inboundLimits } from './limits-arbitraries.js';
 import {
   contextMatchers,
   matchTree,
@@ -503,10 +504,10 @@ const filterChain = (): fc.Arbitrary<InboundChainConfig> => {
     tls: maybe(downstreamTls()),
   };
   const logs = accessLogs(headerMatcher(), stringMatcher(), fractionalPercent());
-  return fc.oneof(
-    fc.record({ ...head, http: connectionManager() }),
-    fc.record({ ...head, tcp: tcpServer(name(), logs) }),
-  );
+  const http = fc
+    .tuple(connectionManager(), inboundLimits())
+    .map(([manager, limits]) => ({ ...manager, ...limits }));
+  return fc.oneof(fc.record({ ...head, http }), fc.record({ ...head, tcp: tcpServer(name(), logs) }));
 };
 
 /** Listener, outbound and inbound. */

@@ -94,7 +94,7 @@ function superTake(
   request: ClientRequest,
   options: ClientRequestArgs,
 ): void {
-  (parent.prototype as unknown as RequestTaker).addRequest.call(agent, request, options);
+  (parent.prototype as HttpAgent & RequestTaker).addRequest.call(agent, request, options);
 }
 
 /** Tells the mesh's requests from all others, and makes the sockets of the former. */
@@ -119,12 +119,12 @@ class WayOut {
       // The mesh has no configuration yet: whether it owns the host is known when the first one came.
       this.#mesh.whenConfigured().then(
         () => this.take(request, options, take),
-        (error: Error) => (request as unknown as SocketTaker).onSocket(null, error),
+        (error: Error) => (request as ClientRequest & SocketTaker).onSocket(null, error),
       );
       return;
     }
     if (target === undefined) {
-      (this.outside as unknown as RequestTaker).addRequest(request, options);
+      (this.outside as HttpAgent & RequestTaker).addRequest(request, options);
       return;
     }
     request.once('socket', (socket) => this.#connections.get(socket)?.carries(request));

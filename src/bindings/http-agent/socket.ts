@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../runtime/clock.js';
 
@@ -50,11 +49,6 @@ export class AgentSocket extends Duplex {
     this.authorized = isSecure;
     this.#clock = clock;
     this.#events = events(this);
-  }
-
-  /** node:http uses a small part of net.Socket, which is all here. */
-  get asSocket(): Socket {
-    return this as unknown as Socket;
   }
 
   /** Gives bytes to the reader; false asks to wait until they are wanted. */

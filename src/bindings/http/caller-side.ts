@@ -2,10 +2,11 @@ import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { BodyChange, ResponseHead } from '../../service/head-change.js';
 import { HeaderMap } from '../../service/headers.js';
+import type { LocalReply } from '../../service/local-reply.js';
 import type { Response } from '../../service/service.js';
 import { bodyBytes } from './count-bytes.js';
 import { changeArguments, headersOf } from './head-change.js';
-import { rawReply, writeReply } from './reply.js';
+import { cutShort, rawReply, writeReply } from './reply.js';
 import { ignore } from './sniff.js';
 import { WrittenBody } from './written-body.js';
 
@@ -33,6 +34,8 @@ export interface CallerSide {
   /** Just before the application gets it. */
   release(): void;
   reply(response: Response): Promise<void>;
+  /** Ends the exchange whatever the application does: with the answer if there is none yet. */
+  cut(reply: LocalReply, end: (socket: Duplex) => void): void;
   destroy(): void;
 }
 
@@ -99,6 +102,17 @@ export class ResponseSide implements CallerSide {
 
   reply(response: Response): Promise<void> {
     return writeReply(this.#response, response);
+  }
+
+  cut(reply: LocalReply, end: (socket: Duplex) => void): void {
+    // A response that waits for the one before it has no socket yet.
+    const { socket, headersSent } = this.#response;
+    if (socket === null || headersSent) {
+      this.#response.req.socket.destroy();
+      return;
+    }
+    cutShort(socket, reply);
+    end(socket);
   }
 
   destroy(): void {
@@ -173,6 +187,17 @@ export class TunnelSide implements CallerSide {
     this.headSent = true;
     this.status = response.status;
     return rawReply(this.#socket, response);
+  }
+
+  cut(reply: LocalReply, end: (socket: Duplex) => void): void {
+    const socket = this.#socket;
+    if (this.headSent) socket.destroy();
+    else {
+      this.headSent = true;
+      this.status = reply.status;
+      cutShort(socket, reply);
+      end(socket);
+    }
   }
 
   destroy(): void {

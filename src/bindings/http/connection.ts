@@ -2,7 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { atWallTime } from '../../identity/wall-timer.js';
+import type { InboundLimits } from '../../model/inbound-limits.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
+import type { ByteCounts } from '../../service/context.js';
+import type { LocalReply } from '../../service/local-reply.js';
+import { ConnectionLimits, type LimitedConnection } from './connection-limits.js';
+import { finish, linger } from './finish.js';
+import { cutShort } from './reply.js';
 
 /** Who is at the other end of one mTLS connection. */
 export interface InboundPeer {
@@ -17,6 +23,14 @@ export interface InboundPeer {
 const EXPIRY_GRACE_MS = 10_000;
 /** Responses carry `Connection: close` for this long before the expiry, or for a tenth of what is left if that is less. */
 const MAX_DRAIN_MARGIN_MS = 60_000;
+
+/** Envoy `request_headers_timeout`. */
+const HEAD_TIMEOUT: LocalReply = {
+  status: 408,
+  body: 'request header timeout',
+  details: 'request_header_timeout',
+  reason: 'INMESH_TIMEOUT',
+};
 
 const connections = new WeakMap<object, InboundConnection>();
 
@@ -35,12 +49,13 @@ export function peerOf(request: IncomingMessage | Socket): { readonly spiffeId: 
 }
 
 /** One accepted connection: who is there, what runs on it, and when it has to end. */
-export class InboundConnection {
+export class InboundConnection implements LimitedConnection {
   readonly socket: Duplex;
   /** Undefined on a plaintext connection. */
   readonly peer: InboundPeer | undefined;
   readonly #clock: Clock;
   readonly #drainAtMs: number;
+  readonly #limits: ConnectionLimits | undefined;
   #timer: Timer | undefined;
   #draining = false;
   #expired = false;
@@ -48,10 +63,17 @@ export class InboundConnection {
   /** The newest response; requests in a pipeline are answered in order, so it is also the last. */
   #response: ServerResponse | undefined;
 
-  constructor(socket: Duplex, peer: InboundPeer | undefined, clock: Clock) {
+  constructor(socket: Duplex, peer: InboundPeer | undefined, clock: Clock, limits?: InboundLimits) {
     this.socket = socket;
     this.peer = peer;
     this.#clock = clock;
+    const { delayedCloseTimeoutMs = 0 } = limits ?? {};
+    // Node calls it after the last response, too.
+    if (delayedCloseTimeoutMs > 0)
+      Object.assign(socket, { destroySoon: () => linger(socket, clock, delayedCloseTimeoutMs) });
+    // The bytes by which plaintext was told from TLS are the first of a request.
+    const bytesBefore = peer === undefined ? 0 : ((socket as Partial<ByteCounts>).bytesRead ?? 0);
+    this.#limits = limits && new ConnectionLimits(limits, socket, { clock, connection: this, bytesBefore });
     this.#drainAtMs = Number.POSITIVE_INFINITY;
     if (peer !== undefined) {
       const leftMs = Math.max(0, peer.expiresAtMs - clock.wallTime());
@@ -70,6 +92,10 @@ export class InboundConnection {
       return false;
     }
     this.#response = response;
+    if (this.#limits !== undefined) {
+      if (this.#limits.begin()) this.#closeAfter(response);
+      response.once('close', () => this.#freed(response));
+    }
     if (this.#draining || wallTime >= this.#drainAtMs) this.#closeAfter(response);
     return true;
   }
@@ -77,6 +103,7 @@ export class InboundConnection {
   /** Takes note that the socket leaves HTTP (WebSocket, CONNECT). False: too late, as in `begin`. */
   beginTunnel(): boolean {
     this.#tunnel = true;
+    this.#limits?.begin();
     return !this.#draining;
   }
 
@@ -96,6 +123,7 @@ export class InboundConnection {
 
   /** Stops watching the certificates; the connection lives on. */
   release(): void {
+    this.#limits?.stop();
     this.#timer?.cancel();
     connections.delete(this.socket);
   }
@@ -104,6 +132,16 @@ export class InboundConnection {
     // Before the head is out, Node says `Connection: close` for us and closes; after it, we close.
     response.shouldKeepAlive = false;
     response.once('close', () => finish(this.socket));
+  }
+
+  /** The last request that came has its answer: the connection is idle. */
+  #freed(response: ServerResponse): void {
+    if (response === this.#response && !this.#tunnel) this.#limits?.free();
+  }
+
+  headTimedOut(): void {
+    cutShort(this.socket, HEAD_TIMEOUT);
+    finish(this.socket);
   }
 
   #expire(): void {
@@ -115,10 +153,4 @@ export class InboundConnection {
 
 function isOver(response: ServerResponse): boolean {
   return response.closed || response.writableFinished;
-}
-
-/** Ends after what is written has left, then frees the socket even if the peer never ends its side. */
-function finish(socket: Duplex & { destroySoon?(): void }): void {
-  if (socket.destroySoon !== undefined) socket.destroySoon();
-  else socket.end();
 }

@@ -1,28 +1,26 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { InboundApplication, InboundChain } from '../../mesh/inbound.js';
-import { Abort } from '../../runtime/abort.js';
 import type { Clock } from '../../runtime/clock.js';
 import { MeshError } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
 import type { Random } from '../../runtime/random.js';
-import { type Body, EMPTY_BODY, type NativeBody } from '../../service/body.js';
+import { type Body, EMPTY_BODY } from '../../service/body.js';
 import { Completion } from '../../service/completion.js';
-import { createExchange, type Exchange } from '../../service/context.js';
-import { deadlineOf } from '../../service/deadline.js';
+import type { ByteCounts, Exchange } from '../../service/context.js';
 import type { ExchangeLogger } from '../../service/exchange-logger.js';
 import type { BodyChange, HeadChange, ResponseChange, ResponseHead } from '../../service/head-change.js';
-import { HeaderMap } from '../../service/headers.js';
+import type { HeaderMap } from '../../service/headers.js';
+import type { LocalReply } from '../../service/local-reply.js';
 import type { Observer } from '../../service/observer.js';
 import type { Request, Response } from '../../service/service.js';
-import type { WorkloadInfo } from '../../service/workload.js';
 import { type AnswerChange, type CallerSide, ResponseSide, TunnelSide } from './caller-side.js';
-import { connectionInfo } from './connection-info.js';
 import { bodyBytes, countBodies } from './count-bytes.js';
-import { replaceHeaderLines } from './headers.js';
-import { StreamSocket } from './http2/stream-socket.js';
+import { ExchangeTimers, type LimitedExchange } from './exchange-limits.js';
+import { finish, linger } from './finish.js';
+import { type Arrival, applyChanges, inboundRequest } from './inbound-request.js';
 import { failureReply } from './reply.js';
-import { declaredLength, GatedBody } from './request-gate.js';
+import { GatedBody } from './request-gate.js';
 
 /** What an exchange needs besides its request. */
 export interface ExchangeTools {
@@ -36,19 +34,6 @@ export interface ExchangeTools {
 
 /** Runs `task` as the work of a request. */
 export type InboundScope = (request: Request, task: () => void) => void;
-
-/** One request as Node's server announced it, and the way to the application's listeners of that event. */
-export interface Arrival {
-  readonly request: IncomingMessage;
-  readonly secure: boolean;
-  readonly peerId: string | undefined;
-  /** Who calls, by its own word. */
-  readonly peer: WorkloadInfo | undefined;
-  /** Protocol that the request switches to, in lower case; `connect` for CONNECT. */
-  readonly upgrade?: string | undefined;
-  /** Calls the application. */
-  readonly dispatch: () => void;
-}
 
 /** Runs a request that has a ServerResponse through the chain's filters to the application. */
 export function runRequest(
@@ -68,7 +53,10 @@ export function runTunnel(arrival: Arrival, socket: Duplex, chain: InboundChain,
   new InboundExchange(arrival, new TunnelSide(socket), tools).run(chain);
 }
 
-class InboundExchange implements InboundApplication {
+/** Envoy's default. */
+const DEFAULT_DELAYED_CLOSE_MS = 1000;
+
+class InboundExchange implements InboundApplication, LimitedExchange {
   readonly #arrival: Arrival;
   readonly #side: CallerSide;
   readonly #gate: GatedBody | undefined;
@@ -77,6 +65,11 @@ class InboundExchange implements InboundApplication {
   readonly #completion = new Completion();
   #answer: Response | undefined;
   #log: ExchangeLogger | undefined;
+  #timers: ExchangeTimers | undefined;
+  /** What a time limit answered. */
+  #expired: LocalReply | undefined;
+  #expiredStatus = 0;
+  #delayedCloseMs = 0;
   #dispatched = false;
   #error: unknown;
   /** Ends the wait for the application's head. */
@@ -95,6 +88,8 @@ class InboundExchange implements InboundApplication {
   run(chain: InboundChain): void {
     this.#log = chain.log;
     chain.log?.begin(this.#request);
+    this.#delayedCloseMs = chain.limits?.delayedCloseTimeoutMs ?? DEFAULT_DELAYED_CLOSE_MS;
+    if (chain.times !== undefined) this.#timers = new ExchangeTimers(this, chain.times, this.#tools.clock);
     if (chain.service === undefined) {
       this.#dispatch();
       return;
@@ -105,8 +100,43 @@ class InboundExchange implements InboundApplication {
     );
   }
 
+  get isComplete(): boolean {
+    return this.#arrival.upgrade !== undefined || this.#arrival.request.complete;
+  }
+
+  get headSent(): boolean {
+    return this.#side.headSent;
+  }
+
+  get moved(): number {
+    const { request } = this.#arrival;
+    const { tunnel } = this.#request.context;
+    const bodies = bodyBytes(request) + this.#side.bytesSent + (this.#side.headSent ? 1 : 0);
+    if (this.#arrival.upgrade === undefined) return bodies;
+    const socket: Partial<ByteCounts> = tunnel ?? request.socket;
+    return bodies + (socket.bytesRead ?? 0) + (socket.bytesWritten ?? 0);
+  }
+
+  /** A time limit is over. */
+  expire(reply: LocalReply): void {
+    const side = this.#side;
+    if (side.gone) return;
+    this.#expired = reply;
+    const { context, abort } = this.#request;
+    if (reply.flag !== undefined && !context.flags.includes(reply.flag)) context.flags.push(reply.flag);
+    context.details = reply.details;
+    this.#error = new MeshError('INMESH_TIMEOUT', reply.body);
+    this.#expiredStatus = side.headSent ? side.status : reply.status;
+    abort.abort(this.#error);
+    this.#giveUp?.(this.#error);
+    side.cut(reply, (socket) => {
+      if (this.#delayedCloseMs > 0) linger(socket, this.#tools.clock, this.#delayedCloseMs);
+      else finish(socket);
+    });
+  }
+
   handle(request: Request): Promise<Response> {
-    if (this.#side.gone) return Promise.reject(callerGone());
+    if (this.#side.gone || this.#expired !== undefined) return Promise.reject(callerGone());
     if (this.#dispatched) {
       return Promise.reject(new MeshError('INMESH_BODY_USED', 'an inbound request can be handled only once'));
     }
@@ -140,7 +170,7 @@ class InboundExchange implements InboundApplication {
   }
 
   #answered(response: Response): void {
-    if (response === this.#answer) return;
+    if (response === this.#answer || this.#expired !== undefined) return;
     this.#answer = response;
     if (this.#side.gone) return;
     if (this.#dispatched) {
@@ -156,7 +186,7 @@ class InboundExchange implements InboundApplication {
   }
 
   #failed(error: unknown): void {
-    if (this.#side.gone) return;
+    if (this.#side.gone || this.#expired !== undefined) return;
     this.#error = error;
     const { path, method } = this.#request;
     this.#tools.logger.error({ method, path: path.split('?', 1)[0], error }, 'an inbound filter failed');
@@ -170,9 +200,10 @@ class InboundExchange implements InboundApplication {
   }
 
   #end(): void {
+    this.#timers?.stop();
     const side = this.#side;
     const { context, abort } = this.#request;
-    if (!side.finished) {
+    if (!side.finished && this.#expired === undefined) {
       this.#error ??= callerGone();
       if (!context.flags.includes('DC')) context.flags.push('DC');
       context.details ??= 'downstream_remote_disconnect';
@@ -187,7 +218,7 @@ class InboundExchange implements InboundApplication {
     // What the application does on its own account after the answer has all the time it wants.
     context.deadlineMs = undefined;
     this.#completion.settle(undefined, error);
-    const status = side.headSent ? side.status : 0;
+    const status = this.#expired === undefined ? (side.headSent ? side.status : 0) : this.#expiredStatus;
     const end = { status, error, durationMs: clock.now() - context.startMs, response };
     observer.exchange?.(this.#request, end);
     this.#log?.end(this.#request, end);
@@ -247,75 +278,6 @@ class ApplicationResponse implements Response {
   get headers(): HeaderMap {
     this.#headers ??= this.#side.headers();
     return this.#headers;
-  }
-}
-
-function inboundRequest(arrival: Arrival, tools: ExchangeTools, gate: GatedBody | undefined): Request {
-  const { request, peerId, peer, secure } = arrival;
-  const context = createExchange('inbound', tools.clock.now(), tools.random());
-  context.peerId = peerId;
-  context.protocol = request.socket instanceof StreamSocket ? 'HTTP/2' : `HTTP/${request.httpVersion}`;
-  context.connection = connectionInfo(request.socket);
-  context.peer = peer;
-  context.upgrade = arrival.upgrade;
-  // A tunnel is logged when its socket is closed, and a closed socket has forgotten who was there: it is asked now.
-  if (arrival.upgrade !== undefined)
-    void [context.connection.directRemote, context.connection.local, context.connection.tls];
-  const { authority, path } = readTarget(request);
-  const headers = HeaderMap.fromRaw(request.rawHeaders);
-  context.deadlineMs = deadlineOf(headers, context.startMs);
-  return {
-    method: request.method ?? 'GET',
-    scheme: secure ? 'https' : 'http',
-    authority,
-    path,
-    headers,
-    body: gate ?? new MessageBody(request),
-    abort: new Abort(),
-    context,
-  };
-}
-
-const ABSOLUTE_FORM = /^[a-z][a-z0-9+.-]*:\/\/(?:[^/?#@]*@)?([^/?#]*)(.*)$/i;
-
-/**
- * What a request asks for. In absolute form (`GET http://host/path`) the target names the authority and Host does not
- * count (RFC 9112 §3.2.2); applications route by the path within, so filters must see that too.
- */
-function readTarget({ url = '/', method, headers }: IncomingMessage): { authority: string; path: string } {
-  if (method === 'CONNECT') return { authority: url, path: '' };
-  const absolute = url.startsWith('/') ? null : ABSOLUTE_FORM.exec(url);
-  if (absolute === null) return { authority: headers.host ?? '', path: url };
-  const [, authority = '', rest = ''] = absolute;
-  return { authority, path: rest.startsWith('/') ? rest : `/${rest}` };
-}
-
-/** Hands on what filters changed. */
-function applyChanges(message: IncomingMessage, request: Request): void {
-  if (request.method !== message.method) message.method = request.method;
-  if (request.path !== readTarget(message).path) message.url = request.path;
-  const { headers } = request;
-  if (message.method !== 'CONNECT' && request.authority !== (message.headers.host ?? '')) {
-    headers.set('host', request.authority);
-  }
-  if (headers.toRaw() !== message.rawHeaders) replaceHeaderLines(message, headers.toLines());
-}
-
-/** The request's own stream: the application reads it as ever, no copy is made. */
-class MessageBody implements NativeBody {
-  readonly kind = 'native';
-  readonly value: IncomingMessage;
-
-  constructor(message: IncomingMessage) {
-    this.value = message;
-  }
-
-  get length(): number | undefined {
-    return declaredLength(this.value);
-  }
-
-  iterate(): AsyncIterable<Uint8Array> {
-    return this.value;
   }
 }
 

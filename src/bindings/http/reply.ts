@@ -2,7 +2,7 @@ import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { codeOf } from '../../runtime/errors.js';
 import { iterateBody, readBody } from '../../service/body.js';
-import { localReply } from '../../service/local-reply.js';
+import { type LocalReply, localReply } from '../../service/local-reply.js';
 import type { Request, Response } from '../../service/service.js';
 
 /** What the caller gets when a filter threw: no detail of ours, only the stable code. */
@@ -44,6 +44,23 @@ export async function rawReply(socket: Duplex, response: Response): Promise<void
   lines.push(`content-length: ${body.length}`, 'connection: close', '', '');
   socket.write(lines.join('\r\n'), 'latin1');
   socket.end(body);
+}
+
+/**
+ * Answers on the bare socket of a request that took too long, as Node does it, and says that the connection ends. What the
+ * application writes from then on goes nowhere.
+ */
+export function cutShort(socket: Duplex, { status, body, reason }: LocalReply): void {
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'content-type: text/plain',
+    `x-inmesh-reason: ${reason}`,
+    'connection: close',
+    '',
+    body,
+  ];
+  socket.write(lines.join('\r\n'), 'latin1');
 }
 
 function writable(target: ServerResponse): Promise<void> {

@@ -4,12 +4,14 @@ import { Server as TlsServer } from 'node:tls';
 import type { IdentitySource } from '../../identity/source.js';
 import { createMeshTls, type MeshTls } from '../../identity/tls-options.js';
 import type { InboundChain, InboundPolicy } from '../../mesh/inbound.js';
+import type { InboundLimits } from '../../model/inbound-limits.js';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import type { Clock } from '../../runtime/clock.js';
 import { MeshError } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
 import type { Random } from '../../runtime/random.js';
 import type { Signal } from '../../runtime/signal.js';
+import { localReply } from '../../service/local-reply.js';
 import type { Observer } from '../../service/observer.js';
 import type { WorkloadInfo } from '../../service/workload.js';
 import { Acceptor } from './acceptor.js';
@@ -17,7 +19,9 @@ import { connectionOf, InboundConnection, type InboundPeer } from './connection.
 import { type ExchangeTools, type InboundScope, runRequest, runTunnel } from './exchange.js';
 import { setForwardedClientCert, takePeerHeaders } from './headers.js';
 import { Http2Front } from './http2/http2-front.js';
+import { StreamSocket } from './http2/stream-socket.js';
 import { type RefusalCounts, Refusals } from './refusals.js';
+import { checkHead, withHeadsUpTo } from './strict-head.js';
 
 export interface InboundServerOptions {
   /** What is allowed now; a new value closes the connections that it no longer allows. */
@@ -111,7 +115,11 @@ class InboundServer implements InboundAttachment {
       accepted: (socket, peer) => this.#accepted(socket, peer),
       acceptedHttp2: (socket, peer) => this.#http2.accept(socket, peer),
     });
-    this.#http2 = new Http2Front({ clock, accepted: (socket, peer) => this.#accepted(socket, peer) });
+    this.#http2 = new Http2Front({
+      clock,
+      limits: (peer) => this.#limitsOf(peer),
+      accepted: (socket, peer) => this.#accepted(socket, peer),
+    });
     this.#unsubscribe = [
       this.#tls.onUpdate(() => this.#acceptor.rotate()),
       policy.subscribe((value) => this.#enforce(value)),
@@ -209,13 +217,20 @@ class InboundServer implements InboundAttachment {
   }
 
   #accepted(socket: Duplex, peer: InboundPeer | undefined): void {
-    const connection = new InboundConnection(socket, peer, this.#options.clock);
+    // A stream of HTTP/2 is no connection: its session is.
+    const limits = socket instanceof StreamSocket ? undefined : this.#limitsOf(peer);
+    const connection = new InboundConnection(socket, peer, this.#options.clock, limits);
     this.#connections.add(connection);
     socket.once('close', () => {
       this.#connections.delete(connection);
       this.#drained?.();
     });
-    this.#emit('connection', socket);
+    withHeadsUpTo(limits?.maxRequestHeadersKb ?? 0, this.#server, () => this.#emit('connection', socket));
+  }
+
+  #limitsOf(peer: InboundPeer | undefined): InboundLimits | undefined {
+    const { tls, plaintext } = this.#options.policy.value;
+    return (peer === undefined ? plaintext : tls)?.limits;
   }
 
   #request(event: string, request: IncomingMessage, response: ServerResponse): boolean {
@@ -225,11 +240,20 @@ class InboundServer implements InboundAttachment {
       request.socket.destroy();
       return true;
     }
+    const refused = chain.limits && checkHead(request, chain.limits);
+    if (refused !== undefined) {
+      if (request.socket instanceof StreamSocket) {
+        // Envoy: of HTTP/2 the stream is reset.
+        request.socket.destroy();
+        return true;
+      }
+      response.shouldKeepAlive = false;
+    }
     const peer = connection?.peer;
     setForwardedClientCert(request, peer?.forwardedClientCert);
     const caller = this.#meet(request, response);
-    if (chain.service === undefined && chain.log === undefined && !this.#observed)
-      return this.#emit(event, request, response);
+    const isPlain = chain.service === undefined && chain.log === undefined && chain.times === undefined;
+    if (isPlain && refused === undefined && !this.#observed) return this.#emit(event, request, response);
     runRequest(
       {
         request,
@@ -239,7 +263,7 @@ class InboundServer implements InboundAttachment {
         dispatch: () => void this.#emit(event, request, response),
       },
       response,
-      chain,
+      refused === undefined ? chain : { ...chain, service: async (one) => localReply(one, refused) },
       this.#tools,
     );
     return true;
@@ -256,8 +280,8 @@ class InboundServer implements InboundAttachment {
     setForwardedClientCert(request, peer?.forwardedClientCert);
     const caller = this.#meet(request, undefined);
     const service = chain.tunnels ?? chain.service;
-    if (service === undefined && chain.log === undefined && !this.#observed)
-      return this.#emit(event, request, socket, head);
+    const isPlain = service === undefined && chain.log === undefined && chain.times === undefined;
+    if (isPlain && !this.#observed) return this.#emit(event, request, socket, head);
     runTunnel(
       {
         request,

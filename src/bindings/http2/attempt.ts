@@ -1,4 +1,4 @@
-import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
+import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import type { Timer } from '../../runtime/clock.js';
@@ -10,16 +10,19 @@ import type { Request, Response } from '../../service/service.js';
 import { TransportError, type TransportFailure } from '../../service/transport-error.js';
 import { watchTunnel } from '../tunnels.js';
 import { BodySender } from './body-sender.js';
+import {
+  BODY_TIMEOUT,
+  type CallerLimits,
+  type CallerTimeout,
+  callerLimits,
+  HEADERS_TIMEOUT,
+} from './caller-limits.js';
 import { CODES } from './codes.js';
 import { http2Head } from './request-head.js';
 import type { Http2Session } from './session.js';
+import { listen, type StreamEvents } from './stream-events.js';
 import { StreamTunnel } from './stream-tunnel.js';
 import { connectHead, describeUpgrade, isAgreed } from './upgrade.js';
-
-/** A stream that knows its attempt: its listeners are shared by all streams. */
-type AttemptStream = ClientHttp2Stream & { [ATTEMPT]: Http2Attempt };
-
-const ATTEMPT: unique symbol = Symbol('attempt');
 
 /** Errors of node:http2 that say: not on this connection any more. Nothing was sent. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
@@ -29,7 +32,7 @@ const ELSEWHERE: ReadonlySet<string> = new Set([
 ]);
 
 /** One request on an HTTP/2 connection: its stream, and the control of the response's body. */
-export class Http2Attempt implements BodyControl {
+export class Http2Attempt implements BodyControl, StreamEvents {
   readonly #request: Request;
   readonly #resolve: (response: Response) => void;
   readonly #reject: (error: TransportError) => void;
@@ -276,82 +279,6 @@ export class Http2Attempt implements BodyControl {
     this.#unlink?.();
     this.#unlink = undefined;
   }
-}
-
-/** Time-outs of undici that its callers may ask for, in milliseconds. */
-interface CallerLimits {
-  readonly headersTimeout?: number | null;
-  readonly bodyTimeout?: number | null;
-}
-
-interface CallerTimeout {
-  readonly name: string;
-  readonly code: string;
-  readonly message: string;
-}
-
-const HEADERS_TIMEOUT: CallerTimeout = {
-  name: 'HeadersTimeoutError',
-  code: 'UND_ERR_HEADERS_TIMEOUT',
-  message: 'Headers Timeout Error',
-};
-const BODY_TIMEOUT: CallerTimeout = {
-  name: 'BodyTimeoutError',
-  code: 'UND_ERR_BODY_TIMEOUT',
-  message: 'Body Timeout Error',
-};
-
-function callerLimits(options: unknown): CallerLimits | undefined {
-  if (typeof options !== 'object' || options === null) return undefined;
-  const limits = options as CallerLimits;
-  return limits.headersTimeout || limits.bodyTimeout ? limits : undefined;
-}
-
-function listen(stream: ClientHttp2Stream, attempt: Http2Attempt): void {
-  const mine = Object.assign(stream, { [ATTEMPT]: attempt });
-  mine.on('response', onResponse);
-  mine.on('data', onData);
-  mine.on('trailers', onTrailers);
-  mine.on('end', onEnd);
-  mine.on('error', onError);
-  mine.on('close', onClose);
-}
-
-// Node calls each listener with the stream as `this`. It gives the raw lines as a further argument, which its types
-// leave out.
-function onResponse(
-  this: ClientHttp2Stream,
-  headers: IncomingHttpHeaders & IncomingHttpStatusHeader,
-  _flags: number,
-  ...rest: unknown[]
-): void {
-  const raw = (rest[0] ?? []) as readonly string[];
-  (this as AttemptStream)[ATTEMPT].onResponse(headers[':status'] ?? 0, raw, headers);
-}
-
-function onData(this: ClientHttp2Stream, chunk: Buffer): void {
-  (this as AttemptStream)[ATTEMPT].onData(chunk);
-}
-
-function onTrailers(
-  this: ClientHttp2Stream,
-  _headers: IncomingHttpHeaders,
-  _flags: number,
-  ...rest: unknown[]
-): void {
-  (this as AttemptStream)[ATTEMPT].onTrailers((rest[0] ?? []) as readonly string[]);
-}
-
-function onEnd(this: ClientHttp2Stream): void {
-  (this as AttemptStream)[ATTEMPT].onEnd();
-}
-
-function onError(this: ClientHttp2Stream, error: Error): void {
-  (this as AttemptStream)[ATTEMPT].onError(error);
-}
-
-function onClose(this: ClientHttp2Stream): void {
-  (this as AttemptStream)[ATTEMPT].onClose();
 }
 
 function headersOf(raw: readonly string[]): HeaderMap {

@@ -1,11 +1,5 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import {
-  networkFailure,
-  type Probe,
-  type ProbeResult,
-  type ProbeTarget,
-} from '../../cluster/health/probe.js';
-import type { EndpointTransport } from '../../cluster/transport.js';
+import type { Probe, ProbeResult, ProbeTarget } from '../../cluster/health/probe.js';
 import type { GrpcHealthChecker } from '../../model/health-check.js';
 import { grpcHealth } from '../../proto/xds.js';
 import { compileMutations, type HeaderChange } from '../../routing/header-mutation.js';
@@ -13,13 +7,13 @@ import type { Abort } from '../../runtime/abort.js';
 import type { Clock } from '../../runtime/clock.js';
 import { messageOf } from '../../runtime/errors.js';
 import { bytesBody, iterateBody } from '../../service/body.js';
-import { createExchange } from '../../service/context.js';
-import { formatToolsOf, inputOf } from '../../service/format/tools.js';
+import { formatToolsOf } from '../../service/format/tools.js';
 import { formatGrpcTimeout } from '../../service/grpc-timeout.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Request, Response } from '../../service/service.js';
-import { causeOf, finished, ignore } from './exchange.js';
-import { checkAuthority, openForCheck } from './target.js';
+import { CheckClient } from './check-client.js';
+import { finished } from './exchange.js';
+import { checkAuthority } from './target.js';
 
 const PATH = '/grpc.health.v1.Health/Check';
 const HEADER_BYTES = 5;
@@ -30,56 +24,38 @@ const MAX_ANSWER_BYTES = 4096;
 export class GrpcProbe implements Probe {
   readonly #target: ProbeTarget;
   readonly #checker: GrpcHealthChecker;
-  readonly #clock: Clock;
+  readonly #client: CheckClient;
   readonly #change: HeaderChange | undefined;
   readonly #frame: Uint8Array;
-  #transport: EndpointTransport | undefined;
 
   constructor(target: ProbeTarget, checker: GrpcHealthChecker, clock: Clock) {
     this.#target = target;
     this.#checker = checker;
-    this.#clock = clock;
+    this.#client = new CheckClient(target, clock);
     this.#change = compileMutations([{ remove: [], add: checker.metadata }], formatToolsOf(clock));
     const request = create(grpcHealth.HealthCheckRequestSchema, { service: checker.serviceName });
     this.#frame = frame(toBinary(grpcHealth.HealthCheckRequestSchema, request));
   }
 
-  async run(abort: Abort): Promise<ProbeResult> {
-    this.#transport ??= openForCheck(this.#target);
-    try {
-      return await judge(await this.#transport.service(this.#request(abort)));
-    } catch (error) {
-      this.close();
-      return networkFailure(causeOf(error));
-    } finally {
-      if (!this.#target.check.reuseConnection) this.close();
-    }
+  run(abort: Abort): Promise<ProbeResult> {
+    return this.#client.ask(this.#request(abort), judge);
   }
 
   close(): void {
-    const transport = this.#transport;
-    this.#transport = undefined;
-    transport?.close().catch(ignore);
+    this.#client.close();
   }
 
   #request(abort: Abort): Request {
-    const { cluster, host, check } = this.#target;
     const authority = checkAuthority(this.#target, this.#checker.authority);
-    const context = createExchange('outbound', this.#clock.now(), 0);
-    context.clusterName = cluster.name;
-    context.upstreamHost = host.address;
-    context.upstream = host;
     const headers = HeaderMap.from([
       ['host', authority],
       ['te', 'trailers'],
       ['content-type', 'application/grpc'],
       ['user-agent', 'Envoy/HC'],
     ]);
-    const scheme = cluster.tls === undefined ? 'http' : 'https';
-    const body = bytesBody(this.#frame);
-    const request: Request = { method: 'POST', scheme, authority, path: PATH, headers, body, abort, context };
-    this.#change?.(headers, inputOf(request));
-    headers.set('grpc-timeout', formatGrpcTimeout(check.timeoutMs));
+    const asked = { method: 'POST', authority, path: PATH, headers, body: bytesBody(this.#frame) };
+    const request = this.#client.request(asked, this.#change, abort);
+    headers.set('grpc-timeout', formatGrpcTimeout(this.#target.check.timeoutMs));
     return request;
   }
 }

@@ -1,79 +1,54 @@
-import {
-  networkFailure,
-  type Probe,
-  type ProbeResult,
-  type ProbeTarget,
-} from '../../cluster/health/probe.js';
-import type { EndpointTransport } from '../../cluster/transport.js';
+import type { Probe, ProbeResult, ProbeTarget } from '../../cluster/health/probe.js';
 import type { HttpHealthChecker, StatusRange } from '../../model/health-check.js';
 import { compileMutations, type HeaderChange } from '../../routing/header-mutation.js';
 import { compileString, type StringPredicate } from '../../routing/match.js';
 import type { Abort } from '../../runtime/abort.js';
 import type { Clock } from '../../runtime/clock.js';
 import { type Body, bytesBody, EMPTY_BODY, iterateBody } from '../../service/body.js';
-import { createExchange } from '../../service/context.js';
-import { formatToolsOf, inputOf } from '../../service/format/tools.js';
+import { formatToolsOf } from '../../service/format/tools.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Request, Response } from '../../service/service.js';
-import { causeOf, finished, ignore } from './exchange.js';
+import { CheckClient } from './check-client.js';
+import { finished } from './exchange.js';
 import { containsInOrder, fromHex } from './payload.js';
-import { checkAuthority, openForCheck } from './target.js';
+import { checkAuthority } from './target.js';
 
 /** Checks a host by an HTTP request (Envoy HttpHealthCheck). */
 export class HttpProbe implements Probe {
   readonly #target: ProbeTarget;
   readonly #checker: HttpHealthChecker;
-  readonly #clock: Clock;
+  readonly #client: CheckClient;
   readonly #change: HeaderChange | undefined;
   readonly #body: Body;
   readonly #receive: readonly Buffer[];
   readonly #isService: StringPredicate | undefined;
-  #transport: EndpointTransport | undefined;
 
   constructor(target: ProbeTarget, checker: HttpHealthChecker, clock: Clock) {
     this.#target = target;
     this.#checker = checker;
-    this.#clock = clock;
+    this.#client = new CheckClient(target, clock);
     this.#change = compileMutations([checker.headers], formatToolsOf(clock));
     this.#body = checker.send === undefined ? EMPTY_BODY : bytesBody(fromHex(checker.send));
     this.#receive = checker.receive.map(fromHex);
     this.#isService = checker.serviceName && compileString(checker.serviceName);
   }
 
-  async run(abort: Abort): Promise<ProbeResult> {
-    this.#transport ??= openForCheck(this.#target);
-    try {
-      return await this.#judge(await this.#transport.service(this.#request(abort)));
-    } catch (error) {
-      this.close();
-      return networkFailure(causeOf(error));
-    } finally {
-      if (!this.#target.check.reuseConnection) this.close();
-    }
+  run(abort: Abort): Promise<ProbeResult> {
+    return this.#client.ask(this.#request(abort), (response) => this.#judge(response));
   }
 
   close(): void {
-    const transport = this.#transport;
-    this.#transport = undefined;
-    transport?.close().catch(ignore);
+    this.#client.close();
   }
 
   #request(abort: Abort): Request {
-    const { cluster, host } = this.#target;
-    const { method, path } = this.#checker;
-    const authority = checkAuthority(this.#target, this.#checker.host);
-    const context = createExchange('outbound', this.#clock.now(), 0);
-    context.clusterName = cluster.name;
-    context.upstreamHost = host.address;
-    context.upstream = host;
-    const scheme = cluster.tls === undefined ? 'http' : 'https';
+    const { method, path, host } = this.#checker;
+    const authority = checkAuthority(this.#target, host);
     const headers = HeaderMap.from([
       ['host', authority],
       ['user-agent', 'Envoy/HC'],
     ]);
-    const request: Request = { method, scheme, authority, path, headers, body: this.#body, abort, context };
-    this.#change?.(headers, inputOf(request));
-    return request;
+    return this.#client.request({ method, authority, path, headers, body: this.#body }, this.#change, abort);
   }
 
   /** Envoy's order: the body, the status, the name of the service. */

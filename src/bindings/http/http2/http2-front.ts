@@ -3,6 +3,7 @@ import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { InboundLimits } from '../../../model/inbound-limits.js';
 import type { Clock } from '../../../runtime/clock.js';
 import type { InboundPeer } from '../connection.js';
 import { InboundSession } from './inbound-session.js';
@@ -25,6 +26,8 @@ export const HTTP2_ALPN: readonly string[] = ['h2', 'istio-h2'];
 
 export interface Http2FrontOptions {
   readonly clock: Clock;
+  /** What a connection is held to; undefined = nothing. */
+  readonly limits?: (peer: InboundPeer | undefined) => InboundLimits | undefined;
   /** Takes a stream, as a connection of HTTP/1.1 that carries one request. */
   readonly accepted: (socket: Duplex, peer: InboundPeer | undefined) => void;
 }
@@ -88,14 +91,15 @@ export class Http2Front {
       return;
     }
     const { socket, peer } = arriving;
-    const entry = new InboundSession(session, peer, this.#options.clock);
+    const entry = new InboundSession(session, peer, this.#options.clock, this.#options.limits?.(peer));
     this.#sessions.add(entry);
     session.setLocalWindowSize(CONNECTION_WINDOW);
     session.on('error', ignore);
-    session.on('stream', (stream, _headers, flags, ...rest: unknown[]) =>
+    session.on('stream', (stream, _headers, flags, ...rest: unknown[]) => {
+      entry.carries(stream);
       // Node gives the raw lines as a further argument, which its types leave out.
-      this.#stream(stream, flags, (rest[0] ?? []) as string[], socket as Socket, peer),
-    );
+      this.#stream(stream, flags, (rest[0] ?? []) as string[], socket as Socket, peer);
+    });
     session.once('close', () => {
       this.#sessions.delete(entry);
       if (this.#sessions.size === 0) this.#closed?.();

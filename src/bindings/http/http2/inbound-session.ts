@@ -1,5 +1,6 @@
-import type { ServerHttp2Session } from 'node:http2';
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import { atWallTime } from '../../../identity/wall-timer.js';
+import type { InboundLimits } from '../../../model/inbound-limits.js';
 import type { Clock, Timer } from '../../../runtime/clock.js';
 import type { InboundPeer } from '../connection.js';
 
@@ -8,23 +9,73 @@ const EXPIRY_GRACE_MS = 10_000;
 /** The client is told to go on elsewhere for this long before the expiry, or for a tenth of what is left if that is less. */
 const MAX_DRAIN_MARGIN_MS = 60_000;
 
+const NO_LIMITS: InboundLimits = {};
+/** RFC 9113 §5.1.1. */
+const MAX_STREAM_ID = 2 ** 31 - 1;
+
 /** One accepted HTTP/2 connection: who is there, and when it has to end. Its streams are connections of their own. */
 export class InboundSession {
   /** Undefined on a plaintext connection. */
   readonly peer: InboundPeer | undefined;
   readonly #session: ServerHttp2Session;
+  readonly #clock: Clock;
+  readonly #limits: InboundLimits;
   #timer: Timer | undefined;
+  #life: Timer | undefined;
+  #idle: Timer | undefined;
+  #closing: Timer | undefined;
+  #active = 0;
+  #requests = 0;
 
-  constructor(session: ServerHttp2Session, peer: InboundPeer | undefined, clock: Clock) {
+  constructor(
+    session: ServerHttp2Session,
+    peer: InboundPeer | undefined,
+    clock: Clock,
+    limits: InboundLimits = NO_LIMITS,
+  ) {
     this.#session = session;
     this.peer = peer;
+    this.#clock = clock;
+    this.#limits = limits;
+    const { maxConnectionDurationMs = 0 } = limits;
+    if (maxConnectionDurationMs > 0) this.#life = clock.schedule(maxConnectionDurationMs, () => this.drain());
+    this.#wait();
     if (peer !== undefined) this.#watch(peer.expiresAtMs, clock);
     session.once('close', () => this.release());
   }
 
   /** Tells the client by GOAWAY to send no more here, and closes when the streams under way are over. */
   drain(): void {
-    if (!this.#session.destroyed) this.#session.close();
+    const { drainTimeoutMs = 0 } = this.#limits;
+    if (this.#session.destroyed || this.#closing !== undefined) return;
+    if (drainTimeoutMs === 0 || this.#active === 0) {
+      this.#session.close();
+      return;
+    }
+    // RFC 9113 §6.8: a first word, so that what is on its way is still taken; the last one follows.
+    this.#session.goaway(0, MAX_STREAM_ID);
+    this.#closing = this.#clock.schedule(drainTimeoutMs, () => {
+      if (!this.#session.destroyed) this.#session.close();
+    });
+  }
+
+  /** A request came on it. */
+  carries(stream: ServerHttp2Stream): void {
+    if (this.#limits === NO_LIMITS) return;
+    const { maxRequestsPerConnection = 0 } = this.#limits;
+    this.#idle?.cancel();
+    this.#active++;
+    stream.once('close', () => {
+      if (--this.#active > 0) return;
+      if (this.#closing === undefined) this.#wait();
+      else if (!this.#session.destroyed) this.#session.close();
+    });
+    if (maxRequestsPerConnection > 0 && ++this.#requests === maxRequestsPerConnection) this.drain();
+  }
+
+  #wait(): void {
+    const { idleTimeoutMs = 0 } = this.#limits;
+    if (idleTimeoutMs > 0) this.#idle = this.#clock.schedule(idleTimeoutMs, () => this.drain());
   }
 
   /** Closes at once. */
@@ -34,6 +85,9 @@ export class InboundSession {
 
   /** Stops watching the certificates. */
   release(): void {
+    this.#life?.cancel();
+    this.#idle?.cancel();
+    this.#closing?.cancel();
     this.#timer?.cancel();
     this.#timer = undefined;
   }

@@ -1,3 +1,5 @@
+import { type BodyEnd, Framing, type MessageParts } from '../../http1/framing.js';
+
 /** The head of a response as Node's ServerResponse wrote it. */
 export interface ResponseHead {
   readonly status: number;
@@ -19,140 +21,78 @@ export interface ResponseEvents {
   complete(trailers: readonly string[]): void;
 }
 
-type State = 'head' | 'length' | 'until-close' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailers' | 'done';
-
-const HEAD_END = Buffer.from('\r\n\r\n');
-
-/**
- * Takes one response apart that Node's own ServerResponse wrote as HTTP/1.1 in this process. It follows the framing byte
- * by byte, however the writes are cut.
- */
-export class ResponseReader {
+/** Takes one response apart that Node's own ServerResponse wrote as HTTP/1.1 in this process. */
+export class ResponseReader implements MessageParts {
   readonly #events: ResponseEvents;
-  readonly #isHead: boolean;
-  readonly #isConnect: boolean;
-  #state: State = 'head';
-  #partial: Buffer | undefined;
-  #left = 0;
-  #trailers: string[] = [];
+  readonly #method: string;
+  readonly #framing = new Framing(this);
+  /** The head that came last was not the response's own. */
+  #isInformational = false;
+  #isDone = false;
 
   constructor(method: string, events: ResponseEvents) {
-    this.#isHead = method === 'HEAD';
-    this.#isConnect = method === 'CONNECT';
+    this.#method = method;
     this.#events = events;
   }
 
   get isDone(): boolean {
-    return this.#state === 'done';
+    return this.#isDone;
   }
 
   read(chunk: Buffer): void {
     let rest = chunk;
-    while (rest.length > 0 && this.#state !== 'done') rest = this.#step(rest);
+    while (rest.length > 0 && !this.#isDone) rest = this.#framing.read(rest);
   }
 
   /** No more bytes come. False: the response is not complete. */
   finish(): boolean {
-    if (this.#state === 'until-close') this.#end();
-    return this.#state === 'done';
+    this.#framing.close();
+    return this.#isDone;
   }
 
-  #step(bytes: Buffer): Buffer {
-    switch (this.#state) {
-      case 'head':
-        return this.#until(HEAD_END, bytes, (text) => this.#head(text));
-      case 'length':
-      case 'chunk':
-        return this.#body(bytes);
-      case 'until-close':
-        this.#events.data(bytes);
-        return bytes.subarray(bytes.length);
-      case 'chunk-size':
-        return this.#until('\r\n', bytes, (line) => this.#chunkSize(line));
-      case 'chunk-end':
-        return this.#until('\r\n', bytes, () => {
-          this.#state = 'chunk-size';
-        });
-      case 'trailers':
-        return this.#until('\r\n', bytes, (line) => this.#trailer(line));
-      case 'done':
-        return bytes;
-    }
-  }
-
-  #until(mark: Buffer | string, bytes: Buffer, found: (text: string) => void): Buffer {
-    const all = this.#partial === undefined ? bytes : Buffer.concat([this.#partial, bytes]);
-    const at = all.indexOf(mark);
-    if (at < 0) {
-      this.#partial = all;
-      return all.subarray(all.length);
-    }
-    this.#partial = undefined;
-    found(all.toString('latin1', 0, at));
-    return all.subarray(at + mark.length);
-  }
-
-  #head(text: string): void {
-    const [first = '', ...rows] = text.split('\r\n');
-    const status = Number(first.slice(9, 12));
-    const lines: string[] = [];
-    let length: number | undefined;
-    let isChunked = false;
-    for (const row of rows) {
-      const colon = row.indexOf(':');
-      const name = row.slice(0, colon).toLowerCase();
-      const value = row.slice(colon + 1).trim();
-      lines.push(name, value);
-      if (name === 'content-length') length = Number(value);
-      else if (name === 'transfer-encoding') isChunked = /chunked\s*$/i.test(value);
-    }
-    if (status < 200 && status !== 101) {
+  head(start: string, rows: readonly string[]): BodyEnd {
+    const status = Number(start.slice(9, 12));
+    const { lines, length, isChunked } = readRows(rows);
+    this.#isInformational = status < 200 && status !== 101;
+    if (this.#isInformational) {
       this.#events.informational({ status, lines, isBodiless: true, isChunked: false });
-      return;
+      return 'none';
     }
-    if (status === 101 || (this.#isConnect && status >= 200 && status < 300)) {
+    if (status === 101 || (this.#method === 'CONNECT' && status >= 200 && status < 300)) {
       this.#events.head({ status, lines, isBodiless: false, isChunked: false });
-      this.#state = 'until-close';
-      return;
+      return 'close';
     }
-    const isBodiless = this.#isHead || status === 204 || status === 304 || (length === 0 && !isChunked);
+    const isBodiless =
+      this.#method === 'HEAD' || status === 204 || status === 304 || (length === 0 && !isChunked);
     this.#events.head({ status, lines, isBodiless, isChunked });
-    if (isBodiless) this.#end();
-    else if (isChunked) this.#state = 'chunk-size';
-    else if (length === undefined) this.#state = 'until-close';
-    else {
-      this.#left = length;
-      this.#state = 'length';
-    }
+    if (isBodiless) return 'none';
+    if (isChunked) return 'chunks';
+    return length ?? 'close';
   }
 
-  #body(bytes: Buffer): Buffer {
-    const part = bytes.length > this.#left ? bytes.subarray(0, this.#left) : bytes;
-    this.#left -= part.length;
-    this.#events.data(part);
-    if (this.#left === 0) {
-      if (this.#state === 'chunk') this.#state = 'chunk-end';
-      else this.#end();
-    }
-    return bytes.subarray(part.length);
+  data(chunk: Buffer): void {
+    this.#events.data(chunk);
   }
 
-  #chunkSize(line: string): void {
-    this.#left = Number.parseInt(line, 16);
-    this.#state = this.#left === 0 ? 'trailers' : 'chunk';
+  end(trailers: readonly string[]): void {
+    if (this.#isInformational) return;
+    this.#isDone = true;
+    this.#events.complete(trailers.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text)));
   }
+}
 
-  #trailer(line: string): void {
-    if (line === '') {
-      this.#end();
-      return;
-    }
-    const colon = line.indexOf(':');
-    this.#trailers.push(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
+/** The header lines, and what they say of the framing. */
+function readRows(rows: readonly string[]) {
+  const lines: string[] = [];
+  let length: number | undefined;
+  let isChunked = false;
+  for (const row of rows) {
+    const colon = row.indexOf(':');
+    const name = row.slice(0, colon).toLowerCase();
+    const value = row.slice(colon + 1).trim();
+    lines.push(name, value);
+    if (name === 'content-length') length = Number(value);
+    else if (name === 'transfer-encoding') isChunked = /chunked\s*$/i.test(value);
   }
-
-  #end(): void {
-    this.#state = 'done';
-    this.#events.complete(this.#trailers);
-  }
+  return { lines, length, isChunked };
 }

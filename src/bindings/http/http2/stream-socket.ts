@@ -29,6 +29,8 @@ type Carrier = Socket | TLSSocket;
 export class StreamSocket extends Duplex implements ResponseEvents {
   /** The connection that the stream runs on. */
   readonly carrier: Carrier;
+  bytesRead = 0;
+  bytesWritten = 0;
   readonly #stream: ServerHttp2Stream;
   readonly #reader: ResponseReader;
   readonly #isChunked: boolean;
@@ -171,6 +173,7 @@ export class StreamSocket extends Duplex implements ResponseEvents {
 
   data(chunk: Buffer): void {
     if (this.#stream.destroyed || this.#stream.closed) return;
+    this.bytesWritten += chunk.length;
     this.#mayWrite = this.#stream.write(chunk);
   }
 
@@ -192,6 +195,7 @@ export class StreamSocket extends Duplex implements ResponseEvents {
     const stream = this.#stream;
     let trailers: readonly string[] = [];
     stream.on('data', (chunk: Buffer) => {
+      this.bytesRead += chunk.length;
       const goesOn = this.#isChunked ? this.#pushChunk(chunk) : this.push(chunk);
       if (!goesOn) stream.pause();
     });

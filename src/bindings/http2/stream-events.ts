@@ -1,0 +1,64 @@
+import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
+
+/** Hears what happens on a stream. `raw` is name, value, name, value. */
+export interface StreamEvents {
+  onResponse(status: number, raw: readonly string[], headers: IncomingHttpHeaders): void;
+  onData(chunk: Buffer): void;
+  onTrailers(raw: readonly string[]): void;
+  onEnd(): void;
+  onError(error: Error): void;
+  onClose(): void;
+}
+
+/** A stream that knows who hears it: its listeners are shared by all streams. */
+type HeardStream = ClientHttp2Stream & { [LISTENER]: StreamEvents };
+
+const LISTENER: unique symbol = Symbol('listener');
+
+/** Tells of everything that happens on a stream. */
+export function listen(stream: ClientHttp2Stream, listener: StreamEvents): void {
+  const mine = Object.assign(stream, { [LISTENER]: listener });
+  mine.on('response', onResponse);
+  mine.on('data', onData);
+  mine.on('trailers', onTrailers);
+  mine.on('end', onEnd);
+  mine.on('error', onError);
+  mine.on('close', onClose);
+}
+
+// Node calls each listener with the stream as `this`. It gives the raw lines as a further argument, which its types
+// leave out.
+function onResponse(
+  this: ClientHttp2Stream,
+  headers: IncomingHttpHeaders & IncomingHttpStatusHeader,
+  _flags: number,
+  ...rest: unknown[]
+): void {
+  const raw = (rest[0] ?? []) as readonly string[];
+  (this as HeardStream)[LISTENER].onResponse(headers[':status'] ?? 0, raw, headers);
+}
+
+function onData(this: ClientHttp2Stream, chunk: Buffer): void {
+  (this as HeardStream)[LISTENER].onData(chunk);
+}
+
+function onTrailers(
+  this: ClientHttp2Stream,
+  _headers: IncomingHttpHeaders,
+  _flags: number,
+  ...rest: unknown[]
+): void {
+  (this as HeardStream)[LISTENER].onTrailers((rest[0] ?? []) as readonly string[]);
+}
+
+function onEnd(this: ClientHttp2Stream): void {
+  (this as HeardStream)[LISTENER].onEnd();
+}
+
+function onError(this: ClientHttp2Stream, error: Error): void {
+  (this as HeardStream)[LISTENER].onError(error);
+}
+
+function onClose(this: ClientHttp2Stream): void {
+  (this as HeardStream)[LISTENER].onClose();
+}
