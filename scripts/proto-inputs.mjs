@@ -105,6 +105,7 @@ export const roots = [
   'google/rpc/code.proto',
   'google/rpc/error_details.proto',
   // Ours, below proto/
+  'envoy/extensions/clusters/dns/v3/',
   'envoy/extensions/load_balancing_policies/override_host/v3/override_host.proto',
   'istio/security/v1alpha1/ca.proto',
   'grpc/health/v1/health.proto',
@@ -133,6 +134,8 @@ export const namespaces = {
   'envoy.extensions.access_loggers.file.v3': 'accessLogFile',
   'envoy.extensions.access_loggers.stream.v3': 'accessLogStream',
   'envoy.extensions.clusters.aggregate.v3': 'clusterAggregate',
+  'envoy.extensions.clusters.common.dns.v3': 'clusterCommonDns',
+  'envoy.extensions.clusters.dns.v3': 'clusterDns',
   'envoy.extensions.clusters.dynamic_forward_proxy.v3': 'clusterDynamicForwardProxy',
   'envoy.extensions.common.dynamic_forward_proxy.v3': 'commonDynamicForwardProxy',
   'envoy.extensions.common.ratelimit.v3': 'commonRateLimit',
@@ -551,6 +554,14 @@ import "google/protobuf/wrappers.proto";
   repeated config.route.v3.RateLimit rate_limits = 17;
   // Buckets that are kept per descriptor with wildcards.
   google.protobuf.UInt32Value max_dynamic_descriptors = 18;
+`,
+  },
+  {
+    file: 'envoy/config/cluster/v3/cluster.proto',
+    after: '  bool respect_dns_ttl = 39;\n',
+    insert: `
+  // Names are asked for up to so much later, at random.
+  google.protobuf.Duration dns_jitter = 58;
 `,
   },
   {

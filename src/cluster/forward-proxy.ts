@@ -50,9 +50,9 @@ export class ForwardProxyHosts {
       portOf(context.filterState?.get('envoy.upstream.dynamic_port')),
     );
     const key = formatAddress(address);
-    const [first] = this.#held.cache.addresses(key) ?? [];
-    if (first === undefined) return undefined;
-    const host = this.hosts.get(key) ?? this.#add(key, address, first);
+    const addresses = this.#held.cache.addresses(key);
+    if (addresses === undefined) return undefined;
+    const host = this.hosts.get(key) ?? this.#add(key, address, addresses);
     return host.health === 'unhealthy' ? undefined : host;
   }
 
@@ -61,9 +61,11 @@ export class ForwardProxyHosts {
     this.#held.release();
   }
 
-  #add(key: string, { address: hostname, port }: SocketAddress, address: string): Host {
+  #add(key: string, { address: hostname, port }: SocketAddress, addresses: readonly string[]): Host {
+    const [address = hostname, ...others] = addresses;
     const endpoint: Endpoint = {
       address: { address, port },
+      additionalAddresses: others.map((other) => ({ address: other, port })),
       hostname,
       health: 'unknown',
       weight: 1,

@@ -97,6 +97,7 @@ export function reconcileHosts(
 function isReusable(host: Host, endpoint: Endpoint): boolean {
   if (host.isRetired) return false;
   if (!isEqual(host.endpoint.transportSocketMatch, endpoint.transportSocketMatch)) return false;
+  if (!isEqual(host.endpoint.additionalAddresses, endpoint.additionalAddresses)) return false;
   return host.check === undefined || isCheckedAlike(host.endpoint, endpoint);
 }
 

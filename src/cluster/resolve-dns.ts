@@ -5,7 +5,7 @@ import { type Backoff, createRetryBackoff } from '../runtime/backoff.js';
 import type { Clock, Timer } from '../runtime/clock.js';
 import { messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
-import type { Random } from '../runtime/random.js';
+import { type Random, remainderOf } from '../runtime/random.js';
 import type { DnsAnswer, ResolveName } from './resolve-name.js';
 
 export interface DnsTools {
@@ -25,7 +25,7 @@ export interface DnsWatch {
 /**
  * Resolves the names of an assignment, again at the refresh rate or when their records are over, and tells of every
  * change. A failure keeps the last
- * good addresses. `strict-dns` makes an endpoint of each address, `logical-dns` of the first one only.
+ * good addresses. `strict-dns` makes an endpoint of each address, `logical-dns` one of all.
  */
 export function watchDns(
   discovery: DnsDiscovery,
@@ -108,19 +108,30 @@ class Watch {
 
   /** Asks, and gives the wait until the next time. */
   async #ask({ name, backoff }: Name): Promise<number> {
-    const { refreshRateMs, respectsTtl, lookupFamily } = this.#discovery;
+    const { refreshRateMs, respectsTtl, lookupFamily, jitterMs = 0 } = this.#discovery;
     try {
       const answers = await this.#tools.resolve(name, lookupFamily);
-      // Name servers rotate their answers: only a change of content is a change.
-      const addresses = answers.map((one) => (typeof one === 'string' ? one : one.address)).sort();
-      if (addresses.length > 0) this.#known.set(name, addresses);
+      const addresses = answers.map((one) => (typeof one === 'string' ? one : one.address));
+      if (addresses.length > 0) this.#known.set(name, this.#order(addresses, this.#known.get(name)?.[0]));
       backoff?.reset();
-      return (respectsTtl === true ? shortestLife(answers) : undefined) ?? refreshRateMs;
+      const waitMs = (respectsTtl === true ? shortestLife(answers) : undefined) ?? refreshRateMs;
+      return jitterMs > 0 ? waitMs + remainderOf(this.#tools.random(), jitterMs) : waitMs;
     } catch (error) {
       const kept = this.#known.get(name)?.length ?? 0;
       this.#tools.logger.warn({ name, kept, error: messageOf(error) }, 'name resolution failed');
       return backoff === undefined ? refreshRateMs : Math.max(1, backoff.next());
     }
+  }
+
+  /**
+   * Name servers rotate their answers: only a change of content is a change. The one endpoint of a logical name keeps
+   * the address that it has as long as it may.
+   */
+  #order(addresses: readonly string[], first: string | undefined): readonly string[] {
+    if (this.#discovery.kind === 'strict-dns') return [...addresses].sort();
+    const kept = first !== undefined && addresses.includes(first) ? first : addresses[0];
+    const others = addresses.filter((one) => one !== kept).sort();
+    return kept === undefined ? others : [kept, ...others];
   }
 
   #assignment(): ClusterLoadAssignment {
@@ -138,9 +149,14 @@ class Watch {
   #expandEndpoint(endpoint: Endpoint): Endpoint[] {
     const { address: name, port } = endpoint.address;
     const known = this.#known.get(name) ?? [];
-    const used = this.#discovery.kind === 'logical-dns' ? known.slice(0, 1) : known;
     const hostname = endpoint.hostname === '' ? name : endpoint.hostname;
-    return used.map((address) => ({ ...endpoint, hostname, address: { address, port } }));
+    const addresses = known.map((address) => ({ address, port }));
+    if (this.#discovery.kind === 'strict-dns')
+      return addresses.map((address) => ({ ...endpoint, hostname, address }));
+    const [address, ...others] = addresses;
+    if (address === undefined) return [];
+    const additionalAddresses = others.length > 0 ? others : undefined;
+    return [{ ...endpoint, hostname, address, additionalAddresses }];
   }
 }
 

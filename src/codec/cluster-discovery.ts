@@ -1,5 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf';
-import type { ClusterDiscovery } from '../model/cluster.js';
+import type { ClusterDiscovery, DnsDiscovery } from '../model/cluster.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import { cluster, endpoint } from '../proto/xds.js';
 import type { AddressForm } from './address.js';
@@ -22,16 +22,19 @@ export function decodeDiscovery(message: cluster.Cluster, path: Path): ClusterDi
   const { STATIC, STRICT_DNS, LOGICAL_DNS, EDS, ORIGINAL_DST } = cluster.Cluster_DiscoveryType;
   if (type.value === ORIGINAL_DST) return decodeOriginalDestination(message, path);
   refuseDestinationFields(message, path);
-  if (type.case === 'clusterType') return decodeClusterType(type.value, at(path, 'cluster_type'));
+  if (type.case === 'clusterType') {
+    const found = decodeClusterType(type.value, at(path, 'cluster_type'));
+    return 'cluster' in found ? decodeDns(message, found.cluster, path) : found;
+  }
   switch (type.value ?? STATIC) {
     case EDS:
       return decodeEds(message, path);
     case STATIC:
       return { kind: 'static', assignment: decodeOwnAssignment(message, 'ip', path) };
     case STRICT_DNS:
-      return decodeDns(message, 'strict-dns', path);
+      return decodeDns(message, { kind: 'strict-dns', ...decodeDnsSettings(message, path) }, path);
     case LOGICAL_DNS:
-      return decodeDns(message, 'logical-dns', path);
+      return decodeDns(message, { kind: 'logical-dns', ...decodeDnsSettings(message, path) }, path);
     default:
       return refuse(
         at(path, 'type'),
@@ -51,16 +54,16 @@ function decodeEds(message: cluster.Cluster, path: Path): ClusterDiscovery {
 
 function decodeDns(
   message: cluster.Cluster,
-  kind: 'strict-dns' | 'logical-dns',
+  settings: Omit<DnsDiscovery, 'assignment'>,
   path: Path,
 ): ClusterDiscovery {
   const assignment = decodeOwnAssignment(message, 'host', path);
   const endpointCount = assignment.localities.reduce((sum, { endpoints }) => sum + endpoints.length, 0);
   // Envoy: a logical DNS cluster has exactly one locality with exactly one endpoint.
-  if (kind === 'logical-dns' && (assignment.localities.length !== 1 || endpointCount !== 1)) {
+  if (settings.kind === 'logical-dns' && (assignment.localities.length !== 1 || endpointCount !== 1)) {
     refuse(at(path, 'load_assignment'), 'must have one locality with one endpoint in a LOGICAL_DNS cluster');
   }
-  return { kind, assignment, ...decodeDnsSettings(message, path) };
+  return { ...settings, assignment };
 }
 
 function decodeOwnAssignment(message: cluster.Cluster, form: AddressForm, path: Path): ClusterLoadAssignment {

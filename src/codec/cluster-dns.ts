@@ -1,18 +1,19 @@
 import { create } from '@bufbuild/protobuf';
 import type { DnsDiscovery } from '../model/cluster.js';
 import type { DnsLookupFamily } from '../model/dns-cache.js';
-import { cluster } from '../proto/xds.js';
-import { decodeDuration, decodePositiveDuration, encodeDuration } from './duration.js';
+import { cluster, clusterCommonDns, clusterDns } from '../proto/xds.js';
+import {
+  decodeDuration,
+  decodeOptionalDuration,
+  decodePositiveDuration,
+  encodeDuration,
+} from './duration.js';
 import { onlyFields } from './field-guard.js';
 import { at, type Path, refuse, required } from './path.js';
 
 /** Envoy: names are resolved anew every 5 s; after failures the step grows up to ten times its base. */
 const DEFAULT_REFRESH_MS = 5000;
 const DEFAULT_GROWTH = 10;
-
-const rateFields = onlyFields(() => cluster.Cluster_RefreshRateSchema, {
-  enforced: ['base_interval', 'max_interval'],
-});
 
 /** How and how often names are resolved. */
 export function decodeDnsSettings(
@@ -25,15 +26,15 @@ export function decodeDnsSettings(
     failureRefresh: failure && decodeFailureRate(failure, at(path, 'dns_failure_refresh_rate')),
     respectsTtl: message.respectDnsTtl || undefined,
     lookupFamily: decodeDnsFamily(message.dnsLookupFamily, at(path, 'dns_lookup_family')),
+    jitterMs: decodeOptionalDuration(message.dnsJitter, at(path, 'dns_jitter')) || undefined,
   };
 }
 
 /** Waits after failures. */
 export function decodeFailureRate(
-  rate: cluster.Cluster_RefreshRate,
+  rate: Pick<cluster.Cluster_RefreshRate, 'baseInterval' | 'maxInterval'>,
   path: Path,
 ): NonNullable<DnsDiscovery['failureRefresh']> {
-  rateFields(rate, path);
   const basePath = at(path, 'base_interval');
   const baseMs = decodeDuration(required(rate.baseInterval, basePath), basePath);
   if (baseMs < 1) refuse(basePath, 'must be at least 1 ms');
@@ -65,18 +66,47 @@ export function decodeDnsFamily(
   }
 }
 
+const typedFields = onlyFields(() => clusterDns.DnsClusterSchema, {
+  enforced: [
+    'dns_refresh_rate',
+    'dns_failure_refresh_rate',
+    'respect_dns_ttl',
+    'dns_jitter',
+    'dns_lookup_family',
+    'all_addresses_in_single_endpoint',
+  ],
+});
+
+/** The same of the newer form, `envoy.clusters.dns`: one endpoint with all addresses is what LOGICAL_DNS was. */
+export function decodeTypedDns(message: clusterDns.DnsCluster, path: Path): Omit<DnsDiscovery, 'assignment'> {
+  typedFields(message, path);
+  const { dnsRefreshRate, dnsFailureRefreshRate: failure, dnsLookupFamily: family } = message;
+  const { UNSPECIFIED } = clusterCommonDns.DnsLookupFamily;
+  return {
+    kind: message.allAddressesInSingleEndpoint ? 'logical-dns' : 'strict-dns',
+    refreshRateMs: decodePositiveDuration(dnsRefreshRate, DEFAULT_REFRESH_MS, at(path, 'dns_refresh_rate')),
+    failureRefresh: failure && decodeFailureRate(failure, at(path, 'dns_failure_refresh_rate')),
+    respectsTtl: message.respectDnsTtl || undefined,
+    // The same values as of the older form, after one for "not set".
+    lookupFamily:
+      family === UNSPECIFIED ? undefined : decodeDnsFamily(family - 1, at(path, 'dns_lookup_family')),
+    jitterMs: decodeOptionalDuration(message.dnsJitter, at(path, 'dns_jitter')) || undefined,
+  };
+}
+
 /** Fields of a cluster that say how names are resolved. */
 export type DnsFields = Pick<cluster.Cluster, 'dnsRefreshRate' | 'respectDnsTtl' | 'dnsLookupFamily'> &
-  Partial<Pick<cluster.Cluster, 'dnsFailureRefreshRate'>>;
+  Partial<Pick<cluster.Cluster, 'dnsFailureRefreshRate' | 'dnsJitter'>>;
 
 /** How and how often names are resolved as the fields of a message. */
 export function encodeDnsSettings(model: DnsDiscovery): DnsFields {
-  const { failureRefresh: failure, lookupFamily } = model;
+  const { failureRefresh: failure, lookupFamily, jitterMs } = model;
   return {
     dnsRefreshRate: encodeDuration(model.refreshRateMs),
     respectDnsTtl: model.respectsTtl ?? false,
     dnsLookupFamily: encodeDnsFamily(lookupFamily),
     ...(failure !== undefined && { dnsFailureRefreshRate: encodeFailureRate(failure) }),
+    ...(jitterMs !== undefined && { dnsJitter: encodeDuration(jitterMs) }),
   };
 }
 

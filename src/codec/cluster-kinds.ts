@@ -1,7 +1,8 @@
 import { create } from '@bufbuild/protobuf';
-import type { ClusterDiscovery, OriginalDestination } from '../model/cluster.js';
+import type { ClusterDiscovery, DnsDiscovery, OriginalDestination } from '../model/cluster.js';
 import { packAny } from '../proto/any.js';
-import { cluster, clusterAggregate, clusterDynamicForwardProxy } from '../proto/xds.js';
+import { cluster, clusterAggregate, clusterDns, clusterDynamicForwardProxy } from '../proto/xds.js';
+import { decodeTypedDns } from './cluster-dns.js';
 import { decodeAny } from './codec.js';
 import { decodePositiveDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
@@ -68,10 +69,16 @@ export function refuseDestinationFields(message: cluster.Cluster, path: Path): v
 }
 
 /** A cluster whose kind is an extension. */
-export function decodeClusterType(type: cluster.Cluster_CustomClusterType, path: Path): ClusterDiscovery {
+export function decodeClusterType(
+  type: cluster.Cluster_CustomClusterType,
+  path: Path,
+): ClusterDiscovery | { readonly cluster: Omit<DnsDiscovery, 'assignment'> } {
   typeFields(type, path);
   const configPath = at(path, 'typed_config');
   const any = required(type.typedConfig, configPath);
+  const dns = decodeAny(clusterDns.DnsClusterSchema, any, configPath);
+  // Its endpoints stand elsewhere in the cluster.
+  if (dns !== undefined) return { cluster: decodeTypedDns(dns, configPath) };
   const proxy = decodeAny(clusterDynamicForwardProxy.ClusterConfigSchema, any, configPath);
   if (proxy !== undefined) return decodeForwardProxyCluster(proxy, configPath);
   const aggregate = decodeAny(clusterAggregate.ClusterConfigSchema, any, configPath);

@@ -38,6 +38,7 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'dns_refresh_rate',
     'dns_failure_refresh_rate',
     'respect_dns_ttl',
+    'dns_jitter',
     'dns_lookup_family',
     'wait_for_warm_on_init',
     'connect_timeout',

@@ -2,7 +2,14 @@ import { create, type JsonObject } from '@bufbuild/protobuf';
 import type { Endpoint, EndpointHealth } from '../model/endpoint.js';
 import { type Metadata, NO_METADATA } from '../model/metadata.js';
 import { core, endpoint } from '../proto/xds.js';
-import { type AddressForm, checkHost, checkPort, decodeEndpointAddress, encodeAddress } from './address.js';
+import {
+  type AddressForm,
+  checkHost,
+  checkPort,
+  decodeAddress,
+  decodeEndpointAddress,
+  encodeAddress,
+} from './address.js';
 import { decodeMessage } from './codec.js';
 import { decodeEndpointHealthCheck, encodeEndpointHealthCheck } from './endpoint-health-check.js';
 import { type PlainEndpoint, readPlainEndpoint } from './endpoint-wire.js';
@@ -27,7 +34,7 @@ const lbEndpointFields = onlyFields(() => endpoint.LbEndpointSchema, {
 });
 
 const endpointFields = onlyFields(() => endpoint.EndpointSchema, {
-  enforced: ['address', 'hostname', 'health_check_config'],
+  enforced: ['address', 'hostname', 'health_check_config', 'additional_addresses'],
 });
 
 /** Where one of many endpoints stands; its path is written only when it is needed. */
@@ -126,6 +133,21 @@ function decodeEndpoint(message: endpoint.LbEndpoint, form: AddressForm, path: P
     weight: checkWeight(message.loadBalancingWeight, () => path),
     ...labelsOf(metadata),
     ...(healthCheck !== undefined && { healthCheck }),
+    ...decodeAdditional(hostIdentifier.value.additionalAddresses, form, endpointPath),
+  };
+}
+
+function decodeAdditional(
+  messages: readonly endpoint.Endpoint_AdditionalAddress[],
+  form: AddressForm,
+  path: Path,
+): Pick<Endpoint, 'additionalAddresses'> {
+  if (messages.length === 0) return {};
+  if (form === 'host') refuse(at(path, 'additional_addresses'), 'are not supported next to names');
+  return {
+    additionalAddresses: messages.map(({ address }, index) =>
+      decodeAddress(address, form, at(at(path, 'additional_addresses', index), 'address')),
+    ),
   };
 }
 
@@ -143,6 +165,9 @@ export function encodeEndpoint(model: Endpoint): endpoint.LbEndpoint {
     address: encodeAddress(model.address),
     hostname: model.hostname,
   });
+  value.additionalAddresses = (model.additionalAddresses ?? []).map((address) =>
+    create(endpoint.Endpoint_AdditionalAddressSchema, { address: encodeAddress(address) }),
+  );
   if (model.healthCheck !== undefined) value.healthCheckConfig = encodeEndpointHealthCheck(model.healthCheck);
   const message = create(endpoint.LbEndpointSchema, {
     hostIdentifier: { case: 'endpoint', value },

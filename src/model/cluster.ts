@@ -82,6 +82,8 @@ export interface DnsDiscovery {
   readonly respectsTtl?: boolean | undefined;
   /** Undefined: IPv6 addresses or, when there are none, those of IPv4. */
   readonly lookupFamily?: DnsLookupFamily | undefined;
+  /** Names are asked for up to so much later, at random. Undefined or 0 = not. */
+  readonly jitterMs?: number | undefined;
 }
 
 /** Envoy ORIGINAL_DST: connections go where the application wanted to. */

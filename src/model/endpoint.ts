@@ -45,6 +45,8 @@ export const NO_LOCALITY: Locality = { region: '', zone: '', subZone: '' };
 /** Envoy LbEndpoint. */
 export interface Endpoint {
   readonly address: SocketAddress;
+  /** Other addresses of the same server: the first connection that stands is taken (RFC 8305). Undefined = none. */
+  readonly additionalAddresses?: readonly SocketAddress[] | undefined;
   readonly hostname: string;
   readonly health: EndpointHealth;
   /** At least 1. */

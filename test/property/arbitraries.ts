@@ -592,9 +592,13 @@ const HEALTH: readonly EndpointHealth[] = [
   'degraded',
 ];
 
-const endpoint = (address: fc.Arbitrary<SocketAddress>): fc.Arbitrary<Endpoint> =>
+const endpoint = (
+  address: fc.Arbitrary<SocketAddress>,
+  additionalAddresses: fc.Arbitrary<Endpoint['additionalAddresses']> = fc.constant(undefined),
+): fc.Arbitrary<Endpoint> =>
   fc.record({
     address,
+    additionalAddresses,
     hostname: text(),
     health: fc.constantFrom(...HEALTH),
     weight: fc.integer({ min: 1, max: 1_000_000 }),
@@ -629,7 +633,9 @@ const localities = (): fc.Arbitrary<LocalityEndpoints[]> =>
             weight: maybe(fc.integer({ min: 1, max: 1_000_000 })),
             metadata: metadata(),
             endpoints: fc.tuple(
-              ...addresses.slice(index * 2, index * 2 + (index % 3)).map((one) => endpoint(fc.constant(one))),
+              ...addresses
+                .slice(index * 2, index * 2 + (index % 3))
+                .map((one) => endpoint(fc.constant(one), maybe(fc.constant([{ address: '::1', port: 80 }])))),
             ),
           }),
         ),
@@ -681,6 +687,7 @@ const discovery = (): fc.Arbitrary<ClusterDiscovery> =>
           .map(([baseMs, moreMs]) => ({ baseMs, maxMs: baseMs + moreMs })),
       ),
       respectsTtl: fc.constantFrom(true, undefined),
+      jitterMs: maybe(milliseconds(1)),
       lookupFamily: fc.constantFrom('v4-only', 'v6-only', 'v4-preferred', 'all', undefined),
     }),
   );

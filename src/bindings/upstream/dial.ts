@@ -5,10 +5,12 @@ import { authorizeUris } from '../../identity/authorizer.js';
 import { connectMeshTls } from '../../identity/connect.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import { peerNamePredicates } from '../../mesh/peer-names.js';
+import type { SocketAddress } from '../../model/address.js';
 import type { Endpoint } from '../../model/endpoint.js';
 import type { ProxyProtocolVersion, UpstreamTls } from '../../model/tls.js';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import { ConnectTimeout } from './connect-timeout.js';
+import { alternateFamilies, dialFirst } from './happy-eyeballs.js';
 import { proxyHeader } from './proxy-header.js';
 import { serverCheck } from './server-names.js';
 import { TlsMaterial } from './tls-material.js';
@@ -38,13 +40,15 @@ export type Dial = (wanted: Wanted, callback: DialCallback) => Unsubscribe;
 /** How connections to an endpoint are opened: plaintext, TLS with the platform's roots, or mutual TLS of the mesh. */
 export function createDial(endpoint: Endpoint, options: TransportOptions, mesh: MeshTls): Dial {
   const { tls, connectTimeoutMs } = options;
-  const within: Within = { timeoutMs: connectTimeoutMs, mesh, target: targetOf(endpoint, options) };
+  const targets = addressesOf(endpoint).map((address) => targetOf(address, options));
+  const within: Within = { timeoutMs: connectTimeoutMs, mesh, target: targetOf(endpoint.address, options) };
   const { proxyProtocol } = options;
-  const plain: Dial = (_wanted, callback) => settleOn(netConnect(within.target), 'connect', within, callback);
+  const plain = plainDial(targets, within);
   const carry = proxyProtocol === undefined ? plain : announced(plain, proxyProtocol);
   if (tls === undefined) return carry;
   const secure = tls.mode === 'mesh' ? meshDial(endpoint, tls, within) : tlsDial(endpoint, tls, within);
-  if (proxyProtocol === undefined) return (wanted, callback) => secure(within.target, wanted, callback);
+  if (proxyProtocol === undefined && targets.length === 1)
+    return (wanted, callback) => secure(within.target, wanted, callback);
   return (wanted, callback) => {
     let cancel = carry(wanted, (error, dialed) => {
       if (dialed === undefined) callback(error);
@@ -52,6 +56,26 @@ export function createDial(endpoint: Endpoint, options: TransportOptions, mesh: 
     });
     return () => cancel();
   };
+}
+
+/** Without TLS; of several addresses the first that takes the connection. */
+function plainDial(targets: readonly Target[], within: Within): Dial {
+  const dials = targets.map(
+    (target): Dial =>
+      (_wanted, callback) =>
+        settleOn(netConnect(target), 'connect', { ...within, target }, callback),
+  );
+  const [only] = dials;
+  if (only !== undefined && dials.length === 1) return only;
+  const { mesh, timeoutMs, target } = within;
+  return dialFirst(dials, mesh.clock, {
+    ms: timeoutMs,
+    error: () => new ConnectTimeout(textOf(target), timeoutMs),
+  });
+}
+
+function addressesOf({ address, additionalAddresses = [] }: Endpoint): readonly SocketAddress[] {
+  return additionalAddresses.length === 0 ? [address] : alternateFamilies([address, ...additionalAddresses]);
 }
 
 /** A connection that begins with a PROXY protocol header. */
@@ -150,7 +174,7 @@ interface Within {
   readonly target: Target;
 }
 
-function targetOf({ address: { address, port } }: Endpoint, { sourceAddress }: TransportOptions): Target {
+function targetOf({ address, port }: SocketAddress, { sourceAddress }: TransportOptions): Target {
   if (address.startsWith('/')) return { path: address };
   // Linux: a name that is no file begins with a zero byte.
   if (address.startsWith('@')) return { path: `\0${address.slice(1)}` };

@@ -34,6 +34,58 @@ describe('DNS clusters', () => {
     expect(updates).toEqual([['10.0.0.1', '10.0.0.2']]);
   });
 
+  test('make one endpoint of all addresses of a logical name, which keeps its first as long as it may', async () => {
+    const answers = [
+      ['10.0.0.2', '10.0.0.3', '10.0.0.1'],
+      ['10.0.0.1', '10.0.0.3', '10.0.0.2'],
+      ['10.0.0.3', '10.0.0.1'],
+    ];
+    const clock = createFakeClock();
+    const found: string[][] = [];
+    const dns = watchDns(
+      { kind: 'logical-dns', assignment: endpoints('db'), refreshRateMs: 1000 },
+      {
+        clock,
+        random: seededRandom(1),
+        logger: silentLogger,
+        resolve: async () => answers.shift() ?? [],
+      },
+      ({ localities: [one] }) =>
+        found.push(
+          (one?.endpoints ?? []).flatMap(({ address, additionalAddresses = [] }) =>
+            [address, ...additionalAddresses].map((each) => each.address),
+          ),
+        ),
+    );
+    await dns.ready;
+    await clock.advance(2000);
+    dns.close();
+    expect(found).toEqual([
+      ['10.0.0.2', '10.0.0.1', '10.0.0.3'],
+      ['10.0.0.2', '10.0.0.1', '10.0.0.3'],
+      ['10.0.0.3', '10.0.0.1'],
+    ]);
+  });
+
+  test('ask again later by a jitter', async () => {
+    let asked = 0;
+    const { clock, dns } = watch(
+      'strict-dns',
+      endpoints('db'),
+      async () => {
+        asked++;
+        return ['10.0.0.1'];
+      },
+      { jitterMs: 1000 },
+    );
+    await dns.ready;
+    await clock.advance(5000);
+    expect(asked).toBe(1);
+    await clock.advance(1000);
+    expect(asked).toBe(2);
+    dns.close();
+  });
+
   test('make one endpoint of a logical name', async () => {
     const { dns, updates } = watch('logical-dns', endpoints('db'), async () => ['10.0.0.1', '10.0.0.2']);
     await dns.ready;

@@ -71,3 +71,81 @@ describe('an aggregate cluster', () => {
     );
   });
 });
+
+describe('a cluster by DNS in its newer form', () => {
+  const DNS = 'type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster';
+  const address = { socketAddress: { address: 'db.example', portValue: 5432 } };
+  const dns = (config: JsonObject, more: JsonObject = {}): JsonValue => ({
+    name: 'db',
+    clusterType: { name: 'envoy.clusters.dns', typedConfig: { '@type': DNS, ...config } },
+    loadAssignment: { clusterName: 'db', endpoints: [{ lbEndpoints: [{ endpoint: { address } }] }] },
+    ...more,
+  });
+
+  test('has the defaults of Envoy', () => {
+    expect(decoded(CLUSTER, dns({})).discovery).toMatchObject({
+      kind: 'strict-dns',
+      refreshRateMs: 5000,
+      failureRefresh: undefined,
+      respectsTtl: undefined,
+      lookupFamily: undefined,
+      jitterMs: undefined,
+    });
+  });
+
+  test('says all that the older fields say', () => {
+    const config = {
+      dnsRefreshRate: '7s',
+      dnsFailureRefreshRate: { baseInterval: '1s' },
+      respectDnsTtl: true,
+      dnsJitter: '2s',
+      dnsLookupFamily: 'V4_PREFERRED',
+      allAddressesInSingleEndpoint: true,
+    };
+    expect(decoded(CLUSTER, dns(config)).discovery).toMatchObject({
+      kind: 'logical-dns',
+      refreshRateMs: 7000,
+      failureRefresh: { baseMs: 1000, maxMs: 10_000 },
+      respectsTtl: true,
+      lookupFamily: 'v4-preferred',
+      jitterMs: 2000,
+    });
+  });
+
+  test.each([
+    ['AUTO', undefined],
+    ['V4_ONLY', 'v4-only'],
+    ['V6_ONLY', 'v6-only'],
+    ['ALL', 'all'],
+  ])('looks up %s', (dnsLookupFamily, lookupFamily) => {
+    expect(decoded(CLUSTER, dns({ dnsLookupFamily })).discovery).toMatchObject({ lookupFamily });
+  });
+
+  test.each<[string, JsonValue, string]>([
+    [
+      'a resolver',
+      dns({ typedDnsResolverConfig: { name: 'x' } }),
+      'typed_dns_resolver_config: is not supported',
+    ],
+    [
+      'two endpoints in one',
+      dns(
+        { allAddressesInSingleEndpoint: true },
+        {
+          loadAssignment: {
+            clusterName: 'db',
+            endpoints: [{ lbEndpoints: [{ endpoint: { address } }, { endpoint: { address } }] }],
+          },
+        },
+      ),
+      'must have one locality with one endpoint',
+    ],
+    [
+      'a policy that provides none',
+      dns({}, { lbPolicy: 'CLUSTER_PROVIDED' }),
+      'must not be CLUSTER_PROVIDED',
+    ],
+  ])('is refused with %s', (_what, config, message) => {
+    expect(refusal(CLUSTER, config)).toContain(message);
+  });
+});

@@ -225,9 +225,13 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       'envoy.extensions.transport_sockets.tls.v3.CommonTlsContext.tls_params',
       'envoy.config.cluster.v3.Cluster.least_request_lb_config',
       'envoy.config.cluster.v3.Cluster.round_robin_lb_config',
-      ...['dns_refresh_rate', 'dns_failure_refresh_rate', 'respect_dns_ttl', 'dns_lookup_family'].map(
-        (field) => `envoy.config.cluster.v3.Cluster.${field}`,
-      ),
+      ...[
+        'dns_refresh_rate',
+        'dns_failure_refresh_rate',
+        'respect_dns_ttl',
+        'dns_lookup_family',
+        'dns_jitter',
+      ].map((field) => `envoy.config.cluster.v3.Cluster.${field}`),
       // In the second policy of a list whose first is known.
       'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin.locality_lb_config',
       'envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin.slow_start_config',
