@@ -16,6 +16,7 @@ interface Known extends Member {
   health: HostHealth;
   isExcluded: boolean;
   weight: number;
+  hostname: string;
   seen: number;
 }
 
@@ -97,12 +98,21 @@ export class Partition {
   }
 
   #see(host: Host, known: Known | undefined, place: Member): void {
-    const { health, isExcluded, weight } = host;
+    const { health, isExcluded, weight, hostname } = host;
     const labels = host.endpoint.metadata[LB_NAMESPACE] ?? NO_LABELS;
     // Slow start begins now, though the subset may be prepared later.
     if (health === 'healthy') host.healthySinceMs ??= this.#clock.now();
     if (known === undefined) {
-      const fresh = { ...place, subsets: [], labels, health, isExcluded, weight, seen: this.#round };
+      const fresh = {
+        ...place,
+        subsets: [],
+        labels,
+        health,
+        isExcluded,
+        weight,
+        hostname,
+        seen: this.#round,
+      };
       this.#known.set(host, fresh);
       this.#join(fresh);
       return;
@@ -111,12 +121,23 @@ export class Partition {
       known.health === health &&
       known.isExcluded === isExcluded &&
       known.weight === weight &&
+      known.hostname === hostname &&
       known.priority === place.priority &&
       known.locality === place.locality;
     const isLabelled = known.labels === labels || isEqual(known.labels, labels);
-    Object.assign(known, place, { labels, health, isExcluded, weight, seen: this.#round });
+    // Field by field: this runs for every host of a cluster with each of its updates.
+    known.index = place.index;
+    known.priority = place.priority;
+    known.locality = place.locality;
+    known.labels = labels;
+    known.health = health;
+    known.isExcluded = isExcluded;
+    known.weight = weight;
+    known.hostname = hostname;
+    known.seen = this.#round;
     if (!isLabelled) this.#join(known);
-    if (!isSame) for (const subset of known.subsets) subset.touch();
+    // Labels may be what a hash table knows a host by, too.
+    if (!isSame || !isLabelled) for (const subset of known.subsets) subset.touch();
   }
 
   /** Puts a host into the subsets of its labels, and takes it out of the others. */

@@ -372,6 +372,28 @@ describe('updates', () => {
     ).toBe(true);
   });
 
+  test('a host that is known by another name stands elsewhere in the hash table of its subset', async () => {
+    await loadHashes();
+    const named = (keys: readonly string[]) =>
+      assignment(
+        locality(
+          keys.map((hash_key, i) => labelled(`h${i}`, { version: 'v1', hash_key }, { hostname: hash_key })),
+        ),
+      );
+    for (const useHostname of [false, true]) {
+      const policy = subsets({ child: { ...RING, useHostname } });
+      const picks = (one: ReturnType<typeof balanced>) =>
+        Array.from({ length: 50 }, (_, i) =>
+          one.pick({ version: 'v1' }, { request: request(), hash: () => BigInt(i) << 58n }),
+        );
+      const one = balanced(policy, named(['a', 'b', 'c']));
+      const before = picks(one);
+      one.update(named(['a', 'x', 'c']));
+      expect(picks(one)).toEqual(picks(balanced(policy, named(['a', 'x', 'c']))));
+      expect(picks(one)).not.toEqual(before);
+    }
+  });
+
   test('the place in the round survives updates of other subsets', () => {
     const one = balanced(subsets(), THREE);
     const first = one.pick({ version: 'v2' });
