@@ -586,6 +586,15 @@ import "google/protobuf/wrappers.proto";
     insert: 'repeated config.route.v3.RateLimit rate_limits = 3;\n  // Formerly: ',
   },
   {
+    // Envoy 1.37: the service could not decide.
+    file: 'envoy/service/auth/v3/external_auth.proto',
+    after: '    OkHttpResponse ok_response = 3;\n',
+    insert: `
+    // Answers the caller when errors refuse requests.
+    DeniedHttpResponse error_response = 5;
+`,
+  },
+  {
     file: 'envoy/service/ratelimit/v3/rls.proto',
     after: '      // The time unit representing a year.\n      YEAR = 6;\n',
     insert: `

@@ -8,6 +8,7 @@ import {
   httpAdmissionControl,
   httpCors,
   httpDynamicForwardProxy,
+  httpExtAuthz,
   httpFault,
   httpHeaderMutation,
   httpJwtAuthn,
@@ -23,6 +24,7 @@ import { BODY_FILTER_CODECS } from './body-filters.js';
 import { decodeAny } from './codec.js';
 import { decodeCorsPolicy, encodeCorsPolicy } from './cors.js';
 import { encodeCustom, type FilterBytes, findCustom } from './custom-filter.js';
+import { decodeExtAuthz, decodeExtAuthzRoute, encodeExtAuthz, encodeExtAuthzRoute } from './ext-authz.js';
 import { decodeFault, encodeFault } from './fault.js';
 import { onlyFields } from './field-guard.js';
 import { type FilterCodec, filterCodec } from './filter-codec.js';
@@ -141,6 +143,20 @@ const FILTER_CODECS: readonly FilterCodec[] = [
     isPerRoute: 'only',
     decode: decodeForwardProxyRoute,
     encode: encodeForwardProxyRoute,
+  }),
+  filterCodec({
+    kind: 'ext-authz',
+    schema: () => httpExtAuthz.ExtAuthzSchema,
+    isPerRoute: false,
+    decode: decodeExtAuthz,
+    encode: encodeExtAuthz,
+  }),
+  filterCodec({
+    kind: 'ext-authz-route',
+    schema: () => httpExtAuthz.ExtAuthzPerRouteSchema,
+    isPerRoute: 'only',
+    decode: decodeExtAuthzRoute,
+    encode: encodeExtAuthzRoute,
   }),
   filterCodec({
     kind: 'global-rate-limit',

@@ -7,6 +7,7 @@ import { buffer } from './buffer.js';
 import { compressor } from './compressor.js';
 import { cors } from './cors.js';
 import { decompressor } from './decompressor.js';
+import { extAuthz } from './ext-authz.js';
 import { fault } from './fault.js';
 import type { FilterTools, OwnConfig } from './filter.js';
 import { forwardProxy } from './forward-proxy.js';
@@ -17,7 +18,7 @@ import { localFilter } from './local-filters.js';
 import { rbac } from './rbac.js';
 import { statefulSession } from './stateful-session.js';
 
-/** Makes the filter of a configuration; undefined when it does nothing here. A new filter adds one line. */
+/** Makes the filter of a configuration; undefined when it does nothing here. A new filter that reads all its levels adds one line. */
 function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools): Filter | undefined {
   switch (own.base.kind) {
     case 'header-mutation':
@@ -30,6 +31,8 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
       return jwtAuthn(own.base, own.layers, tools);
     case 'forward-proxy':
       return forwardProxy(own.base, own.layers, tools);
+    case 'ext-authz':
+      return extAuthz(own.base, own.layers, tools);
     case 'global-rate-limit':
       return globalRateLimit(own.base, own.layers, tools);
     case 'stateful-session':
@@ -43,7 +46,12 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
     case 'custom':
       return tools.custom.create(own.base, own, tools);
     default:
+      return replaceableFilter(config, own, tools);
   }
+}
+
+/** The filters whose most specific configuration replaces the others. */
+function replaceableFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools): Filter | undefined {
   switch (config.kind) {
     case 'local-rate-limit':
     case 'rbac':
@@ -64,6 +72,8 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
     case 'forward-proxy-route':
     case 'global-rate-limit':
     case 'global-rate-limit-route':
+    case 'ext-authz':
+    case 'ext-authz-route':
     case 'jwt-authn':
     case 'jwt-authn-route':
     case 'stateful-session':

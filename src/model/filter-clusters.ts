@@ -10,6 +10,8 @@ export function clustersOfFilter(config: FilterConfig): readonly string[] {
       return [...config.providers.values()].flatMap(({ jwks }) =>
         jwks.kind === 'remote' ? [jwks.uri.cluster] : [],
       );
+    case 'ext-authz':
+      return [config.service.kind === 'grpc' ? config.service.service.cluster : config.service.uri.cluster];
     case 'global-rate-limit':
       return [config.service.cluster];
     case 'custom':

@@ -2,6 +2,7 @@ import type { BodyFilterConfig } from './body-filters.js';
 import type { CorsConfig, CorsPolicyConfig } from './cors.js';
 import type { CustomFilterConfig } from './custom-filter.js';
 import type { ForwardProxyConfig, ForwardProxyRouteConfig } from './dns-cache.js';
+import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz.js';
 import type { GlobalRateLimitConfig, GlobalRateLimitRouteConfig } from './global-rate-limit.js';
 import type { HeaderMutationConfig, HeaderMutationRouteConfig } from './header-mutation.js';
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn.js';
@@ -84,6 +85,8 @@ export type FilterConfig =
   | GlobalRateLimitConfig
   | GlobalRateLimitRouteConfig
   | JwtAuthnConfig
+  | ExtAuthzConfig
+  | ExtAuthzRouteConfig
   | JwtAuthnRouteConfig
   | StatefulSessionConfig
   | StatefulSessionRouteConfig

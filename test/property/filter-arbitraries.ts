@@ -134,7 +134,8 @@ const addition = (): fc.Arbitrary<HeaderAddition> =>
 const fraction = (): fc.Arbitrary<FractionalPercent> =>
   fc.record({ numerator: fc.nat(1_000_000), denominator: fc.constantFrom(100, 10_000, 1_000_000) });
 
-const grpcService = (): fc.Arbitrary<GrpcService> =>
+/** GrpcService. */
+export const grpcService = (): fc.Arbitrary<GrpcService> =>
   fc.record({
     cluster: fc.constantFrom('limits', 'outbound|8081||ratelimit'),
     authority: fc.constantFrom('', 'limits.example'),

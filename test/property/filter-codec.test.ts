@@ -10,7 +10,8 @@ import { rootPath } from '../../src/codec/path.js';
 import { decodeRateLimits, encodeRateLimits } from '../../src/codec/rate-limit.js';
 import type { FilterConfig } from '../../src/model/filter-config.js';
 import { LOCAL_FILTERS } from '../unit/codec/filter-samples.js';
-import { headerMatcher, queryParameterMatcher } from './arbitraries.js';
+import { headerMatcher, queryParameterMatcher, stringMatcher } from './arbitraries.js';
+import { extAuthzConfig, extAuthzRouteConfig } from './authz-arbitraries.js';
 import {
   forwardProxyConfig,
   forwardProxyRouteConfig,
@@ -37,6 +38,7 @@ describe('decoding what was encoded gives the model back', () => {
     ['local rate limits', localRateLimitConfig(limits())],
     ['global rate limits', globalRateLimitConfig(limits())],
     ['dynamic forward proxies', forwardProxyConfig()],
+    ['external authorization', extAuthzConfig(stringMatcher())],
   ])('for %s', (_name, configs) => {
     fc.assert(
       fc.property(configs as fc.Arbitrary<FilterConfig>, (config) => {
@@ -48,6 +50,7 @@ describe('decoding what was encoded gives the model back', () => {
   test.each([
     ['global rate limits', globalRateLimitRouteConfig(limits())],
     ['dynamic forward proxies', forwardProxyRouteConfig()],
+    ['external authorization', extAuthzRouteConfig()],
   ])('for %s of routes', (_name, configs) => {
     fc.assert(
       fc.property(configs as fc.Arbitrary<FilterConfig>, (config) => {

@@ -44,7 +44,7 @@ export function runRequest(
 ): void {
   countBodies(arrival.request, response);
   // Without filters nobody could want the body but the application.
-  const body = chain.service && new GatedBody(arrival.request);
+  const body = chain.service && new GatedBody(arrival.request, arrival.askForBody);
   new InboundExchange(arrival, new ResponseSide(response), tools, body).run(chain);
 }
 

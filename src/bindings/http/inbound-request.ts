@@ -27,6 +27,8 @@ export interface Arrival {
   readonly peer: WorkloadInfo | undefined;
   /** Protocol that the request switches to, in lower case; `connect` for CONNECT. */
   readonly upgrade?: string | undefined;
+  /** Asks a caller that waits with its body (`Expect: 100-continue`) to send it, where the application decides that. */
+  readonly askForBody?: (() => void) | undefined;
   /** Calls the application. */
   readonly dispatch: () => void;
 }

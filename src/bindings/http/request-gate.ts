@@ -23,6 +23,8 @@ export class GatedBody implements NativeBody {
   readonly value: IncomingMessage;
   /** The way into the message; counts the bytes. */
   readonly #enter: IncomingMessage['push'];
+  /** Asks a caller that waits with its body (`Expect: 100-continue`) to send it. */
+  readonly #ask: (() => void) | undefined;
   readonly #chunks: Uint8Array[] = [];
   #bytes = 0;
   #isComplete = false;
@@ -31,8 +33,9 @@ export class GatedBody implements NativeBody {
   /** Set when a filter reads the body. */
   #taken: BodyQueue | undefined;
 
-  constructor(message: IncomingMessage) {
+  constructor(message: IncomingMessage, ask?: () => void) {
     this.value = message;
+    this.#ask = ask;
     this.#enter = message.push;
     message.push = (chunk: unknown) => this.#arrive(chunk);
   }
@@ -79,6 +82,7 @@ export class GatedBody implements NativeBody {
 
   #take(): BodyQueue {
     if (this.#taken !== undefined) throw used('this body was read already');
+    this.#ask?.();
     const message = this.value;
     const queue = new BodyQueue({ resume: () => readOn(message), cancel: () => readOn(message) });
     this.#taken = queue;

@@ -260,6 +260,7 @@ class InboundServer implements InboundAttachment {
         secure: peer !== undefined,
         peerId: peer?.spiffeId,
         peer: caller,
+        askForBody: event === 'checkContinue' ? () => response.writeContinue() : undefined,
         dispatch: () => void this.#emit(event, request, response),
       },
       response,

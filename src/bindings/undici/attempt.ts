@@ -140,6 +140,8 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
   }
 
   onData(chunk: Buffer): boolean {
+    // undici's parser may give an empty chunk whenever it is resumed: to pause again for that would never end.
+    if (chunk.byteLength === 0) return true;
     this.#request.context.responseBytes += chunk.byteLength;
     // undici calls onData only after onHeaders.
     return this.#queue?.push(chunk) ?? true;

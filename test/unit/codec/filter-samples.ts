@@ -1,4 +1,5 @@
 import type { ForwardProxyConfig } from '../../../src/model/dns-cache.js';
+import type { ExtAuthzConfig, ExtAuthzRouteConfig } from '../../../src/model/ext-authz.js';
 import type { FilterConfig } from '../../../src/model/filter-config.js';
 import type {
   GlobalRateLimitConfig,
@@ -226,4 +227,70 @@ export const FORWARD_PROXY: ForwardProxyConfig = {
     queryTimeoutMs: 1000,
   },
   saveUpstreamAddress: true,
+};
+
+const NAME_MATCHER = { kind: 'exact', value: 'x-user', ignoreCase: false } as const;
+
+/** One full value of the external authorization filter that asks over HTTP. */
+export const HTTP_AUTHZ: ExtAuthzConfig = {
+  kind: 'ext-authz',
+  service: {
+    kind: 'http',
+    uri: { uri: 'http://authz.example', cluster: 'authz', timeoutMs: 250 },
+    pathPrefix: '/check',
+    headersToAdd: [{ name: 'x-token', value: '%REQ(x-user)%' }],
+    upstreamHeaders: [NAME_MATCHER],
+    upstreamHeadersToAppend: [NAME_MATCHER],
+    clientHeaders: [NAME_MATCHER],
+    clientHeadersOnSuccess: [NAME_MATCHER],
+    dynamicMetadataFromHeaders: [NAME_MATCHER],
+  },
+  failureModeAllow: true,
+  failureModeAllowHeaderAdd: true,
+  body: { maxBytes: 100, allowPartial: true, packAsBytes: true },
+  statusOnError: 503,
+  validateMutations: true,
+  metadataNamespaces: ['envoy.filters.http.jwt_authn'],
+  routeMetadataNamespaces: ['route'],
+  enabled: { numerator: 50, denominator: 100 },
+  enabledMetadata: {
+    namespace: 'a',
+    path: ['b'],
+    value: { kind: 'bool', value: true },
+    invert: true,
+  },
+  denyAtDisable: true,
+  includePeerCertificate: true,
+  includeTlsSession: true,
+  allowedHeaders: [NAME_MATCHER],
+  disallowedHeaders: [NAME_MATCHER],
+  encodeRawHeaders: true,
+  mutationRules: {
+    allowAllRouting: true,
+    allowEnvoy: true,
+    disallowSystem: true,
+    disallowAll: true,
+    allowExpression: 'x-.*',
+    disallowExpression: 'y-.*',
+    disallowIsError: true,
+  },
+  ingestMetadata: false,
+  statPrefix: 'a',
+  chargeCluster: false,
+};
+
+/** The same that asks over gRPC. */
+export const GRPC_AUTHZ: ExtAuthzConfig = {
+  ...HTTP_AUTHZ,
+  service: { kind: 'grpc', service: { ...GLOBAL_RATE_LIMIT.service, cluster: 'authz' } },
+};
+
+/** The same of a route. */
+export const AUTHZ_ROUTE: ExtAuthzRouteConfig = {
+  kind: 'ext-authz-route',
+  settings: {
+    contextExtensions: new Map([['tenant', 'a']]),
+    disableBody: false,
+    body: { maxBytes: 10, allowPartial: true, packAsBytes: true },
+  },
 };

@@ -16,9 +16,12 @@ import type { RateLimit } from '../../../src/model/rate-limit.js';
 import type { Route, RouteConfiguration } from '../../../src/model/route.js';
 import type { StatefulSession } from '../../../src/model/stateful-session.js';
 import {
+  AUTHZ_ROUTE,
   FORWARD_PROXY,
   GLOBAL_RATE_LIMIT,
   GLOBAL_RATE_LIMIT_ROUTE,
+  GRPC_AUTHZ,
+  HTTP_AUTHZ,
   LOCAL_FILTERS,
 } from './filter-samples.js';
 
@@ -122,6 +125,7 @@ const OVERRIDES: FilterOverrides = new Map<string, FilterConfig>([
   ['compressor', { kind: 'compressor-route', disabled: false, removeAcceptEncoding: false }],
   ['no-compressor', { kind: 'compressor-route', disabled: true, removeAcceptEncoding: undefined }],
   ['proxy', { kind: 'forward-proxy-route', hostRewrite: { kind: 'header', value: 'x-to' } }],
+  ['authz', AUTHZ_ROUTE],
 ]);
 const MATCHERS = FAULT.headers;
 
@@ -301,6 +305,8 @@ export const OUTBOUND: OutboundListener = {
       { name: 'session', config: { kind: 'stateful-session', ...COOKIE_SESSION } },
       { name: 'limits', config: GLOBAL_RATE_LIMIT },
       { name: 'proxy', config: FORWARD_PROXY },
+      { name: 'authz', config: HTTP_AUTHZ },
+      { name: 'grpc-authz', config: GRPC_AUTHZ },
       { name: 'jwt', config: JWT_AUTHN },
       { name: 'envoy.filters.http.router', config: { kind: 'router' } },
     ],

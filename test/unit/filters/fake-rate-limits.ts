@@ -31,7 +31,8 @@ export class FakeRateLimits {
   };
 }
 
-function grpcAnswer(message: Uint8Array | undefined, status: string): Response {
+/** The answer of a gRPC service: a message, or none, and a status. */
+export function grpcAnswer(message: Uint8Array | undefined, status: string): Response {
   const completion = new Completion();
   completion.settle(HeaderMap.from([['grpc-status', status]]));
   const body = message === undefined ? bytesBody('') : bytesBody(framed(message));
