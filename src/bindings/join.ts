@@ -11,6 +11,7 @@ import { systemClock } from '../runtime/clock.js';
 import { defaultLogger, surroundings } from '../runtime/process.js';
 import { systemRandom } from '../runtime/random.js';
 import { type ListenTarget, listenInMesh, type MeshListener } from './http/listen.js';
+import { LoadReports } from './http/load/load-reports.js';
 import { type MetricsEndpoint, serveMetrics } from './http/metrics-server.js';
 import { type ConnectOptions, connectThroughMesh } from './tcp/connect.js';
 import type { MeshSocket } from './tcp/mesh-socket.js';
@@ -105,12 +106,14 @@ class JoinedMesh implements Mesh {
   readonly #listeners = new Set<MeshListener>();
   readonly #metrics: MetricsEndpoint | undefined;
   readonly #tunnels: Tunnels;
+  readonly #loads: LoadReports;
   #closing: Promise<void> | undefined;
 
   constructor(running: RunningMesh, tunnels: Tunnels, metrics: MetricsEndpoint | undefined) {
     this.#running = running;
     this.#metrics = metrics;
     this.#tunnels = tunnels;
+    this.#loads = new LoadReports(running.clock);
     this.core = running;
     this.dispatcher = new MeshDispatcher(this);
     this.fetch = createDispatchingFetch(this.dispatcher);
@@ -122,7 +125,7 @@ class JoinedMesh implements Mesh {
 
   async listen(server: Server, port: number | ListenTarget = 0): Promise<{ address: string; port: number }> {
     const target = typeof port === 'number' ? { port } : port;
-    const listener = await listenInMesh(server, target, this.#running);
+    const listener = await listenInMesh(server, target, this.#running, this.#loads);
     this.#listeners.add(listener);
     server.once('close', () => this.#listeners.delete(listener));
     return listener.bound;

@@ -9,6 +9,7 @@ import type { InboundListener } from '../../model/listener.js';
 import { createSignal, type Signal } from '../../runtime/signal.js';
 import { attachTcp } from '../tcp/server.js';
 import { bindServer } from './bind.js';
+import type { LoadReports } from './load/load-reports.js';
 import { attachInbound } from './server.js';
 
 /** Where a meshed server listens, and which port of its service it is. */
@@ -46,8 +47,9 @@ export async function listenInMesh(
   server: Server,
   target: ListenTarget,
   mesh: RunningMesh,
+  loads?: LoadReports,
 ): Promise<MeshListener> {
-  const kind = isRawServer(server) ? rawServer(server, mesh) : httpServer(server, mesh);
+  const kind = isRawServer(server) ? rawServer(server, mesh) : httpServer(server, mesh, loads);
   const policy = createSignal(kind.policyOf(undefined));
   const attachment = kind.attach(policy);
   let bound: { address: string; port: number };
@@ -114,7 +116,7 @@ function rawServer(server: Server, mesh: RunningMesh): Attaching {
   };
 }
 
-function httpServer(server: Server, mesh: RunningMesh): Attaching {
+function httpServer(server: Server, mesh: RunningMesh, loads: LoadReports | undefined): Attaching {
   const { clock, random, identity, observer, logger, peers, scope } = mesh;
   return {
     announced: {},
@@ -130,6 +132,7 @@ function httpServer(server: Server, mesh: RunningMesh): Attaching {
         observer,
         peers,
         scope,
+        loads,
       }),
   };
 }

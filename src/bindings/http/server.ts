@@ -20,6 +20,7 @@ import { type ExchangeTools, type InboundScope, runRequest, runTunnel } from './
 import { setForwardedClientCert, takePeerHeaders } from './headers.js';
 import { Http2Front } from './http2/http2-front.js';
 import { StreamSocket } from './http2/stream-socket.js';
+import type { LoadReports } from './load/load-reports.js';
 import { type RefusalCounts, Refusals } from './refusals.js';
 import { checkHead, withHeadsUpTo } from './strict-head.js';
 
@@ -36,6 +37,8 @@ export interface InboundServerOptions {
   readonly scope?: InboundScope | undefined;
   /** Istio's metadata exchange; undefined = callers are not asked who they are. */
   readonly peers?: InboundPeers;
+  /** Tells callers of the load of this process; undefined = nobody does. */
+  readonly loads?: LoadReports | undefined;
   /** A connection that sends no byte for this long is closed, in milliseconds. Default 5000. */
   readonly sniffTimeoutMs?: number;
   /** How long `close` waits for running exchanges, in milliseconds. Default 10 000. */
@@ -252,6 +255,7 @@ class InboundServer implements InboundAttachment {
     const peer = connection?.peer;
     setForwardedClientCert(request, peer?.forwardedClientCert);
     const caller = this.#meet(request, response);
+    this.#options.loads?.arrived(request, response, peer !== undefined);
     const isPlain = chain.service === undefined && chain.log === undefined && chain.times === undefined;
     if (isPlain && refused === undefined && !this.#observed) return this.#emit(event, request, response);
     runRequest(

@@ -5,7 +5,7 @@ import { type IdentitySource, staticSource } from '../../../src/identity/source.
 import { Applier } from '../../../src/mesh/apply.js';
 import { callOut } from '../../../src/mesh/call-out.js';
 import type { MeshCore } from '../../../src/mesh/core.js';
-import { createProbes } from '../../../src/mesh/health/open-probe.js';
+import { hostTools } from '../../../src/mesh/host-tools.js';
 import type { OutboundTools } from '../../../src/mesh/outbound.js';
 import type { Cluster } from '../../../src/model/cluster.js';
 import { DEFAULT_THRESHOLDS } from '../../../src/model/cluster.js';
@@ -43,8 +43,8 @@ export function createStaticMesh(
     observer,
     logger: silentLogger,
     transport: upstreamTransport({ identity, clock, random }),
-    probe: createProbes(clock),
     compileHash: (policies) => compileHashPolicies(policies, '127.0.0.1'),
+    ...hostTools(clock),
     ...(resolveName !== undefined && { resolveName }),
   });
   const upstream = callOut((name) => clusters.get(name), { clock, observer });

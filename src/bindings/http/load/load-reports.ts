@@ -1,0 +1,53 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../../../runtime/clock.js';
+import { type ProcessLoad, readProcessLoad } from '../../../runtime/process-load.js';
+import { LoadMeter } from './load-meter.js';
+import { loadText, type ReportedLoad } from './reported-load.js';
+
+const ASK = 'endpoint-load-metrics-format';
+const HEADER = 'endpoint-load-metrics';
+
+/** The way to the response of a request, for what the application reports. */
+const answers = new WeakMap<IncomingMessage, (load: ReportedLoad) => void>();
+
+/**
+ * Says in the response to a request how loaded the application is, for clients that balance by it (ORCA). It has to come
+ * before the head of the response; a later call replaces what an earlier one said. What is left out is measured.
+ * @throws MeshError `INMESH_OPTION_INVALID` for values that are negative or not finite.
+ */
+export function reportLoad(request: IncomingMessage, load: ReportedLoad): void {
+  answers.get(request)?.(load);
+}
+
+/** Reports of load in responses: where the caller asks, and where the application says something. */
+export class LoadReports {
+  readonly #clock: Clock;
+  readonly #read: () => ProcessLoad;
+  /** Made by the first who wants to know: until then nothing is counted. */
+  #meter: LoadMeter | undefined;
+
+  constructor(clock: Clock, read: () => ProcessLoad = readProcessLoad) {
+    this.#clock = clock;
+    this.#read = read;
+  }
+
+  /** A request came. Only callers with an identity of the mesh get figures that nobody meant for them. */
+  arrived(request: IncomingMessage, response: ServerResponse, isTrusted: boolean): void {
+    answers.set(request, (load) => this.#say(response, load));
+    const asks = isTrusted && request.headers[ASK] !== undefined;
+    if (asks) this.#meter ??= new LoadMeter(this.#clock, this.#read);
+    const meter = this.#meter;
+    if (meter === undefined) return;
+    meter.arrived();
+    response.once('close', () => {
+      if (response.statusCode >= 500) meter.failed();
+    });
+    if (asks) this.#say(response, {});
+  }
+
+  #say(response: ServerResponse, load: ReportedLoad): void {
+    this.#meter ??= new LoadMeter(this.#clock, this.#read);
+    const text = loadText(load, this.#meter.load());
+    if (text !== undefined && !response.headersSent) response.setHeader(HEADER, text);
+  }
+}
