@@ -94,7 +94,8 @@ export class BodyQueue implements PushBody {
 
   /** Producer: a chunk came. False means: stop until `resume` is called on the producer. */
   push(chunk: Uint8Array): boolean {
-    if (this.#done) return true;
+    // undici's parser gives an empty chunk when it goes on: a reader that paused at it would turn round for ever.
+    if (this.#done || chunk.byteLength === 0) return true;
     if (this.#sink !== undefined && !this.#paused && !this.#draining) {
       if (this.#sink.data(chunk)) return true;
       this.#paused = true;
