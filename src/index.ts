@@ -65,6 +65,7 @@ export type {
 } from './service/observer.js';
 export type { Filter, LocalReplyInfo, Request, RequestHead, Response, Service } from './service/service.js';
 export type { RetryWishes, TimeLimits } from './service/time-limits.js';
+export type { TransportFailure } from './service/transport-error.js';
 export type { ServiceInfo, WorkloadInfo } from './service/workload.js';
 export type { AccessLogOptions } from './telemetry/access-log.js';
 
