@@ -22,10 +22,15 @@ export async function readBytes(message: Message, maxBytes: number): Promise<Uin
   }
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of iterateBody(body)) {
-    size += chunk.byteLength;
-    if (size > maxBytes) tooLarge(maxBytes);
-    chunks.push(chunk);
+  const source = iterateBody(body);
+  for (let next = await source.next(); next.done !== true; next = await source.next()) {
+    size += next.value.byteLength;
+    if (size > maxBytes) {
+      // Not waited for: there are sources (fetch of Node 20) that never say that they have stopped.
+      source.return(undefined).catch(() => {});
+      tooLarge(maxBytes);
+    }
+    chunks.push(next.value);
   }
   const [only = new Uint8Array(), ...more] = chunks;
   const bytes = more.length === 0 ? only : Buffer.concat(chunks, size);

@@ -38,9 +38,9 @@ async function send(client: Client, url: string, scene: Scene): Promise<Seen> {
   if (scene.abort === 'before') setTimeout(() => controller.abort(), 30);
   const ask: Ask = {
     url,
-    method: scene.brokenBody === true || scene.isGrpc === true ? 'POST' : 'GET',
+    method: scene.brokenBody || scene.largeBody || scene.isGrpc ? 'POST' : 'GET',
     headers: scene.isGrpc === true ? { 'content-type': 'application/grpc' } : {},
-    body: scene.brokenBody === true ? failingBody : undefined,
+    body: scene.brokenBody === true ? failingBody : scene.largeBody === true ? largeBody : undefined,
     signal: controller.signal,
     onHead: () => {
       if (scene.abort === 'during') setTimeout(() => controller.abort(), 10);
@@ -50,6 +50,13 @@ async function send(client: Client, url: string, scene: Scene): Promise<Seen> {
     return { answer: await client(ask) };
   } catch (error) {
     return { error };
+  }
+}
+
+async function* largeBody(): AsyncGenerator<Buffer> {
+  for (let i = 0; i < 20; i++) {
+    yield Buffer.alloc(10_000);
+    await new Promise(setImmediate);
   }
 }
 

@@ -167,6 +167,13 @@ export const SITUATIONS: readonly Situation[] = [
     details: 'local_rate_limited',
   },
   {
+    id: 'too-large',
+    title: 'The body of the request is larger than the buffer filter allows',
+    outcome: reply(413, 'INMESH_BODY_TOO_LARGE', 'Payload Too Large'),
+    flags: '',
+    details: 'request_payload_too_large',
+  },
+  {
     id: 'rbac-denied',
     title: 'RBAC refuses the request',
     outcome: reply(403, 'INMESH_RBAC_DENIED', 'RBAC: access denied'),

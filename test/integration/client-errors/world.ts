@@ -26,6 +26,8 @@ export interface Scene {
   readonly core: MeshCore;
   readonly url: string;
   readonly isGrpc?: boolean;
+  /** A body of 200,000 bytes. */
+  readonly largeBody?: boolean;
   /** A body that fails in its middle. */
   readonly brokenBody?: boolean;
   readonly abort?: 'before' | 'during';
@@ -142,6 +144,11 @@ export async function startStage(): Promise<Stage> {
     { id: 'fault', filters: [fault({ kind: 'http', code: 418 })] },
     { id: 'fault-grpc', filters: [fault({ kind: 'grpc', code: 8 })], scene: { isGrpc: true } },
     { id: 'no-route-grpc', routes: [], scene: { isGrpc: true } },
+    {
+      id: 'too-large',
+      filters: [{ kind: 'buffer', maxRequestBytes: 100_000 }],
+      scene: { largeBody: true },
+    },
     { id: 'rate-limited', filters: [RATE_LIMIT] },
     { id: 'rbac-denied', filters: [DENY_ALL] },
     {
