@@ -1,5 +1,6 @@
 import type { Completion } from './completion.js';
 import type { ConnectionInfo, SocketEnd, TlsInfo } from './connection.js';
+import type { GrpcMessages } from './grpc-messages.js';
 import type { HeadChange } from './head-change.js';
 import type { RetryWishes, TimeLimits } from './time-limits.js';
 import type { TransportFailure } from './transport-error.js';
@@ -171,6 +172,8 @@ export interface Exchange {
   requestBytes: number;
   /** Bytes of the response's body so far (Envoy BYTES_SENT). */
   responseBytes: number;
+  /** Messages of a gRPC call so far (of the last attempt); undefined when it is none. */
+  grpcMessages: GrpcMessages | undefined;
   /** The service that the cluster stands for, when the control plane said so. */
   service: ServiceInfo | undefined;
   /** The workload at the other end: of the endpoint that was tried last, or of the caller. */
@@ -236,6 +239,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     attempts: undefined,
     requestBytes: 0,
     responseBytes: 0,
+    grpcMessages: undefined,
     service: undefined,
     peer: undefined,
     protocol: undefined,

@@ -18,6 +18,9 @@ export interface Metrics extends Observer {
 class Series {
   readonly labels: string;
   requests = 0;
+  /** Of gRPC calls only. */
+  requestMessages: number | undefined;
+  responseMessages = 0;
   readonly durations = new Histogram();
   readonly requestBytes = new Histogram();
   readonly responseBytes = new Histogram();
@@ -39,8 +42,8 @@ type Groups = Map<WorkloadInfo | undefined, Group>;
 const MAX_SERIES = 2_000;
 
 /**
- * Records `istio_requests_total`, `istio_request_duration_milliseconds`, `istio_request_bytes` and
- * `istio_response_bytes` with Istio's labels and buckets, and Envoy's count of attempts per cluster. The hot path is two map look-ups and a few additions; text is
+ * Records `istio_requests_total`, `istio_request_duration_milliseconds`, `istio_request_bytes`, `istio_response_bytes` and,
+ * of gRPC calls, `istio_request_messages_total` and `istio_response_messages_total` with Istio's labels and buckets, and Envoy's count of attempts per cluster. The hot path is two map look-ups and a few additions; text is
  * made only when somebody scrapes.
  */
 export function createMetrics(source: MetricsSource): Metrics {
@@ -62,12 +65,15 @@ class IstioMetrics implements Metrics {
   }
 
   exchange(request: Request, end: ExchangeEnd): void {
-    const { requestBytes, responseBytes } = request.context;
+    const { requestBytes, responseBytes, grpcMessages } = request.context;
     const series = this.#seriesOf(request, end);
     series.requests++;
     series.durations.record(end.durationMs);
     series.requestBytes.record(requestBytes);
     series.responseBytes.record(responseBytes);
+    if (grpcMessages === undefined) return;
+    series.requestMessages = (series.requestMessages ?? 0) + grpcMessages.request.count;
+    series.responseMessages += grpcMessages.response.count;
   }
 
   attempt(_request: Request, _attempt: Attempt, clusterName: string): void {
@@ -87,6 +93,12 @@ class IstioMetrics implements Metrics {
         name,
         all.map((series) => [series.labels, pick(series)]),
       );
+    const calls = all.filter(({ requestMessages }) => requestMessages !== undefined);
+    const messages = (name: string, pick: (series: Series) => number) =>
+      renderCounter(
+        name,
+        calls.map((series) => [series.labels, pick(series)]),
+      );
     return [
       ...renderCounter(
         'istio_requests_total',
@@ -95,6 +107,8 @@ class IstioMetrics implements Metrics {
       ...histogram('istio_request_duration_milliseconds', ({ durations }) => durations),
       ...histogram('istio_request_bytes', ({ requestBytes }) => requestBytes),
       ...histogram('istio_response_bytes', ({ responseBytes }) => responseBytes),
+      ...messages('istio_request_messages_total', ({ requestMessages = 0 }) => requestMessages),
+      ...messages('istio_response_messages_total', ({ responseMessages }) => responseMessages),
       ...renderCounter(
         'envoy_cluster_upstream_rq_total',
         [...this.#attempts].map(([name, { count }]) => [`envoy_cluster_name=${quoteLabel(name)}`, count]),

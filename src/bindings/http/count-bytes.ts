@@ -1,10 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { MessageCounter } from '../../service/grpc-messages.js';
 
 const BYTES = Symbol('bytes of the body');
+const MESSAGES = Symbol('messages of gRPC in the body');
 
 /** A message whose body is counted while it passes. */
 interface Counted {
   [BYTES]?: number;
+  [MESSAGES]?: MessageCounter;
 }
 
 /**
@@ -16,6 +19,11 @@ export function countBodies(request: IncomingMessage, response: ServerResponse):
   response.write = countedWrite;
   // Node's overloads of `end` can't be written as one function.
   response.end = countedEnd as ServerResponse['end'];
+}
+
+/** Has the messages of gRPC counted in a body whose bytes are counted. */
+export function countMessages(message: IncomingMessage | ServerResponse, counter: MessageCounter): void {
+  (message as Counted)[MESSAGES] = counter;
 }
 
 /** Bytes of the message's body so far. */
@@ -43,14 +51,16 @@ export function inherited<T>(message: T): T {
   return Object.getPrototypeOf(message) as T;
 }
 
-/** Counts bytes of a body that does not pass by itself. */
-export function countBytes(message: IncomingMessage & Counted, bytes: number): void {
-  message[BYTES] = (message[BYTES] ?? 0) + bytes;
+/** Counts a chunk of a body that does not pass by itself. */
+export function countBytes(message: IncomingMessage & Counted, chunk: Uint8Array): void {
+  count(message, chunk, undefined);
 }
 
 function count(message: Counted, chunk: unknown, encoding: unknown): void {
   const bytes = sizeOf(chunk, encoding);
   if (bytes > 0) message[BYTES] = (message[BYTES] ?? 0) + bytes;
+  // gRPC writes bytes, never text.
+  if (chunk instanceof Uint8Array) message[MESSAGES]?.feed(chunk);
 }
 
 function sizeOf(chunk: unknown, encoding: unknown): number {

@@ -9,13 +9,14 @@ import { type Body, EMPTY_BODY } from '../../service/body.js';
 import { Completion } from '../../service/completion.js';
 import type { ByteCounts, Exchange } from '../../service/context.js';
 import type { ExchangeLogger } from '../../service/exchange-logger.js';
+import { createGrpcMessages } from '../../service/grpc-messages.js';
 import type { BodyChange, HeadChange, ResponseChange, ResponseHead } from '../../service/head-change.js';
 import type { HeaderMap } from '../../service/headers.js';
-import type { LocalReply } from '../../service/local-reply.js';
+import { isGrpcType, type LocalReply } from '../../service/local-reply.js';
 import type { Observer } from '../../service/observer.js';
 import type { Request, Response } from '../../service/service.js';
 import { type AnswerChange, type CallerSide, ResponseSide, TunnelSide } from './caller-side.js';
-import { bodyBytes, countBodies } from './count-bytes.js';
+import { bodyBytes, countBodies, countMessages } from './count-bytes.js';
 import { ExchangeTimers, type LimitedExchange } from './exchange-limits.js';
 import { finish, linger } from './finish.js';
 import { type Arrival, applyChanges, inboundRequest } from './inbound-request.js';
@@ -45,7 +46,13 @@ export function runRequest(
   countBodies(arrival.request, response);
   // Without filters nobody could want the body but the application.
   const body = chain.service && new GatedBody(arrival.request, arrival.askForBody);
-  new InboundExchange(arrival, new ResponseSide(response), tools, body).run(chain);
+  const exchange = new InboundExchange(arrival, new ResponseSide(response), tools, body);
+  if (isGrpcCall(arrival.request)) exchange.countMessages(response);
+  exchange.run(chain);
+}
+
+function isGrpcCall({ method, headers }: Arrival['request']): boolean {
+  return method === 'POST' && isGrpcType(headers['content-type']);
 }
 
 /** Runs a request that leaves HTTP (an upgrade or CONNECT) through the chain's filters to the application. */
@@ -83,6 +90,13 @@ class InboundExchange implements InboundApplication, LimitedExchange {
     this.#request = inboundRequest(arrival, tools, gate);
     this.#request.context.callerOptions = this;
     side.onClose(() => this.#end());
+  }
+
+  countMessages(response: ServerResponse): void {
+    const messages = createGrpcMessages();
+    countMessages(this.#arrival.request, messages.request);
+    countMessages(response, messages.response);
+    this.#request.context.grpcMessages = messages;
   }
 
   run(chain: InboundChain): void {

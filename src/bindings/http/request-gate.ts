@@ -72,7 +72,7 @@ export class GatedBody implements NativeBody {
       return false;
     }
     if (this.#taken !== undefined) {
-      countBytes(this.value, chunk.byteLength);
+      countBytes(this.value, chunk);
       return this.#taken.push(chunk);
     }
     this.#chunks.push(chunk);
@@ -87,7 +87,7 @@ export class GatedBody implements NativeBody {
     const queue = new BodyQueue({ resume: () => readOn(message), cancel: () => readOn(message) });
     this.#taken = queue;
     for (const chunk of this.#chunks.splice(0)) {
-      countBytes(message, chunk.byteLength);
+      countBytes(message, chunk);
       queue.push(chunk);
     }
     if (this.#isComplete) queue.end();

@@ -5,7 +5,9 @@ import type { Timer } from '../../runtime/clock.js';
 import { codeOf, MeshError } from '../../runtime/errors.js';
 import { type BodyControl, BodyQueue, EMPTY_BODY } from '../../service/body.js';
 import { Completion } from '../../service/completion.js';
+import { createGrpcMessages } from '../../service/grpc-messages.js';
 import { HeaderMap } from '../../service/headers.js';
+import { isGrpc } from '../../service/local-reply.js';
 import type { Request, Response } from '../../service/service.js';
 import { TransportError, type TransportFailure } from '../../service/transport-error.js';
 import { watchTunnel } from '../tunnels.js';
@@ -105,6 +107,9 @@ export class Http2Attempt implements BodyControl, StreamEvents {
     this.#session = session;
     this.#stream = stream;
     context.requestBytes = 0;
+    // gRPC is POST; everything else need not be looked at.
+    context.grpcMessages =
+      this.#request.method === 'POST' && isGrpc(this.#request) ? createGrpcMessages() : undefined;
     context.upstreamProtocol = 'HTTP/2';
     context.requestStarted?.settle();
     listen(stream, this);
@@ -193,7 +198,9 @@ export class Http2Attempt implements BodyControl, StreamEvents {
       return;
     }
     if (this.#limits !== undefined) this.#wait(this.#limits.bodyTimeout, BODY_TIMEOUT);
-    this.#request.context.responseBytes += chunk.byteLength;
+    const { context } = this.#request;
+    context.responseBytes += chunk.byteLength;
+    context.grpcMessages?.response.feed(chunk);
     if (this.#expectedBytes !== undefined) this.#expectedBytes -= chunk.byteLength;
     if (this.#queue?.push(chunk) === false) this.#stream?.pause();
   }

@@ -25,6 +25,7 @@ export class BodySender implements BodySink {
       case 'bytes': {
         const bytes = typeof body.bytes === 'string' ? Buffer.from(body.bytes) : body.bytes;
         context.requestBytes += bytes.byteLength;
+        context.grpcMessages?.request.feed(bytes);
         stream.end(bytes);
         break;
       }
@@ -69,6 +70,7 @@ export class BodySender implements BodySink {
 
   #write(chunk: Uint8Array): boolean {
     this.#context.requestBytes += chunk.byteLength;
+    this.#context.grpcMessages?.request.feed(chunk);
     return this.#stream.write(chunk);
   }
 
