@@ -39,6 +39,8 @@ import { isOwnLimit } from './own-limit.js';
 import { Rebuilds } from './rebuilds.js';
 import { type DnsWatch, watchDns } from './resolve-dns.js';
 import { createNameResolver } from './resolve-name.js';
+
+import { StaleEndpoints } from './stale-endpoints.js';
 import { type DialDone, type EndpointTransport, TransportError } from './transport.js';
 import { transportOptions } from './transport-options.js';
 
@@ -69,6 +71,7 @@ class RunningCluster implements ClusterRuntime {
   readonly forwardProxy: ForwardProxyHosts | undefined;
   readonly #retiring = new Set<Promise<void>>();
   readonly #drops: OverloadDrops;
+  readonly #stale: StaleEndpoints;
   #assignment: ClusterLoadAssignment | undefined;
   #members: Membership = NO_MEMBERS;
   #picker: Picker;
@@ -107,11 +110,12 @@ class RunningCluster implements ClusterRuntime {
     });
     this.#picker = () => undefined;
     this.#drops = new OverloadDrops(random);
+    this.#stale = new StaleEndpoints(agenda, (without) => this.#apply(without));
     const rebuild = () => this.#rebuild();
     this.#rebuilds = new Rebuilds(cluster.updateMergeWindowMs ?? 0, { clock, agenda, rebuild });
     const waits = cluster.waitsForWarmUp !== false;
     this.#isWarm = !waits || cluster.healthCheck === undefined || (inherited?.hosts.size ?? 0) > 0;
-    this.#hasTraffic = inherited?.stats().hosts.some(({ requests }) => requests > 0) ?? false;
+    this.#hasTraffic = hadTraffic(inherited);
     if (inherited !== undefined) this.#inherit(inherited);
     this.#outliers = this.#createOutliers();
     this.#detectsDegraded = cluster.outlierDetection?.detectDegradedHosts ?? false;
@@ -130,7 +134,8 @@ class RunningCluster implements ClusterRuntime {
       );
       this.ready = this.#warmUp(waits ? this.#dns.ready : Promise.resolve());
     } else {
-      this.#apply(discovery.kind === 'static' ? discovery.assignment : resolved.assignment);
+      if (discovery.kind === 'static') this.#apply(discovery.assignment);
+      else this.update(resolved);
       this.ready = this.#warmUp(Promise.resolve());
     }
   }
@@ -230,7 +235,9 @@ class RunningCluster implements ClusterRuntime {
   }
 
   update(resolved: ResolvedCluster): void {
-    if (this.config.discovery.kind === 'eds') this.#apply(resolved.assignment);
+    if (this.config.discovery.kind !== 'eds') return;
+    this.#stale.received(resolved.assignment);
+    this.#apply(resolved.assignment);
   }
 
   stats(): ClusterStats {
@@ -248,6 +255,7 @@ class RunningCluster implements ClusterRuntime {
   async close(kept?: ReadonlyMap<string, Host>): Promise<void> {
     this.#outliers?.close();
     this.#dns?.close();
+    this.#stale.close();
     this.#demand?.close();
     this.forwardProxy?.close();
     this.#checks?.close();
@@ -402,4 +410,8 @@ class RunningCluster implements ClusterRuntime {
     // Envoy: a reset counts as a connect failure too.
     this.#outliers?.reportLocalOrigin(host, 'connect-failure');
   }
+}
+
+function hadTraffic(cluster: ClusterRuntime | undefined): boolean {
+  return cluster?.stats().hosts.some(({ requests }) => requests > 0) ?? false;
 }

@@ -72,6 +72,10 @@ function decodeOwnAssignment(message: cluster.Cluster, form: AddressForm, path: 
   }
   const assignmentPath = at(path, 'load_assignment');
   const assignment = required(message.loadAssignment, assignmentPath);
+  // Envoy: for EDS; what a cluster itself says never gets old.
+  if (assignment.policy?.endpointStaleAfter !== undefined) {
+    refuse(at(at(assignmentPath, 'policy'), 'endpoint_stale_after'), 'is for EDS only');
+  }
   // Through the bytes again, so that there is one decoder of endpoints; such clusters have few of them.
   const bytes = toBinary(endpoint.ClusterLoadAssignmentSchema, assignment);
   return decodeAssignment(parseAssignment(bytes, assignmentPath), form, assignmentPath);

@@ -59,11 +59,13 @@ export interface ResourceTypeDefinition<T, M> {
   /** Instead, when it may take long. */
   readonly decodeInSteps?: (parsed: M, path: Path, held: Held<T> | undefined) => Steps<T>;
   readonly encode: (resource: T) => Uint8Array;
+  /** Whether a value says something by being received again. */
+  readonly countsAnew?: (resource: T) => boolean;
 }
 
 /** Makes a resource type. */
 export function defineResourceType<T, M>(definition: ResourceTypeDefinition<T, M>): ResourceType<T> {
-  const { typeUrl, short, complete, decode, decodeInSteps: inSteps, encode } = definition;
+  const { typeUrl, short, complete, decode, decodeInSteps: inSteps, encode, countsAnew } = definition;
   const open = (bytes: Uint8Array, custom: CustomFilterTypes | undefined) => {
     const parsed = definition.parse(bytes, rootPath(short));
     const name = definition.nameOf(parsed);
@@ -90,6 +92,7 @@ export function defineResourceType<T, M>(definition: ResourceTypeDefinition<T, M
       return { name, resource: decode(parsed, path) };
     },
     ...(inSteps && { decodeInSteps }),
+    ...(countsAnew && { countsAnew }),
     encode,
   };
 }

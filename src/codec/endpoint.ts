@@ -4,6 +4,7 @@ import { endpoint } from '../proto/xds.js';
 import { messageOf } from '../runtime/errors.js';
 import type { AddressForm } from './address.js';
 import { decodeMessage, type Held, runSteps, type Steps } from './codec.js';
+import { decodePositiveDuration, encodeDuration } from './duration.js';
 import { type KnownEndpoints, reusing } from './endpoint-reuse.js';
 import { type SplitMessage, splitField } from './endpoint-wire.js';
 import { onlyFields } from './field-guard.js';
@@ -27,7 +28,7 @@ const assignmentFields = onlyFields(() => endpoint.ClusterLoadAssignmentSchema, 
 });
 
 const policyFields = onlyFields(() => endpoint.ClusterLoadAssignment_PolicySchema, {
-  enforced: ['overprovisioning_factor', 'weighted_priority_health', 'drop_overloads'],
+  enforced: ['overprovisioning_factor', 'weighted_priority_health', 'drop_overloads', 'endpoint_stale_after'],
 });
 
 const dropFields = onlyFields(() => endpoint.ClusterLoadAssignment_Policy_DropOverloadSchema, {
@@ -95,6 +96,7 @@ export function* decodeAssignmentInSteps(
     overprovisioningFactor: decodeFactor(head.policy, at(path, 'policy')),
     weightedPriorityHealth: head.policy?.weightedPriorityHealth ?? false,
     dropOverloads: decodeDrops(head.policy?.dropOverloads ?? [], at(path, 'policy')),
+    staleAfterMs: decodeStaleAfter(head.policy, at(path, 'policy')),
   };
 }
 
@@ -104,6 +106,15 @@ function decodeFactor(policy: endpoint.ClusterLoadAssignment_Policy | undefined,
   return policy.overprovisioningFactor === 0
     ? refuse(at(path, 'overprovisioning_factor'), 'must be greater than 0')
     : (policy.overprovisioningFactor ?? DEFAULT_OVERPROVISIONING);
+}
+
+function decodeStaleAfter(
+  policy: endpoint.ClusterLoadAssignment_Policy | undefined,
+  path: Path,
+): number | undefined {
+  const { endpointStaleAfter } = policy ?? {};
+  if (endpointStaleAfter === undefined) return undefined;
+  return decodePositiveDuration(endpointStaleAfter, 0, at(path, 'endpoint_stale_after'));
 }
 
 function decodeDrops(
@@ -205,7 +216,7 @@ function* refuseSharedAddresses(localities: readonly LocalityEndpoints[], path: 
 
 /** The endpoints of a cluster as a message. */
 export function encodeAssignment(model: ClusterLoadAssignment): endpoint.ClusterLoadAssignment {
-  return create(endpoint.ClusterLoadAssignmentSchema, {
+  const message = create(endpoint.ClusterLoadAssignmentSchema, {
     clusterName: model.clusterName,
     endpoints: model.localities.map(encodeLocalityEndpoints),
     policy: {
@@ -217,6 +228,11 @@ export function encodeAssignment(model: ClusterLoadAssignment): endpoint.Cluster
       })),
     },
   });
+  const { staleAfterMs } = model;
+  if (staleAfterMs !== undefined && message.policy !== undefined) {
+    message.policy.endpointStaleAfter = encodeDuration(staleAfterMs);
+  }
+  return message;
 }
 
 function encodeLocalityEndpoints(model: LocalityEndpoints): endpoint.LocalityLbEndpoints {

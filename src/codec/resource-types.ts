@@ -52,6 +52,8 @@ export const CLUSTER_LOAD_ASSIGNMENT: ResourceType<ClusterLoadAssignment> = defi
   nameOf: ({ head }) => head.clusterName,
   decode: (parsed, path) => decodeAssignment(parsed, 'ip', path),
   decodeInSteps: (parsed, path, held) => decodeAssignmentInSteps(parsed, 'ip', path, held),
+  // Envoy: endpoints that get old are fresh again.
+  countsAnew: ({ staleAfterMs }) => staleAfterMs !== undefined,
   encode: (resource) => toBinary(endpoint.ClusterLoadAssignmentSchema, encodeAssignment(resource)),
 });
 

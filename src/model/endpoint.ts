@@ -13,6 +13,8 @@ export interface ClusterLoadAssignment {
   readonly weightedPriorityHealth: boolean;
   /** Requests to be dropped; undefined = none. */
   readonly dropOverloads?: readonly DropOverload[] | undefined;
+  /** The endpoints go when nothing new was received for so long. Undefined = never. */
+  readonly staleAfterMs?: number | undefined;
 }
 
 /** Envoy DropOverload: a part of the requests is answered here, to spare the cluster. */

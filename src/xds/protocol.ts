@@ -17,6 +17,8 @@ export interface DecodableType<T = unknown> {
     bytes: Uint8Array,
     held: { readonly bytes: Uint8Array; readonly resource: T } | undefined,
   ): Generator<void, { readonly name: string; readonly resource: T }>;
+  /** Whether a value says something by being received again, though it is the same. */
+  countsAnew?(resource: T): boolean;
 }
 
 /** What one response says about one resource. */

@@ -179,7 +179,9 @@ class Sotw implements Protocol {
     const held = this.#held.get(type.typeUrl, name);
     const isUnchanged =
       held?.accepted !== undefined && (bytes === undefined || isSameBytes(bytes, held.accepted));
-    if (isUnchanged) return { kind: 'unchanged', type, name, version };
+    if (isUnchanged && (bytes === undefined || type.countsAnew?.(held?.resource) !== true)) {
+      return { kind: 'unchanged', type, name, version };
+    }
     if (bytes === undefined) return rejected(item, decodeError('resource: is missing', name));
     if (held?.rejected !== undefined && isSameBytes(bytes, held.rejected.bytes))
       return rejected(item, held.rejected.error);

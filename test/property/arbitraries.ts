@@ -643,7 +643,9 @@ const localities = (): fc.Arbitrary<LocalityEndpoints[]> =>
     );
 
 /** ClusterLoadAssignment as EDS carries it. */
-export const clusterLoadAssignment = (): fc.Arbitrary<ClusterLoadAssignment> =>
+export const clusterLoadAssignment = (
+  staleAfterMs: fc.Arbitrary<number | undefined> = fc.constant(undefined),
+): fc.Arbitrary<ClusterLoadAssignment> =>
   fc.record({
     clusterName: name(),
     localities: localities(),
@@ -655,6 +657,7 @@ export const clusterLoadAssignment = (): fc.Arbitrary<ClusterLoadAssignment> =>
         maxLength: 3,
       }),
     ),
+    staleAfterMs,
   });
 
 const oneEndpoint = (): fc.Arbitrary<ClusterLoadAssignment> =>

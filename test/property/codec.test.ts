@@ -68,7 +68,9 @@ check({ type: ROUTE_CONFIGURATION, models: arbitrary.routeConfiguration(), nameO
 check({ type: CLUSTER, models: arbitrary.cluster(), nameOf: ({ name }) => name });
 check({
   type: CLUSTER_LOAD_ASSIGNMENT,
-  models: arbitrary.clusterLoadAssignment(),
+  models: arbitrary.clusterLoadAssignment(
+    fc.option(fc.integer({ min: 1, max: 1_000_000 }), { nil: undefined }),
+  ),
   nameOf: ({ clusterName }) => clusterName,
 });
 

@@ -94,9 +94,14 @@ describe('endpoints', () => {
     ['no endpoint', at({}), '.lb_endpoints[0].endpoint: is required'],
     ['a named endpoint', at({ endpointName: 'x' }), '.lb_endpoints[0].endpoint_name: is not supported'],
     [
-      'further addresses',
-      at({ endpoint: { additionalAddresses: [{}] } }),
-      '.endpoint.additional_addresses: is not supported',
+      'further addresses that are none',
+      at({
+        endpoint: {
+          address: { socketAddress: { address: '::1', portValue: 80 } },
+          additionalAddresses: [{}],
+        },
+      }),
+      '.endpoint.additional_addresses[0].address.socket_address: is required',
     ],
     [
       'a weight of 0',

@@ -256,6 +256,16 @@ describe('a response that is decoded with pauses', () => {
   });
 });
 
+test('what counts anew when it is received again is told of again', () => {
+  const type = Object.assign(partialType(), {
+    countsAnew: (one: unknown) => JSON.stringify(one).includes('fresh'),
+  });
+  const { engine } = connected(type, 'a', 'b');
+  const list = [packed(type, 'a', 'fresh'), packed(type, 'b', 'one')];
+  expect(kinds(engine.receive(response(type, 'v1', 'n1', list)))).toEqual(['updated a', 'updated b']);
+  expect(kinds(engine.receive(response(type, 'v2', 'n2', list)))).toEqual(['updated a', 'unchanged b']);
+});
+
 describe('absence in state-of-the-world responses', () => {
   test('is removal for complete types, under the wildcard too', () => {
     const { engine, type } = connected(completeType(), '*', 'own');
