@@ -784,6 +784,7 @@ const plainPolicy = (): fc.Arbitrary<ChildPolicy> =>
       errorPenalty: fc.float({ min: 0, max: 100, noNaN: true }),
       metricNames: fc.array(fc.string(), { maxLength: 3 }),
       slowStart: slowStart(),
+      locality: maybe(fc.constant({ kind: 'weighted' as const })),
     }),
     fc.record({
       kind: fc.constant('ring-hash' as const),
