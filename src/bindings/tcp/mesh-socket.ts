@@ -11,10 +11,6 @@ export interface MeshSocketEvents {
   closed(error: Error | null): void;
 }
 
-interface BufferedWrite {
-  readonly chunk: Buffer;
-}
-
 type Done = (error?: Error | null) => void;
 
 const HIGH_WATER_MARK = 65_536;
@@ -100,11 +96,11 @@ export class MeshSocket extends Duplex {
     this.#events.closed(null);
   }
 
-  override _write(chunk: Buffer, _encoding: string, done: Done): void {
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     this.#written([chunk], done);
   }
 
-  override _writev(writes: BufferedWrite[], done: Done): void {
+  override _writev(writes: { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
     this.#written(
       writes.map(({ chunk }) => chunk),
       done,
@@ -116,7 +112,7 @@ export class MeshSocket extends Duplex {
     this.#upstream?.resume();
   }
 
-  override _final(done: Done): void {
+  override _final(done: (error?: Error | null) => void): void {
     const upstream = this.#upstream;
     if (upstream === undefined) this.#finalDone = done;
     else if (upstream.destroyed) done();
