@@ -50,6 +50,7 @@ export type {
   UpstreamInfo,
 } from './service/context.js';
 export { type AttemptExplanation, type Explanation, explain } from './service/explanation.js';
+export type { GrpcMessages, MessageCounter } from './service/grpc-messages.js';
 export type { BodyChange, HeadChange, ResponseChange, ResponseHead } from './service/head-change.js';
 export { HeaderMap, type RawHeaders } from './service/headers.js';
 export { type LocalReply, localReply } from './service/local-reply.js';
