@@ -129,6 +129,7 @@ function memory() {
 
 function loading() {
   const names = Array.from({ length: 1000 }, (_, i) => `c${i}`);
+  const outbound = new Map();
   const encoded = names.map((name) => [wire.cluster({ name, outlierDetection: {} }), bytesOf(name, 10)]);
   const clusters = inner.createClusters(tools());
   let snapshot;
@@ -148,10 +149,9 @@ function loading() {
     Array.from({ length: 9 }, (_, round) => {
       const changed = CLUSTER_LOAD_ASSIGNMENT.decode(bytesOf('c500', 10 + round)).resource;
       return time(() => {
-        const next = new Map(snapshot);
-        next.set('c500', { ...snapshot.get('c500'), assignment: changed });
-        clusters.reconcile(next);
-        snapshot = next;
+        const view = { assignment: () => changed };
+        snapshot = inner.withAssignments(view, { outbound, clusters: snapshot }, ['c500']).clusters;
+        clusters.reconcile(snapshot);
       });
     }),
   );
@@ -227,6 +227,7 @@ async function load() {
     export { CLUSTER, CLUSTER_LOAD_ASSIGNMENT } from './src/codec/resource-types.js';
     export { createCluster } from './src/cluster/cluster.js';
     export { createClusters } from './src/cluster/clusters.js';
+    export { withAssignments } from './src/xds/changed-assignments.js';
     export { createAgenda } from './src/runtime/agenda.js';
     export { systemClock } from './src/runtime/clock.js';
     export { loadHashes } from './src/runtime/hash.js';

@@ -21,6 +21,7 @@ export class Applier {
   readonly #clusters: Clusters;
   readonly #tools: Omit<OutboundTools, 'cluster'>;
   #built = new Map<ResolvedOutbound, Built>();
+  #applied: { readonly outbound: Snapshot['outbound']; readonly table: HostTable } | undefined;
 
   constructor(clusters: Clusters, tools: Omit<OutboundTools, 'cluster'>) {
     this.#clusters = clusters;
@@ -29,12 +30,17 @@ export class Applier {
 
   /** Builds the table for a snapshot. The caller swaps it in; requests under way finish on the old stacks. */
   apply(snapshot: Snapshot): HostTable {
+    const { outbound } = snapshot;
     this.#clusters.reconcile(snapshot.clusters);
+    // Nothing but endpoints changed: the clusters, and so the stacks on them, are the same objects.
+    if (this.#applied?.outbound === outbound) return this.#applied.table;
     const built = new Map<ResolvedOutbound, Built>();
-    for (const resolved of snapshot.outbound.values())
+    for (const resolved of outbound.values())
       built.set(resolved, this.#reuse(resolved) ?? this.#build(resolved));
     this.#built = built;
-    return new HostTable([...built].map(([resolved, { service }]) => [resolved, service] as const));
+    const table = new HostTable([...built].map(([resolved, { service }]) => [resolved, service] as const));
+    this.#applied = { outbound, table };
+    return table;
   }
 
   #reuse(resolved: ResolvedOutbound): Built | undefined {

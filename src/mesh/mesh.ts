@@ -13,6 +13,7 @@ import type { IdentitySource } from '../identity/source.js';
 import type { AccessLog } from '../model/access-log.js';
 import type { InboundListener } from '../model/listener.js';
 import type { NodeWorkload } from '../model/node.js';
+import type { Snapshot } from '../model/snapshot.js';
 import { compileHashPolicies } from '../routing/hash-policy.js';
 import type { Clock } from '../runtime/clock.js';
 import { MeshError, messageOf } from '../runtime/errors.js';
@@ -298,19 +299,19 @@ export class RunningMesh implements MeshCore, TcpCore {
   }
 
   #apply(published: PublishedSnapshot): void {
+    const { outbound, tcp, clusters } = published.snapshot;
+    const old = this.#published.snapshot;
+    if (outbound !== old.outbound || tcp !== old.tcp) this.#tcpTable = undefined;
     this.#published = published;
-    this.#tcpTable = undefined;
     this.#table = this.#applier.apply(published.snapshot);
-    const { outbound, clusters } = published.snapshot;
-    let endpoints = 0;
-    for (const { assignment } of clusters.values()) {
-      for (const locality of assignment?.localities ?? []) endpoints += locality.endpoints.length;
-    }
     this.observer.applied?.({
       atMs: this.clock.now(),
       listeners: outbound.size,
       clusters: clusters.size,
-      endpoints,
+      // Counted when somebody asks: an update of one cluster is no reason to look at all.
+      get endpoints() {
+        return countEndpoints(clusters);
+      },
       stale: published.source === 'cache',
     });
     if (published.source === 'none' || this.#isConfigured) return;
@@ -418,6 +419,14 @@ export class RunningMesh implements MeshCore, TcpCore {
 /** Answers for the mesh once it is closed. */
 async function refuse(request: Request): Promise<never> {
   throw closed(request.authority);
+}
+
+function countEndpoints(clusters: Snapshot['clusters']): number {
+  let count = 0;
+  for (const { assignment } of clusters.values()) {
+    for (const { endpoints } of assignment?.localities ?? []) count += endpoints.length;
+  }
+  return count;
 }
 
 function closed(resource: string): MeshError {

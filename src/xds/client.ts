@@ -12,6 +12,7 @@ import type { Random } from '../runtime/random.js';
 import { createSignal, type Signal } from '../runtime/signal.js';
 import { type SnapshotCache, toCacheError } from './cache.js';
 import { createCacheWriter } from './cache-writer.js';
+import { withAssignments } from './changed-assignments.js';
 import { type Connection, createConnection } from './connection.js';
 import { MissingTimer } from './missing-timer.js';
 import { createOutageLog } from './outage-log.js';
@@ -115,6 +116,10 @@ class AdsClient implements XdsClient {
   /** Keeps the process alive until the first configuration is there: somebody surely awaits it. */
   readonly #holdTimer: Timer;
   #syncTimer: Timer | undefined;
+  /** EDS names that changed since the last synchronization; undefined = anything may have changed. */
+  #changedAssignments: Set<string> | undefined;
+  /** Whether the last resolution found everything that it looked for. */
+  #isComplete = false;
   readonly #missingTimer: MissingTimer;
   #lastResortTimer: Timer | undefined;
 
@@ -275,7 +280,7 @@ class AdsClient implements XdsClient {
     if (received.typeUrl === LISTENER.typeUrl && isUsable) this.#isAnswered = true;
     this.#transmit(received.reply);
     if (received.withheld !== undefined) this.#withhold(received.withheld);
-    this.#scheduleSync();
+    this.#scheduleSync(changedAssignments(received));
   }
 
   #withhold({ typeUrl, delayMs }: NonNullable<Received['withheld']>): void {
@@ -289,9 +294,11 @@ class AdsClient implements XdsClient {
     this.#withheld.clear();
   }
 
-  /** Responses that arrive together lead to one resolution. */
-  #scheduleSync(): void {
+  /** Responses that arrive together lead to one resolution; with names, when no more than their endpoints changed. */
+  #scheduleSync(assignments?: readonly string[]): void {
     if (this.#isClosed) return;
+    if (assignments === undefined) this.#changedAssignments = undefined;
+    else for (const name of assignments) this.#changedAssignments?.add(name);
     this.#syncTimer ??= this.#options.clock.schedule(0, () => {
       this.#syncTimer = undefined;
       this.#sync();
@@ -303,17 +310,32 @@ class AdsClient implements XdsClient {
     const nextExpiryMs = this.#store.expire();
     const { source, snapshot } = this.#published.value;
     const view = this.#view(source !== 'control-plane');
+    const changed = this.#changedAssignments;
+    this.#changedAssignments = new Set();
+    if (changed !== undefined && this.#isComplete && source === 'control-plane') {
+      const next = withAssignments(view, snapshot, changed);
+      if (next !== undefined) {
+        this.#publish({ missing: [], snapshot: next });
+        this.#expireAt(nextExpiryMs);
+        return;
+      }
+    }
     const resolution = resolve(view, this.#roots(), snapshot, this.#options.clusterNames);
+    this.#isComplete = resolution.missing.length === 0;
     this.#want(resolution.wanted);
     this.#publish(resolution);
     if (this.#connected.value.state === 'connected') this.#missingTimer.watch(resolution.missing);
+    this.#expireAt(nextExpiryMs);
+  }
+
+  #expireAt(nextExpiryMs: number | undefined): void {
     this.#lastResortTimer?.cancel();
     if (nextExpiryMs === undefined) return;
     const delayMs = Math.max(0, nextExpiryMs - this.#options.clock.now());
     this.#lastResortTimer = this.#options.clock.schedule(delayMs, () => this.#scheduleSync());
   }
 
-  #publish({ missing, snapshot }: Resolution): void {
+  #publish({ missing, snapshot }: Pick<Resolution, 'missing' | 'snapshot'>): void {
     const current = this.#published.value;
     // The first one replaces the cache, or nothing: it has to be whole.
     if (current.source !== 'control-plane' && missing.length > 0) return;
@@ -357,6 +379,14 @@ class AdsClient implements XdsClient {
     const since = this.#options.clock.wallTime();
     this.#connected.set(error === undefined ? { state, since } : { state, since, lastError: error });
   }
+}
+
+/** The EDS names that a response says something about, when it changes nothing else. */
+function changedAssignments({ typeUrl, changes, errors }: Received): readonly string[] | undefined {
+  if (errors.length > 0) return undefined;
+  if (typeUrl === CLUSTER_LOAD_ASSIGNMENT.typeUrl) return changes.map(({ name }) => name);
+  // Servers send everything of a type again when they send anything of it.
+  return changes.every(({ kind }) => kind === 'unchanged') ? [] : undefined;
 }
 
 function isEmptyAssignment(typeUrl: string, resource: unknown): boolean {

@@ -72,6 +72,8 @@ export class ResourceStore implements HeldResources {
   readonly #types: ReadonlyMap<string, DecodableType>;
   readonly #entries: ReadonlyMap<string, Map<string, Entry>>;
   readonly #options: StoreOptions;
+  /** Entries that may have a last resort. */
+  readonly #withLastResort = new Set<Entry>();
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -196,11 +198,13 @@ export class ResourceStore implements HeldResources {
   expire(): number | undefined {
     const now = this.#options.clock.now();
     let next: number | undefined;
-    for (const entries of this.#entries.values()) {
-      for (const entry of entries.values()) {
-        if (entry.lastResort === undefined) continue;
-        if (entry.lastResort.untilMs <= now) entry.lastResort = undefined;
-        else next = Math.min(next ?? Number.POSITIVE_INFINITY, entry.lastResort.untilMs);
+    for (const entry of this.#withLastResort) {
+      const { lastResort } = entry;
+      if (lastResort !== undefined && lastResort.untilMs > now) {
+        next = Math.min(next ?? Number.POSITIVE_INFINITY, lastResort.untilMs);
+      } else {
+        entry.lastResort = undefined;
+        this.#withLastResort.delete(entry);
       }
     }
     return next;
@@ -245,6 +249,7 @@ export class ResourceStore implements HeldResources {
       !isHollow?.(typeUrl, entry.value.resource)
     ) {
       entry.lastResort = { value: entry.value, untilMs: clock.now() + LAST_RESORT_MS };
+      this.#withLastResort.add(entry);
       onLastResort?.(typeUrl, name);
     }
     entry.value = { resource: value.resource, bytes: value.bytes, version: value.version };

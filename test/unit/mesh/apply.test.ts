@@ -26,6 +26,17 @@ describe('applying a snapshot', () => {
     expect([...path.network.counts()]).toEqual([['127.0.0.1:2', 1]]);
   });
 
+  test('where endpoints alone changed, the table of hosts stays, too', async () => {
+    const first = snapshotOf([host('a:80', [forward('a')])], [cluster('a', [endpoint(1)])]);
+    const path = createDataPath(first);
+    const before = path.table;
+    const { clusters } = snapshotOf([], [cluster('a', [endpoint(2)])]);
+    path.apply({ ...first, clusters });
+    expect(path.table).toBe(before);
+    path.network.serve('127.0.0.1:2', { status: 200 });
+    expect((await path.send('http://a')).status).toBe(200);
+  });
+
   test('a changed cluster gets its routes a new stack', () => {
     const a = host('a:80', [forward('a')]);
     const path = createDataPath(snapshotOf([a], [cluster('a', [endpoint(1)])]));

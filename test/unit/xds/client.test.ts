@@ -122,6 +122,31 @@ describe('the ADS client', () => {
     expect(clock.pending).toBe(0);
   });
 
+  test('new endpoints leave all else as it is; what follows is still heard', async () => {
+    const state = putService(putService(new AdsState(), 'a', 'a1'), 'b', 'b1');
+    state.publish();
+    const { client, clock } = start(state);
+    await clock.advance(100);
+    const { snapshot: before } = client.published.value;
+
+    state.put(CLUSTER_LOAD_ASSIGNMENT, 'a1', assignmentOf('a1', 77));
+    state.publish();
+    await clock.advance(100);
+    const { snapshot: after } = client.published.value;
+    expect(portsOf(client.published.value, 'a1')).toEqual([77]);
+    expect(after.outbound).toBe(before.outbound);
+    expect(after.clusters.get('b1')).toBe(before.clusters.get('b1'));
+
+    putService(state, 'c', 'c1').publish();
+    await clock.advance(100);
+    expect(clustersIn(client.published.value)).toEqual(['a1', 'b1', 'c1']);
+    state.put(CLUSTER_LOAD_ASSIGNMENT, 'c1', assignmentOf('c1', 78));
+    state.publish();
+    await clock.advance(100);
+    expect(portsOf(client.published.value, 'c1')).toEqual([78]);
+    await client.close();
+  });
+
   test('asks for listeners by wildcard and for the rest by name, with the node once', async () => {
     const state = putService(new AdsState(), 'a', 'a1');
     state.publish();
