@@ -74,14 +74,16 @@ export function reconcileHosts(
   if (assignment === undefined) return { membership: NO_MEMBERS, removed: [...known.values()] };
   const hosts = new Map<string, Host>();
   const priorities: Group[][] = [];
+  const unchanged = followUnchanged(known);
   for (const { locality, priority, weight, endpoints } of assignment.localities) {
     while (priorities.length <= priority) priorities.push([]);
     const group: Host[] = [];
     for (const endpoint of endpoints) {
-      const address = formatAddress(endpoint.address);
+      const same = unchanged(endpoint);
+      const address = same?.address ?? formatAddress(endpoint.address);
       if (hosts.has(address)) continue;
       const place = { endpoint, locality, priority };
-      const old = known.get(address);
+      const old = same ?? known.get(address);
       const host = old !== undefined && isReusable(old, endpoint) ? old : new Host(place, open, address);
       host.move(place);
       hosts.set(address, host);
@@ -92,6 +94,21 @@ export function reconcileHosts(
   const removed = [...known.values()].filter((host) => hosts.get(host.address) !== host);
   const { overprovisioningFactor, weightedPriorityHealth } = assignment;
   return { membership: { hosts, priorities, overprovisioningFactor, weightedPriorityHealth }, removed };
+}
+
+/** Finds the host of an endpoint that is the same object as before, where it is at its place or one further on. */
+function followUnchanged(known: ReadonlyMap<string, Host>): (endpoint: Endpoint) => Host | undefined {
+  const list = [...known.values()];
+  let next = 0;
+  return (endpoint) => {
+    for (let at = next; at <= next + 1; at++) {
+      const host = list[at];
+      if (host?.endpoint !== endpoint) continue;
+      next = at + 1;
+      return host;
+    }
+    return undefined;
+  };
 }
 
 function isReusable(host: Host, endpoint: Endpoint): boolean {
