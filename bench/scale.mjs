@@ -85,7 +85,7 @@ async function updates() {
       const take = (message) => {
         // What comes from the network is new each time; the garbage of making it is not to be counted.
         const bytes = message.slice();
-        gc();
+        gc({ type: 'minor' });
         const { totalMs, value } = inSlices(CLUSTER_LOAD_ASSIGNMENT.decodeInSteps(bytes, held), pauses);
         held = { bytes, resource: value.resource };
         const applyMs = time(() => {

@@ -390,7 +390,8 @@ class RunningCluster implements ClusterRuntime {
   }
 
   #retire(host: Host): void {
-    this.#closing(host, host.retire());
+    const closed = host.retire();
+    if (closed !== undefined) this.#closing(host, closed);
   }
 
   #closing(host: Host, closed: Promise<void>): void {

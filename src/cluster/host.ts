@@ -185,10 +185,10 @@ export class Host {
     return this.#close();
   }
 
-  /** Lets running exchanges finish, then closes the connections. */
-  retire(): Promise<void> {
+  /** Lets running exchanges finish, then closes the connections; undefined when there never was one. */
+  retire(): Promise<void> | undefined {
     this.#retired = true;
-    return this.#close();
+    return this.#transport === undefined ? undefined : this.#close();
   }
 
   #enter(): EndpointTransport {

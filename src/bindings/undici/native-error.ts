@@ -48,5 +48,7 @@ function withAccount(native: Error, cause: unknown, request: Request, stage: Sta
 function copyOf(error: Error): Error {
   const copy = new Error(error.message);
   Object.setPrototypeOf(copy, Object.getPrototypeOf(error));
-  return Object.defineProperties(copy, Object.getOwnPropertyDescriptors(error));
+  Object.defineProperties(copy, Object.getOwnPropertyDescriptors(error));
+  // Newer versions of Node give the stack by an accessor, which would tell the copy's own.
+  return Object.defineProperty(copy, 'stack', { value: error.stack, configurable: true, writable: true });
 }
