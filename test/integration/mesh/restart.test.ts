@@ -27,7 +27,7 @@ interface Program {
 function run(script: string, env: Readonly<Record<string, string>>): Program {
   const folder = new TemporaryFolder();
   closers.push(() => folder.remove());
-  const path = folder.write('script.mjs', script.replaceAll('inmesh/', DIST.href));
+  const path = folder.write('script.mjs', script.replaceAll("'inmesh/", `'${DIST.href}`));
   const flags = ['--unhandled-rejections=strict', '--trace-warnings'];
   const child = spawn(process.execPath, [...flags, path], {
     stdio: ['ignore', 'pipe', 'pipe'],
