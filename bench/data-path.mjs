@@ -1,7 +1,7 @@
 // What the mesh costs a client: CPU per request and latency against bare undici, other resilience libraries, and two
 // proxy hops, in one run. Every variant has a process of its own, a fresh one per round; they take turns of a third of a
 // second, and a ratio is the median of the turns' ratios, so that drift of the machine falls on all alike. Client on the first core, everything else on the last, where taskset is there to say so.
-//   npm run bench -- [--seconds 3] [--rounds 5] [--concurrency 50] [--only text]
+//   npm run bench -- [--seconds 3] [--rounds 5] [--concurrency 50] [--only text,text]
 import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -39,7 +39,10 @@ const PARTS = [
   { base: 'undici.request(url)', rows: ['undici.request(url)', 'undici.request(url), mesh'] },
   { base: 'undici.fetch', rows: ['undici.fetch', 'mesh.fetch'] },
   { base: 'Pool.request, mTLS', rows: ['Pool.request, mTLS', 'MeshDispatcher.request, mTLS'] },
-].map(({ base, rows }) => ({ base, rows: rows.filter((name) => name.includes(only)) }));
+].map(({ base, rows }) => ({
+  base,
+  rows: rows.filter((name) => only.split(',').some((part) => name.includes(part))),
+}));
 /** Compared by the CPU of all processes together, and by latency with one request at a time. */
 const HOPS = ['Pool.request', 'MeshDispatcher.request, mTLS', 'two nginx hops, mTLS between'];
 
