@@ -4,16 +4,18 @@ import type { Node } from '../../model/node.js';
 import { isEqual } from '../../runtime/equal.js';
 import type { RegistrySnapshot } from '../registry/registry.js';
 import type { ConfigView } from '../store/view.js';
+import { SDK_ENCODERS } from './encoders.js';
 import { inboundListener, inboundListenerName } from './listeners.js';
 import type { MeshConfig } from './mesh-config.js';
 import { compileEndpoints, compileOutline, type Outline } from './outline.js';
 import { mtlsModes } from './peer-authentication.js';
 import { type Profile, profileOf } from './profile.js';
-import type { ResourceSet } from './resource-set.js';
+import type { ResourceSet, WireResource } from './resource-set.js';
 
 /** Profiles remembered; beyond that the one unused for longest is compiled anew. */
 const MAX_PROFILES = 500;
 const MAX_INBOUND = 50_000;
+const NONE: ReadonlyMap<string, WireResource> = new Map();
 
 /** Compiles on demand, and only what changed: unchanged resources keep their objects. */
 export interface Compiler {
@@ -52,7 +54,16 @@ class MemoizingCompiler implements Compiler {
   compile(view: ConfigView, registry: RegistrySnapshot, node: Node): ResourceSet {
     const { outline, endpoints } = this.#compiled(profileOf(node, view, this.#config), view, registry);
     const { listeners, routes, clusters } = outline;
-    return { listeners: this.#withInbound(listeners, node, view), routes, clusters, endpoints };
+    return {
+      listeners: this.#withInbound(listeners, node, view),
+      routes,
+      clusters,
+      endpoints,
+      encoders: SDK_ENCODERS,
+      wireListeners: NONE,
+      secrets: NONE,
+      listenerOf: () => undefined,
+    };
   }
 
   /** The profile's listeners and the node's own; joined once, not for each message of the node. */

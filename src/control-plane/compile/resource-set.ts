@@ -9,4 +9,29 @@ export interface ResourceSet {
   readonly routes: ReadonlyMap<string, RouteConfiguration>;
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly endpoints: ReadonlyMap<string, ClusterLoadAssignment>;
+  /** How those travel to this class of nodes. */
+  readonly encoders: ResourceEncoders;
+  /** Listeners that the model has no form for: those of Envoys. They stand beside `listeners`. */
+  readonly wireListeners: ReadonlyMap<string, WireResource>;
+  /** Secrets that the caller may have (SDS). */
+  readonly secrets: ReadonlyMap<string, WireResource>;
+  /**
+   * A listener that only those receive who ask for its name: other names of a service, a server's own address. The same
+   * name gives the same object as long as nothing changes.
+   */
+  listenerOf(name: string): Listener | undefined;
+}
+
+/** A resource in the form in which it travels. */
+export interface WireResource {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** How the resources of the model travel. */
+export interface ResourceEncoders {
+  readonly listener: (resource: Listener) => Uint8Array;
+  readonly route: (resource: RouteConfiguration) => Uint8Array;
+  readonly cluster: (resource: Cluster) => Uint8Array;
+  readonly endpoints: (resource: ClusterLoadAssignment) => Uint8Array;
 }

@@ -5,6 +5,8 @@ import {
   LISTENER,
   ROUTE_CONFIGURATION,
 } from '../../codec/resource-types.js';
+import { SECRET_TYPE_URL } from '../../codec/secret.js';
+import type { ResourceShortName } from '../../model/resource-short-name.js';
 import type { ResourceSet } from '../compile/resource-set.js';
 
 /** A resource in the form in which it travels. */
@@ -15,10 +17,27 @@ export interface EncodedResource {
   readonly hash: string;
 }
 
-/** The types that are served, in the order in which a change goes out: make before break (CDS, EDS, LDS, RDS). */
-export const PUSH_ORDER = [CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION] as const;
+/** One type of resource, as far as serving it goes. */
+export interface ServedType {
+  readonly typeUrl: string;
+  readonly short: ResourceShortName;
+  /** State of the world: a response is the complete set, so absence means removal (LDS, CDS). */
+  readonly complete: boolean;
+}
 
-export type ServedType = (typeof PUSH_ORDER)[number];
+const SECRET: ServedType = { typeUrl: SECRET_TYPE_URL, short: 'SDS', complete: false };
+
+/**
+ * The types that are served, in the order in which a change goes out: make before break (CDS, EDS, LDS, RDS). Secrets go
+ * first: clusters and listeners wait for them.
+ */
+export const PUSH_ORDER: readonly ServedType[] = [
+  SECRET,
+  CLUSTER,
+  CLUSTER_LOAD_ASSIGNMENT,
+  LISTENER,
+  ROUTE_CONFIGURATION,
+];
 
 /** The served type of a type URL. */
 export function servedType(typeUrl: string): ServedType | undefined {
@@ -31,15 +50,21 @@ export class ResourceEncoder {
 
   /** The encoded resource of a set, or undefined when the set does not have it. */
   get(set: ResourceSet, type: ServedType, name: string): EncodedResource | undefined {
+    const { encoders } = set;
     switch (type.short) {
       case 'CDS':
-        return this.#encode(name, set.clusters.get(name), (one) => CLUSTER.encode(one));
+        return this.#encode(name, set.clusters.get(name), encoders.cluster);
       case 'EDS':
-        return this.#encode(name, set.endpoints.get(name), (one) => CLUSTER_LOAD_ASSIGNMENT.encode(one));
-      case 'LDS':
-        return this.#encode(name, set.listeners.get(name), (one) => LISTENER.encode(one));
+        return this.#encode(name, set.endpoints.get(name), encoders.endpoints);
+      case 'LDS': {
+        const wire = set.wireListeners.get(name);
+        if (wire !== undefined) return this.#encode(name, wire, ({ bytes }) => bytes);
+        return this.#encode(name, set.listeners.get(name) ?? set.listenerOf(name), encoders.listener);
+      }
       case 'RDS':
-        return this.#encode(name, set.routes.get(name), (one) => ROUTE_CONFIGURATION.encode(one));
+        return this.#encode(name, set.routes.get(name), encoders.route);
+      case 'SDS':
+        return this.#encode(name, set.secrets.get(name), ({ bytes }) => bytes);
     }
   }
 
@@ -69,7 +94,13 @@ export function wildcardNames(set: ResourceSet, type: ServedType): string[] {
     case 'RDS':
       return [...set.routes.keys()];
     case 'LDS':
-      return [...set.listeners].filter(([, { kind }]) => kind !== 'inbound').map(([name]) => name);
+      return [
+        ...[...set.listeners].filter(([, { kind }]) => kind !== 'inbound').map(([name]) => name),
+        ...set.wireListeners.keys(),
+      ];
+    case 'SDS':
+      // Nobody has all secrets.
+      return [];
   }
 }
 

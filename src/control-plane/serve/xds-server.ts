@@ -18,7 +18,8 @@ const STATUS_PERMISSION_DENIED = 7;
 const STATUS_UNAVAILABLE = 14;
 
 export interface XdsServerOptions {
-  readonly resourcesFor: (node: Node) => ResourceSet;
+  /** What a node receives whose connection proved to be the caller's, if anybody's. */
+  readonly resourcesFor: (node: Node, caller: CallerIdentity | undefined) => ResourceSet;
   readonly registry: WorkloadRegistry;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -107,7 +108,7 @@ function serveStream(call: ServerDuplexStream<Buffer, Buffer>, tools: StreamTool
   const caller = options.callerOf(peer);
   let lease: { readonly owner: string; readonly lease: Lease } | undefined;
   const session = new ClientSession({
-    resourcesFor: options.resourcesFor,
+    resourcesFor: (node) => options.resourcesFor(node, caller),
     encoder,
     logger,
     holdsBack,

@@ -1,0 +1,15 @@
+import {
+  CLUSTER,
+  CLUSTER_LOAD_ASSIGNMENT,
+  LISTENER,
+  ROUTE_CONFIGURATION,
+} from '../../codec/resource-types.js';
+import type { ResourceEncoders } from './resource-set.js';
+
+/** What the SDK reads: everything that the model says. */
+export const SDK_ENCODERS: ResourceEncoders = {
+  listener: (one) => LISTENER.encode(one),
+  route: (one) => ROUTE_CONFIGURATION.encode(one),
+  cluster: (one) => CLUSTER.encode(one),
+  endpoints: (one) => CLUSTER_LOAD_ASSIGNMENT.encode(one),
+};
