@@ -2,6 +2,7 @@ import type { Mesh } from './bindings/join.js';
 import type { MeshOptions } from './mesh/options.js';
 
 export type { ListenTarget } from './bindings/http/listen.js';
+export type { ReportedLoad } from './bindings/http/load/reported-load.js';
 export type { Mesh } from './bindings/join.js';
 export type { ConnectOptions } from './bindings/tcp/connect.js';
 export type { MeshSocket } from './bindings/tcp/mesh-socket.js';
@@ -10,6 +11,8 @@ export type { HealthCheckStats } from './cluster/health/monitor.js';
 export type { HostHealth } from './cluster/host.js';
 export type { LbCounts } from './cluster/lb/lb-counts.js';
 export type { SubsetStats } from './cluster/lb/load-balancer.js';
+export type { ReportCounts } from './cluster/orca/report-session.js';
+export type { LoadStreamStats } from './cluster/orca/report-sessions.js';
 export type {
   DetectionType,
   DetectorType,

@@ -12,6 +12,7 @@ import { defaultLogger, surroundings } from '../runtime/process.js';
 import { systemRandom } from '../runtime/random.js';
 import { type ListenTarget, listenInMesh, type MeshListener } from './http/listen.js';
 import { LoadReports } from './http/load/load-reports.js';
+import type { ReportedLoad } from './http/load/reported-load.js';
 import { type MetricsEndpoint, serveMetrics } from './http/metrics-server.js';
 import { type ConnectOptions, connectThroughMesh } from './tcp/connect.js';
 import type { MeshSocket } from './tcp/mesh-socket.js';
@@ -50,6 +51,12 @@ export interface Mesh {
   status(): MeshStatus;
   /** Istio's standard metrics of this process, and Envoy's figures of its clusters and filters, in Prometheus' text format. */
   metrics(): string;
+  /**
+   * Says how loaded the application is as a whole, for clients that balance by it (ORCA): over streams, and in responses to
+   * those who ask. It holds until the next call; what is left out is measured.
+   * @throws MeshError `INMESH_OPTION_INVALID` for values that are negative or not finite.
+   */
+  reportLoad(load: ReportedLoad): void;
   /** Leaves the mesh: deregisters, lets running exchanges finish, closes connections. Idempotent. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -141,6 +148,10 @@ class JoinedMesh implements Mesh {
 
   status(): MeshStatus {
     return this.#running.status();
+  }
+
+  reportLoad(load: ReportedLoad): void {
+    this.#loads.say(load);
   }
 
   metrics(): string {

@@ -15,6 +15,7 @@ import type { HostSet } from './host-set.js';
 import type { PickContext } from './lb/load-balancer.js';
 import type { CompileHash } from './lb/policies.js';
 import type { ReadLoad } from './orca/hear-load.js';
+import type { OpenReportStream } from './orca/report-stream.js';
 import type { ResolveName } from './resolve-name.js';
 import type { DialDone } from './transport.js';
 import type { LocalZone } from './zone.js';
@@ -28,6 +29,8 @@ export interface ClusterTools extends CheckTools {
   readonly logger: Logger;
   /** Reads what responses say of the load of their hosts; undefined = nobody does. */
   readonly readLoad?: ReadLoad | undefined;
+  /** Asks hosts to report their load over streams; undefined = nobody does. */
+  readonly openReportStream?: OpenReportStream | undefined;
   /** How names of DNS clusters are resolved; by default with the platform's name servers. */
   readonly resolveName?: ResolveName;
   /** The names that dynamic forward proxies share; by default each cluster has its own. */

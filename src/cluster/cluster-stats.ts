@@ -7,6 +7,7 @@ import type { HealthCheckStats } from './health/monitor.js';
 import type { Host, HostHealth } from './host.js';
 import type { LbCounts } from './lb/lb-counts.js';
 import type { SubsetStats } from './lb/load-balancer.js';
+import type { LoadStreamStats } from './orca/report-sessions.js';
 import type { OutlierStats } from './outlier/stats.js';
 
 /** State of one cluster. */
@@ -22,6 +23,8 @@ export interface ClusterStats {
   readonly loadBalancing?: Readonly<LbCounts> | undefined;
   /** Undefined without subsets. */
   readonly subsets?: SubsetStats | undefined;
+  /** Undefined where hosts do not report their load over streams. */
+  readonly loadStreams?: LoadStreamStats | undefined;
   /** Undefined without active health checks. */
   readonly healthChecks: HealthCheckStats | undefined;
   /** Requests that the control plane had dropped, by category. */

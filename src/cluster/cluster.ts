@@ -32,6 +32,7 @@ import type { Balancer, PickContext, Picker } from './lb/load-balancer.js';
 import { createBalancer } from './lb/policies.js';
 import { OnDemandHosts } from './on-demand.js';
 import { askForLoad, hearLoad } from './orca/hear-load.js';
+import { type ReportSessions, reportSessions } from './orca/report-sessions.js';
 import { createOutlierMonitor, type OutlierMonitor } from './outlier/monitor.js';
 import { statusForOutliers } from './outlier/status.js';
 import { overrideHost } from './override-host.js';
@@ -71,6 +72,7 @@ class RunningCluster implements ClusterRuntime {
   readonly forwardProxy: ForwardProxyHosts | undefined;
   readonly #retiring = new Set<Promise<void>>();
   readonly #drops: OverloadDrops;
+  readonly #reports: ReportSessions | undefined;
   readonly #stale: StaleEndpoints;
   #assignment: ClusterLoadAssignment | undefined;
   #members: Membership = NO_MEMBERS;
@@ -110,6 +112,7 @@ class RunningCluster implements ClusterRuntime {
     });
     this.#picker = () => undefined;
     this.#drops = new OverloadDrops(random);
+    this.#reports = reportSessions(cluster, { ...tools, agenda });
     this.#stale = new StaleEndpoints(agenda, (without) => this.#apply(without));
     const rebuild = () => this.#rebuild();
     this.#rebuilds = new Rebuilds(cluster.updateMergeWindowMs ?? 0, { clock, agenda, rebuild });
@@ -177,6 +180,7 @@ class RunningCluster implements ClusterRuntime {
     const mark = stalls?.watch() ?? 0;
     this.#hasTraffic = true;
     if (host.load?.readsResponses === true) askForLoad(request);
+    this.#reports?.use(host);
     return host
       .enter()(request)
       .then(
@@ -246,6 +250,7 @@ class RunningCluster implements ClusterRuntime {
       hosts: [...this.#members.hosts.values()].map((host) => hostStats(host, this.#outliers !== undefined)),
       loadBalancing: { ...this.#lbCounts },
       subsets: this.#balancer.subsets?.(),
+      loadStreams: this.#reports?.stats(),
       outliers: this.#outliers?.stats(),
       healthChecks: this.#checks?.stats(),
       drops: { ...this.#drops.counts },
@@ -260,6 +265,7 @@ class RunningCluster implements ClusterRuntime {
     this.forwardProxy?.close();
     this.#checks?.close();
     this.#rebuilds.close();
+    this.#reports?.close();
     this.#balancer.close?.();
     for (const host of this.#members.hosts.values()) {
       if (kept?.get(host.address) !== host) this.#retire(host);
@@ -390,11 +396,13 @@ class RunningCluster implements ClusterRuntime {
   }
 
   #retire(host: Host): void {
+    this.#reports?.drop(host);
     const closed = host.retire();
     if (closed !== undefined) this.#closing(host, closed);
   }
 
   #closing(host: Host, closed: Promise<void>): void {
+    this.#reports?.drop(host);
     const closing: Promise<void> = closed
       .catch((error: unknown) => {
         const facts = { cluster: this.name, host: host.address, error: messageOf(error) };
@@ -407,7 +415,10 @@ class RunningCluster implements ClusterRuntime {
   #reportError(host: Host, error: unknown): void {
     // Timeouts are reported by whoever keeps the time; a caller that gives up says nothing about the host.
     if (!TransportError.is(error) || isOwnLimit(error)) return;
-    if (error.failure === 'connect') this.#balancer.unreachable?.(host);
+    if (error.failure === 'connect') {
+      this.#balancer.unreachable?.(host);
+      this.#reports?.unreachable(host);
+    }
     // Envoy: a reset counts as a connect failure too.
     this.#outliers?.reportLocalOrigin(host, 'connect-failure');
   }

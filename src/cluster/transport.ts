@@ -29,6 +29,8 @@ export interface TransportOptions {
   readonly autoSanValidation?: boolean | undefined;
   /** Undefined = HTTP/1.1. */
   readonly protocol?: UpstreamProtocol | undefined;
+  /** Streams of HTTP/2 under way do not keep the process alive. */
+  readonly isBackground?: true | undefined;
 }
 
 /** Sends to one endpoint. Connections are made on use and kept. */

@@ -12,6 +12,7 @@ const LEAST_UPDATE_MS = 100;
 
 const wrrFields = onlyFields(() => wrr.ClientSideWeightedRoundRobinSchema, {
   enforced: [
+    'enable_oob_load_report',
     'oob_reporting_period',
     'blackout_period',
     'weight_expiration_period',
@@ -34,9 +35,6 @@ export function decodeClientSideWrr(
   // Written so that NaN is refused too.
   if (!(errorPenalty >= 0)) refuse(at(path, 'error_utilization_penalty'), 'must not be negative');
   const oobPeriodMs = duration('oob_reporting_period', message.oobReportingPeriod);
-  if (message.enableOobLoadReport === true && oobPeriodMs === 0) {
-    refuse(at(path, 'oob_reporting_period'), 'must be above 0');
-  }
   const updateMs = duration('weight_update_period', message.weightUpdatePeriod) ?? DEFAULTS.updateMs;
   return {
     kind: 'client-side-wrr',

@@ -56,7 +56,10 @@ export interface SlowStart {
  */
 export interface ClientSideWrrPolicy {
   readonly kind: 'client-side-wrr';
-  /** Hosts are asked over a stream so often, in place of a report with each response; undefined = they are not. */
+  /**
+   * Hosts report over a stream so often (0 = as they like), in place of a report with each response; undefined = they do
+   * not.
+   */
   readonly oobPeriodMs: number | undefined;
   /** How long a host must report before its weight counts. Default 10 s. */
   readonly blackoutMs: number;

@@ -1,5 +1,6 @@
 import { bytesBody } from './body.js';
 import { type CallAnswer, CallError, type CallTools, callService } from './call.js';
+import { FRAME_PREFIX_BYTES, grpcFrame } from './grpc-frames.js';
 import { HeaderMap } from './headers.js';
 import type { Service } from './service.js';
 
@@ -29,7 +30,6 @@ export class GrpcError extends Error {
 }
 
 const DEFAULT_MAX_BYTES = 4 * 1024 * 1024;
-const PREFIX_BYTES = 5;
 const { DEADLINE_EXCEEDED, CANCELLED, UNAVAILABLE, RESOURCE_EXHAUSTED, INTERNAL, UNIMPLEMENTED, UNKNOWN } = {
   CANCELLED: 1,
   UNKNOWN: 2,
@@ -61,9 +61,9 @@ export async function callGrpc(service: Service, call: GrpcCall, tools: CallTool
         authority: call.authority,
         path: call.path,
         headers,
-        body: bytesBody(frame(call.message)),
+        body: bytesBody(grpcFrame(call.message)),
         timeoutMs: call.timeoutMs,
-        maxBytes: (call.maxBytes ?? DEFAULT_MAX_BYTES) + PREFIX_BYTES,
+        maxBytes: (call.maxBytes ?? DEFAULT_MAX_BYTES) + FRAME_PREFIX_BYTES,
       },
       tools,
     );
@@ -77,14 +77,6 @@ export async function callGrpc(service: Service, call: GrpcCall, tools: CallTool
 function timeoutText(timeoutMs: number): string {
   const whole = Math.max(1, Math.ceil(timeoutMs));
   return whole < 100_000_000 ? `${whole}m` : `${Math.ceil(whole / 1000)}S`;
-}
-
-function frame(message: Uint8Array): Uint8Array {
-  const framed = Buffer.allocUnsafe(PREFIX_BYTES + message.byteLength);
-  framed.writeUInt8(0, 0);
-  framed.writeUInt32BE(message.byteLength, 1);
-  framed.set(message, PREFIX_BYTES);
-  return framed;
 }
 
 function statusOfFailure(error: unknown): number {
@@ -104,7 +96,7 @@ function messageOf({ status, headers, body, trailers }: CallAnswer): Uint8Array 
   // Trailers-only answers have the status in their head.
   const text = trailers?.get('grpc-status') ?? headers.get('grpc-status');
   if (text === undefined && status !== 200) {
-    throw new GrpcError(statusOfHttp(status), `the answer has HTTP status ${status}`);
+    throw new GrpcError(httpToGrpcStatus(status), `the answer has HTTP status ${status}`);
   }
   if (text === undefined || !/^\d+$/.test(text)) {
     throw new GrpcError(UNKNOWN, 'the answer has no grpc-status');
@@ -113,21 +105,21 @@ function messageOf({ status, headers, body, trailers }: CallAnswer): Uint8Array 
     const message = trailers?.get('grpc-message') ?? headers.get('grpc-message') ?? '';
     throw new GrpcError(Number(text), message);
   }
-  if (status !== 200) throw new GrpcError(statusOfHttp(status), `the answer has HTTP status ${status}`);
+  if (status !== 200) throw new GrpcError(httpToGrpcStatus(status), `the answer has HTTP status ${status}`);
   return unframe(body);
 }
 
 function unframe(body: Buffer): Uint8Array {
-  if (body.byteLength < PREFIX_BYTES) throw new GrpcError(INTERNAL, 'the answer has no message');
+  if (body.byteLength < FRAME_PREFIX_BYTES) throw new GrpcError(INTERNAL, 'the answer has no message');
   if (body.readUInt8(0) !== 0) throw new GrpcError(UNIMPLEMENTED, 'the answer is compressed');
-  if (body.readUInt32BE(1) !== body.byteLength - PREFIX_BYTES) {
+  if (body.readUInt32BE(1) !== body.byteLength - FRAME_PREFIX_BYTES) {
     throw new GrpcError(INTERNAL, 'the answer is not one whole message');
   }
-  return body.subarray(PREFIX_BYTES);
+  return body.subarray(FRAME_PREFIX_BYTES);
 }
 
 /** gRPC: statuses of HTTP for answers that came without one of gRPC. */
-function statusOfHttp(status: number): number {
+export function httpToGrpcStatus(status: number): number {
   switch (status) {
     case 400:
       return INTERNAL;

@@ -777,7 +777,7 @@ const plainPolicy = (): fc.Arbitrary<ChildPolicy> =>
     }),
     fc.record({
       kind: fc.constant('client-side-wrr' as const),
-      oobPeriodMs: fc.constant(undefined),
+      oobPeriodMs: maybe(milliseconds()),
       blackoutMs: milliseconds(),
       expirationMs: milliseconds(),
       updateMs: fc.integer({ min: 100, max: 100_000 }),

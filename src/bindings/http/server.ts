@@ -21,6 +21,7 @@ import { setForwardedClientCert, takePeerHeaders } from './headers.js';
 import { Http2Front } from './http2/http2-front.js';
 import { StreamSocket } from './http2/stream-socket.js';
 import type { LoadReports } from './load/load-reports.js';
+import { asksForReports, LoadStreams } from './load/load-streams.js';
 import { type RefusalCounts, Refusals } from './refusals.js';
 import { checkHead, withHeadsUpTo } from './strict-head.js';
 
@@ -97,6 +98,7 @@ class InboundServer implements InboundAttachment {
   readonly #restore: () => void;
   readonly #emit: HttpServer['emit'];
   readonly #observed: boolean;
+  readonly #loadStreams: LoadStreams | undefined;
   #closing: Promise<void> | undefined;
   #drained: (() => void) | undefined;
 
@@ -106,6 +108,7 @@ class InboundServer implements InboundAttachment {
     this.#options = options;
     this.#tools = { clock, random, logger, observer, scope: options.scope };
     this.#observed = observer.exchange !== undefined;
+    this.#loadStreams = options.loads && new LoadStreams(options.loads);
     this.#refusals = new Refusals(logger, clock);
     this.#tls = createMeshTls(identity, { clock, trustDomains: options.trustDomains ?? [] });
     this.#acceptor = new Acceptor({
@@ -152,6 +155,7 @@ class InboundServer implements InboundAttachment {
 
   #drain(): Promise<void> {
     this.#acceptor.close();
+    this.#loadStreams?.close();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     for (const connection of [...this.#http2.sessions, ...this.#connections]) connection.drain();
     if (this.#isEmpty()) return Promise.resolve();
@@ -255,9 +259,9 @@ class InboundServer implements InboundAttachment {
     const peer = connection?.peer;
     setForwardedClientCert(request, peer?.forwardedClientCert);
     const caller = this.#meet(request, response);
-    this.#options.loads?.arrived(request, response, peer !== undefined);
+    const dispatch = this.#toApplication(event, request, response, peer !== undefined);
     const isPlain = chain.service === undefined && chain.log === undefined && chain.times === undefined;
-    if (isPlain && refused === undefined && !this.#observed) return this.#emit(event, request, response);
+    if (isPlain && refused === undefined && !this.#observed) return dispatch();
     runRequest(
       {
         request,
@@ -265,13 +269,31 @@ class InboundServer implements InboundAttachment {
         peerId: peer?.spiffeId,
         peer: caller,
         askForBody: event === 'checkContinue' ? () => response.writeContinue() : undefined,
-        dispatch: () => void this.#emit(event, request, response),
+        dispatch,
       },
       response,
       refused === undefined ? chain : { ...chain, service: async (one) => localReply(one, refused) },
       this.#tools,
     );
     return true;
+  }
+
+  /** Hands a request to the application; to members of the mesh that want to know, the mesh itself reports its load. */
+  #toApplication(
+    event: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    isTrusted: boolean,
+  ): () => boolean {
+    const streams = this.#loadStreams;
+    if (isTrusted && streams !== undefined && asksForReports(request)) {
+      return () => {
+        streams.serve(request, response);
+        return true;
+      };
+    }
+    this.#options.loads?.arrived(request, response, isTrusted);
+    return () => this.#emit(event, request, response);
   }
 
   #tunnel(event: string, request: IncomingMessage, socket: Duplex, head: Buffer): boolean {

@@ -17,6 +17,8 @@ export interface SessionOptions {
   readonly idleTimeoutMs: number;
   /** After that it finishes what it carries; undefined or 0 = no limit. */
   readonly maxConnectionDurationMs?: number | undefined;
+  /** Streams under way do not keep the process alive. */
+  readonly isBackground?: true | undefined;
   /** How long the server's settings may take. */
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
@@ -135,10 +137,10 @@ export class Http2Session {
 
   /** Opens a stream. Throws what node:http2 throws when the head can't be sent. */
   request(head: OutgoingHttpHeaders, endStream: boolean, waitForTrailers: boolean): ClientHttp2Stream {
-    const { clock, maxRequestsPerConnection } = this.#options;
+    const { clock, maxRequestsPerConnection, isBackground } = this.#options;
     this.#pings?.beforeRequest(this.active === 0 ? clock.now() - this.#idleSinceMs : 0);
     const stream = this.#session.request(head, { endStream, waitForTrailers });
-    if (this.active++ === 0) this.#session.ref();
+    if (this.active++ === 0 && isBackground !== true) this.#session.ref();
     if (++this.#opened === maxRequestsPerConnection || 2 * this.#opened >= MAX_STREAM_ID) this.drain();
     return stream;
   }

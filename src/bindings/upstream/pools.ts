@@ -178,6 +178,7 @@ export class EndpointPools {
       maxConnections,
       maxRequestsPerConnection,
       maxConnectionDurationMs: this.#options.maxConnectionDurationMs,
+      isBackground: this.#options.isBackground,
       permits,
       clock: mesh.clock,
       random,

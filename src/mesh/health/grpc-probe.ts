@@ -8,6 +8,7 @@ import type { Clock } from '../../runtime/clock.js';
 import { messageOf } from '../../runtime/errors.js';
 import { bytesBody, iterateBody } from '../../service/body.js';
 import { formatToolsOf } from '../../service/format/tools.js';
+import { FRAME_PREFIX_BYTES, grpcFrame } from '../../service/grpc-frames.js';
 import { formatGrpcTimeout } from '../../service/grpc-timeout.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Request, Response } from '../../service/service.js';
@@ -16,7 +17,6 @@ import { finished } from './exchange.js';
 import { checkAuthority } from './target.js';
 
 const PATH = '/grpc.health.v1.Health/Check';
-const HEADER_BYTES = 5;
 /** An answer is a few bytes; more is none. */
 const MAX_ANSWER_BYTES = 4096;
 
@@ -34,7 +34,7 @@ export class GrpcProbe implements Probe {
     this.#client = new CheckClient(target, clock);
     this.#change = compileMutations([{ remove: [], add: checker.metadata }], formatToolsOf(clock));
     const request = create(grpcHealth.HealthCheckRequestSchema, { service: checker.serviceName });
-    this.#frame = frame(toBinary(grpcHealth.HealthCheckRequestSchema, request));
+    this.#frame = grpcFrame(toBinary(grpcHealth.HealthCheckRequestSchema, request));
   }
 
   run(abort: Abort): Promise<ProbeResult> {
@@ -79,12 +79,12 @@ async function judge(response: Response): Promise<ProbeResult> {
 
 /** The status in the one message that an answer has, or what is wrong with it. */
 function servingStatus(bytes: Buffer): grpcHealth.HealthCheckResponse_ServingStatus | string {
-  if (bytes.length < HEADER_BYTES || bytes.length !== HEADER_BYTES + bytes.readUInt32BE(1)) {
+  if (bytes.length < FRAME_PREFIX_BYTES || bytes.length !== FRAME_PREFIX_BYTES + bytes.readUInt32BE(1)) {
     return 'the answer is not one message';
   }
   if (bytes[0] !== 0) return 'the answer is compressed';
   try {
-    return fromBinary(grpcHealth.HealthCheckResponseSchema, bytes.subarray(HEADER_BYTES)).status;
+    return fromBinary(grpcHealth.HealthCheckResponseSchema, bytes.subarray(FRAME_PREFIX_BYTES)).status;
   } catch (error) {
     return `the answer is no HealthCheckResponse: ${messageOf(error)}`;
   }
@@ -102,12 +102,4 @@ async function read({ body }: Response): Promise<Buffer> {
 
 function failed(message: string): ProbeResult {
   return { kind: 'failed', failure: 'ACTIVE', isRetriable: false, excludes: false, message };
-}
-
-/** gRPC's frame of a message: not compressed, its length, itself. */
-function frame(message: Uint8Array): Uint8Array {
-  const bytes = Buffer.alloc(HEADER_BYTES + message.length);
-  bytes.writeUInt32BE(message.length, 1);
-  bytes.set(message, HEADER_BYTES);
-  return bytes;
 }

@@ -1,9 +1,13 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { createServer as createHttp2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { MeshDispatcher } from '../../../src/bindings/undici/dispatcher.js';
+import type { ClientSideWrrPolicy } from '../../../src/model/lb-policy.js';
+import { DEFAULT_HTTP2_OPTIONS } from '../../../src/model/upstream-protocol.js';
 import { reportLoad } from '../../../src/server.js';
+
 import { cluster, createStaticMesh, endpoint, forward, host, snapshotOf } from '../support/static-mesh.js';
 import { World } from './features-world.js';
 import { eventually } from './support.js';
@@ -35,6 +39,17 @@ async function serveSaying(rps: number, where: 'headers' | 'trailers'): Promise<
   return (server.address() as AddressInfo).port;
 }
 
+/** How often each of the servers answered. */
+async function sharesOf(dispatcher: MeshDispatcher): Promise<Record<string, number>> {
+  const counts = new Map<string, number>();
+  for (let i = 0; i < 40; i++) {
+    const { body } = await dispatcher.request({ origin: 'http://echo', path: '/', method: 'GET' });
+    const text = await body.text();
+    counts.set(text, (counts.get(text) ?? 0) + 1);
+  }
+  return Object.fromEntries(counts);
+}
+
 test('hosts get requests by the load that they report, in headers or trailers', async () => {
   const ports = [await serveSaying(300, 'headers'), await serveSaying(100, 'trailers')];
   const mesh = createStaticMesh(
@@ -64,16 +79,99 @@ test('hosts get requests by the load that they report, in headers or trailers', 
     () => mesh.close(),
     () => dispatcher.close(),
   );
-  const shares = async () => {
-    const counts = new Map<string, number>();
-    for (let i = 0; i < 40; i++) {
-      const { body } = await dispatcher.request({ origin: 'http://echo', path: '/', method: 'GET' });
-      const text = await body.text();
-      counts.set(text, (counts.get(text) ?? 0) + 1);
+  await eventually('weights count', async () => (await sharesOf(dispatcher))['300'] === 30);
+});
+
+const BY_STREAMS: ClientSideWrrPolicy = {
+  kind: 'client-side-wrr',
+  oobPeriodMs: 1000,
+  blackoutMs: 0,
+  expirationMs: 60_000,
+  updateMs: 100,
+  errorPenalty: 1,
+  metricNames: [],
+};
+
+test('servers of the mesh report their load over streams, with mutual TLS', async () => {
+  const world = await World.start('');
+  closers.push(() => world.close());
+  const members = [];
+  for (const rps of [300, 100]) {
+    const member = await world.serve({ service: `echo-${rps}` }, (request, response) => {
+      response.end(request.url?.includes('OpenRca') === true ? 'reached the application' : String(rps));
+    });
+    member.mesh.reportLoad({ rps, applicationUtilization: 1, namedMetrics: { queue: 7 } });
+    members.push(member);
+  }
+  const { identity } = await world.join();
+  const lbPolicy = BY_STREAMS;
+  const tls = { mode: 'mesh', sni: undefined, subjectAltNames: [], alpn: [] } as const;
+  const mesh = createStaticMesh(
+    snapshotOf(
+      [host('echo:80', [forward('echo')])],
+      [
+        cluster(
+          'echo',
+          members.map(({ port }) => endpoint(port)),
+          { lbPolicy, tls },
+        ),
+      ],
+    ),
+    {},
+    identity,
+  );
+  const dispatcher = new MeshDispatcher(mesh);
+  closers.push(
+    () => mesh.close(),
+    () => dispatcher.close(),
+  );
+  await eventually('weights count', async () => (await sharesOf(dispatcher))['300'] === 30);
+  expect(mesh.clusters.get('echo')?.stats().loadStreams).toMatchObject({
+    active: 2,
+    failures: 0,
+    terminated: 0,
+  });
+  // Whoever serves streams can still leave in an orderly way.
+  const before = Date.now();
+  await members[0]?.mesh.close();
+  expect(Date.now() - before).toBeLessThan(5000);
+});
+
+test('a server without such a service is not asked again', async () => {
+  const asked: string[] = [];
+  const server = createHttp2Server((request, response) => {
+    asked.push(request.url);
+    request.resume();
+    if (!request.url.includes('OpenRca')) {
+      response.end('ok');
+      return;
     }
-    return Object.fromEntries(counts);
-  };
-  await eventually('weights count', async () => (await shares())['300'] === 30);
+    response.writeHead(200, { 'content-type': 'application/grpc' });
+    response.addTrailers({ 'grpc-status': '12' });
+    response.end();
+  }).listen(0, '127.0.0.1');
+  closers.push(() => server.close());
+  await once(server, 'listening');
+  // As above.
+  const { port } = server.address() as AddressInfo;
+  const protocol = { kind: 'http2', http2: DEFAULT_HTTP2_OPTIONS } as const;
+  const mesh = createStaticMesh(
+    snapshotOf(
+      [host('echo:80', [forward('echo')])],
+      [cluster('echo', [endpoint(port)], { lbPolicy: { ...BY_STREAMS, oobPeriodMs: 50 }, protocol })],
+    ),
+  );
+  const dispatcher = new MeshDispatcher(mesh);
+  closers.push(
+    () => mesh.close(),
+    () => dispatcher.close(),
+  );
+  const stats = () => mesh.clusters.get('echo')?.stats().loadStreams;
+  const get = () => dispatcher.request({ origin: 'http://echo', path: '/', method: 'GET' });
+  await (await get()).body.dump();
+  await eventually('the service is missing', async () => stats()?.terminated === 1);
+  await (await get()).body.dump();
+  expect(asked.filter((url) => url.includes('OpenRca'))).toHaveLength(1);
 });
 
 test('a server of the mesh reports its load to members who ask, and what its application says to all', async () => {

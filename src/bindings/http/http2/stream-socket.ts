@@ -56,6 +56,11 @@ export class StreamSocket extends Duplex implements ResponseEvents {
     else this.#requestEnded = true;
   }
 
+  /** Whether its connection takes no more requests, and waits for those that it has. */
+  get isDraining(): boolean {
+    return this.#stream.session?.closed !== false;
+  }
+
   get remoteAddress(): string | undefined {
     return this.carrier.remoteAddress;
   }

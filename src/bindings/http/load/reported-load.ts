@@ -1,7 +1,8 @@
+import type { LoadReport } from '../../../model/load-report.js';
 import { MeshError } from '../../../runtime/errors.js';
 import type { MeasuredLoad } from './load-meter.js';
 
-/** What an application says of its load, in a response (ORCA); what it leaves out is measured where that can be. */
+/** What an application says of its load, in a response or over a stream (ORCA); what it leaves out is measured where that can be. */
 export interface ReportedLoad {
   /** What the application holds for its utilization: 1 is its limit. Measured: the event loop's. */
   readonly applicationUtilization?: number;
@@ -18,6 +19,24 @@ export interface ReportedLoad {
 }
 
 const NAME = /^[\w.\-/]+$/;
+
+/**
+ * Refuses what no client would read.
+ * @throws MeshError `INMESH_OPTION_INVALID`
+ */
+export function checkLoad(load: ReportedLoad): void {
+  loadText(load, undefined);
+}
+
+/** Both together; where both say something, the second counts. */
+export function mergeLoads(base: ReportedLoad, over: ReportedLoad): ReportedLoad {
+  return {
+    ...base,
+    ...over,
+    utilization: { ...base.utilization, ...over.utilization },
+    namedMetrics: { ...base.namedMetrics, ...over.namedMetrics },
+  };
+}
 
 /**
  * The value of the header `endpoint-load-metrics`.
@@ -43,4 +62,19 @@ export function loadText(reported: ReportedLoad, measured: MeasuredLoad | undefi
   for (const [name, value] of Object.entries(all.utilization ?? {})) add(`utilization.${name}`, value);
   for (const [name, value] of Object.entries(all.namedMetrics ?? {})) add(`named_metrics.${name}`, value);
   return entries.length === 0 ? undefined : `TEXT ${entries.join(',')}`;
+}
+
+/** The same as a report. */
+export function loadReport(reported: ReportedLoad, measured: MeasuredLoad | undefined): LoadReport {
+  const { applicationUtilization = 0, cpuUtilization = 0, rps = 0, eps = 0 } = { ...measured, ...reported };
+  return {
+    applicationUtilization,
+    cpuUtilization,
+    rps,
+    eps,
+    memUtilization: reported.memUtilization ?? 0,
+    utilization: new Map(Object.entries(reported.utilization ?? {})),
+    requestCost: new Map(),
+    namedMetrics: new Map(Object.entries(reported.namedMetrics ?? {})),
+  };
 }
