@@ -6,6 +6,7 @@ import type { Random } from '../runtime/random.js';
 import type { Observer } from '../service/observer.js';
 import { createSnapshotCache } from '../xds/cache.js';
 import { createXdsClient, type XdsClient } from '../xds/client.js';
+import { xdsServer } from '../xds/server.js';
 import { describeNode } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
 
@@ -43,7 +44,7 @@ export function createXds(options: ResolvedMeshOptions, tools: SourceTools, obse
   const { cacheDir, namespace, service, version } = options;
   return createXdsClient({
     node: describeNode(options, []),
-    target: options.controlPlane,
+    servers: [xdsServer({ target: options.controlPlane })],
     // Whoever awaits the configuration keeps the process alive, not the wait for it.
     holdsProcess: false,
     clusterNames: [

@@ -1,35 +1,39 @@
-import { type ResourceType, withCustom } from '../codec/codec.js';
+import { withCustom } from '../codec/codec.js';
 import { encodeNode } from '../codec/node.js';
 import { CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION } from '../codec/resource-types.js';
 import type { CustomFilterTypes } from '../model/custom-filter.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import type { Node } from '../model/node.js';
-import { EMPTY_SNAPSHOT, type Snapshot } from '../model/snapshot.js';
 import type { Clock, Timer } from '../runtime/clock.js';
 import type { MeshError } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import { createSignal, type Signal } from '../runtime/signal.js';
+import { Authorities } from './authorities.js';
+import type { Authority } from './authority.js';
 import { type SnapshotCache, toCacheError } from './cache.js';
-import { createCacheWriter } from './cache-writer.js';
-import { withAssignments } from './changed-assignments.js';
-import { type Connection, createConnection } from './connection.js';
+import { type CacheWriter, createCacheWriter } from './cache-writer.js';
+import { Channels, type ChannelUser } from './channels.js';
 import { MissingTimer } from './missing-timer.js';
-import { createOutageLog } from './outage-log.js';
-import { type DecodableType, type Protocol, type Received, WILDCARD } from './protocol.js';
+import { createOutageLog, type OutageLog } from './outage-log.js';
+import { type DecodableType, type HeldResources, type Received, WILDCARD } from './protocol.js';
 import { createReport, type RejectionObserver, type Report } from './report.js';
-import { type ReferenceKind, type Resolution, type ResourceView, resolve } from './resolve.js';
+import type { Found, MissingResource, ReferenceKind, Resolution, ResourceView } from './resolve.js';
+import { canonicalName, isXdstp } from './resource-name.js';
+import type { StreamState } from './resource-stream.js';
+import type { XdsServer } from './server.js';
 import { createSotw } from './sotw.js';
 import { type ResourceStatus, ResourceStore } from './store.js';
-import { type CredentialsSource, createStreamOpener, isLoopback, type OpenStream } from './stream.js';
+import type { OpenStream } from './stream.js';
+import { type PublishedSnapshot, Synchronizer } from './synchronizer.js';
 
 /** What an xDS client works with. */
 export interface XdsClientOptions {
   readonly node: Node;
-  /** `host:port` of the control plane. */
-  readonly target: string;
-  /** Default: plaintext to this machine, TLS with the platform's roots to any other. */
-  readonly credentials?: CredentialsSource | undefined;
+  /** Who answers for names of the old style: the first server, or the next one while it fails (gRFC A71). */
+  readonly servers: readonly XdsServer[];
+  /** Who answers for `xdstp://` names, by their authority (gRFC A47). */
+  readonly authorities?: ReadonlyMap<string, readonly XdsServer[]> | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -49,17 +53,9 @@ export interface XdsClientOptions {
   readonly openStream?: OpenStream;
 }
 
-/** A configuration with where it comes from. */
-export interface PublishedSnapshot {
-  readonly snapshot: Snapshot;
-  readonly source: 'none' | 'cache' | 'control-plane';
-  /** Calendar time in milliseconds at which a cached configuration was saved. */
-  readonly savedAt?: number;
-}
-
 /** The state of the stream to the control plane. */
 export interface ConnectionState {
-  readonly state: 'connecting' | 'connected' | 'disconnected';
+  readonly state: StreamState;
   /** Calendar time in milliseconds. */
   readonly since: number;
   /** Why the last stream ended. */
@@ -83,8 +79,6 @@ export function createXdsClient(options: XdsClientOptions): XdsClient {
   return new AdsClient(options);
 }
 
-/** Without any configuration nothing works, and on one machine there is no herd to hold back: retries stay close. */
-const CLOSE_RETRY_MS = 1000;
 /** gRFC A57, Envoy `initial_fetch_timeout`. */
 const MISSING_TIMEOUT_MS = 15_000;
 
@@ -98,46 +92,42 @@ const TYPE_OF: Readonly<Record<ReferenceKind, DecodableType>> = {
 };
 
 class AdsClient implements XdsClient {
-  readonly #published = createSignal<PublishedSnapshot>({ snapshot: EMPTY_SNAPSHOT, source: 'none' });
   readonly #connected;
   readonly #options: XdsClientOptions;
   readonly #report: Report;
-  readonly #outages;
+  readonly #outages: OutageLog;
   readonly #store: ResourceStore;
-  readonly #protocol: Protocol;
-  readonly #writer;
+  readonly #channels: Channels;
+  readonly #authorities: Authorities;
+  readonly #writer: CacheWriter;
+  readonly #synchronizer: Synchronizer;
+  readonly #types: ReadonlyMap<string, DecodableType>;
   readonly #names = new Map<string, ReadonlySet<string>>();
-  readonly #withheld = new Map<string, Timer>();
-  #connection: Connection | undefined;
   readonly #starting: Promise<void>;
-  #send: ((message: Uint8Array) => void) | undefined;
   #isAnswered = false;
   #isClosed = false;
   /** Keeps the process alive until the first configuration is there: somebody surely awaits it. */
   readonly #holdTimer: Timer;
-  #syncTimer: Timer | undefined;
-  /** EDS names that changed since the last synchronization; undefined = anything may have changed. */
-  #changedAssignments: Set<string> | undefined;
-  /** Whether the last resolution found everything that it looked for. */
-  #isComplete = false;
   readonly #missingTimer: MissingTimer;
-  #lastResortTimer: Timer | undefined;
 
   constructor(options: XdsClientOptions) {
     this.#options = options;
-    const { clock, logger, node, random, cache } = options;
+    const { clock, logger, cache } = options;
     this.#connected = createSignal<ConnectionState>({ state: 'connecting', since: clock.wallTime() });
     this.#report = createReport(logger, options.observer);
     this.#outages = createOutageLog(logger);
-    this.#store = new ResourceStore({
-      types: TYPES.map((type) => withCustom<unknown>(type, options.customFilters)),
-      clock,
-      isHollow: isEmptyAssignment,
-      onLastResort: (_, name) =>
-        logger.warn(
-          { resource: name },
-          'all endpoints of a cluster were removed; the last ones stay in use for 10 minutes',
-        ),
+    const types = TYPES.map((type) => withCustom<unknown>(type, options.customFilters));
+    this.#types = new Map(types.map((type) => [type.typeUrl, type]));
+    this.#store = createStore(types, options);
+    this.#channels = this.#createChannels();
+    this.#authorities = new Authorities({
+      servers: options.servers,
+      authorities: options.authorities,
+      logger,
+      channels: this.#channels,
+      isUnanswered: (typeUrl, name) =>
+        name === WILDCARD ? !this.#isAnswered : this.#store.isUnanswered(typeUrl, name),
+      onState: (authority, error) => this.#stateChanged(authority, error),
     });
     this.#missingTimer = new MissingTimer({
       store: this.#store,
@@ -145,10 +135,10 @@ class AdsClient implements XdsClient {
       clock,
       logger,
       timeoutMs: options.missingTimeoutMs ?? MISSING_TIMEOUT_MS,
-      onSlow: (typeUrl) => this.#transmit(this.#protocol.refresh(typeUrl)),
-      onChange: () => this.#scheduleSync(),
+      onSlow: (typeUrl) => this.#authorities.refresh(typeUrl),
+      onChange: () => this.#synchronizer.schedule(),
     });
-    this.#protocol = createSotw({ node: encodeNode(node), held: this.#store, random });
+    this.#synchronizer = this.#createSynchronizer();
     this.#writer = createCacheWriter({ cache, clock, logger, collect: () => [...this.#store.stored()] });
     this.#subscribe(LISTENER, new Set([WILDCARD, ...(options.inboundNames ?? [])]));
     const { missingTimeoutMs = MISSING_TIMEOUT_MS, holdsProcess = true } = options;
@@ -157,7 +147,7 @@ class AdsClient implements XdsClient {
   }
 
   get published(): Signal<PublishedSnapshot> {
-    return this.#published;
+    return this.#synchronizer.published;
   }
 
   get connected(): Signal<ConnectionState> {
@@ -165,12 +155,12 @@ class AdsClient implements XdsClient {
   }
 
   setNode(node: Node): void {
-    this.#transmit(this.#protocol.setNode(encodeNode(node)));
+    this.#channels.setNode(encodeNode(node));
   }
 
   setInboundNames(names: readonly string[]): void {
     this.#subscribe(LISTENER, new Set([WILDCARD, ...names]));
-    this.#scheduleSync();
+    this.#synchronizer.schedule();
   }
 
   status(): readonly ResourceStatus[] {
@@ -180,38 +170,60 @@ class AdsClient implements XdsClient {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#starting;
-    await this.#connection?.close();
-    for (const timer of [this.#holdTimer, this.#syncTimer, this.#missingTimer, this.#lastResortTimer])
-      timer?.cancel();
-    this.#cancelWithheld();
+    await this.#channels.close();
+    this.#synchronizer.close();
+    this.#holdTimer.cancel();
+    this.#missingTimer.cancel();
     this.#setConnected('disconnected');
     await this.#writer.close();
   }
 
-  async #start(): Promise<void> {
-    await this.#restore();
-    if (this.#isClosed) return;
-    const { target, credentials, clock, random, openStream } = this.#options;
-    this.#connection = createConnection({
-      open: openStream ?? createStreamOpener({ target, credentials, clock }),
-      method: this.#protocol.method,
-      clock,
-      random,
-      longestWaitMs: () =>
-        this.#published.value.source === 'none' || isLoopback(target)
-          ? CLOSE_RETRY_MS
-          : Number.POSITIVE_INFINITY,
-      listener: {
-        onConnecting: () => this.#setConnected('connecting'),
-        onStream: (send) => {
-          this.#send = send;
-          for (const request of this.#protocol.reconnect()) send(request);
-        },
-        onReady: () => this.#ready(),
-        onMessage: (message) => this.#take(message),
-        onLost: (error) => this.#lost(error),
+  #createSynchronizer(): Synchronizer {
+    return new Synchronizer({
+      clock: this.#options.clock,
+      store: this.#store,
+      view: (isFirst) => this.#view(isFirst),
+      roots: () => this.#store.known(LISTENER.typeUrl),
+      clusterNames: this.#options.clusterNames,
+      isAnswered: () => this.#isAnswered,
+      want: (wanted) => this.#want(wanted),
+      watch: (missing) => this.#missingTimer.watch(missing.filter((one) => this.#isAsked(one))),
+      onChange: () => {
+        this.#holdTimer.cancel();
+        this.#writer.call();
       },
     });
+  }
+
+  #createChannels(): Channels {
+    const { node, clock, random, openStream } = this.#options;
+    return new Channels({
+      node: encodeNode(node),
+      clock,
+      random,
+      openStream,
+      isUrgent: () => this.published.value.source === 'none',
+      createProtocol: (_, users, current) => createSotw({ node: current, held: this.#heldBy(users), random }),
+      receive: (received) => this.#receive(received),
+    });
+  }
+
+  /** What a channel may take as told by itself: nothing of authorities that do not use it. */
+  #heldBy(users: { has(user: ChannelUser): boolean }): HeldResources {
+    if (this.#authorities.isSingle) return this.#store;
+    const isOwn = (name: string) => {
+      const authority = this.#authorities.of(name);
+      return authority !== undefined && users.has(authority);
+    };
+    return {
+      get: (typeUrl, name) => this.#store.get(typeUrl, name),
+      names: (typeUrl) => [...this.#store.names(typeUrl)].filter(isOwn),
+    };
+  }
+
+  async #start(): Promise<void> {
+    await this.#restore();
+    if (!this.#isClosed) this.#authorities.start();
   }
 
   /** Puts the cached configuration in force. Whatever is wrong with the cache is reported and ignored. */
@@ -220,15 +232,8 @@ class AdsClient implements XdsClient {
       const cached = await this.#options.cache?.load();
       if (cached === undefined || cached.resources.length === 0) return;
       for (const resource of cached.resources) this.#restoreOne(resource);
-      const { wanted, snapshot } = resolve(
-        this.#view(false),
-        this.#roots(),
-        EMPTY_SNAPSHOT,
-        this.#options.clusterNames,
-      );
-      this.#want(wanted);
       this.#holdTimer.cancel();
-      this.#published.set({ snapshot, source: 'cache', savedAt: cached.savedAt });
+      this.#synchronizer.publishCached(cached.savedAt);
     } catch (error) {
       this.#report(toCacheError(error), { typeUrl: '', name: 'cache' });
     }
@@ -242,24 +247,16 @@ class AdsClient implements XdsClient {
     }
   }
 
-  #ready(): void {
-    this.#setConnected('connected');
-    this.#store.setConnected(true);
-    this.#scheduleSync();
-  }
-
-  #lost(error: MeshError): void {
-    this.#send = undefined;
-    this.#protocol.disconnect();
-    this.#store.setConnected(false);
+  #stateChanged(authority: Authority, error: MeshError | undefined): void {
+    for (const { typeUrl } of TYPES) {
+      const isOwn = (name: string) => this.#authorities.of(name) === authority;
+      this.#store.setConnected(typeUrl, authority.isReady(typeUrl), isOwn);
+    }
+    if (error !== undefined) this.#outages.lost(error, this.published.value.source !== 'none');
+    // Whoever answers is waited for; others go on without what a lost one answers for.
     this.#missingTimer.cancel();
-    this.#cancelWithheld();
-    this.#outages.lost(error, this.#published.value.source !== 'none');
-    this.#setConnected('disconnected', error);
-  }
-
-  *#take(message: Uint8Array): Generator<void, void> {
-    this.#receive(yield* this.#protocol.receive(message));
+    if (authority.state === 'connected' || !this.#authorities.isSingle) this.#synchronizer.schedule();
+    if (authority === this.#authorities.primary) this.#setConnected(authority.state, error);
   }
 
   #receive(received: Received): void {
@@ -278,71 +275,7 @@ class AdsClient implements XdsClient {
     // A listener response of which nothing could be read tells nothing about what listeners there are.
     const isUsable = received.changes.length > 0 || received.errors.length === 0;
     if (received.typeUrl === LISTENER.typeUrl && isUsable) this.#isAnswered = true;
-    this.#transmit(received.reply);
-    if (received.withheld !== undefined) this.#withhold(received.withheld);
-    this.#scheduleSync(changedAssignments(received));
-  }
-
-  #withhold({ typeUrl, delayMs }: NonNullable<Received['withheld']>): void {
-    this.#withheld.get(typeUrl)?.cancel();
-    const resume = () => this.#transmit(this.#protocol.resume(typeUrl));
-    this.#withheld.set(typeUrl, this.#options.clock.schedule(delayMs, resume));
-  }
-
-  #cancelWithheld(): void {
-    for (const timer of this.#withheld.values()) timer.cancel();
-    this.#withheld.clear();
-  }
-
-  /** Responses that arrive together lead to one resolution; with names, when no more than their endpoints changed. */
-  #scheduleSync(assignments?: readonly string[]): void {
-    if (this.#isClosed) return;
-    if (assignments === undefined) this.#changedAssignments = undefined;
-    else for (const name of assignments) this.#changedAssignments?.add(name);
-    this.#syncTimer ??= this.#options.clock.schedule(0, () => {
-      this.#syncTimer = undefined;
-      this.#sync();
-    });
-  }
-
-  #sync(): void {
-    if (!this.#isAnswered) return;
-    const nextExpiryMs = this.#store.expire();
-    const { source, snapshot } = this.#published.value;
-    const view = this.#view(source !== 'control-plane');
-    const changed = this.#changedAssignments;
-    this.#changedAssignments = new Set();
-    if (changed !== undefined && this.#isComplete && source === 'control-plane') {
-      const next = withAssignments(view, snapshot, changed);
-      if (next !== undefined) {
-        this.#publish({ missing: [], snapshot: next });
-        this.#expireAt(nextExpiryMs);
-        return;
-      }
-    }
-    const resolution = resolve(view, this.#roots(), snapshot, this.#options.clusterNames);
-    this.#isComplete = resolution.missing.length === 0;
-    this.#want(resolution.wanted);
-    this.#publish(resolution);
-    if (this.#connected.value.state === 'connected') this.#missingTimer.watch(resolution.missing);
-    this.#expireAt(nextExpiryMs);
-  }
-
-  #expireAt(nextExpiryMs: number | undefined): void {
-    this.#lastResortTimer?.cancel();
-    if (nextExpiryMs === undefined) return;
-    const delayMs = Math.max(0, nextExpiryMs - this.#options.clock.now());
-    this.#lastResortTimer = this.#options.clock.schedule(delayMs, () => this.#scheduleSync());
-  }
-
-  #publish({ missing, snapshot }: Pick<Resolution, 'missing' | 'snapshot'>): void {
-    const current = this.#published.value;
-    // The first one replaces the cache, or nothing: it has to be whole.
-    if (current.source !== 'control-plane' && missing.length > 0) return;
-    this.#writer.call();
-    if (current.source === 'control-plane' && current.snapshot === snapshot) return;
-    this.#holdTimer.cancel();
-    this.#published.set({ snapshot, source: 'control-plane' });
+    this.#synchronizer.schedule(changedAssignments(received));
   }
 
   #want({ routes, clusters, assignments }: Resolution['wanted']): void {
@@ -351,27 +284,34 @@ class AdsClient implements XdsClient {
     this.#subscribe(CLUSTER_LOAD_ASSIGNMENT, assignments);
   }
 
-  #subscribe(type: ResourceType<unknown>, names: ReadonlySet<string>): void {
+  #subscribe(type: DecodableType, spelled: ReadonlySet<string>): void {
+    const names = canonicalNames(spelled);
     this.#names.set(type.typeUrl, names);
     this.#store.retain(type.typeUrl, names);
-    this.#transmit(this.#protocol.subscribe(withCustom(type, this.#options.customFilters), names));
+    this.#authorities.subscribe(this.#types.get(type.typeUrl) ?? type, names);
   }
 
-  #transmit(message: Uint8Array | undefined): void {
-    if (message !== undefined) this.#send?.(message);
+  /** Whether a server that answers is asked for it. */
+  #isAsked({ kind, name }: MissingResource): boolean {
+    return this.#authorities.of(name)?.isReady(TYPE_OF[kind].typeUrl) === true;
   }
 
-  #roots(): Iterable<string> {
-    return this.#store.known(LISTENER.typeUrl);
-  }
-
-  #view(isConfirmed: boolean): ResourceView {
-    const store = this.#store;
+  #view(isFirst: boolean): ResourceView {
+    const find = <T extends object>(type: DecodableType<T>, spelled: string): Found<T> => {
+      const name = canonicalName(spelled);
+      const authority = this.#authorities.of(name);
+      // Nobody answers for it, ever.
+      if (authority === undefined) return 'refused';
+      // A configuration need not wait for an authority that is away, unless there is no other.
+      const isMissed = isFirst && !this.#authorities.isSingle && authority.isDown;
+      const found = this.#store.find(type, name, isFirst && !isMissed);
+      return found === 'pending' && isMissed ? 'refused' : found;
+    };
     return {
-      listener: (name) => store.find(LISTENER, name, isConfirmed),
-      routes: (name) => store.find(ROUTE_CONFIGURATION, name, isConfirmed),
-      cluster: (name) => store.find(CLUSTER, name, isConfirmed),
-      assignment: (name) => store.find(CLUSTER_LOAD_ASSIGNMENT, name, isConfirmed),
+      listener: (name) => find(LISTENER, name),
+      routes: (name) => find(ROUTE_CONFIGURATION, name),
+      cluster: (name) => find(CLUSTER, name),
+      assignment: (name) => find(CLUSTER_LOAD_ASSIGNMENT, name),
     };
   }
 
@@ -384,9 +324,30 @@ class AdsClient implements XdsClient {
 /** The EDS names that a response says something about, when it changes nothing else. */
 function changedAssignments({ typeUrl, changes, errors }: Received): readonly string[] | undefined {
   if (errors.length > 0) return undefined;
-  if (typeUrl === CLUSTER_LOAD_ASSIGNMENT.typeUrl) return changes.map(({ name }) => name);
+  if (typeUrl === CLUSTER_LOAD_ASSIGNMENT.typeUrl) {
+    // A name that can be spelled in several ways may be that of several clusters.
+    return changes.some(({ name }) => isXdstp(name)) ? undefined : changes.map(({ name }) => name);
+  }
   // Servers send everything of a type again when they send anything of it.
   return changes.every(({ kind }) => kind === 'unchanged') ? [] : undefined;
+}
+
+function canonicalNames(names: ReadonlySet<string>): ReadonlySet<string> {
+  for (const name of names) if (isXdstp(name)) return new Set([...names].map(canonicalName));
+  return names;
+}
+
+function createStore(types: readonly DecodableType[], { clock, logger }: XdsClientOptions): ResourceStore {
+  return new ResourceStore({
+    types,
+    clock,
+    isHollow: isEmptyAssignment,
+    onLastResort: (_, name) =>
+      logger.warn(
+        { resource: name },
+        'all endpoints of a cluster were removed; the last ones stay in use for 10 minutes',
+      ),
+  });
 }
 
 function isEmptyAssignment(typeUrl: string, resource: unknown): boolean {

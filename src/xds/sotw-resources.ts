@@ -1,5 +1,6 @@
 import { MeshError } from '../runtime/errors.js';
 import { type DecodableType, type ResourceChange, WILDCARD } from './protocol.js';
+import { canonicalName } from './resource-name.js';
 import { type SotwResponse, unpackResource } from './sotw-messages.js';
 
 /** What a client asked for of one type. */
@@ -37,7 +38,8 @@ export function collect(
   const present = new Map<string, Present>();
   const isWildcard = names.has(WILDCARD);
   for (const [index, any] of response.resources.entries()) {
-    const { name, bytes, error } = unpackResource(any, type.typeUrl);
+    const { name: spelled, bytes, error } = unpackResource(any, type.typeUrl);
+    const name = spelled === undefined ? undefined : canonicalName(spelled);
     if (name === undefined) {
       complaints.push({
         name,

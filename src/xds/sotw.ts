@@ -10,6 +10,7 @@ import {
   type ResourceChange,
   WILDCARD,
 } from './protocol.js';
+import { canonicalName } from './resource-name.js';
 import { attemptAtOnce, decodeLarge, type Outcome } from './sotw-decode.js';
 import { decodeResponse, encodeRequest, type SotwResponse } from './sotw-messages.js';
 import {
@@ -188,7 +189,7 @@ class Sotw implements Protocol {
     const { decoded, error } = known ?? attemptAtOnce(type, bytes);
     if (decoded === undefined)
       return rejected(item, MeshError.is(error) ? error : decodeError(messageOf(error), name, error));
-    if (decoded.name !== name)
+    if (canonicalName(decoded.name) !== name)
       return rejected(item, decodeError(`name: reads ${JSON.stringify(decoded.name)}`, name));
     // A copy, so that one small resource does not keep a whole response in memory.
     return { kind: 'updated', type, name, bytes: bytes.slice(), resource: decoded.resource, version };

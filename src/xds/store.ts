@@ -169,12 +169,19 @@ export class ResourceStore implements HeldResources {
     }
   }
 
-  /** Starts or stops the clock of everything unanswered: it runs only while a stream is ready (gRFC A57). */
-  setConnected(isConnected: boolean): void {
-    const sinceMs = isConnected ? this.#options.clock.now() : undefined;
-    for (const entries of this.#entries.values()) {
-      for (const entry of entries.values()) if (isWaiting(entry)) entry.waitingSinceMs = sinceMs;
+  /** Starts or stops the clock of what is unanswered of a type: it runs only while a stream is ready (gRFC A57). */
+  setConnected(typeUrl: string, isConnected: boolean, isMeant: (name: string) => boolean): void {
+    const now = this.#options.clock.now();
+    for (const [name, entry] of this.#of(typeUrl)) {
+      if (!isWaiting(entry) || !isMeant(name)) continue;
+      entry.waitingSinceMs = isConnected ? (entry.waitingSinceMs ?? now) : undefined;
     }
+  }
+
+  /** Whether no server has spoken about a name yet, as far as this process knows. */
+  isUnanswered(typeUrl: string, name: string): boolean {
+    const entry = this.#of(typeUrl).get(name);
+    return entry === undefined || isWaiting(entry);
   }
 
   /** The wait for a resource, counted from now if it did not run yet; undefined when it was answered. */

@@ -16,12 +16,9 @@ import { silentLogger } from '../../src/runtime/log.js';
 import { seededRandom } from '../../src/runtime/random.js';
 import { until } from '../../src/runtime/signal.js';
 import { createSnapshotCache } from '../../src/xds/cache.js';
-import {
-  createXdsClient,
-  type PublishedSnapshot,
-  type XdsClient,
-  type XdsClientOptions,
-} from '../../src/xds/client.js';
+import { createXdsClient, type XdsClient, type XdsClientOptions } from '../../src/xds/client.js';
+import { xdsServer } from '../../src/xds/server.js';
+import type { PublishedSnapshot } from '../../src/xds/synchronizer.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from '../unit/xds/fixtures.js';
 import { AdsState, readRequest, writeResponse } from './support/ads-state.js';
 import { behaved, type EvilAds, type StreamHandler, startEvilAds } from './support/evil-ads.js';
@@ -57,7 +54,7 @@ function connect(
   const rejected: string[] = [];
   const client = createXdsClient({
     node: NODE,
-    target: `127.0.0.1:${port}`,
+    servers: [xdsServer({ target: `127.0.0.1:${port}` })],
     clock: systemClock,
     random: seededRandom(3),
     logger: silentLogger,

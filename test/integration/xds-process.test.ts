@@ -15,13 +15,14 @@ import { behaved, type EvilAds, startEvilAds } from './support/evil-ads.js';
 
 const SCRIPT = `
 import { createXdsClient } from './src/xds/client.js';
+import { xdsServer } from './src/xds/server.js';
 import { systemClock } from './src/runtime/clock.js';
 import { silentLogger } from './src/runtime/log.js';
 import { until } from './src/runtime/signal.js';
 const metadata = { NAMESPACE: 'default', SERVICE_ACCOUNT: 'a', LABELS: {}, INSTANCE_IPS: '127.0.0.1', GENERATOR: 'inmesh' };
 const client = createXdsClient({
   node: { id: 'n', cluster: 'c', locality: { region: '', zone: '', subZone: '' }, metadata },
-  target: process.argv[2], clock: systemClock, random: Math.random, logger: silentLogger, observer: {},
+  servers: [xdsServer({ target: process.argv[2] })], clock: systemClock, random: Math.random, logger: silentLogger, observer: {},
 });
 const { snapshot } = await until(client.published, ({ source }) => source === 'control-plane');
 console.log([...snapshot.clusters.keys()].join());

@@ -12,9 +12,11 @@ import { silentLogger } from '../../../src/runtime/log.js';
 import { seededRandom } from '../../../src/runtime/random.js';
 import { createFakeClock } from '../../../src/testing/fake-clock.js';
 import type { SnapshotCache } from '../../../src/xds/cache.js';
-import { createXdsClient, type PublishedSnapshot, type XdsClientOptions } from '../../../src/xds/client.js';
+import { createXdsClient, type XdsClientOptions } from '../../../src/xds/client.js';
+import { xdsServer } from '../../../src/xds/server.js';
 import type { StoredResource } from '../../../src/xds/store.js';
 import type { StreamListener } from '../../../src/xds/stream.js';
+import type { PublishedSnapshot } from '../../../src/xds/synchronizer.js';
 import { AdsState } from '../../integration/support/ads-state.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from './fixtures.js';
 
@@ -65,7 +67,7 @@ function start(state: AdsState, extra: Partial<XdsClientOptions> = {}) {
   let current: StreamListener | undefined;
   const client = createXdsClient({
     node: NODE,
-    target: 'nowhere:1',
+    servers: [xdsServer({ target: 'nowhere:1' })],
     clock,
     random: seededRandom(7),
     logger: silentLogger,

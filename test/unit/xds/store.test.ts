@@ -150,12 +150,12 @@ describe('the resource store', () => {
 
   test('the wait for a resource runs only while connected', async () => {
     const { store, clock } = createStore();
-    store.setConnected(true);
+    store.setConnected(FRUIT.typeUrl, true, () => true);
     await clock.advance(1000);
     expect(store.waitingSince(FRUIT.typeUrl, 'apple')).toBe(0);
-    store.setConnected(false);
+    store.setConnected(FRUIT.typeUrl, false, () => true);
     await clock.advance(1000);
-    store.setConnected(true);
+    store.setConnected(FRUIT.typeUrl, true, () => true);
     expect(store.waitingSince(FRUIT.typeUrl, 'apple')).toBe(2000);
     store.apply(rejectedChange('apple'), true);
     expect(store.waitingSince(FRUIT.typeUrl, 'apple')).toBeUndefined();

@@ -1,0 +1,128 @@
+import type { core } from '../proto/xds.js';
+import type { Clock } from '../runtime/clock.js';
+import type { MeshError } from '../runtime/errors.js';
+import type { Random } from '../runtime/random.js';
+import type { DecodableType, Protocol, Received } from './protocol.js';
+import { ResourceStream, type StreamState } from './resource-stream.js';
+import type { XdsServer } from './server.js';
+import { methodOf } from './service-methods.js';
+import { createStreamOpener, isLoopback, type OpenStream } from './stream.js';
+
+/** On one machine there is no herd to hold back, and without any configuration nothing works: retries stay close. */
+const CLOSE_RETRY_MS = 1000;
+
+/** What a channel works with. */
+export interface ChannelOptions {
+  readonly server: XdsServer;
+  readonly node: core.Node;
+  readonly createProtocol: (node: core.Node) => Protocol;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Whether nothing works before this server answers. */
+  readonly isUrgent: () => boolean;
+  readonly openStream: OpenStream | undefined;
+  readonly onState: (error: MeshError | undefined) => void;
+  readonly onReceived: (received: Received) => void;
+}
+
+/** All that goes to one server: one stream for everything, or one for each type. */
+export class Channel {
+  readonly server: XdsServer;
+  readonly open: OpenStream;
+  readonly #options: ChannelOptions;
+  readonly #streams = new Map<string, ResourceStream>();
+  #node: core.Node;
+  #isFailing = false;
+
+  constructor(options: ChannelOptions) {
+    this.#options = options;
+    this.server = options.server;
+    this.#node = options.node;
+    const { target, credentials } = options.server;
+    this.open = options.openStream ?? createStreamOpener({ target, credentials, clock: options.clock });
+    if (this.server.streams === 'aggregated') this.#stream('', undefined);
+  }
+
+  /** The worst of its streams. */
+  get state(): StreamState {
+    let worst: StreamState = this.#streams.size === 0 ? 'connecting' : 'connected';
+    for (const { state } of this.#streams.values()) {
+      if (state === 'disconnected') return 'disconnected';
+      if (state === 'connecting') worst = 'connecting';
+    }
+    return worst;
+  }
+
+  /** Whether the last stream ended without a response, and none came since (gRFC A71). */
+  get isFailing(): boolean {
+    return this.#isFailing;
+  }
+
+  /** Whether the stream that carries a type stands. */
+  isReady(typeUrl: string): boolean {
+    return this.#streams.get(this.#keyOf(typeUrl))?.state === 'connected';
+  }
+
+  subscribe(type: DecodableType, names: ReadonlySet<string>): void {
+    const key = this.#keyOf(type.typeUrl);
+    const method = key === '' ? undefined : methodOf(type.typeUrl, 'sotw');
+    if (!this.#streams.has(key) && names.size === 0) return;
+    this.#stream(key, method).subscribe(type, names);
+  }
+
+  setNode(node: core.Node): void {
+    this.#node = node;
+    for (const stream of this.#streams.values()) stream.setNode(node);
+  }
+
+  refresh(typeUrl: string): void {
+    this.#streams.get(this.#keyOf(typeUrl))?.refresh(typeUrl);
+  }
+
+  /** Another server's data took the place of this one's. */
+  forget(): void {
+    for (const stream of this.#streams.values()) stream.forget();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#streams.values()].map((stream) => stream.close()));
+  }
+
+  /** Types without a service of their own share the aggregated stream. */
+  #keyOf(typeUrl: string): string {
+    const isSeparate = this.server.streams === 'separate' && methodOf(typeUrl, 'sotw') !== undefined;
+    return isSeparate ? typeUrl : '';
+  }
+
+  #stream(key: string, method: string | undefined): ResourceStream {
+    let stream = this.#streams.get(key);
+    if (stream === undefined) {
+      stream = this.#createStream(method);
+      this.#streams.set(key, stream);
+    }
+    return stream;
+  }
+
+  #createStream(method: string | undefined): ResourceStream {
+    const { clock, random, createProtocol, isUrgent, onReceived, onState, server } = this.#options;
+    const isNear = isLoopback(server.target);
+    return new ResourceStream({
+      open: this.open,
+      method,
+      createProtocol: () => createProtocol(this.#node),
+      clock,
+      random,
+      longestWaitMs: () => (isNear || isUrgent() ? CLOSE_RETRY_MS : Number.POSITIVE_INFINITY),
+      listener: {
+        onState: (_, error, isFailure) => {
+          if (isFailure === true) this.#isFailing = true;
+          onState(error);
+        },
+        onReceived: (received) => {
+          this.#isFailing = false;
+          onReceived(received);
+        },
+      },
+    });
+  }
+}
