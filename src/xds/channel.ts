@@ -20,7 +20,7 @@ export interface ChannelOptions {
   readonly random: Random;
   /** Whether nothing works before this server answers. */
   readonly isUrgent: () => boolean;
-  readonly openStream: OpenStream | undefined;
+  readonly openStream: ((server: XdsServer) => OpenStream) | undefined;
   readonly onState: (error: MeshError | undefined) => void;
   readonly onReceived: (received: Received) => void;
 }
@@ -39,7 +39,9 @@ export class Channel {
     this.server = options.server;
     this.#node = options.node;
     const { target, credentials } = options.server;
-    this.open = options.openStream ?? createStreamOpener({ target, credentials, clock: options.clock });
+    this.open =
+      options.openStream?.(options.server) ??
+      createStreamOpener({ target, credentials, clock: options.clock });
     if (this.server.streams === 'aggregated') this.#stream('', undefined);
   }
 

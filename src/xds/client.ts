@@ -50,7 +50,7 @@ export interface XdsClientOptions {
   /** Whether waiting for the first configuration keeps the process alive. Default true. */
   readonly holdsProcess?: boolean;
   /** Replaces the gRPC stream, for tests and simulations. */
-  readonly openStream?: OpenStream;
+  readonly openStream?: (server: XdsServer) => OpenStream;
 }
 
 /** The state of the stream to the control plane. */

@@ -72,7 +72,7 @@ function start(state: AdsState, extra: Partial<XdsClientOptions> = {}) {
     random: seededRandom(7),
     logger: silentLogger,
     observer: { rejected: ({ name, message }) => void rejected.push(`${name}: ${message}`) },
-    openStream: async (_, listener) => {
+    openStream: () => async (_, listener) => {
       if (!isUp) throw unavailable();
       current = listener;
       const session = state.session((bytes) =>
