@@ -49,7 +49,7 @@ const libraries = {
     '^src/xds/(stream|background)\\.ts$',
     '^src/identity/ca-source\\.ts$',
     '^src/control-plane/serve/',
-    '^src/bindings/grpc/',
+    '^src/bindings/grpc(-server)?/',
   ],
 };
 

@@ -1,2 +1,5 @@
 // The package's sub-path './grpc': generated grpc-js clients through the mesh, and gRPC servers as its members.
+
 export { statusName } from './bindings/grpc/status-name.js';
+export { meshServerCredentials } from './bindings/grpc-server/credentials.js';
+export { type MeshServerOptions, meshServer } from './bindings/grpc-server/mesh-server.js';

@@ -10,10 +10,11 @@ import type { MeshStatus } from '../mesh/status.js';
 import { systemClock } from '../runtime/clock.js';
 import { defaultLogger, surroundings } from '../runtime/process.js';
 import { systemRandom } from '../runtime/random.js';
-import { type ListenTarget, listenInMesh, type MeshListener } from './http/listen.js';
+import { type ListenTarget, listenInMesh } from './http/listen.js';
 import { LoadReports } from './http/load/load-reports.js';
 import type { ReportedLoad } from './http/load/reported-load.js';
 import { type MetricsEndpoint, serveMetrics } from './http/metrics-server.js';
+import { setServing } from './serving.js';
 import { type ConnectOptions, connectThroughMesh } from './tcp/connect.js';
 import type { MeshSocket } from './tcp/mesh-socket.js';
 import { Tunnels } from './tunnels.js';
@@ -110,7 +111,7 @@ class JoinedMesh implements Mesh {
   readonly dispatcher: MeshDispatcher;
   readonly fetch: typeof globalThis.fetch;
   readonly #running: RunningMesh;
-  readonly #listeners = new Set<MeshListener>();
+  readonly #listeners = new Set<{ close(): Promise<void> }>();
   readonly #metrics: MetricsEndpoint | undefined;
   readonly #tunnels: Tunnels;
   readonly #loads: LoadReports;
@@ -124,6 +125,13 @@ class JoinedMesh implements Mesh {
     this.core = running;
     this.dispatcher = new MeshDispatcher(this);
     this.fetch = createDispatchingFetch(this.dispatcher);
+    setServing(this, {
+      mesh: running,
+      add: (server) => {
+        this.#listeners.add(server);
+        return () => void this.#listeners.delete(server);
+      },
+    });
   }
 
   get identity(): IdentitySource {

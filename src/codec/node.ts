@@ -93,7 +93,7 @@ function decodeWorkload(value: JsonValue, path: Path): NodeWorkload {
 
 function protocol(value: JsonValue | undefined, path: Path): Pick<NodeWorkload, 'protocol'> {
   if (value === undefined) return {};
-  return value === 'tcp' ? { protocol: value } : refuse(path, 'must be tcp');
+  return value === 'tcp' || value === 'grpc' ? { protocol: value } : refuse(path, 'must be tcp or grpc');
 }
 
 function port(value: JsonValue | undefined, path: Path): number {

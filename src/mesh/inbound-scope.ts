@@ -2,8 +2,11 @@ import { runForInbound } from '../service/inbound-scope.js';
 import type { Request } from '../service/service.js';
 import { carriesContext } from '../telemetry/propagation.js';
 
-/** Runs the application's part of an inbound request. */
-export type InboundScope = (request: Request, task: () => void) => void;
+/**
+ * Runs the application's part of an inbound request. The task hears whether it runs in a context of its own: events that come
+ * later have to be brought there.
+ */
+export type InboundScope = (request: Request, task: (isOwn?: boolean) => void) => void;
 
 /**
  * How the application's part of an inbound request is run: so that outbound requests find it when it has a deadline or
@@ -12,8 +15,10 @@ export type InboundScope = (request: Request, task: () => void) => void;
 export function inboundScope(propagation: boolean, inner?: InboundScope): InboundScope {
   const run: InboundScope = (request, task) => {
     if (request.context.deadlineMs !== undefined || (propagation && carriesContext(request.headers))) {
-      runForInbound(request, task);
+      runForInbound(request, () => task(true));
     } else task();
   };
-  return inner === undefined ? run : (request, task) => run(request, () => inner(request, task));
+  if (inner === undefined) return run;
+  return (request, task) =>
+    run(request, (isOwn) => inner(request, (isInnerOwn) => task(isOwn === true || isInnerOwn)));
 }

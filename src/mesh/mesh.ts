@@ -59,8 +59,8 @@ export interface ServedPort {
   readonly address: string;
   readonly port: number;
   readonly portName: string;
-  /** What it speaks, when it is no HTTP. */
-  readonly protocol?: 'tcp';
+  /** What it speaks, when it is not HTTP of any kind. */
+  readonly protocol?: NonNullable<NodeWorkload['protocol']>;
 }
 
 /** What is loaded only when it is asked for. */

@@ -34,6 +34,6 @@ export interface NodeWorkload {
   readonly portName: string;
   /** `istio` when it accepts mesh mTLS, `disabled` when it speaks plaintext only. */
   readonly tlsMode: 'istio' | 'disabled';
-  /** What it speaks, when it is no HTTP. */
-  readonly protocol?: 'tcp';
+  /** What it speaks, when it is not HTTP of any kind: `tcp` for other bytes, `grpc` where callers need HTTP/2. */
+  readonly protocol?: 'tcp' | 'grpc';
 }

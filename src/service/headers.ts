@@ -39,6 +39,11 @@ export class HeaderMap {
     return new HeaderMap(undefined, lines);
   }
 
+  /** As `fromRaw`, for lines whose names are in lower case already (HTTP/2): nothing has to be decoded. */
+  static fromLower(lines: string[]): HeaderMap {
+    return new HeaderMap(lines, lines);
+  }
+
   /** Takes over lines in lower case, and the same lines by the names that HTTP/1.1 shall write. */
   static fromSpelled(lines: string[], spelled: string[]): HeaderMap {
     const map = new HeaderMap(undefined, lines);
@@ -193,7 +198,9 @@ export class HeaderMap {
 
   /** An independent copy; cheap while neither side is changed. */
   clone(): HeaderMap {
-    if (this.#raw !== undefined) return new HeaderMap(this.#raw, undefined);
+    if (this.#raw !== undefined) {
+      return new HeaderMap(this.#raw, this.#lines === this.#raw ? this.#lines : undefined);
+    }
     const copy = new HeaderMap(undefined, [...(this.#lines ?? [])]);
     if (this.#spelled !== undefined) copy.#spelled = [...this.#spelled];
     return copy;
@@ -205,7 +212,11 @@ export class HeaderMap {
   }
 
   #write(): string[] {
-    const lines = this.#read();
+    let lines = this.#read();
+    if (lines === this.#raw) {
+      lines = [...lines];
+      this.#lines = lines;
+    }
     this.#raw = undefined;
     return lines;
   }

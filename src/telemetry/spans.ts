@@ -20,7 +20,7 @@ export interface Spans {
   /** Records a client span per exchange, over all its attempts, and hands the trace context on. */
   readonly client: Filter;
   /** Runs an inbound request's application within a server span that continues the caller's trace. */
-  readonly scope: (request: Request, task: () => void) => void;
+  readonly scope: (request: Request, task: (isOwn?: boolean) => void) => void;
   /** Ends the server spans. */
   readonly observer: Observer;
 }
@@ -77,7 +77,7 @@ export async function loadSpans(version: string): Promise<Spans> {
       const attributes = serverAttributes(request);
       const span = tracer.startSpan(request.method, { kind: SpanKind.SERVER, attributes }, parent);
       servers.set(request, span);
-      context.with(trace.setSpan(parent, span), task);
+      context.with(trace.setSpan(parent, span), task, undefined, true);
     },
     observer: {
       exchange(request: Request, { status, error }: ExchangeEnd) {

@@ -920,7 +920,7 @@ const workload = (): fc.Arbitrary<NodeWorkload> =>
       port: fc.integer({ min: 1, max: 65_535 }),
       portName: text(),
       tlsMode: fc.constantFrom('istio' as const, 'disabled' as const),
-      protocol: fc.constant('tcp' as const),
+      protocol: fc.constantFrom('tcp' as const, 'grpc' as const),
     },
     { requiredKeys: ['service', 'address', 'port', 'portName', 'tlsMode'] },
   );

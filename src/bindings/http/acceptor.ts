@@ -31,6 +31,8 @@ export interface AcceptorOptions {
   readonly acceptedHttp2: (socket: Duplex, peer: InboundPeer | undefined) => void;
   /** Whether the server speaks any protocol, and may speak first. */
   readonly isRaw?: boolean;
+  /** Whether it speaks HTTP/2 and nothing else. */
+  readonly isHttp2?: boolean;
 }
 
 /**
@@ -162,7 +164,8 @@ export class Acceptor {
       // What is inside is the application's affair: whatever a client offers will do.
       return [...configured, RAW_ALPN].find((name) => offered.includes(name)) ?? offered[0];
     }
-    const allowed = configured.length === 0 ? ALPN : ALPN.filter((name) => configured.includes(name));
+    const spoken = this.#options.isHttp2 === true ? HTTP2_ALPN : ALPN;
+    const allowed = configured.length === 0 ? spoken : spoken.filter((name) => configured.includes(name));
     return allowed.find((name) => offered.includes(name));
   }
 
@@ -183,7 +186,8 @@ export class Acceptor {
     const { accepted, acceptedHttp2 } = this.#options;
     const isHttp2 = typeof socket.alpnProtocol === 'string' && HTTP2_ALPN.includes(socket.alpnProtocol);
     if (isHttp2) acceptedHttp2(socket, peer);
-    else accepted(socket, peer);
+    else if (this.#options.isHttp2 !== true) accepted(socket, peer);
+    else this.#refuse('handshake', socket, noHttp2());
   }
 
   #handshakeFailed(cause: Error, socket: TLSSocket): void {
@@ -219,6 +223,11 @@ function refusalHint(policy: InboundPolicy): string {
 /** The raw socket that a TLS socket of a `tls.Server` was made from. Node keeps it as `_parent`, and nowhere else. */
 function carrierOf(socket: TLSSocket & { readonly _parent?: Duplex }): Duplex {
   return socket._parent ?? socket;
+}
+
+/** gRPC over HTTP/2 asks for ALPN; a client that offers none would speak anything. */
+function noHttp2(): MeshError {
+  return new MeshError('INMESH_PEER_IDENTITY', 'the client did not offer HTTP/2 (ALPN h2)');
 }
 
 function asMeshError(error: unknown): MeshError {

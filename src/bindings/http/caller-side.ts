@@ -1,22 +1,15 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { BodyChange, ResponseHead } from '../../service/head-change.js';
+import type { BodyChange } from '../../service/head-change.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { LocalReply } from '../../service/local-reply.js';
 import type { Response } from '../../service/service.js';
+import type { AnswerChange } from './answer-change.js';
 import { bodyBytes } from './count-bytes.js';
 import { changeArguments, headersOf } from './head-change.js';
 import { cutShort, rawReply, writeReply } from './reply.js';
 import { ignore } from './sniff.js';
 import { WrittenBody } from './written-body.js';
-
-/** What filters do to the application's response just before its head is written. */
-export interface AnswerChange {
-  /** Changes the head, and tells how the body is to be changed, innermost first. */
-  readonly change: (head: ResponseHead) => readonly BodyChange[];
-  /** Whether it may be changed at all. */
-  readonly changesBody: boolean;
-}
 
 /** The half of an exchange that goes back to the caller. */
 export interface CallerSide {

@@ -52,7 +52,7 @@ export function inherited<T>(message: T): T {
 }
 
 /** Counts a chunk of a body that does not pass by itself. */
-export function countBytes(message: IncomingMessage & Counted, chunk: Uint8Array): void {
+export function countBytes(message: object, chunk: Uint8Array): void {
   count(message, chunk, undefined);
 }
 

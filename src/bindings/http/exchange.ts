@@ -1,21 +1,22 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { InboundApplication, InboundChain } from '../../mesh/inbound.js';
+import type { InboundScope } from '../../mesh/inbound-scope.js';
 import type { Clock } from '../../runtime/clock.js';
 import { MeshError } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
 import type { Random } from '../../runtime/random.js';
 import { type Body, EMPTY_BODY } from '../../service/body.js';
 import { Completion } from '../../service/completion.js';
-import type { ByteCounts, Exchange } from '../../service/context.js';
+import type { ByteCounts } from '../../service/context.js';
 import type { ExchangeLogger } from '../../service/exchange-logger.js';
 import { createGrpcMessages } from '../../service/grpc-messages.js';
-import type { BodyChange, HeadChange, ResponseChange, ResponseHead } from '../../service/head-change.js';
 import type { HeaderMap } from '../../service/headers.js';
 import { isGrpcType, type LocalReply } from '../../service/local-reply.js';
 import type { Observer } from '../../service/observer.js';
 import type { Request, Response } from '../../service/service.js';
-import { type AnswerChange, type CallerSide, ResponseSide, TunnelSide } from './caller-side.js';
+import { answerChange } from './answer-change.js';
+import { type CallerSide, ResponseSide, TunnelSide } from './caller-side.js';
 import { bodyBytes, countBodies, countMessages } from './count-bytes.js';
 import { ExchangeTimers, type LimitedExchange } from './exchange-limits.js';
 import { finish, linger } from './finish.js';
@@ -32,9 +33,6 @@ export interface ExchangeTools {
   /** Runs the application's part of a request, so that what it starts knows the request. By default it is just run. */
   readonly scope?: InboundScope | undefined;
 }
-
-/** Runs `task` as the work of a request. */
-export type InboundScope = (request: Request, task: () => void) => void;
 
 /** Runs a request that has a ServerResponse through the chain's filters to the application. */
 export function runRequest(
@@ -180,7 +178,7 @@ class InboundExchange implements InboundApplication, LimitedExchange {
     this.#side.release();
     const { scope } = this.#tools;
     if (scope === undefined) this.#arrival.dispatch();
-    else scope(this.#request, this.#arrival.dispatch);
+    else scope(this.#request, () => this.#arrival.dispatch());
   }
 
   #answered(response: Response): void {
@@ -237,31 +235,6 @@ class InboundExchange implements InboundApplication, LimitedExchange {
     observer.exchange?.(this.#request, end);
     this.#log?.end(this.#request, end);
   }
-}
-
-/** The changes that filters left, innermost first, as one. */
-function answerChange({ headChanges, changesBody }: Exchange): AnswerChange | undefined {
-  if (headChanges === undefined) return undefined;
-  return {
-    changesBody,
-    change(head) {
-      const bodies: BodyChange[] = [];
-      for (let i = headChanges.length - 1; i >= 0; i--) {
-        const body = changeOf(headChanges[i], head);
-        if (body !== undefined) bodies.push(body);
-      }
-      return bodies;
-    },
-  };
-}
-
-/** Changes of the head alone give nothing that is of interest. */
-function changeOf(
-  change: HeadChange | ResponseChange | undefined,
-  head: ResponseHead,
-): BodyChange | undefined {
-  const body = change?.(head);
-  return typeof body === 'function' ? body : undefined;
 }
 
 /** Frameworks look for a body only where its length or its chunks are told. */

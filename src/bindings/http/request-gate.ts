@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { MeshError } from '../../runtime/errors.js';
 import {
   type Body,
@@ -11,6 +12,9 @@ import {
 import { transformBody } from '../../service/transform-body.js';
 import { countBytes, inherited } from './count-bytes.js';
 
+/** Takes note of a chunk of a message's body. */
+export type CountBytes = (message: Readable, chunk: Uint8Array) => void;
+
 /** Bytes that may wait while filters decide, before the socket is asked to pause. */
 const WAITING_BYTES = 64 * 1024;
 
@@ -20,9 +24,11 @@ const WAITING_BYTES = 64 * 1024;
  */
 export class GatedBody implements NativeBody {
   readonly kind = 'native';
-  readonly value: IncomingMessage;
+  readonly value: Readable;
   /** The way into the message; counts the bytes. */
-  readonly #enter: IncomingMessage['push'];
+  readonly #enter: Readable['push'];
+  /** Counts what does not go that way. */
+  readonly #count: CountBytes;
   /** Asks a caller that waits with its body (`Expect: 100-continue`) to send it. */
   readonly #ask: (() => void) | undefined;
   readonly #chunks: Uint8Array[] = [];
@@ -33,15 +39,16 @@ export class GatedBody implements NativeBody {
   /** Set when a filter reads the body. */
   #taken: BodyQueue | undefined;
 
-  constructor(message: IncomingMessage, ask?: () => void) {
+  constructor(message: Readable, ask?: () => void, count: CountBytes = countBytes) {
     this.value = message;
+    this.#count = count;
     this.#ask = ask;
     this.#enter = message.push;
     message.push = (chunk: unknown) => this.#arrive(chunk);
   }
 
   get length(): number | undefined {
-    return declaredLength(this.value);
+    return isMessage(this.value) ? declaredLength(this.value) : undefined;
   }
 
   iterate(): AsyncIterable<Uint8Array> {
@@ -72,7 +79,7 @@ export class GatedBody implements NativeBody {
       return false;
     }
     if (this.#taken !== undefined) {
-      countBytes(this.value, chunk);
+      this.#count(this.value, chunk);
       return this.#taken.push(chunk);
     }
     this.#chunks.push(chunk);
@@ -87,7 +94,7 @@ export class GatedBody implements NativeBody {
     const queue = new BodyQueue({ resume: () => readOn(message), cancel: () => readOn(message) });
     this.#taken = queue;
     for (const chunk of this.#chunks.splice(0)) {
-      countBytes(message, chunk);
+      this.#count(message, chunk);
       queue.push(chunk);
     }
     if (this.#isComplete) queue.end();
@@ -151,13 +158,18 @@ export class GatedBody implements NativeBody {
   }
 }
 
+/** A message of Node's HTTP/1.1 says how long it is; a stream of HTTP/2 has no such fields. */
+function isMessage(value: Readable): value is IncomingMessage {
+  return 'rawHeaders' in value;
+}
+
 /** Past the gate, into the Readable. */
-function enter(message: IncomingMessage, chunk: Uint8Array | null): boolean {
+function enter(message: Readable, chunk: Uint8Array | null): boolean {
   return inherited(message).push.call(message, chunk);
 }
 
 /** Lets the socket go on. */
-function readOn(message: IncomingMessage): void {
+function readOn(message: Readable): void {
   inherited(message)._read.call(message, 0);
 }
 

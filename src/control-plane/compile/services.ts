@@ -31,6 +31,9 @@ export interface MeshService {
 }
 
 const DEFAULT_HTTP_PORT: MeshPort = { number: 80, name: 'http', protocol: 'http', target: undefined };
+const DEFAULT_GRPC_PORT: MeshPort = { number: 80, name: 'grpc', protocol: 'grpc', target: undefined };
+/** What a service has whose ports nobody described, by what its first workload speaks. */
+const DEFAULT_PORTS = { '': [DEFAULT_HTTP_PORT], grpc: [DEFAULT_GRPC_PORT], tcp: [] };
 
 /** All services: documents first (the oldest of one host wins), then those that only workloads tell of. */
 export function listServices(view: ConfigView, workloads: readonly Workload[]): readonly MeshService[] {
@@ -93,7 +96,7 @@ function impliedServices(workloads: readonly Workload[]): readonly MeshService[]
   for (const { service, namespace, port, portName, protocol } of workloads) {
     const host = serviceHost(service, namespace);
     const name = portName || protocol;
-    const ports = byHost.get(host)?.ports ?? (protocol === '' ? [DEFAULT_HTTP_PORT] : []);
+    const ports = byHost.get(host)?.ports ?? DEFAULT_PORTS[protocol];
     const isKnown = name === '' || ports.some((one) => one.name === name || one.number === port);
     const extra: MeshPort = {
       number: port,

@@ -22,8 +22,8 @@ export interface Workload {
   readonly serviceAccount: string;
   /** `istio` when it accepts mesh mTLS, `disabled` when it speaks plaintext only. */
   readonly tlsMode: 'istio' | 'disabled';
-  /** What it speaks, when it is no HTTP; empty = nothing says. */
-  readonly protocol: 'tcp' | '';
+  /** What it speaks, when it is not HTTP of any kind; empty = nothing says. */
+  readonly protocol: 'tcp' | 'grpc' | '';
   /** At least 1. */
   readonly weight: number;
   /** The cluster that it runs in, for telemetry. */
@@ -45,7 +45,7 @@ export interface WorkloadInput {
   readonly locality?: Locality | undefined;
   readonly serviceAccount?: string | undefined;
   readonly tlsMode?: 'istio' | 'disabled' | undefined;
-  readonly protocol?: 'tcp' | undefined;
+  readonly protocol?: 'tcp' | 'grpc' | undefined;
   readonly weight?: number | undefined;
   readonly clusterId?: string | undefined;
 }

@@ -10,6 +10,8 @@ const EXPIRY_GRACE_MS = 10_000;
 const MAX_DRAIN_MARGIN_MS = 60_000;
 
 const NO_LIMITS: InboundLimits = {};
+/** How long a client may take to say that it has heard of the end. */
+const GENTLE_MS = 1000;
 /** RFC 9113 §5.1.1. */
 const MAX_STREAM_ID = 2 ** 31 - 1;
 
@@ -20,6 +22,7 @@ export class InboundSession {
   readonly #session: ServerHttp2Session;
   readonly #clock: Clock;
   readonly #limits: InboundLimits;
+  readonly #drainsGently: boolean;
   #timer: Timer | undefined;
   #life: Timer | undefined;
   #idle: Timer | undefined;
@@ -32,11 +35,13 @@ export class InboundSession {
     peer: InboundPeer | undefined,
     clock: Clock,
     limits: InboundLimits = NO_LIMITS,
+    drainsGently = false,
   ) {
     this.#session = session;
     this.peer = peer;
     this.#clock = clock;
     this.#limits = limits;
+    this.#drainsGently = drainsGently;
     const { maxConnectionDurationMs = 0 } = limits;
     if (maxConnectionDurationMs > 0) this.#life = clock.schedule(maxConnectionDurationMs, () => this.drain());
     this.#wait();
@@ -48,6 +53,10 @@ export class InboundSession {
   drain(): void {
     const { drainTimeoutMs = 0 } = this.#limits;
     if (this.#session.destroyed || this.#closing !== undefined) return;
+    if (this.#drainsGently && drainTimeoutMs === 0) {
+      this.#closeGently();
+      return;
+    }
     if (drainTimeoutMs === 0 || this.#active === 0) {
       this.#session.close();
       return;
@@ -57,6 +66,25 @@ export class InboundSession {
     this.#closing = this.#clock.schedule(drainTimeoutMs, () => {
       if (!this.#session.destroyed) this.#session.close();
     });
+  }
+
+  /**
+   * gRPC's way: a first GOAWAY, a ping to learn that the client has heard of it, then the last one: no call that was on its
+   * way is refused.
+   */
+  #closeGently(): void {
+    const session = this.#session;
+    const close = () => {
+      this.#closing?.cancel();
+      if (!session.destroyed && !session.closed) session.close();
+    };
+    this.#closing = this.#clock.schedule(GENTLE_MS, close);
+    session.goaway(0, MAX_STREAM_ID);
+    try {
+      if (!session.ping(close)) close();
+    } catch {
+      close();
+    }
   }
 
   /** A request came on it. */

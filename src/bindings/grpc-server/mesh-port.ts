@@ -1,0 +1,76 @@
+import type { Http2Server } from 'node:http2';
+import { Server as NetServer } from 'node:net';
+import type { InboundPolicy } from '../../mesh/inbound.js';
+import { inboundPolicyOf } from '../../mesh/inbound-policy.js';
+import type { RunningMesh, ServedPort } from '../../mesh/mesh.js';
+import type { Unsubscribe } from '../../runtime/abort.js';
+import { createSignal, type MutableSignal } from '../../runtime/signal.js';
+import { GrpcFront } from './front.js';
+import type { CallLoads } from './loads.js';
+
+/** One port of a server in the mesh: what is let in there, and its place in the registry. */
+export class MeshPort {
+  readonly #mesh: RunningMesh;
+  readonly #loads: CallLoads;
+  readonly #policy: MutableSignal<InboundPolicy>;
+  /** A name may stand for several addresses, each with a server of its own. */
+  readonly #fronts: { readonly server: Http2Server; readonly front: GrpcFront }[] = [];
+  #served: ServedPort | undefined;
+  #unsubscribe: Unsubscribe | undefined;
+  #leaving: Promise<void> | undefined;
+
+  constructor(mesh: RunningMesh, loads: CallLoads) {
+    this.#mesh = mesh;
+    this.#loads = loads;
+    // Until the control plane has sent the policy, only mTLS is let in.
+    this.#policy = createSignal(inboundPolicyOf(undefined, mesh));
+  }
+
+  /** Puts the mesh in front of a server of the port. */
+  hold(server: Http2Server): void {
+    const { clock, random, identity, observer, logger, peers, scope } = this.#mesh;
+    const policy = this.#policy;
+    const loads = this.#loads;
+    const options = { policy, identity, clock, random, logger, observer, peers, scope, loads };
+    this.#fronts.push({ server, front: new GrpcFront(server, options) });
+  }
+
+  /** Follows the policy of the port, and announces it. Settles when both are done, or the control plane is late. */
+  async join(port: number, portName: string): Promise<void> {
+    const mesh = this.#mesh;
+    const served: ServedPort = { address: mesh.address, port, portName, protocol: 'grpc' };
+    this.#served = served;
+    let current = mesh.inbound(served);
+    this.#policy.set(inboundPolicyOf(current, mesh));
+    this.#unsubscribe = mesh.onApplied(() => {
+      const next = mesh.inbound(served);
+      if (next === current) return;
+      current = next;
+      this.#policy.set(inboundPolicyOf(next, mesh));
+    });
+    await mesh.announce(served);
+  }
+
+  /** Takes the port back; settles when callers have had the time to hear of it. */
+  leave(): Promise<void> {
+    this.#leaving ??= this.#served === undefined ? Promise.resolve() : this.#mesh.withdraw(this.#served);
+    return this.#leaving;
+  }
+
+  /** Takes no more connections; settles when those that there are have finished their calls. */
+  async drain(): Promise<void> {
+    const drained = this.#fronts.map(({ server, front }) => {
+      // Newer versions of Node close the connections along with the server, at once: ours hear of it before.
+      if (server.listening) NetServer.prototype.close.call(server);
+      return front.drain();
+    });
+    await Promise.all(drained);
+    this.stop();
+  }
+
+  /** Takes no more connections, and stops to follow the policy. */
+  stop(): void {
+    for (const { front } of this.#fronts) front.stop();
+    this.#unsubscribe?.();
+  }
+}
