@@ -4,17 +4,18 @@ import type { Node } from '../../model/node.js';
 import { isEqual } from '../../runtime/equal.js';
 import type { RegistrySnapshot } from '../registry/registry.js';
 import type { ConfigView } from '../store/view.js';
-import { SDK_ENCODERS } from './encoders.js';
-import { inboundListener, inboundListenerName } from './listeners.js';
+import { GRPC_ENCODERS, SDK_ENCODERS } from './encoders.js';
+import { listenerMeant } from './grpc/names.js';
+import { InboundListeners } from './inbound-listeners.js';
 import type { MeshConfig } from './mesh-config.js';
 import { compileEndpoints, compileOutline, type Outline } from './outline.js';
-import { mtlsModes } from './peer-authentication.js';
 import { type Profile, profileOf } from './profile.js';
 import type { ResourceSet, WireResource } from './resource-set.js';
 
 /** Profiles remembered; beyond that the one unused for longest is compiled anew. */
 const MAX_PROFILES = 500;
-const MAX_INBOUND = 50_000;
+/** Other names of listeners remembered for a profile. */
+const MAX_NAMES = 20_000;
 const NONE: ReadonlyMap<string, WireResource> = new Map();
 
 /** Compiles on demand, and only what changed: unchanged resources keep their objects. */
@@ -27,6 +28,8 @@ interface Compiled {
   readonly outline: Outline;
   readonly endpointsKey: string;
   readonly endpoints: ReadonlyMap<string, ClusterLoadAssignment>;
+  /** Listeners by names that clients asked for which are not their own; undefined = such a listener there is not. */
+  readonly otherNames: Map<string, Listener | undefined>;
 }
 
 interface Joined {
@@ -43,32 +46,37 @@ export function createCompiler(config: MeshConfig): Compiler {
 class MemoizingCompiler implements Compiler {
   readonly #config: MeshConfig;
   readonly #profiles = new Map<string, Compiled>();
-  readonly #inbound = new Map<string, { readonly revision: number; readonly listener: Listener }>();
+  readonly #inbound: InboundListeners;
   readonly #joined = new WeakMap<Node, Joined>();
   #shape: { readonly registry: RegistrySnapshot; readonly key: string } | undefined;
 
   constructor(config: MeshConfig) {
     this.#config = config;
+    this.#inbound = new InboundListeners(config);
   }
 
   compile(view: ConfigView, registry: RegistrySnapshot, node: Node): ResourceSet {
-    const { outline, endpoints } = this.#compiled(profileOf(node, view, this.#config), view, registry);
+    const profile = profileOf(node, view, this.#config);
+    const compiled = this.#compiled(profile, view, registry);
+    const { outline, endpoints } = compiled;
     const { listeners, routes, clusters } = outline;
+    const common = { routes, clusters, endpoints, wireListeners: NONE, secrets: NONE };
+    if (profile.generator === 'grpc') {
+      const listenerOf = (name: string) =>
+        this.#inbound.ofGrpcServer(name, node, view) ?? otherName(name, profile, compiled);
+      return { ...common, listeners, encoders: GRPC_ENCODERS, listenerOf };
+    }
     return {
+      ...common,
       listeners: this.#withInbound(listeners, node, view),
-      routes,
-      clusters,
-      endpoints,
       encoders: SDK_ENCODERS,
-      wireListeners: NONE,
-      secrets: NONE,
       listenerOf: () => undefined,
     };
   }
 
   /** The profile's listeners and the node's own; joined once, not for each message of the node. */
   #withInbound(listeners: Outline['listeners'], node: Node, view: ConfigView): Outline['listeners'] {
-    const inbound = this.#inboundOf(node, view);
+    const inbound = this.#inbound.of(node, view);
     if (inbound.length === 0) return listeners;
     const before = this.#joined.get(node);
     if (before?.outbound === listeners && before.revision === view.revision) return before.all;
@@ -87,8 +95,10 @@ class MemoizingCompiler implements Compiler {
       before?.outlineKey === outlineKey
         ? before.outline
         : keepOutline(before?.outline, compileOutline(input, profile));
-    const endpoints = keepEqual(before?.endpoints, compileEndpoints(input, outline.plans, profile.place));
-    const compiled = { outlineKey, outline, endpointsKey, endpoints };
+    const endpoints = keepEqual(before?.endpoints, compileEndpoints(input, outline, profile));
+    const otherNames =
+      before?.outline === outline ? before.otherNames : new Map<string, Listener | undefined>();
+    const compiled = { outlineKey, outline, endpointsKey, endpoints, otherNames };
     this.#remember(profile.key, compiled);
     return compiled;
   }
@@ -98,24 +108,6 @@ class MemoizingCompiler implements Compiler {
     this.#profiles.set(key, compiled);
     const [oldest] = this.#profiles.keys();
     if (this.#profiles.size > MAX_PROFILES && oldest !== undefined) this.#profiles.delete(oldest);
-  }
-
-  /** One for each port that the node says it serves. */
-  #inboundOf(node: Node, view: ConfigView): readonly (readonly [string, Listener])[] {
-    const { NAMESPACE: namespace, LABELS, INMESH_WORKLOADS = [] } = node.metadata;
-    return INMESH_WORKLOADS.map((served) => {
-      const name = inboundListenerName(this.#config.inboundTemplate, served);
-      const labels = { app: served.service, ...LABELS };
-      const key = JSON.stringify([name, namespace, labels, served.protocol]);
-      const known = this.#inbound.get(key);
-      if (known?.revision === view.revision) return [name, known.listener];
-      const mode = mtlsModes(view, this.#config)({ namespace, labels }, served.port);
-      const next = inboundListener(name, served, mode);
-      const listener = known !== undefined && isEqual(known.listener, next) ? known.listener : next;
-      if (this.#inbound.size >= MAX_INBOUND) this.#inbound.clear();
-      this.#inbound.set(key, { revision: view.revision, listener });
-      return [name, listener];
-    });
   }
 
   /** What of the registry matters beyond addresses: which services, versions and identities there are. */
@@ -138,7 +130,22 @@ function keepOutline(before: Outline | undefined, after: Outline): Outline {
     routes: keepEqual(before?.routes, after.routes),
     clusters: keepEqual(before?.clusters, after.clusters),
     plans: after.plans,
+    ownEndpoints: after.ownEndpoints,
   };
+}
+
+/** A listener under another name than its own: clients look for the name that they asked for. */
+function otherName(
+  name: string,
+  { namespace }: Profile,
+  { outline, otherNames }: Compiled,
+): Listener | undefined {
+  if (otherNames.has(name)) return otherNames.get(name);
+  const meant = outline.listeners.get(listenerMeant(name, namespace, outline.listeners) ?? '');
+  const listener = meant && { ...meant, name };
+  if (otherNames.size >= MAX_NAMES) otherNames.clear();
+  otherNames.set(name, listener);
+  return listener;
 }
 
 /** The new resources, but the old object wherever nothing changed: it is encoded already. */

@@ -1,3 +1,4 @@
+import { encodeGrpcCluster, encodeGrpcListener } from '../../codec/grpc-resources.js';
 import {
   CLUSTER,
   CLUSTER_LOAD_ASSIGNMENT,
@@ -12,4 +13,11 @@ export const SDK_ENCODERS: ResourceEncoders = {
   route: (one) => ROUTE_CONFIGURATION.encode(one),
   cluster: (one) => CLUSTER.encode(one),
   endpoints: (one) => CLUSTER_LOAD_ASSIGNMENT.encode(one),
+};
+
+/** What gRPC's own clients and servers read. */
+export const GRPC_ENCODERS: ResourceEncoders = {
+  ...SDK_ENCODERS,
+  listener: encodeGrpcListener,
+  cluster: encodeGrpcCluster,
 };

@@ -4,10 +4,12 @@ import type { FractionalPercent } from '../../model/percent.js';
 import { GRPC_STATUS_NAMES } from '../../service/grpc-status-names.js';
 import type { HttpFault } from '../kinds/types.js';
 
-const FAULT = 'envoy.filters.http.fault';
+/** Instance name of the fault filter. */
+export const FAULT = 'envoy.filters.http.fault';
 const GRPC_CODES: ReadonlyMap<string, number> = new Map(GRPC_STATUS_NAMES.map((name, code) => [name, code]));
 
-const NO_FAULT: FaultConfig = {
+/** A fault that never happens. */
+export const NO_FAULT: FaultConfig = {
   kind: 'fault',
   delay: undefined,
   abort: undefined,

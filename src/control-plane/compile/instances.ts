@@ -205,5 +205,10 @@ function byNamespaceOf<T extends { readonly namespace: string }>(
 
 /** Whether an endpoint can go out by EDS, which takes no names. */
 export function isResolved(instance: Instance): boolean {
-  return isIP(instance.address) !== 0 || isUnixSocket(instance);
+  return hasIpAddress(instance) || isUnixSocket(instance);
+}
+
+/** Whether an endpoint is a place in the network. */
+export function hasIpAddress({ address }: Instance): boolean {
+  return isIP(address) !== 0;
 }

@@ -71,7 +71,8 @@ function inboundTcp(port: number): TcpServer {
   return { cluster: `inbound|${port}||`, idleTimeoutMs: DEFAULT_TCP_IDLE_MS };
 }
 
-function inboundHttp(port: number): HttpConnectionManager {
+/** What an inbound port does with requests: they are the application's. */
+export function inboundHttp(port: number): HttpConnectionManager {
   const name = `inbound|${port}||`;
   return {
     routes: {

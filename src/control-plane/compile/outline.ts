@@ -9,10 +9,10 @@ import { aliasesOf } from './aliases.js';
 import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
 import { type DestinationPolicy, indexDestinationRules, NO_POLICY } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
-import { indexInstances, isResolved } from './instances.js';
+import { grpcOutline } from './grpc/outline.js';
+import { hasIpAddress, indexInstances, isResolved } from './instances.js';
 import { outboundListener } from './listeners.js';
 import { routeHashOf } from './load-balancer.js';
-import type { ClientPlace } from './locality-balance.js';
 import type { MeshConfig } from './mesh-config.js';
 import { clusterName } from './names.js';
 import { BLOCK_ALL } from './outbound-policy.js';
@@ -39,6 +39,8 @@ export interface Outline {
   readonly routes: ReadonlyMap<string, RouteConfiguration>;
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly plans: readonly ClusterPlan[];
+  /** Endpoints that no instance decides; undefined = none. */
+  readonly ownEndpoints?: ReadonlyMap<string, ClusterLoadAssignment> | undefined;
 }
 
 /** Listeners, routes and clusters for a profile. */
@@ -58,11 +60,12 @@ export function compileOutline({ view, registry, config }: CompileInput, profile
   const plans = services.flatMap((service) =>
     planClusters(service, policies.get(service.host) ?? NO_POLICY, tools),
   );
-  return {
+  const outline = {
     ...compileListeners({ view, registry, config }, profile, { services: byHost, policies }),
     clusters: new Map(plans.map(({ cluster }) => [cluster.name, cluster])),
     plans,
   };
+  return profile.generator === 'grpc' ? grpcOutline(outline) : outline;
 }
 
 function policyOf({ port, subset: name }: Target, policy: DestinationPolicy = NO_POLICY): EffectivePolicy {
@@ -73,14 +76,16 @@ function policyOf({ port, subset: name }: Target, policy: DestinationPolicy = NO
 /** The endpoints of the planned clusters that are served by EDS. */
 export function compileEndpoints(
   { view, registry, config }: CompileInput,
-  plans: readonly ClusterPlan[],
-  client: ClientPlace,
+  { plans, ownEndpoints }: Outline,
+  { place: client, generator }: Profile,
 ): ReadonlyMap<string, ClusterLoadAssignment> {
   const instances = indexInstances(view, registry.workloads);
   const modes = mtlsModes(view, config);
-  const endpoints = new Map<string, ClusterLoadAssignment>();
+  const endpoints = new Map<string, ClusterLoadAssignment>(ownEndpoints);
+  // gRPC's own clients refuse addresses other than those of IP.
+  const canGoOut = generator === 'grpc' ? hasIpAddress : isResolved;
   for (const plan of plans.filter(servedByEds)) {
-    const serving = chosen(instances.of(plan.service, plan.port), plan.labels).filter(isResolved);
+    const serving = chosen(instances.of(plan.service, plan.port), plan.labels).filter(canGoOut);
     const assignment = compileAssignment(plan.cluster.name, serving, {
       acceptsMutualTls: (one) => one.tlsMode === 'istio' && modes(one, one.port) !== 'DISABLE',
       plan: plan.locality,
