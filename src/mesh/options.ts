@@ -40,6 +40,11 @@ export interface MeshOptions {
   readonly address?: string;
   /** `host:port` of the control plane's xDS. `INMESH_CONTROL_PLANE`, the gRPC bootstrap, `127.0.0.1:15010`. */
   readonly controlPlane?: string;
+  /**
+   * Variant of xDS spoken to the control plane: `sotw` (state of the world, which every server knows) or `delta`
+   * (incremental: what changed is sent, and a new stream asks only for what is newer). `INMESH_XDS_PROTOCOL`, `sotw`.
+   */
+  readonly xdsProtocol?: 'sotw' | 'delta';
   /** `host:port` of the certificate authority. `INMESH_CA`, the control plane's address. */
   readonly certificateAuthority?: string;
   /** Directory of the last-known-good cache; false keeps none. `INMESH_CACHE_DIR` (`off` for none), the user's cache directory. */
@@ -111,6 +116,7 @@ export interface ResolvedMeshOptions {
   readonly clusterId: string;
   readonly address: string;
   readonly controlPlane: string;
+  readonly xdsProtocol: 'sotw' | 'delta';
   readonly certificateAuthority: string;
   readonly cacheDir: string | undefined;
   readonly startupTimeoutMs: number;
@@ -185,6 +191,7 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
     clusterId: options.clusterId ?? env['INMESH_CLUSTER_ID'] ?? env['ISTIO_META_CLUSTER_ID'] ?? 'Kubernetes',
     address,
     controlPlane,
+    xdsProtocol: xdsProtocol(options.xdsProtocol ?? env['INMESH_XDS_PROTOCOL'] ?? 'sotw'),
     certificateAuthority: target(
       'certificateAuthority',
       options.certificateAuthority ?? env['INMESH_CA'] ?? controlPlane,
@@ -288,6 +295,13 @@ function target(option: string, value: string): string {
   if (host !== '' && port !== undefined) return bare;
   throw new MeshError('INMESH_OPTION_INVALID', `${option} ${JSON.stringify(value)} is not host:port`, {
     hint: 'For example 127.0.0.1:15010',
+  });
+}
+
+function xdsProtocol(value: string): ResolvedMeshOptions['xdsProtocol'] {
+  if (value === 'sotw' || value === 'delta') return value;
+  throw new MeshError('INMESH_OPTION_INVALID', `xdsProtocol ${JSON.stringify(value)} is unknown`, {
+    hint: 'Use "sotw" or "delta"',
   });
 }
 

@@ -44,7 +44,7 @@ export function createXds(options: ResolvedMeshOptions, tools: SourceTools, obse
   const { cacheDir, namespace, service, version } = options;
   return createXdsClient({
     node: describeNode(options, []),
-    servers: [xdsServer({ target: options.controlPlane })],
+    servers: [xdsServer({ target: options.controlPlane, protocol: options.xdsProtocol })],
     // Whoever awaits the configuration keeps the process alive, not the wait for it.
     holdsProcess: false,
     clusterNames: [

@@ -67,7 +67,7 @@ export class Channel {
 
   subscribe(type: DecodableType, names: ReadonlySet<string>): void {
     const key = this.#keyOf(type.typeUrl);
-    const method = key === '' ? undefined : methodOf(type.typeUrl, 'sotw');
+    const method = key === '' ? undefined : methodOf(type.typeUrl, this.server.protocol);
     if (!this.#streams.has(key) && names.size === 0) return;
     this.#stream(key, method).subscribe(type, names);
   }
@@ -92,7 +92,8 @@ export class Channel {
 
   /** Types without a service of their own share the aggregated stream. */
   #keyOf(typeUrl: string): string {
-    const isSeparate = this.server.streams === 'separate' && methodOf(typeUrl, 'sotw') !== undefined;
+    const isSeparate =
+      this.server.streams === 'separate' && methodOf(typeUrl, this.server.protocol) !== undefined;
     return isSeparate ? typeUrl : '';
   }
 

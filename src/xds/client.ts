@@ -14,6 +14,7 @@ import type { Authority } from './authority.js';
 import { type SnapshotCache, toCacheError } from './cache.js';
 import { type CacheWriter, createCacheWriter } from './cache-writer.js';
 import { Channels, type ChannelUser } from './channels.js';
+import { createEngine } from './engine.js';
 import { MissingTimer } from './missing-timer.js';
 import { createOutageLog, type OutageLog } from './outage-log.js';
 import { type DecodableType, type HeldResources, type Received, WILDCARD } from './protocol.js';
@@ -22,7 +23,6 @@ import type { Found, MissingResource, ReferenceKind, Resolution, ResourceView } 
 import { canonicalName, isXdstp } from './resource-name.js';
 import type { StreamState } from './resource-stream.js';
 import type { XdsServer } from './server.js';
-import { createSotw } from './sotw.js';
 import { type ResourceStatus, ResourceStore } from './store.js';
 import type { OpenStream } from './stream.js';
 import { type PublishedSnapshot, Synchronizer } from './synchronizer.js';
@@ -203,7 +203,8 @@ class AdsClient implements XdsClient {
       random,
       openStream,
       isUrgent: () => this.published.value.source === 'none',
-      createProtocol: (_, users, current) => createSotw({ node: current, held: this.#heldBy(users), random }),
+      createProtocol: ({ protocol }, users, current) =>
+        createEngine(protocol, { node: current, held: this.#heldBy(users), random }),
       receive: (received) => this.#receive(received),
     });
   }

@@ -1,5 +1,6 @@
 import type { core } from '../proto/xds.js';
 import type { MeshError } from '../runtime/errors.js';
+import type { Random } from '../runtime/random.js';
 
 /** The name that subscribes to everything the server has for this client. */
 export const WILDCARD = '*';
@@ -30,13 +31,16 @@ export type ResourceChange =
       readonly bytes: Uint8Array;
       readonly resource: unknown;
       readonly version: string;
+      /** How long it counts from now on; undefined = until it is removed. */
+      readonly ttlMs?: number | undefined;
     }
-  /** Sent again with the bytes that are held already. */
+  /** Sent again with the bytes that are held already, or said to be still there (a heartbeat). */
   | {
       readonly kind: 'unchanged';
       readonly type: DecodableType;
       readonly name: string;
       readonly version: string;
+      readonly ttlMs?: number | undefined;
     }
   /** The server does not have it (any more). */
   | { readonly kind: 'removed'; readonly type: DecodableType; readonly name: string }
@@ -68,6 +72,8 @@ export interface HeldBytes {
   readonly accepted: Uint8Array | undefined;
   /** What they were decoded to. */
   readonly resource: unknown;
+  /** Version under which the server sent them last. */
+  readonly version: string;
   /** The bytes refused last, with the complaint. */
   readonly rejected: { readonly bytes: Uint8Array; readonly error: MeshError } | undefined;
 }
@@ -77,6 +83,13 @@ export interface HeldResources {
   get(typeUrl: string, name: string): HeldBytes | undefined;
   /** Names with accepted bytes. */
   names(typeUrl: string): Iterable<string>;
+}
+
+/** What an engine works with. */
+export interface EngineOptions {
+  readonly node: core.Node;
+  readonly held: HeldResources;
+  readonly random: Random;
 }
 
 /**
@@ -93,15 +106,19 @@ export interface Protocol {
    * when it is not a discovery response at all.
    */
   receive(message: Uint8Array): Generator<void, Received>;
-  /** The reply that was held back, if it is still due. */
+  /** Holds requests of a type back, so that changes of its subscription gather, until `resume`. */
+  pause(typeUrl: string): void;
+  /** What was held back, by a pause or to slow the server down, if it is still due. */
   resume(typeUrl: string): Uint8Array | undefined;
   /**
-   * Asks for everything of a type again. Servers may lose a request (go-control-plane drops one with a stale nonce, and
-   * with it the news that a name was given up and wanted again).
+   * Asks again for what was not answered, or for everything. Servers may lose a request (go-control-plane drops one with
+   * a stale nonce, and with it the news that a name was given up and wanted again).
    */
-  refresh(typeUrl: string): Uint8Array | undefined;
-  /** A new stream is open: its first requests. */
-  reconnect(): readonly Uint8Array[];
+  refresh(typeUrl: string, isForAll?: boolean): Uint8Array | undefined;
+  /**
+   * A new stream is open: its first requests. To another server than before, what was acknowledged says nothing.
+   */
+  reconnect(isOtherServer?: boolean): readonly Uint8Array[];
   /** The stream is gone: nothing may be sent until `reconnect`. */
   disconnect(): void;
   /** Replaces the node. Returns the request that tells the server at once, if the stream is open. */

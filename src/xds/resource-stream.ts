@@ -33,12 +33,11 @@ export interface ResourceStreamOptions {
 export class ResourceStream {
   readonly #options: ResourceStreamOptions;
   readonly #connection: Connection;
-  readonly #names = new Map<DecodableType, ReadonlySet<string>>();
+  readonly #types = new Set<string>();
   readonly #withheld = new Map<string, Timer>();
-  #protocol: Protocol;
+  readonly #protocol: Protocol;
   #send: ((message: Uint8Array) => void) | undefined;
   #state: StreamState = 'connecting';
-  #node: core.Node | undefined;
   #isStale = false;
   /** Whether the stream brought a response. */
   #isAnswered = false;
@@ -68,12 +67,11 @@ export class ResourceStream {
   }
 
   subscribe(type: DecodableType, names: ReadonlySet<string>): void {
-    this.#names.set(type, names);
+    this.#types.add(type.typeUrl);
     this.#transmit(this.#protocol.subscribe(type, names));
   }
 
   setNode(node: core.Node): void {
-    this.#node = node;
     this.#transmit(this.#protocol.setNode(node));
   }
 
@@ -85,7 +83,7 @@ export class ResourceStream {
   /** Another server's data took the place of this one's: what was acknowledged here stands for nothing any more. */
   forget(): void {
     if (this.#send === undefined) this.#isStale = true;
-    else for (const { typeUrl } of this.#names.keys()) this.refresh(typeUrl);
+    else for (const typeUrl of this.#types) this.#transmit(this.#protocol.refresh(typeUrl, true));
   }
 
   async close(): Promise<void> {
@@ -97,13 +95,9 @@ export class ResourceStream {
   #start(send: (message: Uint8Array) => void): void {
     this.#send = send;
     this.#isAnswered = false;
-    if (this.#isStale) {
-      this.#isStale = false;
-      this.#protocol = this.#options.createProtocol();
-      if (this.#node !== undefined) this.#protocol.setNode(this.#node);
-      for (const [type, names] of this.#names) this.#protocol.subscribe(type, names);
-    }
-    for (const request of this.#protocol.reconnect()) send(request);
+    const requests = this.#protocol.reconnect(this.#isStale);
+    this.#isStale = false;
+    for (const request of requests) send(request);
   }
 
   *#take(message: Uint8Array): Generator<void, void> {

@@ -1,3 +1,4 @@
+import type { ProtocolKind } from './engine.js';
 import type { CredentialsSource } from './stream.js';
 
 /** What a bootstrap says about how a server behaves (`server_features`). */
@@ -23,6 +24,8 @@ export interface XdsServer {
   readonly features: ServerFeatures;
   /** One stream for all types (ADS), or one for each. */
   readonly streams: 'aggregated' | 'separate';
+  /** State of the world (default), or incremental. */
+  readonly protocol: ProtocolKind;
 }
 
 /** What may be said about a server; all but its target has a default. */
@@ -38,6 +41,7 @@ export function xdsServer(input: XdsServerInput): XdsServer {
     key: input.key ?? input.target,
     credentials: input.credentials,
     streams: input.streams ?? 'aggregated',
+    protocol: input.protocol ?? 'sotw',
     features: {
       ignoreResourceDeletion: false,
       isTrusted: false,

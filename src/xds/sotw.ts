@@ -1,34 +1,18 @@
 import type { core } from '../proto/xds.js';
-import { type Backoff, createBackoff } from '../runtime/backoff.js';
-import { MeshError, messageOf } from '../runtime/errors.js';
-import type { Random } from '../runtime/random.js';
+import { decodeLarge, type Outcome, type Present } from './decode-large.js';
+import { NackDamping } from './nack.js';
 import {
   type DecodableType,
+  type EngineOptions,
   type HeldResources,
   type Protocol,
   type Received,
   type ResourceChange,
   WILDCARD,
 } from './protocol.js';
-import { canonicalName } from './resource-name.js';
-import { attemptAtOnce, decodeLarge, type Outcome } from './sotw-decode.js';
+import { type Complaint, complaintOf, ignored, judge, namelessErrors, rejected } from './received.js';
+import { collect, isHeartbeat } from './sotw-collect.js';
 import { decodeResponse, encodeRequest, type SotwResponse } from './sotw-messages.js';
-import {
-  type Complaint,
-  collect,
-  decodeError,
-  type Item,
-  isSameBytes,
-  type Present,
-  rejected,
-} from './sotw-resources.js';
-
-/** What the state-of-the-world engine works with. */
-export interface SotwOptions {
-  readonly node: core.Node;
-  readonly held: HeldResources;
-  readonly random: Random;
-}
 
 interface TypeState {
   readonly type: DecodableType;
@@ -39,37 +23,43 @@ interface TypeState {
   isMixed: boolean;
   /** Whether this stream carries a subscription of the type. */
   isOpen: boolean;
+  /** Whether this stream ever named a resource: until then, naming none means all. */
+  isNamed: boolean;
+  /** A request waits for the end of a pause. */
+  isDue: boolean;
   nonce: string;
   /** Per name: the request of this stream that first asked for it, counted from 1. */
   readonly askedIn: Map<string, number>;
   requests: number;
   /** Requests up to this one were certainly known to the server when it sent its last response. */
   answered: number;
-  lastError: string | undefined;
+  /** Names of values that end unless they are renewed: their owner may have dropped them. */
+  readonly ending: Set<string>;
   /** A NACK that waits. */
   withheld: string | undefined;
-  readonly damping: Backoff;
+  readonly damping: NackDamping;
 }
 
 /** The state-of-the-world variant of xDS: every request lists all names, every response all that is there. */
-export function createSotw(options: SotwOptions): Protocol {
+export function createSotw(options: EngineOptions): Protocol {
   return new Sotw(options);
 }
 
 class Sotw implements Protocol {
   readonly method = '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources';
   readonly #states = new Map<string, TypeState>();
+  readonly #paused = new Set<string>();
   readonly #held: HeldResources;
-  readonly #random: Random;
+  readonly #options: EngineOptions;
   #node: core.Node;
   #isConnected = false;
   /** xDS: `node` is due on the first request of a stream; ours also sends it again after a change. */
   #isNodeDue = true;
 
-  constructor({ node, held, random }: SotwOptions) {
-    this.#node = node;
-    this.#held = held;
-    this.#random = random;
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#node = options.node;
+    this.#held = options.held;
   }
 
   subscribe(type: DecodableType, names: ReadonlySet<string>): Uint8Array | undefined {
@@ -83,22 +73,24 @@ class Sotw implements Protocol {
     if (!state.isOpen) return names.size === 0 ? undefined : this.#open(state);
     state.requests++;
     this.#count(state);
-    return this.#request(state, state.withheld);
+    return this.#send(state, state.withheld);
   }
 
-  reconnect(): readonly Uint8Array[] {
+  reconnect(isOtherServer = false): readonly Uint8Array[] {
     this.disconnect();
+    if (isOtherServer) for (const state of this.#states.values()) state.version = '';
     this.#isConnected = true;
     this.#isNodeDue = true;
     return [...this.#states.values()]
       .filter((state) => state.names.size > 0)
-      .map((state) => this.#open(state));
+      .flatMap((state) => this.#open(state) ?? []);
   }
 
   disconnect(): void {
     this.#isConnected = false;
     for (const state of this.#states.values()) {
       state.isOpen = false;
+      state.isDue = false;
       state.withheld = undefined;
     }
   }
@@ -115,12 +107,18 @@ class Sotw implements Protocol {
   refresh(typeUrl: string): Uint8Array | undefined {
     const state = this.#states.get(typeUrl);
     if (state === undefined || !state.isOpen || state.names.size === 0) return undefined;
-    return this.#request({ ...state, version: '' }, state.withheld);
+    return this.#send(state, state.withheld, '');
+  }
+
+  pause(typeUrl: string): void {
+    this.#paused.add(typeUrl);
   }
 
   resume(typeUrl: string): Uint8Array | undefined {
+    this.#paused.delete(typeUrl);
     const state = this.#states.get(typeUrl);
-    return state?.withheld === undefined ? undefined : this.#request(state, state.withheld);
+    if (state === undefined) return undefined;
+    return state.isDue || state.withheld !== undefined ? this.#request(state, state.withheld) : undefined;
   }
 
   *receive(message: Uint8Array): Generator<void, Received> {
@@ -138,61 +136,43 @@ class Sotw implements Protocol {
       return ignored(response.typeUrl, `the control plane sent a ${state.type.short} response without nonce`);
     }
     const complaints: Complaint[] = [];
-    const present = collect(state, response, complaints);
+    const present = collect(state.type, state.names, response, complaints);
     const decoded = yield* decodeLarge(state.type, present, this.#held);
     // Requests that went out meanwhile did not know of this response.
     state.nonce = response.nonce;
-    const changes = this.#changes(state, { version: response.version, present, decoded }, complaints);
-    const errors = complaints
-      .filter(({ name }) => name === undefined)
-      .map(({ text }) => decodeError(text, undefined));
+    const isCurrent = response.version === state.version;
+    const changes = this.#changes(state, { present, decoded, isCurrent }, complaints);
     return {
       typeUrl: response.typeUrl,
       changes,
-      errors,
+      errors: namelessErrors(complaints),
       ...this.#answer(state, response, { changes, complaints }),
     };
   }
 
   #changes(state: TypeState, found: FoundResources, complaints: Complaint[]): ResourceChange[] {
     const { type, names } = state;
-    const { version, present, decoded } = found;
+    const { present, decoded, isCurrent } = found;
     const changes: ResourceChange[] = [];
-    for (const [name, { bytes, error }] of present) {
+    for (const [name, { error, ...about }] of present) {
       // It may have been given up while others were decoded.
       if (!names.has(name) && !names.has(WILDCARD)) continue;
-      const item = { type, name, bytes, version };
-      const change = error === undefined ? this.#decode(item, decoded.get(name)) : rejected(item, error);
-      if (change.kind === 'rejected')
-        complaints.push({ name, text: naming(change.error, `${type.short} ${name}`) });
+      const item = { type, name, ...about };
+      const held = this.#held.get(type.typeUrl, name);
+      const isSame = isCurrent || held?.version === about.version;
+      const change =
+        error === undefined ? judge(item, held, decoded.get(name), isSame) : rejected(item, error);
+      if (change.kind === 'rejected') complaints.push(complaintOf(change));
+      else if (about.ttlMs === undefined) state.ending.delete(name);
+      else state.ending.add(name);
       changes.push(change);
     }
     noteAnswered(state, present);
     // What has no readable name may be any of the absent ones: then absence proves nothing.
-    if (type.complete && complaints.every(({ name }) => name !== undefined)) {
+    if (type.complete && !isHeartbeat(present) && complaints.every(({ name }) => name !== undefined)) {
       for (const name of this.#absent(state, present)) changes.push({ kind: 'removed', type, name });
     }
     return changes;
-  }
-
-  #decode(item: Item, known: Outcome | undefined): ResourceChange {
-    const { type, name, bytes, version } = item;
-    const held = this.#held.get(type.typeUrl, name);
-    const isUnchanged =
-      held?.accepted !== undefined && (bytes === undefined || isSameBytes(bytes, held.accepted));
-    if (isUnchanged && (bytes === undefined || type.countsAnew?.(held?.resource) !== true)) {
-      return { kind: 'unchanged', type, name, version };
-    }
-    if (bytes === undefined) return rejected(item, decodeError('resource: is missing', name));
-    if (held?.rejected !== undefined && isSameBytes(bytes, held.rejected.bytes))
-      return rejected(item, held.rejected.error);
-    const { decoded, error } = known ?? attemptAtOnce(type, bytes);
-    if (decoded === undefined)
-      return rejected(item, MeshError.is(error) ? error : decodeError(messageOf(error), name, error));
-    if (canonicalName(decoded.name) !== name)
-      return rejected(item, decodeError(`name: reads ${JSON.stringify(decoded.name)}`, name));
-    // A copy, so that one small resource does not keep a whole response in memory.
-    return { kind: 'updated', type, name, bytes: bytes.slice(), resource: decoded.resource, version };
   }
 
   #absent(state: TypeState, present: ReadonlyMap<string, unknown>): string[] {
@@ -216,41 +196,45 @@ class Sotw implements Protocol {
     response: SotwResponse,
     outcome: { readonly changes: readonly ResourceChange[]; readonly complaints: readonly Complaint[] },
   ): Pick<Received, 'reply' | 'withheld'> {
+    if (state.names.size === 0 && response.resources.length > 0) {
+      // Envoy: resources of a type that nobody wants any more are not accepted.
+      return { reply: this.#send(state, undefined), withheld: undefined };
+    }
     if (outcome.complaints.length === 0) {
       state.version = response.version;
       state.isMixed = false;
-      state.lastError = undefined;
       state.withheld = undefined;
-      state.damping.reset();
-      return { reply: this.#request(state, undefined), withheld: undefined };
+      state.damping.accept();
+      return { reply: this.#send(state, undefined), withheld: undefined };
     }
     // gRFC A46: the good resources are in force, the version is not accepted.
     if (outcome.changes.some(({ kind }) => kind === 'updated' || kind === 'removed')) state.isMixed = true;
     const text = outcome.complaints.map((complaint) => complaint.text).join('; ');
-    const isRepeated = state.lastError === text;
-    state.lastError = text;
-    if (!isRepeated) {
-      state.damping.reset();
-      return { reply: this.#request(state, text), withheld: undefined };
+    if (!state.damping.isRepeated(text)) {
+      return { reply: this.#send(state, text), withheld: undefined };
     }
-    // Servers such as go-control-plane answer a NACK at once with the same resources: without a wait, both spin.
     const isWaiting = state.withheld !== undefined;
     state.withheld = text;
     const { typeUrl } = state.type;
-    return { reply: undefined, withheld: isWaiting ? undefined : { typeUrl, delayMs: state.damping.next() } };
+    const withheld = isWaiting ? undefined : { typeUrl, delayMs: state.damping.nextDelayMs() };
+    return { reply: undefined, withheld };
   }
 
-  #open(state: TypeState): Uint8Array {
+  #open(state: TypeState): Uint8Array | undefined {
     state.isOpen = true;
+    state.isNamed = false;
     state.nonce = '';
     state.requests = 1;
     state.answered = 0;
     state.askedIn.clear();
     this.#count(state);
     // With the old version a server may rightly send nothing, also what we do not hold (any more).
-    const lacksSome = [...state.names].some((name) => name !== WILDCARD && !this.#hasAccepted(state, name));
+    const lacksSome =
+      [...state.names].some((name) => name !== WILDCARD && !this.#hasAccepted(state, name)) ||
+      [...state.ending].some((name) => !this.#hasAccepted(state, name));
+    state.ending.clear();
     if (state.isMixed || lacksSome) state.version = '';
-    return this.#request(state, undefined);
+    return this.#send(state, undefined);
   }
 
   #hasAccepted(state: TypeState, name: string): boolean {
@@ -269,12 +253,24 @@ class Sotw implements Protocol {
     }
   }
 
-  #request(state: TypeState, error: string | undefined): Uint8Array {
+  /** The request, unless it has to wait for the end of a pause. */
+  #send(state: TypeState, error: string | undefined, version = state.version): Uint8Array | undefined {
+    if (!this.#paused.has(state.type.typeUrl)) return this.#request(state, error, version);
+    state.isDue = true;
+    state.withheld = error;
+    return undefined;
+  }
+
+  #request(state: TypeState, error: string | undefined, version = state.version): Uint8Array {
     const node = this.#isNodeDue ? this.#node : undefined;
     this.#isNodeDue = false;
     state.withheld = undefined;
-    const { names, version, nonce } = state;
-    return encodeRequest({ typeUrl: state.type.typeUrl, names, version, nonce, node, error });
+    state.isDue = false;
+    // Envoy: nothing but the wildcard is said by naming nothing, which every server understands.
+    const isLegacyWildcard = !state.isNamed && state.names.size === 1 && state.names.has(WILDCARD);
+    const names = isLegacyWildcard ? [] : state.names;
+    if (!isLegacyWildcard) state.isNamed = true;
+    return encodeRequest({ typeUrl: state.type.typeUrl, names, version, nonce: state.nonce, node, error });
   }
 
   #state(type: DecodableType): TypeState {
@@ -286,13 +282,15 @@ class Sotw implements Protocol {
         version: '',
         isMixed: false,
         isOpen: false,
+        isNamed: false,
+        isDue: false,
         nonce: '',
         askedIn: new Map(),
         requests: 0,
         answered: 0,
-        lastError: undefined,
+        ending: new Set(),
         withheld: undefined,
-        damping: createBackoff({ baseMs: 1000, maxMs: 10_000, jitter: 0.2 }, this.#random),
+        damping: new NackDamping(this.#options.random),
       };
       this.#states.set(type.typeUrl, state);
     }
@@ -302,10 +300,11 @@ class Sotw implements Protocol {
 
 /** What a response has of what was asked for. */
 interface FoundResources {
-  readonly version: string;
   readonly present: ReadonlyMap<string, Present>;
   /** What was decoded already. */
   readonly decoded: ReadonlyMap<string, Outcome>;
+  /** Whether the response has the version in force. */
+  readonly isCurrent: boolean;
 }
 
 /**
@@ -319,16 +318,6 @@ function noteAnswered(state: TypeState, present: ReadonlyMap<string, unknown>): 
     if (request === undefined) state.askedIn.set(name, state.answered);
     else state.answered = Math.max(state.answered, request);
   }
-}
-
-/** The error's text; the codec's own errors name the resource already. */
-function naming(error: MeshError, resource: string): string {
-  return error.resource === resource ? error.message : `${resource}: ${error.message}`;
-}
-
-function ignored(typeUrl: string, text: string): Received {
-  const errors = [new MeshError('INMESH_XDS_REJECTED', text)];
-  return { typeUrl, changes: [], errors, reply: undefined, withheld: undefined };
 }
 
 function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {

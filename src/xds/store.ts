@@ -37,6 +37,13 @@ export interface StoredResource {
   readonly bytes: Uint8Array;
 }
 
+/** What the passing of time did, and when it does the next thing. */
+export interface Expiry {
+  /** Monotonic time. */
+  readonly nextMs: number | undefined;
+  readonly hasExpired: boolean;
+}
+
 /** How long a value that was emptied or removed wholesale stays in use. */
 export const LAST_RESORT_MS = 600_000;
 
@@ -63,6 +70,8 @@ interface Entry {
   rejected: { readonly bytes: Uint8Array; readonly error: MeshError } | undefined;
   state: ResourceState;
   isCached: boolean;
+  /** Monotonic time at which the value ends, unless the server renews it. */
+  endsAtMs: number | undefined;
   /** When the wait for the server began; undefined while the stream is down or after an answer. */
   waitingSinceMs: number | undefined;
 }
@@ -74,6 +83,9 @@ export class ResourceStore implements HeldResources {
   readonly #options: StoreOptions;
   /** Entries that may have a last resort. */
   readonly #withLastResort = new Set<Entry>();
+  /** Entries whose value ends, by type and name. */
+  readonly #ending = new Map<Entry, { readonly typeUrl: string; readonly name: string }>();
+  readonly #names = new Map<string, ReadonlySet<string>>();
 
   constructor(options: StoreOptions) {
     this.#options = options;
@@ -84,7 +96,12 @@ export class ResourceStore implements HeldResources {
   get(typeUrl: string, name: string): HeldBytes | undefined {
     const entry = this.#of(typeUrl).get(name);
     if (entry === undefined) return undefined;
-    return { accepted: entry.value?.bytes, resource: entry.value?.resource, rejected: entry.rejected };
+    return {
+      accepted: entry.value?.bytes,
+      resource: entry.value?.resource,
+      version: entry.value?.version ?? '',
+      rejected: entry.rejected,
+    };
   }
 
   *names(typeUrl: string): Iterable<string> {
@@ -135,6 +152,7 @@ export class ResourceStore implements HeldResources {
    */
   retain(typeUrl: string, names: ReadonlySet<string>): void {
     const entries = this.#of(typeUrl);
+    this.#names.set(typeUrl, names);
     const isWildcard = names.has(WILDCARD);
     for (const [name, entry] of entries) {
       const isSent = entry.value !== undefined || entry.rejected !== undefined;
@@ -154,8 +172,11 @@ export class ResourceStore implements HeldResources {
     switch (change.kind) {
       case 'updated':
         this.#update(typeUrl, change.name, entry, change);
+        this.#renew(typeUrl, change.name, entry, change.ttlMs);
         return;
       case 'unchanged':
+        this.#renew(typeUrl, change.name, entry, change.ttlMs);
+        if (entry.value !== undefined) entry.value = { ...entry.value, version: change.version };
         entry.state = 'acked';
         entry.rejected = undefined;
         return;
@@ -164,8 +185,7 @@ export class ResourceStore implements HeldResources {
         entry.rejected = { bytes: change.bytes, error: change.error };
         return;
       case 'removed':
-        if (isSubscribed) entries.set(change.name, { ...blankEntry(), state: 'does-not-exist' });
-        else entries.delete(change.name);
+        this.#remove(typeUrl, change.name, isSubscribed);
     }
   }
 
@@ -201,26 +221,42 @@ export class ResourceStore implements HeldResources {
     entry.waitingSinceMs = undefined;
   }
 
-  /** Drops the last resorts whose time is over. Returns when the next one ends. */
-  expire(): number | undefined {
+  /**
+   * Drops the values and last resorts whose time is over. Returns when the next one ends, and whether any did.
+   */
+  expire(): Expiry {
     const now = this.#options.clock.now();
-    let next: number | undefined;
-    for (const entry of this.#withLastResort) {
-      const { lastResort } = entry;
-      if (lastResort !== undefined && lastResort.untilMs > now) {
-        next = Math.min(next ?? Number.POSITIVE_INFINITY, lastResort.untilMs);
-      } else {
-        entry.lastResort = undefined;
-        this.#withLastResort.delete(entry);
+    let nextMs = Number.POSITIVE_INFINITY;
+    let hasExpired = false;
+    for (const [entry, { typeUrl, name }] of this.#ending) {
+      const { endsAtMs } = entry;
+      const isIn = this.#of(typeUrl).get(name) === entry;
+      if (isIn && endsAtMs !== undefined && endsAtMs > now) nextMs = Math.min(nextMs, endsAtMs);
+      else {
+        this.#ending.delete(entry);
+        if (!isIn || endsAtMs === undefined) continue;
+        // Envoy: as if the server had removed it.
+        this.#remove(typeUrl, name, this.#names.get(typeUrl)?.has(name) === true);
+        hasExpired = true;
       }
     }
-    return next;
+    for (const entry of this.#withLastResort) {
+      const { lastResort } = entry;
+      if (lastResort !== undefined && lastResort.untilMs > now) nextMs = Math.min(nextMs, lastResort.untilMs);
+      else {
+        entry.lastResort = undefined;
+        this.#withLastResort.delete(entry);
+        hasExpired = true;
+      }
+    }
+    return { nextMs: Number.isFinite(nextMs) ? nextMs : undefined, hasExpired };
   }
 
-  /** Everything in force, for the cache. */
+  /** Everything in force, for the cache. What has to be renewed is not for later. */
   *stored(): Iterable<StoredResource> {
     for (const [typeUrl, entries] of this.#entries) {
       for (const [name, entry] of entries) {
+        if (entry.endsAtMs !== undefined) continue;
         const value = entry.lastResort?.value ?? entry.value;
         if (value !== undefined) yield { typeUrl, name, version: value.version, bytes: value.bytes };
       }
@@ -264,6 +300,18 @@ export class ResourceStore implements HeldResources {
     entry.rejected = undefined;
   }
 
+  #renew(typeUrl: string, name: string, entry: Entry, ttlMs: number | undefined): void {
+    entry.endsAtMs = ttlMs === undefined ? undefined : this.#options.clock.now() + ttlMs;
+    if (ttlMs === undefined) this.#ending.delete(entry);
+    else this.#ending.set(entry, { typeUrl, name });
+  }
+
+  #remove(typeUrl: string, name: string, isSubscribed: boolean): void {
+    const entries = this.#of(typeUrl);
+    if (isSubscribed) entries.set(name, { ...blankEntry(), state: 'does-not-exist' });
+    else entries.delete(name);
+  }
+
   #of(typeUrl: string): Map<string, Entry> {
     const entries = this.#entries.get(typeUrl);
     if (entries === undefined) throw new TypeError(`resource type ${typeUrl} is not known to this store`);
@@ -282,6 +330,7 @@ function blankEntry(): Entry {
     rejected: undefined,
     state: 'requested',
     isCached: false,
+    endsAtMs: undefined,
     waitingSinceMs: undefined,
   };
 }

@@ -78,10 +78,11 @@ export class Synchronizer {
   #run(): void {
     const { view, roots, clusterNames, isAnswered, store, want, watch } = this.#options;
     if (!isAnswered()) return;
-    this.#expireAt(store.expire());
+    const { nextMs, hasExpired } = store.expire();
+    this.#expireAt(nextMs);
     const { source, snapshot } = this.published.value;
     const current = view(source !== 'control-plane');
-    const changed = this.#changedAssignments;
+    const changed = hasExpired ? undefined : this.#changedAssignments;
     this.#changedAssignments = new Set();
     if (changed !== undefined && this.#isComplete && source === 'control-plane') {
       const next = withAssignments(current, snapshot, changed);

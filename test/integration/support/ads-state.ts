@@ -119,9 +119,12 @@ export class AdsSession {
     this.#state.seen.push(request);
     const known = this.#types.get(request.typeUrl);
     if (known !== undefined && request.nonce !== known.nonce) return;
-    const isSame = known !== undefined && known.names.join() === request.names.join();
+    // Naming nothing, before anything was named, means everything.
+    const isWildcard = request.names.length === 0 && (known === undefined || known.names.join() === '*');
+    const names = isWildcard ? ['*'] : request.names;
+    const isSame = known !== undefined && known.names.join() === names.join();
     this.#types.set(request.typeUrl, {
-      names: request.names,
+      names,
       sent: isSame ? known.sent : '',
       nonce: known?.nonce ?? '',
     });

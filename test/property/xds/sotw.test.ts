@@ -8,7 +8,7 @@ import {
   partialType,
   readRequest,
   response,
-} from '../../unit/xds/sotw-fixtures.js';
+} from '../../unit/xds/engine-fixtures.js';
 
 interface ServerStream {
   /** Names of the last request that was taken; undefined before the first. */
@@ -53,7 +53,9 @@ class ModelServer {
     const request = readRequest(bytes);
     if (stream === undefined || request === undefined || request.nonce !== stream.nonce) return;
     const isKnown = stream.names === undefined && this.isTerse && request.version === this.#version;
-    stream.names = new Set(request.names);
+    // Naming nothing, before anything was named, means everything.
+    const isWildcard = request.names.length === 0 && [...(stream.names ?? ['*'])].join() === '*';
+    stream.names = new Set(isWildcard ? ['*'] : request.names);
     if (isKnown) stream.version = request.version;
     if (isKnown) for (const name of this.words.keys()) stream.sent.add(name);
     for (const name of stream.sent) if (!this.#wants(stream, name)) stream.sent.delete(name);

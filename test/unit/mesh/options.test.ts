@@ -67,6 +67,15 @@ describe('resolveOptions', () => {
     });
   });
 
+  test('the variant of xDS comes from code, then INMESH_XDS_PROTOCOL', () => {
+    const env = { INMESH_XDS_PROTOCOL: 'delta' };
+    expect(resolveOptions({}, around()).xdsProtocol).toBe('sotw');
+    expect(resolveOptions({}, around({ env })).xdsProtocol).toBe('delta');
+    expect(resolveOptions({ xdsProtocol: 'sotw' }, around({ env })).xdsProtocol).toBe('sotw');
+    const wrong = { INMESH_XDS_PROTOCOL: 'rest' };
+    expect(() => resolveOptions({}, around({ env: wrong }))).toThrow(/INMESH_OPTION_INVALID.*rest/);
+  });
+
   test.each([
     [{ service: 'Not A Name' }, /INMESH_OPTION_INVALID.*service/],
     [{ namespace: 'a/../b' }, /INMESH_OPTION_INVALID.*namespace/],

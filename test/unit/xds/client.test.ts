@@ -174,7 +174,7 @@ describe('the ADS client', () => {
     const { client, clock } = start(state);
     await clock.advance(100);
     client.setNode({ ...NODE, id: 'other' });
-    expect(state.seen.at(-1)).toMatchObject({ typeUrl: LISTENER.typeUrl, nodeId: 'other', names: ['*'] });
+    expect(state.seen.at(-1)).toMatchObject({ typeUrl: LISTENER.typeUrl, nodeId: 'other', names: [] });
     client.setInboundNames(['in']);
     expect(state.seen.at(-1)).toMatchObject({
       typeUrl: LISTENER.typeUrl,

@@ -10,7 +10,8 @@ import {
   partialType,
   readRequest,
   response,
-} from './sotw-fixtures.js';
+  wrappedResponse,
+} from './engine-fixtures.js';
 
 const names = (...all: string[]) => new Set(all);
 const kinds = (received: { changes: readonly { kind: string; name: string }[] }) =>
@@ -26,7 +27,7 @@ function connected(type = completeType(), ...subscribed: string[]) {
 describe('requests of the state-of-the-world engine', () => {
   test('the first request of a stream carries the node, later ones do not', () => {
     const { engine, first } = connected(completeType(), '*');
-    expect(first).toMatchObject([{ names: ['*'], version: '', nonce: '', node: 'node-1', error: undefined }]);
+    expect(first).toMatchObject([{ names: [], version: '', nonce: '', node: 'node-1', error: undefined }]);
     expect(readRequest(engine.protocol.subscribe(partialType(), names('a')))).toMatchObject({
       names: ['a'],
       node: undefined,
@@ -65,11 +66,21 @@ describe('requests of the state-of-the-world engine', () => {
     expect(engine.protocol.reconnect().map(readRequest)).toMatchObject([{ names: ['b'], node: 'node-2' }]);
   });
 
+  test('nothing but the wildcard is said by naming nothing, next to names and after them by a star', () => {
+    const { engine, type, first } = connected(completeType(), '*');
+    expect(first).toMatchObject([{ names: [] }]);
+    expect(readRequest(engine.protocol.subscribe(type, names('*', 'a')))).toMatchObject({
+      names: ['*', 'a'],
+    });
+    expect(readRequest(engine.protocol.subscribe(type, names('*')))).toMatchObject({ names: ['*'] });
+    expect(engine.protocol.reconnect().map(readRequest)).toMatchObject([{ names: [] }]);
+  });
+
   test('a changed node is sent at once, with the state of the subscription', () => {
     const { engine, type } = connected(completeType(), '*');
     engine.receive(response(type, 'v1', 'n1', [packed(type, 'a', 'one')]));
     const request = readRequest(engine.protocol.setNode(create(core.NodeSchema, { id: 'node-2' })));
-    expect(request).toMatchObject({ node: 'node-2', names: ['*'], version: 'v1', nonce: 'n1' });
+    expect(request).toMatchObject({ node: 'node-2', names: [], version: 'v1', nonce: 'n1' });
   });
 
   test('the version survives the stream, the nonce does not', () => {
@@ -169,17 +180,37 @@ describe('responses to the state-of-the-world engine', () => {
     expect(kinds(engine.receive(response(type, 'v1', 'n1', [any])))).toEqual(['updated a']);
   });
 
-  test('a time to live is refused, because it would not be enforced', () => {
+  test('a heartbeat of the version in force renews what is held and removes nothing', () => {
+    const { engine, type } = connected(completeType(), '*');
+    const resources = [
+      { name: 'a', word: 'one', ttlMs: 2500 },
+      { name: 'b', word: 'one' },
+    ];
+    expect(engine.receive(wrappedResponse(type, 'v1', 'n1', resources)).changes).toMatchObject([
+      { kind: 'updated', name: 'a', ttlMs: 2500 },
+      { kind: 'updated', name: 'b', ttlMs: undefined },
+    ]);
+    const received = engine.receive(wrappedResponse(type, 'v1', 'n2', [{ name: 'a', ttlMs: 2500 }]));
+    expect(received.changes).toMatchObject([{ kind: 'unchanged', name: 'a', ttlMs: 2500 }]);
+    expect(readRequest(received.reply)).toMatchObject({ version: 'v1', nonce: 'n2', error: undefined });
+  });
+
+  test('what was dropped by its owner is asked for anew on the next stream', () => {
+    const { engine, type } = connected(completeType(), '*');
+    engine.receive(wrappedResponse(type, 'v1', 'n1', [{ name: 'a', word: 'one', ttlMs: 100 }]));
+    engine.forget(type, new Set());
+    expect(engine.protocol.reconnect().map(readRequest)).toMatchObject([{ version: '' }]);
+  });
+
+  test('resources of a type that nobody wants any more are not accepted, no resources are', () => {
     const { engine, type } = connected(partialType(), 'a');
-    const ttl = create(wkt.DurationSchema, { seconds: 1n });
-    const wrapper = create(discovery.ResourceSchema, { name: 'a', resource: packed(type, 'a', 'one'), ttl });
-    const any = create(wkt.AnySchema, {
-      typeUrl: typeUrlOf(discovery.ResourceSchema),
-      value: toBinary(discovery.ResourceSchema, wrapper),
+    engine.protocol.subscribe(type, names());
+    const some = engine.receive(response(type, 'v1', 'n1', [packed(type, 'a', 'one')]));
+    expect(some.changes).toEqual([]);
+    expect(readRequest(some.reply)).toMatchObject({ names: [], version: '', nonce: 'n1', error: undefined });
+    expect(readRequest(engine.receive(response(type, 'v2', 'n2', [])).reply)).toMatchObject({
+      version: 'v2',
     });
-    const received = engine.receive(response(type, 'v1', 'n1', [any]));
-    expect(kinds(received)).toEqual(['rejected a']);
-    expect(readRequest(received.reply)?.error).toContain('ttl');
   });
 
   test('a resource of another type, one without name and one of broken bytes are refused by their place', () => {

@@ -102,14 +102,14 @@ describe('the resource store', () => {
 
     expect(store.find(FRUIT, 'apple')).toMatchObject({ seeds: 5 });
     expect(kept).toEqual(['apple']);
-    expect(store.expire()).toBe(LAST_RESORT_MS);
+    expect(store.expire().nextMs).toBe(LAST_RESORT_MS);
     expect([...store.statuses()]).toMatchObject([{ lastResortUntilMs: LAST_RESORT_MS, version: '1' }]);
 
     await clock.advance(LAST_RESORT_MS - 1);
     store.expire();
     expect(store.find(FRUIT, 'apple')).toMatchObject({ seeds: 5 });
     await clock.advance(1);
-    expect(store.expire()).toBeUndefined();
+    expect(store.expire().nextMs).toBeUndefined();
     expect(store.find(FRUIT, 'apple')).toMatchObject({ seeds: 0 });
   });
 
@@ -119,13 +119,40 @@ describe('the resource store', () => {
     store.apply(updated('apple', 0), true);
     store.apply(updated('apple', 7), true);
     expect(store.find(FRUIT, 'apple')).toMatchObject({ seeds: 7 });
-    expect(store.expire()).toBeUndefined();
+    expect(store.expire().nextMs).toBeUndefined();
   });
 
   test('a value that was empty from the start has no last resort', () => {
     const { store } = createStore();
     store.apply(updated('apple', 0), true);
     expect(store.find(FRUIT, 'apple')).toMatchObject({ seeds: 0 });
+  });
+
+  test('a value with a time to live goes when it is not renewed in time, and stays out of the cache', async () => {
+    const { store, clock } = createStore();
+    store.retain(FRUIT.typeUrl, new Set(['apple', 'pear']));
+    store.apply({ ...updated('apple', 5), ttlMs: 1000 }, true);
+    store.apply(updated('pear', 3), true);
+    expect([...store.stored()].map(({ name }) => name)).toEqual(['pear']);
+
+    await clock.advance(900);
+    store.apply({ kind: 'unchanged', type: FRUIT, name: 'apple', version: '1', ttlMs: 1000 }, true);
+    expect(store.expire()).toEqual({ nextMs: 1900, hasExpired: false });
+    await clock.advance(1000);
+    expect(store.expire()).toEqual({ nextMs: undefined, hasExpired: true });
+
+    expect(store.find(FRUIT, 'apple')).toBe('absent');
+    expect(store.find(FRUIT, 'pear')).toMatchObject({ seeds: 3 });
+  });
+
+  test('a time to live ends when the value is sent without one, or removed', async () => {
+    const { store, clock } = createStore();
+    for (const name of ['apple', 'pear']) store.apply({ ...updated(name, 5), ttlMs: 1000 }, true);
+    store.apply({ kind: 'unchanged', type: FRUIT, name: 'apple', version: '1' }, true);
+    store.apply({ kind: 'removed', type: FRUIT, name: 'pear' }, true);
+    await clock.advance(2000);
+    expect(store.expire()).toEqual({ nextMs: undefined, hasExpired: false });
+    expect(store.find(FRUIT, 'apple')).toMatchObject({ seeds: 5 });
   });
 
   test('a cached value counts as pending for who wants the word of the server', () => {

@@ -1,5 +1,13 @@
+import type { MeshError } from '../runtime/errors.js';
 import type { DecodableType, HeldBytes, HeldResources } from './protocol.js';
-import { isSameBytes, type Present } from './sotw-resources.js';
+
+/** What a response has under a name; neither bytes nor error: a heartbeat. */
+export interface Present {
+  readonly bytes: Uint8Array | undefined;
+  readonly error: MeshError | undefined;
+  readonly version: string;
+  readonly ttlMs: number | undefined;
+}
 
 /** What came of decoding a resource. */
 export type Outcome =
@@ -49,4 +57,9 @@ function isKnown(bytes: Uint8Array, held: HeldBytes | undefined): boolean {
 
 function heldValue(held: HeldBytes | undefined): { bytes: Uint8Array; resource: unknown } | undefined {
   return held?.accepted === undefined ? undefined : { bytes: held.accepted, resource: held.resource };
+}
+
+/** Whether two byte strings are equal. */
+export function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && Buffer.compare(a, b) === 0;
 }
