@@ -1,5 +1,12 @@
 // The package's sub-path './grpc': generated grpc-js clients through the mesh, and gRPC servers as its members.
-
+export { MeshChannel } from './bindings/grpc/channel.js';
+export {
+  type ClientClass,
+  type MeshClientOptions,
+  meshChannel,
+  meshChannelFactory,
+  meshClient,
+} from './bindings/grpc/mesh-client.js';
 export { statusName } from './bindings/grpc/status-name.js';
 export { meshServerCredentials } from './bindings/grpc-server/credentials.js';
 export { type MeshServerOptions, meshServer } from './bindings/grpc-server/mesh-server.js';

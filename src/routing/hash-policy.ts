@@ -53,6 +53,9 @@ function rotateLeft(hash: bigint): bigint {
   return BigInt.asUintN(64, hash << 1n) | (hash >> 63n);
 }
 
+/** gRFC A42: calls of one channel go together. */
+const CHANNEL_ID = 'io.grpc.channel_id';
+
 function compileSource(source: HashSource, sourceAddress: string): RequestHash {
   switch (source.kind) {
     case 'header':
@@ -67,6 +70,7 @@ function compileSource(source: HashSource, sourceAddress: string): RequestHash {
         return value === undefined ? undefined : xxHash64OfHeader(value);
       };
     case 'filter-state':
+      if (source.key === CHANNEL_ID) return ({ context }) => stateHash(context.channelId);
       return ({ context }) => stateHash(context.filterState?.get(source.key));
     default:
       return unreachable(source);

@@ -31,6 +31,8 @@ export interface BytesBody {
 export interface PushBody {
   readonly kind: 'push';
   readonly used: boolean;
+  /** Set when it is known that no trailers come with its end: HTTP/2 then needs no frame more for them. */
+  readonly withoutTrailers?: boolean;
   attach(sink: BodySink): BodyControl;
 }
 

@@ -188,6 +188,10 @@ export interface Exchange {
   transportFailure: string | undefined;
   /** What broke the response off after its head; set by the transport. */
   bodyFailure: TransportFailure | undefined;
+  /** HTTP/2 error code that the last attempt's peer reset the stream with; set by the transport. */
+  resetCode: number | undefined;
+  /** Names the channel of a gRPC client that the call came from (gRFC A42: hashing by channel); undefined = none. */
+  channelId: string | undefined;
   /** Made by whoever keeps time. */
   timing: ExchangeTiming | undefined;
   /** Envoy metadata of the matched route, by namespace. */
@@ -247,6 +251,8 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     upstreamProtocol: undefined,
     transportFailure: undefined,
     bodyFailure: undefined,
+    resetCode: undefined,
+    channelId: undefined,
     timing: undefined,
     routeMetadata: undefined,
     setCookies: undefined,

@@ -41,6 +41,8 @@ export interface Response {
   readonly completion: Completion;
   /** Set on answers made here and not upstream. */
   readonly local?: LocalReplyInfo;
+  /** HTTP/2: the head is all of the answer (gRPC: trailers only). */
+  readonly isWhole?: boolean;
   /**
    * The connection after the peer agreed to an upgrade (101) or CONNECT: bytes of another protocol. Whoever gets the
    * response owns it. `completion` settles when it closes.

@@ -96,7 +96,11 @@ export class Http2Attempt implements BodyControl, StreamEvents {
     try {
       stream =
         upgrade === undefined
-          ? session.request(head, body.kind === 'empty', body.kind === 'push')
+          ? session.request(
+              head,
+              body.kind === 'empty',
+              body.kind === 'push' && body.withoutTrailers !== true,
+            )
           : session.request(connectHead(head, this.#request), false, false);
     } catch (error) {
       if (ELSEWHERE.has(codeOf(error) ?? '')) return false;
@@ -107,6 +111,7 @@ export class Http2Attempt implements BodyControl, StreamEvents {
     this.#session = session;
     this.#stream = stream;
     context.requestBytes = 0;
+    context.resetCode = undefined;
     // gRPC is POST; everything else need not be looked at.
     context.grpcMessages =
       this.#request.method === 'POST' && isGrpc(this.#request) ? createGrpcMessages() : undefined;
@@ -132,7 +137,7 @@ export class Http2Attempt implements BodyControl, StreamEvents {
     this.#stream?.close(CODES.CANCEL);
   }
 
-  onResponse(status: number, raw: readonly string[], headers: IncomingHttpHeaders): void {
+  onResponse(status: number, raw: readonly string[], headers: IncomingHttpHeaders, isWhole: boolean): void {
     if (this.#settled) return;
     this.#settled = true;
     const { upgrade } = this.#request.context;
@@ -157,6 +162,7 @@ export class Http2Attempt implements BodyControl, StreamEvents {
       headers: headersOf(raw),
       body: this.#queue,
       completion: this.#completion,
+      isWhole,
     });
   }
 
@@ -239,6 +245,9 @@ export class Http2Attempt implements BodyControl, StreamEvents {
     if (this.#ended) return;
     this.#ended = true;
     const error = this.#error ?? this.#session?.error ?? brokenOff();
+    // What node:http2 makes of a connection that broke is no word of the peer.
+    if (!this.#gaveUp && this.#session?.isGone === false)
+      this.#request.context.resetCode = this.#stream?.rstCode;
     if (this.#tunnel !== undefined) {
       this.#tunnel.gone(error);
       return;

@@ -11,12 +11,14 @@ export class BodySender implements BodySink {
   isToBlame = false;
   readonly #stream: ClientHttp2Stream;
   readonly #context: Exchange;
+  readonly #mayHaveTrailers: boolean;
   #control: BodyControl | undefined;
   #isOver = false;
 
   constructor(stream: ClientHttp2Stream, { body, context }: Request) {
     this.#stream = stream;
     this.#context = context;
+    this.#mayHaveTrailers = body.kind === 'push' && body.withoutTrailers !== true;
     stream.once('finish', () => context.requestSent?.settle());
     switch (body.kind) {
       case 'empty':
@@ -54,7 +56,9 @@ export class BodySender implements BodySink {
   end(trailers: HeaderMap | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#stream.once('wantTrailers', () => this.#stream.sendTrailers(trailersOf(trailers)));
+    if (this.#mayHaveTrailers) {
+      this.#stream.once('wantTrailers', () => this.#stream.sendTrailers(trailersOf(trailers)));
+    }
     this.#stream.end();
   }
 

@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { Body } from '../../service/body.js';
+import { isGrpcType } from '../../service/local-reply.js';
 import type { Request } from '../../service/service.js';
 
 /** RFC 9113 §8.2.2: these concern one connection, and HTTP/2 has its own ways. */
@@ -34,11 +35,16 @@ export function http2Head(request: Request): OutgoingHttpHeaders {
     const value = name === 'te' ? trailersOnly(lines[i + 1] ?? '') : lines[i + 1];
     if (value !== undefined) add(head, name, value);
   }
-  if (head['content-length'] === undefined) {
+  // Clients of gRPC do not say it.
+  if (head['content-length'] === undefined && !isGrpcHead(head)) {
     const length = lengthOf(request.body, request.method);
     if (length !== undefined) head['content-length'] = String(length);
   }
   return head;
+}
+
+function isGrpcHead({ ':method': method, 'content-type': type }: OutgoingHttpHeaders): boolean {
+  return method === 'POST' && typeof type === 'string' && isGrpcType(type);
 }
 
 function add(head: OutgoingHttpHeaders, name: string, value: string): void {

@@ -2,7 +2,7 @@ import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader }
 
 /** Hears what happens on a stream. `raw` is name, value, name, value. */
 export interface StreamEvents {
-  onResponse(status: number, raw: readonly string[], headers: IncomingHttpHeaders): void;
+  onResponse(status: number, raw: readonly string[], headers: IncomingHttpHeaders, isWhole: boolean): void;
   onData(chunk: Buffer): void;
   onTrailers(raw: readonly string[]): void;
   onEnd(): void;
@@ -12,6 +12,9 @@ export interface StreamEvents {
 
 /** A stream that knows who hears it: its listeners are shared by all streams. */
 type HeardStream = ClientHttp2Stream & { [LISTENER]: StreamEvents };
+
+/** RFC 9113 §6.2. */
+const END_STREAM = 1;
 
 const LISTENER: unique symbol = Symbol('listener');
 
@@ -31,11 +34,12 @@ export function listen(stream: ClientHttp2Stream, listener: StreamEvents): void 
 function onResponse(
   this: ClientHttp2Stream,
   headers: IncomingHttpHeaders & IncomingHttpStatusHeader,
-  _flags: number,
+  flags: number,
   ...rest: unknown[]
 ): void {
   const raw = (rest[0] ?? []) as readonly string[];
-  (this as HeardStream)[LISTENER].onResponse(headers[':status'] ?? 0, raw, headers);
+  const isWhole = (flags & END_STREAM) !== 0;
+  (this as HeardStream)[LISTENER].onResponse(headers[':status'] ?? 0, raw, headers, isWhole);
 }
 
 function onData(this: ClientHttp2Stream, chunk: Buffer): void {
