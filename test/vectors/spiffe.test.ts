@@ -7,6 +7,7 @@ import { parseSpiffeId, parseTrustDomain } from '../../src/identity/spiffe-id.js
 import { verifyPeer } from '../../src/identity/verify.js';
 import { MeshError } from '../../src/runtime/errors.js';
 import { createTestCa } from '../../src/testing/test-ca.js';
+import { cpuMsOf } from './cpu-time.js';
 
 const folder = new URL('../../../shared/vectors/spiffe/', import.meta.url);
 const workload = 'spiffe://domain1.test/workload';
@@ -64,15 +65,16 @@ describe.runIf(hasVectors)('SPIFFE vectors', () => {
   test.each(load<SvidCase>('x509-svid.json'))('X.509-SVID $id', ({ accept, expectedId, time, chain, bundles }) => {
     const all = new Map<string, X509Bundle>();
     for (const [name, roots] of Object.entries(bundles)) all.set(name, createX509Bundle(name, roots));
-    const started = performance.now();
-    const peer = accepted(() =>
-      verifyPeer(
-        chain.flatMap((pem) => readPem(pem, 'CERTIFICATE')),
-        (name) => all.get(name),
-        { nowMs: Date.parse(time) },
+    const { result: peer, cpuMs } = cpuMsOf(() =>
+      accepted(() =>
+        verifyPeer(
+          chain.flatMap((pem) => readPem(pem, 'CERTIFICATE')),
+          (name) => all.get(name),
+          { nowMs: Date.parse(time) },
+        ),
       ),
     );
-    expect(performance.now() - started).toBeLessThan(250);
+    expect(cpuMs).toBeLessThan(250);
     if (accept !== null) expect(peer !== undefined).toBe(accept);
     if (accept === true) expect(peer?.id.toString()).toBe(expectedId);
   });
@@ -90,9 +92,10 @@ describe.runIf(hasVectors)('SPIFFE vectors', () => {
   }
   test.each(load<CsrCase>('csr.json'))('signing request $id', async ({ csr, must }) => {
     const ca = await createTestCa({ trustDomain: 'domain1.test' });
-    const started = performance.now();
-    const issued = accepted(() => ca.authority.issue({ csrPem: csr, id: parseSpiffeId(workload) }));
-    expect(performance.now() - started).toBeLessThan(must.maxMs ?? 250);
+    const { result: issued, cpuMs } = cpuMsOf(() =>
+      accepted(() => ca.authority.issue({ csrPem: csr, id: parseSpiffeId(workload) })),
+    );
+    expect(cpuMs).toBeLessThan(must.maxMs ?? 250);
     if (must.reject) expect(issued).toBeUndefined();
     if (must.issue && !must.orReject) expect(issued).toBeDefined();
     if (issued === undefined) return;
