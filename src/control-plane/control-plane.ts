@@ -7,6 +7,7 @@ import { firstOf, loopbackAuthenticator, svidAuthenticator } from './ca/authenti
 import { type CertificateAuthority, createCertificateAuthority } from './ca/certificate-authority.js';
 import { createDirectoryCaStore } from './ca/directory-store.js';
 import { createCompiler } from './compile/compile.js';
+import { createLossReport } from './compile/grpc/report-losses.js';
 import {
   createMeshConfig,
   DEFAULT_MESH_CONFIG,
@@ -203,7 +204,7 @@ class RunningControlPlane implements ControlPlane {
       ...(localityLbSetting !== undefined && { localityLbSetting }),
       ...(zoneAwareLbSetting !== undefined && { zoneAwareLbSetting }),
     });
-    const compiler = createCompiler(this.#config);
+    const compiler = createCompiler(this.#config, { servesGrpc: createLossReport(logger) });
     this.#xds = createXdsServer({
       resourcesFor: (node) => compiler.compile(store.current.value, registry.current.value, node),
       registry,

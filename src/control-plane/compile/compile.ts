@@ -38,20 +38,28 @@ interface Joined {
   readonly all: Outline['listeners'];
 }
 
+/** Who hears of what is compiled. */
+export interface CompilerListeners {
+  /** The configuration is compiled for one of gRPC's own clients. */
+  readonly servesGrpc?: (view: ConfigView) => void;
+}
+
 /** Creates a compiler with empty memory. */
-export function createCompiler(config: MeshConfig): Compiler {
-  return new MemoizingCompiler(config);
+export function createCompiler(config: MeshConfig, listeners: CompilerListeners = {}): Compiler {
+  return new MemoizingCompiler(config, listeners);
 }
 
 class MemoizingCompiler implements Compiler {
   readonly #config: MeshConfig;
+  readonly #listeners: CompilerListeners;
   readonly #profiles = new Map<string, Compiled>();
   readonly #inbound: InboundListeners;
   readonly #joined = new WeakMap<Node, Joined>();
   #shape: { readonly registry: RegistrySnapshot; readonly key: string } | undefined;
 
-  constructor(config: MeshConfig) {
+  constructor(config: MeshConfig, listeners: CompilerListeners) {
     this.#config = config;
+    this.#listeners = listeners;
     this.#inbound = new InboundListeners(config);
   }
 
@@ -62,6 +70,7 @@ class MemoizingCompiler implements Compiler {
     const { listeners, routes, clusters } = outline;
     const common = { routes, clusters, endpoints, wireListeners: NONE, secrets: NONE };
     if (profile.generator === 'grpc') {
+      this.#listeners.servesGrpc?.(view);
       const listenerOf = (name: string) =>
         this.#inbound.ofGrpcServer(name, node, view) ?? otherName(name, profile, compiled);
       return { ...common, listeners, encoders: GRPC_ENCODERS, listenerOf };

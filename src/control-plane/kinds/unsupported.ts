@@ -1,6 +1,6 @@
-import { isPlainObject } from '../schema/value.js';
 import type { RuleViolation } from '../schema/violation.js';
 import type { Document, FieldPath, KindName } from '../store/view.js';
+import { valuesAt } from './values-at.js';
 import { appliesToMesh } from './virtual-service.js';
 
 // An accepted field is a promise. What stands here is read and checked, but not carried out: it is refused, so that
@@ -139,18 +139,4 @@ function unsupported(kind: KindName, path: FieldPath, entry: Unsupported, value:
     path,
     atKey: isWhole,
   };
-}
-
-function* valuesAt(
-  value: unknown,
-  steps: readonly string[],
-  path: FieldPath,
-): Iterable<[unknown, FieldPath]> {
-  const [step, ...rest] = steps;
-  if (step === undefined) yield [value, path];
-  else if (step !== '*') {
-    if (isPlainObject(value)) yield* valuesAt(value[step], rest, [...path, step]);
-  } else if (Array.isArray(value)) {
-    for (const [index, item] of value.entries()) yield* valuesAt(item, rest, [...path, index]);
-  }
 }

@@ -1,0 +1,17 @@
+import { isPlainObject } from '../schema/value.js';
+import type { FieldPath } from '../store/view.js';
+
+/** Every value that the steps lead to, with its path; the step `*` stands for every element of a list. */
+export function* valuesAt(
+  value: unknown,
+  steps: readonly string[],
+  path: FieldPath,
+): Iterable<[unknown, FieldPath]> {
+  const [step, ...rest] = steps;
+  if (step === undefined) yield [value, path];
+  else if (step !== '*') {
+    if (isPlainObject(value)) yield* valuesAt(value[step], rest, [...path, step]);
+  } else if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) yield* valuesAt(item, rest, [...path, index]);
+  }
+}
