@@ -86,6 +86,8 @@ export class AggregateCluster implements ClusterRuntime {
     return undefined;
   }
 
+  overflowed(): void {}
+
   send(host: Host, request: Request): Promise<Response> {
     const member = this.memberOf(host);
     if (member === this) return Promise.reject(new Error(`${host.address} left the cluster ${this.name}`));

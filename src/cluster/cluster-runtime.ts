@@ -14,6 +14,7 @@ import type { Host } from './host.js';
 import type { HostSet } from './host-set.js';
 import type { PickContext } from './lb/load-balancer.js';
 import type { CompileHash } from './lb/policies.js';
+import type { LoadLedger } from './load/load-ledger.js';
 import type { ReadLoad } from './orca/hear-load.js';
 import type { OpenReportStream } from './orca/report-stream.js';
 import type { ResolveName } from './resolve-name.js';
@@ -27,6 +28,8 @@ export interface ClusterTools extends CheckTools {
   /** For hash policies of load balancing policies. */
   readonly compileHash?: CompileHash | undefined;
   readonly logger: Logger;
+  /** Counts what is reported to the control plane; undefined = nothing is. */
+  readonly loads?: LoadLedger | undefined;
   /** Reads what responses say of the load of their hosts; undefined = nobody does. */
   readonly readLoad?: ReadLoad | undefined;
   /** Asks hosts to report their load over streams; undefined = nobody does. */
@@ -53,6 +56,8 @@ export interface ClusterRuntime {
   pick(context: PickContext): Host | undefined;
   /** Whether a request is to be dropped before it gets a host (Envoy `drop_overload`); draws anew with each call. */
   shed(): Shed | undefined;
+  /** The circuit breaker let a request not go to one of its hosts. */
+  overflowed(): void;
   /** The cluster that a host which was picked belongs to: this one, or a member of an aggregate. */
   memberOf(host: Host): ClusterRuntime;
   /** The hosts by what may be done with them now; index = priority. A new list whenever that changes. */

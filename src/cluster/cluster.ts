@@ -30,6 +30,8 @@ import {
 import { createLbCounts } from './lb/lb-counts.js';
 import type { Balancer, PickContext, Picker } from './lb/load-balancer.js';
 import { createBalancer } from './lb/policies.js';
+import type { ClusterLoads } from './load/cluster-loads.js';
+import { countLoad } from './load/count-load.js';
 import { OnDemandHosts } from './on-demand.js';
 import { askForLoad, hearLoad } from './orca/hear-load.js';
 import { type ReportSessions, reportSessions } from './orca/report-sessions.js';
@@ -73,6 +75,7 @@ class RunningCluster implements ClusterRuntime {
   readonly #retiring = new Set<Promise<void>>();
   readonly #drops: OverloadDrops;
   readonly #reports: ReportSessions | undefined;
+  readonly #loads: ClusterLoads | undefined;
   readonly #stale: StaleEndpoints;
   #assignment: ClusterLoadAssignment | undefined;
   #members: Membership = NO_MEMBERS;
@@ -111,7 +114,8 @@ class RunningCluster implements ClusterRuntime {
       activeRequests: () => this.breakers.default.requests.active + this.breakers.high.requests.active,
     });
     this.#picker = () => undefined;
-    this.#drops = new OverloadDrops(random);
+    this.#loads = tools.loads?.open(cluster);
+    this.#drops = new OverloadDrops(random, (category) => this.#loads?.drop(category));
     this.#reports = reportSessions(cluster, { ...tools, agenda });
     this.#stale = new StaleEndpoints(agenda, (without) => this.#apply(without));
     const rebuild = () => this.#rebuild();
@@ -175,7 +179,17 @@ class RunningCluster implements ClusterRuntime {
     return this.#drops.shed();
   }
 
+  overflowed(): void {
+    this.#loads?.drop();
+  }
+
   send(host: Host, request: Request): Promise<Response> {
+    const loads = this.#loads;
+    if (loads === undefined) return this.#send(host, request);
+    return countLoad(loads, host, request, () => this.#send(host, request), this.#tools.readLoad);
+  }
+
+  #send(host: Host, request: Request): Promise<Response> {
     const stalls = this.#outliers === undefined ? undefined : this.#tools.stalls;
     const mark = stalls?.watch() ?? 0;
     this.#hasTraffic = true;
@@ -200,8 +214,9 @@ class RunningCluster implements ClusterRuntime {
   }
 
   #answered(host: Host, request: Request, response: Response): Response {
-    if (host.load?.readsResponses === true && this.#tools.readLoad !== undefined) {
-      hearLoad(host.load, response, this.#tools.readLoad, this.#tools.clock);
+    const { load } = host;
+    if (load?.readsResponses === true && this.#tools.readLoad !== undefined) {
+      hearLoad(response, this.#tools.readLoad, (report) => load.take(report, this.#tools.clock.now()));
     }
     if (response.status >= 500) host.tally.failures++;
     else host.tally.successes++;
@@ -266,11 +281,16 @@ class RunningCluster implements ClusterRuntime {
     this.#checks?.close();
     this.#rebuilds.close();
     this.#reports?.close();
+    this.#closeLoads();
     this.#balancer.close?.();
     for (const host of this.#members.hosts.values()) {
       if (kept?.get(host.address) !== host) this.#retire(host);
     }
     await Promise.all(this.#retiring);
+  }
+
+  #closeLoads(): void {
+    if (this.#loads !== undefined) this.#tools.loads?.close(this.#loads);
   }
 
   #demandOf(discovery: ClusterDiscovery, agenda: Agenda): OnDemandHosts | undefined {
@@ -397,6 +417,7 @@ class RunningCluster implements ClusterRuntime {
 
   #retire(host: Host): void {
     this.#reports?.drop(host);
+    this.#loads?.retire(host);
     const closed = host.retire();
     if (closed !== undefined) this.#closing(host, closed);
   }

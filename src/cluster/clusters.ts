@@ -5,9 +5,12 @@ import { messageOf } from '../runtime/errors.js';
 import { AggregateCluster } from './aggregate.js';
 import { type ClusterRuntime, type ClusterTools, createCluster } from './cluster.js';
 import { createDnsCaches } from './dns-caches.js';
+import { LoadLedger } from './load/load-ledger.js';
 
 /** Every cluster of a process. */
 export interface Clusters {
+  /** What went to those whose load is reported. */
+  readonly loads: LoadLedger;
   get(name: string): ClusterRuntime | undefined;
   /**
    * Makes the running clusters those of a snapshot. Equal configuration keeps the object, and with it connections,
@@ -30,6 +33,7 @@ export function createClusters(given: ClusterTools): Clusters {
     ...given,
     agenda: given.agenda ?? createAgenda(given.clock),
     dnsCaches: given.dnsCaches ?? createDnsCaches(given),
+    loads: given.loads ?? new LoadLedger(given.clock),
   };
   const lookup = (name: string) => running.get(name)?.runtime;
   const running = new Map<string, Running>();
@@ -46,6 +50,7 @@ export function createClusters(given: ClusterTools): Clusters {
   };
 
   return {
+    loads: tools.loads,
     get: lookup,
     reconcile(next) {
       for (const [name, resolved] of next) {

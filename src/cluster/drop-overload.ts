@@ -8,10 +8,13 @@ export type Shed = 'all' | 'some';
 export class OverloadDrops {
   readonly counts: Record<string, number> = {};
   readonly #random: Random;
+  readonly #onDrop: ((category: string) => void) | undefined;
   #drops: readonly DropOverload[] | undefined;
 
-  constructor(random: Random) {
+  /** `onDrop` hears of each request that is dropped. */
+  constructor(random: Random, onDrop?: (category: string) => void) {
     this.#random = random;
+    this.#onDrop = onDrop;
   }
 
   /** Takes over what the newest assignment says. */
@@ -26,6 +29,7 @@ export class OverloadDrops {
       const ratio = percentage.numerator / percentage.denominator;
       if (ratio < 1 && this.#random() >= ratio) continue;
       this.counts[category] = (this.counts[category] ?? 0) + 1;
+      this.#onDrop?.(category);
       return ratio < 1 ? 'some' : 'all';
     }
     return undefined;

@@ -2,6 +2,7 @@ import { formatAddress } from '../model/address.js';
 import type { Endpoint, EndpointHealth, Locality } from '../model/endpoint.js';
 import type { Service } from '../service/service.js';
 import type { CheckState } from './health/state.js';
+import type { LoadCounts } from './load/load-counts.js';
 import type { HostLoad } from './orca/host-load.js';
 import { OutlierState } from './outlier/state.js';
 import type { EndpointTransport } from './transport.js';
@@ -50,6 +51,8 @@ export class Host {
   healthySinceMs: number | undefined = undefined;
   /** What it says of its load; undefined where nobody asks. */
   load: HostLoad | undefined = undefined;
+  /** What went to it and is to be reported; undefined where nobody reports. */
+  counts: LoadCounts | undefined = undefined;
   #totals: HostTotals | undefined;
   #leave: (() => void) | undefined;
   #outlier: OutlierState | undefined;

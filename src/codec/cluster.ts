@@ -12,6 +12,7 @@ import { decodeProxyNames } from './forward-proxy.js';
 import { decodeHealthChecks, encodeHealthChecks } from './health-check.js';
 import { decodeLabels } from './labels.js';
 import { decodeLbPolicy, encodeLbPolicy } from './lb-policy.js';
+import { decodeLoadReporting, encodeLoadReporting } from './load-reporting.js';
 import { decodeMetadata, encodeMetadata } from './metadata.js';
 import { decodeOutlierDetection, encodeOutlierDetection } from './outlier-detection.js';
 import { at, type Path, refuse } from './path.js';
@@ -68,6 +69,8 @@ const clusterFields = onlyFields(() => cluster.ClusterSchema, {
     'original_dst_lb_config',
     'cleanup_interval',
     'ignore_health_on_host_removal',
+    'lrs_server',
+    'lrs_report_endpoint_metrics',
   ],
   ignored: [
     // Names and extent of Envoy's statistics.
@@ -116,6 +119,7 @@ export function decodeCluster(message: cluster.Cluster, path: Path): Cluster {
     healthCheck: decodeHealthChecks(message.healthChecks, options.protocol !== undefined, path),
     waitsForWarmUp: message.waitForWarmOnInit === false ? false : undefined,
     ignoreHealthOnHostRemoval: message.ignoreHealthOnHostRemoval || undefined,
+    loadReporting: decodeLoadReporting(message, path),
     sourceAddress: decodeBindConfig(message.upstreamBindConfig, at(path, 'upstream_bind_config')),
     tcpKeepaliveMs: decodeKeepalive(
       message.upstreamConnectionOptions,
@@ -140,6 +144,7 @@ export function encodeCluster(model: Cluster): cluster.Cluster {
     name: model.name,
     ...encodeDiscovery(model.discovery),
     ...encodeLbPolicy(model.lbPolicy),
+    ...encodeLoadReporting(model.loadReporting),
     connectTimeout: encodeDuration(model.connectTimeoutMs),
     circuitBreakers: encodeCircuitBreakers(model.circuitBreakers),
     commonLbConfig: encodeCommonLb(model),

@@ -36,10 +36,11 @@ import type { MeshCore, OutboundTarget } from './core.js';
 import { HostTable, isLoopback, looksMeshed } from './host-table.js';
 import { hostTools } from './host-tools.js';
 import type { InboundScope } from './inbound-scope.js';
+import type { LoadReporting } from './load-reporting.js';
 import { describeNode, describeWorkload, inboundListenerName } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
 import { createPeerExchange, type PeerExchange } from './peer-exchange.js';
-import { createIdentity, createXds, waitForFresh } from './sources.js';
+import { createIdentity, createLoadReporting, createXds, waitForFresh } from './sources.js';
 import type { MeshStatus } from './status.js';
 import type { TcpCore } from './tcp/core.js';
 import type { TcpListener } from './tcp/listener.js';
@@ -93,6 +94,7 @@ export class RunningMesh implements MeshCore, TcpCore {
   /** Address under which others reach this process. */
   readonly address: string;
   readonly #xds: XdsClient;
+  readonly #loads: LoadReporting;
   readonly #clusters: ReturnType<typeof createClusters>;
   readonly #applier: Applier;
   readonly #breakers: FailureRateBreakers | undefined;
@@ -167,6 +169,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       hostBreakers: (name) => this.#hostBreakers(name),
     });
     this.#xds = createXds(options, tools, this.observer);
+    this.#loads = createLoadReporting(options, tools, this.#clusters.loads, this.#xds);
     this.#published = this.#xds.published.value;
     this.#apply(this.#published);
     this.#xds.published.subscribe((published) => this.#apply(published));
@@ -280,6 +283,7 @@ export class RunningMesh implements MeshCore, TcpCore {
     // Whoever waits for the first configuration need not wait on.
     this.#markConfigured();
     await this.#xds.close();
+    await this.#loads.close();
     this.identity.close();
     await this.#clusters.close();
     await this.#accessLogs.close();

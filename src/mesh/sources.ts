@@ -1,3 +1,4 @@
+import type { LoadLedger } from '../cluster/load/load-ledger.js';
 import { type CaSource, createCaSource } from '../identity/ca-source.js';
 import { createIdentityCache } from '../identity/identity-cache.js';
 import type { Clock } from '../runtime/clock.js';
@@ -7,6 +8,7 @@ import type { Observer } from '../service/observer.js';
 import { createSnapshotCache } from '../xds/cache.js';
 import { createXdsClient, type XdsClient } from '../xds/client.js';
 import { xdsServer } from '../xds/server.js';
+import { LoadReporting } from './load-reporting.js';
 import { describeNode } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
 
@@ -64,6 +66,16 @@ export function createXds(options: ResolvedMeshOptions, tools: SourceTools, obse
       }),
     }),
   });
+}
+
+/** Reports what is counted to the control planes that sent the clusters, where clusters ask for it. */
+export function createLoadReporting(
+  options: ResolvedMeshOptions,
+  { clock, random, logger }: SourceTools,
+  ledger: LoadLedger,
+  xds: XdsClient,
+): LoadReporting {
+  return new LoadReporting(ledger, xds, { node: describeNode(options, []), clock, random, logger });
 }
 
 /** How long a start with a cached configuration waits for the control plane's, in milliseconds. */

@@ -78,7 +78,10 @@ export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools:
     // Of an aggregate cluster, the member whose host it is keeps the counts.
     const member = cluster.memberOf(host);
     const { requests } = member.breakers[options.priority];
-    if (!requests.tryAcquire()) return overflow(request);
+    if (!requests.tryAcquire()) {
+      member.overflowed();
+      return overflow(request);
+    }
     context.attemptCount++;
     context.upstreamHost = host.address;
     context.upstream = host;

@@ -2,6 +2,7 @@ import type { DnsCacheConfig, DnsLookupFamily } from './dns-cache.js';
 import type { ClusterLoadAssignment, EndpointHealth } from './endpoint.js';
 import type { HealthCheck } from './health-check.js';
 import type { LbPolicy } from './lb-policy.js';
+import type { LoadReporting } from './load-stats.js';
 import type { Metadata } from './metadata.js';
 import type { MetadataPath } from './rate-limit.js';
 import type { ProxyProtocolVersion, TransportSocketMatch, UpstreamTls } from './tls.js';
@@ -58,6 +59,8 @@ export interface Cluster {
   readonly waitsForWarmUp?: boolean | undefined;
   /** Hosts leave as soon as discovery drops them, though they still pass their checks. Default false. */
   readonly ignoreHealthOnHostRemoval?: boolean | undefined;
+  /** Load is reported to the control plane that sent the cluster. Undefined = it is not. */
+  readonly loadReporting?: LoadReporting | undefined;
 }
 
 export type ClusterDiscovery =

@@ -71,7 +71,16 @@ export interface XdsClient {
   /** Replaces the names of inbound listeners to ask for. */
   setInboundNames(names: readonly string[]): void;
   status(): readonly ResourceStatus[];
+  /** The server that a resource of this name comes from, and the way to it; undefined when there is none now. */
+  serverOf(name: string): ServerLink | undefined;
   close(): Promise<void>;
+}
+
+/** A server, for streams of other services that it has. */
+export interface ServerLink {
+  /** Equal for equal servers. */
+  readonly key: string;
+  readonly open: OpenStream;
 }
 
 /** Starts an ADS client: publishes the cached configuration, connects, and follows the control plane. */
@@ -165,6 +174,11 @@ class AdsClient implements XdsClient {
 
   status(): readonly ResourceStatus[] {
     return [...this.#store.statuses()];
+  }
+
+  serverOf(name: string): ServerLink | undefined {
+    const channel = this.#authorities.of(canonicalName(name))?.channel;
+    return channel && { key: channel.server.key, open: channel.open };
   }
 
   async close(): Promise<void> {

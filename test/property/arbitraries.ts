@@ -905,6 +905,7 @@ const resolvedCluster = (): fc.Arbitrary<Cluster> =>
     waitsForWarmUp: fc.constantFrom(false, undefined),
     updateMergeWindowMs: maybe(milliseconds(1)),
     ignoreHealthOnHostRemoval: fc.constantFrom(true, undefined),
+    loadReporting: maybe(fc.record({ metrics: fc.array(fc.string(), { maxLength: 3 }) })),
     closeConnectionsOnHostSetChange: fc.constantFrom(true, undefined),
     metadata: fc.constantFrom(
       {},

@@ -1,8 +1,6 @@
 import type { LoadReport } from '../../model/load-report.js';
-import type { Clock } from '../../runtime/clock.js';
 import type { HeaderMap } from '../../service/headers.js';
 import type { Request, Response } from '../../service/service.js';
-import type { HostLoad } from './host-load.js';
 
 /** Reads the report that headers or trailers carry; undefined = none. */
 export type ReadLoad = (headers: HeaderMap) => LoadReport | undefined;
@@ -15,14 +13,14 @@ export function askForLoad({ headers }: Request): void {
 }
 
 /** Envoy: one report a response, from its headers, else from its trailers. */
-export function hearLoad(load: HostLoad, response: Response, read: ReadLoad, clock: Clock): void {
+export function hearLoad(response: Response, read: ReadLoad, take: (report: LoadReport) => void): void {
   const report = read(response.headers);
   if (report !== undefined) {
-    load.take(report, clock.now());
+    take(report);
     return;
   }
   response.completion.onEnd(({ trailers }) => {
     const late = trailers && read(trailers);
-    if (late !== undefined) load.take(late, clock.now());
+    if (late !== undefined) take(late);
   });
 }

@@ -463,6 +463,7 @@ export const CLUSTER_MODEL: Cluster = {
   },
   ignoreNewHostsUntilFirstCheck: true,
   ignoreHealthOnHostRemoval: true,
+  loadReporting: { metrics: ['named_metrics.*', 'cpu_utilization'] },
   tls: {
     mode: 'simple',
     sni: 'reviews.example.com',

@@ -39,6 +39,7 @@ function scene(options: Partial<AttemptOptions>): {
     hostSets: inner.hostSets,
     memberOf: () => outer,
     shed: () => inner.shed(),
+    overflowed: () => inner.overflowed(),
     send: (host, request) => inner.send(host, request),
     dial: (host, done) => inner.dial(host, done),
     reportTimeout: (host) => inner.reportTimeout(host),
