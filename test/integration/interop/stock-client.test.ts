@@ -1,0 +1,285 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type ControlPlane, createControlPlane, createMemorySource } from '../../../src/control-plane.js';
+import { istio } from '../mesh/features-world.js';
+import { eventually } from '../mesh/support.js';
+import { type GrpcBackend, startGrpcBackend } from './grpc-backends.js';
+import { StockPeer } from './stock/stock-peer.js';
+
+const documents = new Map<string, string>();
+const source = createMemorySource('');
+let plane: ControlPlane;
+let peer: StockPeer;
+let backends: GrpcBackend[];
+
+beforeAll(async () => {
+  plane = await createControlPlane({
+    sources: [source],
+    ports: { xds: 0, secureXds: 0, http: 0 },
+    debounceMs: { quietMs: 5, maxMs: 50 },
+  });
+  backends = await Promise.all(['a', 'b', 'c', 'd'].map((name) => startGrpcBackend(name)));
+  peer = StockPeer.start({
+    controlPlane: plane.addresses.xds,
+    locality: 'eu/1',
+    id: 'sidecar~127.0.0.1~stock-1.default~default.svc.cluster.local',
+  });
+});
+afterAll(async () => {
+  await peer.stop();
+  for (const one of backends) one.close();
+  await plane.close();
+});
+
+function configure(name: string, text: string): void {
+  documents.set(name, text);
+  source.set([...documents.values()].join(''));
+  const { rejected } = plane.status();
+  if (rejected !== undefined) throw new Error(JSON.stringify(rejected.violations, null, 1));
+}
+
+const backendOf = (name: string) => backends.find((one) => one.name === name)!;
+const portOf = (name: string) => backendOf(name).port;
+
+/** A service of the given backends, each a version; `places` says where they are. */
+function service(
+  host: string,
+  names: readonly string[],
+  places: Readonly<Record<string, string>> = {},
+): string {
+  const endpoints = names
+    .map((name) => {
+      const locality = places[name] === undefined ? '' : `, locality: ${places[name]}`;
+      return `- { address: 127.0.0.1, ports: { grpc: ${portOf(name)} }, labels: { version: ${name} }${locality} }`;
+    })
+    .join('\n');
+  return istio(
+    'ServiceEntry',
+    host.replaceAll('.', '-'),
+    `hosts: [${host}]
+location: MESH_INTERNAL
+resolution: STATIC
+ports: [{ name: grpc, number: 8080, protocol: GRPC }]
+endpoints:
+${endpoints}`,
+  );
+}
+
+/** The rules for a host: a traffic policy, with a subset per version. */
+function rules(host: string, policy: string, subsets: readonly string[] = []): string {
+  const listed = subsets.map((name) => `- { name: ${name}, labels: { version: ${name} } }`).join('\n');
+  return istio(
+    'DestinationRule',
+    host.replaceAll('.', '-'),
+    `host: ${host}
+${policy === '' ? '' : `trafficPolicy: ${policy}`}
+${listed === '' ? '' : `subsets:\n${listed}`}`,
+  );
+}
+
+function routes(host: string, http: string): string {
+  return istio('VirtualService', host.replaceAll('.', '-'), `hosts: [${host}]\nhttp:\n${http.trim()}`);
+}
+
+/** A service with rules of its own, called by the stock client. */
+function serve(host: string, names: readonly string[], ...others: readonly string[]): string {
+  configure(host, [service(host, names), ...others].join(''));
+  return `xds:///${host}:8080`;
+}
+
+const within = (value: number | undefined, low: number, high: number) => {
+  expect(value ?? 0).toBeGreaterThanOrEqual(low);
+  expect(value ?? 0).toBeLessThanOrEqual(high);
+};
+
+describe('the stock gRPC client', () => {
+  test('spreads calls round robin', async () => {
+    const target = serve('rr.mesh', ['a', 'b', 'c']);
+    await eventually('three', async () => Object.keys(await peer.tally({ target, count: 6 })).length === 3);
+    expect(await peer.tally({ target, count: 30 })).toEqual({ a: 10, b: 10, c: 10 });
+  });
+
+  test('keeps a user at one backend by consistent hashing', async () => {
+    const policy = '{ loadBalancer: { consistentHash: { httpHeaderName: x-user } } }';
+    const target = serve('ring.mesh', ['a', 'b', 'c', 'd'], rules('ring.mesh', policy));
+    const homes = new Set<string>();
+    for (let user = 0; user < 12; user++) {
+      const tally = await peer.tally({ target, count: 5, metadata: { 'x-user': `user-${user}` } });
+      expect(Object.values(tally)).toEqual([5]);
+      homes.add(Object.keys(tally).join());
+    }
+    expect(homes.size).toBeGreaterThan(1);
+  });
+
+  test.each(['LEAST_REQUEST', 'RANDOM', 'ROUND_ROBIN', 'LEAST_CONN'])(
+    'takes a service with the balancer %s',
+    async (simple) => {
+      const host = `${simple.toLowerCase().replace('_', '-')}.mesh`;
+      const target = serve(host, ['a', 'b'], rules(host, `{ loadBalancer: { simple: ${simple} } }`));
+      const tally = await peer.tally({ target, count: 20 });
+      expect(Object.keys(tally).sort()).toEqual(['a', 'b']);
+    },
+  );
+
+  test('follows weights, and their change while it calls', async () => {
+    const split = (a: number, b: number) =>
+      routes(
+        'canary.mesh',
+        `- route:
+  - { destination: { host: canary.mesh, subset: a }, weight: ${a} }
+  - { destination: { host: canary.mesh, subset: b }, weight: ${b} }`,
+      );
+    const subsets = rules('canary.mesh', '', ['a', 'b']);
+    const target = serve('canary.mesh', ['a', 'b'], subsets, split(90, 10));
+    const before = await peer.tally({ target, count: 300, parallel: 10 });
+    within(before['a'], 240, 297);
+    expect((before['a'] ?? 0) + (before['b'] ?? 0)).toBe(300);
+    serve('canary.mesh', ['a', 'b'], subsets, split(0, 100));
+    await eventually('the shift', async () => (await peer.tally({ target, count: 10 }))['b'] === 10);
+  });
+
+  test('routes by header and by method', async () => {
+    const target = serve(
+      'match.mesh',
+      ['a', 'b', 'c', 'd'],
+      rules('match.mesh', '', ['a', 'b', 'c', 'd']),
+      routes(
+        'match.mesh',
+        `- match: [{ headers: { x-team: { exact: red } } }]
+  route: [{ destination: { host: match.mesh, subset: b } }]
+- match: [{ headers: { x-team: { regex: "gr(e|a)y" } } }, { headers: { x-team: { prefix: dark } } }]
+  route: [{ destination: { host: match.mesh, subset: c } }]
+- match: [{ uri: { exact: /interop.Echo/Other } }]
+  route: [{ destination: { host: match.mesh, subset: d } }]
+- route: [{ destination: { host: match.mesh, subset: a } }]`,
+      ),
+    );
+    const of = (options: object) => peer.tally({ target, count: 3, ...options });
+    expect(await of({})).toEqual({ a: 3 });
+    expect(await of({ metadata: { 'x-team': 'red' } })).toEqual({ b: 3 });
+    expect(await of({ metadata: { 'x-team': 'gray' } })).toEqual({ c: 3 });
+    expect(await of({ metadata: { 'x-team': 'dark-blue' } })).toEqual({ c: 3 });
+    expect(await of({ method: 'Other' })).toEqual({ d: 3 });
+    expect(await of({ method: 'Other', metadata: { 'x-team': 'red' } })).toEqual({ b: 3 });
+  });
+
+  test('aborts and delays as told', async () => {
+    const target = serve(
+      'fault.mesh',
+      ['a'],
+      routes(
+        'fault.mesh',
+        `- match: [{ headers: { x-abort: { exact: grpc } } }]
+  fault: { abort: { grpcStatus: RESOURCE_EXHAUSTED, percentage: { value: 100 } } }
+  route: [{ destination: { host: fault.mesh } }]
+- match: [{ headers: { x-abort: { exact: http } } }]
+  fault: { abort: { httpStatus: 503, percentage: { value: 100 } } }
+  route: [{ destination: { host: fault.mesh } }]
+- match: [{ headers: { x-slow: { exact: "1" } } }]
+  fault: { delay: { fixedDelay: 300ms, percentage: { value: 100 } } }
+  route: [{ destination: { host: fault.mesh } }]
+- route: [{ destination: { host: fault.mesh } }]`,
+      ),
+    );
+    expect(await peer.tally({ target, count: 2 })).toEqual({ a: 2 });
+    expect(await peer.tally({ target, count: 2, metadata: { 'x-abort': 'grpc' } })).toEqual({ 8: 2 });
+    expect(await peer.tally({ target, count: 2, metadata: { 'x-abort': 'http' } })).toEqual({ 14: 2 });
+    const [slow] = await peer.calls({ target, metadata: { 'x-slow': '1' } });
+    expect(slow).toMatchObject({ code: 0, name: 'a' });
+    expect(slow?.ms).toBeGreaterThan(290);
+  });
+
+  test('tries again as told, and not more', async () => {
+    const target = serve(
+      'retry.mesh',
+      ['a'],
+      routes(
+        'retry.mesh',
+        `- retries: { attempts: 3, retryOn: "unavailable,cancelled", backoff: 5ms }
+  route: [{ destination: { host: retry.mesh } }]`,
+      ),
+    );
+    const fail = (id: string, code: number, times: number) =>
+      peer.tally({ target, metadata: { 'x-id': id, 'x-fail': String(code), 'x-fail-times': String(times) } });
+    expect(await fail('one', 14, 2)).toEqual({ a: 1 });
+    expect(await fail('two', 14, 99)).toEqual({ 14: 1 });
+    expect(await fail('three', 5, 1)).toEqual({ 5: 1 });
+  });
+
+  test('ends calls when the route says', async () => {
+    const target = serve(
+      'slow.mesh',
+      ['a'],
+      routes('slow.mesh', '- timeout: 150ms\n  route: [{ destination: { host: slow.mesh } }]'),
+    );
+    expect(await peer.tally({ target, metadata: { 'x-delay': '20' } })).toEqual({ a: 1 });
+    const [late] = await peer.calls({ target, metadata: { 'x-delay': '2000' } });
+    expect(late?.code).toBe(4);
+    within(late?.ms, 100, 1500);
+  });
+
+  test('breaks the circuit at the number of requests', async () => {
+    const policy = '{ connectionPool: { http: { http2MaxRequests: 2 } } }';
+    const target = serve('breaker.mesh', ['a'], rules('breaker.mesh', policy));
+    expect(await peer.tally({ target })).toEqual({ a: 1 });
+    // The stock client counts a call when it has begun: those of one moment slip through.
+    const a = backendOf('a');
+    const before = a.calls;
+    const held = peer.tally({ target, count: 2, parallel: 2, metadata: { 'x-delay': '600' } });
+    await eventually('two calls', () => a.calls === before + 2);
+    expect(await peer.tally({ target, count: 6, parallel: 6 })).toEqual({ 14: 6 });
+    expect(await held).toEqual({ a: 2 });
+    expect(await peer.tally({ target })).toEqual({ a: 1 });
+  });
+
+  test('follows endpoints that come and go', async () => {
+    const target = serve('moving.mesh', ['a']);
+    expect(await peer.tally({ target, count: 4 })).toEqual({ a: 4 });
+    serve('moving.mesh', ['a', 'b']);
+    await eventually('b', async () => ((await peer.tally({ target, count: 10 }))['b'] ?? 0) > 0);
+    serve('moving.mesh', ['c']);
+    await eventually('c alone', async () => (await peer.tally({ target, count: 4 }))['c'] === 4);
+    serve('moving.mesh', []);
+    await eventually('nobody', async () => (await peer.tally({ target }))[14] === 1);
+    serve('moving.mesh', ['d']);
+    await eventually('d', async () => (await peer.tally({ target, count: 4 }))['d'] === 4);
+  });
+
+  test('prefers near endpoints, and fails over to far ones', async () => {
+    const policy = `{ loadBalancer: { simple: ROUND_ROBIN, localityLbSetting: { enabled: true } }, outlierDetection: { interval: 1s } }`;
+    const host = 'near.mesh';
+    configure(host, service(host, ['a', 'b'], { a: 'eu/1', b: 'us/1' }) + rules(host, policy));
+    const target = `xds:///${host}:8080`;
+    expect(await peer.tally({ target, count: 10 })).toEqual({ a: 10 });
+    configure(host, service(host, ['b', 'c'], { b: 'us/1', c: 'us/2' }) + rules(host, policy));
+    await eventually('the failover', async () => (await peer.tally({ target, count: 4 }))['a'] === undefined);
+  });
+
+  test('resolves services by name', async () => {
+    const host = 'dns.mesh';
+    const text = istio(
+      'ServiceEntry',
+      'dns',
+      `hosts: [${host}]
+location: MESH_INTERNAL
+resolution: DNS
+ports: [{ name: grpc, number: 8080, protocol: GRPC }]
+endpoints: [{ address: localhost, ports: { grpc: ${portOf('a')} } }]`,
+    );
+    configure(host, text);
+    expect(await peer.tally({ target: `xds:///${host}:8080`, count: 3 })).toEqual({ a: 3 });
+  });
+
+  test('refuses nothing of all this', () => {
+    const { clients } = plane.status();
+    expect(
+      clients.map(({ id, state, types }) => ({ id, state, errors: types.map(({ error }) => error) })),
+    ).toEqual([
+      {
+        id: expect.stringContaining('stock-1'),
+        state: 'SYNCED',
+        errors: [undefined, undefined, undefined, undefined],
+      },
+    ]);
+    expect(peer.stderr).toBe('');
+  });
+});
