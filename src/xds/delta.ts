@@ -245,9 +245,11 @@ function collect(
       continue;
     }
     if (!subscription.wants(name)) continue;
-    const text = present.has(name) ? `duplicate name ${name} found among added/updated resources` : error;
+    const isRepeated = present.has(name);
+    const text = isRepeated ? `duplicate name ${name} found among added/updated resources` : error;
     present.set(name, {
-      bytes,
+      // The complaint is not about the bytes: the same ones are good when they come alone.
+      bytes: isRepeated ? undefined : bytes,
       error: text === undefined ? undefined : decodeError(text, name),
       version,
       ttlMs,
@@ -266,7 +268,8 @@ function collectRemoved(
   for (const name of removed) {
     const text = `duplicate name ${name} found in the union of added+removed resources`;
     const other = present.get(name);
-    if (other !== undefined) present.set(name, { ...other, error: decodeError(text, name) });
+    if (other !== undefined)
+      present.set(name, { ...other, bytes: undefined, error: decodeError(text, name) });
     else if (names.has(name)) complaints.push({ name, text });
     else names.add(name);
   }

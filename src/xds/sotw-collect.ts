@@ -20,9 +20,11 @@ export function collect(
       continue;
     }
     if (!isWildcard && !names.has(name)) continue;
-    const text = present.has(name) ? 'is in the response twice' : error;
+    const isRepeated = present.has(name);
+    const text = isRepeated ? 'is in the response twice' : error;
     present.set(name, {
-      bytes,
+      // The complaint is not about the bytes: the same ones are good when they come alone.
+      bytes: isRepeated ? undefined : bytes,
       error: text === undefined ? undefined : decodeError(text, name),
       version: response.version,
       ttlMs,

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'v
 import { eventually } from '../mesh/support.js';
 import { MODES, type Mode } from './ads/modes.js';
 import { type IndependentAds, well } from './ads/server.js';
-import { edsCluster, locality, putHost } from './ads/shop.js';
+import { edsCluster, endpointsAt, putHost } from './ads/shop.js';
 import { type Backend, startBackend } from './backends.js';
-import { ask, joinMesh, startAds } from './support.js';
+import { ask, joinMesh, startAds, warmUp } from './support.js';
 
 let a: Backend;
 let b: Backend;
@@ -14,26 +14,27 @@ const onFault = (error: unknown) => faults.push(error);
 beforeAll(async () => {
   a = await startBackend('a');
   b = await startBackend('b');
+  await warmUp();
   process.on('unhandledRejection', onFault);
-});
+}, 90_000);
 afterAll(async () => {
   process.off('unhandledRejection', onFault);
   await Promise.all([a.close(), b.close()]);
 });
 
 /** Moves the host to other endpoints and touches everything else, so that every type has news. */
-function move(ads: IndependentAds, port: number, weight = 1): void {
+function move(ads: IndependentAds, port: number): void {
   const { world } = ads;
   world.put('CDS', 'shop', edsCluster('shop-endpoints', { connect_timeout: `${port % 50}.5s` }));
-  world.put('EDS', 'shop-endpoints', { endpoints: [locality([port], { load_balancing_weight: weight })] });
+  world.put('EDS', 'shop-endpoints', endpointsAt(port));
   world.touch('LDS').touch('RDS');
   ads.publish();
 }
 
-async function meet(mode: Mode, context: TestContext): Promise<void> {
+async function meet(mode: Mode, xdsProtocol: 'sotw' | 'delta', context: TestContext): Promise<void> {
   const ads = await startAds(context);
   putHost(ads.world, 'shop.mesh', [a.port]);
-  const mesh = await joinMesh(ads, context);
+  const mesh = await joinMesh(ads, context, { xdsProtocol });
   expect(await ask(mesh)).toBe('200 a');
   let left = 0;
   const { hostility = well, felt = () => left > 0 || mode.hostility === undefined } = mode;
@@ -57,7 +58,7 @@ async function meet(mode: Mode, context: TestContext): Promise<void> {
   ads.hostility = well;
   ads.resendsOnNack = false;
   ads.refusesStreams = false;
-  move(ads, b.port, 2);
+  move(ads, b.port);
   await eventually('the recovery', async () => (await ask(mesh)) === '200 b' || undefined);
   await eventually('answers', () => ads.streams === 1 && ads.unanswered().length === 0);
   expect(mesh.status().controlPlane.state).toBe('connected');
@@ -65,6 +66,9 @@ async function meet(mode: Mode, context: TestContext): Promise<void> {
   expect(faults).toEqual([]);
 }
 
-describe.concurrent('a hostile control plane: requests go on, and what it means gets through when it is well', () => {
-  test.for(MODES)('$name', (mode, context) => meet(mode, context));
-});
+describe.concurrent.each(['sotw', 'delta'] as const)(
+  'a hostile control plane (%s): requests go on, and what it means gets through when it is well',
+  (protocol) => {
+    test.for(MODES)('$name', (mode, context) => meet(mode, protocol, context));
+  },
+);

@@ -2,6 +2,8 @@ import type { TestContext } from 'vitest';
 import type { Mesh, MeshOptions } from '../../../src/index.js';
 import { joinQuietly } from '../mesh/support.js';
 import { IndependentAds } from './ads/server.js';
+import { putHost } from './ads/shop.js';
+import { startBackend } from './backends.js';
 
 /** An independent control plane for one test. */
 export async function startAds({ onTestFinished }: TestContext, port = 0): Promise<IndependentAds> {
@@ -24,6 +26,22 @@ export async function joinMesh(
   });
   onTestFinished(() => mesh.close());
   return mesh;
+}
+
+/** Loads what the first member of a mesh loads, so that no test is measured by it. */
+export async function warmUp(): Promise<void> {
+  const ads = await IndependentAds.start();
+  const backend = await startBackend('warm');
+  putHost(ads.world, 'warm.mesh', [backend.port]);
+  const mesh = await joinQuietly({
+    service: 'client',
+    controlPlane: ads.address,
+    startupTimeoutMs: 60_000,
+  });
+  await ask(mesh, 'warm.mesh');
+  await mesh.close();
+  await ads.close();
+  await backend.close();
 }
 
 /** Status and body of a request, `200 a`. */

@@ -109,6 +109,14 @@ describe.each(ENGINES)('the $label engine', ({ create: createEngine, respond, re
     );
     expect(kinds(received)).toEqual(['rejected a', 'updated b']);
     expect(engine.value(type, 'a')).toBe('one');
+    // The same bytes are good when they come alone.
+    const alone = engine.receive(
+      respond(type, 'n3', [
+        { name: 'a', word: 'two' },
+        { name: 'b', word: 'two' },
+      ]),
+    );
+    expect(kinds(alone)).toEqual(['updated a', 'unchanged b']);
   });
 
   test('does not answer a response without nonce, or of a type nobody asked for', () => {

@@ -14,7 +14,6 @@ interface TypeBook {
   readonly sent: Sent[];
   /** With `*` for everything. */
   readonly names: Set<string>;
-  used: number;
 }
 
 /** What a request means, once it was checked. */
@@ -62,7 +61,7 @@ export class DeltaBook {
     }
     referee.checkNames(type, request.resource_names_subscribe);
     const known = this.#types.get(type);
-    const book = known ?? { sent: [], names: new Set(), used: -1 };
+    const book = known ?? { sent: [], names: new Set() };
     this.#types.set(type, book);
     const answer = this.#answer(type, request, { book, memory });
     const before = book.names.has('*');
@@ -153,15 +152,12 @@ export class DeltaBook {
       if (error !== null) blame('a refusal names the response', error.message);
       return undefined;
     }
-    const at = book.sent.findIndex((one) => one.nonce === nonce && one.answer === undefined);
-    const sent = book.sent[at];
+    const sent = book.sent.find((one) => one.nonce === nonce && one.answer === undefined);
     if (sent === undefined) {
       const isKnown = book.sent.some((one) => one.nonce === nonce);
       blame(isKnown ? 'a response is answered once' : 'a nonce is one that was sent on this stream', nonce);
       return undefined;
     }
-    if (at < book.used) blame('nonces are not used again after newer ones', nonce);
-    book.used = Math.max(at, book.used);
     return error === null
       ? this.#accepted(type, sent, memory.heldOf(type))
       : this.#refused(type, sent, error.message);

@@ -5,7 +5,7 @@ interface Sent {
   readonly nonce: string;
   readonly version: string;
   readonly verdict: Verdict;
-  answer: 'ack' | 'nack' | undefined;
+  answer: 'ack' | 'nack' | 'passed over' | undefined;
 }
 
 interface TypeBook {
@@ -23,7 +23,7 @@ export interface SotwReading {
   readonly names: ReadonlySet<string> | undefined;
   /** Names that were not wanted before; `all` when everything is newly wanted, or all is asked for anew. */
   readonly added: ReadonlySet<string> | 'all';
-  readonly answer: 'ack' | 'nack' | undefined;
+  readonly answer: 'ack' | 'nack' | 'passed over' | undefined;
   readonly isFirst: boolean;
   readonly version: string;
   readonly isStale: boolean;
@@ -164,6 +164,12 @@ export class SotwBook {
     if (sent.answer !== undefined) {
       if (!isFormer) blame('a version is the accepted one', version);
       return undefined;
+    }
+    // Envoy: resources of a type that nobody wants any more are passed over with the old version.
+    const isPassedOver = isFormer && request.resource_names.length === 0 && version !== sent.version;
+    if (error === null && isPassedOver) {
+      sent.answer = 'passed over';
+      return sent.answer;
     }
     if (error === null) return this.#accepted(type, version, { sent, memory });
     if (!isFormer) blame('a refusal keeps the accepted version', version);

@@ -11,11 +11,15 @@ export interface Resource {
 
 type Fields = { readonly [key: string]: Json };
 
+/** Servers have versions of their own: equal ones would mean equal resources. */
+let worlds = 0;
+
 /** What the server has: resources given as JSON, with a version for each and for each type. */
 export class AdsWorld {
   readonly #types = new Map<Short, Map<string, Resource>>();
   readonly #versions = new Map<Short, number>();
   readonly #mentioned: Set<string>;
+  readonly #id = ++worlds;
   #count = 0;
 
   constructor(mentioned: Set<string>) {
@@ -27,7 +31,7 @@ export class AdsWorld {
     const nameField = type === 'EDS' ? 'cluster_name' : 'name';
     const json = { '@type': TYPE_URLS[type], [nameField]: name, ...fields };
     for (const text of stringsIn(json)) this.#mentioned.add(text);
-    this.of(type).set(name, { name, version: `r${++this.#count}`, any: any(json) });
+    this.of(type).set(name, { name, version: `${this.#id}.${++this.#count}`, any: any(json) });
     return this.touch(type);
   }
 
@@ -43,7 +47,7 @@ export class AdsWorld {
   }
 
   version(type: Short): string {
-    return `${type.toLowerCase()}-${this.#versions.get(type) ?? 0}`;
+    return `${type.toLowerCase()}-${this.#id}.${this.#versions.get(type) ?? 0}`;
   }
 
   of(type: Short): Map<string, Resource> {
