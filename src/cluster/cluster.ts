@@ -36,7 +36,7 @@ import { OnDemandHosts } from './on-demand.js';
 import { askForLoad, hearLoad } from './orca/hear-load.js';
 import { type ReportSessions, reportSessions } from './orca/report-sessions.js';
 import { createOutlierMonitor, type OutlierMonitor } from './outlier/monitor.js';
-import { statusForOutliers } from './outlier/status.js';
+import { endsWithStatus, statusForOutliers, statusOfTrailers } from './outlier/status.js';
 import { overrideHost } from './override-host.js';
 import { isOwnLimit } from './own-limit.js';
 import { Rebuilds } from './rebuilds.js';
@@ -218,27 +218,34 @@ class RunningCluster implements ClusterRuntime {
     if (load?.readsResponses === true && this.#tools.readLoad !== undefined) {
       hearLoad(response, this.#tools.readLoad, (report) => load.take(report, this.#tools.clock.now()));
     }
-    if (response.status >= 500) host.tally.failures++;
-    else host.tally.successes++;
     if (this.#checks !== undefined && response.headers.has('x-envoy-immediate-health-check-fail')) {
       this.#checks.failNow(host);
     }
     const outliers = this.#outliers;
-    if (outliers === undefined) {
+    const isOpen = endsWithStatus(request, response);
+    if (outliers === undefined && !isOpen) {
+      const isCall = request.context.grpcMessages !== undefined;
+      host.count(isCall ? statusForOutliers(request, response) : response.status);
       response.completion.onEnd(host.leave);
       return response;
     }
-    outliers.reportLocalOrigin(host, 'connect-success');
+    outliers?.reportLocalOrigin(host, 'connect-success');
     const status = statusForOutliers(request, response);
     if (this.#detectsDegraded && status < 500 && response.headers.has('x-envoy-degraded')) {
-      outliers.reportDegraded(host);
+      outliers?.reportDegraded(host);
     }
-    outliers.reportStatus(host, status);
-    response.completion.onEnd(({ error }) => {
+    if (!isOpen) this.#judge(host, status);
+    response.completion.onEnd(({ trailers, error }) => {
       host.leave();
       if (error !== undefined) this.#reportError(host, error);
+      else if (isOpen) this.#judge(host, statusOfTrailers(trailers));
     });
     return response;
+  }
+
+  #judge(host: Host, status: number): void {
+    host.count(status);
+    this.#outliers?.reportStatus(host, status);
   }
 
   dial(host: Host, done: DialDone): Unsubscribe | undefined {

@@ -112,6 +112,12 @@ export class Host {
     return this.#totals;
   }
 
+  /** Counts the status that an attempt ended with; for calls of gRPC the equivalent of theirs. */
+  count(status: number): void {
+    if (status >= 500) this.tally.failures++;
+    else this.tally.successes++;
+  }
+
   /** Made on first use: most clusters have no outlier detection. */
   get outlier(): OutlierState {
     this.#outlier ??= new OutlierState();

@@ -2,6 +2,7 @@ import type { HeaderMatcher } from '../model/matcher.js';
 import type { RetryCondition, RetryPolicy } from '../model/retry.js';
 import { compileHeaderMatcher } from '../routing/match.js';
 import { HeaderMap } from '../service/headers.js';
+import { isGrpcType } from '../service/local-reply.js';
 import type { RequestHead, Response } from '../service/service.js';
 import type { RetryWishes } from '../service/time-limits.js';
 import type { TransportError } from '../service/transport-error.js';
@@ -35,6 +36,7 @@ export interface RetryPlan {
 /** Compiles a policy. A request that wishes nothing gets the policy's own rules, made once. */
 export function compileRetryPlan(policy: RetryPolicy): RetryPlan {
   const base = policy.retryOn.length > 0 ? compileRetryRules(policy) : undefined;
+  const forGrpc = base && grpcRules(policy, base);
   const { retriableRequestHeaders } = policy;
   const tests = retriableRequestHeaders?.map(compileHeaderMatcher);
   return {
@@ -42,11 +44,30 @@ export function compileRetryPlan(policy: RetryPolicy): RetryPlan {
       if (wishes === undefined && base === undefined) return undefined;
       // Envoy: a request that matches none of them is not retried, whatever its own headers say.
       if (tests !== undefined && !tests.some((test) => test(head))) return undefined;
-      if (wishes === undefined) return base;
+      if (wishes === undefined) return forGrpc !== undefined && isGrpcHead(head) ? forGrpc : base;
       const wished = withWishes(policy, wishes);
-      return wished.retryOn.length > 0 ? compileRetryRules(wished) : undefined;
+      if (wished.retryOn.length === 0) return undefined;
+      const rules = compileRetryRules(wished);
+      return isGrpcHead(head) ? (grpcRules(wished, rules) ?? rules) : rules;
     },
   };
+}
+
+/**
+ * The rules for gRPC calls when the policy has conditions of gRPC (gRFC A6, A44): an attempt without an answer counts as
+ * the status that its client would see. Undefined when there are none.
+ */
+function grpcRules(policy: RetryPolicy, rules: RetryRules): RetryRules | undefined {
+  const statuses = grpcStatusesOf(policy.retryOn);
+  if (statuses.size === 0) return undefined;
+  return {
+    ...rules,
+    retriesFailure: (error) => rules.retriesFailure(error) || retriesGrpcFailure(statuses, error),
+  };
+}
+
+function isGrpcHead({ method, headers }: RequestHead): boolean {
+  return method === 'POST' && isGrpcType(headers.get('content-type'));
 }
 
 /** Envoy: conditions, codes and header names of the request are added; its count replaces the policy's. */
@@ -80,11 +101,7 @@ function presenceOf(name: string): HeaderMatcher {
 export function compileRetryRules(policy: RetryPolicy): RetryRules {
   const on = new Set(policy.retryOn);
   const statuses = retriableStatuses(policy, on);
-  const grpcStatuses = new Set<string>();
-  for (const condition of on) {
-    const status = GRPC_STATUS[condition];
-    if (status !== undefined) grpcStatuses.add(status);
-  }
+  const grpcStatuses = grpcStatusesOf(policy.retryOn);
   const rateLimited = on.has('envoy-ratelimited');
   const matches = on.has('retriable-headers')
     ? compileResponseTest(policy.retriableHeaders ?? [])
@@ -106,6 +123,38 @@ export function compileRetryRules(policy: RetryPolicy): RetryRules {
     },
     retriesFailure: (error) => retriesFailure(on, error),
   };
+}
+
+/** Whether any of a policy's conditions is a status of gRPC. */
+export function hasGrpcConditions({ retryOn }: RetryPolicy): boolean {
+  return grpcStatusesOf(retryOn).size > 0;
+}
+
+function grpcStatusesOf(conditions: readonly RetryCondition[]): ReadonlySet<string> {
+  const statuses = conditions.map((condition) => GRPC_STATUS[condition]);
+  return new Set(statuses.filter((status): status is string => status !== undefined));
+}
+
+/** HTTP/2 error codes whose statuses may be retried, as gRPC maps them; all others are INTERNAL. */
+const GRPC_STATUS_OF_RESET: Readonly<Record<number, string>> = { 7: '14', 8: '1', 11: '8', 12: '7' };
+
+function retriesGrpcFailure(statuses: ReadonlySet<string>, { failure, resetCode }: TransportError): boolean {
+  switch (failure) {
+    case 'connect':
+    case 'refused':
+    case 'reset':
+    case 'protocol':
+      return statuses.has('14');
+    case 'remote-reset':
+      return statuses.has(GRPC_STATUS_OF_RESET[resetCode ?? 2] ?? '13');
+    case 'per-try-timeout':
+    case 'per-try-idle-timeout':
+      // gRPC: an attempt that takes too long is tried again whatever the statuses are.
+      return true;
+    case 'stream-duration':
+    case 'aborted':
+      return false;
+  }
 }
 
 function retriesFailure(on: ReadonlySet<RetryCondition>, { failure, requestSent }: TransportError): boolean {

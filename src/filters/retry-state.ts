@@ -48,7 +48,7 @@ export class RetryState {
   /** Whether the outcome asks for another try, whatever forbids it. */
   wouldRetry(outcome: Outcome): boolean {
     if (outcome instanceof TransportError) return this.#rules.retriesFailure(outcome);
-    return outcome.local === undefined && this.#rules.retriesResponse(outcome);
+    return outcome.local === undefined && this.#rules.retriesResponse(outcome) && !forbidsRetry(outcome);
   }
 
   /** Decides about another try after an outcome. */
@@ -65,6 +65,12 @@ export class RetryState {
   nextWaitMs(outcome: Outcome | undefined): number {
     const { rateLimitedBackOff, baseIntervalMs, maxIntervalMs } = this.#policy;
     const { clock, random } = this.#tools;
+    const pushbackMs = outcome === undefined ? undefined : pushbackOf(outcome);
+    if (pushbackMs !== undefined) {
+      // gRFC A6: the server's word replaces the wait, and the waits begin anew after it.
+      this.#backoff = undefined;
+      return pushbackMs;
+    }
     if (rateLimitedBackOff !== undefined && outcome !== undefined && !(outcome instanceof TransportError)) {
       const askedMs = parseResetWait(outcome.headers, rateLimitedBackOff, clock.wallTime());
       // Envoy: it must exceed a millisecond, and counts for this retry only.
@@ -91,6 +97,18 @@ export class RetryState {
     this.#holdsPermit = true;
     return 'yes';
   }
+}
+
+/** gRFC A6: the server wants the call not to come again, by a `grpc-retry-pushback-ms` that is no wait. */
+function forbidsRetry({ headers }: Response): boolean {
+  const text = headers.peek('grpc-retry-pushback-ms');
+  return text !== undefined && wholeNumber(text) === undefined;
+}
+
+/** gRFC A6: how long the server wants its client to wait. */
+function pushbackOf(outcome: Outcome): number | undefined {
+  if (outcome instanceof TransportError) return undefined;
+  return wholeNumber(outcome.headers.peek('grpc-retry-pushback-ms'));
 }
 
 /** The wait that a response asks for, in milliseconds; undefined when no header says one that is honoured. */

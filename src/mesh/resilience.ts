@@ -1,6 +1,7 @@
 import type { ClusterRuntime } from '../cluster/cluster.js';
 import type { Host } from '../cluster/host.js';
 import { DEFAULT_REPLAY_LIMIT_BYTES, retry } from '../filters/retry.js';
+import { hasGrpcConditions } from '../filters/retry-conditions.js';
 import { streamLimits } from '../filters/stream-limits.js';
 import { timeLimits } from '../filters/time-limits.js';
 import type { RouterConfig } from '../model/filter-config.js';
@@ -74,6 +75,7 @@ export function resilienceOf(
       rejects: compileRejects(policy),
       previousPriorities: policy.previousPriorities,
       sendAttemptCount: virtualHost.includeRequestAttemptCount,
+      countsGrpcAttempts: hasGrpcConditions(policy),
       sendIsTimeoutRetry: virtualHost.includeIsTimeoutRetry,
       autoHost: autoHostOf(place),
     },

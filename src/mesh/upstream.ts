@@ -12,6 +12,7 @@ import type { RequestHash } from '../routing/hash-policy.js';
 import type { Clock } from '../runtime/clock.js';
 import { codeOf, MeshError, messageOf } from '../runtime/errors.js';
 import type { Attempt, Exchange, ResponseFlag } from '../service/context.js';
+import { isGrpc } from '../service/local-reply.js';
 import type { Observer } from '../service/observer.js';
 import type { Request, Response, Service } from '../service/service.js';
 import { TransportError, type TransportFailure } from '../service/transport-error.js';
@@ -36,6 +37,8 @@ export interface AttemptOptions {
   readonly hash?: RequestHash | undefined;
   /** What the route asks of a host's `envoy.lb` metadata. */
   readonly metadataMatch?: MetadataStruct | undefined;
+  /** Calls of gRPC that are tried again say how often they were before (gRFC A6). */
+  readonly countsGrpcAttempts?: boolean | undefined;
   /** Sends `x-envoy-is-timeout-retry` with retries. */
   readonly sendIsTimeoutRetry?: boolean | undefined;
   /** Failure-rate breakers of the hosts; undefined = none. */
@@ -106,6 +109,9 @@ function prepare(request: Request, host: Host, options: AttemptOptions): void {
   if (context.attemptCount === 1) return;
   // What the last attempt ended with is not how this one does.
   context.details = undefined;
+  if (options.countsGrpcAttempts === true && isGrpc(request)) {
+    headers.set('grpc-previous-rpc-attempts', String(context.attemptCount - 1));
+  }
   if (options.sendIsTimeoutRetry === true) {
     headers.set('x-envoy-is-timeout-retry', String(context.followsTimeout));
   }

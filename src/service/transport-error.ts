@@ -28,11 +28,14 @@ export class TransportError extends Error {
   readonly failure: TransportFailure;
   /** Whether any byte of the request may have reached the peer. */
   readonly requestSent: boolean;
+  /** HTTP/2 error code that the peer reset the stream with; undefined when it did not. */
+  readonly resetCode: number | undefined;
 
-  constructor(failure: TransportFailure, requestSent: boolean, cause: unknown) {
+  constructor(failure: TransportFailure, requestSent: boolean, cause: unknown, resetCode?: number) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
     this.failure = failure;
     this.requestSent = requestSent;
+    this.resetCode = resetCode;
   }
 
   static is(value: unknown): value is TransportError {

@@ -1,9 +1,11 @@
 import { Server } from 'node:http';
 import type { Span, TextMapGetter, TextMapSetter } from '@opentelemetry/api';
 import type { Attempt } from '../service/context.js';
+import { GRPC_STATUS_NAMES } from '../service/grpc-status-names.js';
 import type { HeaderMap } from '../service/headers.js';
 import type { ExchangeEnd, Observer } from '../service/observer.js';
 import type { Filter, Request, Response } from '../service/service.js';
+import { isRpcError, type RpcName, rpcAttributes, rpcOf, rpcStatusOf } from './rpc-attributes.js';
 import { clientAttributes, endAttributes, serverAttributes } from './span-attributes.js';
 
 const SETTER: TextMapSetter<HeaderMap> = {
@@ -47,9 +49,10 @@ export async function loadSpans(version: string): Promise<Spans> {
 
   return {
     async client(request, next) {
-      const span = tracer.startSpan(request.method, {
+      const rpc = rpcOf(request);
+      const span = tracer.startSpan(nameOf(request, rpc), {
         kind: SpanKind.CLIENT,
-        attributes: clientAttributes(request),
+        attributes: rpc === undefined ? clientAttributes(request) : rpcAttributes(request, rpc),
       });
       const active = trace.setSpan(context.active(), span);
       propagation.inject(active, request.headers, SETTER);
@@ -61,6 +64,13 @@ export async function loadSpans(version: string): Promise<Spans> {
         if (error instanceof Error) span.recordException(error);
         finish(span, request);
         throw error;
+      }
+      if (rpc !== undefined) {
+        response.completion.onEnd(({ trailers, error }) => {
+          endRpc(span, request, { response, trailers, error }, failed);
+          finish(span, request);
+        });
+        return response;
       }
       span.setAttribute('http.response.status_code', response.status);
       // OpenTelemetry: for clients, 4xx and 5xx are errors.
@@ -74,16 +84,23 @@ export async function loadSpans(version: string): Promise<Spans> {
         return;
       }
       const parent = propagation.extract(context.active(), request.headers, GETTER);
-      const attributes = serverAttributes(request);
-      const span = tracer.startSpan(request.method, { kind: SpanKind.SERVER, attributes }, parent);
+      const rpc = rpcOf(request);
+      const attributes = rpc === undefined ? serverAttributes(request) : rpcAttributes(request, rpc);
+      const span = tracer.startSpan(nameOf(request, rpc), { kind: SpanKind.SERVER, attributes }, parent);
       servers.set(request, span);
       context.with(trace.setSpan(parent, span), task, undefined, true);
     },
     observer: {
-      exchange(request: Request, { status, error }: ExchangeEnd) {
+      exchange(request: Request, { status, error, response }: ExchangeEnd) {
         const span = servers.get(request);
         if (span === undefined) return;
         servers.delete(request);
+        if (rpcOf(request) !== undefined) {
+          const { trailers } = response?.completion.end ?? {};
+          endRpc(span, request, { response, trailers, error }, failed);
+          finish(span, request);
+          return;
+        }
         if (status > 0) span.setAttribute('http.response.status_code', status);
         // OpenTelemetry: for servers, 4xx is the caller's fault and no error.
         if (status >= 500) failed(span, String(status));
@@ -97,6 +114,36 @@ export async function loadSpans(version: string): Promise<Spans> {
 /** Whether OpenTelemetry's instrumentation of node:http has taken over the servers of this process. */
 function hasServerInstrumentation(): boolean {
   return '__wrapped' in Server.prototype.emit;
+}
+
+/** What became of a call of gRPC. */
+interface RpcEnd {
+  readonly response: Response | undefined;
+  readonly trailers: HeaderMap | undefined;
+  readonly error: unknown;
+}
+
+function endRpc(
+  span: Span,
+  { context }: Request,
+  { response, trailers, error }: RpcEnd,
+  failed: (span: Span, type: string) => void,
+): void {
+  const status = rpcStatusOf(response, trailers);
+  const reason = response?.local?.reason;
+  if (status === undefined) {
+    failed(span, reason ?? (error instanceof Error ? error.name : '_OTHER'));
+    return;
+  }
+  span.setAttribute('rpc.grpc.status_code', status);
+  if (isRpcError(status, context.direction)) {
+    failed(span, reason ?? GRPC_STATUS_NAMES[status] ?? String(status));
+  }
+}
+
+/** OpenTelemetry: a call is named by service and method, a request by its method alone. */
+function nameOf({ method }: Request, rpc: RpcName | undefined): string {
+  return rpc === undefined ? method : `${rpc.service}/${rpc.method}`;
 }
 
 function finish(span: Span, { context }: Request): void {

@@ -287,7 +287,8 @@ export class Http2Attempt implements BodyControl, StreamEvents {
     if (this.#settled) return;
     this.#settled = true;
     this.#request.context.requestSent?.settle();
-    this.#reject(new TransportError(failure, this.#stream?.id !== undefined, error));
+    const { resetCode } = this.#request.context;
+    this.#reject(new TransportError(failure, this.#stream?.id !== undefined, error, resetCode));
   }
 
   #finish(): void {

@@ -7,9 +7,10 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createExchange } from '../../../src/service/context.js';
+import { HeaderMap } from '../../../src/service/headers.js';
 import type { Observer } from '../../../src/service/observer.js';
 import { loadOtelMetrics } from '../../../src/telemetry/otel-metrics.js';
-import { makeRequest } from '../filters/support.js';
+import { makeRequest, openResponse } from '../filters/support.js';
 
 const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
 const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 60_000 });
@@ -52,5 +53,26 @@ test('durations of both directions go to OpenTelemetry’s histograms, in second
       { 'http.request.method': 'GET', 'url.scheme': 'http', 'http.response.status_code': 404 },
       0.002,
     ],
+  });
+});
+
+test('durations of gRPC calls go to those of the RPC conventions, in milliseconds, with their status', async () => {
+  const header = { 'content-type': 'application/grpc' };
+  const call = makeRequest({ method: 'POST', authority: 'shop:50051', path: '/pkg.Shop/Buy', header });
+  const response = openResponse(200);
+  response.completion.settle(HeaderMap.from([['grpc-status', '8']]));
+  observer.exchange?.(call, { status: 200, error: undefined, durationMs: 30, response });
+  await reader.forceFlush();
+  const found = exporter.getMetrics().at(-1)?.scopeMetrics[0]?.metrics ?? [];
+  const rpc = found.find(({ descriptor }) => descriptor.name === 'rpc.client.duration');
+  expect(rpc?.descriptor.unit).toBe('ms');
+  expect(rpc?.dataPoints[0]?.attributes).toEqual({
+    'rpc.system': 'grpc',
+    'rpc.service': 'pkg.Shop',
+    'rpc.method': 'Buy',
+    'rpc.grpc.status_code': 8,
+    'server.address': 'shop',
+    'server.port': 50051,
+    'error.type': 'RESOURCE_EXHAUSTED',
   });
 });

@@ -7,6 +7,7 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { HeaderMap } from '../../../src/service/headers.js';
 import type { Filter } from '../../../src/service/service.js';
 import { loadSpans, type Spans } from '../../../src/telemetry/spans.js';
 import { makeRequest, makeResponse, openResponse } from '../filters/support.js';
@@ -45,6 +46,25 @@ describe('spans', () => {
       'url.full': 'http://reviews:9080/reviews/0?x=1',
       'http.response.status_code': 200,
       'http.request.resend_count': 2,
+    });
+  });
+
+  test('a gRPC call is named by its method, and its status comes with the trailers', async () => {
+    const header = { 'content-type': 'application/grpc' };
+    const response = openResponse(200);
+    const call = makeRequest({ method: 'POST', path: '/pkg.Shop/Buy', authority: 'shop:50051', header });
+    await spans(call, async () => response);
+    response.completion.settle(HeaderMap.from([['grpc-status', '14']]));
+    const [span] = exporter.getFinishedSpans();
+    expect(span?.name).toBe('pkg.Shop/Buy');
+    expect(span?.status.code).toBe(SpanStatusCode.ERROR);
+    expect(span?.attributes).toMatchObject({
+      'rpc.system': 'grpc',
+      'rpc.service': 'pkg.Shop',
+      'rpc.method': 'Buy',
+      'rpc.grpc.status_code': 14,
+      'error.type': 'UNAVAILABLE',
+      'server.port': 50051,
     });
   });
 

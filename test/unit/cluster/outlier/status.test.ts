@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { httpOfGrpc, statusForOutliers } from '../../../../src/cluster/outlier/status.js';
+import {
+  endsWithStatus,
+  httpOfGrpc,
+  statusForOutliers,
+  statusOfTrailers,
+} from '../../../../src/cluster/outlier/status.js';
 import { EMPTY_BODY } from '../../../../src/service/body.js';
 import { Completion } from '../../../../src/service/completion.js';
+import { createGrpcMessages } from '../../../../src/service/grpc-messages.js';
 import { HeaderMap } from '../../../../src/service/headers.js';
 import { request } from '../fixtures.js';
 
@@ -23,6 +29,18 @@ describe('the status that outlier detection judges', () => {
   test('is the equivalent of a gRPC status in the headers, for gRPC requests', () => {
     expect(statusForOutliers(grpc, response(200, [['grpc-status', '14']]))).toBe(503);
     expect(statusForOutliers(grpc, response(200, []))).toBe(200);
+  });
+
+  test('comes with the trailers when the head of a call has none', () => {
+    const call = request({ headers: grpc.headers });
+    call.context.grpcMessages = createGrpcMessages();
+    expect(endsWithStatus(call, response(200, []))).toBe(true);
+    expect(endsWithStatus(call, response(200, [['grpc-status', '0']]))).toBe(false);
+    expect(endsWithStatus(call, { ...response(200, []), isWhole: true })).toBe(false);
+    expect(endsWithStatus(call, response(503, []))).toBe(false);
+    expect(endsWithStatus(grpc, response(200, []))).toBe(false);
+    expect(statusOfTrailers(HeaderMap.from([['grpc-status', '14']]))).toBe(503);
+    expect(statusOfTrailers(undefined)).toBe(500);
   });
 
   test.each([
