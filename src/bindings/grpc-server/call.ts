@@ -112,11 +112,14 @@ export class InboundCall implements InboundApplication, LimitedExchange, StreamC
     countStream(stream, this);
     stream.on('error', ignore);
     stream.once('close', () => this.#end());
+    stream.once('finish', () => this.#answerIsOut());
   }
 
   run(chain: InboundChain): void {
     this.#log = chain.log;
     chain.log?.begin(this.#request);
+    // Reset before it was announced: it is counted, and nobody need hear of it.
+    if (this.#stream.destroyed) return;
     if (chain.times !== undefined) this.#timers = new ExchangeTimers(this, chain.times, this.#tools.clock);
     if (chain.service === undefined) {
       this.#dispatch(this.#arrival.headers);
@@ -287,6 +290,24 @@ export class InboundCall implements InboundApplication, LimitedExchange, StreamC
     return this.#answer;
   }
 
+  /**
+   * A caller that goes on sending after its answer is complete is told to stop (RFC 9113 §8.1), as gRPC's own servers do;
+   * Node would wait for it for ever.
+   */
+  #answerIsOut(): void {
+    if (this.isComplete) return;
+    const stream = this.#stream;
+    const stop = () => {
+      setImmediate(() => {
+        if (!stream.destroyed && !stream.closed) stream.close(NO_ERROR);
+      });
+    };
+    const isWaiting = stream.sentTrailers === undefined && stream.sentHeaders?.['grpc-status'] === undefined;
+    // The server's own listener came first: its trailers are sent by then.
+    if (isWaiting && isGrpcType(this.#lines.get('content-type'))) stream.once('wantTrailers', stop);
+    else stop();
+  }
+
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -294,7 +315,7 @@ export class InboundCall implements InboundApplication, LimitedExchange, StreamC
     this.#deadline?.cancel();
     const stream = this.#stream;
     const { context, abort } = this.#request;
-    const isFinished = stream.sentTrailers !== undefined || stream.writableFinished;
+    const isFinished = isAnswered(stream);
     if (!isFinished && !this.#isExpired) {
       this.#error ??= callerGone();
       if (!context.flags.includes('DC')) context.flags.push('DC');
@@ -316,6 +337,16 @@ export class InboundCall implements InboundApplication, LimitedExchange, StreamC
     observer.exchange?.(this.#request, end);
     this.#log?.end(this.#request, end);
   }
+}
+
+/** Whether the whole answer went out. A stream that is reset is ended by Node, too, which says nothing. */
+function isAnswered(stream: ServerHttp2Stream): boolean {
+  if (stream.sentTrailers !== undefined) return true;
+  if (!stream.headersSent) return false;
+  return (
+    stream.sentHeaders['grpc-status'] !== undefined ||
+    (stream.writableFinished && stream.rstCode === NO_ERROR)
+  );
 }
 
 /** Has the stream's events run where the code runs that calls this. */

@@ -47,10 +47,12 @@ export class GrpcFront {
   readonly #refusals: Refusals;
   readonly #tls: MeshTls;
   readonly #acceptor: Acceptor;
-  readonly #sessions = new Map<ServerHttp2Session, Entry>();
+  readonly #sessions = new Set<Entry>();
   readonly #unsubscribe: readonly Unsubscribe[];
   readonly #emit: Http2Server['emit'];
   readonly #answerLines: readonly (readonly [string, string])[];
+  /** The connection whose stream is announced. */
+  #current: Entry | undefined;
   #arriving: { readonly socket: Duplex; readonly peer: InboundPeer | undefined } | undefined;
   #isEmpty: (() => void) | undefined;
 
@@ -104,7 +106,7 @@ export class GrpcFront {
   /** Tells every client to go on elsewhere; settles when the last connection is closed, which is when its calls are over. */
   drain(): Promise<void> {
     this.stop();
-    for (const { session } of this.#sessions.values()) session.drain();
+    for (const { session } of this.#sessions) session.drain();
     if (this.#sessions.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
       this.#isEmpty = resolve;
@@ -134,6 +136,8 @@ export class GrpcFront {
   }
 
   #accepted(socket: Duplex, peer: InboundPeer | undefined): void {
+    // What is not HTTP/2 by its first bytes comes flowing; Node's parser would miss them.
+    socket.pause();
     // The session event of this connection comes within this call.
     this.#arriving = { socket, peer };
     this.#emit('connection', socket);
@@ -149,20 +153,24 @@ export class GrpcFront {
     const { socket, peer } = arriving;
     const limits = this.#chainOf(peer)?.limits;
     session.on('error', ignore);
-    this.#sessions.set(session, {
+    const entry: Entry = {
       session: new InboundSession(session, peer, this.#options.clock, limits, true),
       peer,
       info: connectionInfo(socket),
+    };
+    this.#sessions.add(entry);
+    // The server's stream event comes within the session's. A stream that was reset at once has no session any more.
+    session.prependListener('stream', () => {
+      this.#current = entry;
     });
     session.once('close', () => {
-      this.#sessions.delete(session);
+      this.#sessions.delete(entry);
       if (this.#sessions.size === 0) this.#isEmpty?.();
     });
   }
 
   #stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: unknown, raw: string[] = []): void {
-    const { session } = stream;
-    const entry = session === undefined ? undefined : this.#sessions.get(session as ServerHttp2Session);
+    const entry = this.#current;
     const chain = entry && this.#chainOf(entry.peer);
     if (entry === undefined || chain === undefined) {
       refuse(stream, REFUSED_STREAM);
@@ -201,7 +209,7 @@ export class GrpcFront {
   }
 
   #enforce(policy: InboundPolicy): void {
-    for (const { session, peer } of this.#sessions.values()) {
+    for (const { session, peer } of this.#sessions) {
       const allowed = peer === undefined ? policy.plaintext : policy.tls;
       if (allowed === undefined) session.drain();
     }
