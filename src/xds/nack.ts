@@ -10,6 +10,9 @@ const NACK_CODE = 13;
 const MAX_ERROR_BYTES = 4096;
 const CUT_MARK = '...(truncated)';
 
+/** Complaints of a server that finds ever new faults are not kept without end. */
+const MAX_REMEMBERED = 100;
+
 /** The complaint of a NACK. */
 export function errorDetail(text: string): rpc.Status {
   return create(rpc.StatusSchema, { code: NACK_CODE, message: cut(text) });
@@ -21,7 +24,8 @@ export function errorDetail(text: string): rpc.Status {
  */
 export class NackDamping {
   readonly #backoff: Backoff;
-  #last: string | undefined;
+  /** Complaints made since the last good response. */
+  readonly #made = new Set<string>();
 
   constructor(random: Random) {
     this.#backoff = createBackoff({ baseMs: 1000, maxMs: 10_000, jitter: 0.2 }, random);
@@ -29,16 +33,17 @@ export class NackDamping {
 
   /** A response was good. */
   accept(): void {
-    this.#last = undefined;
+    this.#made.clear();
     this.#backoff.reset();
   }
 
-  /** Whether the complaint is the one made last. */
+  /** Whether the complaint was made before. */
   isRepeated(text: string): boolean {
-    const isRepeated = this.#last === text;
-    this.#last = text;
-    if (!isRepeated) this.#backoff.reset();
-    return isRepeated;
+    if (this.#made.has(text)) return true;
+    if (this.#made.size >= MAX_REMEMBERED) this.#made.clear();
+    this.#made.add(text);
+    this.#backoff.reset();
+    return false;
   }
 
   /** How long to hold a repeated complaint back. */
