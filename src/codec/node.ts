@@ -4,6 +4,9 @@ import type { Node, NodeMetadata, NodeWorkload } from '../model/node.js';
 import { core } from '../proto/xds.js';
 import { at, type Path, refuse, rootPath } from './path.js';
 
+/** What servers may rely on: resources come in a wrapper that may have a time to live. */
+const CLIENT_FEATURES = ['xds.config.supports-resource-ttl', 'xds.config.resource-in-sotw'] as const;
+
 /** The node as it is sent with the first request of each stream. */
 export function encodeNode(node: Node): core.Node {
   const { metadata } = node;
@@ -25,6 +28,7 @@ export function encodeNode(node: Node): core.Node {
     locality: encodeLocality(node.locality),
     metadata: json,
     userAgentName: 'inmesh',
+    clientFeatures: [...CLIENT_FEATURES],
     userAgentVersionType: { case: 'userAgentVersion', value: metadata.INMESH_VERSION ?? '' },
   });
 }

@@ -14,6 +14,7 @@ import type { Authority } from './authority.js';
 import { type SnapshotCache, toCacheError } from './cache.js';
 import { type CacheWriter, createCacheWriter } from './cache-writer.js';
 import { Channels, type ChannelUser } from './channels.js';
+import { keepsValue } from './data-errors.js';
 import { createEngine } from './engine.js';
 import { MissingTimer } from './missing-timer.js';
 import { createOutageLog, type OutageLog } from './outage-log.js';
@@ -22,7 +23,7 @@ import { createReport, type RejectionObserver, type Report } from './report.js';
 import type { Found, MissingResource, ReferenceKind, Resolution, ResourceView } from './resolve.js';
 import { canonicalName, isXdstp } from './resource-name.js';
 import type { StreamState } from './resource-stream.js';
-import type { XdsServer } from './server.js';
+import type { ServerFeatures, XdsServer } from './server.js';
 import { type ResourceStatus, ResourceStore } from './store.js';
 import type { OpenStream } from './stream.js';
 import { type PublishedSnapshot, Synchronizer } from './synchronizer.js';
@@ -111,7 +112,6 @@ class AdsClient implements XdsClient {
   readonly #writer: CacheWriter;
   readonly #synchronizer: Synchronizer;
   readonly #types: ReadonlyMap<string, DecodableType>;
-  readonly #names = new Map<string, ReadonlySet<string>>();
   readonly #starting: Promise<void>;
   #isAnswered = false;
   #isClosed = false;
@@ -143,7 +143,7 @@ class AdsClient implements XdsClient {
       types: TYPE_OF,
       clock,
       logger,
-      timeoutMs: options.missingTimeoutMs ?? MISSING_TIMEOUT_MS,
+      limitOf: ({ name }) => this.#limitOf(name),
       onSlow: (typeUrl) => this.#authorities.refresh(typeUrl),
       onChange: () => this.#synchronizer.schedule(),
     });
@@ -219,7 +219,7 @@ class AdsClient implements XdsClient {
       isUrgent: () => this.published.value.source === 'none',
       createProtocol: ({ protocol }, users, current) =>
         createEngine(protocol, { node: current, held: this.#heldBy(users), random }),
-      receive: (received) => this.#receive(received),
+      receive: (received, { server }) => this.#receive(received, server.features),
     });
   }
 
@@ -274,7 +274,7 @@ class AdsClient implements XdsClient {
     if (authority === this.#authorities.primary) this.#setConnected(authority.state, error);
   }
 
-  #receive(received: Received): void {
+  #receive(received: Received, features: ServerFeatures): void {
     this.#outages.answered();
     for (const error of received.errors) this.#report(error, { typeUrl: received.typeUrl, name: '' });
     for (const change of received.changes) {
@@ -285,7 +285,8 @@ class AdsClient implements XdsClient {
       ) {
         this.#report(change.error, { typeUrl: type.typeUrl, name });
       }
-      this.#store.apply(change, this.#names.get(type.typeUrl)?.has(name) === true);
+      if (change.kind === 'failed') this.#report(change.error, { typeUrl: type.typeUrl, name });
+      this.#store.apply(change, keepsValue(change, features));
     }
     // A listener response of which nothing could be read tells nothing about what listeners there are.
     const isUsable = received.changes.length > 0 || received.errors.length === 0;
@@ -301,9 +302,15 @@ class AdsClient implements XdsClient {
 
   #subscribe(type: DecodableType, spelled: ReadonlySet<string>): void {
     const names = canonicalNames(spelled);
-    this.#names.set(type.typeUrl, names);
     this.#store.retain(type.typeUrl, names);
     this.#authorities.subscribe(this.#types.get(type.typeUrl) ?? type, names);
+  }
+
+  /** gRFC A88: where the server tells of what it can't send, silence is an outage, and is borne twice as long. */
+  #limitOf(name: string): { timeoutMs: number; isOutage: boolean } {
+    const isOutage = this.#authorities.of(name)?.channel?.server.features.timerIsTransientError === true;
+    const { missingTimeoutMs = MISSING_TIMEOUT_MS } = this.#options;
+    return { timeoutMs: isOutage ? 2 * missingTimeoutMs : missingTimeoutMs, isOutage };
   }
 
   /** Whether a server that answers is asked for it. */
@@ -357,6 +364,11 @@ function createStore(types: readonly DecodableType[], { clock, logger }: XdsClie
     types,
     clock,
     isHollow: isEmptyAssignment,
+    onKept: ({ short }, name) =>
+      logger.warn(
+        { type: short, resource: name },
+        'the control plane removed a resource that is in use; it stays in use',
+      ),
     onLastResort: (_, name) =>
       logger.warn(
         { resource: name },

@@ -1,6 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { type core, discovery } from '../proto/xds.js';
 import { errorDetail } from './nack.js';
+import { type ResourceFailure, readFailures } from './resource-errors.js';
 import { canonicalName } from './resource-name.js';
 import { readMessage } from './sotw-messages.js';
 
@@ -24,6 +25,7 @@ export interface DeltaResponse {
   readonly nonce: string;
   readonly resources: readonly discovery.Resource[];
   readonly removed: readonly string[];
+  readonly failures: readonly ResourceFailure[];
 }
 
 /** Encodes a DeltaDiscoveryRequest. */
@@ -50,5 +52,6 @@ export function decodeDeltaResponse(bytes: Uint8Array): DeltaResponse {
     removed: [...message.removedResources, ...message.removedResourceNames.map(({ name }) => name)].map(
       canonicalName,
     ),
+    failures: readFailures(message.resourceErrors),
   };
 }

@@ -1,5 +1,8 @@
 import { WILDCARD } from './protocol.js';
 
+/** Versions mean nothing but to their server, and none of them is this. */
+const UNKNOWN_VERSION = '?';
+
 /** A change of a subscription, as a request tells it. */
 export interface SubscriptionChange {
   readonly subscribe: ReadonlySet<string>;
@@ -51,17 +54,16 @@ export class DeltaSubscription {
     return this.#isFirst ? !this.isEmpty : this.#added.size > 0 || this.#removed.size > 0;
   }
 
-  /** What to tell the server, once. */
-  take(isHeld: (name: string) => boolean): SubscriptionChange {
+  /** What to tell the server, once, given the names that are held. */
+  take(held: () => Iterable<string>): SubscriptionChange {
     const initialVersions = new Map<string, string>();
     if (this.#isFirst) {
       // The server may be another one: it has to hear of everything.
       this.#added = this.#isLegacyWildcard() ? new Set() : new Set(this.#requested.keys());
       this.#removed.clear();
-      for (const versions of [this.#requested, this.#wildcard, this.#ambiguous]) {
-        for (const [name, version] of versions) {
-          if (version !== undefined && isHeld(name)) initialVersions.set(name, version);
-        }
+      for (const name of held()) {
+        const version = this.#versionOf(name);
+        if (version !== undefined) initialVersions.set(name, version);
       }
     }
     const change = { subscribe: this.#added, unsubscribe: this.#removed, initialVersions };
@@ -98,6 +100,15 @@ export class DeltaSubscription {
     if (this.#requested.has(name)) this.#requested.set(name, undefined);
     this.#wildcard.delete(name);
     this.#ambiguous.delete(name);
+  }
+
+  /**
+   * Under a wildcard, what is held without a version (from the disk, from another server) is told with one that no server
+   * has: it is sent again, or removed.
+   */
+  #versionOf(name: string): string | undefined {
+    const version = this.#requested.get(name) ?? this.#wildcard.get(name) ?? this.#ambiguous.get(name);
+    return version ?? (this.#requested.has(WILDCARD) ? UNKNOWN_VERSION : undefined);
   }
 
   #add(name: string): void {

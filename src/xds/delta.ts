@@ -132,6 +132,11 @@ class Delta implements Protocol {
     const changes = [
       ...this.#changes(state, { present, decoded }, complaints),
       ...this.#removals(state, removed),
+      ...response.failures.flatMap((failure): ResourceChange[] => {
+        const { name } = failure;
+        const isMeant = state.subscription.wants(name) && !present.has(name) && !removed.has(name);
+        return isMeant ? [{ kind: 'failed', type: state.type, ...failure }] : [];
+      }),
     ];
     return {
       typeUrl,
@@ -209,7 +214,7 @@ class Delta implements Protocol {
     // Envoy: while a type is paused its answers go on, changes of the subscription wait.
     const change = this.#paused.has(typeUrl)
       ? NO_CHANGE
-      : state.subscription.take((name) => this.#held.get(typeUrl, name)?.accepted !== undefined);
+      : state.subscription.take(() => this.#held.names(typeUrl));
     return encodeDeltaRequest({ typeUrl, ...change, nonce, node, error });
   }
 

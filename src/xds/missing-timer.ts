@@ -10,7 +10,8 @@ export interface MissingTimerOptions {
   readonly types: Readonly<Record<ReferenceKind, DecodableType>>;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly timeoutMs: number;
+  /** How long to wait for one, and whether that it does not come is an outage of the server rather than an absence. */
+  readonly limitOf: (one: MissingResource) => { readonly timeoutMs: number; readonly isOutage: boolean };
   /** A resource of the type was not answered for a third of the time. */
   readonly onSlow: (typeUrl: string) => void;
   /** Something was given up, or is to be waited for again. */
@@ -45,13 +46,14 @@ export class MissingTimer {
   }
 
   #dueMs(one: MissingResource): number {
-    const { store, types, timeoutMs } = this.#options;
+    const { store, types, limitOf } = this.#options;
+    const { timeoutMs } = limitOf(one);
     const sinceMs = store.waitingSince(types[one.kind].typeUrl, one.name) ?? Number.POSITIVE_INFINITY;
     return sinceMs + (this.#slow.has(keyOf(one)) ? timeoutMs : timeoutMs / 3);
   }
 
   #run(missing: readonly MissingResource[]): void {
-    const { store, types, clock, logger, timeoutMs, onSlow, onChange } = this.#options;
+    const { store, types, clock, logger, limitOf, onSlow, onChange } = this.#options;
     const now = clock.now();
     const slowTypes = new Set<string>();
     for (const one of missing) {
@@ -62,11 +64,12 @@ export class MissingTimer {
         slowTypes.add(typeUrl);
         continue;
       }
+      const { timeoutMs, isOutage } = limitOf(one);
       logger.warn(
         { type: short, resource: one.name, timeoutMs },
         'the control plane does not answer for a resource',
       );
-      store.giveUp(typeUrl, one.name);
+      store.giveUp(typeUrl, one.name, isOutage);
     }
     for (const typeUrl of slowTypes) onSlow(typeUrl);
     onChange();

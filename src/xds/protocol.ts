@@ -44,6 +44,14 @@ export type ResourceChange =
     }
   /** The server does not have it (any more). */
   | { readonly kind: 'removed'; readonly type: DecodableType; readonly name: string }
+  /** The server says why it has no value to send (gRFC A88); `code` is gRPC's. */
+  | {
+      readonly kind: 'failed';
+      readonly type: DecodableType;
+      readonly name: string;
+      readonly code: number;
+      readonly error: MeshError;
+    }
   /** Refused; `bytes` are the refused ones. */
   | {
       readonly kind: 'rejected';

@@ -7,7 +7,7 @@ export interface ServerFeatures {
   readonly ignoreResourceDeletion: boolean;
   /** gRFC A81: the server may rewrite authorities. */
   readonly isTrusted: boolean;
-  /** gRFC A88: a refused or removed resource is dropped instead of kept. */
+  /** gRFC A88: a value that the server removed, or replaced by one that is refused, is dropped instead of kept. */
   readonly failOnDataErrors: boolean;
   /** gRFC A88: a resource that is not answered in time is an outage, not an absence. */
   readonly timerIsTransientError: boolean;

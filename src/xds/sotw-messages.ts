@@ -2,6 +2,7 @@ import { create, type DescMessage, fromBinary, type MessageShape, toBinary } fro
 import { type core, discovery, type wkt } from '../proto/xds.js';
 import { MeshError, messageOf } from '../runtime/errors.js';
 import { errorDetail } from './nack.js';
+import { type ResourceFailure, readFailures } from './resource-errors.js';
 
 /** One state-of-the-world request. */
 export interface SotwRequest {
@@ -20,6 +21,7 @@ export interface SotwResponse {
   readonly version: string;
   readonly nonce: string;
   readonly resources: readonly wkt.Any[];
+  readonly failures: readonly ResourceFailure[];
 }
 
 /** Encodes a DiscoveryRequest. */
@@ -43,6 +45,7 @@ export function decodeResponse(bytes: Uint8Array): SotwResponse {
     version: message.versionInfo,
     nonce: message.nonce,
     resources: message.resources,
+    failures: readFailures(message.resourceErrors),
   };
 }
 

@@ -11,6 +11,7 @@ import {
   WILDCARD,
 } from './protocol.js';
 import { type Complaint, complaintOf, ignored, judge, namelessErrors, rejected } from './received.js';
+import type { ResourceFailure } from './resource-errors.js';
 import { collect, isHeartbeat } from './sotw-collect.js';
 import { decodeResponse, encodeRequest, type SotwResponse } from './sotw-messages.js';
 
@@ -141,7 +142,11 @@ class Sotw implements Protocol {
     // Requests that went out meanwhile did not know of this response.
     state.nonce = response.nonce;
     const isCurrent = response.version === state.version;
-    const changes = this.#changes(state, { present, decoded, isCurrent }, complaints);
+    const changes = this.#changes(
+      state,
+      { present, decoded, failures: response.failures, isCurrent },
+      complaints,
+    );
     return {
       typeUrl: response.typeUrl,
       changes,
@@ -152,7 +157,7 @@ class Sotw implements Protocol {
 
   #changes(state: TypeState, found: FoundResources, complaints: Complaint[]): ResourceChange[] {
     const { type, names } = state;
-    const { present, decoded, isCurrent } = found;
+    const { present, decoded, failures, isCurrent } = found;
     const changes: ResourceChange[] = [];
     for (const [name, { error, ...about }] of present) {
       // It may have been given up while others were decoded.
@@ -167,15 +172,21 @@ class Sotw implements Protocol {
       else state.ending.add(name);
       changes.push(change);
     }
-    noteAnswered(state, present);
+    // What the server can't send is answered, and not absent.
+    for (const failure of failures) {
+      if (present.has(failure.name) || !(names.has(failure.name) || names.has(WILDCARD))) continue;
+      changes.push({ kind: 'failed', type, ...failure });
+    }
+    const told = new Set([...present.keys(), ...failures.map(({ name }) => name)]);
+    noteAnswered(state, told);
     // What has no readable name may be any of the absent ones: then absence proves nothing.
     if (type.complete && !isHeartbeat(present) && complaints.every(({ name }) => name !== undefined)) {
-      for (const name of this.#absent(state, present)) changes.push({ kind: 'removed', type, name });
+      for (const name of this.#absent(state, told)) changes.push({ kind: 'removed', type, name });
     }
     return changes;
   }
 
-  #absent(state: TypeState, present: ReadonlyMap<string, unknown>): string[] {
+  #absent(state: TypeState, present: ReadonlySet<string>): string[] {
     const absent: string[] = [];
     for (const name of state.names) {
       // A name asked for after the server wrote this response can't be in it.
@@ -303,6 +314,7 @@ interface FoundResources {
   readonly present: ReadonlyMap<string, Present>;
   /** What was decoded already. */
   readonly decoded: ReadonlyMap<string, Outcome>;
+  readonly failures: readonly ResourceFailure[];
   /** Whether the response has the version in force. */
   readonly isCurrent: boolean;
 }
@@ -311,9 +323,9 @@ interface FoundResources {
  * Whatever the first request of a stream asked for is answered by any response. A later request is known to be
  * answered once a name that it added shows up.
  */
-function noteAnswered(state: TypeState, present: ReadonlyMap<string, unknown>): void {
+function noteAnswered(state: TypeState, present: ReadonlySet<string>): void {
   state.answered = Math.max(1, state.answered);
-  for (const name of present.keys()) {
+  for (const name of present) {
     const request = state.askedIn.get(name);
     if (request === undefined) state.askedIn.set(name, state.answered);
     else state.answered = Math.max(state.answered, request);

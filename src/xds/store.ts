@@ -1,5 +1,6 @@
 import type { Clock } from '../runtime/clock.js';
 import { MeshError, messageOf } from '../runtime/errors.js';
+import { isAbsence } from './data-errors.js';
 import {
   type DecodableType,
   type HeldBytes,
@@ -8,9 +9,15 @@ import {
   WILDCARD,
 } from './protocol.js';
 import type { Found } from './resolve.js';
-
-/** gRFC A40's client status of a resource. */
-export type ResourceState = 'requested' | 'acked' | 'nacked' | 'does-not-exist' | 'timeout';
+import {
+  blankEntry,
+  clearValue,
+  type Entry,
+  inUse,
+  isWaiting,
+  type ResourceState,
+  type Value,
+} from './resource-entry.js';
 
 /** What is known about one resource, for status pages. */
 export interface ResourceStatus {
@@ -53,27 +60,10 @@ export interface StoreOptions {
   readonly clock: Clock;
   /** Whether a value is so empty that the one before is kept as a last resort. */
   readonly isHollow?: (typeUrl: string, resource: unknown) => boolean;
+  /** Hears of each value that stays in use although the server removed it. */
+  readonly onKept?: (type: DecodableType, name: string) => void;
   /** Hears of each value that is kept as a last resort. */
   readonly onLastResort?: (typeUrl: string, name: string) => void;
-}
-
-interface Value {
-  readonly resource: unknown;
-  readonly bytes: Uint8Array;
-  readonly version: string;
-}
-
-interface Entry {
-  value: Value | undefined;
-  /** Served instead of `value` until then. */
-  lastResort: { readonly value: Value; readonly untilMs: number } | undefined;
-  rejected: { readonly bytes: Uint8Array; readonly error: MeshError } | undefined;
-  state: ResourceState;
-  isCached: boolean;
-  /** Monotonic time at which the value ends, unless the server renews it. */
-  endsAtMs: number | undefined;
-  /** When the wait for the server began; undefined while the stream is down or after an answer. */
-  waitingSinceMs: number | undefined;
 }
 
 /** Holds the resources of every type with their three outcomes: a new value, no usable value, or the old value kept. */
@@ -120,11 +110,11 @@ export class ResourceStore implements HeldResources {
   find<T extends object>(type: DecodableType<T>, name: string, isConfirmed = false): Found<T> {
     const entry = this.#of(type.typeUrl).get(name);
     if (entry === undefined || (isConfirmed && entry.isCached)) return 'pending';
-    const value = (entry.lastResort ?? entry)?.value;
+    const value = inUse(entry);
     // Values under a type's URL were made by that type's decode.
     if (value !== undefined) return value.resource as T;
     if (entry.state === 'requested') return 'pending';
-    return entry.state === 'nacked' ? 'refused' : 'absent';
+    return entry.isBroken ? 'refused' : 'absent';
   }
 
   /** Puts a value from the disk. Throws a MeshError when it does not decode. */
@@ -161,32 +151,42 @@ export class ResourceStore implements HeldResources {
     for (const name of names) if (name !== WILDCARD && !entries.has(name)) entries.set(name, blankEntry());
   }
 
-  /** Puts what a response said in force. `isSubscribed` tells whether an absent name is worth remembering. */
-  apply(change: ResourceChange, isSubscribed: boolean): void {
-    const { typeUrl } = change.type;
-    const entries = this.#of(typeUrl);
-    const entry = entries.get(change.name) ?? blankEntry();
-    entries.set(change.name, entry);
+  /** Puts what a response said in force. `keepsValue`: a value that is held stays in use whatever was said. */
+  apply(change: ResourceChange, keepsValue: boolean): void {
+    const { type, name, kind } = change;
+    const entry = this.#of(type.typeUrl).get(name) ?? blankEntry();
+    this.#of(type.typeUrl).set(name, entry);
     entry.waitingSinceMs = undefined;
     entry.isCached = false;
-    switch (change.kind) {
+    entry.failure = undefined;
+    switch (kind) {
       case 'updated':
-        this.#update(typeUrl, change.name, entry, change);
-        this.#renew(typeUrl, change.name, entry, change.ttlMs);
+        this.#update(type.typeUrl, name, entry, change);
+        this.#renew(type.typeUrl, name, entry, change.ttlMs);
         return;
       case 'unchanged':
-        this.#renew(typeUrl, change.name, entry, change.ttlMs);
+        this.#renew(type.typeUrl, name, entry, change.ttlMs);
         if (entry.value !== undefined) entry.value = { ...entry.value, version: change.version };
         entry.state = 'acked';
+        entry.isBroken = false;
         entry.rejected = undefined;
         return;
       case 'rejected':
         entry.state = 'nacked';
+        entry.isBroken = true;
         entry.rejected = { bytes: change.bytes, error: change.error };
-        return;
+        break;
+      case 'failed':
+        entry.state = isAbsence(change.code) ? 'does-not-exist' : 'received-error';
+        entry.isBroken = !isAbsence(change.code);
+        entry.failure = change.error;
+        break;
       case 'removed':
-        this.#remove(typeUrl, change.name, isSubscribed);
+        if (!keepsValue || entry.value === undefined) this.#remove(type.typeUrl, name);
+        else this.#keep(type, name, entry);
+        return;
     }
+    if (!keepsValue) clearValue(entry);
   }
 
   /** Starts or stops the clock of what is unanswered of a type: it runs only while a stream is ready (gRFC A57). */
@@ -212,11 +212,14 @@ export class ResourceStore implements HeldResources {
     return entry.waitingSinceMs;
   }
 
-  /** Gives up on an answer: a value from the disk stays, anything else counts as absent until it arrives. */
-  giveUp(typeUrl: string, name: string): void {
+  /**
+   * Gives up on an answer: a value from the disk stays, anything else counts as absent until it arrives, or as an outage.
+   */
+  giveUp(typeUrl: string, name: string, isOutage = false): void {
     const entry = this.#of(typeUrl).get(name);
     if (entry === undefined) return;
     entry.state = 'timeout';
+    entry.isBroken = isOutage;
     entry.isCached = false;
     entry.waitingSinceMs = undefined;
   }
@@ -236,7 +239,7 @@ export class ResourceStore implements HeldResources {
         this.#ending.delete(entry);
         if (!isIn || endsAtMs === undefined) continue;
         // Envoy: as if the server had removed it.
-        this.#remove(typeUrl, name, this.#names.get(typeUrl)?.has(name) === true);
+        this.#remove(typeUrl, name);
         hasExpired = true;
       }
     }
@@ -257,7 +260,7 @@ export class ResourceStore implements HeldResources {
     for (const [typeUrl, entries] of this.#entries) {
       for (const [name, entry] of entries) {
         if (entry.endsAtMs !== undefined) continue;
-        const value = entry.lastResort?.value ?? entry.value;
+        const value = inUse(entry);
         if (value !== undefined) yield { typeUrl, name, version: value.version, bytes: value.bytes };
       }
     }
@@ -267,7 +270,7 @@ export class ResourceStore implements HeldResources {
   *statuses(): Iterable<ResourceStatus> {
     for (const [typeUrl, entries] of this.#entries) {
       for (const [name, entry] of entries) {
-        const value = entry.lastResort?.value ?? entry.value;
+        const value = inUse(entry);
         yield {
           typeUrl,
           name,
@@ -276,7 +279,7 @@ export class ResourceStore implements HeldResources {
           isHeld: value !== undefined,
           isCached: entry.isCached,
           lastResortUntilMs: entry.lastResort?.untilMs,
-          error: entry.rejected?.error,
+          error: entry.failure ?? entry.rejected?.error,
         };
       }
     }
@@ -297,7 +300,13 @@ export class ResourceStore implements HeldResources {
     }
     entry.value = { resource: value.resource, bytes: value.bytes, version: value.version };
     entry.state = 'acked';
+    entry.isBroken = false;
     entry.rejected = undefined;
+  }
+
+  #keep(type: DecodableType, name: string, entry: Entry): void {
+    if (entry.state !== 'does-not-exist') this.#options.onKept?.(type, name);
+    entry.state = 'does-not-exist';
   }
 
   #renew(typeUrl: string, name: string, entry: Entry, ttlMs: number | undefined): void {
@@ -306,9 +315,11 @@ export class ResourceStore implements HeldResources {
     else this.#ending.set(entry, { typeUrl, name });
   }
 
-  #remove(typeUrl: string, name: string, isSubscribed: boolean): void {
+  /** A name that is asked for is remembered as one that does not exist. */
+  #remove(typeUrl: string, name: string): void {
     const entries = this.#of(typeUrl);
-    if (isSubscribed) entries.set(name, { ...blankEntry(), state: 'does-not-exist' });
+    if (this.#names.get(typeUrl)?.has(name) === true)
+      entries.set(name, { ...blankEntry(), state: 'does-not-exist' });
     else entries.delete(name);
   }
 
@@ -317,20 +328,4 @@ export class ResourceStore implements HeldResources {
     if (entries === undefined) throw new TypeError(`resource type ${typeUrl} is not known to this store`);
     return entries;
   }
-}
-
-function isWaiting(entry: Entry): boolean {
-  return entry.isCached || (entry.state === 'requested' && entry.value === undefined);
-}
-
-function blankEntry(): Entry {
-  return {
-    value: undefined,
-    lastResort: undefined,
-    rejected: undefined,
-    state: 'requested',
-    isCached: false,
-    endsAtMs: undefined,
-    waitingSinceMs: undefined,
-  };
 }

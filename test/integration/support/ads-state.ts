@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { discovery, wkt } from '../../../src/proto/xds.js';
+import { AdsDeltaSession } from './ads-delta-session.js';
 
 /** A DiscoveryRequest as a test looks at it. */
 export interface SeenRequest {
@@ -50,11 +51,18 @@ interface Encodable<T> {
   encode(resource: T): Uint8Array;
 }
 
-/** What a well-behaved state-of-the-world server has; sessions hear of changes. */
+/** One stream of a server. */
+export interface Session {
+  take(bytes: Uint8Array): void;
+  push(): void;
+  end(): void;
+}
+
+/** What a well-behaved server has; sessions hear of changes. */
 export class AdsState {
   readonly seen: SeenRequest[] = [];
   readonly #resources = new Map<string, Map<string, Uint8Array>>();
-  readonly #sessions = new Set<AdsSession>();
+  readonly #sessions = new Set<Session>();
   #version = 0;
   /** Types for which nothing is sent. */
   readonly muted = new Set<string>();
@@ -93,8 +101,12 @@ export class AdsState {
     for (const session of this.#sessions) session.push();
   }
 
-  session(send: (bytes: Uint8Array) => void): AdsSession {
-    const session = new AdsSession(this, send, () => this.#sessions.delete(session));
+  /** A stream of the variant that the path of its method names. */
+  session(send: (bytes: Uint8Array) => void, method = ''): Session {
+    const end = () => void this.#sessions.delete(session);
+    const session: Session = method.includes('/Delta')
+      ? new AdsDeltaSession(this, send, end)
+      : new AdsSession(this, send, end);
     this.#sessions.add(session);
     return session;
   }

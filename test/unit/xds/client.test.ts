@@ -13,6 +13,7 @@ import { seededRandom } from '../../../src/runtime/random.js';
 import { createFakeClock } from '../../../src/testing/fake-clock.js';
 import type { SnapshotCache } from '../../../src/xds/cache.js';
 import { createXdsClient, type XdsClientOptions } from '../../../src/xds/client.js';
+import type { ProtocolKind } from '../../../src/xds/engine.js';
 import { xdsServer } from '../../../src/xds/server.js';
 import type { StoredResource } from '../../../src/xds/store.js';
 import type { StreamListener } from '../../../src/xds/stream.js';
@@ -57,50 +58,55 @@ function memoryCache(resources: readonly StoredResource[] = []) {
   return { cache, saves };
 }
 
+const PROTOCOLS = ['sotw', 'delta'] as const;
+
 const unavailable = () => new MeshError('INMESH_CONTROL_PLANE_UNAVAILABLE', 'down');
 
 /** A client in virtual time whose server is an AdsState in the same process. */
-function start(state: AdsState, extra: Partial<XdsClientOptions> = {}) {
-  const clock = createFakeClock();
-  const rejected: string[] = [];
-  let isUp = true;
-  let current: StreamListener | undefined;
-  const client = createXdsClient({
-    node: NODE,
-    servers: [xdsServer({ target: 'nowhere:1' })],
-    clock,
-    random: seededRandom(7),
-    logger: silentLogger,
-    observer: { rejected: ({ name, message }) => void rejected.push(`${name}: ${message}`) },
-    openStream: () => async (_, listener) => {
-      if (!isUp) throw unavailable();
-      current = listener;
-      const session = state.session((bytes) =>
-        queueMicrotask(() => current === listener && listener.onMessage(bytes)),
-      );
-      queueMicrotask(() => listener.onReady());
-      return { send: (bytes) => session.take(bytes), close: () => session.end() };
-    },
-    ...extra,
-  });
-  const history: PublishedSnapshot[] = [];
-  client.published.subscribe((one) => history.push(one));
-  return {
-    client,
-    clock,
-    history,
-    rejected,
-    goDown() {
-      isUp = false;
-      const lost = current;
-      current = undefined;
-      lost?.onEnd(unavailable());
-    },
-    comeUp() {
-      isUp = true;
-    },
+const startWith =
+  (protocol: ProtocolKind) =>
+  (state: AdsState, extra: Partial<XdsClientOptions> = {}) => {
+    const clock = createFakeClock();
+    const rejected: string[] = [];
+    let isUp = true;
+    let current: StreamListener | undefined;
+    const client = createXdsClient({
+      node: NODE,
+      servers: [xdsServer({ target: 'nowhere:1', protocol })],
+      clock,
+      random: seededRandom(7),
+      logger: silentLogger,
+      observer: { rejected: ({ name, message }) => void rejected.push(`${name}: ${message}`) },
+      openStream: () => async (method, listener) => {
+        if (!isUp) throw unavailable();
+        current = listener;
+        const session = state.session(
+          (bytes) => queueMicrotask(() => current === listener && listener.onMessage(bytes)),
+          method,
+        );
+        queueMicrotask(() => listener.onReady());
+        return { send: (bytes) => session.take(bytes), close: () => session.end() };
+      },
+      ...extra,
+    });
+    const history: PublishedSnapshot[] = [];
+    client.published.subscribe((one) => history.push(one));
+    return {
+      client,
+      clock,
+      history,
+      rejected,
+      goDown() {
+        isUp = false;
+        const lost = current;
+        current = undefined;
+        lost?.onEnd(unavailable());
+      },
+      comeUp() {
+        isUp = true;
+      },
+    };
   };
-}
 
 const clustersIn = ({ snapshot }: PublishedSnapshot) => [...snapshot.clusters.keys()].sort();
 const portsOf = ({ snapshot }: PublishedSnapshot, cluster: string) =>
@@ -108,7 +114,9 @@ const portsOf = ({ snapshot }: PublishedSnapshot, cluster: string) =>
     .get(cluster)
     ?.assignment?.localities.flatMap(({ endpoints }) => endpoints.map(({ address }) => address.port));
 
-describe('the ADS client', () => {
+describe.each(PROTOCOLS)('the ADS client (%s)', (protocol) => {
+  const start = startWith(protocol);
+
   test('publishes once, when everything that is referred to is there', async () => {
     const state = putService(putService(new AdsState(), 'a', 'a1', 'a2'), 'b', 'b1');
     state.publish();
@@ -149,41 +157,6 @@ describe('the ADS client', () => {
     await client.close();
   });
 
-  test('asks for listeners by wildcard and for the rest by name, with the node once', async () => {
-    const state = putService(new AdsState(), 'a', 'a1');
-    state.publish();
-    const { client, clock } = start(state, { inboundNames: ['inbound'] });
-    await clock.advance(100);
-    await client.close();
-
-    expect(state.seen[0]).toMatchObject({
-      typeUrl: LISTENER.typeUrl,
-      names: ['*', 'inbound'],
-      nodeId: NODE.id,
-    });
-    expect(state.seen.filter(({ nodeId }) => nodeId !== undefined)).toHaveLength(1);
-    expect(state.seen.find(({ typeUrl }) => typeUrl === CLUSTER.typeUrl)).toMatchObject({ names: ['a1'] });
-    expect(state.seen.find(({ typeUrl }) => typeUrl === CLUSTER_LOAD_ASSIGNMENT.typeUrl)).toMatchObject({
-      names: ['a1'],
-    });
-  });
-
-  test('a changed node and changed inbound names reach the server at once', async () => {
-    const state = putService(new AdsState(), 'a', 'a1');
-    state.publish();
-    const { client, clock } = start(state);
-    await clock.advance(100);
-    client.setNode({ ...NODE, id: 'other' });
-    expect(state.seen.at(-1)).toMatchObject({ typeUrl: LISTENER.typeUrl, nodeId: 'other', names: [] });
-    client.setInboundNames(['in']);
-    expect(state.seen.at(-1)).toMatchObject({
-      typeUrl: LISTENER.typeUrl,
-      names: ['*', 'in'],
-      nodeId: undefined,
-    });
-    await client.close();
-  });
-
   test('makes before it breaks: the old routes stay until the new cluster has its endpoints', async () => {
     const state = putService(new AdsState(), 'a', 'a1');
     state.publish();
@@ -201,33 +174,6 @@ describe('the ADS client', () => {
     state.publish();
     await clock.advance(100);
     expect(clustersIn(client.published.value)).toEqual(['a2']);
-    await client.close();
-  });
-
-  test('a target that is never answered for holds a change up for the time limit only', async () => {
-    const state = putService(new AdsState(), 'a', 'a1');
-    state.publish();
-    const { client, clock } = start(state);
-    await clock.advance(100);
-
-    putService(state, 'a', 'a1', 'lost').of(CLUSTER_LOAD_ASSIGNMENT.typeUrl).delete('lost');
-    state.publish();
-    await clock.advance(14_000);
-    expect(clustersIn(client.published.value)).toEqual(['a1']);
-    await clock.advance(2000);
-    expect(clustersIn(client.published.value)).toEqual(['a1', 'lost']);
-    expect(client.published.value.snapshot.clusters.get('lost')?.assignment).toBeUndefined();
-    expect(
-      client
-        .status()
-        .find(({ name, typeUrl }) => name === 'lost' && typeUrl === CLUSTER_LOAD_ASSIGNMENT.typeUrl),
-    ).toMatchObject({
-      state: 'timeout',
-    });
-
-    state.put(CLUSTER_LOAD_ASSIGNMENT, 'lost', assignmentOf('lost', 1)).publish();
-    await clock.advance(100);
-    expect(portsOf(client.published.value, 'lost')).toEqual([1]);
     await client.close();
   });
 
@@ -295,6 +241,58 @@ describe('the ADS client', () => {
     await client.close();
   });
 
+  test('a listener removed by name leaves a cluster that is referred to elsewhere alone', async () => {
+    const state = putService(putService(new AdsState(), 'a', 'c1'), 'b', 'c1');
+    state.publish();
+    const { client, clock } = start(state);
+    await clock.advance(100);
+    state.remove(LISTENER, 'a:80').publish();
+    await clock.advance(100);
+    expect([...client.published.value.snapshot.outbound.keys()]).toEqual(['b:80']);
+    expect(clustersIn(client.published.value)).toEqual(['c1']);
+    await client.close();
+  });
+
+  test('a removed cluster stays in use where the server’s removals are to be ignored', async () => {
+    const state = putService(new AdsState(), 'a', 'a1', 'a2');
+    state.publish();
+    const server = xdsServer({ target: 'nowhere:1', protocol, features: { ignoreResourceDeletion: true } });
+    const { client, clock } = start(state, { servers: [server] });
+    await clock.advance(100);
+    state.remove(CLUSTER, 'a2').publish();
+    await clock.advance(100);
+    expect(clustersIn(client.published.value)).toEqual(['a1', 'a2']);
+    await client.close();
+  });
+
+  test('a refused value takes the old one with it where the server asks for that', async () => {
+    const state = putService(new AdsState(), 'a', 'a1', 'a2');
+    state.publish();
+    const server = xdsServer({ target: 'nowhere:1', protocol, features: { failOnDataErrors: true } });
+    const { client, clock } = start(state, { servers: [server] });
+    await clock.advance(100);
+    // A discovery type that there is not.
+    const bytes = state.of(CLUSTER.typeUrl).get('a1') ?? new Uint8Array();
+    state.putBytes(CLUSTER.typeUrl, 'a1', Buffer.concat([bytes, Buffer.from([0x10, 0x63])])).publish();
+    await clock.advance(100);
+    expect(clustersIn(client.published.value)).toEqual(['a2']);
+    await client.close();
+  });
+
+  test('silence is an outage, borne twice as long, where the server tells of what it does not have', async () => {
+    const state = putService(new AdsState(), 'a', 'a1');
+    state.muted.add(CLUSTER.typeUrl);
+    state.publish();
+    const server = xdsServer({ target: 'nowhere:1', protocol, features: { timerIsTransientError: true } });
+    const { client, clock, history } = start(state, { servers: [server] });
+    await clock.advance(29_000);
+    expect(history).toEqual([]);
+    await clock.advance(2000);
+    expect(client.status().find(({ name }) => name === 'a1')).toMatchObject({ state: 'timeout' });
+    expect(history).toHaveLength(1);
+    await client.close();
+  });
+
   test('endpoints that vanish all at once stay in use for ten minutes', async () => {
     const state = putService(new AdsState(), 'a', 'a1');
     state.publish();
@@ -309,7 +307,75 @@ describe('the ADS client', () => {
   });
 });
 
-describe('the ADS client and its cache', () => {
+describe('the ADS client, state of the world', () => {
+  const start = startWith('sotw');
+
+  test('a target that is never answered for holds a change up for the time limit only', async () => {
+    const state = putService(new AdsState(), 'a', 'a1');
+    state.publish();
+    const { client, clock } = start(state);
+    await clock.advance(100);
+
+    putService(state, 'a', 'a1', 'lost').of(CLUSTER_LOAD_ASSIGNMENT.typeUrl).delete('lost');
+    state.publish();
+    await clock.advance(14_000);
+    expect(clustersIn(client.published.value)).toEqual(['a1']);
+    await clock.advance(2000);
+    expect(clustersIn(client.published.value)).toEqual(['a1', 'lost']);
+    expect(client.published.value.snapshot.clusters.get('lost')?.assignment).toBeUndefined();
+    expect(
+      client
+        .status()
+        .find(({ name, typeUrl }) => name === 'lost' && typeUrl === CLUSTER_LOAD_ASSIGNMENT.typeUrl),
+    ).toMatchObject({
+      state: 'timeout',
+    });
+
+    state.put(CLUSTER_LOAD_ASSIGNMENT, 'lost', assignmentOf('lost', 1)).publish();
+    await clock.advance(100);
+    expect(portsOf(client.published.value, 'lost')).toEqual([1]);
+    await client.close();
+  });
+
+  test('asks for listeners by wildcard and for the rest by name, with the node once', async () => {
+    const state = putService(new AdsState(), 'a', 'a1');
+    state.publish();
+    const { client, clock } = start(state, { inboundNames: ['inbound'] });
+    await clock.advance(100);
+    await client.close();
+
+    expect(state.seen[0]).toMatchObject({
+      typeUrl: LISTENER.typeUrl,
+      names: ['*', 'inbound'],
+      nodeId: NODE.id,
+    });
+    expect(state.seen.filter(({ nodeId }) => nodeId !== undefined)).toHaveLength(1);
+    expect(state.seen.find(({ typeUrl }) => typeUrl === CLUSTER.typeUrl)).toMatchObject({ names: ['a1'] });
+    expect(state.seen.find(({ typeUrl }) => typeUrl === CLUSTER_LOAD_ASSIGNMENT.typeUrl)).toMatchObject({
+      names: ['a1'],
+    });
+  });
+
+  test('a changed node and changed inbound names reach the server at once', async () => {
+    const state = putService(new AdsState(), 'a', 'a1');
+    state.publish();
+    const { client, clock } = start(state);
+    await clock.advance(100);
+    client.setNode({ ...NODE, id: 'other' });
+    expect(state.seen.at(-1)).toMatchObject({ typeUrl: LISTENER.typeUrl, nodeId: 'other', names: [] });
+    client.setInboundNames(['in']);
+    expect(state.seen.at(-1)).toMatchObject({
+      typeUrl: LISTENER.typeUrl,
+      names: ['*', 'in'],
+      nodeId: undefined,
+    });
+    await client.close();
+  });
+});
+
+describe.each(PROTOCOLS)('the ADS client and its cache (%s)', (protocol) => {
+  const start = startWith(protocol);
+
   const stored = (state: AdsState): StoredResource[] =>
     [LISTENER, ROUTE_CONFIGURATION, CLUSTER, CLUSTER_LOAD_ASSIGNMENT].flatMap(({ typeUrl }) =>
       [...state.of(typeUrl)].map(([name, bytes]) => ({ typeUrl, name, bytes, version: 'v0' })),

@@ -59,6 +59,15 @@ describe('requests of the delta engine', () => {
     expect(read(engine.protocol.refresh(type.typeUrl, true))).toMatchObject({ subscribe: ['a', 'b'] });
   });
 
+  test('name, under a wildcard, what is held from elsewhere, so that the server sends or removes it', () => {
+    const engine = new EngineUnderTest(createDelta);
+    const type = completeType();
+    engine.held.set(`${type.typeUrl} old`, { bytes: new Uint8Array(), version: '9' });
+    engine.protocol.subscribe(type, names('*'));
+    expect(engine.protocol.reconnect().map(read)).toMatchObject([{ subscribe: [], initial: { old: '?' } }]);
+    expect(kinds(engine.receive(deltaResponse(type, 'n1', [], ['old'])))).toEqual(['removed old']);
+  });
+
   test('a wildcard alone is said by naming nothing; versions of what it brought come along', () => {
     const { engine, type, first } = connected(completeType(), '*');
     expect(first).toMatchObject([{ subscribe: [] }]);

@@ -63,18 +63,26 @@ export function packed(type: DecodableType, name: string, word: string): wkt.Any
   return create(wkt.AnySchema, { typeUrl: type.typeUrl, value: wordBytes({ name, word }) });
 }
 
+/** Why a server has no value under a name. */
+export type Failure = readonly [name: string, code: number, message: string];
+
+const resourceError = ([name, code, message]: Failure) =>
+  create(discovery.ResourceErrorSchema, { resourceName: { name }, errorDetail: { code, message } });
+
 /** An encoded response. */
 export function response(
   type: DecodableType,
   version: string,
   nonce: string,
   resources: wkt.Any[],
+  failures: readonly Failure[] = [],
 ): Uint8Array {
   const message = create(discovery.DiscoveryResponseSchema, {
     typeUrl: type.typeUrl,
     versionInfo: version,
     nonce,
     resources,
+    resourceErrors: failures.map(resourceError),
   });
   return toBinary(discovery.DiscoveryResponseSchema, message);
 }
@@ -124,6 +132,7 @@ export function wrappedResponse(
   version: string,
   nonce: string,
   resources: readonly Sent[],
+  failures: readonly Failure[] = [],
 ): Uint8Array {
   const anys = resources.map((one) =>
     create(wkt.AnySchema, {
@@ -131,7 +140,7 @@ export function wrappedResponse(
       value: toBinary(discovery.ResourceSchema, wrapped(type, one)),
     }),
   );
-  return response(type, version, nonce, anys);
+  return response(type, version, nonce, anys, failures);
 }
 
 /** An encoded incremental response. */
@@ -140,12 +149,14 @@ export function deltaResponse(
   nonce: string,
   resources: readonly Sent[],
   removed: readonly string[] = [],
+  failures: readonly Failure[] = [],
 ): Uint8Array {
   const message = create(discovery.DeltaDiscoveryResponseSchema, {
     typeUrl: type.typeUrl,
     nonce,
     resources: resources.map((one) => wrapped(type, one)),
     removedResources: [...removed],
+    resourceErrors: failures.map(resourceError),
   });
   return toBinary(discovery.DeltaDiscoveryResponseSchema, message);
 }
@@ -169,7 +180,12 @@ export function readDeltaRequest(bytes: Uint8Array | undefined) {
 export interface EngineKind {
   readonly label: string;
   readonly create: CreateEngine;
-  readonly respond: (type: DecodableType, nonce: string, resources: readonly Sent[]) => Uint8Array;
+  readonly respond: (
+    type: DecodableType,
+    nonce: string,
+    resources: readonly Sent[],
+    failures?: readonly Failure[],
+  ) => Uint8Array;
   readonly read: (
     bytes: Uint8Array | undefined,
   ) => { typeUrl: string; nonce: string; node: string | undefined; error: string | undefined } | undefined;
@@ -180,10 +196,16 @@ export const ENGINES: readonly EngineKind[] = [
   {
     label: 'state of the world',
     create: createSotw,
-    respond: (type, nonce, resources) => wrappedResponse(type, `v-${nonce}`, nonce, resources),
+    respond: (type, nonce, resources, failures) =>
+      wrappedResponse(type, `v-${nonce}`, nonce, resources, failures),
     read: readRequest,
   },
-  { label: 'delta', create: createDelta, respond: deltaResponse, read: readDeltaRequest },
+  {
+    label: 'delta',
+    create: createDelta,
+    respond: (type, nonce, resources, failures) => deltaResponse(type, nonce, resources, [], failures),
+    read: readDeltaRequest,
+  },
 ];
 
 type CreateEngine = (options: EngineOptions) => Protocol;

@@ -168,6 +168,45 @@ describe.each(ENGINES)('the $label engine', ({ create: createEngine, respond, re
     expect(read(bad('n5', 'bad too').reply)?.error).toContain('bad too');
   });
 
+  test('hears why the server has no value, acknowledges that, and takes nothing away', () => {
+    const { engine, type } = connected(completeType(), '*', 'b');
+    engine.receive(respond(type, 'n1', [{ name: 'a', word: 'one' }]));
+    const received = engine.receive(
+      respond(
+        type,
+        'n2',
+        [],
+        [
+          ['a', 7, 'not for you'],
+          ['b', 5, ''],
+          ['b', 0, 'fine'],
+        ],
+      ),
+    );
+    expect(received.changes).toMatchObject([
+      { kind: 'failed', name: 'a', code: 7 },
+      { kind: 'failed', name: 'b', code: 5 },
+    ]);
+    expect(received.changes[0]).toHaveProperty('error.message', expect.stringContaining('not for you'));
+    expect(read(received.reply)).toMatchObject({ nonce: 'n2', error: undefined });
+  });
+
+  test('passes over errors of what nobody asked for, or of what is sent beside them', () => {
+    const { engine, type } = connected(partialType(), 'a');
+    const received = engine.receive(
+      respond(
+        type,
+        'n1',
+        [{ name: 'a', word: 'one' }],
+        [
+          ['a', 5, ''],
+          ['x', 5, ''],
+        ],
+      ),
+    );
+    expect(kinds(received)).toEqual(['updated a']);
+  });
+
   test('raises its own error for bytes that are no response', () => {
     const { engine } = connected(completeType(), '*');
     expect(() => engine.receive(new Uint8Array([0xff, 0xff]))).toThrowError(

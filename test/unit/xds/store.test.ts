@@ -36,10 +36,24 @@ function rejectedChange(name: string) {
   return { kind: 'rejected', type: FRUIT, name, bytes: new Uint8Array([1]), error, version: '2' } as const;
 }
 
-function createStore(onLastResort: (typeUrl: string, name: string) => void = () => {}) {
+function failedChange(name: string, code: number) {
+  const error = new MeshError('INMESH_XDS_DECODE', 'no such tree');
+  return { kind: 'failed', type: FRUIT, name, code, error } as const;
+}
+
+function createStore(
+  onLastResort: (typeUrl: string, name: string) => void = () => {},
+  onKept: (name: string) => void = () => {},
+) {
   const clock = createFakeClock();
   const isHollow = (_: string, resource: unknown) => (resource as Fruit).seeds === 0;
-  const store = new ResourceStore({ types: [FRUIT], clock, isHollow, onLastResort });
+  const store = new ResourceStore({
+    types: [FRUIT],
+    clock,
+    isHollow,
+    onLastResort,
+    onKept: (_, name) => onKept(name),
+  });
   store.retain(FRUIT.typeUrl, new Set(['apple']));
   return { store, clock };
 }
@@ -80,11 +94,63 @@ describe('the resource store', () => {
   test('a removed name that is subscribed to is known not to exist, another is forgotten', () => {
     const { store } = createStore();
     store.apply(updated('apple', 5), true);
-    store.apply(updated('pear', 5), false);
-    store.apply({ kind: 'removed', type: FRUIT, name: 'apple' }, true);
+    store.apply(updated('pear', 5), true);
+    store.apply({ kind: 'removed', type: FRUIT, name: 'apple' }, false);
     store.apply({ kind: 'removed', type: FRUIT, name: 'pear' }, false);
     expect(store.find(FRUIT, 'apple')).toBe('absent');
     expect([...store.known(FRUIT.typeUrl)]).toEqual(['apple']);
+  });
+
+  test('a removed value that is to be kept stays in use, and that is told once', () => {
+    const kept: string[] = [];
+    const { store } = createStore(undefined, (name) => kept.push(name));
+    store.apply(updated('apple', 5), true);
+    for (let i = 0; i < 2; i++) store.apply({ kind: 'removed', type: FRUIT, name: 'apple' }, true);
+    expect(store.find(FRUIT, 'apple')).toMatchObject({ seeds: 5 });
+    expect([...store.statuses()]).toMatchObject([{ state: 'does-not-exist', isHeld: true }]);
+    expect(kept).toEqual(['apple']);
+    store.apply({ kind: 'unchanged', type: FRUIT, name: 'apple', version: '2' }, true);
+    expect([...store.statuses()]).toMatchObject([{ state: 'acked' }]);
+  });
+
+  test('what is not to be kept goes with a refusal or an error', () => {
+    const { store } = createStore();
+    store.apply(updated('apple', 5), true);
+    store.apply(rejectedChange('apple'), false);
+    expect(store.find(FRUIT, 'apple')).toBe('refused');
+    store.apply(updated('apple', 5), true);
+    store.apply(failedChange('apple', 7), false);
+    expect(store.find(FRUIT, 'apple')).toBe('refused');
+  });
+
+  test('an error of the server ends the wait: NOT_FOUND is absence, anything else a fault', () => {
+    const { store } = createStore();
+    store.apply(failedChange('apple', 5), true);
+    expect(store.find(FRUIT, 'apple')).toBe('absent');
+    expect([...store.statuses()]).toMatchObject([{ state: 'does-not-exist' }]);
+    store.apply(failedChange('apple', 13), true);
+    expect(store.find(FRUIT, 'apple')).toBe('refused');
+    const [status] = [...store.statuses()];
+    expect(status).toMatchObject({ state: 'received-error', isHeld: false });
+    expect(status?.error?.message).toContain('no such tree');
+    store.apply(updated('apple', 5), true);
+    expect([...store.statuses()]).toMatchObject([{ state: 'acked', error: undefined }]);
+  });
+
+  test('an error of the server beside a value that is kept changes nothing but the state', () => {
+    const { store } = createStore();
+    store.apply(updated('apple', 5), true);
+    store.apply(failedChange('apple', 13), true);
+    expect(store.find(FRUIT, 'apple')).toMatchObject({ seeds: 5 });
+    expect([...store.statuses()]).toMatchObject([{ state: 'received-error', isHeld: true, version: '1' }]);
+  });
+
+  test('giving up is an absence, or an outage where servers tell of absence', () => {
+    const { store } = createStore();
+    store.giveUp(FRUIT.typeUrl, 'apple');
+    expect(store.find(FRUIT, 'apple')).toBe('absent');
+    store.giveUp(FRUIT.typeUrl, 'apple', true);
+    expect(store.find(FRUIT, 'apple')).toBe('refused');
   });
 
   test('names no longer subscribed to are forgotten', () => {
@@ -149,7 +215,7 @@ describe('the resource store', () => {
     const { store, clock } = createStore();
     for (const name of ['apple', 'pear']) store.apply({ ...updated(name, 5), ttlMs: 1000 }, true);
     store.apply({ kind: 'unchanged', type: FRUIT, name: 'apple', version: '1' }, true);
-    store.apply({ kind: 'removed', type: FRUIT, name: 'pear' }, true);
+    store.apply({ kind: 'removed', type: FRUIT, name: 'pear' }, false);
     await clock.advance(2000);
     expect(store.expire()).toEqual({ nextMs: undefined, hasExpired: false });
     expect(store.find(FRUIT, 'apple')).toMatchObject({ seeds: 5 });

@@ -1,0 +1,85 @@
+import { createHash } from 'node:crypto';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { discovery, wkt } from '../../../src/proto/xds.js';
+import type { AdsState } from './ads-state.js';
+
+interface DeltaType {
+  readonly names: Set<string>;
+  /** Version that the client has of each name; empty = it knows that there is none. */
+  readonly known: Map<string, string>;
+}
+
+/** One stream of a well-behaved incremental server. */
+export class AdsDeltaSession {
+  readonly #state: AdsState;
+  readonly #send: (bytes: Uint8Array) => void;
+  readonly #onEnd: () => void;
+  readonly #types = new Map<string, DeltaType>();
+  #nonces = 0;
+
+  constructor(state: AdsState, send: (bytes: Uint8Array) => void, onEnd: () => void) {
+    this.#state = state;
+    this.#send = send;
+    this.#onEnd = onEnd;
+  }
+
+  take(bytes: Uint8Array): void {
+    const request = fromBinary(discovery.DeltaDiscoveryRequestSchema, bytes);
+    const { typeUrl, resourceNamesSubscribe: added, resourceNamesUnsubscribe: removed } = request;
+    this.#state.seen.push({
+      typeUrl,
+      names: added,
+      version: JSON.stringify(request.initialResourceVersions),
+      nonce: request.responseNonce,
+      nodeId: request.node?.id,
+      error: request.errorDetail?.message,
+    });
+    let type = this.#types.get(typeUrl);
+    if (type === undefined) {
+      const known = new Map(Object.entries(request.initialResourceVersions));
+      type = { names: new Set(added.length === 0 ? ['*'] : []), known };
+      this.#types.set(typeUrl, type);
+    } else for (const name of added) type.known.delete(name);
+    for (const name of added) type.names.add(name);
+    for (const name of removed) {
+      type.names.delete(name);
+      type.known.delete(name);
+    }
+    if (request.errorDetail === undefined) this.push();
+  }
+
+  push(): void {
+    for (const [typeUrl, type] of this.#types)
+      if (!this.#state.muted.has(typeUrl)) this.#pushType(typeUrl, type);
+  }
+
+  end(): void {
+    this.#onEnd();
+  }
+
+  #pushType(typeUrl: string, { names, known }: DeltaType): void {
+    const all = this.#state.of(typeUrl);
+    const isWanted = (name: string) => names.has('*') || names.has(name);
+    const resources: discovery.Resource[] = [];
+    for (const [name, value] of all) {
+      const version = createHash('sha256').update(value).digest('hex');
+      if (!isWanted(name) || known.get(name) === version) continue;
+      known.set(name, version);
+      const resource = create(wkt.AnySchema, { typeUrl, value });
+      resources.push(create(discovery.ResourceSchema, { name, version, resource }));
+    }
+    const gone = [...new Set([...known.keys(), ...names])].filter(
+      (name) => name !== '*' && isWanted(name) && !all.has(name) && known.get(name) !== '',
+    );
+    for (const name of gone) known.set(name, '');
+    if (resources.length === 0 && gone.length === 0) return;
+    const nonce = `${++this.#nonces}`;
+    const message = create(discovery.DeltaDiscoveryResponseSchema, {
+      typeUrl,
+      nonce,
+      resources,
+      removedResources: gone,
+    });
+    this.#send(toBinary(discovery.DeltaDiscoveryResponseSchema, message));
+  }
+}
