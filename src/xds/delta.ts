@@ -15,6 +15,7 @@ import {
   type Complaint,
   complaintOf,
   decodeError,
+  failuresOf,
   ignored,
   judge,
   namelessErrors,
@@ -132,11 +133,11 @@ class Delta implements Protocol {
     const changes = [
       ...this.#changes(state, { present, decoded }, complaints),
       ...this.#removals(state, removed),
-      ...response.failures.flatMap((failure): ResourceChange[] => {
-        const { name } = failure;
-        const isMeant = state.subscription.wants(name) && !present.has(name) && !removed.has(name);
-        return isMeant ? [{ kind: 'failed', type: state.type, ...failure }] : [];
-      }),
+      ...failuresOf(
+        state.type,
+        response.failures,
+        (name) => state.subscription.wants(name) && !present.has(name) && !removed.has(name),
+      ),
     ];
     return {
       typeUrl,

@@ -1,6 +1,7 @@
 import { MeshError, messageOf } from '../runtime/errors.js';
 import { attemptAtOnce, isSameBytes, type Outcome, type Present } from './decode-large.js';
 import type { DecodableType, HeldBytes, Received, ResourceChange } from './protocol.js';
+import type { ResourceFailure } from './resource-errors.js';
 import { canonicalName } from './resource-name.js';
 
 /** A complaint about one resource; the name is missing when it could not be read. */
@@ -72,6 +73,15 @@ export function rejected(
 export function complaintOf({ type, name, error }: Extract<ResourceChange, { kind: 'rejected' }>): Complaint {
   const resource = `${type.short} ${name}`;
   return { name, text: error.resource === resource ? error.message : `${resource}: ${error.message}` };
+}
+
+/** The changes that errors of the server are, of the names that are meant. */
+export function failuresOf(
+  type: DecodableType,
+  failures: readonly ResourceFailure[],
+  isMeant: (name: string) => boolean,
+): ResourceChange[] {
+  return failures.flatMap((failure) => (isMeant(failure.name) ? [{ kind: 'failed', type, ...failure }] : []));
 }
 
 /** The complaints about what has no name, as errors. */

@@ -1,6 +1,5 @@
 import type { discovery } from '../proto/xds.js';
-import type { MeshError } from '../runtime/errors.js';
-import { decodeError } from './received.js';
+import { MeshError } from '../runtime/errors.js';
 import { canonicalName } from './resource-name.js';
 
 /** What a server says about a resource that it does not send (gRFC A88, xRFC TP3). */
@@ -18,6 +17,6 @@ export function readFailures(errors: readonly discovery.ResourceError[]): readon
     if (name === '' || errorDetail === undefined || errorDetail.code === 0) return [];
     const { code, message } = errorDetail;
     const text = `the control plane has no value: ${message === '' ? 'no reason is given' : message} (status ${code})`;
-    return [{ name, code, error: decodeError(text, name) }];
+    return [{ name, code, error: new MeshError('INMESH_XDS_REJECTED', text, { resource: name }) }];
   });
 }

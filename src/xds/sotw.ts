@@ -161,7 +161,7 @@ class Sotw implements Protocol {
     const changes: ResourceChange[] = [];
     for (const [name, { error, ...about }] of present) {
       // It may have been given up while others were decoded.
-      if (!names.has(name) && !names.has(WILDCARD)) continue;
+      if (!isWanted(names, name)) continue;
       const item = { type, name, ...about };
       const held = this.#held.get(type.typeUrl, name);
       const isSame = isCurrent || held?.version === about.version;
@@ -172,11 +172,8 @@ class Sotw implements Protocol {
       else state.ending.add(name);
       changes.push(change);
     }
+    changes.push(...failuresOf(type, failures, (name) => isWanted(names, name) && !present.has(name)));
     // What the server can't send is answered, and not absent.
-    for (const failure of failures) {
-      if (present.has(failure.name) || !(names.has(failure.name) || names.has(WILDCARD))) continue;
-      changes.push({ kind: 'failed', type, ...failure });
-    }
     const told = new Set([...present.keys(), ...failures.map(({ name }) => name)]);
     noteAnswered(state, told);
     // What has no readable name may be any of the absent ones: then absence proves nothing.
@@ -330,6 +327,10 @@ function noteAnswered(state: TypeState, present: ReadonlySet<string>): void {
     if (request === undefined) state.askedIn.set(name, state.answered);
     else state.answered = Math.max(state.answered, request);
   }
+}
+
+function isWanted(names: ReadonlySet<string>, name: string): boolean {
+  return names.has(name) || names.has(WILDCARD);
 }
 
 function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
