@@ -10,7 +10,15 @@ import {
   type ResourceChange,
   WILDCARD,
 } from './protocol.js';
-import { type Complaint, complaintOf, ignored, judge, namelessErrors, rejected } from './received.js';
+import {
+  type Complaint,
+  complaintOf,
+  failuresOf,
+  ignored,
+  judge,
+  namelessErrors,
+  rejected,
+} from './received.js';
 import type { ResourceFailure } from './resource-errors.js';
 import { collect, isHeartbeat } from './sotw-collect.js';
 import { decodeResponse, encodeRequest, type SotwResponse } from './sotw-messages.js';
