@@ -1,90 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ControlPlane, createControlPlane, createMemorySource } from '../../../src/control-plane.js';
 import { istio } from '../mesh/features-world.js';
 import { eventually } from '../mesh/support.js';
-import { type GrpcBackend, startGrpcBackend } from './grpc-backends.js';
+import { GrpcWorld, routes, rules } from './grpc-world.js';
 import { StockPeer } from './stock/stock-peer.js';
 
-const documents = new Map<string, string>();
-const source = createMemorySource('');
-let plane: ControlPlane;
+const NODE = 'sidecar~127.0.0.1~stock-1.default~default.svc.cluster.local';
+let world: GrpcWorld;
 let peer: StockPeer;
-let backends: GrpcBackend[];
 
 beforeAll(async () => {
-  plane = await createControlPlane({
-    sources: [source],
-    ports: { xds: 0, secureXds: 0, http: 0 },
-    debounceMs: { quietMs: 5, maxMs: 50 },
-  });
-  backends = await Promise.all(['a', 'b', 'c', 'd'].map((name) => startGrpcBackend(name)));
-  peer = StockPeer.start({
-    controlPlane: plane.addresses.xds,
-    locality: 'eu/1',
-    id: 'sidecar~127.0.0.1~stock-1.default~default.svc.cluster.local',
-  });
+  world = await GrpcWorld.start();
+  peer = StockPeer.start({ controlPlane: world.plane.addresses.xds, locality: 'eu/1', id: NODE });
 });
 afterAll(async () => {
   await peer.stop();
-  for (const one of backends) one.close();
-  await plane.close();
+  await world.close();
 });
-
-function configure(name: string, text: string): void {
-  documents.set(name, text);
-  source.set([...documents.values()].join(''));
-  const { rejected } = plane.status();
-  if (rejected !== undefined) throw new Error(JSON.stringify(rejected.violations, null, 1));
-}
-
-const backendOf = (name: string) => backends.find((one) => one.name === name)!;
-const portOf = (name: string) => backendOf(name).port;
-
-/** A service of the given backends, each a version; `places` says where they are. */
-function service(
-  host: string,
-  names: readonly string[],
-  places: Readonly<Record<string, string>> = {},
-): string {
-  const endpoints = names
-    .map((name) => {
-      const locality = places[name] === undefined ? '' : `, locality: ${places[name]}`;
-      return `- { address: 127.0.0.1, ports: { grpc: ${portOf(name)} }, labels: { version: ${name} }${locality} }`;
-    })
-    .join('\n');
-  return istio(
-    'ServiceEntry',
-    host.replaceAll('.', '-'),
-    `hosts: [${host}]
-location: MESH_INTERNAL
-resolution: STATIC
-ports: [{ name: grpc, number: 8080, protocol: GRPC }]
-endpoints:
-${endpoints}`,
-  );
-}
-
-/** The rules for a host: a traffic policy, with a subset per version. */
-function rules(host: string, policy: string, subsets: readonly string[] = []): string {
-  const listed = subsets.map((name) => `- { name: ${name}, labels: { version: ${name} } }`).join('\n');
-  return istio(
-    'DestinationRule',
-    host.replaceAll('.', '-'),
-    `host: ${host}
-${policy === '' ? '' : `trafficPolicy: ${policy}`}
-${listed === '' ? '' : `subsets:\n${listed}`}`,
-  );
-}
-
-function routes(host: string, http: string): string {
-  return istio('VirtualService', host.replaceAll('.', '-'), `hosts: [${host}]\nhttp:\n${http.trim()}`);
-}
-
-/** A service with rules of its own, called by the stock client. */
-function serve(host: string, names: readonly string[], ...others: readonly string[]): string {
-  configure(host, [service(host, names), ...others].join(''));
-  return `xds:///${host}:8080`;
-}
 
 const within = (value: number | undefined, low: number, high: number) => {
   expect(value ?? 0).toBeGreaterThanOrEqual(low);
@@ -93,14 +24,14 @@ const within = (value: number | undefined, low: number, high: number) => {
 
 describe('the stock gRPC client', () => {
   test('spreads calls round robin', async () => {
-    const target = serve('rr.mesh', ['a', 'b', 'c']);
+    const target = world.serve('rr.mesh', ['a', 'b', 'c']);
     await eventually('three', async () => Object.keys(await peer.tally({ target, count: 6 })).length === 3);
     expect(await peer.tally({ target, count: 30 })).toEqual({ a: 10, b: 10, c: 10 });
   });
 
   test('keeps a user at one backend by consistent hashing', async () => {
     const policy = '{ loadBalancer: { consistentHash: { httpHeaderName: x-user } } }';
-    const target = serve('ring.mesh', ['a', 'b', 'c', 'd'], rules('ring.mesh', policy));
+    const target = world.serve('ring.mesh', ['a', 'b', 'c', 'd'], rules('ring.mesh', policy));
     const homes = new Set<string>();
     for (let user = 0; user < 12; user++) {
       const tally = await peer.tally({ target, count: 5, metadata: { 'x-user': `user-${user}` } });
@@ -114,7 +45,7 @@ describe('the stock gRPC client', () => {
     'takes a service with the balancer %s',
     async (simple) => {
       const host = `${simple.toLowerCase().replace('_', '-')}.mesh`;
-      const target = serve(host, ['a', 'b'], rules(host, `{ loadBalancer: { simple: ${simple} } }`));
+      const target = world.serve(host, ['a', 'b'], rules(host, `{ loadBalancer: { simple: ${simple} } }`));
       const tally = await peer.tally({ target, count: 20 });
       expect(Object.keys(tally).sort()).toEqual(['a', 'b']);
     },
@@ -129,16 +60,16 @@ describe('the stock gRPC client', () => {
   - { destination: { host: canary.mesh, subset: b }, weight: ${b} }`,
       );
     const subsets = rules('canary.mesh', '', ['a', 'b']);
-    const target = serve('canary.mesh', ['a', 'b'], subsets, split(90, 10));
+    const target = world.serve('canary.mesh', ['a', 'b'], subsets, split(90, 10));
     const before = await peer.tally({ target, count: 300, parallel: 10 });
     within(before['a'], 240, 297);
     expect((before['a'] ?? 0) + (before['b'] ?? 0)).toBe(300);
-    serve('canary.mesh', ['a', 'b'], subsets, split(0, 100));
+    world.serve('canary.mesh', ['a', 'b'], subsets, split(0, 100));
     await eventually('the shift', async () => (await peer.tally({ target, count: 10 }))['b'] === 10);
   });
 
   test('routes by header and by method', async () => {
-    const target = serve(
+    const target = world.serve(
       'match.mesh',
       ['a', 'b', 'c', 'd'],
       rules('match.mesh', '', ['a', 'b', 'c', 'd']),
@@ -163,7 +94,7 @@ describe('the stock gRPC client', () => {
   });
 
   test('aborts and delays as told', async () => {
-    const target = serve(
+    const target = world.serve(
       'fault.mesh',
       ['a'],
       routes(
@@ -189,7 +120,7 @@ describe('the stock gRPC client', () => {
   });
 
   test('tries again as told, and not more', async () => {
-    const target = serve(
+    const target = world.serve(
       'retry.mesh',
       ['a'],
       routes(
@@ -206,7 +137,7 @@ describe('the stock gRPC client', () => {
   });
 
   test('ends calls when the route says', async () => {
-    const target = serve(
+    const target = world.serve(
       'slow.mesh',
       ['a'],
       routes('slow.mesh', '- timeout: 150ms\n  route: [{ destination: { host: slow.mesh } }]'),
@@ -219,10 +150,10 @@ describe('the stock gRPC client', () => {
 
   test('breaks the circuit at the number of requests', async () => {
     const policy = '{ connectionPool: { http: { http2MaxRequests: 2 } } }';
-    const target = serve('breaker.mesh', ['a'], rules('breaker.mesh', policy));
+    const target = world.serve('breaker.mesh', ['a'], rules('breaker.mesh', policy));
     expect(await peer.tally({ target })).toEqual({ a: 1 });
     // The stock client counts a call when it has begun: those of one moment slip through.
-    const a = backendOf('a');
+    const a = world.backend('a');
     const before = a.calls;
     const held = peer.tally({ target, count: 2, parallel: 2, metadata: { 'x-delay': '600' } });
     await eventually('two calls', () => a.calls === before + 2);
@@ -232,25 +163,25 @@ describe('the stock gRPC client', () => {
   });
 
   test('follows endpoints that come and go', async () => {
-    const target = serve('moving.mesh', ['a']);
+    const target = world.serve('moving.mesh', ['a']);
     expect(await peer.tally({ target, count: 4 })).toEqual({ a: 4 });
-    serve('moving.mesh', ['a', 'b']);
+    world.serve('moving.mesh', ['a', 'b']);
     await eventually('b', async () => ((await peer.tally({ target, count: 10 }))['b'] ?? 0) > 0);
-    serve('moving.mesh', ['c']);
+    world.serve('moving.mesh', ['c']);
     await eventually('c alone', async () => (await peer.tally({ target, count: 4 }))['c'] === 4);
-    serve('moving.mesh', []);
+    world.serve('moving.mesh', []);
     await eventually('nobody', async () => (await peer.tally({ target }))[14] === 1);
-    serve('moving.mesh', ['d']);
+    world.serve('moving.mesh', ['d']);
     await eventually('d', async () => (await peer.tally({ target, count: 4 }))['d'] === 4);
   });
 
   test('prefers near endpoints, and fails over to far ones', async () => {
     const policy = `{ loadBalancer: { simple: ROUND_ROBIN, localityLbSetting: { enabled: true } }, outlierDetection: { interval: 1s } }`;
     const host = 'near.mesh';
-    configure(host, service(host, ['a', 'b'], { a: 'eu/1', b: 'us/1' }) + rules(host, policy));
+    world.configure(host, world.service(host, ['a', 'b'], { a: 'eu/1', b: 'us/1' }) + rules(host, policy));
     const target = `xds:///${host}:8080`;
     expect(await peer.tally({ target, count: 10 })).toEqual({ a: 10 });
-    configure(host, service(host, ['b', 'c'], { b: 'us/1', c: 'us/2' }) + rules(host, policy));
+    world.configure(host, world.service(host, ['b', 'c'], { b: 'us/1', c: 'us/2' }) + rules(host, policy));
     await eventually('the failover', async () => (await peer.tally({ target, count: 4 }))['a'] === undefined);
   });
 
@@ -263,23 +194,25 @@ describe('the stock gRPC client', () => {
 location: MESH_INTERNAL
 resolution: DNS
 ports: [{ name: grpc, number: 8080, protocol: GRPC }]
-endpoints: [{ address: localhost, ports: { grpc: ${portOf('a')} } }]`,
+endpoints: [{ address: localhost, ports: { grpc: ${world.backend('a').port} } }]`,
     );
-    configure(host, text);
+    world.configure(host, text);
     expect(await peer.tally({ target: `xds:///${host}:8080`, count: 3 })).toEqual({ a: 3 });
   });
 
-  test('refuses nothing of all this', () => {
-    const { clients } = plane.status();
-    expect(
-      clients.map(({ id, state, types }) => ({ id, state, errors: types.map(({ error }) => error) })),
-    ).toEqual([
-      {
-        id: expect.stringContaining('stock-1'),
-        state: 'SYNCED',
-        errors: [undefined, undefined, undefined, undefined],
-      },
-    ]);
+  test('calls on while the control plane is away, and follows the next one', async () => {
+    const target = world.serve('restart.mesh', ['a']);
+    expect(await peer.tally({ target })).toEqual({ a: 1 });
+    const away = world.restart();
+    expect(await peer.tally({ target, count: 20 })).toEqual({ a: 20 });
+    await away;
+    world.serve('restart.mesh', ['b']);
+    await eventually('the change', async () => (await peer.tally({ target })).b === 1);
+  });
+
+  test('refuses nothing of all this', async () => {
+    await eventually('an end', () => world.unsettled().length === 0);
+    expect(world.plane.status().clients.map(({ id }) => id)).toEqual([NODE]);
     expect(peer.stderr).toBe('');
   });
 });
