@@ -142,11 +142,12 @@ function retriesGrpcFailure(statuses: ReadonlySet<string>, { failure, resetCode 
   switch (failure) {
     case 'connect':
     case 'refused':
-    case 'reset':
     case 'protocol':
       return statuses.has('14');
+    case 'reset':
     case 'remote-reset':
-      return statuses.has(GRPC_STATUS_OF_RESET[resetCode ?? 2] ?? '13');
+      // A connection that broke has no code.
+      return statuses.has(resetCode === undefined ? '14' : (GRPC_STATUS_OF_RESET[resetCode] ?? '13'));
     case 'per-try-timeout':
     case 'per-try-idle-timeout':
       // gRPC: an attempt that takes too long is tried again whatever the statuses are.

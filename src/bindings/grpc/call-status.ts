@@ -88,7 +88,8 @@ function resetEnding(
   code: number | undefined,
   httpStatus: number,
 ): Ending | undefined {
-  if (failure !== 'remote-reset' && failure !== 'refused') return undefined;
+  if (failure !== 'remote-reset' && failure !== 'refused' && failure !== 'reset') return undefined;
+  // A connection that broke has none.
   if (code === undefined) return undefined;
   if (code === 0) return endingWithoutStatus(httpStatus === 0 ? 200 : httpStatus);
   return BY_RESET[code] ?? { code: status.INTERNAL, details: `Received RST_STREAM with code ${code}` };

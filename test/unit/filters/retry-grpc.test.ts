@@ -56,6 +56,8 @@ describe('retries of gRPC calls', () => {
     ['internal', 'remote-reset', 2, true],
     ['internal', 'remote-reset', 1, true],
     ['internal', 'reset', undefined, false],
+    ['internal', 'reset', 0, true],
+    ['unavailable', 'reset', 0, false],
     ['cancelled', 'per-try-timeout', undefined, true],
     ['unavailable', 'stream-duration', undefined, false],
     ['unavailable', 'aborted', undefined, false],
