@@ -127,6 +127,7 @@ class JoinedMesh implements Mesh {
     this.fetch = createDispatchingFetch(this.dispatcher);
     setServing(this, {
       mesh: running,
+      loads: this.#loads,
       add: (server) => {
         this.#listeners.add(server);
         return () => void this.#listeners.delete(server);

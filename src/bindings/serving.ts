@@ -1,10 +1,12 @@
 import type { RunningMesh } from '../mesh/mesh.js';
 import type { Unsubscribe } from '../runtime/abort.js';
 import { MeshError } from '../runtime/errors.js';
+import type { LoadReports } from './http/load/load-reports.js';
 
 /** What a binding of servers needs of a mesh besides its public face. */
 export interface Serving {
   readonly mesh: RunningMesh;
+  readonly loads: LoadReports;
   /** Has a server closed when the mesh is. */
   add(server: { close(): Promise<void> }): Unsubscribe;
 }

@@ -2,6 +2,7 @@ import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2S
 import type { Duplex } from 'node:stream';
 import { createMeshTls, type MeshTls } from '../../identity/tls-options.js';
 import type { InboundChain, InboundPolicy } from '../../mesh/inbound.js';
+import { STREAM_REPORTS } from '../../mesh/orca/report-wire.js';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import type { ConnectionInfo } from '../../service/connection.js';
 import { Acceptor } from '../http/acceptor.js';
@@ -14,12 +15,12 @@ import { ignore } from '../http/sniff.js';
 import { type CallTools, InboundCall } from './call.js';
 import { callHead } from './call-head.js';
 import { keepsLimits } from './head-limits.js';
-import type { CallLoads } from './loads.js';
+import { countLoad } from './loads.js';
 
 /** How a server of gRPC is held. */
-export interface GrpcFrontOptions extends Omit<InboundServerOptions, 'loads'> {
-  /** Tells callers of the load of this process; undefined = nobody does. */
-  readonly loads?: CallLoads | undefined;
+export interface GrpcFrontOptions extends InboundServerOptions {
+  /** Somebody of the mesh asks for a stream of reports of load. */
+  readonly onReports?: () => void;
 }
 
 /** One connection. */
@@ -184,8 +185,9 @@ export class GrpcFront {
     }
     const { peer, info } = entry;
     const head = callHead(headers, raw, peer?.forwardedClientCert);
-    const { peers, loads } = this.#options;
-    loads?.arrived(stream, headers, peer !== undefined);
+    const { peers, loads, onReports } = this.#options;
+    if (peer !== undefined && head.path === STREAM_REPORTS) onReports?.();
+    if (loads !== undefined) countLoad(stream, headers, loads, peer !== undefined);
     const call = new InboundCall(
       {
         stream,

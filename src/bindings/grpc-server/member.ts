@@ -3,7 +3,7 @@ import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import { MeshError } from '../../runtime/errors.js';
 import type { Serving } from '../serving.js';
 import { isMeshCredentials } from './credentials.js';
-import { CallLoads } from './loads.js';
+import { LoadService } from './load-service.js';
 import { MeshPort } from './mesh-port.js';
 
 /** How a server of gRPC is a member of the mesh. */
@@ -50,11 +50,11 @@ class Member {
   readonly #server: Server;
   readonly #serving: Serving;
   readonly #options: MemberOptions;
-  readonly #loads: CallLoads;
   readonly #before: Pick<Server, 'bindAsync' | 'unbind' | 'tryShutdown' | 'forceShutdown'>;
   /** Ports by the credentials that they are bound with. */
   readonly #binding = new WeakMap<ServerCredentials, MeshPort>();
   readonly #ports = new Map<number, MeshPort>();
+  readonly #loadService: LoadService;
   #isLeaving = false;
   #closing: Promise<void> | undefined;
 
@@ -62,7 +62,7 @@ class Member {
     this.#server = server;
     this.#serving = serving;
     this.#options = options;
-    this.#loads = new CallLoads(serving.mesh.clock);
+    this.#loadService = new LoadService(server, serving.loads);
     this.#before = {
       bindAsync: server.bindAsync.bind(server),
       unbind: server.unbind.bind(server),
@@ -106,7 +106,7 @@ class Member {
       return;
     }
     const own = ownCredentials(credentials);
-    const port = new MeshPort(this.#serving.mesh, this.#loads);
+    const port = new MeshPort(this.#serving, () => this.#loadService.serve());
     if (own !== undefined) this.#binding.set(own, port);
     // What is wrong with the arguments is grpc-js's to say.
     this.#before.bindAsync(address, own ?? credentials, (error, number) => {
@@ -169,6 +169,7 @@ class Member {
   }
 
   async #drain(): Promise<void> {
+    this.#loadService.close();
     await Promise.all([...this.#ports.values()].map((port) => port.drain()));
   }
 }

@@ -5,13 +5,15 @@ import { inboundPolicyOf } from '../../mesh/inbound-policy.js';
 import type { RunningMesh, ServedPort } from '../../mesh/mesh.js';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import { createSignal, type MutableSignal } from '../../runtime/signal.js';
+import type { LoadReports } from '../http/load/load-reports.js';
+import type { Serving } from '../serving.js';
 import { GrpcFront } from './front.js';
-import type { CallLoads } from './loads.js';
 
 /** One port of a server in the mesh: what is let in there, and its place in the registry. */
 export class MeshPort {
   readonly #mesh: RunningMesh;
-  readonly #loads: CallLoads;
+  readonly #loads: LoadReports;
+  readonly #onReports: () => void;
   readonly #policy: MutableSignal<InboundPolicy>;
   /** A name may stand for several addresses, each with a server of its own. */
   readonly #fronts: { readonly server: Http2Server; readonly front: GrpcFront }[] = [];
@@ -19,9 +21,10 @@ export class MeshPort {
   #unsubscribe: Unsubscribe | undefined;
   #leaving: Promise<void> | undefined;
 
-  constructor(mesh: RunningMesh, loads: CallLoads) {
+  constructor({ mesh, loads }: Serving, onReports: () => void) {
     this.#mesh = mesh;
     this.#loads = loads;
+    this.#onReports = onReports;
     // Until the control plane has sent the policy, only mTLS is let in.
     this.#policy = createSignal(inboundPolicyOf(undefined, mesh));
   }
@@ -31,7 +34,8 @@ export class MeshPort {
     const { clock, random, identity, observer, logger, peers, scope } = this.#mesh;
     const policy = this.#policy;
     const loads = this.#loads;
-    const options = { policy, identity, clock, random, logger, observer, peers, scope, loads };
+    const onReports = this.#onReports;
+    const options = { policy, identity, clock, random, logger, observer, peers, scope, loads, onReports };
     this.#fronts.push({ server, front: new GrpcFront(server, options) });
   }
 

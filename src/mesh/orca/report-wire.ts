@@ -18,6 +18,11 @@ export function readReportInterval(message: Uint8Array): number {
   return decodeOptionalDuration(reportInterval, rootPath('OrcaLoadReportRequest')) ?? 0;
 }
 
+/** A report as bytes. */
+export function reportBytes(report: LoadReport): Uint8Array {
+  return encodeLoadReport(report);
+}
+
 /** A report as a message of a stream. */
 export function reportFrame(report: LoadReport): Uint8Array {
   return grpcFrame(encodeLoadReport(report));

@@ -49,13 +49,24 @@ export class LoadReports {
   arrived(request: IncomingMessage, response: ServerResponse, isTrusted: boolean): void {
     answers.set(request, (load) => this.#say(response, load));
     const asks = isTrusted && request.headers[ASK] !== undefined;
-    const meter = asks ? this.#measure() : this.#meter;
+    const meter = this.count(asks);
     if (meter === undefined) return;
-    meter.arrived();
     response.once('close', () => {
       if (response.statusCode >= 500) meter.failed();
     });
     if (asks) this.#say(response, {});
+  }
+
+  /** Counts a request, and gives what counts its failure; undefined while nobody wants to know. */
+  count(asks: boolean): LoadMeter | undefined {
+    const meter = asks ? this.#measure() : this.#meter;
+    meter?.arrived();
+    return meter;
+  }
+
+  /** The load now, with what is said in an answer. */
+  reportWith(load: ReportedLoad): LoadReport {
+    return loadReport(mergeLoads(this.#said, load), this.#measure().load());
   }
 
   /** The load now; undefined while nothing was measured and nothing is said. */
