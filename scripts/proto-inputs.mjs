@@ -251,6 +251,18 @@ export const patches = [
     insert: '  optional bool ignore_empty = 26;\n',
   },
   {
+    // gRFC A88: further states of a resource at a client.
+    file: 'envoy/admin/v3/config_dump_shared.proto',
+    after: '  NACKED = 4;\n',
+    insert: `
+  // The server said that it can not send the resource.
+  RECEIVED_ERROR = 5;
+
+  // The server said nothing in time.
+  TIMEOUT = 6;
+`,
+  },
+  {
     // gRFC A88: errors per resource.
     file: 'envoy/service/discovery/v3/discovery.proto',
     after: 'option (udpa.annotations.file_status).package_version_status = ACTIVE;\n',

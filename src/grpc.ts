@@ -8,6 +8,7 @@ export {
   meshClient,
 } from './bindings/grpc/mesh-client.js';
 export { statusName } from './bindings/grpc/status-name.js';
+export { addClientStatus } from './bindings/grpc-server/client-status.js';
 export { meshServerCredentials } from './bindings/grpc-server/credentials.js';
 export { reportLoad } from './bindings/grpc-server/loads.js';
 export { type MeshServerOptions, meshServer } from './bindings/grpc-server/mesh-server.js';

@@ -21,6 +21,7 @@ export type {
 } from './cluster/outlier/stats.js';
 export type { DefinedFilter, FilterPlace, FilterPlacing, FilterUse } from './filters/define-filter.js';
 export type { FailureRateBreakerOptions } from './filters/failure-rate-breaker.js';
+export type { ConfigDump, ConfigDumpOptions } from './mesh/admin/mesh-admin.js';
 export type { MeshCore, OutboundTarget } from './mesh/core.js';
 export type { MeshOptions } from './mesh/options.js';
 export type { MeshStatus } from './mesh/status.js';

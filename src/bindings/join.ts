@@ -1,5 +1,6 @@
 import type { Server } from 'node:net';
 import type { IdentitySource } from '../identity/source.js';
+import type { ConfigDump, ConfigDumpOptions } from '../mesh/admin/mesh-admin.js';
 import { renderClusters } from '../mesh/cluster-metrics.js';
 import type { MeshCore } from '../mesh/core.js';
 import { renderFilters } from '../mesh/filter-metrics.js';
@@ -58,6 +59,11 @@ export interface Mesh {
    * @throws MeshError `INMESH_OPTION_INVALID` for values that are negative or not finite.
    */
   reportLoad(load: ReportedLoad): void;
+  /**
+   * The configuration in force, in the form of Envoy's `/config_dump`; secrets are not in it.
+   * @throws MeshError `INMESH_OPTION_INVALID` for a list that there is not, `INMESH_CONFIG_INVALID` for a bad `nameRegex`.
+   */
+  configDump(options?: ConfigDumpOptions): ConfigDump;
   /** Leaves the mesh: deregisters, lets running exchanges finish, closes connections. Idempotent. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -76,23 +82,37 @@ export async function joinMesh(options: MeshOptions): Promise<Mesh> {
     logger,
     transport: (identity) => upstreamTransport({ identity, clock, random, tunnels }),
   });
-  const endpoint = await metricsEndpoint(running, resolved.metricsAddress);
+  const endpoints = await openEndpoints(running, resolved);
   // A cached configuration ends the wait as the control plane's does.
   await running.waitAtMost(resolved.startupTimeoutMs);
-  return new JoinedMesh(running, tunnels, endpoint);
+  return new JoinedMesh(running, tunnels, endpoints);
 }
 
-async function metricsEndpoint(
+interface Endpoints {
+  metrics?: MetricsEndpoint;
+  admin?: MetricsEndpoint;
+}
+
+/** What is served besides the application: metrics, and what there is to see for people and tools. */
+async function openEndpoints(
   running: RunningMesh,
-  target: ResolvedMeshOptions['metricsAddress'],
-): Promise<MetricsEndpoint | undefined> {
-  if (target === undefined) return undefined;
+  { metricsAddress, adminAddress }: ResolvedMeshOptions,
+): Promise<Endpoints> {
+  const sources = {
+    metrics: () => metricsOf(running),
+    isReady: () => running.status().configuration !== 'none',
+  };
+  const endpoints: Endpoints = {};
   try {
-    return await serveMetrics(target, {
-      metrics: () => metricsOf(running),
-      isReady: () => running.status().configuration !== 'none',
-    });
+    if (metricsAddress !== undefined) endpoints.metrics = await serveMetrics(metricsAddress, sources);
+    if (adminAddress !== undefined) {
+      const { serveAdmin } = await import('./http/admin/admin-server.js');
+      const shown = { ...sources, admin: running.admin };
+      endpoints.admin = await serveAdmin(adminAddress, shown, running.clock);
+    }
+    return endpoints;
   } catch (error) {
+    await endpoints.metrics?.close();
     await running.close();
     throw error;
   }
@@ -112,14 +132,14 @@ class JoinedMesh implements Mesh {
   readonly fetch: typeof globalThis.fetch;
   readonly #running: RunningMesh;
   readonly #listeners = new Set<{ close(): Promise<void> }>();
-  readonly #metrics: MetricsEndpoint | undefined;
+  readonly #endpoints: Endpoints;
   readonly #tunnels: Tunnels;
   readonly #loads: LoadReports;
   #closing: Promise<void> | undefined;
 
-  constructor(running: RunningMesh, tunnels: Tunnels, metrics: MetricsEndpoint | undefined) {
+  constructor(running: RunningMesh, tunnels: Tunnels, endpoints: Endpoints) {
     this.#running = running;
-    this.#metrics = metrics;
+    this.#endpoints = endpoints;
     this.#tunnels = tunnels;
     this.#loads = new LoadReports(running.clock);
     this.core = running;
@@ -156,11 +176,17 @@ class JoinedMesh implements Mesh {
   }
 
   status(): MeshStatus {
-    return this.#running.status();
+    const { admin } = this.#endpoints;
+    const at = admin && { address: admin.address, port: admin.port };
+    return { ...this.#running.status(), admin: at };
   }
 
   reportLoad(load: ReportedLoad): void {
     this.#loads.say(load);
+  }
+
+  configDump(options?: ConfigDumpOptions): ConfigDump {
+    return this.#running.admin.configDump(options);
   }
 
   metrics(): string {
@@ -179,7 +205,7 @@ class JoinedMesh implements Mesh {
     this.#tunnels.close();
     await this.dispatcher.close();
     // Last, so that a final scrape sees how it ended.
-    await this.#metrics?.close();
+    await Promise.all([this.#endpoints.metrics?.close(), this.#endpoints.admin?.close()]);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

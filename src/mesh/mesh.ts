@@ -30,6 +30,7 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { propagate } from '../telemetry/propagation.js';
 import type { XdsClient } from '../xds/client.js';
 import type { PublishedSnapshot } from '../xds/synchronizer.js';
+import { MeshAdmin } from './admin/mesh-admin.js';
 import { Applier } from './apply.js';
 import { callOut } from './call-out.js';
 import type { MeshCore, OutboundTarget } from './core.js';
@@ -95,6 +96,7 @@ export class RunningMesh implements MeshCore, TcpCore {
   readonly address: string;
   readonly #xds: XdsClient;
   readonly #loads: LoadReporting;
+  #admin: MeshAdmin | undefined;
   readonly #clusters: ReturnType<typeof createClusters>;
   readonly #applier: Applier;
   readonly #breakers: FailureRateBreakers | undefined;
@@ -174,6 +176,14 @@ export class RunningMesh implements MeshCore, TcpCore {
     this.#apply(this.#published);
     this.#xds.published.subscribe((published) => this.#apply(published));
     this.#renewOnReturn();
+  }
+
+  /** What it shows of itself. */
+  get admin(): MeshAdmin {
+    this.#admin ??= new MeshAdmin(this.#xds, this.#clusters, () =>
+      describeNode(this.#options, this.#workloads),
+    );
+    return this.#admin;
   }
 
   lookup(origin: string | URL): OutboundTarget | 'unknown' | undefined {

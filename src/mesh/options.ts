@@ -94,6 +94,12 @@ export interface MeshOptions {
    * `/ready` for probes: a port of 127.0.0.1 (Istio's is 15090), or `host:port`. `INMESH_METRICS`. Off by default.
    */
   readonly metricsAddress?: string | number;
+  /**
+   * Serves what Envoy's admin interface shows, to read only: `/config_dump`, `/clusters`, `/stats/prometheus`, `/ready`; and
+   * gRPC's client status (CSDS) over plaintext HTTP/2. A port of 127.0.0.1 (Envoy's is 9901, Istio's 15000), or `host:port`:
+   * who reaches it sees the configuration. `INMESH_ADMIN`. Off by default.
+   */
+  readonly adminAddress?: string | number;
   /** Hears what happens. */
   readonly observers?: readonly Observer[];
   /** Where messages go. By default warnings and errors go to stderr; `INMESH_LOG_LEVEL` (`debug` … `error`, `silent`). */
@@ -129,6 +135,7 @@ export interface ResolvedMeshOptions {
   readonly observers: readonly Observer[];
   readonly accessLog: AccessLogOptions | undefined;
   readonly metricsAddress: { readonly host: string; readonly port: number } | undefined;
+  readonly adminAddress: { readonly host: string; readonly port: number } | undefined;
   readonly tracing: boolean;
   readonly otelMetrics: boolean;
   readonly propagation: boolean;
@@ -229,12 +236,13 @@ function telemetryOptions(
   env: Surroundings['env'],
 ): Pick<
   ResolvedMeshOptions,
-  'observers' | 'tracing' | 'otelMetrics' | 'propagation' | 'accessLog' | 'metricsAddress'
+  'observers' | 'tracing' | 'otelMetrics' | 'propagation' | 'accessLog' | 'metricsAddress' | 'adminAddress'
 > {
   return {
     observers: options.observers ?? [],
     accessLog: accessLogOptions(options, env),
-    metricsAddress: metricsAddress(options.metricsAddress ?? env['INMESH_METRICS']),
+    metricsAddress: addressOption('metricsAddress', options.metricsAddress ?? env['INMESH_METRICS']),
+    adminAddress: addressOption('adminAddress', options.adminAddress ?? env['INMESH_ADMIN']),
     tracing: options.tracing ?? env['INMESH_TRACING'] === 'on',
     otelMetrics: options.otelMetrics ?? env['INMESH_OTEL_METRICS'] === 'on',
     propagation: options.propagation ?? env['INMESH_PROPAGATION'] !== 'off',
@@ -252,14 +260,17 @@ function accessLogOptions(options: MeshOptions, env: Surroundings['env']): Acces
   return log;
 }
 
-function metricsAddress(given: string | number | undefined): ResolvedMeshOptions['metricsAddress'] {
+function addressOption(
+  option: string,
+  given: string | number | undefined,
+): ResolvedMeshOptions['metricsAddress'] {
   if (given === undefined || given === '' || given === 'off') return undefined;
   const text = String(given);
   const { host, port } = splitHostPort(/^\d+$/.test(text) ? `127.0.0.1:${text}` : text);
   if (host !== '' && port !== undefined && port <= 65_535) return { host, port };
   throw new MeshError(
     'INMESH_OPTION_INVALID',
-    `metricsAddress ${JSON.stringify(given)} is no port and no host:port`,
+    `${option} ${JSON.stringify(given)} is no port and no host:port`,
     {
       hint: 'For example 15090 or 0.0.0.0:15090',
     },

@@ -17,5 +17,7 @@ export interface MeshStatus {
   readonly savedAtMs: number | undefined;
   readonly listeners: number;
   readonly clusters: readonly ClusterStats[];
+  /** Where it shows what Envoy's admin interface does; undefined = nowhere. */
+  readonly admin?: { readonly address: string; readonly port: number } | undefined;
   readonly identity: { readonly spiffeId: string; readonly notAfterMs: number } | undefined;
 }

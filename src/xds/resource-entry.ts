@@ -14,6 +14,17 @@ export interface Value {
   readonly resource: unknown;
   readonly bytes: Uint8Array;
   readonly version: string;
+  /** Calendar time in milliseconds; undefined for one from the disk. */
+  readonly updatedAtMs?: number;
+}
+
+/** A value that was refused. */
+export interface RefusedValue {
+  readonly bytes: Uint8Array;
+  readonly version: string;
+  readonly error: MeshError;
+  /** Calendar time in milliseconds. */
+  readonly atMs: number;
 }
 
 /** All that is known under one name. */
@@ -21,7 +32,7 @@ export interface Entry {
   value: Value | undefined;
   /** Served instead of `value` until then. */
   lastResort: { readonly value: Value; readonly untilMs: number } | undefined;
-  rejected: { readonly bytes: Uint8Array; readonly error: MeshError } | undefined;
+  rejected: RefusedValue | undefined;
   /** Why the server has no value to send, if it said so. */
   failure: MeshError | undefined;
   state: ResourceState;

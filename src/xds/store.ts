@@ -15,6 +15,7 @@ import {
   type Entry,
   inUse,
   isWaiting,
+  type RefusedValue,
   type ResourceState,
   type Value,
 } from './resource-entry.js';
@@ -34,6 +35,12 @@ export interface ResourceStatus {
   readonly lastResortUntilMs: number | undefined;
   /** Why the value received last is not in force. */
   readonly error: MeshError | undefined;
+  /** The value in force. */
+  readonly bytes: Uint8Array | undefined;
+  /** Calendar time in milliseconds since which it is; undefined while there is none, and for one from the disk. */
+  readonly updatedAtMs: number | undefined;
+  /** The value received last, when it is not in force. */
+  readonly refused: RefusedValue | undefined;
 }
 
 /** A value in force, as the cache keeps it. */
@@ -174,7 +181,12 @@ export class ResourceStore implements HeldResources {
       case 'rejected':
         entry.state = 'nacked';
         entry.isBroken = true;
-        entry.rejected = { bytes: change.bytes, error: change.error };
+        entry.rejected = {
+          bytes: change.bytes,
+          version: change.version,
+          error: change.error,
+          atMs: this.#options.clock.wallTime(),
+        };
         break;
       case 'failed':
         entry.state = isAbsence(change.code) ? 'does-not-exist' : 'received-error';
@@ -280,6 +292,9 @@ export class ResourceStore implements HeldResources {
           isCached: entry.isCached,
           lastResortUntilMs: entry.lastResort?.untilMs,
           error: entry.failure ?? entry.rejected?.error,
+          bytes: value?.bytes,
+          updatedAtMs: value?.updatedAtMs,
+          refused: entry.rejected,
         };
       }
     }
@@ -298,7 +313,8 @@ export class ResourceStore implements HeldResources {
       this.#withLastResort.add(entry);
       onLastResort?.(typeUrl, name);
     }
-    entry.value = { resource: value.resource, bytes: value.bytes, version: value.version };
+    const { resource, bytes, version } = value;
+    entry.value = { resource, bytes, version, updatedAtMs: clock.wallTime() };
     entry.state = 'acked';
     entry.isBroken = false;
     entry.rejected = undefined;

@@ -18,7 +18,7 @@ export interface MetricsSources {
 }
 
 /** Prometheus' content type for its text format. */
-const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /**
  * Serves metrics and readiness, nothing else: it only reads. It does not keep the process alive.

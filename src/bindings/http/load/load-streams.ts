@@ -3,6 +3,7 @@ import { readReportInterval, reportFrame, STREAM_REPORTS } from '../../../mesh/o
 import type { Timer } from '../../../runtime/clock.js';
 import { GrpcFrames } from '../../../service/grpc-frames.js';
 import { isGrpcType } from '../../../service/local-reply.js';
+import { endCall } from '../grpc-outcome.js';
 import { StreamSocket } from '../http2/stream-socket.js';
 import type { LoadReports } from './load-reports.js';
 
@@ -76,11 +77,7 @@ class LoadStream {
   end(status: number, message: string): void {
     if (this.#isOver) return;
     this.stop();
-    const response = this.#response;
-    const outcome = { 'grpc-status': String(status), 'grpc-message': message };
-    if (response.headersSent) response.addTrailers(outcome);
-    else response.writeHead(200, { 'content-type': 'application/grpc', ...outcome });
-    response.end();
+    endCall(this.#response, status, message);
   }
 
   #take(chunk: Buffer): void {
