@@ -206,7 +206,14 @@ class RunningControlPlane implements ControlPlane {
     });
     const compiler = createCompiler(this.#config, { servesGrpc: createLossReport(logger) });
     this.#xds = createXdsServer({
-      resourcesFor: (node) => compiler.compile(store.current.value, registry.current.value, node),
+      state: () => {
+        const view = store.current.value;
+        const workloads = registry.current.value;
+        return {
+          revision: view.revision,
+          resourcesFor: (node) => compiler.compile(view, workloads, node),
+        };
+      },
       registry,
       clock,
       logger,

@@ -32,10 +32,9 @@ interface Compiled {
   readonly otherNames: Map<string, Listener | undefined>;
 }
 
-interface Joined {
-  readonly outbound: Outline['listeners'];
+interface Own {
   readonly revision: number;
-  readonly all: Outline['listeners'];
+  readonly listeners: ReadonlyMap<string, Listener>;
 }
 
 /** Who hears of what is compiled. */
@@ -54,7 +53,7 @@ class MemoizingCompiler implements Compiler {
   readonly #listeners: CompilerListeners;
   readonly #profiles = new Map<string, Compiled>();
   readonly #inbound: InboundListeners;
-  readonly #joined = new WeakMap<Node, Joined>();
+  readonly #own = new WeakMap<Node, Own>();
   #shape: { readonly registry: RegistrySnapshot; readonly key: string } | undefined;
 
   constructor(config: MeshConfig, listeners: CompilerListeners) {
@@ -75,23 +74,17 @@ class MemoizingCompiler implements Compiler {
         this.#inbound.ofGrpcServer(name, node, view) ?? otherName(name, profile, compiled);
       return { ...common, listeners, encoders: GRPC_ENCODERS, listenerOf };
     }
-    return {
-      ...common,
-      listeners: this.#withInbound(listeners, node, view),
-      encoders: SDK_ENCODERS,
-      listenerOf: () => undefined,
-    };
+    const listenerOf = (name: string) => this.#ownOf(node, view).get(name);
+    return { ...common, listeners, encoders: SDK_ENCODERS, listenerOf };
   }
 
-  /** The profile's listeners and the node's own; joined once, not for each message of the node. */
-  #withInbound(listeners: Outline['listeners'], node: Node, view: ConfigView): Outline['listeners'] {
-    const inbound = this.#inbound.of(node, view);
-    if (inbound.length === 0) return listeners;
-    const before = this.#joined.get(node);
-    if (before?.outbound === listeners && before.revision === view.revision) return before.all;
-    const all = new Map([...listeners, ...inbound]);
-    this.#joined.set(node, { outbound: listeners, revision: view.revision, all });
-    return all;
+  /** What the node serves; compiled once for a revision, not for each message of the node. */
+  #ownOf(node: Node, view: ConfigView): ReadonlyMap<string, Listener> {
+    const before = this.#own.get(node);
+    if (before?.revision === view.revision) return before.listeners;
+    const listeners = new Map(this.#inbound.of(node, view));
+    this.#own.set(node, { revision: view.revision, listeners });
+    return listeners;
   }
 
   #compiled(profile: Profile, view: ConfigView, registry: RegistrySnapshot): Compiled {
@@ -157,16 +150,22 @@ function otherName(
   return listener;
 }
 
-/** The new resources, but the old object wherever nothing changed: it is encoded already. */
+/**
+ * The new resources, but the old object wherever nothing changed: it is encoded already. The old map when nothing
+ * changed at all.
+ */
 function keepEqual<T>(
   before: ReadonlyMap<string, T> | undefined,
   after: ReadonlyMap<string, T>,
 ): ReadonlyMap<string, T> {
   if (before === undefined) return after;
-  return new Map(
-    [...after].map(([name, resource]) => {
-      const old = before.get(name);
-      return [name, old !== undefined && isEqual(old, resource) ? old : resource];
-    }),
-  );
+  let isSame = before.size === after.size;
+  const kept = new Map<string, T>();
+  for (const [name, resource] of after) {
+    const old = before.get(name);
+    const keeps = old !== undefined && isEqual(old, resource);
+    isSame &&= keeps;
+    kept.set(name, keeps ? old : resource);
+  }
+  return isSame ? before : kept;
 }

@@ -3,7 +3,10 @@ import type { ClusterLoadAssignment } from '../../model/endpoint.js';
 import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
 
-/** What one class of nodes receives, by name. */
+/**
+ * What one node receives, by name. The maps are shared by all nodes of a profile, and stay the same as long as nothing
+ * in them changes: the server compares them, and what is in them, by reference.
+ */
 export interface ResourceSet {
   readonly listeners: ReadonlyMap<string, Listener>;
   readonly routes: ReadonlyMap<string, RouteConfiguration>;

@@ -1,41 +1,58 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { decodeNode } from '../../codec/node.js';
 import type { Node } from '../../model/node.js';
-import { discovery, wkt } from '../../proto/xds.js';
-import { MeshError, messageOf } from '../../runtime/errors.js';
+import type { Clock, Timer } from '../../runtime/clock.js';
 import type { Logger } from '../../runtime/log.js';
 import type { ResourceSet } from '../compile/resource-set.js';
-import { PUSH_ORDER, type ResourceEncoder, servedType } from './resources.js';
-import type { TypeStatus } from './status.js';
-import { MAX_NAMES, type PendingResponse, Subscription } from './subscription.js';
+import type { Channel, Outgoing } from './channel.js';
+import { broken, type Conversation } from './conversation.js';
+import type { Target } from './ledger.js';
+import { SERVED_TYPES, type ServedType, servedType } from './resources.js';
+import { channelStatus, type TypeStatus } from './status.js';
+import type { SnapshotTable } from './type-snapshot.js';
+
+/** The configuration that all clients are brought to. */
+export interface PublishedState {
+  /** Revision of the documents that it was compiled from. */
+  readonly revision: number;
+  readonly resourcesFor: (node: Node) => ResourceSet;
+}
 
 /** What a session works with. */
 export interface SessionTools {
-  readonly resourcesFor: (node: Node) => ResourceSet;
-  readonly encoder: ResourceEncoder;
+  readonly conversation: Conversation;
+  readonly snapshots: SnapshotTable;
+  /** Set on the stream of a service for one type. */
+  readonly only?: ServedType | undefined;
+  readonly state: () => PublishedState;
+  readonly clock: Clock;
   readonly logger: Logger;
-  /** The client named itself, or changed what it says of itself. */
+  /** The client named itself, or changed what it says of itself. Throws when it may not. */
   readonly onNode: (node: Node) => void;
-  /** Puts bytes on the wire; false asks to wait for `writable`. */
-  readonly write: (bytes: Uint8Array) => boolean;
+  /** Puts a message on the wire; false asks to wait for `writable`. */
+  readonly write: (message: Outgoing) => boolean;
   /** True while a client that had configuration before must not get less than it had (after our restart). */
   readonly holdsBack: () => boolean;
+  /** Something may be due that was not when the session was looked at last. */
+  readonly wake: () => void;
 }
 
 const WORST: readonly TypeStatus['state'][] = ['NACKED', 'STALE', 'NOT SENT', 'SYNCED'];
 
+/** How long a change waits for the answer to what must come before it. */
+const ORDER_WAIT_MS = 5_000;
+
 /**
- * One ADS stream, state of the world, without its socket. A slow client is never sent an overtaken state: what is
- * due is worked out when it can take it.
+ * One stream, without its socket. A slow client is never sent an overtaken state: what is due is worked out when it can
+ * take it.
  */
 export class ClientSession {
   readonly #tools: SessionTools;
-  readonly #subscriptions = new Map<string, Subscription>();
-  readonly #knownVersions = new Set<string>();
+  readonly #queue: Outgoing[] = [];
   #node: Node | undefined;
-  #nonce = 0;
+  #sequence = 0;
   #blocked = false;
   #isReturning = false;
+  #waiting: Timer | undefined;
 
   constructor(tools: SessionTools) {
     this.#tools = tools;
@@ -45,57 +62,46 @@ export class ClientSession {
     return this.#node;
   }
 
+  /** Whether it waits for the client to read. */
+  get isBlocked(): boolean {
+    return this.#blocked;
+  }
+
   /**
-   * Takes one request.
+   * Takes one request; what follows from it goes out with the next `push`.
    * @throws MeshError `INMESH_XDS_DECODE` when it breaks the protocol: the stream must end.
    */
   receive(bytes: Uint8Array): void {
-    const request = decodeRequest(bytes);
+    const { conversation, only, logger, clock } = this.#tools;
+    const request = conversation.read(bytes);
     if (request.node !== undefined) this.#named(decodeNode(request.node));
     if (this.#node === undefined) throw broken('the first request of a stream must carry the node');
-    const type = servedType(request.typeUrl);
+    const type = request.typeUrl === '' && only !== undefined ? only : servedType(request.typeUrl);
+    if (only !== undefined && type !== only) throw broken(`this service serves ${only.typeUrl} only`);
     if (type === undefined) {
       // A client may ask for types that this server does not have; silence is the protocol's answer.
-      this.#tools.logger.debug({ client: this.#node.id, type: request.typeUrl }, 'type is not served');
+      logger.debug({ client: this.#node.id, type: request.typeUrl }, 'type is not served');
       return;
     }
-    if (request.resourceNames.length > MAX_NAMES) throw broken(`more than ${MAX_NAMES} resource names`);
-    if (request.versionInfo !== '' && !this.#knownVersions.has(request.versionInfo)) this.#isReturning = true;
-    let subscription = this.#subscriptions.get(type.typeUrl);
-    if (subscription === undefined) {
-      subscription = new Subscription(type);
-      this.#subscriptions.set(type.typeUrl, subscription);
-    }
-    const error = request.errorDetail?.message;
-    const outcome = subscription.receive({
-      names: request.resourceNames,
-      nonce: request.responseNonce,
-      error,
-    });
-    if (outcome === 'nack') {
-      this.#tools.logger.warn(
-        { client: this.#node.id, type: type.short, error },
-        'a client refused configuration',
-      );
-    }
-    this.push();
+    if (request.isReturning) this.#isReturning = true;
+    const outcome = request.apply(type, clock.wallTime());
+    if (outcome !== 'nack') return;
+    const { error } = request;
+    logger.warn({ client: this.#node.id, type: type.short, error }, 'a client refused configuration');
   }
 
   /** Sends whatever is due, in the order that makes before it breaks. */
   push(): void {
-    if (this.#blocked || this.#node === undefined) return;
+    if (this.#blocked || this.#node === undefined || !this.#flush()) return;
     if (this.#isReturning && this.#tools.holdsBack()) return;
-    const set = this.#tools.resourcesFor(this.#node);
-    for (const type of PUSH_ORDER) {
-      const subscription = this.#subscriptions.get(type.typeUrl);
-      const response = subscription?.next(set, this.#tools.encoder, () => String(++this.#nonce));
-      if (response === undefined) continue;
-      this.#knownVersions.add(response.version);
-      if (!this.#tools.write(encodeResponse(response))) {
-        this.#blocked = true;
-        return;
-      }
+    this.#waiting?.cancel();
+    const { resourcesFor } = this.#tools.state();
+    const set = resourcesFor(this.#node);
+    for (const type of SERVED_TYPES) {
+      const channel = this.#tools.conversation.channel(type);
+      if (channel !== undefined) this.#pushType(channel, set);
     }
+    this.#flush();
   }
 
   /** The client takes data again. */
@@ -104,37 +110,80 @@ export class ClientSession {
     this.push();
   }
 
+  close(): void {
+    this.#waiting?.cancel();
+  }
+
   /** State per type, and of the client as a whole. */
   status(): { readonly state: TypeStatus['state']; readonly types: readonly TypeStatus[] } {
-    const types = [...this.#subscriptions.values()].map((subscription) => subscription.status());
+    const types = [...this.#tools.conversation.channels].map(({ ledger }) => channelStatus(ledger));
     const state = WORST.find((worst) => types.some((type) => type.state === worst)) ?? 'NOT SENT';
     return { state, types };
   }
 
+  #pushType(channel: Channel, set: ResourceSet): void {
+    const { type } = channel.ledger;
+    // Routes to a cluster that the client is still taking in would lead nowhere. What it asks for itself does not wait.
+    if (type.role === 'referrer' && !channel.owesAnswer && this.#isWaitingFor('target')) return;
+    const responses = channel.take(this.#targetOf(type, set), {
+      sequence: () => ++this.#sequence,
+      nowMs: this.#tools.clock.now(),
+      keepsRemoved: this.#keepsRemoved(type, set),
+    });
+    this.#queue.push(...responses);
+  }
+
+  /** Whether what the client has, or is about to have, may still name what is gone. */
+  #keepsRemoved(type: ServedType, set: ResourceSet): boolean {
+    if (type.short === 'LDS') return false;
+    if (type.role === 'referrer') return this.#isWaitingForType('LDS');
+    if (this.#isWaitingFor('referrer')) return true;
+    const isNamed = SERVED_TYPES.some((one) => {
+      const referrer = one.role === 'referrer' ? this.#tools.conversation.channel(one) : undefined;
+      return referrer?.isDue(this.#targetOf(one, set)) === true;
+    });
+    // Endpoints go after their cluster.
+    return isNamed || (type.short === 'EDS' && this.#isWaitingForType('CDS'));
+  }
+
+  #isWaitingFor(role: ServedType['role']): boolean {
+    return SERVED_TYPES.some((type) => type.role === role && this.#isWaitingForType(type.short));
+  }
+
+  /** Whether the client has not answered yet, and there is still hope; it is looked at again when hope ends. */
+  #isWaitingForType(short: ServedType['short']): boolean {
+    const { conversation, clock, wake } = this.#tools;
+    const type = SERVED_TYPES.find((one) => one.short === short);
+    const last = type && conversation.channel(type)?.ledger.outstanding.at(-1);
+    if (last === undefined) return false;
+    const leftMs = last.atMs + ORDER_WAIT_MS - clock.now();
+    if (leftMs <= 0) return false;
+    this.#waiting?.cancel();
+    this.#waiting = clock.schedule(leftMs, wake);
+    return true;
+  }
+
+  #targetOf(type: ServedType, set: ResourceSet): Target {
+    const { snapshots } = this.#tools;
+    return {
+      shared: snapshots.of(type, type.shared(set)),
+      own: snapshots.of(type, type.own(set)),
+      isOwnInWildcard: set.own.isInWildcard,
+    };
+  }
+
+  /** Writes what waits; false when the client does not take it all. */
+  #flush(): boolean {
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      if (this.#tools.write(next)) continue;
+      this.#blocked = true;
+      return false;
+    }
+    return true;
+  }
+
   #named(node: Node): void {
-    this.#node = node;
     this.#tools.onNode(node);
+    this.#node = node;
   }
-}
-
-function decodeRequest(bytes: Uint8Array): discovery.DiscoveryRequest {
-  try {
-    return fromBinary(discovery.DiscoveryRequestSchema, bytes);
-  } catch (cause) {
-    throw broken(`no DiscoveryRequest: ${messageOf(cause)}`);
-  }
-}
-
-function encodeResponse({ type, version, nonce, resources }: PendingResponse): Uint8Array {
-  const message = create(discovery.DiscoveryResponseSchema, {
-    versionInfo: version,
-    typeUrl: type.typeUrl,
-    nonce,
-    resources: resources.map(({ bytes }) => create(wkt.AnySchema, { typeUrl: type.typeUrl, value: bytes })),
-  });
-  return toBinary(discovery.DiscoveryResponseSchema, message);
-}
-
-function broken(what: string): MeshError {
-  return new MeshError('INMESH_XDS_DECODE', `the client broke the xDS protocol: ${what}`);
 }

@@ -6,16 +6,13 @@ import {
   ROUTE_CONFIGURATION,
 } from '../../codec/resource-types.js';
 import { SECRET_TYPE_URL } from '../../codec/secret.js';
+import type { Listener } from '../../model/listener.js';
 import type { ResourceShortName } from '../../model/resource-short-name.js';
-import type { ResourceSet } from '../compile/resource-set.js';
+import type { ResourceEncoders, ResourceSet, WireResource } from '../compile/resource-set.js';
+import type { EncodedResource, Framing } from './encoded-resource.js';
+import { deltaFields, sotwFields } from './wire.js';
 
-/** A resource in the form in which it travels. */
-export interface EncodedResource {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-  /** Content hash: the version of a set is made of its members'. */
-  readonly hash: string;
-}
+type Resources = ReadonlyMap<string, object>;
 
 /** One type of resource, as far as serving it goes. */
 export interface ServedType {
@@ -23,89 +20,124 @@ export interface ServedType {
   readonly short: ResourceShortName;
   /** State of the world: a response is the complete set, so absence means removal (LDS, CDS). */
   readonly complete: boolean;
+  /** Whether anybody may have everything. */
+  readonly hasWildcard: boolean;
+  /** `referrer`: it names clusters or routes, so it changes after them; `target`: it is what others name. */
+  readonly role: 'target' | 'referrer';
+  /** What there is; shared by the nodes of a profile. */
+  readonly resources: (set: ResourceSet) => Resources;
+  /** What only those receive who ask for its name. */
+  readonly onDemand: (set: ResourceSet, name: string) => object | undefined;
+  readonly encode: (resource: object, encoders: ResourceEncoders) => Uint8Array;
+  readonly sotw: Framing;
+  readonly delta: Framing;
 }
 
-const SECRET: ServedType = { typeUrl: SECRET_TYPE_URL, short: 'SDS', complete: false };
+interface Definition<T extends object> {
+  readonly role: ServedType['role'];
+  readonly hasWildcard?: boolean;
+  readonly resources: (set: ResourceSet) => ReadonlyMap<string, T>;
+  readonly onDemand?: (set: ResourceSet, name: string) => T | undefined;
+  readonly encode: (resource: T, encoders: ResourceEncoders) => Uint8Array;
+}
+
+function served<T extends object>(
+  { typeUrl, short, complete }: Pick<ServedType, 'typeUrl' | 'short' | 'complete'>,
+  { role, hasWildcard = true, resources, onDemand = () => undefined, encode }: Definition<T>,
+): ServedType {
+  return {
+    typeUrl,
+    short,
+    complete,
+    hasWildcard,
+    role,
+    resources,
+    onDemand,
+    // What it is given comes out of `resources` or `onDemand`.
+    encode: (resource, encoders) => encode(resource as T, encoders),
+    sotw: (list) => sotwFields(typeUrl, list),
+    delta: (list) => deltaFields(typeUrl, list),
+  };
+}
+
+const SECRET = { typeUrl: SECRET_TYPE_URL, short: 'SDS', complete: false } as const;
 
 /**
  * The types that are served, in the order in which a change goes out: make before break (CDS, EDS, LDS, RDS). Secrets go
  * first: clusters and listeners wait for them.
  */
-export const PUSH_ORDER: readonly ServedType[] = [
-  SECRET,
-  CLUSTER,
-  CLUSTER_LOAD_ASSIGNMENT,
-  LISTENER,
-  ROUTE_CONFIGURATION,
+export const SERVED_TYPES: readonly ServedType[] = [
+  served(SECRET, {
+    role: 'target',
+    // Nobody has all secrets.
+    hasWildcard: false,
+    resources: (set) => set.secrets,
+    encode: ({ bytes }) => bytes,
+  }),
+  served(CLUSTER, {
+    role: 'target',
+    resources: (set) => set.clusters,
+    encode: (one, { cluster }) => cluster(one),
+  }),
+  served(CLUSTER_LOAD_ASSIGNMENT, {
+    role: 'target',
+    resources: (set) => set.endpoints,
+    encode: (one, { endpoints }) => endpoints(one),
+  }),
+  served<Listener | WireResource>(LISTENER, {
+    role: 'referrer',
+    resources: allListeners,
+    onDemand: (set, name) => set.listenerOf(name),
+    encode: (one, { listener }) => ('bytes' in one ? one.bytes : listener(one)),
+  }),
+  served(ROUTE_CONFIGURATION, {
+    role: 'referrer',
+    resources: (set) => set.routes,
+    encode: (one, { route }) => route(one),
+  }),
 ];
+
+const joined = new WeakMap<Resources, { readonly wire: Resources; readonly all: Resources }>();
+
+/** Both kinds of listeners in one map, which stays the same while they do. */
+function allListeners({ listeners, wireListeners }: ResourceSet): ReadonlyMap<string, Listener | WireResource> {
+  if (wireListeners.size === 0) return listeners;
+  if (listeners.size === 0) return wireListeners;
+  const known = joined.get(listeners);
+  // What is known under a pair of maps was made of them.
+  if (known?.wire === wireListeners) return known.all as ReadonlyMap<string, Listener | WireResource>;
+  const all = new Map<string, Listener | WireResource>([...listeners, ...wireListeners]);
+  joined.set(listeners, { wire: wireListeners, all });
+  return all;
+}
 
 /** The served type of a type URL. */
 export function servedType(typeUrl: string): ServedType | undefined {
-  return PUSH_ORDER.find((type) => type.typeUrl === typeUrl);
+  return SERVED_TYPES.find((type) => type.typeUrl === typeUrl);
 }
 
-/** Encodes each resource once, however many clients and pushes it goes out to. */
+/** Encodes each resource once for each class of clients, however many clients and pushes it goes out to. */
 export class ResourceEncoder {
-  readonly #encoded = new WeakMap<object, EncodedResource>();
+  readonly #encoded = new WeakMap<ResourceEncoders, WeakMap<object, EncodedResource>>();
 
-  /** The encoded resource of a set, or undefined when the set does not have it. */
-  get(set: ResourceSet, type: ServedType, name: string): EncodedResource | undefined {
-    const { encoders } = set;
-    switch (type.short) {
-      case 'CDS':
-        return this.#encode(name, set.clusters.get(name), encoders.cluster);
-      case 'EDS':
-        return this.#encode(name, set.endpoints.get(name), encoders.endpoints);
-      case 'LDS': {
-        const wire = set.wireListeners.get(name);
-        if (wire !== undefined) return this.#encode(name, wire, ({ bytes }) => bytes);
-        return this.#encode(name, set.listeners.get(name) ?? set.listenerOf(name), encoders.listener);
-      }
-      case 'RDS':
-        return this.#encode(name, set.routes.get(name), encoders.route);
-      case 'SDS':
-        return this.#encode(name, set.secrets.get(name), ({ bytes }) => bytes);
+  encode(type: ServedType, name: string, resource: object, encoders: ResourceEncoders): EncodedResource {
+    let known = this.#encoded.get(encoders);
+    if (known === undefined) {
+      known = new WeakMap();
+      this.#encoded.set(encoders, known);
     }
-  }
-
-  #encode<T extends object>(
-    name: string,
-    resource: T | undefined,
-    encode: (resource: T) => Uint8Array,
-  ): EncodedResource | undefined {
-    if (resource === undefined) return undefined;
-    const known = this.#encoded.get(resource);
-    if (known !== undefined) return known;
-    const bytes = encode(resource);
+    const before = known.get(resource);
+    if (before !== undefined) return before;
+    const bytes = type.encode(resource, encoders);
     const hash = createHash('sha256').update(bytes).digest('base64url').slice(0, 16);
     const encoded = { name, bytes, hash };
-    this.#encoded.set(resource, encoded);
+    known.set(resource, encoded);
     return encoded;
   }
 }
 
-/** Names that a wildcard subscription means. Inbound listeners are asked for by name only: each is for one node. */
-export function wildcardNames(set: ResourceSet, type: ServedType): string[] {
-  switch (type.short) {
-    case 'CDS':
-      return [...set.clusters.keys()];
-    case 'EDS':
-      return [...set.endpoints.keys()];
-    case 'RDS':
-      return [...set.routes.keys()];
-    case 'LDS':
-      return [
-        ...[...set.listeners].filter(([, { kind }]) => kind !== 'inbound').map(([name]) => name),
-        ...set.wireListeners.keys(),
-      ];
-    case 'SDS':
-      // Nobody has all secrets.
-      return [];
-  }
-}
-
-/** The version of a response: a hash over the names and contents of its resources. */
-export function versionOf(resources: readonly EncodedResource[]): string {
+/** The version of a set: a hash over the names and contents of its resources. */
+export function versionOf(resources: Iterable<Pick<EncodedResource, 'name' | 'hash'>>): string {
   const hash = createHash('sha256');
   for (const { name, hash: content } of resources) hash.update(`${name}\0${content}\0`);
   return hash.digest('base64url').slice(0, 16);

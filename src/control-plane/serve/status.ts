@@ -1,4 +1,5 @@
 import type { ResourceShortName } from '../../model/resource-short-name.js';
+import type { Ledger } from './ledger.js';
 
 /** How a client stands towards what it was sent of one type. */
 export interface TypeStatus {
@@ -10,6 +11,7 @@ export interface TypeStatus {
   readonly accepted: string | undefined;
   /** What the client found wrong. */
   readonly error: string | undefined;
+  /** Resources that the client should have. */
   readonly resources: number;
 }
 
@@ -28,4 +30,22 @@ export interface ClientStatus {
   /** The worst of its types. */
   readonly state: TypeStatus['state'];
   readonly types: readonly TypeStatus[];
+}
+
+/** The status of one type of a client. */
+export function channelStatus(ledger: Ledger): TypeStatus {
+  return {
+    type: ledger.type.short,
+    state: stateOf(ledger),
+    sent: ledger.sentVersion,
+    accepted: ledger.acceptedVersion,
+    error: ledger.error,
+    resources: ledger.toldCount,
+  };
+}
+
+function stateOf({ sentVersion, outstanding, refused, error }: Ledger): TypeStatus['state'] {
+  if (sentVersion === undefined) return 'NOT SENT';
+  if (refused.size > 0 || (error !== undefined && outstanding.length === 0)) return 'NACKED';
+  return outstanding.length > 0 ? 'STALE' : 'SYNCED';
 }

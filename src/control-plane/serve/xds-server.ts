@@ -4,22 +4,27 @@ import type { Clock } from '../../runtime/clock.js';
 import { debounce } from '../../runtime/debounce.js';
 import { MeshError, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
-import type { ResourceSet } from '../compile/resource-set.js';
 import { workloadsOfNode } from '../registry/node-workloads.js';
 import type { Lease, WorkloadRegistry } from '../registry/registry.js';
 import type { CallerIdentity } from './caller.js';
-import { ClientSession } from './client-session.js';
+import type { Outgoing } from './channel.js';
+import { ClientSession, type PublishedState } from './client-session.js';
+import { type Conversation, DeltaConversation, type SharedTables, SotwConversation } from './conversation.js';
+import { InterestTable } from './interest.js';
+import { NameListTable } from './name-list.js';
+import { createPushQueue, type PushQueue } from './push-queue.js';
 import { ResourceEncoder } from './resources.js';
 import { createSettling } from './settling.js';
 import type { ClientStatus } from './status.js';
+import { SnapshotTable } from './type-snapshot.js';
 
 const STATUS_INVALID_ARGUMENT = 3;
 const STATUS_PERMISSION_DENIED = 7;
 const STATUS_UNAVAILABLE = 14;
 
 export interface XdsServerOptions {
-  /** What a node receives whose connection proved to be the caller's, if anybody's. */
-  readonly resourcesFor: (node: Node, caller: CallerIdentity | undefined) => ResourceSet;
+  /** The newest configuration. */
+  readonly state: () => PublishedState;
   readonly registry: WorkloadRegistry;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -31,10 +36,16 @@ export interface XdsServerOptions {
   readonly callerOf: (peer: string) => CallerIdentity | undefined;
 }
 
-/** Serves ADS, state of the world. */
+type Stream = ServerDuplexStream<Buffer, Buffer>;
+type StreamHandler = handleBidiStreamingCall<Buffer, Buffer>;
+
+/** Serves ADS, state of the world and delta. */
 export interface XdsServer {
   readonly definition: ServiceDefinition;
-  readonly implementation: { readonly StreamAggregatedResources: handleBidiStreamingCall<Buffer, Buffer> };
+  readonly implementation: {
+    readonly StreamAggregatedResources: StreamHandler;
+    readonly DeltaAggregatedResources: StreamHandler;
+  };
   /** Something that clients receive may have changed: each is sent what differs, after the debounce. */
   changed(): void;
   clients(): readonly ClientStatus[];
@@ -53,35 +64,56 @@ interface Connected {
 const identity = (bytes: Buffer) => bytes;
 
 /** Bytes pass through gRPC as they are: each resource is encoded once, and requests are decoded when they are read. */
-const DEFINITION: ServiceDefinition = {
-  StreamAggregatedResources: {
-    path: '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
+function streamOf(path: string) {
+  return {
+    path,
     requestStream: true,
     responseStream: true,
     requestSerialize: identity,
     requestDeserialize: identity,
     responseSerialize: identity,
     responseDeserialize: identity,
-  },
+  };
+}
+
+const ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService';
+
+const DEFINITION: ServiceDefinition = {
+  StreamAggregatedResources: streamOf(`${ADS}/StreamAggregatedResources`),
+  DeltaAggregatedResources: streamOf(`${ADS}/DeltaAggregatedResources`),
 };
 
 export function createXdsServer(options: XdsServerOptions): XdsServer {
   const { clock, registry, debounceMs = { quietMs: 100, maxMs: 10_000 } } = options;
   const connected = new Set<Connected>();
-  const encoder = new ResourceEncoder();
-  const settling = createSettling(options.settleMs ?? { quietMs: 1_000, maxMs: 5_000 }, clock);
-  const pushAll = () => {
-    for (const { session } of connected) session.push();
+  const tables: SharedTables = {
+    snapshots: new SnapshotTable(new ResourceEncoder()),
+    interests: new InterestTable(),
+    nameLists: new NameListTable(),
   };
-  const push = debounce(pushAll, debounceMs, clock);
+  const settling = createSettling(options.settleMs ?? { quietMs: 1_000, maxMs: 5_000 }, clock);
+  const queue = createPushQueue();
+  let published = options.state();
+  const publish = () => {
+    published = options.state();
+    for (const { session } of connected) queue.add(session);
+  };
+  const push = debounce(publish, debounceMs, clock);
   const unsubscribe = registry.current.subscribe(() => settling.touch());
-  settling.settled.subscribe(pushAll);
+  settling.settled.subscribe(publish);
+  const shared = {
+    options,
+    connected,
+    tables,
+    queue,
+    state: () => published,
+    holdsBack: () => !settling.settled.value,
+  };
   return {
     definition: DEFINITION,
     implementation: {
-      StreamAggregatedResources: (call) => {
-        serveStream(call, { options, connected, encoder, holdsBack: () => !settling.settled.value });
-      },
+      StreamAggregatedResources: (call) => serveStream(call, new SotwConversation(tables), shared),
+      DeltaAggregatedResources: (call) => serveStream(call, new DeltaConversation(tables), shared),
     },
     changed: () => push.call(),
     clients: () => [...connected].flatMap(describe),
@@ -89,6 +121,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       unsubscribe();
       push.cancel();
       settling.close();
+      queue.close();
       for (const { end } of connected) end();
     },
   };
@@ -97,22 +130,27 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
 interface StreamTools {
   readonly options: XdsServerOptions;
   readonly connected: Set<Connected>;
-  readonly encoder: ResourceEncoder;
+  readonly tables: SharedTables;
+  readonly queue: PushQueue;
+  readonly state: () => PublishedState;
   readonly holdsBack: () => boolean;
 }
 
-function serveStream(call: ServerDuplexStream<Buffer, Buffer>, tools: StreamTools): void {
-  const { options, connected, encoder, holdsBack } = tools;
+function serveStream(call: Stream, conversation: Conversation, tools: StreamTools): void {
+  const { options, connected, tables, queue, state, holdsBack } = tools;
   const { clock, logger, registry } = options;
   const peer = call.getPeer();
   const caller = options.callerOf(peer);
   let lease: { readonly owner: string; readonly lease: Lease } | undefined;
-  const session = new ClientSession({
-    resourcesFor: (node) => options.resourcesFor(node, caller),
-    encoder,
+  const session: ClientSession = new ClientSession({
+    conversation,
+    snapshots: tables.snapshots,
+    state,
+    clock,
     logger,
     holdsBack,
-    write: (bytes) => call.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)),
+    wake: () => queue.add(session),
+    write: (message) => call.write(joined(message)),
     onNode: (node) => {
       checkIdentity(node, caller);
       const workloads = workloadsOfNode(node);
@@ -126,6 +164,8 @@ function serveStream(call: ServerDuplexStream<Buffer, Buffer>, tools: StreamTool
   });
   const finish = () => {
     connected.delete(entry);
+    queue.remove(session);
+    session.close();
     lease?.lease.end();
     lease = undefined;
   };
@@ -140,6 +180,7 @@ function serveStream(call: ServerDuplexStream<Buffer, Buffer>, tools: StreamTool
   call.on('data', (bytes: Buffer) => {
     try {
       session.receive(bytes);
+      queue.add(session);
     } catch (error) {
       finish();
       const isForbidden = MeshError.is(error) && error.code === 'INMESH_CA_REFUSED';
@@ -155,6 +196,10 @@ function serveStream(call: ServerDuplexStream<Buffer, Buffer>, tools: StreamTool
   call.on('cancelled', finish);
   call.on('error', finish);
   call.on('close', finish);
+}
+
+function joined(message: Outgoing): Buffer {
+  return Buffer.concat(message);
 }
 
 /** A node may only be what its certificate says; on plaintext (loopback) it is believed. */
@@ -190,6 +235,6 @@ function describe({ session, peer, spiffeId, connectedAtMs }: Connected): Client
   ];
 }
 
-function refuse(call: ServerDuplexStream<Buffer, Buffer>, code: number, details: string): void {
+function refuse(call: Stream, code: number, details: string): void {
   call.emit('error', { code, details });
 }

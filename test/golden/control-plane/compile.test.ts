@@ -52,6 +52,8 @@ const registered = [
   { service: 'mail', address: '127.0.0.1', port: 41_004, tlsMode: 'istio' },
 ] as const;
 
+const INBOUND = `xds.istio.io/grpc/lds/inbound/${served.address}:${served.port}`;
+
 function compiled(name: string): ResourceSet {
   const text = readFileSync(new URL(`${name}.yaml`, folder), 'utf8');
   return compile(text, registered, nodeOf({ LABELS: { app: 'storefront' }, INMESH_WORKLOADS: [served] }));
@@ -69,7 +71,9 @@ function plain(value: unknown): unknown {
 describe.each(names)('%s', (name) => {
   test('compiles to what it compiled to before', () => {
     const file = new URL(`${name}.json`, folder);
-    const { listeners, routes, clusters, endpoints } = compiled(name);
+    const { listeners: shared, routes, clusters, endpoints, listenerOf } = compiled(name);
+    const inbound = listenerOf(INBOUND);
+    const listeners = new Map(inbound === undefined ? shared : [...shared, [INBOUND, inbound]]);
     const resources = plain({ listeners, routes, clusters, endpoints });
     if (process.env['UPDATE_GOLDEN'] === '1' || !existsSync(file)) {
       writeFileSync(file, `${JSON.stringify(resources, undefined, 2)}\n`);

@@ -10,7 +10,7 @@ const workload = (spec: string) => peer('workload', `selector: { matchLabels: { 
 function chainsOf(text: string, port = 4001) {
   const served = { service: 'reviews', address: '127.0.0.1', port, portName: '', tlsMode: 'istio' } as const;
   const node = nodeOf({ LABELS: { app: 'reviews' }, INMESH_WORKLOADS: [served] });
-  const listener = compile(text, [], node).listeners.get(`xds.istio.io/grpc/lds/inbound/127.0.0.1:${port}`);
+  const listener = compile(text, [], node).listenerOf(`xds.istio.io/grpc/lds/inbound/127.0.0.1:${port}`);
   return listener?.kind === 'inbound' ? listener.filterChains : [];
 }
 

@@ -1,0 +1,211 @@
+import type { Channel, Outcome, Outgoing, SendTools } from './channel.js';
+import type { EncodedResource } from './encoded-resource.js';
+import { type InterestTable, WILDCARD } from './interest.js';
+import type { Due, Ledger, Target } from './ledger.js';
+import { type Plan, partsOf, planVersion } from './plan.js';
+import { headFields, removedFields } from './wire.js';
+
+/** What of a delta request concerns one type. */
+export interface DeltaRequest {
+  readonly subscribe: readonly string[];
+  readonly unsubscribe: readonly string[];
+  /** Versions of what the client holds already; counts in the first request of a type only. */
+  readonly initialVersions: Readonly<Record<string, string>>;
+  readonly nonce: string;
+  readonly error: string | undefined;
+}
+
+/** Delta: requests and responses have only what changes. */
+export class DeltaChannel implements Channel {
+  readonly ledger: Ledger;
+  readonly #interests: InterestTable;
+  #isFirst = true;
+  #owesAnswer = false;
+  /** Versions that the client brought, until it was told what differs. */
+  #initial: ReadonlyMap<string, string> | undefined;
+  /** Names that it must hear of though nothing changed. */
+  #again: Set<string> | undefined;
+
+  constructor(ledger: Ledger, interests: InterestTable) {
+    this.ledger = ledger;
+    this.#interests = interests;
+  }
+
+  get owesAnswer(): boolean {
+    return this.#owesAnswer;
+  }
+
+  /** Takes a request in. Returns what it says about the response that it answers. */
+  receive(request: DeltaRequest, atMs: number): Outcome {
+    const { subscribe, unsubscribe, nonce, error } = request;
+    if (this.#isFirst) this.#begin(request);
+    if (subscribe.length + unsubscribe.length > 0) this.#change(subscribe, unsubscribe);
+    if (nonce === '') return 'subscribe';
+    // xDS: in delta a nonce only tells which response is answered; what is subscribed to holds with any.
+    if (!this.ledger.answered(nonce, error, atMs)) return 'stale';
+    return error === undefined ? 'ack' : 'nack';
+  }
+
+  isDue(target: Target): boolean {
+    if (this.#owesAnswer || this.ledger.kept.size > 0) return true;
+    const due = this.ledger.due(target);
+    return hasResources(due) || removedBy(due).length > 0 || due.absent.length > 0;
+  }
+
+  take(target: Target, tools: SendTools): readonly Outgoing[] {
+    const { ledger } = this;
+    const due = this.#withoutHeld(ledger.due(target));
+    const repeated = this.#repeat(target, ledger.mended(target), due);
+    const removed = this.#removed(target, due, tools);
+    ledger.advance(target, due, tools.keepsRemoved);
+    removed.push(...due.absent, ...repeated.absent);
+    const extra = [...due.own, ...repeated.resources];
+    const owed = this.#owesAnswer;
+    this.#owesAnswer = false;
+    this.#initial = undefined;
+    this.#again = undefined;
+    return this.#responses(target, { plan: due.plan, extra, removed, owed }, tools);
+  }
+
+  #begin({ subscribe, unsubscribe, initialVersions }: DeltaRequest): void {
+    this.#isFirst = false;
+    const versions = Object.entries(initialVersions);
+    if (versions.length > 0) this.#initial = new Map(versions);
+    const { type, interest } = this.ledger;
+    // Legacy wildcard: the first request for LDS or CDS names nothing.
+    const isLegacy = type.complete && subscribe.length + unsubscribe.length === 0;
+    if (!isLegacy) return;
+    this.ledger.ask(this.#interests.intern(true, interest.names), this.#interests);
+    this.#owesAnswer = true;
+  }
+
+  #change(subscribe: readonly string[], unsubscribe: readonly string[]): void {
+    const { interest } = this.ledger;
+    let { isWildcard } = interest;
+    const names = new Set(interest.names);
+    for (const name of subscribe) {
+      if (name === WILDCARD) {
+        // A client may have lost what it was told: a subscription that is made again is answered in full.
+        if (isWildcard) this.ledger.forget();
+        isWildcard = true;
+        this.#owesAnswer = true;
+      } else if (names.has(name)) this.#repeatLater(name);
+      else names.add(name);
+    }
+    for (const name of unsubscribe) {
+      if (name === WILDCARD) isWildcard = false;
+      // Whether the wildcard means the name as well, only the server knows: the client has to be told.
+      else if (names.delete(name) && isWildcard) this.#repeatLater(name);
+    }
+    this.ledger.ask(this.#interests.intern(isWildcard, names), this.#interests);
+  }
+
+  #repeatLater(name: string): void {
+    this.#again ??= new Set();
+    this.#again.add(name);
+    this.#owesAnswer = true;
+  }
+
+  /** Leaves out what the client brought in the same version. */
+  #withoutHeld(due: Due): Due {
+    const initial = this.#initial;
+    if (initial === undefined) return due;
+    const isNew = ({ name, hash }: EncodedResource) => initial.get(name) !== hash;
+    const resources = due.plan.resources.filter(isNew);
+    return { ...due, plan: { ...due.plan, resources }, own: due.own.filter(isNew) };
+  }
+
+  #removed(target: Target, due: Due, { keepsRemoved }: SendTools): string[] {
+    const removed = keepsRemoved ? [] : [...removedBy(due), ...this.#gone(target)];
+    for (const name of this.#initial?.keys() ?? []) {
+      const { isWildcard, names } = this.ledger.interest;
+      if (isWildcard && !names.has(name) && !isThere(target, name)) removed.push(name);
+    }
+    return removed;
+  }
+
+  /** What was kept and has not come back. */
+  #gone(target: Target): string[] {
+    const { kept, interest } = this.ledger;
+    return [...kept.keys()].filter(
+      (name) => (interest.isWildcard || interest.names.has(name)) && !isThere(target, name),
+    );
+  }
+
+  /** What has to be told once more. */
+  #repeat(
+    target: Target,
+    mended: readonly string[],
+    { plan, own, absent }: Due,
+  ): { readonly resources: readonly EncodedResource[]; readonly absent: readonly string[] } {
+    const names = new Set([...(this.#again ?? []), ...mended]);
+    if (names.size === 0) return { resources: [], absent: [] };
+    for (const { name } of [...plan.resources, ...own]) names.delete(name);
+    for (const name of absent) names.delete(name);
+    const found = [...names].map((name) => [name, lookUp(this.ledger, target, name)] as const);
+    return {
+      resources: found.flatMap(([, resource]) => resource ?? []),
+      absent: found.filter(([, resource]) => resource === undefined).map(([name]) => name),
+    };
+  }
+
+  #responses(
+    target: Target,
+    found: {
+      readonly plan: Plan;
+      readonly extra: readonly EncodedResource[];
+      readonly removed: readonly string[];
+      readonly owed: boolean;
+    },
+    tools: SendTools,
+  ): readonly Outgoing[] {
+    const { type } = this.ledger;
+    const { plan, extra, removed, owed } = found;
+    const parts = partsOf(plan.resources, type.delta, false);
+    const isEmpty = plan.resources.length + extra.length + removed.length === 0;
+    if (isEmpty && !owed) return [];
+    const version = planVersion(this.ledger.whole(target).plan);
+    const outgoing = parts
+      .slice(0, -1)
+      .map((part) => this.#response(version, part.resources, [part.fields()], tools));
+    const last = parts.at(-1);
+    const rest = [last?.fields() ?? NO_BYTES, type.delta(extra), removedFields(removed)];
+    const resources =
+      extra.length === 0 ? (last?.resources ?? []) : [...(last?.resources ?? []), ...extra];
+    outgoing.push(this.#response(version, resources, rest, tools));
+    return outgoing;
+  }
+
+  #response(
+    version: string,
+    resources: readonly EncodedResource[],
+    fields: readonly Uint8Array[],
+    { sequence, nowMs }: SendTools,
+  ): Outgoing {
+    const number = sequence();
+    const nonce = String(number);
+    this.ledger.sent({ sequence: number, nonce, version, atMs: nowMs, resources });
+    return [headFields(this.ledger.type.typeUrl, version, nonce), ...fields];
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+function hasResources({ plan, own }: Due): boolean {
+  return plan.resources.length + own.length > 0;
+}
+
+function removedBy({ plan, ownRemoved }: Due): string[] {
+  return [...plan.removed, ...ownRemoved];
+}
+
+function isThere({ shared, own }: Target, name: string): boolean {
+  return shared.resources.has(name) || own.resources.has(name);
+}
+
+/** The resource of a name, if the client may see it by what it asks for. */
+function lookUp({ interest }: Ledger, target: Target, name: string): EncodedResource | undefined {
+  const isNamed = interest.names.has(name);
+  const own = isNamed || (interest.isWildcard && target.isOwnInWildcard) ? target.own.get(name) : undefined;
+  return own ?? (isNamed || interest.isWildcard ? target.shared.get(name) : undefined);
+}

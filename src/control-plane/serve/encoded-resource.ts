@@ -1,0 +1,10 @@
+/** A resource in the form in which it travels. */
+export interface EncodedResource {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** Content hash: the version of the resource, and what the version of a set is made of. */
+  readonly hash: string;
+}
+
+/** How a protocol frames the resources of a response. */
+export type Framing = (resources: readonly EncodedResource[]) => Uint8Array;

@@ -1,0 +1,141 @@
+import type { EncodedResource, Framing } from './encoded-resource.js';
+import type { Interest } from './interest.js';
+import { versionOf } from './resources.js';
+
+/** gRPC clients take messages of 4 MB by default: a response that may be split is split long before that. */
+const MAX_RESPONSE_BYTES = 2 * 1024 * 1024;
+
+/** What a client has to hear to come from one state to another. Immutable, shared by all clients in the same position. */
+export interface Plan {
+  /** New and changed ones. */
+  readonly resources: readonly EncodedResource[];
+  /** It was told of them, and they are gone. */
+  readonly removed: readonly string[];
+  /** It asked for them expressly, and they are not there. */
+  readonly absent: readonly string[];
+}
+
+/** Nothing to hear. */
+export const NO_PLAN: Plan = { resources: [], removed: [], absent: [] };
+
+/** Resources by name, to be encoded when they are needed. */
+export interface Shelf {
+  readonly resources: ReadonlyMap<string, object>;
+  get(name: string): EncodedResource | undefined;
+}
+
+interface Before {
+  readonly told: Shelf;
+  readonly asked: Interest;
+}
+
+interface After {
+  readonly to: Shelf;
+  readonly asks: Interest;
+}
+
+/** Works a plan out. */
+export function createPlan(before: Before, after: After): Plan {
+  const { told, asked } = before;
+  const { to, asks } = after;
+  if (told === to && asked === asks) return NO_PLAN;
+  const resources: EncodedResource[] = [];
+  const removed: string[] = [];
+  const absent: string[] = [];
+  const look = (name: string) => {
+    const knew = (asked.isWildcard || asked.names.has(name)) && told.resources.has(name);
+    const isNewlyNamed = asks.names.has(name) && !asked.names.has(name);
+    if (!to.resources.has(name)) {
+      if (isNewlyNamed) absent.push(name);
+      else if (knew) removed.push(name);
+      return;
+    }
+    const isSame = knew && told.resources.get(name) === to.resources.get(name);
+    if (isSame && !isNewlyNamed) return;
+    const resource = to.get(name);
+    if (resource === undefined) return;
+    if (isNewlyNamed || !knew || told.get(name)?.hash !== resource.hash) resources.push(resource);
+  };
+  if (asks.isWildcard) {
+    for (const name of to.resources.keys()) look(name);
+    for (const name of told.resources.keys()) if (!to.resources.has(name)) look(name);
+    for (const name of asks.names) {
+      if (!to.resources.has(name) && !told.resources.has(name)) look(name);
+    }
+  } else {
+    for (const name of asks.names) look(name);
+  }
+  const isEmpty = resources.length + removed.length + absent.length === 0;
+  return isEmpty ? NO_PLAN : { resources, removed, absent };
+}
+
+const versions = new WeakMap<Plan, string>();
+
+/** The version of what a plan brings, whatever the order. */
+export function planVersion(plan: Plan): string {
+  let version = versions.get(plan);
+  if (version === undefined) {
+    version = versionOf(plan.resources.toSorted((a, b) => (a.name < b.name ? -1 : 1)));
+    versions.set(plan, version);
+  }
+  return version;
+}
+
+/** Resources that go out in one response, and how they are framed. */
+export interface Part {
+  readonly resources: readonly EncodedResource[];
+  /** The bytes of the `resources` field. */
+  fields(): Uint8Array;
+}
+
+const parts = new WeakMap<readonly EncodedResource[], Map<Framing, readonly Part[]>>();
+
+/** The resources in responses of moderate size; `isWhole` where the protocol does not allow to split them. */
+export function partsOf(
+  resources: readonly EncodedResource[],
+  framing: Framing,
+  isWhole: boolean,
+): readonly Part[] {
+  let known = parts.get(resources);
+  if (known === undefined) parts.set(resources, (known = new Map()));
+  let made = known.get(framing);
+  if (made === undefined) {
+    const groups = isWhole ? [resources] : split(resources);
+    made = groups.map((group) => createPart(group, framing));
+    known.set(framing, made);
+  }
+  return made;
+}
+
+function createPart(resources: readonly EncodedResource[], framing: Framing): Part {
+  let made: Uint8Array | undefined;
+  let isShared = false;
+  return {
+    resources,
+    fields() {
+      if (made !== undefined) return made;
+      const bytes = framing(resources);
+      // Kept from the second time on: what only one client asks for would cost memory for nothing.
+      if (isShared) made = bytes;
+      isShared = true;
+      return bytes;
+    },
+  };
+}
+
+function split(resources: readonly EncodedResource[]): readonly (readonly EncodedResource[])[] {
+  const groups: EncodedResource[][] = [];
+  let last: EncodedResource[] = [];
+  let size = 0;
+  for (const resource of resources) {
+    if (last.length > 0 && size + resource.bytes.length > MAX_RESPONSE_BYTES) {
+      groups.push(last);
+      last = [];
+      size = 0;
+    }
+    last.push(resource);
+    size += resource.bytes.length;
+  }
+  if (last.length > 0) groups.push(last);
+  return groups;
+}

@@ -1,0 +1,152 @@
+import type { Channel, Outcome, Outgoing, SendTools } from './channel.js';
+import type { EncodedResource } from './encoded-resource.js';
+import type { InterestTable } from './interest.js';
+import type { Due, Ledger, Target } from './ledger.js';
+import type { NameList } from './name-list.js';
+import { partsOf, planVersion } from './plan.js';
+import { versionOf } from './resources.js';
+import { headFields } from './wire.js';
+
+/** What of a state-of-the-world request concerns one type. */
+export interface SotwRequest {
+  readonly names: NameList;
+  readonly version: string;
+  readonly nonce: string;
+  readonly error: string | undefined;
+}
+
+/**
+ * State of the world: each request lists everything that the client wants. A response has everything of a complete type
+ * (LDS, CDS), and what is new or changed of the others.
+ */
+export class SotwChannel implements Channel {
+  readonly ledger: Ledger;
+  readonly #interests: InterestTable;
+  #names: NameList | undefined;
+  /** Legacy wildcard: no name was ever sent for LDS or CDS. */
+  #everNamed = false;
+  #owesAnswer = false;
+  #nonce = '';
+
+  constructor(ledger: Ledger, interests: InterestTable) {
+    this.ledger = ledger;
+    this.#interests = interests;
+  }
+
+  get names(): NameList | undefined {
+    return this.#names;
+  }
+
+  get owesAnswer(): boolean {
+    return this.#owesAnswer;
+  }
+
+  /** Takes a request in. Returns what it says about our last response: accepted, refused, or nothing new. */
+  receive(request: SotwRequest, atMs: number): Outcome {
+    const { nonce, error } = request;
+    if (nonce !== '' && nonce !== this.#nonce) {
+      // xDS: an answer to anything but the newest response was overtaken; a newer request follows it.
+      this.ledger.answered(nonce, error, atMs);
+      return 'stale';
+    }
+    if (this.#subscribe(request.names)) this.#owesAnswer = true;
+    const isAnswer = nonce !== '' && this.ledger.answered(nonce, error, atMs);
+    if (isAnswer) return error === undefined ? 'ack' : 'nack';
+    if (nonce === '' || (request.version === '' && error === undefined)) {
+      // A first request, or a client that lost what it had (the response was answered before): it gets everything.
+      this.ledger.forget();
+      this.#owesAnswer = true;
+    }
+    return 'subscribe';
+  }
+
+  isDue(target: Target): boolean {
+    return this.#owesAnswer || this.ledger.kept.size > 0 || this.#hasNews(this.ledger.due(target), false);
+  }
+
+  take(target: Target, tools: SendTools): readonly Outgoing[] {
+    const { ledger } = this;
+    const due = ledger.due(target);
+    const again = ledger.mended(target);
+    const dropsKept = ledger.kept.size > 0 && !tools.keepsRemoved;
+    const isDue = this.#owesAnswer || dropsKept || again.length > 0 || this.#hasNews(due, tools.keepsRemoved);
+    this.#owesAnswer = false;
+    // What a partial type no longer has, the client hears of by what referred to it.
+    ledger.advance(target, due, tools.keepsRemoved && ledger.type.complete);
+    if (!isDue) return [];
+    return ledger.type.complete ? this.#complete(target, tools) : this.#partial(target, due, { again, tools });
+  }
+
+  #hasNews({ plan, own, ownRemoved }: Due, keepsRemoved: boolean): boolean {
+    if (plan.resources.length + own.length > 0) return true;
+    return this.ledger.type.complete && !keepsRemoved && plan.removed.length + ownRemoved.length > 0;
+  }
+
+  #complete(target: Target, tools: SendTools): readonly Outgoing[] {
+    const { type, kept } = this.ledger;
+    const { plan, own } = this.ledger.whole(target);
+    const extra = [...own, ...kept.values()];
+    const version = withExtra(planVersion(plan), extra);
+    const [part] = partsOf(plan.resources, type.sotw, true);
+    const resources = extra.length === 0 ? plan.resources : [...plan.resources, ...extra];
+    const fields = [part?.fields() ?? NO_BYTES, type.sotw(extra)];
+    return [this.#response(version, resources, fields, tools)];
+  }
+
+  #partial(
+    target: Target,
+    { plan, own }: Due,
+    { again, tools }: { readonly again: readonly string[]; readonly tools: SendTools },
+  ): readonly Outgoing[] {
+    const { type } = this.ledger;
+    const whole = this.ledger.whole(target);
+    const version = withExtra(planVersion(whole.plan), whole.own);
+    const outgoing = partsOf(plan.resources, type.sotw, false).map((part) =>
+      this.#response(version, part.resources, [part.fields()], tools),
+    );
+    const extra = [...own, ...this.#repeated(again, plan.resources)];
+    if (extra.length > 0 || outgoing.length === 0)
+      outgoing.push(this.#response(version, extra, [type.sotw(extra)], tools));
+    return outgoing;
+  }
+
+  #repeated(names: readonly string[], besides: readonly EncodedResource[]): EncodedResource[] {
+    if (names.length === 0) return [];
+    const sent = new Set(besides.map(({ name }) => name));
+    return names.flatMap((name) => (sent.has(name) ? [] : (this.ledger.told(name) ?? [])));
+  }
+
+  #response(
+    version: string,
+    resources: readonly EncodedResource[],
+    fields: readonly Uint8Array[],
+    { sequence, nowMs }: SendTools,
+  ): Outgoing {
+    const { type } = this.ledger;
+    const number = sequence();
+    this.#nonce = String(number);
+    this.ledger.sent({ sequence: number, nonce: this.#nonce, version, atMs: nowMs, resources });
+    return [headFields(type.typeUrl, version, this.#nonce), ...fields];
+  }
+
+  /** Whether something was added to what the client wants. */
+  #subscribe(list: NameList): boolean {
+    const { type, interest } = this.ledger;
+    if (list === this.#names) return false;
+    this.#names = list;
+    const isEmpty = list.names.size === 0 && !list.hasWildcard;
+    const isWildcard = list.hasWildcard || (isEmpty && !this.#everNamed && type.complete);
+    if (!isEmpty) this.#everNamed = true;
+    this.ledger.ask(this.#interests.intern(isWildcard, list.names), this.#interests);
+    if (isWildcard && !interest.isWildcard) return true;
+    for (const name of list.names) if (!interest.names.has(name)) return true;
+    return false;
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+function withExtra(version: string, extra: readonly EncodedResource[]): string {
+  if (extra.length === 0) return version;
+  return versionOf([{ name: '', hash: version }, ...extra]);
+}
