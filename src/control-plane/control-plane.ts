@@ -60,6 +60,11 @@ export interface ControlPlaneOptions {
   readonly registrationGraceMs?: number;
   /** Istio's PILOT_DEBOUNCE_AFTER and PILOT_DEBOUNCE_MAX in milliseconds. Default 100 and 10 000. */
   readonly debounceMs?: { readonly quietMs: number; readonly maxMs: number };
+  /**
+   * After a start, how long clients that had configuration before keep it, so that workloads can register again: until
+   * nothing registered for `quietMs`, `maxMs` at most. Default 1000 and 5000.
+   */
+  readonly settleMs?: { readonly quietMs: number; readonly maxMs: number };
   readonly logger?: Logger;
   /** For tests. */
   readonly clock?: Clock;
@@ -219,6 +224,7 @@ class RunningControlPlane implements ControlPlane {
       logger,
       callerOf: (peer) => this.#callers.find(peer),
       ...(options.debounceMs !== undefined && { debounceMs: options.debounceMs }),
+      ...(options.settleMs !== undefined && { settleMs: options.settleMs }),
     });
     this.#unsubscribe.push(
       store.current.subscribe(() => this.#xds.changed()),

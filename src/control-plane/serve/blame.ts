@@ -17,7 +17,9 @@ function mentions(text: string, name: string): boolean {
     const before = text.charAt(at - 1);
     const after = text.charAt(at + name.length);
     // A full stop may end the sentence.
-    const isJoined = NAME_CHARACTER.test(after) && !(after === '.' && !NAME_CHARACTER.test(text.charAt(at + name.length + 1)));
+    const isJoined =
+      NAME_CHARACTER.test(after) &&
+      !(after === '.' && !NAME_CHARACTER.test(text.charAt(at + name.length + 1)));
     if (!NAME_CHARACTER.test(before) && !isJoined) return true;
   }
   return false;

@@ -1,7 +1,7 @@
 import type { Channel, Outcome, Outgoing, SendTools } from './channel.js';
 import type { EncodedResource } from './encoded-resource.js';
 import { type InterestTable, WILDCARD } from './interest.js';
-import type { Due, Ledger, Target } from './ledger.js';
+import type { Due, Ledger, Outstanding, Target } from './ledger.js';
 import { type Plan, partsOf, planVersion } from './plan.js';
 import { headFields, removedFields } from './wire.js';
 
@@ -60,11 +60,12 @@ export class DeltaChannel implements Channel {
     ledger.advance(target, due, tools.keepsRemoved);
     removed.push(...due.absent, ...repeated.absent);
     const extra = [...due.own, ...repeated.resources];
-    const owed = this.#owesAnswer;
+    const outgoing = this.#responses(target, { plan: due.plan, extra, removed }, tools);
+    if (outgoing.length === 0 && this.#initial !== undefined) ledger.confirm(this.#version(target));
     this.#owesAnswer = false;
     this.#initial = undefined;
     this.#again = undefined;
-    return this.#responses(target, { plan: due.plan, extra, removed, owed }, tools);
+    return outgoing;
   }
 
   #begin({ subscribe, unsubscribe, initialVersions }: DeltaRequest): void {
@@ -155,36 +156,36 @@ export class DeltaChannel implements Channel {
       readonly plan: Plan;
       readonly extra: readonly EncodedResource[];
       readonly removed: readonly string[];
-      readonly owed: boolean;
     },
     tools: SendTools,
   ): readonly Outgoing[] {
     const { type } = this.ledger;
-    const { plan, extra, removed, owed } = found;
+    const { plan, extra, removed } = found;
     const parts = partsOf(plan.resources, type.delta, false);
     const isEmpty = plan.resources.length + extra.length + removed.length === 0;
-    if (isEmpty && !owed) return [];
-    const version = planVersion(this.ledger.whole(target).plan);
-    const outgoing = parts
-      .slice(0, -1)
-      .map((part) => this.#response(version, part.resources, [part.fields()], tools));
+    if (isEmpty && !this.#owesAnswer) return [];
+    const version = this.#version(target);
+    const outgoing = parts.slice(0, -1).map((part) => this.#response(version, part, [part.fields()], tools));
     const last = parts.at(-1);
     const rest = [last?.fields() ?? NO_BYTES, type.delta(extra), removedFields(removed)];
-    const resources =
-      extra.length === 0 ? (last?.resources ?? []) : [...(last?.resources ?? []), ...extra];
-    outgoing.push(this.#response(version, resources, rest, tools));
+    const resources = extra.length === 0 ? (last?.resources ?? []) : [...(last?.resources ?? []), ...extra];
+    outgoing.push(this.#response(version, { resources, removed }, rest, tools));
     return outgoing;
+  }
+
+  #version(target: Target): string {
+    return planVersion(this.ledger.whole(target).plan);
   }
 
   #response(
     version: string,
-    resources: readonly EncodedResource[],
+    { resources, removed = [] }: Pick<Outstanding, 'resources'> & Partial<Outstanding>,
     fields: readonly Uint8Array[],
     { sequence, nowMs }: SendTools,
   ): Outgoing {
     const number = sequence();
     const nonce = String(number);
-    this.ledger.sent({ sequence: number, nonce, version, atMs: nowMs, resources });
+    this.ledger.sent({ sequence: number, nonce, version, atMs: nowMs, resources, removed });
     return [headFields(this.ledger.type.typeUrl, version, nonce), ...fields];
   }
 }

@@ -1,8 +1,8 @@
+import { blamed } from './blame.js';
 import type { EncodedResource } from './encoded-resource.js';
 import { type Interest, type InterestTable, NOTHING } from './interest.js';
 import type { Plan } from './plan.js';
 import type { ServedType } from './resources.js';
-import { blamed } from './blame.js';
 import type { TypeSnapshot } from './type-snapshot.js';
 
 /** What a client should have of one type: the resources of its profile, and its own. */
@@ -19,6 +19,8 @@ export interface Outstanding {
   readonly version: string;
   readonly atMs: number;
   readonly resources: readonly EncodedResource[];
+  /** Names told to be gone, or absent. */
+  readonly removed: readonly string[];
 }
 
 /** A resource that the client refused. */
@@ -28,8 +30,8 @@ export interface Refusal {
   readonly error: string;
   /** Calendar time in milliseconds. */
   readonly atMs: number;
-  /** What came with it: a client may have refused the whole response for one bad resource. */
-  readonly response: readonly EncodedResource[];
+  /** What it came with: a client may have refused the whole response for one bad resource. */
+  readonly response: Outstanding;
 }
 
 /** What is to be told next. */
@@ -59,14 +61,20 @@ export class Ledger {
   readonly #nothing: Target;
   #outstanding: readonly Outstanding[] = [];
   #refused: Map<string, Refusal> | undefined;
+  /** Came in a refused response with something bad that is mended now. */
+  #again: Set<string> | undefined;
   /** Gone, but the client was not told yet: something that it has may still name them. */
   #kept: Map<string, EncodedResource> | undefined;
   #sent: string | undefined;
   #accepted: string | undefined;
   #error: string | undefined;
 
-  constructor(type: ServedType, empty: TypeSnapshot) {
+  readonly #isWhole: boolean;
+
+  /** `isWhole`: responses of complete types are the whole set. */
+  constructor(type: ServedType, empty: TypeSnapshot, isWhole: boolean) {
     this.type = type;
+    this.#isWhole = isWhole;
     this.#nothing = { shared: empty, own: empty, isOwnInWildcard: false };
     this.#told = this.#nothing;
   }
@@ -111,11 +119,16 @@ export class Ledger {
   /** The client asks for something else. What it gave up it no longer holds, also when it wants it again. */
   ask(interest: Interest, table: InterestTable): void {
     this.#interest = interest;
+    this.giveUp(interest.isWildcard, interest.names, table);
+  }
+
+  /** The client gave up, for a moment at least, what is not among the names: it no longer holds it. */
+  giveUp(keepsWildcard: boolean, kept: ReadonlySet<string>, table: InterestTable): void {
     const { isWildcard, names } = this.#asked;
-    if (this.#asked === interest) return;
-    const held = [...names].filter((name) => interest.names.has(name));
-    if (held.length < names.size || (isWildcard && !interest.isWildcard))
-      this.#asked = table.intern(isWildcard && interest.isWildcard, new Set(held));
+    if (names === kept && isWildcard === keepsWildcard) return;
+    const held = [...names].filter((name) => kept.has(name));
+    if (held.length < names.size || (isWildcard && !keepsWildcard))
+      this.#asked = table.intern(isWildcard && keepsWildcard, new Set(held));
   }
 
   /** The client holds nothing (any more). */
@@ -161,7 +174,9 @@ export class Ledger {
     if (keepsRemoved) {
       for (const name of [...due.plan.removed, ...due.ownRemoved]) {
         const resource = this.told(name);
-        if (resource !== undefined) (this.#kept ??= new Map()).set(name, resource);
+        if (resource === undefined) continue;
+        this.#kept ??= new Map();
+        this.#kept.set(name, resource);
       }
     }
     this.#told = target;
@@ -173,6 +188,12 @@ export class Ledger {
         this.#kept.delete(name);
     }
     if (!keepsRemoved || this.#kept.size === 0) this.#kept = undefined;
+  }
+
+  /** The client has everything without having been sent it: it brought it. */
+  confirm(version: string): void {
+    this.#sent = version;
+    this.#accepted = version;
   }
 
   /** A response goes out. */
@@ -193,33 +214,44 @@ export class Ledger {
 
   /** Forgets refusals that no longer matter. Gives what has to be sent again, now that its neighbours are mended. */
   mended(target: Target): readonly string[] {
-    if (this.#refused === undefined) return [];
-    const again = new Set<string>();
-    for (const [name, { hash, response }] of this.#refused) {
+    for (const [name, { hash }] of this.refused) {
       const now = target.own.get(name) ?? target.shared.get(name);
-      if (now?.hash === hash && (this.interest.isWildcard || this.interest.names.has(name))) continue;
-      this.#refused.delete(name);
-      for (const one of response) again.add(one.name);
+      const isWanted = this.interest.isWildcard || this.interest.names.has(name);
+      if (now?.hash !== hash || !isWanted) this.#settle(name);
     }
-    for (const name of this.#refused.keys()) again.delete(name);
-    if (this.#refused.size === 0) this.#refused = undefined;
-    return [...again];
+    const again = [...(this.#again ?? [])].filter((name) => !this.refused.has(name));
+    this.#again = undefined;
+    return again;
+  }
+
+  /** A refusal is over. A client may have refused the whole response for it: what came with it is sent again. */
+  #settle(name: string): void {
+    const refusal = this.#refused?.get(name);
+    if (this.#refused === undefined || refusal === undefined) return;
+    this.#refused.delete(name);
+    if (this.#refused.size === 0) {
+      this.#refused = undefined;
+      this.#error = undefined;
+    }
+    // Responses of complete types have everything anyway.
+    if (this.type.complete && this.#isWhole) return;
+    this.#again ??= new Set();
+    const { resources, removed } = refusal.response;
+    for (const one of resources) if (one.name !== name) this.#again.add(one.name);
+    for (const one of removed) this.#again.add(one);
   }
 
   #accept({ version, resources }: Outstanding): void {
     this.#accepted = version;
-    if (this.#refused !== undefined) {
-      for (const { name } of resources) this.#refused.delete(name);
-      if (this.#refused.size === 0) this.#refused = undefined;
-    }
+    for (const { name } of resources) this.#settle(name);
     if (this.#refused === undefined) this.#error = undefined;
   }
 
-  #refuse({ resources }: Outstanding, error: string, atMs: number): void {
+  #refuse(response: Outstanding, error: string, atMs: number): void {
     this.#error = error;
-    const bad = blamed(resources, error);
-    for (const { name, hash } of bad) {
-      (this.#refused ??= new Map()).set(name, { hash, error, atMs, response: resources });
+    for (const { name, hash } of blamed(response.resources, error)) {
+      this.#refused ??= new Map();
+      this.#refused.set(name, { hash, error, atMs, response });
     }
   }
 

@@ -36,37 +36,41 @@ interface After {
 
 /** Works a plan out. */
 export function createPlan(before: Before, after: After): Plan {
-  const { told, asked } = before;
-  const { to, asks } = after;
-  if (told === to && asked === asks) return NO_PLAN;
-  const resources: EncodedResource[] = [];
+  if (before.told === after.to && before.asked === after.asks) return NO_PLAN;
+  const changed: string[] = [];
   const removed: string[] = [];
   const absent: string[] = [];
-  const look = (name: string) => {
-    const knew = (asked.isWildcard || asked.names.has(name)) && told.resources.has(name);
-    const isNewlyNamed = asks.names.has(name) && !asked.names.has(name);
-    if (!to.resources.has(name)) {
+  for (const name of namesOf(before, after)) {
+    const isNewlyNamed = after.asks.names.has(name) && !before.asked.names.has(name);
+    const knew = knows(before, name);
+    if (!after.to.resources.has(name)) {
       if (isNewlyNamed) absent.push(name);
       else if (knew) removed.push(name);
-      return;
-    }
-    const isSame = knew && told.resources.get(name) === to.resources.get(name);
-    if (isSame && !isNewlyNamed) return;
-    const resource = to.get(name);
-    if (resource === undefined) return;
-    if (isNewlyNamed || !knew || told.get(name)?.hash !== resource.hash) resources.push(resource);
-  };
-  if (asks.isWildcard) {
-    for (const name of to.resources.keys()) look(name);
-    for (const name of told.resources.keys()) if (!to.resources.has(name)) look(name);
-    for (const name of asks.names) {
-      if (!to.resources.has(name) && !told.resources.has(name)) look(name);
-    }
-  } else {
-    for (const name of asks.names) look(name);
+    } else if (isNewlyNamed || !knew || hasChanged(before, after, name)) changed.push(name);
   }
+  const resources = changed.flatMap((name) => after.to.get(name) ?? []);
   const isEmpty = resources.length + removed.length + absent.length === 0;
   return isEmpty ? NO_PLAN : { resources, removed, absent };
+}
+
+/** Names that the client asks for, as far as there is, was, or should be something. */
+function* namesOf({ told }: Before, { to, asks }: After): Generator<string> {
+  if (!asks.isWildcard) {
+    yield* asks.names;
+    return;
+  }
+  yield* to.resources.keys();
+  for (const name of told.resources.keys()) if (!to.resources.has(name)) yield name;
+  for (const name of asks.names) if (!to.resources.has(name) && !told.resources.has(name)) yield name;
+}
+
+function knows({ told, asked }: Before, name: string): boolean {
+  return (asked.isWildcard || asked.names.has(name)) && told.resources.has(name);
+}
+
+function hasChanged({ told }: Before, { to }: After, name: string): boolean {
+  // Unchanged resources are the same objects, mostly; what was compiled anew may still be equal.
+  return told.resources.get(name) !== to.resources.get(name) && told.get(name)?.hash !== to.get(name)?.hash;
 }
 
 const versions = new WeakMap<Plan, string>();
@@ -97,7 +101,10 @@ export function partsOf(
   isWhole: boolean,
 ): readonly Part[] {
   let known = parts.get(resources);
-  if (known === undefined) parts.set(resources, (known = new Map()));
+  if (known === undefined) {
+    known = new Map();
+    parts.set(resources, known);
+  }
   let made = known.get(framing);
   if (made === undefined) {
     const groups = isWhole ? [resources] : split(resources);

@@ -26,6 +26,7 @@ export class SotwChannel implements Channel {
   /** Legacy wildcard: no name was ever sent for LDS or CDS. */
   #everNamed = false;
   #owesAnswer = false;
+  #doubted: Set<string> | undefined;
   #nonce = '';
 
   constructor(ledger: Ledger, interests: InterestTable) {
@@ -47,9 +48,11 @@ export class SotwChannel implements Channel {
     if (nonce !== '' && nonce !== this.#nonce) {
       // xDS: an answer to anything but the newest response was overtaken; a newer request follows it.
       this.ledger.answered(nonce, error, atMs);
+      this.#lookAtStale(request.names);
       return 'stale';
     }
-    if (this.#subscribe(request.names)) this.#owesAnswer = true;
+    const isWider = this.#subscribe(request.names);
+    if (this.#resolveDoubts() || isWider) this.#owesAnswer = true;
     const isAnswer = nonce !== '' && this.ledger.answered(nonce, error, atMs);
     if (isAnswer) return error === undefined ? 'ack' : 'nack';
     if (nonce === '' || (request.version === '' && error === undefined)) {
@@ -74,7 +77,9 @@ export class SotwChannel implements Channel {
     // What a partial type no longer has, the client hears of by what referred to it.
     ledger.advance(target, due, tools.keepsRemoved && ledger.type.complete);
     if (!isDue) return [];
-    return ledger.type.complete ? this.#complete(target, tools) : this.#partial(target, due, { again, tools });
+    return ledger.type.complete
+      ? this.#complete(target, tools)
+      : this.#partial(target, due, { again, tools });
   }
 
   #hasNews({ plan, own, ownRemoved }: Due, keepsRemoved: boolean): boolean {
@@ -125,8 +130,26 @@ export class SotwChannel implements Channel {
     const { type } = this.ledger;
     const number = sequence();
     this.#nonce = String(number);
-    this.ledger.sent({ sequence: number, nonce: this.#nonce, version, atMs: nowMs, resources });
+    this.ledger.sent({ sequence: number, nonce: this.#nonce, version, atMs: nowMs, resources, removed: [] });
     return [headFields(type.typeUrl, version, this.#nonce), ...fields];
+  }
+
+  /** Names that an overtaken request leaves out may be back in the next: the client forgot them in between. */
+  #lookAtStale(list: NameList): void {
+    if (list === this.#names) return;
+    this.#doubted ??= new Set();
+    for (const name of this.ledger.interest.names) if (!list.names.has(name)) this.#doubted.add(name);
+  }
+
+  /** The client is back in step; whether it wants something again that it gave up meanwhile. */
+  #resolveDoubts(): boolean {
+    const doubted = this.#doubted;
+    this.#doubted = undefined;
+    if (doubted === undefined || doubted.size === 0) return false;
+    const { isWildcard, names } = this.ledger.interest;
+    const kept = new Set([...names].filter((name) => !doubted.has(name)));
+    this.ledger.giveUp(isWildcard, kept, this.#interests);
+    return kept.size < names.size;
   }
 
   /** Whether something was added to what the client wants. */

@@ -1,6 +1,5 @@
-import type { Interest } from './interest.js';
-import { NOTHING } from './interest.js';
 import type { EncodedResource } from './encoded-resource.js';
+import type { Interest } from './interest.js';
 import { createPlan, type Plan, type Shelf } from './plan.js';
 import type { ResourceEncoder, ServedType } from './resources.js';
 
@@ -60,7 +59,10 @@ export class SnapshotTable {
   of(type: ServedType, resources: Resources): TypeSnapshot {
     if (resources.size === 0) return this.empty(type);
     let known = this.#known.get(type);
-    if (known === undefined) this.#known.set(type, (known = new WeakMap()));
+    if (known === undefined) {
+      known = new WeakMap();
+      this.#known.set(type, known);
+    }
     let snapshot = known.get(resources);
     if (snapshot === undefined) {
       snapshot = new TypeSnapshot(++this.#ids, type, resources, this.#encoder);
@@ -78,9 +80,4 @@ export class SnapshotTable {
     }
     return snapshot;
   }
-}
-
-/** Everything of a snapshot that an interest covers. */
-export function wholeOf(snapshot: TypeSnapshot, empty: TypeSnapshot, interest: Interest): Plan {
-  return snapshot.planFrom(empty, NOTHING, interest);
 }

@@ -12,7 +12,7 @@ import { ClientSession, type PublishedState } from './client-session.js';
 import { type Conversation, DeltaConversation, type SharedTables, SotwConversation } from './conversation.js';
 import { InterestTable } from './interest.js';
 import { NameListTable } from './name-list.js';
-import { createPushQueue, type PushQueue } from './push-queue.js';
+import { createPushQueue, type Pushed, type PushQueue } from './push-queue.js';
 import { ResourceEncoder } from './resources.js';
 import { createSettling } from './settling.js';
 import type { ClientStatus } from './status.js';
@@ -20,6 +20,7 @@ import { SnapshotTable } from './type-snapshot.js';
 
 const STATUS_INVALID_ARGUMENT = 3;
 const STATUS_PERMISSION_DENIED = 7;
+const STATUS_INTERNAL = 13;
 const STATUS_UNAVAILABLE = 14;
 
 export interface XdsServerOptions {
@@ -55,6 +56,7 @@ export interface XdsServer {
 
 interface Connected {
   readonly session: ClientSession;
+  readonly turn: Pushed;
   readonly peer: string;
   readonly spiffeId: string | undefined;
   readonly connectedAtMs: number;
@@ -96,7 +98,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
   let published = options.state();
   const publish = () => {
     published = options.state();
-    for (const { session } of connected) queue.add(session);
+    for (const { turn } of connected) queue.add(turn);
   };
   const push = debounce(publish, debounceMs, clock);
   const unsubscribe = registry.current.subscribe(() => settling.touch());
@@ -149,7 +151,7 @@ function serveStream(call: Stream, conversation: Conversation, tools: StreamTool
     clock,
     logger,
     holdsBack,
-    wake: () => queue.add(session),
+    wake: () => queue.add(turn),
     write: (message) => call.write(joined(message)),
     onNode: (node) => {
       checkIdentity(node, caller);
@@ -164,13 +166,27 @@ function serveStream(call: Stream, conversation: Conversation, tools: StreamTool
   });
   const finish = () => {
     connected.delete(entry);
-    queue.remove(session);
+    queue.remove(turn);
     session.close();
     lease?.lease.end();
     lease = undefined;
   };
+  const fail = (error: unknown) => {
+    finish();
+    logger.warn({ peer, error: messageOf(error) }, 'an xDS stream was ended');
+    refuse(call, grpcStatus(error), messageOf(error));
+  };
+  const attempt = (act: () => void) => {
+    try {
+      act();
+    } catch (error) {
+      fail(error);
+    }
+  };
+  const turn: Pushed = { push: () => attempt(() => session.push()) };
   const entry: Connected = {
     session,
+    turn,
     peer,
     spiffeId: caller?.spiffeId,
     connectedAtMs: clock.wallTime(),
@@ -178,17 +194,12 @@ function serveStream(call: Stream, conversation: Conversation, tools: StreamTool
   };
   connected.add(entry);
   call.on('data', (bytes: Buffer) => {
-    try {
+    attempt(() => {
       session.receive(bytes);
-      queue.add(session);
-    } catch (error) {
-      finish();
-      const isForbidden = MeshError.is(error) && error.code === 'INMESH_CA_REFUSED';
-      logger.warn({ peer, error: messageOf(error) }, 'an xDS stream was ended');
-      refuse(call, isForbidden ? STATUS_PERMISSION_DENIED : STATUS_INVALID_ARGUMENT, messageOf(error));
-    }
+      queue.add(turn);
+    });
   });
-  call.on('drain', () => session.writable());
+  call.on('drain', () => attempt(() => session.writable()));
   call.on('end', () => {
     finish();
     call.end();
@@ -196,6 +207,11 @@ function serveStream(call: Stream, conversation: Conversation, tools: StreamTool
   call.on('cancelled', finish);
   call.on('error', finish);
   call.on('close', finish);
+}
+
+function grpcStatus(error: unknown): number {
+  if (!MeshError.is(error)) return STATUS_INTERNAL;
+  return error.code === 'INMESH_CA_REFUSED' ? STATUS_PERMISSION_DENIED : STATUS_INVALID_ARGUMENT;
 }
 
 function joined(message: Outgoing): Buffer {
