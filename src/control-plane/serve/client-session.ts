@@ -3,8 +3,10 @@ import type { Node } from '../../model/node.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
 import type { Logger } from '../../runtime/log.js';
 import type { ResourceSet } from '../compile/resource-set.js';
+import type { CallerIdentity } from './caller.js';
 import type { Channel, Outgoing } from './channel.js';
 import { broken, type Conversation } from './conversation.js';
+import type { EncodedResource } from './encoded-resource.js';
 import type { Target } from './ledger.js';
 import { SERVED_TYPES, type ServedType, servedType } from './resources.js';
 import { channelStatus, type TypeStatus } from './status.js';
@@ -14,7 +16,8 @@ import type { SnapshotTable } from './type-snapshot.js';
 export interface PublishedState {
   /** Revision of the documents that it was compiled from. */
   readonly revision: number;
-  readonly resourcesFor: (node: Node) => ResourceSet;
+  /** What a node receives whose connection proved to be the caller's, if anybody's. */
+  readonly resourcesFor: (node: Node, caller: CallerIdentity | undefined) => ResourceSet;
 }
 
 /** What a session works with. */
@@ -24,6 +27,7 @@ export interface SessionTools {
   /** Set on the stream of a service for one type. */
   readonly only?: ServedType | undefined;
   readonly state: () => PublishedState;
+  readonly caller?: CallerIdentity | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The client named itself, or changed what it says of itself. Throws when it may not. */
@@ -35,6 +39,8 @@ export interface SessionTools {
   /** Something may be due that was not when the session was looked at last. */
   readonly wake: () => void;
 }
+
+const NOTHING_OWN: ReadonlyMap<string, EncodedResource> = new Map();
 
 const WORST: readonly TypeStatus['state'][] = ['NACKED', 'STALE', 'NOT SENT', 'SYNCED'];
 
@@ -95,8 +101,7 @@ export class ClientSession {
     if (this.#blocked || this.#node === undefined || !this.#flush()) return;
     if (this.#isReturning && this.#tools.holdsBack()) return;
     this.#waiting?.cancel();
-    const { resourcesFor } = this.#tools.state();
-    const set = resourcesFor(this.#node);
+    const set = this.#tools.state().resourcesFor(this.#node, this.#tools.caller);
     for (const type of SERVED_TYPES) {
       const channel = this.#tools.conversation.channel(type);
       if (channel !== undefined) this.#pushType(channel, set);
@@ -125,7 +130,7 @@ export class ClientSession {
     const { type } = channel.ledger;
     // Routes to a cluster that the client is still taking in would lead nowhere. What it asks for itself does not wait.
     if (type.role === 'referrer' && !channel.owesAnswer && this.#isWaitingFor('target')) return;
-    const responses = channel.take(this.#targetOf(type, set), {
+    const responses = channel.take(this.#targetOf(channel, set), {
       sequence: () => ++this.#sequence,
       nowMs: this.#tools.clock.now(),
       keepsRemoved: this.#keepsRemoved(type, set),
@@ -140,7 +145,7 @@ export class ClientSession {
     if (this.#isWaitingFor('referrer')) return true;
     const isNamed = SERVED_TYPES.some((one) => {
       const referrer = one.role === 'referrer' ? this.#tools.conversation.channel(one) : undefined;
-      return referrer?.isDue(this.#targetOf(one, set)) === true;
+      return referrer !== undefined && referrer.isDue(this.#targetOf(referrer, set));
     });
     // Endpoints go after their cluster.
     return isNamed || (type.short === 'EDS' && this.#isWaitingForType('CDS'));
@@ -163,13 +168,14 @@ export class ClientSession {
     return true;
   }
 
-  #targetOf(type: ServedType, set: ResourceSet): Target {
+  #targetOf({ ledger }: Channel, set: ResourceSet): Target {
     const { snapshots } = this.#tools;
-    return {
-      shared: snapshots.of(type, type.shared(set)),
-      own: snapshots.of(type, type.own(set)),
-      isOwnInWildcard: set.own.isInWildcard,
-    };
+    const { type } = ledger;
+    const shared = snapshots.of(type, set);
+    const named = ledger.whole({ shared, own: NOTHING_OWN }).absent;
+    if (named.length === 0) return { shared, own: NOTHING_OWN };
+    const found = named.flatMap((name) => snapshots.onDemand(type, set, name) ?? []);
+    return { shared, own: new Map(found.map((one) => [one.name, one])) };
   }
 
   /** Writes what waits; false when the client does not take it all. */

@@ -1,7 +1,7 @@
 import type { Channel, Outcome, Outgoing, SendTools } from './channel.js';
 import type { EncodedResource } from './encoded-resource.js';
 import { type InterestTable, WILDCARD } from './interest.js';
-import type { Due, Ledger, Outstanding, Target } from './ledger.js';
+import { type Due, isThere, type Ledger, type Outstanding, type Target } from './ledger.js';
 import { type Plan, partsOf, planVersion } from './plan.js';
 import { headFields, removedFields } from './wire.js';
 
@@ -49,7 +49,7 @@ export class DeltaChannel implements Channel {
   isDue(target: Target): boolean {
     if (this.#owesAnswer || this.ledger.kept.size > 0) return true;
     const due = this.ledger.due(target);
-    return hasResources(due) || removedBy(due).length > 0 || due.absent.length > 0;
+    return due.plan.resources.length + due.own.length + due.removed.length + due.absent.length > 0;
   }
 
   take(target: Target, tools: SendTools): readonly Outgoing[] {
@@ -86,6 +86,7 @@ export class DeltaChannel implements Channel {
     const names = new Set(interest.names);
     for (const name of subscribe) {
       if (name === WILDCARD) {
+        if (!this.ledger.type.hasWildcard) continue;
         // A client may have lost what it was told: a subscription that is made again is answered in full.
         if (isWildcard) this.ledger.forget();
         isWildcard = true;
@@ -117,7 +118,7 @@ export class DeltaChannel implements Channel {
   }
 
   #removed(target: Target, due: Due, { keepsRemoved }: SendTools): string[] {
-    const removed = keepsRemoved ? [] : [...removedBy(due), ...this.#gone(target)];
+    const removed = keepsRemoved ? [] : [...due.removed, ...this.#gone(target)];
     for (const name of this.#initial?.keys() ?? []) {
       const { isWildcard, names } = this.ledger.interest;
       if (isWildcard && !names.has(name) && !isThere(target, name)) removed.push(name);
@@ -174,7 +175,7 @@ export class DeltaChannel implements Channel {
   }
 
   #version(target: Target): string {
-    return planVersion(this.ledger.whole(target).plan);
+    return planVersion(this.ledger.whole(target));
   }
 
   #response(
@@ -192,21 +193,8 @@ export class DeltaChannel implements Channel {
 
 const NO_BYTES = new Uint8Array(0);
 
-function hasResources({ plan, own }: Due): boolean {
-  return plan.resources.length + own.length > 0;
-}
-
-function removedBy({ plan, ownRemoved }: Due): string[] {
-  return [...plan.removed, ...ownRemoved];
-}
-
-function isThere({ shared, own }: Target, name: string): boolean {
-  return shared.resources.has(name) || own.resources.has(name);
-}
-
 /** The resource of a name, if the client may see it by what it asks for. */
 function lookUp({ interest }: Ledger, target: Target, name: string): EncodedResource | undefined {
-  const isNamed = interest.names.has(name);
-  const own = isNamed || (interest.isWildcard && target.isOwnInWildcard) ? target.own.get(name) : undefined;
-  return own ?? (isNamed || interest.isWildcard ? target.shared.get(name) : undefined);
+  if (!interest.isWildcard && !interest.names.has(name)) return undefined;
+  return target.own.get(name) ?? target.shared.get(name);
 }

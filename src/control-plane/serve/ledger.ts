@@ -5,11 +5,12 @@ import type { Plan } from './plan.js';
 import type { ServedType } from './resources.js';
 import type { TypeSnapshot } from './type-snapshot.js';
 
-/** What a client should have of one type: the resources of its profile, and its own. */
+/** What a client should have of one type. */
 export interface Target {
+  /** The resources of its profile. */
   readonly shared: TypeSnapshot;
-  readonly own: TypeSnapshot;
-  readonly isOwnInWildcard: boolean;
+  /** What it gets because it asks for the name. */
+  readonly own: ReadonlyMap<string, EncodedResource>;
 }
 
 /** A response that was sent and not answered yet. */
@@ -40,8 +41,7 @@ export interface Due {
   readonly plan: Plan;
   /** New or changed ones of the client's own. */
   readonly own: readonly EncodedResource[];
-  /** Own ones that are gone. */
-  readonly ownRemoved: readonly string[];
+  readonly removed: readonly string[];
   /** Named expressly, and not there. */
   readonly absent: readonly string[];
 }
@@ -75,7 +75,7 @@ export class Ledger {
   constructor(type: ServedType, empty: TypeSnapshot, isWhole: boolean) {
     this.type = type;
     this.#isWhole = isWhole;
-    this.#nothing = { shared: empty, own: empty, isOwnInWildcard: false };
+    this.#nothing = { shared: empty, own: NO_RESOURCES };
     this.#told = this.#nothing;
   }
 
@@ -93,7 +93,7 @@ export class Ledger {
   }
 
   get kept(): ReadonlyMap<string, EncodedResource> {
-    return this.#kept ?? NO_KEPT;
+    return this.#kept ?? NO_RESOURCES;
   }
 
   get sentVersion(): string | undefined {
@@ -111,9 +111,7 @@ export class Ledger {
   /** How many resources the client was told of. */
   get toldCount(): number {
     const whole = this.#told.shared.planFrom(this.#nothing.shared, NOTHING, this.#asked);
-    const own = [...this.#told.own.resources.keys()];
-    const ownCount = own.filter((name) => this.#coversOwn(this.#asked, this.#told, name)).length;
-    return whole.resources.length + ownCount + this.kept.size;
+    return whole.resources.length + this.#told.own.size + this.kept.size;
   }
 
   /** The client asks for something else. What it gave up it no longer holds, also when it wants it again. */
@@ -142,26 +140,27 @@ export class Ledger {
   due(target: Target): Due {
     const { interest } = this;
     const plan = target.shared.planFrom(this.#told.shared, this.#asked, interest);
-    const own: EncodedResource[] = [];
-    const ownRemoved: string[] = [];
-    if (target.own.resources.size + this.#told.own.resources.size > 0)
-      this.#lookAtOwn(target, own, ownRemoved);
-    const absent =
-      target.own.resources.size === 0
-        ? plan.absent
-        : plan.absent.filter((name) => !target.own.resources.has(name));
-    return { plan, own, ownRemoved, absent };
+    const { own } = target;
+    if (own.size + this.#told.own.size === 0)
+      return { plan, own: [], removed: plan.removed, absent: plan.absent };
+    const isAsked = (name: string) => interest.names.has(name) && this.#asked.names.has(name);
+    const changed = [...own.values()].filter(
+      ({ name, hash }) => !isAsked(name) || this.#told.own.get(name)?.hash !== hash,
+    );
+    const ownRemoved = [...this.#told.own.keys()].filter(
+      (name) => isAsked(name) && !own.has(name) && !target.shared.resources.has(name),
+    );
+    return {
+      plan,
+      own: changed,
+      removed: [...plan.removed.filter((name) => !own.has(name)), ...ownRemoved],
+      absent: plan.absent.filter((name) => !own.has(name)),
+    };
   }
 
-  /** Everything the client should have. */
-  whole(target: Target): { readonly plan: Plan; readonly own: readonly EncodedResource[] } {
-    const plan = target.shared.planFrom(this.#nothing.shared, NOTHING, this.interest);
-    const own: EncodedResource[] = [];
-    for (const name of target.own.resources.keys()) {
-      const resource = this.#coversOwn(this.interest, target, name) ? target.own.get(name) : undefined;
-      if (resource !== undefined) own.push(resource);
-    }
-    return { plan, own };
+  /** Everything of its profile that the client should have. `absent` are the names that its profile does not have. */
+  whole({ shared }: Target): Plan {
+    return shared.planFrom(this.#nothing.shared, NOTHING, this.interest);
   }
 
   /** A resource that the client was told of. */
@@ -172,7 +171,7 @@ export class Ledger {
   /** The client was told everything of the target; what is gone is kept for later, or forgotten. */
   advance(target: Target, due: Due, keepsRemoved: boolean): void {
     if (keepsRemoved) {
-      for (const name of [...due.plan.removed, ...due.ownRemoved]) {
+      for (const name of due.removed) {
         const resource = this.told(name);
         if (resource === undefined) continue;
         this.#kept ??= new Map();
@@ -184,8 +183,7 @@ export class Ledger {
     if (this.#kept === undefined) return;
     for (const name of this.#kept.keys()) {
       const isWanted = this.interest.isWildcard || this.interest.names.has(name);
-      if (!isWanted || target.shared.resources.has(name) || target.own.resources.has(name))
-        this.#kept.delete(name);
+      if (!isWanted || isThere(target, name)) this.#kept.delete(name);
     }
     if (!keepsRemoved || this.#kept.size === 0) this.#kept = undefined;
   }
@@ -254,27 +252,12 @@ export class Ledger {
       this.#refused.set(name, { hash, error, atMs, response });
     }
   }
+}
 
-  #lookAtOwn(target: Target, changed: EncodedResource[], removed: string[]): void {
-    const { own } = target;
-    for (const name of own.resources.keys()) {
-      if (!this.#coversOwn(this.interest, target, name)) continue;
-      const isNewlyNamed = this.interest.names.has(name) && !this.#asked.names.has(name);
-      const before = this.#coversOwn(this.#asked, this.#told, name) ? this.#told.own.get(name) : undefined;
-      const now = own.get(name);
-      if (now !== undefined && (isNewlyNamed || before?.hash !== now.hash)) changed.push(now);
-    }
-    for (const name of this.#told.own.resources.keys()) {
-      const knew = this.#coversOwn(this.#asked, this.#told, name);
-      const isWanted = this.#coversOwn(this.interest, this.#told, name);
-      if (knew && isWanted && !own.resources.has(name)) removed.push(name);
-    }
-  }
-
-  #coversOwn(interest: Interest, { isOwnInWildcard }: Target, name: string): boolean {
-    return interest.names.has(name) || (interest.isWildcard && isOwnInWildcard);
-  }
+/** Whether there is something of a name. */
+export function isThere({ shared, own }: Target, name: string): boolean {
+  return shared.resources.has(name) || own.has(name);
 }
 
 const NO_REFUSALS: ReadonlyMap<string, Refusal> = new Map();
-const NO_KEPT: ReadonlyMap<string, EncodedResource> = new Map();
+const NO_RESOURCES: ReadonlyMap<string, EncodedResource> = new Map();

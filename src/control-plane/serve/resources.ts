@@ -100,7 +100,10 @@ export const SERVED_TYPES: readonly ServedType[] = [
 const joined = new WeakMap<Resources, { readonly wire: Resources; readonly all: Resources }>();
 
 /** Both kinds of listeners in one map, which stays the same while they do. */
-function allListeners({ listeners, wireListeners }: ResourceSet): ReadonlyMap<string, Listener | WireResource> {
+function allListeners({
+  listeners,
+  wireListeners,
+}: ResourceSet): ReadonlyMap<string, Listener | WireResource> {
   if (wireListeners.size === 0) return listeners;
   if (listeners.size === 0) return wireListeners;
   const known = joined.get(listeners);

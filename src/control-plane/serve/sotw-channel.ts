@@ -82,15 +82,15 @@ export class SotwChannel implements Channel {
       : this.#partial(target, due, { again, tools });
   }
 
-  #hasNews({ plan, own, ownRemoved }: Due, keepsRemoved: boolean): boolean {
+  #hasNews({ plan, own, removed }: Due, keepsRemoved: boolean): boolean {
     if (plan.resources.length + own.length > 0) return true;
-    return this.ledger.type.complete && !keepsRemoved && plan.removed.length + ownRemoved.length > 0;
+    return this.ledger.type.complete && !keepsRemoved && removed.length > 0;
   }
 
   #complete(target: Target, tools: SendTools): readonly Outgoing[] {
     const { type, kept } = this.ledger;
-    const { plan, own } = this.ledger.whole(target);
-    const extra = [...own, ...kept.values()];
+    const plan = this.ledger.whole(target);
+    const extra = [...target.own.values(), ...kept.values()];
     const version = withExtra(planVersion(plan), extra);
     const [part] = partsOf(plan.resources, type.sotw, true);
     const resources = extra.length === 0 ? plan.resources : [...plan.resources, ...extra];
@@ -104,8 +104,7 @@ export class SotwChannel implements Channel {
     { again, tools }: { readonly again: readonly string[]; readonly tools: SendTools },
   ): readonly Outgoing[] {
     const { type } = this.ledger;
-    const whole = this.ledger.whole(target);
-    const version = withExtra(planVersion(whole.plan), whole.own);
+    const version = withExtra(planVersion(this.ledger.whole(target)), [...target.own.values()]);
     const outgoing = partsOf(plan.resources, type.sotw, false).map((part) =>
       this.#response(version, part.resources, [part.fields()], tools),
     );
@@ -158,7 +157,8 @@ export class SotwChannel implements Channel {
     if (list === this.#names) return false;
     this.#names = list;
     const isEmpty = list.names.size === 0 && !list.hasWildcard;
-    const isWildcard = list.hasWildcard || (isEmpty && !this.#everNamed && type.complete);
+    const isWildcard =
+      type.hasWildcard && (list.hasWildcard || (isEmpty && !this.#everNamed && type.complete));
     if (!isEmpty) this.#everNamed = true;
     this.ledger.ask(this.#interests.intern(isWildcard, list.names), this.#interests);
     if (isWildcard && !interest.isWildcard) return true;

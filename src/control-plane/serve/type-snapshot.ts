@@ -1,9 +1,11 @@
+import type { ResourceSet } from '../compile/resource-set.js';
 import type { EncodedResource } from './encoded-resource.js';
 import type { Interest } from './interest.js';
 import { createPlan, type Plan, type Shelf } from './plan.js';
 import type { ResourceEncoder, ServedType } from './resources.js';
 
 type Resources = ReadonlyMap<string, object>;
+type Encode = (name: string, resource: object) => EncodedResource;
 
 /** Beyond that many the oldest is worked out again when it is needed. */
 const MAX_PLANS = 2_000;
@@ -14,21 +16,19 @@ const MAX_PLANS = 2_000;
  */
 export class TypeSnapshot implements Shelf {
   readonly id: number;
-  readonly type: ServedType;
   readonly resources: Resources;
-  readonly #encoder: ResourceEncoder;
+  readonly #encode: Encode;
   readonly #plans = new Map<string, Plan>();
 
-  constructor(id: number, type: ServedType, resources: Resources, encoder: ResourceEncoder) {
+  constructor(id: number, resources: Resources, encode: Encode) {
     this.id = id;
-    this.type = type;
     this.resources = resources;
-    this.#encoder = encoder;
+    this.#encode = encode;
   }
 
   get(name: string): EncodedResource | undefined {
     const resource = this.resources.get(name);
-    return resource === undefined ? undefined : this.#encoder.encode(this.type, name, resource);
+    return resource === undefined ? undefined : this.#encode(name, resource);
   }
 
   /** What a client has to hear that asked for `asked` when it was told `told`, and now asks for `asks`. */
@@ -49,15 +49,17 @@ export class TypeSnapshot implements Shelf {
 export class SnapshotTable {
   readonly #encoder: ResourceEncoder;
   readonly #known = new Map<ServedType, WeakMap<Resources, TypeSnapshot>>();
-  readonly #empty = new Map<ServedType, TypeSnapshot>();
+  /** The snapshot with nothing in it. */
+  readonly empty = new TypeSnapshot(0, new Map(), nothingToEncode);
   #ids = 0;
 
   constructor(encoder: ResourceEncoder) {
     this.#encoder = encoder;
   }
 
-  of(type: ServedType, resources: Resources): TypeSnapshot {
-    if (resources.size === 0) return this.empty(type);
+  of(type: ServedType, set: ResourceSet): TypeSnapshot {
+    const resources = type.resources(set);
+    if (resources.size === 0) return this.empty;
     let known = this.#known.get(type);
     if (known === undefined) {
       known = new WeakMap();
@@ -65,19 +67,22 @@ export class SnapshotTable {
     }
     let snapshot = known.get(resources);
     if (snapshot === undefined) {
-      snapshot = new TypeSnapshot(++this.#ids, type, resources, this.#encoder);
+      const { encoders } = set;
+      snapshot = new TypeSnapshot(++this.#ids, resources, (name, resource) =>
+        this.#encoder.encode(type, name, resource, encoders),
+      );
       known.set(resources, snapshot);
     }
     return snapshot;
   }
 
-  /** The snapshot with nothing in it. */
-  empty(type: ServedType): TypeSnapshot {
-    let snapshot = this.#empty.get(type);
-    if (snapshot === undefined) {
-      snapshot = new TypeSnapshot(0, type, new Map(), this.#encoder);
-      this.#empty.set(type, snapshot);
-    }
-    return snapshot;
+  /** A resource that is there for those only who ask for its name. */
+  onDemand(type: ServedType, set: ResourceSet, name: string): EncodedResource | undefined {
+    const resource = type.onDemand(set, name);
+    return resource === undefined ? undefined : this.#encoder.encode(type, name, resource, set.encoders);
   }
+}
+
+function nothingToEncode(name: string): never {
+  throw new TypeError(`there is no ${name}`);
 }

@@ -148,6 +148,7 @@ function serveStream(call: Stream, conversation: Conversation, tools: StreamTool
     conversation,
     snapshots: tables.snapshots,
     state,
+    caller,
     clock,
     logger,
     holdsBack,

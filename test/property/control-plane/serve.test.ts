@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { SDK_ENCODERS } from '../../../src/control-plane/compile/encoders.js';
 import type { ServedType } from '../../../src/control-plane/serve/resources.js';
 import { ModelClient, type ProtocolName } from '../../unit/control-plane/serve/model-client.js';
 import { CDS, EDS, LDS, RDS, World, withEntry } from '../../unit/control-plane/serve/world.js';
@@ -191,7 +192,7 @@ describe.each(PROTOCOLS)('the %s server', (protocol) => {
             if (move.cluster === undefined) continue;
             targets.set(move.route, move.cluster);
             const routes = routesTo(move.route, move.cluster);
-            variants.set(Buffer.from(RDS.encode(routes)).toString('base64'), move.cluster);
+            variants.set(Buffer.from(RDS.encode(routes, SDK_ENCODERS)).toString('base64'), move.cluster);
             world.routes = withEntry(world.routes, move.route, routes);
             world.listeners = withEntry(
               world.listeners,

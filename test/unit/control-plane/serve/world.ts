@@ -1,4 +1,5 @@
 import { RESOURCE_TYPES } from '../../../../src/codec/resource-types.js';
+import { SDK_ENCODERS } from '../../../../src/control-plane/compile/encoders.js';
 import type { ResourceSet } from '../../../../src/control-plane/compile/resource-set.js';
 import type { ClientSession, PublishedState } from '../../../../src/control-plane/serve/client-session.js';
 import type { SharedTables } from '../../../../src/control-plane/serve/conversation.js';
@@ -17,7 +18,13 @@ import type { Node } from '../../../../src/model/node.js';
 import type { RouteConfiguration } from '../../../../src/model/route.js';
 import { createFakeClock } from '../../../../src/testing/fake-clock.js';
 
-export const [CDS, EDS, LDS, RDS] = SERVED_TYPES as readonly [ServedType, ServedType, ServedType, ServedType];
+export const [, CDS, EDS, LDS, RDS] = SERVED_TYPES as readonly [
+  ServedType,
+  ServedType,
+  ServedType,
+  ServedType,
+  ServedType,
+];
 
 /** What a server has, and the sessions that it serves. */
 export class World {
@@ -32,7 +39,8 @@ export class World {
   endpoints: ReadonlyMap<string, ClusterLoadAssignment> = new Map();
   listeners: ReadonlyMap<string, Listener> = new Map();
   routes: ReadonlyMap<string, RouteConfiguration> = new Map();
-  ownOf: (node: Node) => ResourceSet['own'] = () => ({ listeners: new Map(), isInWildcard: false });
+  /** What only who asks by name gets. */
+  listenerOf: (node: Node, name: string) => Listener | undefined = () => undefined;
   readonly #bad = new Set<string>();
   published: PublishedState = this.#state(0);
 
@@ -44,7 +52,7 @@ export class World {
 
   /** Clients refuse this resource from now on. */
   spoil(type: ServedType, resource: object): void {
-    this.#bad.add(Buffer.from(type.encode(resource)).toString('base64'));
+    this.#bad.add(Buffer.from(type.encode(resource, SDK_ENCODERS)).toString('base64'));
   }
 
   isBad(value: string): boolean {
@@ -57,20 +65,36 @@ export class World {
 
   /** What a client should hold of a name. */
   expected(type: ServedType, name: string): string | undefined {
-    const resource = type.shared(this.set()).get(name);
-    return resource === undefined ? undefined : Buffer.from(type.encode(resource)).toString('base64');
+    const resource = type.resources(this.set()).get(name);
+    return resource === undefined
+      ? undefined
+      : Buffer.from(type.encode(resource, SDK_ENCODERS)).toString('base64');
   }
 
-  set(): Omit<ResourceSet, 'own'> & { readonly own: ResourceSet['own'] } {
+  set(node?: Node): ResourceSet {
     const { clusters, endpoints, listeners, routes } = this;
-    return { clusters, endpoints, listeners, routes, own: { listeners: new Map(), isInWildcard: false } };
+    return {
+      clusters,
+      endpoints,
+      listeners,
+      routes,
+      wireListeners: NONE,
+      secrets: NONE,
+      encoders: SDK_ENCODERS,
+      listenerOf: (name) => (node === undefined ? undefined : this.listenerOf(node, name)),
+    };
   }
 
   #state(revision: number): PublishedState {
-    const set = this.set();
-    return { revision, resourcesFor: (node) => ({ ...set, own: this.ownOf(node) }) };
+    const shared = this.set();
+    return {
+      revision,
+      resourcesFor: (node) => ({ ...shared, listenerOf: (name) => this.listenerOf(node, name) }),
+    };
   }
 }
+
+const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 
 /** The map with one entry changed. */
 export function withEntry<T>(
