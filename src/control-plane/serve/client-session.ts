@@ -145,7 +145,7 @@ export class ClientSession {
     if (this.#isWaitingFor('referrer')) return true;
     const isNamed = SERVED_TYPES.some((one) => {
       const referrer = one.role === 'referrer' ? this.#tools.conversation.channel(one) : undefined;
-      return referrer !== undefined && referrer.isDue(this.#targetOf(referrer, set));
+      return referrer?.isDue(this.#targetOf(referrer, set)) === true;
     });
     // Endpoints go after their cluster.
     return isNamed || (type.short === 'EDS' && this.#isWaitingForType('CDS'));

@@ -108,7 +108,7 @@ export class SotwConversation implements Conversation {
     let channel = this.#channels.get(type);
     if (channel === undefined) {
       const { snapshots, interests } = this.#tables;
-      channel = new SotwChannel(new Ledger(type, snapshots.empty, true), interests);
+      channel = new SotwChannel(new Ledger(type, snapshots.empty), interests);
       this.#channels.set(type, channel);
     }
     return channel;
@@ -170,7 +170,7 @@ export class DeltaConversation implements Conversation {
     let channel = this.#channels.get(type);
     if (channel === undefined) {
       const { snapshots, interests } = this.#tables;
-      channel = new DeltaChannel(new Ledger(type, snapshots.empty, false), interests);
+      channel = new DeltaChannel(new Ledger(type, snapshots.empty), interests);
       this.#channels.set(type, channel);
     }
     return channel;

@@ -31,8 +31,8 @@ export interface Refusal {
   readonly error: string;
   /** Calendar time in milliseconds. */
   readonly atMs: number;
-  /** What it came with: a client may have refused the whole response for one bad resource. */
-  readonly response: Outstanding;
+  /** Names it came with: a client may have refused the whole response for one bad resource. */
+  readonly company: ReadonlySet<string>;
 }
 
 /** What is to be told next. */
@@ -69,12 +69,8 @@ export class Ledger {
   #accepted: string | undefined;
   #error: string | undefined;
 
-  readonly #isWhole: boolean;
-
-  /** `isWhole`: responses of complete types are the whole set. */
-  constructor(type: ServedType, empty: TypeSnapshot, isWhole: boolean) {
+  constructor(type: ServedType, empty: TypeSnapshot) {
     this.type = type;
-    this.#isWhole = isWhole;
     this.#nothing = { shared: empty, own: NO_RESOURCES };
     this.#told = this.#nothing;
   }
@@ -231,25 +227,27 @@ export class Ledger {
       this.#refused = undefined;
       this.#error = undefined;
     }
-    // Responses of complete types have everything anyway.
-    if (this.type.complete && this.#isWhole) return;
     this.#again ??= new Set();
-    const { resources, removed } = refusal.response;
-    for (const one of resources) if (one.name !== name) this.#again.add(one.name);
-    for (const one of removed) this.#again.add(one);
+    for (const one of refusal.company) if (one !== name) this.#again.add(one);
   }
 
   #accept({ version, resources }: Outstanding): void {
     this.#accepted = version;
     for (const { name } of resources) this.#settle(name);
+    for (const { name } of resources) this.#again?.delete(name);
     if (this.#refused === undefined) this.#error = undefined;
   }
 
-  #refuse(response: Outstanding, error: string, atMs: number): void {
+  #refuse({ resources, removed }: Outstanding, error: string, atMs: number): void {
     this.#error = error;
-    for (const { name, hash } of blamed(response.resources, error)) {
+    const bad = blamed(resources, error);
+    const company = new Set([...resources.map(({ name }) => name), ...removed]);
+    for (const { name } of bad) {
+      for (const one of this.#refused?.get(name)?.company ?? []) company.add(one);
+    }
+    for (const { name, hash } of bad) {
       this.#refused ??= new Map();
-      this.#refused.set(name, { hash, error, atMs, response });
+      this.#refused.set(name, { hash, error, atMs, company });
     }
   }
 }

@@ -126,7 +126,7 @@ describe.each(PROTOCOLS)('the %s server', (protocol) => {
         expectConverged(world, client, EDS);
         expect(client.session?.status().state).toBe('SYNCED');
       }),
-      { numRuns: 600 },
+      { numRuns: 250 },
     );
   });
 
@@ -147,7 +147,7 @@ describe.each(PROTOCOLS)('the %s server', (protocol) => {
         client.rest();
         expect(client.holding(CDS).responses).toBe(responses);
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 
@@ -212,7 +212,7 @@ describe.each(PROTOCOLS)('the %s server', (protocol) => {
         client.rest();
         expect([...client.holding(CDS).held.keys()].sort()).toEqual([...world.clusters.keys()].sort());
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 });
