@@ -12,6 +12,7 @@ export type MeshErrorCode =
   | 'INMESH_CONFIG_READ'
   | 'INMESH_OPTION_INVALID'
   | 'INMESH_BOOTSTRAP_INVALID'
+  | 'INMESH_TOKEN_UNAVAILABLE'
   // sockets and processes
   | 'INMESH_PORT_IN_USE'
   | 'INMESH_LISTEN_FAILED'

@@ -26,6 +26,8 @@ export interface XdsServer {
   readonly streams: 'aggregated' | 'separate';
   /** State of the world (default), or incremental. */
   readonly protocol: ProtocolKind;
+  /** Interval of pings while a stream stands, in milliseconds. */
+  readonly keepaliveMs: number;
 }
 
 /** What may be said about a server; all but its target has a default. */
@@ -42,6 +44,7 @@ export function xdsServer(input: XdsServerInput): XdsServer {
     credentials: input.credentials,
     streams: input.streams ?? 'aggregated',
     protocol: input.protocol ?? 'sotw',
+    keepaliveMs: input.keepaliveMs ?? 30_000,
     features: {
       ignoreResourceDeletion: false,
       isTrusted: false,

@@ -13,7 +13,7 @@ import { ConnectTimeout } from './connect-timeout.js';
 import { alternateFamilies, dialFirst } from './happy-eyeballs.js';
 import { proxyHeader } from './proxy-header.js';
 import { serverCheck } from './server-names.js';
-import { TlsMaterial } from './tls-material.js';
+import { TlsMaterial } from '../../mesh/tls-material.js';
 
 /** A connection that stands. */
 export interface Dialed {

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import type { PemSource, UpstreamTls } from '../../model/tls.js';
+import type { PemSource, UpstreamTls } from '../model/tls.js';
 
 /**
  * The certificates and roots of a TLS client that are not the mesh's. Files are looked at again for each new connection

@@ -1,0 +1,89 @@
+import type { Locality } from '../../model/endpoint.js';
+import type { Field } from './field.js';
+import type { AuthoritySpec, ServerSpec, TlsFiles } from './server-spec.js';
+import { readServers, readTlsFiles } from './servers.js';
+
+/** A gRPC xDS bootstrap (gRFCs A27, A29, A36, A47, A53, A65, A71, A81, A88, A97). */
+export interface Bootstrap {
+  /** In order of preference; at least one. */
+  readonly servers: readonly ServerSpec[];
+  readonly authorities: ReadonlyMap<string, AuthoritySpec>;
+  readonly node: BootstrapNode;
+  /** `server_listener_resource_name_template` (gRFC A36); `%s` stands for the listening address. */
+  readonly inboundTemplate: string | undefined;
+  /** `client_default_listener_resource_name_template` (gRFC A47); `%s` stands for the target. */
+  readonly outboundTemplate: string;
+  /** Certificate providers of the plug-in `file_watcher` (gRFC A29), by the names of their instances. */
+  readonly certificateFiles: ReadonlyMap<string, TlsFiles & { readonly refreshMs: number }>;
+  /** Envoy's `cluster_manager.local_cluster_name`, which may stand here, too. */
+  readonly localCluster: string | undefined;
+}
+
+/** What a bootstrap says about this process. */
+export interface BootstrapNode {
+  readonly id: string | undefined;
+  readonly cluster: string | undefined;
+  readonly locality: Locality | undefined;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly clientFeatures: readonly string[];
+}
+
+/** Reads a bootstrap; fields that nobody knows are passed over, as gRPC does. */
+export function parseBootstrap(root: Field): Bootstrap {
+  const servers = readServers(root.get('xds_servers'));
+  if (servers.length === 0) root.get('xds_servers').fail('names no server (xds_servers[0].server_uri)');
+  const authorities = new Map(
+    root.get('authorities').entries().map(([name, field]) => [name, readAuthority(name, field)]),
+  );
+  return {
+    servers,
+    authorities,
+    node: readNode(root.get('node')),
+    inboundTemplate: template(root.get('server_listener_resource_name_template')),
+    outboundTemplate: template(root.get('client_default_listener_resource_name_template')) ?? '%s',
+    certificateFiles: readProviders(root.get('certificate_providers')),
+    localCluster: root.get('cluster_manager').get('local_cluster_name').optionalText(),
+  };
+}
+
+function readAuthority(name: string, field: Field): AuthoritySpec {
+  const own = field.get('client_listener_resource_name_template');
+  const prefix = `xdstp://${name}/`;
+  const listenerTemplate = template(own) ?? `${prefix}envoy.config.listener.v3.Listener/%s`;
+  if (!listenerTemplate.startsWith(prefix)) own.fail(`must begin with ${JSON.stringify(prefix)}`);
+  return { servers: readServers(field.get('xds_servers')), listenerTemplate };
+}
+
+function readNode(node: Field): BootstrapNode {
+  const locality = node.get('locality');
+  const text = (name: string, json: string) =>
+    locality.get(name).optionalText() ?? locality.get(json).optionalText() ?? '';
+  const where = { region: text('region', 'region'), zone: text('zone', 'zone'), subZone: text('sub_zone', 'subZone') };
+  const isAnywhere = where.region === '' && where.zone === '' && where.subZone === '';
+  return {
+    id: node.get('id').optionalText() || undefined,
+    cluster: node.get('cluster').optionalText() || undefined,
+    locality: isAnywhere ? undefined : where,
+    metadata: node.get('metadata').json(),
+    clientFeatures: node.get('client_features').items().map((item) => item.text()),
+  };
+}
+
+/** Providers of other plug-ins are passed over: whoever refers to one is refused then. */
+function readProviders(providers: Field): Bootstrap['certificateFiles'] {
+  const found = new Map<string, TlsFiles & { readonly refreshMs: number }>();
+  for (const [name, provider] of providers.entries()) {
+    if (provider.get('plugin_name').text() !== 'file_watcher') continue;
+    const config = provider.get('config');
+    const files = readTlsFiles(config);
+    if (files.certificateFile === undefined && files.caFile === undefined) {
+      config.fail('must have certificate_file with private_key_file, or ca_certificate_file');
+    }
+    found.set(name, files);
+  }
+  return found;
+}
+
+function template(field: Field): string | undefined {
+  return field.optionalText() || undefined;
+}
