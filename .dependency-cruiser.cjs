@@ -46,7 +46,7 @@ const libraries = {
   undici: ['^src/[^/]+\\.ts$', '^src/bindings/undici/'],
   opossum: ['^src/filters/failure-rate-breaker\\.ts$'],
   '@grpc/grpc-js': [
-    '^src/xds/(stream|background)\\.ts$',
+    '^src/xds/(stream|background|grpc-clients|channel-credentials)\\.ts$',
     '^src/identity/ca-source\\.ts$',
     '^src/control-plane/serve/',
     '^src/bindings/grpc(-server)?/',

@@ -22,6 +22,12 @@ export type {
 export type { DefinedFilter, FilterPlace, FilterPlacing, FilterUse } from './filters/define-filter.js';
 export type { FailureRateBreakerOptions } from './filters/failure-rate-breaker.js';
 export type { ConfigDump, ConfigDumpOptions } from './mesh/admin/mesh-admin.js';
+export type {
+  ControlPlaneAuthority,
+  ControlPlaneOptions,
+  ControlPlaneServer,
+  TlsCredentials,
+} from './mesh/control-plane-options.js';
 export type { MeshCore, OutboundTarget } from './mesh/core.js';
 export type { MeshOptions } from './mesh/options.js';
 export type { MeshStatus } from './mesh/status.js';

@@ -11,6 +11,8 @@ const CLIENT_FEATURES = ['xds.config.supports-resource-ttl', 'xds.config.resourc
 export function encodeNode(node: Node): core.Node {
   const { metadata } = node;
   const json: JsonObject = {
+    // Made by JSON.parse: what it holds is JSON.
+    ...(node.extra as JsonObject | undefined),
     NAMESPACE: metadata.NAMESPACE,
     SERVICE_ACCOUNT: metadata.SERVICE_ACCOUNT,
     LABELS: { ...metadata.LABELS },
@@ -28,7 +30,7 @@ export function encodeNode(node: Node): core.Node {
     locality: encodeLocality(node.locality),
     metadata: json,
     userAgentName: 'inmesh',
-    clientFeatures: [...CLIENT_FEATURES],
+    clientFeatures: [...new Set([...CLIENT_FEATURES, ...(node.clientFeatures ?? [])])],
     userAgentVersionType: { case: 'userAgentVersion', value: metadata.INMESH_VERSION ?? '' },
   });
 }

@@ -30,7 +30,9 @@ export interface CaSourceOptions {
   /** gRPC target of the authority, e.g. `127.0.0.1:15012`. */
   readonly target: string;
   /** Default: none over loopback, the platform's roots elsewhere. */
-  readonly credentials?: ChannelCredentials | undefined;
+  readonly credentials?:
+    | ((grpc: typeof import('@grpc/grpc-js')) => ChannelCredentials | Promise<ChannelCredentials>)
+    | undefined;
   /** Who this workload is; the authority must answer with exactly that. */
   readonly identity: { readonly namespace: string; readonly serviceAccount: string };
   /** The authority must be of this trust domain; any when absent. */
@@ -118,7 +120,8 @@ function createGrpcSigner(options: CaSourceOptions): SignCsr {
     const grpc = await import('@grpc/grpc-js');
     const isLocal = isLoopbackTarget(options.target);
     const credentials =
-      options.credentials ?? (isLocal ? grpc.credentials.createInsecure() : grpc.credentials.createSsl());
+      (await options.credentials?.(grpc)) ??
+      (isLocal ? grpc.credentials.createInsecure() : grpc.credentials.createSsl());
     const metadata = new grpc.Metadata();
     for (const [name, value] of Object.entries(await callMetadata(options, isLocal)))
       metadata.set(name, value);

@@ -27,6 +27,8 @@ export interface FileSourceOptions {
   readonly federatedBundleFiles?: ReadonlyMap<string, string>;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** How often they are looked at, whatever the file system tells. Default 60 s. */
+  readonly refreshMs?: number;
 }
 
 /** A source that follows files. */
@@ -59,7 +61,7 @@ export async function createFileSource(options: FileSourceOptions): Promise<File
   const watchers = watchDirectories(options, soon, logger);
   let poll: Timer;
   const planPoll = () => {
-    poll = clock.schedule(POLL_MS, () => {
+    poll = clock.schedule(options.refreshMs ?? POLL_MS, () => {
       quietly();
       planPoll();
     });

@@ -1,5 +1,5 @@
-import { isLoopback } from '../xds/stream.js';
 import { MeshError } from '../runtime/errors.js';
+import { isLoopback } from '../xds/channel-credentials.js';
 import type { Bootstrap } from './bootstrap/bootstrap.js';
 import {
   type AuthoritySpec,
@@ -82,20 +82,21 @@ const DEFAULT_CONTROL_PLANE = '127.0.0.1:15010';
  */
 export function resolveControlPlane(
   given: string | ControlPlaneOptions | undefined,
-  env: Env,
-  bootstrap: Bootstrap | undefined,
+  protocol: ServerSpec['protocol'],
+  { env, bootstrap }: { readonly env: Env; readonly bootstrap: Bootstrap | undefined },
 ): ResolvedControlPlane {
   const options: ControlPlaneOptions = typeof given === 'string' ? { servers: split(given) } : (given ?? {});
   const streams = streamsOf(options.streams ?? env['INMESH_XDS_STREAMS']);
-  const read = (one: string | ControlPlaneServer) => serverSpec(one, env, streams ?? 'aggregated');
-  const named = options.servers ?? (env['INMESH_CONTROL_PLANE'] ? split(env['INMESH_CONTROL_PLANE']) : undefined);
+  const withWays = (one: ServerSpec): ServerSpec => ({ ...one, protocol, streams: streams ?? one.streams });
+  const read = (one: string | ControlPlaneServer) => withWays(serverSpec(one, env));
+  const named =
+    options.servers ?? (env['INMESH_CONTROL_PLANE'] ? split(env['INMESH_CONTROL_PLANE']) : undefined);
   if (named?.length === 0) throw invalid('controlPlane names no server');
-  const withStreams = (one: ServerSpec) => (streams === undefined ? one : { ...one, streams });
-  const servers = (named?.map(read) ?? bootstrap?.servers ?? [read(DEFAULT_CONTROL_PLANE)]).map(withStreams);
+  const servers = named?.map(read) ?? bootstrap?.servers.map(withWays) ?? [read(DEFAULT_CONTROL_PLANE)];
   const authorities = new Map(
     [...(bootstrap?.authorities ?? [])].map(([name, one]) => [
       name,
-      { ...one, servers: one.servers.map(withStreams) },
+      { ...one, servers: one.servers.map(withWays) },
     ]),
   );
   for (const [name, one] of Object.entries(options.authorities ?? {})) {
@@ -135,11 +136,14 @@ export function listenerNameOf(
   );
 }
 
-function serverSpec(given: string | ControlPlaneServer, env: Env, streams: ServerSpec['streams']): ServerSpec {
+function serverSpec(given: string | ControlPlaneServer, env: Env): ServerSpec {
   const server = typeof given === 'string' ? { address: given } : given;
   const target = bareTarget(server.address);
   if (target === undefined) {
-    throw invalid(`controlPlane ${JSON.stringify(server.address)} is not host:port`, 'For example 127.0.0.1:15010');
+    throw invalid(
+      `controlPlane ${JSON.stringify(server.address)} is not host:port`,
+      'For example 127.0.0.1:15010',
+    );
   }
   const security = securityOf(server, env);
   const tokenFile = server.tokenFile ?? (env['INMESH_XDS_TOKEN'] || undefined);
@@ -154,7 +158,8 @@ function serverSpec(given: string | ControlPlaneServer, env: Env, streams: Serve
     security,
     tokenFile,
     features: { ...NO_FEATURES, ignoreResourceDeletion: server.ignoreResourceDeletion ?? false },
-    streams,
+    streams: 'aggregated',
+    protocol: 'sotw',
     keepaliveMs: keepalive(server.keepaliveMs ?? CLOSE_KEEPALIVE_MS),
   };
 }
@@ -185,7 +190,8 @@ function securityOf({ credentials, serverIds }: ControlPlaneServer, env: Env): C
 const NO_FILES = { caFile: undefined, certificateFile: undefined, keyFile: undefined };
 
 function tls(files: Omit<Extract<ChannelSecurity, { kind: 'tls' }>, 'kind'>): ChannelSecurity {
-  if ((files.certificateFile === undefined) === (files.keyFile === undefined)) return { kind: 'tls', ...files };
+  if ((files.certificateFile === undefined) === (files.keyFile === undefined))
+    return { kind: 'tls', ...files };
   throw invalid('the credentials of the control plane have one of certificateFile and keyFile, not both');
 }
 
@@ -212,7 +218,10 @@ function keepalive(ms: number): number {
 }
 
 function split(list: string): readonly string[] {
-  return list.split(',').map((one) => one.trim()).filter((one) => one !== '');
+  return list
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '');
 }
 
 function invalid(what: string, hint?: string): MeshError {

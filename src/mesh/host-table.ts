@@ -2,6 +2,7 @@ import { splitHostPort } from '../model/address.js';
 import type { ResolvedOutbound } from '../model/snapshot.js';
 import type { Service } from '../service/service.js';
 import type { OutboundTarget } from './core.js';
+import { hostOfListener } from './listener-names.js';
 
 /** Origins remembered per table; a client that makes up hosts must not fill the memory. */
 const MAX_ORIGINS = 10_000;
@@ -45,7 +46,7 @@ export class HostTable {
   }
 
   #add({ listener, routes }: ResolvedOutbound, service: Service): void {
-    const own = splitHostPort(listener.name);
+    const own = splitHostPort(hostOfListener(listener.name));
     if (own.host === '*') {
       this.#others = service;
       return;

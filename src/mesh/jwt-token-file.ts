@@ -40,12 +40,14 @@ export class JwtTokenFile {
       const reading = this.#read();
       if (!isValid) await reading;
     }
-    if (this.#token !== undefined && this.#token.untilMs > this.#options.clock.wallTime()) return this.#token.text;
+    if (this.#token !== undefined && this.#token.untilMs > this.#options.clock.wallTime())
+      return this.#token.text;
     throw this.#failure?.error ?? this.#unavailable('has expired');
   }
 
   #read(): Promise<void> {
-    if (this.#failure !== undefined && this.#options.clock.now() < this.#failure.untilMs) return Promise.resolve();
+    if (this.#failure !== undefined && this.#options.clock.now() < this.#failure.untilMs)
+      return Promise.resolve();
     this.#reading ??= this.#attempt().finally(() => {
       this.#reading = undefined;
     });

@@ -145,7 +145,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       compileHash: (policies) => compileHashPolicies(policies, options.address),
       transport: tools.transport(this.identity),
     });
-    this.node = { id: options.nodeId, cluster: `${options.service}.${options.namespace}` };
+    this.node = { id: options.nodeId, cluster: options.nodeCluster };
     this.custom = options.custom;
     this.peers = createPeerExchange(this.workload, options.nodeId);
     this.scope = scope;
@@ -170,7 +170,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       failureRateBreaker: (name) => this.#failureRateBreaker(name),
       hostBreakers: (name) => this.#hostBreakers(name),
     });
-    this.#xds = createXds(options, tools, this.observer);
+    this.#xds = createXds(options, { ...tools, identity: this.identity }, this.observer);
     this.#loads = createLoadReporting(options, tools, this.#clusters.loads, this.#xds);
     this.#published = this.#xds.published.value;
     this.#apply(this.#published);

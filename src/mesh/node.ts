@@ -1,14 +1,18 @@
 import type { Node, NodeWorkload } from '../model/node.js';
 import type { WorkloadInfo } from '../service/workload.js';
+import { fillTemplate } from './listener-names.js';
 import type { ResolvedMeshOptions } from './options.js';
 
 /** What this process says about itself to the control plane. */
 export function describeNode(options: ResolvedMeshOptions, workloads: readonly NodeWorkload[]): Node {
-  const { service, version, namespace } = options;
+  const { service, version, namespace, nodeExtra } = options;
+  const { GENERATOR } = nodeExtra;
   return {
     id: options.nodeId,
-    cluster: `${service}.${namespace}`,
+    cluster: options.nodeCluster,
     locality: options.locality,
+    extra: nodeExtra,
+    clientFeatures: options.clientFeatures,
     metadata: {
       NAMESPACE: namespace,
       SERVICE_ACCOUNT: options.serviceAccount,
@@ -20,7 +24,8 @@ export function describeNode(options: ResolvedMeshOptions, workloads: readonly N
         ...options.labels,
       },
       INSTANCE_IPS: options.address,
-      GENERATOR: 'inmesh',
+      // A bootstrap made for another control plane says which kind of configuration it has, e.g. istiod's `grpc`.
+      GENERATOR: typeof GENERATOR === 'string' ? GENERATOR : 'inmesh',
       CLUSTER_ID: options.clusterId,
       ...(version === '' ? {} : { INMESH_VERSION: version }),
       INMESH_WORKLOADS: workloads,
@@ -46,5 +51,5 @@ export function describeWorkload(options: ResolvedMeshOptions): WorkloadInfo {
 /** Name of the inbound listener of a served address (gRFC A36 `server_listener_resource_name_template`). */
 export function inboundListenerName(template: string, address: string, port: number): string {
   const host = address.includes(':') ? `[${address}]` : address;
-  return template.replaceAll('%s', `${host}:${port}`);
+  return fillTemplate(template, `${host}:${port}`);
 }

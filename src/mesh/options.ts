@@ -3,8 +3,6 @@ import type { DefinedFilter, FilterUse } from '../filters/define-filter.js';
 import type { FailureRateBreakerOptions } from '../filters/failure-rate-breaker.js';
 import type { CustomFilters } from '../filters/filter.js';
 import { splitHostPort } from '../model/address.js';
-import type { Locality } from '../model/endpoint.js';
-import { localityOfLabels, parseLocality } from '../model/locality.js';
 import type { Clock } from '../runtime/clock.js';
 import { MeshError } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
@@ -12,7 +10,16 @@ import type { Random } from '../runtime/random.js';
 import type { Observer } from '../service/observer.js';
 import type { Filter } from '../service/service.js';
 import { type AccessLogOptions, checkAccessLog } from '../telemetry/access-log.js';
-import { type Bootstrap, readBootstrap } from './bootstrap.js';
+import type { Bootstrap } from './bootstrap/bootstrap.js';
+import { readBootstrap } from './bootstrap/read.js';
+import { bareTarget } from './bootstrap/target.js';
+import {
+  type ControlPlaneOptions,
+  type ResolvedControlPlane,
+  resolveControlPlane,
+} from './control-plane-options.js';
+import { resolveSelf, type Self } from './self.js';
+import type { Surroundings } from './surroundings.js';
 
 /** What `createMesh` takes. Everything has a default; environment variables come after what is given here. */
 export interface MeshOptions {
@@ -38,8 +45,11 @@ export interface MeshOptions {
   readonly clusterId?: string;
   /** Address under which others reach this process. `INMESH_ADDRESS`, `127.0.0.1`. */
   readonly address?: string;
-  /** `host:port` of the control plane's xDS. `INMESH_CONTROL_PLANE`, the gRPC bootstrap, `127.0.0.1:15010`. */
-  readonly controlPlane?: string;
+  /**
+   * Where the configuration comes from: `host:port` of the control plane's xDS, several with commas between in order of
+   * preference, or all there is to say. `INMESH_CONTROL_PLANE`, the gRPC bootstrap, `127.0.0.1:15010`.
+   */
+  readonly controlPlane?: string | ControlPlaneOptions;
   /**
    * Variant of xDS spoken to the control plane: `sotw` (state of the world, which every server knows) or `delta`
    * (incremental: what changed is sent, and a new stream asks only for what is newer). `INMESH_XDS_PROTOCOL`, `sotw`.
@@ -111,18 +121,11 @@ export interface MeshOptions {
 }
 
 /** Options with every default filled in. */
-export interface ResolvedMeshOptions {
-  readonly service: string;
-  readonly version: string;
-  readonly namespace: string;
-  readonly serviceAccount: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly locality: Locality;
+export interface ResolvedMeshOptions extends Self {
   readonly localCluster: string | undefined;
-  readonly clusterId: string;
-  readonly address: string;
+  /** The preferred server. */
   readonly controlPlane: string;
-  readonly xdsProtocol: 'sotw' | 'delta';
+  readonly control: ResolvedControlPlane;
   readonly certificateAuthority: string;
   readonly cacheDir: string | undefined;
   readonly startupTimeoutMs: number;
@@ -139,22 +142,19 @@ export interface ResolvedMeshOptions {
   readonly tracing: boolean;
   readonly otelMetrics: boolean;
   readonly propagation: boolean;
-  readonly nodeId: string;
+  /** PEM files that hold the identity of this workload; undefined = the certificate authority issues it. */
+  readonly identityFiles: IdentityFiles | undefined;
 }
 
-/** What the options are resolved against. */
-export interface Surroundings {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Name and version in the application's package.json, when there is one. */
-  readonly packageInfo: { readonly name?: string | undefined; readonly version?: string | undefined };
-  /** Directory for caches of this user. */
-  readonly userCacheDir: string;
-  /** Unique to this process. */
-  readonly instance: string;
-  readonly readFile: (path: string) => string;
+/** PEM files that hold an identity. */
+export interface IdentityFiles {
+  readonly certificateFile: string;
+  readonly keyFile: string;
+  readonly bundleFile: string;
+  /** How often they are looked at, besides when the file system tells of a change. */
+  readonly refreshMs: number;
 }
 
-const DEFAULT_CONTROL_PLANE = '127.0.0.1:15010';
 const DEFAULT_INBOUND_TEMPLATE = 'xds.istio.io/grpc/lds/inbound/%s';
 
 /**
@@ -162,48 +162,25 @@ const DEFAULT_INBOUND_TEMPLATE = 'xds.istio.io/grpc/lds/inbound/%s';
  * @throws MeshError `INMESH_OPTION_INVALID` or `INMESH_BOOTSTRAP_INVALID`.
  */
 export function resolveOptions(options: MeshOptions, around: Surroundings): ResolvedMeshOptions {
-  const { env, packageInfo } = around;
+  const { env } = around;
   const bootstrap = readBootstrap(env, around.readFile);
-  const service = label(
-    'service',
-    options.service ??
-      env['INMESH_SERVICE'] ??
-      env['OTEL_SERVICE_NAME'] ??
-      baseName(packageInfo.name) ??
-      'unknown',
+  const control = resolveControlPlane(
+    options.controlPlane,
+    xdsProtocol(options.xdsProtocol ?? env['INMESH_XDS_PROTOCOL'] ?? 'sotw'),
+    { env, bootstrap },
   );
-  const version = options.version ?? env['INMESH_VERSION'] ?? packageInfo.version ?? '';
-  const namespace = label(
-    'namespace',
-    options.namespace ?? env['INMESH_NAMESPACE'] ?? env['POD_NAMESPACE'] ?? 'default',
-  );
-  const controlPlane = target(
-    'controlPlane',
-    options.controlPlane ?? env['INMESH_CONTROL_PLANE'] ?? bootstrap?.server ?? DEFAULT_CONTROL_PLANE,
-  );
-  const address = options.address ?? env['INMESH_ADDRESS'] ?? env['INSTANCE_IP'] ?? '127.0.0.1';
-  const cacheDir = cacheDirOf(options, around);
-  const labels = { ...parseLabels(env['INMESH_LABELS']), ...options.labels };
+  const controlPlane = control.servers[0]?.target ?? '';
   return {
-    service,
-    version,
-    namespace,
-    serviceAccount: label(
-      'serviceAccount',
-      options.serviceAccount ?? env['INMESH_SERVICE_ACCOUNT'] ?? 'default',
-    ),
-    labels,
-    locality: localityOf(options.locality ?? env['INMESH_LOCALITY'], labels, bootstrap),
+    ...resolveSelf(options, around, bootstrap),
     localCluster: localClusterOf(options, env, bootstrap),
-    clusterId: options.clusterId ?? env['INMESH_CLUSTER_ID'] ?? env['ISTIO_META_CLUSTER_ID'] ?? 'Kubernetes',
-    address,
     controlPlane,
-    xdsProtocol: xdsProtocol(options.xdsProtocol ?? env['INMESH_XDS_PROTOCOL'] ?? 'sotw'),
+    control,
     certificateAuthority: target(
       'certificateAuthority',
       options.certificateAuthority ?? env['INMESH_CA'] ?? controlPlane,
     ),
-    cacheDir,
+    identityFiles: identityFilesOf(options, env, bootstrap),
+    cacheDir: cacheDirOf(options, around),
     startupTimeoutMs: positive('startupTimeoutMs', options.startupTimeoutMs ?? 2_000),
     configurationTimeoutMs: positive('configurationTimeoutMs', options.configurationTimeoutMs ?? 15_000),
     leaveDelayMs: positive('leaveDelayMs', options.leaveDelayMs ?? 500),
@@ -211,9 +188,6 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
     ...filterOptions(options),
     failureRateBreakers: options.failureRateBreakers ?? {},
     ...telemetryOptions(options, env),
-    nodeId:
-      bootstrap?.nodeId ??
-      `sidecar~${address}~${service}-${around.instance}.${namespace}~${namespace}.svc.cluster.local`,
   };
 }
 
@@ -284,32 +258,15 @@ function cacheDirOf(options: MeshOptions, { env, userCacheDir }: Surroundings): 
   return dir ?? userCacheDir;
 }
 
-/** A DNS label, as service names, namespaces and service accounts are in Kubernetes and in SPIFFE paths. */
-function label(option: string, value: string): string {
-  if (/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(value)) return value;
-  throw new MeshError('INMESH_OPTION_INVALID', `${option} ${JSON.stringify(value)} is not a DNS name`, {
-    hint: 'Use lower-case letters, digits, "-" and "."',
-  });
-}
-
-function baseName(packageName: string | undefined): string | undefined {
-  const name = packageName
-    ?.replace(/^@[^/]*\//, '')
-    .toLowerCase()
-    .replace(/[^a-z0-9.-]+/g, '-');
-  return name === undefined || name === '' ? undefined : name.replace(/^[.-]+|[.-]+$/g, '') || undefined;
-}
-
 function target(option: string, value: string): string {
-  const bare = value.replace(/^(dns:\/\/\/|dns:|http:\/\/)/, '');
-  const { host, port } = splitHostPort(bare);
-  if (host !== '' && port !== undefined) return bare;
+  const bare = bareTarget(value);
+  if (bare !== undefined) return bare;
   throw new MeshError('INMESH_OPTION_INVALID', `${option} ${JSON.stringify(value)} is not host:port`, {
     hint: 'For example 127.0.0.1:15010',
   });
 }
 
-function xdsProtocol(value: string): ResolvedMeshOptions['xdsProtocol'] {
+function xdsProtocol(value: string): 'sotw' | 'delta' {
   if (value === 'sotw' || value === 'delta') return value;
   throw new MeshError('INMESH_OPTION_INVALID', `xdsProtocol ${JSON.stringify(value)} is unknown`, {
     hint: 'Use "sotw" or "delta"',
@@ -321,26 +278,21 @@ function positive(option: string, value: number): number {
   throw new MeshError('INMESH_OPTION_INVALID', `${option} must be a number of milliseconds, not ${value}`);
 }
 
-function parseLabels(text: string | undefined): Record<string, string> {
-  const labels: Record<string, string> = {};
-  for (const pair of text?.split(',') ?? []) {
-    const equals = pair.indexOf('=');
-    if (equals > 0) labels[pair.slice(0, equals).trim()] = pair.slice(equals + 1).trim();
-    else if (pair.trim() !== '') {
-      throw new MeshError(
-        'INMESH_OPTION_INVALID',
-        `INMESH_LABELS has ${JSON.stringify(pair)}, which is not key=value`,
-      );
-    }
-  }
-  return labels;
+/** gRFC A29: the certificate provider that TLS contexts name `default`, or the only one. */
+function identityFilesOf(
+  options: MeshOptions,
+  env: Surroundings['env'],
+  bootstrap: Bootstrap | undefined,
+): IdentityFiles | undefined {
+  // Whoever names an authority wants its certificate.
+  if (bootstrap === undefined || (options.certificateAuthority ?? env['INMESH_CA']) !== undefined)
+    return undefined;
+  const { certificateFiles } = bootstrap;
+  const [only] = certificateFiles.size === 1 ? certificateFiles.values() : [];
+  const { certificateFile, keyFile, caFile, refreshMs } =
+    certificateFiles.get('default') ?? only ?? NO_IDENTITY;
+  if (certificateFile === undefined || keyFile === undefined || caFile === undefined) return undefined;
+  return { certificateFile, keyFile, bundleFile: caFile, refreshMs };
 }
 
-/** Istio: who does not say where it is, is where its labels say. */
-function localityOf(
-  text: string | undefined,
-  labels: Readonly<Record<string, string>>,
-  bootstrap: Bootstrap | undefined,
-): Locality {
-  return text === undefined ? (bootstrap?.locality ?? localityOfLabels(labels)) : parseLocality(text);
-}
+const NO_IDENTITY = { certificateFile: undefined, keyFile: undefined, caFile: undefined, refreshMs: 0 };

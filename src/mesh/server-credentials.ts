@@ -1,13 +1,13 @@
 import type { PeerCertificate, SecureContext } from 'node:tls';
-import { parseSpiffeId } from '../identity/spiffe-id.js';
 import type { IdentitySource } from '../identity/source.js';
+import { parseSpiffeId } from '../identity/spiffe-id.js';
 import { createMeshTls } from '../identity/tls-options.js';
 import { verifyPeer } from '../identity/verify.js';
 import type { Clock } from '../runtime/clock.js';
 import { MeshError } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
+import { type CredentialsSource, defaultCredentials } from '../xds/channel-credentials.js';
 import { type XdsServer, xdsServer } from '../xds/server.js';
-import { type CredentialsSource, isLoopback } from '../xds/stream.js';
 import type { ChannelSecurity, ServerSpec, TlsFiles } from './bootstrap/server-spec.js';
 import { JwtTokenFile } from './jwt-token-file.js';
 import { TlsMaterial } from './tls-material.js';
@@ -21,11 +21,12 @@ export interface CredentialTools {
 
 /** A server as the xDS client takes it. */
 export function connectable(spec: ServerSpec, tools: CredentialTools): XdsServer {
-  const { target, features, streams, keepaliveMs } = spec;
+  const { target, features, streams, protocol, keepaliveMs } = spec;
   return xdsServer({
     target,
     features,
     streams,
+    protocol,
     keepaliveMs,
     key: JSON.stringify(spec),
     credentials: credentialsOf(spec, tools),
@@ -33,7 +34,10 @@ export function connectable(spec: ServerSpec, tools: CredentialTools): XdsServer
 }
 
 /** The credentials of a connection to a server: made anew for each one, from what the files and the identity hold then. */
-export function credentialsOf({ target, security, tokenFile }: ServerSpec, tools: CredentialTools): CredentialsSource {
+export function credentialsOf(
+  { target, security, tokenFile }: ServerSpec,
+  tools: CredentialTools,
+): CredentialsSource {
   const channel = channelCredentials(security, target, tools);
   if (tokenFile === undefined) return channel;
   const file = new JwtTokenFile({ path: tokenFile, clock: tools.clock, random: tools.random });
@@ -52,10 +56,14 @@ export function credentialsOf({ target, security, tokenFile }: ServerSpec, tools
   };
 }
 
-function channelCredentials(security: ChannelSecurity, target: string, tools: CredentialTools): CredentialsSource {
+function channelCredentials(
+  security: ChannelSecurity,
+  target: string,
+  tools: CredentialTools,
+): CredentialsSource {
   switch (security.kind) {
     case 'default':
-      return (grpc) => (isLoopback(target) ? grpc.credentials.createInsecure() : grpc.credentials.createSsl());
+      return defaultCredentials(target);
     case 'insecure':
       return (grpc) => grpc.credentials.createInsecure();
     case 'tls':
@@ -92,7 +100,10 @@ function readable(make: () => SecureContext): SecureContext {
 }
 
 /** The names of certificates mean nothing in the mesh: the server's SPIFFE ID counts. */
-function meshCredentials(serverIds: readonly string[], { identity, clock }: CredentialTools): CredentialsSource {
+function meshCredentials(
+  serverIds: readonly string[],
+  { identity, clock }: CredentialTools,
+): CredentialsSource {
   const tls = createMeshTls(identity, { clock });
   const isServer = (id: string, trustDomain: string) =>
     serverIds.some((one) => one === id || (one.startsWith('/') && `spiffe://${trustDomain}${one}` === id));
@@ -102,10 +113,14 @@ function meshCredentials(serverIds: readonly string[], { identity, clock }: Cred
       checkServerIdentity(_, certificate) {
         const own = identity.svid()?.id.trustDomain ?? '';
         try {
-          verifyPeer(chainOf(certificate), (domain) => (domain === own ? identity.bundle(domain) : undefined), {
-            nowMs: clock.wallTime(),
-            authorizer: (id) => isServer(id.toString(), own),
-          });
+          verifyPeer(
+            chainOf(certificate),
+            (domain) => (domain === own ? identity.bundle(domain) : undefined),
+            {
+              nowMs: clock.wallTime(),
+              authorizer: (id) => isServer(id.toString(), own),
+            },
+          );
           return undefined;
         } catch (error) {
           return error instanceof Error ? error : new Error(String(error));

@@ -1,16 +1,20 @@
 import type { LoadLedger } from '../cluster/load/load-ledger.js';
 import { type CaSource, createCaSource } from '../identity/ca-source.js';
+import { followFiles } from '../identity/file-rotation.js';
 import { createIdentityCache } from '../identity/identity-cache.js';
+import { staticSource } from '../identity/source.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import type { Observer } from '../service/observer.js';
 import { createSnapshotCache } from '../xds/cache.js';
+import type { CredentialsSource } from '../xds/channel-credentials.js';
 import { createXdsClient, type XdsClient } from '../xds/client.js';
-import { xdsServer } from '../xds/server.js';
+import type { ServerSpec } from './bootstrap/server-spec.js';
 import { LoadReporting } from './load-reporting.js';
 import { describeNode } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
+import { type CredentialTools, connectable, credentialsOf } from './server-credentials.js';
 
 /** What the sources of a mesh work with. */
 export interface SourceTools {
@@ -24,8 +28,10 @@ export function createIdentity(
   options: ResolvedMeshOptions,
   { clock, random, logger }: SourceTools,
 ): CaSource {
-  const { namespace, serviceAccount, cacheDir } = options;
+  const { namespace, serviceAccount, cacheDir, identityFiles } = options;
+  if (identityFiles !== undefined) return followFiles({ ...identityFiles, clock, random, logger });
   return createCaSource({
+    credentials: authorityCredentials(options, { clock, random }),
     target: options.certificateAuthority,
     identity: { namespace, serviceAccount },
     clock,
@@ -41,12 +47,32 @@ export function createIdentity(
   });
 }
 
+/** An authority behind the same address as the control plane is trusted, and called, as that is. */
+function authorityCredentials(
+  { control, certificateAuthority }: ResolvedMeshOptions,
+  tools: Omit<CredentialTools, 'identity'>,
+): CredentialsSource | undefined {
+  const server = control.servers.find(({ target }) => target === certificateAuthority);
+  // Whoever asks for a certificate has none yet.
+  if (server === undefined || server.security.kind === 'mesh') return undefined;
+  if (server.security.kind === 'default' && server.tokenFile === undefined) return undefined;
+  return credentialsOf(server, { ...tools, identity: staticSource(undefined, []) });
+}
+
 /** The source of configuration: the control plane, with what it sent last on disk. */
-export function createXds(options: ResolvedMeshOptions, tools: SourceTools, observer: Observer): XdsClient {
-  const { cacheDir, namespace, service, version } = options;
+export function createXds(
+  options: ResolvedMeshOptions,
+  tools: SourceTools & Pick<CredentialTools, 'identity'>,
+  observer: Observer,
+): XdsClient {
+  const { cacheDir, namespace, service, version, control } = options;
+  const connect = (spec: ServerSpec) => connectable(spec, tools);
   return createXdsClient({
     node: describeNode(options, []),
-    servers: [xdsServer({ target: options.controlPlane, protocol: options.xdsProtocol })],
+    servers: control.servers.map(connect),
+    authorities: new Map([...control.authorities].map(([name, { servers }]) => [name, servers.map(connect)])),
+    outboundNames: control.listeners,
+    wildcard: control.wildcard,
     // Whoever awaits the configuration keeps the process alive, not the wait for it.
     holdsProcess: false,
     clusterNames: [

@@ -7,6 +7,10 @@ export interface Node {
   readonly cluster: string;
   readonly locality: Locality;
   readonly metadata: NodeMetadata;
+  /** Metadata of other names, as JSON; it is sent, and not read by our control plane. */
+  readonly extra?: Readonly<Record<string, unknown>>;
+  /** What the client can do, by xDS's names, beyond what every client of ours can. */
+  readonly clientFeatures?: readonly string[];
 }
 
 /** What a node says about itself; the names are Istio's. */

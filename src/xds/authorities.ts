@@ -1,7 +1,7 @@
 import type { MeshError } from '../runtime/errors.js';
 import { Authority, type AuthorityOptions } from './authority.js';
 import type { DecodableType } from './protocol.js';
-import { authorityOf } from './resource-name.js';
+import { authorityOf, OLD_STYLE } from './resource-name.js';
 import type { XdsServer } from './server.js';
 
 /** What the authorities of a client work with. */
@@ -24,12 +24,12 @@ export class Authorities {
   #isStarted = false;
 
   constructor({ servers, authorities, ...options }: AuthoritiesOptions) {
-    this.primary = new Authority({ ...options, name: '', servers });
-    this.#byName.set('', this.primary);
+    this.primary = new Authority({ ...options, name: OLD_STYLE, servers });
+    this.#byName.set(OLD_STYLE, this.primary);
     for (const [name, own] of authorities ?? []) {
       // gRFC A47: an authority without servers of its own uses those of the top level.
       const list = own.length > 0 ? own : servers;
-      if (name !== '') this.#byName.set(name, new Authority({ ...options, name, servers: list }));
+      this.#byName.set(name, new Authority({ ...options, name, servers: list }));
     }
     this.isSingle = this.#byName.size === 1;
   }

@@ -8,7 +8,6 @@ import type { XdsServer } from './server.js';
 
 /** What an authority works with. */
 export interface AuthorityOptions {
-  /** Empty for the one that names of the old style belong to. */
   readonly name: string;
   /** In order of preference. */
   readonly servers: readonly XdsServer[];

@@ -2,11 +2,12 @@ import type { core } from '../proto/xds.js';
 import type { Clock } from '../runtime/clock.js';
 import type { MeshError } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
+import { isLoopback } from './channel-credentials.js';
 import type { DecodableType, Protocol, Received } from './protocol.js';
 import { ResourceStream, type StreamState } from './resource-stream.js';
 import type { XdsServer } from './server.js';
 import { methodOf } from './service-methods.js';
-import { createStreamOpener, isLoopback, type OpenStream } from './stream.js';
+import { createStreamOpener, type OpenStream } from './stream.js';
 
 /** On one machine there is no herd to hold back, and without any configuration nothing works: retries stay close. */
 const CLOSE_RETRY_MS = 1000;
@@ -38,10 +39,10 @@ export class Channel {
     this.#options = options;
     this.server = options.server;
     this.#node = options.node;
-    const { target, credentials } = options.server;
+    const { target, credentials, keepaliveMs } = options.server;
     this.open =
       options.openStream?.(options.server) ??
-      createStreamOpener({ target, credentials, clock: options.clock });
+      createStreamOpener({ target, credentials, keepaliveMs, clock: options.clock });
     if (this.server.streams === 'aggregated') this.#stream('', undefined);
   }
 

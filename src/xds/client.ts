@@ -4,6 +4,7 @@ import { CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION } from 
 import type { CustomFilterTypes } from '../model/custom-filter.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import type { Node } from '../model/node.js';
+import type { Unsubscribe } from '../runtime/abort.js';
 import type { Clock, Timer } from '../runtime/clock.js';
 import type { MeshError } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
@@ -27,6 +28,7 @@ import type { ServerFeatures, XdsServer } from './server.js';
 import { type ResourceStatus, ResourceStore } from './store.js';
 import type { OpenStream } from './stream.js';
 import { type PublishedSnapshot, Synchronizer } from './synchronizer.js';
+import { WantedListeners } from './wanted-listeners.js';
 
 /** What an xDS client works with. */
 export interface XdsClientOptions {
@@ -40,7 +42,11 @@ export interface XdsClientOptions {
   readonly logger: Logger;
   readonly observer: RejectionObserver;
   readonly cache?: SnapshotCache | undefined;
-  /** Names of inbound listeners to ask for next to the wildcard. */
+  /** Whether to ask for all listeners that the server has for this node. Default true. */
+  readonly wildcard?: boolean;
+  /** Names of outbound listeners to ask for next to the wildcard. */
+  readonly outboundNames?: readonly string[];
+  /** Names of inbound listeners to ask for. */
   readonly inboundNames?: readonly string[];
   /** Clusters to ask for that no listener needs. */
   readonly clusterNames?: readonly string[];
@@ -71,6 +77,8 @@ export interface XdsClient {
   setNode(node: Node): void;
   /** Replaces the names of inbound listeners to ask for. */
   setInboundNames(names: readonly string[]): void;
+  /** Asks for one more outbound listener until the returned function is called; several may ask for the same. */
+  wantListener(name: string): Unsubscribe;
   status(): readonly ResourceStatus[];
   /** The server that a resource of this name comes from, and the way to it; undefined when there is none now. */
   serverOf(name: string): ServerLink | undefined;
@@ -113,6 +121,8 @@ class AdsClient implements XdsClient {
   readonly #synchronizer: Synchronizer;
   readonly #types: ReadonlyMap<string, DecodableType>;
   readonly #starting: Promise<void>;
+  readonly #listeners: WantedListeners;
+  /** Whether it is known what listeners the wildcard stands for. */
   #isAnswered = false;
   #isClosed = false;
   /** Keeps the process alive until the first configuration is there: somebody surely awaits it. */
@@ -149,7 +159,8 @@ class AdsClient implements XdsClient {
     });
     this.#synchronizer = this.#createSynchronizer();
     this.#writer = createCacheWriter({ cache, clock, logger, collect: () => [...this.#store.stored()] });
-    this.#subscribe(LISTENER, new Set([WILDCARD, ...(options.inboundNames ?? [])]));
+    this.#listeners = new WantedListeners(options, (names) => this.#subscribe(LISTENER, names));
+    this.#isAnswered = !this.#listeners.isWildcard;
     const { missingTimeoutMs = MISSING_TIMEOUT_MS, holdsProcess = true } = options;
     this.#holdTimer = clock.schedule(missingTimeoutMs, () => {}, holdsProcess);
     this.#starting = this.#start();
@@ -168,8 +179,17 @@ class AdsClient implements XdsClient {
   }
 
   setInboundNames(names: readonly string[]): void {
-    this.#subscribe(LISTENER, new Set([WILDCARD, ...names]));
+    this.#listeners.setInbound(names);
     this.#synchronizer.schedule();
+  }
+
+  wantListener(name: string): Unsubscribe {
+    const release = this.#listeners.want(name);
+    this.#synchronizer.schedule();
+    return () => {
+      release();
+      this.#synchronizer.schedule();
+    };
   }
 
   status(): readonly ResourceStatus[] {

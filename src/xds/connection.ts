@@ -37,15 +37,23 @@ export interface Connection {
   close(): Promise<void>;
 }
 
+/** What a stream that lived long is waited for at most, so that the clients of a server that restarts do not come at once. */
+const SPREAD_MS = 200;
+
 /**
- * Keeps one stream to the control plane open. gRFC A57: waits 1 s, growing by 1.6 up to 30 s, +-20 %, and starts over
- * only after a stream that brought a response.
+ * Keeps one stream to the control plane open. gRFC A57, and gRPC's connection back-off: attempts are 1 s apart, growing by
+ * 1.6 up to 120 s, +-20 %, counted from the start of the last one; a stream that brought a response starts it over.
  */
 export function createConnection(options: ConnectionOptions): Connection {
   const { clock, random, listener } = options;
-  const backoff = createBackoff({ baseMs: 1000, maxMs: 30_000, factor: 1.6, jitter: 0.2 }, random);
+  const backoff = createBackoff({ baseMs: 1000, maxMs: 120_000, factor: 1.6, jitter: 0.2 }, random);
   const closing = new AbortController();
-  const running = pRetry(() => runStream(options, backoff.reset, closing.signal), {
+  let startMs = clock.now();
+  const run = () => {
+    startMs = clock.now();
+    return runStream(options, backoff.reset, closing.signal);
+  };
+  const running = pRetry(run, {
     retries: Number.POSITIVE_INFINITY,
     // p-retry's own wait is off: ours runs on the given clock and follows gRPC's formula.
     minTimeout: 0,
@@ -56,7 +64,8 @@ export function createConnection(options: ConnectionOptions): Connection {
       listener.onLost(toMeshError(error));
       // Up to a fifth less by chance, as the waits of the formula, so that many clients do not come at once.
       const longestMs = (options.longestWaitMs?.() ?? Number.POSITIVE_INFINITY) * (1 - 0.2 * random());
-      await wait(clock, Math.min(backoff.next(), longestMs), closing.signal);
+      const leftMs = Math.min(backoff.next(), longestMs) - (clock.now() - startMs);
+      await wait(clock, Math.max(leftMs, SPREAD_MS * random()), closing.signal);
     },
   }).catch(() => {
     // The only way out of an endless retry is the abort of close().

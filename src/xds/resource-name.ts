@@ -15,9 +15,12 @@ export function isXdstp(name: string): boolean {
   return name.startsWith(SCHEME);
 }
 
-/** The authority that a name belongs to; names of the old style belong to the unnamed one. Undefined: malformed. */
+/** What names of the old style belong to; no authority can be called so (gRFC A47 tells it from the empty one). */
+export const OLD_STYLE = '#old';
+
+/** The authority that a name belongs to. Undefined: it is malformed. */
 export function authorityOf(name: string): string | undefined {
-  return isXdstp(name) ? parseResourceName(name)?.authority : '';
+  return isXdstp(name) ? parseResourceName(name)?.authority : OLD_STYLE;
 }
 
 /**

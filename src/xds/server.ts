@@ -1,5 +1,5 @@
+import type { CredentialsSource } from './channel-credentials.js';
 import type { ProtocolKind } from './engine.js';
-import type { CredentialsSource } from './stream.js';
 
 /** What a bootstrap says about how a server behaves (`server_features`). */
 export interface ServerFeatures {

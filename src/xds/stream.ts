@@ -1,13 +1,8 @@
-import type { ChannelCredentials, Client, ClientDuplexStream } from '@grpc/grpc-js';
-import { splitHostPort } from '../model/address.js';
+import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Clock } from '../runtime/clock.js';
 import { MeshError, messageOf } from '../runtime/errors.js';
-import { inBackground } from './background.js';
-
-type Grpc = typeof import('@grpc/grpc-js');
-
-/** Makes the credentials of a connection, anew for each one, so that a rotated identity is picked up. */
-export type CredentialsSource = (grpc: Grpc) => ChannelCredentials;
+import type { CredentialsSource } from './channel-credentials.js';
+import { GrpcClients, type LeasedClient } from './grpc-clients.js';
 
 /** One gRPC stream that carries encoded messages both ways. */
 export interface ByteStream {
@@ -36,63 +31,38 @@ export interface StreamOptions {
   readonly clock: Clock;
   /** Default 10 s. */
   readonly connectTimeoutMs?: number;
+  /** Interval of pings while a stream stands. Default 30 s. */
+  readonly keepaliveMs?: number;
 }
-
-const CHANNEL_OPTIONS = {
-  // A mesh's control traffic never goes through the proxies of the environment.
-  'grpc.enable_http_proxy': 0,
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.keepalive_timeout_ms': 10_000,
-  'grpc.keepalive_permit_without_calls': 0,
-  'grpc.max_receive_message_length': 64 * 1024 * 1024,
-  'grpc.max_send_message_length': 64 * 1024 * 1024,
-  // grpc-js would share the back-off of failed connections between channels; ours is the only one that counts.
-  'grpc.use_local_subchannel_pool': 1,
-  'grpc.enable_retries': 0,
-  'grpc.service_config_disable_resolution': 1,
-} as const;
 
 /** Opens gRPC streams to one target. grpc-js is loaded by the first one. */
 export function createStreamOpener(options: StreamOptions): OpenStream {
-  return async (method, listener) => {
-    const grpc = await import('@grpc/grpc-js');
-    return new GrpcStream({ grpc, method, listener, options });
-  };
-}
-
-/** Whether a target is on this machine, where plaintext is allowed. */
-export function isLoopback(target: string): boolean {
-  if (target.startsWith('unix:')) return true;
-  const { host } = splitHostPort(target.replace(/^dns:(\/\/[^/]*\/)?/, ''));
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+  const { target, credentials, keepaliveMs = 30_000 } = options;
+  const clients = new GrpcClients({ target, credentials, keepaliveMs });
+  return async (method, listener) =>
+    new GrpcStream({ lease: await clients.lease(), method, listener, options });
 }
 
 interface StreamParts {
-  readonly grpc: Grpc;
+  readonly lease: LeasedClient;
   readonly method: string;
   readonly listener: StreamListener;
   readonly options: StreamOptions;
 }
 
 class GrpcStream implements ByteStream {
-  readonly #grpc: Grpc;
-  readonly #client: Client;
+  readonly #lease: LeasedClient;
   readonly #call: ClientDuplexStream<Uint8Array, Uint8Array>;
   readonly #listener: StreamListener;
   readonly #target: string;
   readonly #stopTimer: () => void;
   #isOver = false;
 
-  constructor({ grpc, method, listener, options }: StreamParts) {
-    this.#grpc = grpc;
+  constructor({ lease, method, listener, options }: StreamParts) {
+    this.#lease = lease;
     this.#listener = listener;
     this.#target = options.target;
-    this.#client = new grpc.Client(
-      options.target,
-      inBackground(credentialsFor(grpc, options)),
-      CHANNEL_OPTIONS,
-    );
-    this.#call = this.#client.makeBidiStreamRequest(method, toBuffer, asBytes);
+    this.#call = lease.client.makeBidiStreamRequest(method, toBuffer, asBytes);
     this.#call.on('data', (message: Uint8Array) => this.#receive(message));
     this.#call.on('error', (error: Error) => this.#end(error));
     this.#call.on('end', () => this.#end(new Error('the server closed the stream')));
@@ -113,14 +83,14 @@ class GrpcStream implements ByteStream {
     this.#isOver = true;
     this.#stopTimer();
     this.#call.cancel();
-    this.#client.close();
+    this.#lease.release();
   }
 
   #watch(): void {
     if (this.#isOver) return;
-    const channel = this.#client.getChannel();
+    const channel = this.#lease.client.getChannel();
     const state = channel.getConnectivityState(true);
-    if (state === this.#grpc.connectivityState.READY) {
+    if (state === this.#lease.grpc.connectivityState.READY) {
       this.#stopTimer();
       this.#listener.onReady();
       return;
@@ -147,11 +117,6 @@ class GrpcStream implements ByteStream {
       ),
     );
   }
-}
-
-function credentialsFor(grpc: Grpc, { target, credentials }: StreamOptions): ChannelCredentials {
-  if (credentials !== undefined) return credentials(grpc);
-  return isLoopback(target) ? grpc.credentials.createInsecure() : grpc.credentials.createSsl();
 }
 
 function toBuffer(message: Uint8Array): Buffer {

@@ -2,7 +2,8 @@ import { status } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/runtime/clock.js';
 import type { MeshError } from '../../src/runtime/errors.js';
-import { createStreamOpener, isLoopback } from '../../src/xds/stream.js';
+import { isLoopback } from '../../src/xds/channel-credentials.js';
+import { createStreamOpener } from '../../src/xds/stream.js';
 import { type EvilAds, type StreamHandler, startEvilAds } from './support/evil-ads.js';
 
 const METHOD = '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources';

@@ -5,6 +5,7 @@ import { authorizeUris } from '../../identity/authorizer.js';
 import { connectMeshTls } from '../../identity/connect.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import { peerNamePredicates } from '../../mesh/peer-names.js';
+import { TlsMaterial } from '../../mesh/tls-material.js';
 import type { SocketAddress } from '../../model/address.js';
 import type { Endpoint } from '../../model/endpoint.js';
 import type { ProxyProtocolVersion, UpstreamTls } from '../../model/tls.js';
@@ -13,7 +14,6 @@ import { ConnectTimeout } from './connect-timeout.js';
 import { alternateFamilies, dialFirst } from './happy-eyeballs.js';
 import { proxyHeader } from './proxy-header.js';
 import { serverCheck } from './server-names.js';
-import { TlsMaterial } from '../../mesh/tls-material.js';
 
 /** A connection that stands. */
 export interface Dialed {

@@ -33,7 +33,10 @@ export function parseBootstrap(root: Field): Bootstrap {
   const servers = readServers(root.get('xds_servers'));
   if (servers.length === 0) root.get('xds_servers').fail('names no server (xds_servers[0].server_uri)');
   const authorities = new Map(
-    root.get('authorities').entries().map(([name, field]) => [name, readAuthority(name, field)]),
+    root
+      .get('authorities')
+      .entries()
+      .map(([name, field]) => [name, readAuthority(name, field)]),
   );
   return {
     servers,
@@ -58,14 +61,21 @@ function readNode(node: Field): BootstrapNode {
   const locality = node.get('locality');
   const text = (name: string, json: string) =>
     locality.get(name).optionalText() ?? locality.get(json).optionalText() ?? '';
-  const where = { region: text('region', 'region'), zone: text('zone', 'zone'), subZone: text('sub_zone', 'subZone') };
+  const where = {
+    region: text('region', 'region'),
+    zone: text('zone', 'zone'),
+    subZone: text('sub_zone', 'subZone'),
+  };
   const isAnywhere = where.region === '' && where.zone === '' && where.subZone === '';
   return {
     id: node.get('id').optionalText() || undefined,
     cluster: node.get('cluster').optionalText() || undefined,
     locality: isAnywhere ? undefined : where,
     metadata: node.get('metadata').json(),
-    clientFeatures: node.get('client_features').items().map((item) => item.text()),
+    clientFeatures: node
+      .get('client_features')
+      .items()
+      .map((item) => item.text()),
   };
 }
 

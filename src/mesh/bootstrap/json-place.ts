@@ -27,7 +27,7 @@ function place(text: string, offset: number): Place {
 }
 
 const LITERAL = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)/y;
-const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
+const STRING = /"(?:[ !#-[\]-\uffff]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y;
 
 /** Reads JSON for nothing but its places: Node's parser does not always say where it failed. */
 class Scanner {
@@ -69,7 +69,10 @@ class Scanner {
     do {
       this.#blank();
       const key = this.#match(STRING);
-      if (key === undefined || !this.#closes(':')) return this.#fail();
+      if (key === undefined || !this.#closes(':')) {
+        this.#fail();
+        return;
+      }
       this.#value(matched >= 0 && JSON.parse(key) === next ? matched + 1 : -1);
     } while (this.fault === undefined && this.#closes(','));
     if (!this.#closes('}')) this.#fail();

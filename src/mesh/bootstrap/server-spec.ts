@@ -27,6 +27,7 @@ export interface ServerSpec {
   readonly tokenFile: string | undefined;
   readonly features: ServerFeatures;
   readonly streams: 'aggregated' | 'separate';
+  readonly protocol: 'sotw' | 'delta';
   readonly keepaliveMs: number;
 }
 

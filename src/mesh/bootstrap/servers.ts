@@ -28,6 +28,7 @@ function readServer(field: Field): ServerSpec {
     tokenFile,
     features: readFeatures(field.get('server_features')),
     streams: 'aggregated',
+    protocol: 'sotw',
     keepaliveMs: CAREFUL_KEEPALIVE_MS,
   };
 }
@@ -50,7 +51,9 @@ function readChannelCredentials(list: Field): ChannelSecurity {
   }
   const given = items.map((item) => JSON.stringify(item.get('type').text())).join(', ');
   const known = 'inmesh knows "insecure", "tls", "google_default" and "inmesh"';
-  return list.fail(given === '' ? `names no credentials; ${known}` : `has ${given}, of which none is known; ${known}`);
+  return list.fail(
+    given === '' ? `names no credentials; ${known}` : `has ${given}, of which none is known; ${known}`,
+  );
 }
 
 /** gRFC A65 for servers, A29 for the certificate provider `file_watcher`. */
@@ -61,7 +64,12 @@ export function readTlsFiles(config: Field): TlsFiles & { readonly refreshMs: nu
     config.fail('must have both certificate_file and private_key_file, or neither');
   }
   const caFile = nonEmpty(config.get('ca_certificate_file'));
-  return { caFile, certificateFile, keyFile, refreshMs: readDuration(config.get('refresh_interval'), 600_000) };
+  return {
+    caFile,
+    certificateFile,
+    keyFile,
+    refreshMs: readDuration(config.get('refresh_interval'), 600_000),
+  };
 }
 
 function readServerIds(list: Field): readonly string[] {

@@ -11,7 +11,10 @@ export interface ServerStream {
 }
 
 /** Decides what happens on a stream: hears each request, and its end. */
-export type StreamHandler = (stream: ServerStream) => { onRequest(bytes: Uint8Array): void; onEnd?(): void };
+export type StreamHandler = (
+  stream: ServerStream,
+  metadata?: grpc.Metadata,
+) => { onRequest(bytes: Uint8Array): void; onEnd?(): void };
 
 /** An ADS server that does what a test tells it, right or wrong. */
 export interface EvilAds {
@@ -33,18 +36,25 @@ const METHOD = {
 };
 
 /** Starts a server on this machine; port 0 takes a free one. */
-export async function startEvilAds(handler: StreamHandler, port = 0): Promise<EvilAds> {
+export async function startEvilAds(
+  handler: StreamHandler,
+  port = 0,
+  credentials = grpc.ServerCredentials.createInsecure(),
+): Promise<EvilAds> {
   const server = new grpc.Server({ 'grpc.max_send_message_length': -1 });
   const openedAtMs: number[] = [];
   server.addService({ streamAggregatedResources: METHOD } as grpc.ServiceDefinition, {
     streamAggregatedResources(call: grpc.ServerDuplexStream<Buffer, Buffer>) {
       openedAtMs.push(performance.now());
-      const { onRequest, onEnd } = handler({
-        send: (bytes) => void call.write(Buffer.from(bytes)),
-        end: () => call.end(),
-        fail: (code, details) =>
-          void call.emit('error', Object.assign(new Error(details), { code, details })),
-      });
+      const { onRequest, onEnd } = handler(
+        {
+          send: (bytes) => void call.write(Buffer.from(bytes)),
+          end: () => call.end(),
+          fail: (code, details) =>
+            void call.emit('error', Object.assign(new Error(details), { code, details })),
+        },
+        call.metadata,
+      );
       call.on('data', onRequest);
       call.on('end', () => call.end());
       call.on('error', () => {});
@@ -52,7 +62,7 @@ export async function startEvilAds(handler: StreamHandler, port = 0): Promise<Ev
     },
   });
   const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${port}`, grpc.ServerCredentials.createInsecure(), (error, actual) =>
+    server.bindAsync(`127.0.0.1:${port}`, credentials, (error, actual) =>
       error === null ? resolve(actual) : reject(error),
     );
   });

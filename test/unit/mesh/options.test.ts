@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { resolveOptions, type Surroundings } from '../../../src/mesh/options.js';
+import { describeNode } from '../../../src/mesh/node.js';
+import { resolveOptions } from '../../../src/mesh/options.js';
+import type { Surroundings } from '../../../src/mesh/surroundings.js';
 
 function around(change: Partial<Surroundings> = {}): Surroundings {
   return {
@@ -58,6 +60,49 @@ describe('resolveOptions', () => {
     expect(resolveOptions({}, around({ env: both })).controlPlane).toBe('here:1');
   });
 
+  test('who this process is comes from the bootstrap’s node, after code and environment', () => {
+    const metadata = {
+      GENERATOR: 'grpc',
+      NAMESPACE: 'prod',
+      SERVICE_ACCOUNT: 'shopper',
+      CLUSTER_ID: 'c1',
+      INSTANCE_IPS: '10.0.0.5,fd00::5',
+      LABELS: { app: 'shop', 'service.istio.io/canonical-revision': 'v2' },
+      PROXY_CONFIG: { deep: [1] },
+    };
+    const text = JSON.stringify({ ...JSON.parse(BOOTSTRAP), node: { id: 'me', cluster: 'mine', metadata } });
+    const env = { GRPC_XDS_BOOTSTRAP_CONFIG: text };
+    const resolved = resolveOptions({ labels: { tier: 'api' } }, around({ env }));
+    expect(resolved).toMatchObject({
+      service: 'shop',
+      version: 'v2',
+      namespace: 'prod',
+      serviceAccount: 'shopper',
+      clusterId: 'c1',
+      address: '10.0.0.5',
+      nodeId: 'me',
+      nodeCluster: 'mine',
+      labels: { app: 'shop', tier: 'api' },
+    });
+    expect(describeNode(resolved, [])).toMatchObject({
+      metadata: { GENERATOR: 'grpc', NAMESPACE: 'prod' },
+      extra: { PROXY_CONFIG: { deep: [1] } },
+    });
+    expect(resolveOptions({ namespace: 'other' }, around({ env })).namespace).toBe('other');
+    expect(resolveOptions({}, around({ env: { ...env, INMESH_SERVICE: 'x' } })).service).toBe('x');
+  });
+
+  test('the identity comes from the files of the bootstrap’s certificate provider, unless an authority is named', () => {
+    const config = { certificate_file: 'c', private_key_file: 'k', ca_certificate_file: 'r' };
+    const certificate_providers = { default: { plugin_name: 'file_watcher', config } };
+    const text = JSON.stringify({ ...JSON.parse(BOOTSTRAP), certificate_providers });
+    const env = { GRPC_XDS_BOOTSTRAP_CONFIG: text };
+    const files = { certificateFile: 'c', keyFile: 'k', bundleFile: 'r', refreshMs: 600_000 };
+    expect(resolveOptions({}, around({ env })).identityFiles).toEqual(files);
+    expect(resolveOptions({ certificateAuthority: 'ca:1' }, around({ env })).identityFiles).toBeUndefined();
+    expect(resolveOptions({}, around()).identityFiles).toBeUndefined();
+  });
+
   test('labels, locality and the cache come from the environment', () => {
     const env = { INMESH_LABELS: 'team=a, tier=web', INMESH_LOCALITY: 'eu/1/a', INMESH_CACHE_DIR: 'off' };
     expect(resolveOptions({ labels: { tier: 'api' } }, around({ env }))).toMatchObject({
@@ -69,9 +114,11 @@ describe('resolveOptions', () => {
 
   test('the variant of xDS comes from code, then INMESH_XDS_PROTOCOL', () => {
     const env = { INMESH_XDS_PROTOCOL: 'delta' };
-    expect(resolveOptions({}, around()).xdsProtocol).toBe('sotw');
-    expect(resolveOptions({}, around({ env })).xdsProtocol).toBe('delta');
-    expect(resolveOptions({ xdsProtocol: 'sotw' }, around({ env })).xdsProtocol).toBe('sotw');
+    expect(resolveOptions({}, around()).control.servers[0]?.protocol).toBe('sotw');
+    expect(resolveOptions({}, around({ env })).control.servers[0]?.protocol).toBe('delta');
+    expect(resolveOptions({ xdsProtocol: 'sotw' }, around({ env })).control.servers[0]?.protocol).toBe(
+      'sotw',
+    );
     const wrong = { INMESH_XDS_PROTOCOL: 'rest' };
     expect(() => resolveOptions({}, around({ env: wrong }))).toThrow(/INMESH_OPTION_INVALID.*rest/);
   });
@@ -88,7 +135,7 @@ describe('resolveOptions', () => {
   test.each([
     ['{', /INMESH_BOOTSTRAP_INVALID.*JSON/],
     ['{}', /INMESH_BOOTSTRAP_INVALID.*server_uri/],
-    ['{"xds_servers":[{"server_uri":"a:1","channel_creds":[{"type":"google_default"}]}]}', /google_default/],
+    ['{"xds_servers":[{"server_uri":"a:1","channel_creds":[{"type":"alts"}]}]}', /alts/],
   ])('the bootstrap %s is refused', (text, message) => {
     const env = { GRPC_XDS_BOOTSTRAP_CONFIG: text };
     expect(() => resolveOptions({}, around({ env }))).toThrow(message);

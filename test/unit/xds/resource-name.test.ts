@@ -31,7 +31,7 @@ describe('names of resources', () => {
   });
 
   test.each([
-    ['plain', ''],
+    ['plain', '#old'],
     [`xdstp://auth/${TYPE}/id`, 'auth'],
     [`xdstp:///${TYPE}/id`, ''],
     ['xdstp://auth', undefined],
