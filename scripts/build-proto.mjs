@@ -369,14 +369,20 @@ function publish(dir, attempts = 5) {
   }
 }
 
+/** Compiles everything into one file of descriptors, with all options; returns its path. */
+export function buildImage(workDir) {
+  const image = join(workDir, 'image.binpb');
+  stage(join(workDir, 'src'));
+  compile(join(workDir, 'src'), image);
+  return image;
+}
+
 /**
  * Generates into `outDir`: `xds.js`, `xds.d.ts`, `ns/` and `types/`.
  * With `keepOptions` the custom options (validate rules, annotations) stay in the descriptors.
  */
 export async function generate({ workDir, outDir, keepOptions = false }) {
-  const image = join(workDir, 'image.binpb');
-  stage(join(workDir, 'src'));
-  compile(join(workDir, 'src'), image);
+  const image = buildImage(workDir);
   const { fromBinary } = await import('@bufbuild/protobuf');
   const { FileDescriptorSetSchema } = await import('@bufbuild/protobuf/wkt');
   const parsed = fromBinary(FileDescriptorSetSchema, readFileSync(image)).file;

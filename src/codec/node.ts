@@ -6,6 +6,7 @@ import { at, type Path, refuse, rootPath } from './path.js';
 
 /** What servers may rely on: resources come in a wrapper that may have a time to live. */
 const CLIENT_FEATURES = ['xds.config.supports-resource-ttl', 'xds.config.resource-in-sotw'] as const;
+const OWN_NAME = 'inmesh';
 
 /** The node as it is sent with the first request of each stream. */
 export function encodeNode(node: Node): core.Node {
@@ -20,6 +21,8 @@ export function encodeNode(node: Node): core.Node {
     GENERATOR: metadata.GENERATOR,
   };
   if (metadata.CLUSTER_ID !== undefined) json['CLUSTER_ID'] = metadata.CLUSTER_ID;
+  if (metadata.INTERCEPTION_MODE !== undefined) json['INTERCEPTION_MODE'] = metadata.INTERCEPTION_MODE;
+  if (metadata.INMESH_PROXY_PORT !== undefined) json['INMESH_PROXY_PORT'] = metadata.INMESH_PROXY_PORT;
   if (metadata.INMESH_VERSION !== undefined) json['INMESH_VERSION'] = metadata.INMESH_VERSION;
   if (metadata.INMESH_WORKLOADS !== undefined) {
     json['INMESH_WORKLOADS'] = metadata.INMESH_WORKLOADS.map((workload) => ({ ...workload }));
@@ -29,7 +32,7 @@ export function encodeNode(node: Node): core.Node {
     cluster: node.cluster,
     locality: encodeLocality(node.locality),
     metadata: json,
-    userAgentName: 'inmesh',
+    userAgentName: node.userAgent ?? OWN_NAME,
     clientFeatures: [...new Set([...CLIENT_FEATURES, ...(node.clientFeatures ?? [])])],
     userAgentVersionType: { case: 'userAgentVersion', value: metadata.INMESH_VERSION ?? '' },
   });
@@ -46,6 +49,8 @@ export function decodeNode(message: core.Node): Node {
     cluster: message.cluster,
     locality: decodeLocality(message.locality),
     metadata: decodeMetadata(message.metadata ?? {}, at(path, 'metadata')),
+    ...(message.userAgentName !== '' &&
+      message.userAgentName !== OWN_NAME && { userAgent: message.userAgentName }),
   };
 }
 
@@ -64,6 +69,8 @@ function decodeMetadata(json: JsonObject, path: Path): NodeMetadata {
   const version = json['INMESH_VERSION'];
   const clusterId = json['CLUSTER_ID'];
   const workloads = json['INMESH_WORKLOADS'];
+  const mode = json['INTERCEPTION_MODE'];
+  const proxyPort = json['INMESH_PROXY_PORT'];
   return {
     NAMESPACE: text(json, 'NAMESPACE', path),
     SERVICE_ACCOUNT: text(json, 'SERVICE_ACCOUNT', path),
@@ -71,6 +78,10 @@ function decodeMetadata(json: JsonObject, path: Path): NodeMetadata {
     INSTANCE_IPS: text(json, 'INSTANCE_IPS', path),
     GENERATOR: text(json, 'GENERATOR', path),
     ...(clusterId === undefined ? {} : { CLUSTER_ID: text(json, 'CLUSTER_ID', path) }),
+    ...(mode === undefined ? {} : { INTERCEPTION_MODE: text(json, 'INTERCEPTION_MODE', path) }),
+    ...(proxyPort === undefined
+      ? {}
+      : { INMESH_PROXY_PORT: proxyPort === 0 ? 0 : port(proxyPort, at(path, 'INMESH_PROXY_PORT')) }),
     ...(version === undefined ? {} : { INMESH_VERSION: text(json, 'INMESH_VERSION', path) }),
     ...(workloads === undefined ? {} : { INMESH_WORKLOADS: decodeWorkloads(workloads, path) }),
   };

@@ -11,6 +11,8 @@ export interface Node {
   readonly extra?: Readonly<Record<string, unknown>>;
   /** What the client can do, by xDS's names, beyond what every client of ours can. */
   readonly clientFeatures?: readonly string[];
+  /** What the program calls itself (`user_agent_name`), when it is not inmesh: `envoy`, `gRPC Go`. */
+  readonly userAgent?: string | undefined;
 }
 
 /** What a node says about itself; the names are Istio's. */
@@ -19,10 +21,14 @@ export interface NodeMetadata {
   readonly SERVICE_ACCOUNT: string;
   readonly LABELS: Readonly<Record<string, string>>;
   readonly INSTANCE_IPS: string;
-  /** Which kind of configuration it wants: `inmesh` for our SDK, `grpc` for proxyless gRPC. */
+  /** Which kind of configuration it wants: `inmesh` for our SDK, `grpc` for proxyless gRPC, `envoy`; may be empty. */
   readonly GENERATOR: string;
   /** Name of the cluster that it runs in; Istio's default is `Kubernetes`. */
   readonly CLUSTER_ID?: string;
+  /** Istio: how an Envoy gets the connections of applications; `NONE` = they call its own listeners. */
+  readonly INTERCEPTION_MODE?: string;
+  /** Port on which an Envoy takes the requests of applications as their HTTP proxy; 0 = on none. */
+  readonly INMESH_PROXY_PORT?: number;
   readonly INMESH_VERSION?: string;
   /** Ports this node serves: it is registered as an endpoint while its xDS stream lives. */
   readonly INMESH_WORKLOADS?: readonly NodeWorkload[];

@@ -67,7 +67,8 @@ class MemoizingCompiler implements Compiler {
     const compiled = this.#compiled(profile, view, registry);
     const { outline, endpoints } = compiled;
     const { listeners, routes, clusters } = outline;
-    const common = { routes, clusters, endpoints, wireListeners: NONE, secrets: NONE };
+    const { wireListeners = NONE } = outline;
+    const common = { routes, clusters, endpoints, wireListeners, secrets: NONE };
     if (profile.generator === 'grpc') {
       this.#listeners.servesGrpc?.(view);
       const listenerOf = (name: string) =>
@@ -133,6 +134,7 @@ function keepOutline(before: Outline | undefined, after: Outline): Outline {
     clusters: keepEqual(before?.clusters, after.clusters),
     plans: after.plans,
     ownEndpoints: after.ownEndpoints,
+    wireListeners: after.wireListeners && keepEqual(before?.wireListeners, after.wireListeners),
   };
 }
 

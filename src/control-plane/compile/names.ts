@@ -14,3 +14,9 @@ export function clusterSni(port: number, subset: string, host: string): string {
 export function serviceHost(name: string, namespace: string): string {
   return `${name}.${namespace}.svc.${DEFAULT_DOMAIN}`;
 }
+
+/** The port and host in the name of a whole service's cluster; undefined for other names. */
+export function parseClusterName(name: string): { readonly port: number; readonly host: string } | undefined {
+  const [, port, host] = /^outbound\|(\d+)\|\|(.+)$/.exec(name) ?? [];
+  return port === undefined || host === undefined ? undefined : { port: Number(port), host };
+}

@@ -9,6 +9,8 @@ import { aliasesOf } from './aliases.js';
 import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
 import { type DestinationPolicy, indexDestinationRules, NO_POLICY } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
+import { envoyGateways } from './envoy/gateways.js';
+import { envoyOutline } from './envoy/outline.js';
 import { grpcOutline } from './grpc/outline.js';
 import { hasIpAddress, indexInstances, isResolved } from './instances.js';
 import { outboundListener } from './listeners.js';
@@ -19,6 +21,7 @@ import { BLOCK_ALL } from './outbound-policy.js';
 import { mtlsModes } from './peer-authentication.js';
 import { isHttpPort, isTcpPort } from './port-protocol.js';
 import type { Profile } from './profile.js';
+import type { WireResource } from './resource-set.js';
 import { compileVirtualHost, type Target } from './routes.js';
 import { listServices, type MeshPort, type MeshService } from './services.js';
 import { tcpListener } from './tcp-listeners.js';
@@ -41,6 +44,8 @@ export interface Outline {
   readonly plans: readonly ClusterPlan[];
   /** Endpoints that no instance decides; undefined = none. */
   readonly ownEndpoints?: ReadonlyMap<string, ClusterLoadAssignment> | undefined;
+  /** Listeners of Envoys; undefined = none. */
+  readonly wireListeners?: ReadonlyMap<string, WireResource> | undefined;
 }
 
 /** Listeners, routes and clusters for a profile. */
@@ -55,7 +60,7 @@ export function compileOutline({ view, registry, config }: CompileInput, profile
       return [host, destinationRules.find(query)] as const;
     }),
   );
-  const knowsDestinations = profile.generator === 'inmesh';
+  const knowsDestinations = profile.generator !== 'grpc';
   const tools = { config, client: profile.place, instances, knowsDestinations };
   const plans = services.flatMap((service) =>
     planClusters(service, policies.get(service.host) ?? NO_POLICY, tools),
@@ -65,7 +70,16 @@ export function compileOutline({ view, registry, config }: CompileInput, profile
     clusters: new Map(plans.map(({ cluster }) => [cluster.name, cluster])),
     plans,
   };
-  return profile.generator === 'grpc' ? grpcOutline(outline) : outline;
+  if (profile.generator === 'grpc') return grpcOutline(outline);
+  if (profile.envoy === undefined) return outline;
+  const gateways = envoyGateways({
+    view,
+    profile,
+    serviceOf: (name) => byHost.get(name),
+    hashOf: (target) => routeHashOf(policyOf(target, policies.get(target.host)).loadBalancer),
+    policyOf: (target) => policyOf(target, policies.get(target.host)),
+  });
+  return envoyOutline(outline, { options: profile.envoy, config, gateways });
 }
 
 function policyOf({ port, subset: name }: Target, policy: DestinationPolicy = NO_POLICY): EffectivePolicy {
@@ -153,7 +167,7 @@ function compileListeners(
       listeners.set(name, tcpListener(name, port, virtualService, context));
     }
   };
-  const knowsTcp = profile.generator === 'inmesh';
+  const knowsTcp = profile.generator !== 'grpc';
   for (const { host, ports } of services.values()) {
     for (const port of ports) {
       if (isHttpPort(port)) add(host, port.number);

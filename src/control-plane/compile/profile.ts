@@ -6,13 +6,29 @@ import type { ConfigView } from '../store/view.js';
 import { CLUSTER_LABEL, type ClientPlace, withTopology } from './locality-balance.js';
 import { localityInterest } from './locality-setting.js';
 import type { MeshConfig } from './mesh-config.js';
+import { selects } from './visibility.js';
+
+/** Who reads a configuration. */
+export type Generator = 'inmesh' | 'grpc' | 'envoy';
+
+/** What the listeners of an Envoy depend on. */
+export interface EnvoyOptions {
+  /** Port of the HTTP proxy for applications on its machine; 0 = none. */
+  readonly proxyPort: number;
+  /** Whether each port of a service has a listener, too. */
+  readonly hasPortListeners: boolean;
+  /** The Gateways that select it, `namespace/name`. */
+  readonly gateways: readonly string[];
+}
 
 /** Everything about a client that its configuration depends on: clients with equal keys receive the same. */
 export interface Profile {
   readonly namespace: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** `inmesh` for our SDK; `grpc` for gRPC's own xDS clients, which read a route's timeout from another field. */
-  readonly generator: 'inmesh' | 'grpc';
+  /** Who reads it: our SDK, gRPC's own xDS clients, Envoy. */
+  readonly generator: Generator;
+  /** For an Envoy: what its listeners depend on besides. */
+  readonly envoy: EnvoyOptions | undefined;
   /** Where the client is, as far as that makes a difference. */
   readonly place: ClientPlace;
   readonly key: string;
@@ -22,14 +38,47 @@ const NO_LABELS: Readonly<Record<string, string>> = {};
 
 /** The profile of a node. Of its labels only those count that the configuration asks for, so that few profiles do. */
 export function profileOf(node: Node, view: ConfigView, config: MeshConfig): Profile {
-  const { NAMESPACE, LABELS, GENERATOR } = node.metadata;
+  const { NAMESPACE, LABELS } = node.metadata;
   const namespace = NAMESPACE || namespaceOfId(node.id);
-  const generator = GENERATOR === 'inmesh' ? 'inmesh' : 'grpc';
+  const generator = generatorOf(node);
+  const envoy = generator === 'envoy' ? envoyOptions(node, view) : undefined;
   const wanted = sourceLabelKeys(view).filter((key) => Object.hasOwn(LABELS, key));
   const labels =
     wanted.length === 0 ? NO_LABELS : Object.fromEntries(wanted.map((key) => [key, LABELS[key] ?? '']));
   const place = placeOf(node, view, config);
-  return { namespace, labels, generator, place, key: JSON.stringify([generator, namespace, labels, place]) };
+  const key = JSON.stringify([generator, namespace, labels, place, envoy]);
+  return { namespace, labels, generator, place, envoy, key };
+}
+
+/** A node says what it wants, or its program is known; gRPC's clients are many, so that they are who the others are not. */
+function generatorOf({ id, metadata, userAgent }: Node): Generator {
+  const { GENERATOR } = metadata;
+  if (GENERATOR === 'inmesh' || GENERATOR === 'grpc' || GENERATOR === 'envoy') return GENERATOR;
+  return userAgent === 'envoy' || isRouter(id) ? 'envoy' : 'grpc';
+}
+
+/** Istio: ids of gateways begin so. */
+function isRouter(id: string): boolean {
+  return id.startsWith('router~');
+}
+
+/** Where applications find an Envoy as their HTTP proxy unless the node says otherwise; a gateway is none. */
+const DEFAULT_PROXY_PORT = 15_001;
+
+function envoyOptions({ id, metadata }: Node, view: ConfigView): EnvoyOptions {
+  const { LABELS, INTERCEPTION_MODE, INMESH_PROXY_PORT } = metadata;
+  const gateways = view
+    .list('Gateway')
+    .filter(({ spec }) =>
+      // Istio: without a selector it is for every gateway.
+      Object.keys(spec.selector ?? {}).length === 0 ? isRouter(id) : selects(spec.selector, LABELS),
+    )
+    .map(({ namespace, name }) => `${namespace}/${name}`);
+  return {
+    proxyPort: INMESH_PROXY_PORT ?? (isRouter(id) ? 0 : DEFAULT_PROXY_PORT),
+    hasPortListeners: INTERCEPTION_MODE === 'NONE',
+    gateways,
+  };
 }
 
 /** Istio: a node that does not say where it is, is where its labels say. */

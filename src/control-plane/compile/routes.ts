@@ -14,7 +14,7 @@ import { compileRetry, DEFAULT_RETRY } from './retry-policy.js';
 import { compileMirrors, compileRedirectAction, compileRewrite } from './route-effects.js';
 import { compileMatch, isCatchAll, MATCH_ALL } from './route-match.js';
 import type { MeshService } from './services.js';
-import { selects } from './visibility.js';
+import { isForGateway, selects } from './visibility.js';
 
 /** What the routes of one listener are compiled for. */
 export interface RouteContext {
@@ -22,6 +22,8 @@ export interface RouteContext {
   /** Host and port that the client calls. */
   readonly host: string;
   readonly port: number;
+  /** The gateway that calls come by, `namespace/name`; undefined = they come from clients in the mesh. */
+  readonly gateway?: string | undefined;
   /** Further full names of the host (services of the type ExternalName). */
   readonly aliases?: readonly string[];
   readonly serviceOf: (host: string) => MeshService | undefined;
@@ -85,14 +87,15 @@ function defaultRoute(context: RouteContext): Route {
   };
 }
 
-function compileRoutes(
+/** The routes of the rules of one VirtualService. */
+export function compileRoutes(
   http: readonly HttpRoute[],
   namespace: string,
   context: RouteContext,
 ): readonly Route[] {
   const routes: Route[] = [];
   for (const rule of http) {
-    for (const { name, match } of matchesOf(rule, context)) {
+    for (const { name, match } of matchesOf(rule, namespace, context)) {
       const action = actionOf(rule, namespace, context);
       const filterOverrides = withCors(compileFault(rule.fault), rule.corsPolicy);
       routes.push({ name, match, action, filterOverrides, headers: headersOf(rule).rules });
@@ -106,23 +109,24 @@ function compileRoutes(
 /** One entry per alternative that can hold for this client; a rule without alternatives matches everything. */
 function matchesOf(
   rule: HttpRoute,
+  namespace: string,
   context: RouteContext,
 ): { readonly name: string; readonly match: RouteMatch }[] {
   const name = rule.name ?? '';
   if ((rule.match ?? []).length === 0) return [{ name, match: MATCH_ALL }];
   return (rule.match ?? [])
-    .filter((match) => holdsFor(match, context))
+    .filter((match) => holdsFor(match, namespace, context))
     .map((match) => ({
       name: match.name ? [name, match.name].filter((part) => part !== '').join('.') : name,
       match: compileMatch(match),
     }));
 }
 
-function holdsFor(match: HttpMatch, { port, profile }: RouteContext): boolean {
-  const { gateways = [], sourceNamespace, sourceLabels } = match;
+function holdsFor(match: HttpMatch, namespace: string, { port, profile, gateway }: RouteContext): boolean {
+  const { sourceNamespace, sourceLabels } = match;
   return (
     (match.port === undefined || match.port === port) &&
-    (gateways.length === 0 || gateways.includes('mesh')) &&
+    isForGateway(match, namespace, gateway) &&
     (!sourceNamespace || sourceNamespace === profile.namespace) &&
     selects(sourceLabels, profile.labels)
   );

@@ -10,10 +10,10 @@ import { clusterName } from './names.js';
 import { isTlsPort, type ServicePort } from './port-protocol.js';
 import { type RouteContext, type Target, targetOf } from './routes.js';
 import type { EffectivePolicy } from './traffic-policy.js';
-import { selects } from './visibility.js';
+import { isForGateway, selects } from './visibility.js';
 
 /** What the chains of one listener are compiled for. */
-export interface TcpContext extends Pick<RouteContext, 'profile' | 'host' | 'serviceOf'> {
+export interface TcpContext extends Pick<RouteContext, 'profile' | 'host' | 'serviceOf' | 'gateway'> {
   readonly port: number;
   readonly policyOf: (target: Target) => EffectivePolicy;
 }
@@ -49,24 +49,35 @@ function addressOf({ host, port, serviceOf }: TcpContext): SocketAddress | undef
   return clusterIp !== undefined && isIP(clusterIp) !== 0 ? { address: clusterIp, port } : undefined;
 }
 
-/** Istio: the first rule that matches without a subnet ends the list; without one the service itself does. */
+/** Without a rule that ends the list, and for TLS without any that matches, the service itself is reached. */
 function tcpChains(
   virtualService: Document<'VirtualService'> | undefined,
   context: TcpContext,
 ): readonly TcpFilterChain[] {
   const chains = new Chains();
-  for (const rule of virtualService?.spec.tcp ?? []) {
-    const proxy = proxyOf(rule, virtualService?.namespace ?? '', context);
-    const matches = (rule.match ?? []).filter((match) => holdsFor(match, context));
+  if (virtualService === undefined || !addTcpRules(virtualService, context, chains)) {
+    chains.add([], [], ownProxy(context));
+  }
+  return chains.list;
+}
+
+/** Istio: the first rule that matches without a subnet ends the list. Whether there is one. */
+export function addTcpRules(
+  { spec, namespace }: Document<'VirtualService'>,
+  context: TcpContext,
+  chains: Chains,
+): boolean {
+  for (const rule of spec.tcp ?? []) {
+    const proxy = proxyOf(rule, namespace, context);
+    const matches = (rule.match ?? []).filter((match) => holdsFor(match, namespace, context));
     const isOpen = (rule.match ?? []).length === 0 || matches.some((match) => subnetsOf(match).length === 0);
     for (const match of matches) chains.add(subnetsOf(match), [], proxy);
     if (isOpen) {
       chains.add([], [], proxy);
-      return chains.list;
+      return true;
     }
   }
-  chains.add([], [], ownProxy(context));
-  return chains.list;
+  return false;
 }
 
 /** Istio: with matching rules only what they name is let through; without any everything goes to the service. */
@@ -75,18 +86,27 @@ function tlsChains(
   context: TcpContext,
 ): readonly TcpFilterChain[] {
   const chains = new Chains();
-  for (const rule of virtualService?.spec.tls ?? []) {
-    const proxy = proxyOf(rule, virtualService?.namespace ?? '', context);
-    for (const match of rule.match) {
-      if (holdsFor(match, context)) chains.add(subnetsOf(match), match.sniHosts, proxy);
-    }
-  }
+  if (virtualService !== undefined) addTlsRules(virtualService, context, chains);
   if (chains.list.length === 0) chains.add([], [], ownProxy(context));
   return chains.list;
 }
 
+/** A chain for each name of a server that a rule is about. */
+export function addTlsRules(
+  { spec, namespace }: Document<'VirtualService'>,
+  context: TcpContext,
+  chains: Chains,
+): void {
+  for (const rule of spec.tls ?? []) {
+    const proxy = proxyOf(rule, namespace, context);
+    for (const match of rule.match) {
+      if (holdsFor(match, namespace, context)) chains.add(subnetsOf(match), match.sniHosts, proxy);
+    }
+  }
+}
+
 /** Filter chains, none of which asks for what an earlier one takes already: Envoy refuses that. */
-class Chains {
+export class Chains {
   readonly list: TcpFilterChain[] = [];
   readonly #seen = new Set<string>();
 
@@ -126,11 +146,11 @@ function rangeOf(subnet: string): AddressRange {
 }
 
 /** What of a match is known when the configuration is made (Istio: static predicates). */
-function holdsFor(match: L4Match, { port, profile }: TcpContext): boolean {
-  const { gateways = [], sourceNamespace, sourceLabels } = match;
+function holdsFor(match: L4Match, namespace: string, { port, profile, gateway }: TcpContext): boolean {
+  const { sourceNamespace, sourceLabels } = match;
   return (
     (match.port === undefined || match.port === port) &&
-    (gateways.length === 0 || gateways.includes('mesh')) &&
+    isForGateway(match, namespace, gateway) &&
     (!sourceNamespace || sourceNamespace === profile.namespace) &&
     selects(sourceLabels, profile.labels)
   );

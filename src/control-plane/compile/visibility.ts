@@ -1,3 +1,5 @@
+import { MESH_GATEWAY } from '../kinds/common-rules.js';
+
 /** Whether documents of a namespace with this `exportTo` are seen by clients of another one. Unset = everywhere. */
 export function isExported(
   exportTo: readonly string[] | undefined,
@@ -16,4 +18,18 @@ export function selects(
   labels: Readonly<Record<string, string>>,
 ): boolean {
   return Object.entries(selector ?? {}).every(([key, value]) => labels[key] === value);
+}
+
+/** The full name of a gateway that a document of the namespace names: `namespace/name`, or `mesh`. */
+export function fullGatewayName(name: string, namespace: string): string {
+  return name === MESH_GATEWAY || name.includes('/') ? name : `${namespace}/${name}`;
+}
+
+/** Whether a match holds for calls that come by a gateway: it names that one, or none at all. */
+export function isForGateway(
+  { gateways = [] }: { readonly gateways?: readonly string[] | undefined },
+  namespace: string,
+  gateway = MESH_GATEWAY,
+): boolean {
+  return gateways.length === 0 || gateways.some((name) => fullGatewayName(name, namespace) === gateway);
 }

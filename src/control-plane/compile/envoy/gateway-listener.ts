@@ -1,0 +1,144 @@
+import { isIP } from 'node:net';
+import { create } from '@bufbuild/protobuf';
+import { encodeFilterChainMatch } from '../../../codec/filter-chain-match.js';
+import { encodeTcpProxy } from '../../../codec/tcp-proxy.js';
+import type { FilterChainMatch } from '../../../model/filter-chain-match.js';
+import { MATCH_EVERYTHING } from '../../../model/filter-chain-match.js';
+import type { TcpFilterChain } from '../../../model/listener.js';
+import { packAny } from '../../../proto/any.js';
+import { listener, tcpProxy } from '../../../proto/xds.js';
+import type { GatewayServer } from '../../kinds/types.js';
+import { filtersFor } from '../cors.js';
+import { OUTBOUND_FILTERS } from '../fault.js';
+import type { WireResource } from '../resource-set.js';
+import { addTcpRules, addTlsRules, Chains } from '../tcp-listeners.js';
+import { type GatewayTools, gatewayKey, type PortServer, type TablePlan } from './gateway-plan.js';
+import { boundServices, tableRoutes } from './gateway-routes.js';
+import { gatewaySocket } from './gateway-tls.js';
+import { httpFilter, socketListener } from './listener.js';
+
+/** A listener with the route tables that it names. */
+export interface GatewayListener {
+  readonly listener: WireResource;
+  readonly tables: readonly TablePlan[];
+}
+
+/** The listener of one port; undefined when nothing there can be served. */
+export function gatewayListener(
+  place: string,
+  servers: readonly PortServer[],
+  tools: GatewayTools,
+): GatewayListener | undefined {
+  const tables: TablePlan[] = [];
+  const chains: listener.FilterChain[] = [];
+  const taken = new Set<string>();
+  const addHttp = (plan: TablePlan, make: (filter: listener.Filter) => listener.FilterChain) => {
+    tables.push(plan);
+    const filters = filtersFor(tableRoutes(plan, tools), OUTBOUND_FILTERS);
+    chains.push(
+      make(httpFilter({ statPrefix: `outbound_${place}`, table: plan.name, filters, isEdge: true })),
+    );
+  };
+  const plain = servers.filter(({ kind }) => kind === 'http');
+  const [first] = plain;
+  if (first !== undefined) {
+    const { number } = first.server.port;
+    // Istio: all servers of plain HTTP on a port share one table.
+    addHttp({ name: `http.${number}`, port: number, servers: plain }, (filter) =>
+      create(listener.FilterChainSchema, { filters: [filter] }),
+    );
+  }
+  for (const one of servers) {
+    const { server, gateway, kind } = one;
+    if (kind === 'http') continue;
+    if (kind !== 'https') {
+      chains.push(...tcpChains(one, tools, taken));
+      continue;
+    }
+    const socket = gatewaySocket(server.tls ?? {}, ['h2', 'http/1.1']);
+    const names = freeNames(serverNames(server), taken);
+    if (socket === undefined || names === undefined) continue;
+    const { number, name } = server.port;
+    addHttp(
+      { name: `https.${number}.${name}.${gateway.name}.${gateway.namespace}`, port: number, servers: [one] },
+      (filter) => {
+        const chain = create(listener.FilterChainSchema, { filters: [filter], transportSocket: socket });
+        setMatch(chain, { ...MATCH_EVERYTHING, serverNames: names });
+        return chain;
+      },
+    );
+  }
+  if (chains.length === 0) return undefined;
+  const address = addressOf(place);
+  return { listener: socketListener({ name: place, address, direction: 'outbound', chains }), tables };
+}
+
+/** Chains that pass bytes on: by the names of TLS, or whatever comes. */
+function tcpChains(
+  { server, gateway, kind }: PortServer,
+  tools: GatewayTools,
+  taken: Set<string>,
+): readonly listener.FilterChain[] {
+  const { profile, serviceOf, policyOf } = tools;
+  const socket = kind === 'terminated' ? gatewaySocket(server.tls ?? {}, []) : undefined;
+  if (kind === 'terminated' && socket === undefined) return [];
+  const chains = new Chains();
+  for (const { document, host } of boundServices([{ server, gateway }], tools)) {
+    const context = {
+      profile,
+      host,
+      port: server.port.number,
+      serviceOf,
+      policyOf,
+      gateway: gatewayKey(gateway),
+    };
+    if (kind === 'passthrough') addTlsRules(document, context, chains);
+    else addTcpRules(document, context, chains);
+  }
+  // Istio: a terminated connection is chosen by the names of its server.
+  const names = kind === 'terminated' ? serverNames(server) : [];
+  // The socket is the gateway's own, so that destinations tell nothing: chains for subnets can't be chosen.
+  const usable = chains.list.filter(({ match }) => match.destinationRanges.length === 0);
+  return usable.flatMap(({ match, tcp }) => {
+    const wanted = freeNames(kind === 'passthrough' ? match.serverNames : names, taken);
+    if (wanted === undefined) return [];
+    const chain = tcpChain(tcp, { ...match, serverNames: wanted });
+    if (socket !== undefined) chain.transportSocket = socket;
+    return [chain];
+  });
+}
+
+function tcpChain(tcp: TcpFilterChain['tcp'], match: FilterChainMatch): listener.FilterChain {
+  const value = packAny(tcpProxy.TcpProxySchema, encodeTcpProxy(tcp));
+  const message = create(listener.FilterChainSchema, {
+    filters: [{ name: 'envoy.filters.network.tcp_proxy', configType: { case: 'typedConfig', value } }],
+  });
+  setMatch(message, match);
+  return message;
+}
+
+/** A chain for any name has no match: it takes what the others leave. */
+function setMatch(chain: listener.FilterChain, match: FilterChainMatch): void {
+  const message = match.serverNames.length > 0 ? encodeFilterChainMatch(match) : undefined;
+  if (message !== undefined) chain.filterChainMatch = message;
+}
+
+/** Names of the hosts that a server answers to; none = any. */
+function serverNames({ hosts }: GatewayServer): readonly string[] {
+  const names = hosts.map((host) => host.slice(host.indexOf('/') + 1).toLowerCase());
+  return names.includes('*') ? [] : [...new Set(names)];
+}
+
+/** Envoy: two chains of a listener must not ask for the same. Those names that no chain has; undefined = none is left. */
+function freeNames(names: readonly string[], taken: Set<string>): readonly string[] | undefined {
+  const wanted = names.length === 0 ? [''] : names;
+  const free = wanted.filter((name) => !taken.has(name));
+  for (const name of free) taken.add(name);
+  return free.length === 0 ? undefined : free.filter((name) => name !== '');
+}
+
+function addressOf(place: string) {
+  const split = place.lastIndexOf('_');
+  const [bind, port] = [place.slice(0, split), Number(place.slice(split + 1))];
+  return isIP(bind) === 0 ? { address: bind.replace(/^unix:\/\//, ''), port: 0 } : { address: bind, port };
+}

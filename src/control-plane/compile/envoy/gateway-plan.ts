@@ -1,0 +1,34 @@
+import type { GatewayServer } from '../../kinds/types.js';
+import type { ConfigView, Document } from '../../store/view.js';
+import type { Profile } from '../profile.js';
+import type { RouteContext, Target } from '../routes.js';
+import type { EffectivePolicy } from '../traffic-policy.js';
+
+/** What gateways are compiled with. */
+export interface GatewayTools {
+  readonly view: ConfigView;
+  readonly profile: Profile;
+  readonly serviceOf: RouteContext['serviceOf'];
+  readonly hashOf: RouteContext['hashOf'];
+  readonly policyOf: (target: Target) => EffectivePolicy;
+}
+
+/** A server of a Gateway with what it does with connections. */
+export interface PortServer {
+  readonly gateway: Document<'Gateway'>;
+  readonly server: GatewayServer;
+  /** `https` and `terminated` end TLS; what is in it is HTTP, or anything. */
+  readonly kind: 'http' | 'https' | 'terminated' | 'passthrough' | 'tcp';
+}
+
+/** A route table of a gateway: of all servers of plain HTTP on a port, or of one server with TLS. */
+export interface TablePlan {
+  readonly name: string;
+  readonly port: number;
+  readonly servers: readonly PortServer[];
+}
+
+/** The name by which documents mean a gateway. */
+export function gatewayKey({ namespace, name }: Document<'Gateway'>): string {
+  return `${namespace}/${name}`;
+}

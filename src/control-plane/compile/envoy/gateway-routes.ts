@@ -1,0 +1,129 @@
+import { NO_OVERRIDES } from '../../../model/filter-config.js';
+import type { Route, RouteConfiguration, VirtualHost } from '../../../model/route.js';
+import { coversHost, fullHostName } from '../../kinds/hosts.js';
+import type { GatewayServer } from '../../kinds/types.js';
+import type { Document } from '../../store/view.js';
+import { isCatchAll } from '../route-match.js';
+import { compileRoutes } from '../routes.js';
+import { fullGatewayName, isExported } from '../visibility.js';
+import { type GatewayTools, gatewayKey, type PortServer, type TablePlan } from './gateway-plan.js';
+
+/** A VirtualService at a gateway, under one of the hosts that both name. */
+export interface BoundService {
+  readonly document: Document<'VirtualService'>;
+  readonly host: string;
+  readonly gateway: string;
+}
+
+type ServerOf = Pick<PortServer, 'server' | 'gateway'>;
+
+/** The VirtualServices that say what servers do, oldest first, once for each host (Istio: PickExactHosts of both). */
+export function boundServices(
+  servers: readonly ServerOf[],
+  { view, profile }: GatewayTools,
+): readonly BoundService[] {
+  return view
+    .list('VirtualService')
+    .filter(({ spec, namespace }) => isExported(spec.exportTo, namespace, profile.namespace))
+    .flatMap((document) => {
+      const found = new Map<string, BoundService>();
+      for (const server of servers) {
+        for (const bound of boundTo(server, document))
+          if (!found.has(bound.host)) found.set(bound.host, bound);
+      }
+      return [...found.values()];
+    });
+}
+
+/** What a VirtualService says of one server, by host. */
+function boundTo(
+  { server, gateway }: ServerOf,
+  document: Document<'VirtualService'>,
+): readonly BoundService[] {
+  const { spec, namespace } = document;
+  const key = gatewayKey(gateway);
+  if (!(spec.gateways ?? []).some((name) => fullGatewayName(name, namespace) === key)) return [];
+  const namespaces = { service: namespace, gateway: gateway.namespace };
+  return (spec.hosts ?? []).flatMap((host) =>
+    commonHosts(fullHostName(host, namespace), server, namespaces).map((common) => ({
+      document,
+      host: common,
+      gateway: key,
+    })),
+  );
+}
+
+/** Hosts of a server that a host of a VirtualService covers, or the host itself where the server covers it. */
+function commonHosts(
+  host: string,
+  { hosts }: GatewayServer,
+  namespaces: { readonly service: string; readonly gateway: string },
+): readonly string[] {
+  return hosts.flatMap((entry) => {
+    const [first = '', second] = entry.split('/');
+    const [scope, pattern] = second === undefined ? ['*', first] : [first, second];
+    const wanted = scope === '.' ? namespaces.gateway : scope;
+    if (wanted !== '*' && wanted !== namespaces.service) return [];
+    const name = pattern.toLowerCase();
+    if (coversHost(name, host)) return [host];
+    return coversHost(host, name) ? [name] : [];
+  });
+}
+
+/** All routes of a table. */
+export function tableRoutes(plan: TablePlan, tools: GatewayTools): readonly Route[] {
+  return gatewayTable(plan, tools).virtualHosts.flatMap(({ routes }) => routes);
+}
+
+/** The table: at gateways the rules of all VirtualServices for a host are joined (Istio). */
+export function gatewayTable({ name, port, servers }: TablePlan, tools: GatewayTools): RouteConfiguration {
+  const { profile, serviceOf, hashOf } = tools;
+  const byHost = new Map<string, Route[]>();
+  for (const { document, host, gateway } of boundServices(servers, tools)) {
+    // Those for TLS and TCP alone are no virtual hosts.
+    if (document.spec.http === undefined || document.spec.http.length === 0) continue;
+    const context = { profile, host, port, serviceOf, hashOf, gateway };
+    const routes = compileRoutes(document.spec.http, document.namespace, context);
+    byHost.set(host, [...(byHost.get(host) ?? []), ...routes]);
+  }
+  const redirected = redirectedHosts(servers);
+  for (const host of redirected) if (!byHost.has(host)) byHost.set(host, []);
+  const virtualHosts = [...byHost.keys()]
+    .sort()
+    .map((host) =>
+      virtualHost(host, port, { routes: byHost.get(host) ?? [], redirects: redirected.has(host) }),
+    );
+  // Envoy: with an empty list every request is answered 404, as it is with this.
+  return { name, virtualHosts, ignorePortInHost: true };
+}
+
+/** Hosts whose plaintext requests go to https (Istio `httpsRedirect`). */
+function redirectedHosts(servers: readonly PortServer[]): ReadonlySet<string> {
+  return new Set(
+    servers
+      .filter(({ server }) => server.tls?.httpsRedirect === true)
+      .flatMap(({ server }) => server.hosts.map((host) => host.slice(host.indexOf('/') + 1).toLowerCase())),
+  );
+}
+
+function virtualHost(
+  host: string,
+  port: number,
+  { routes, redirects }: { readonly routes: readonly Route[]; readonly redirects: boolean },
+): VirtualHost {
+  return {
+    name: `${host}:${port}`,
+    domains: [host],
+    routes: catchAllLast(routes),
+    retryPolicy: undefined,
+    filterOverrides: NO_OVERRIDES,
+    includeRequestAttemptCount: true,
+    ...(redirects && { requireTls: 'all' as const }),
+  };
+}
+
+/** Istio: what takes everything goes to the end, so that it hides no rule of another document. */
+function catchAllLast(routes: readonly Route[]): readonly Route[] {
+  const isLast = ({ match }: Route) => isCatchAll(match);
+  return [...routes.filter((one) => !isLast(one)), ...routes.filter(isLast)];
+}

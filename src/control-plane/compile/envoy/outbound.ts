@@ -1,0 +1,131 @@
+import { type SocketAddress, splitHostPort } from '../../../model/address.js';
+import type { HttpFilter } from '../../../model/filter-config.js';
+import type { OutboundTcpListener } from '../../../model/listener.js';
+import type { RouteConfiguration, VirtualHost } from '../../../model/route.js';
+import { filtersFor } from '../cors.js';
+import { OUTBOUND_FILTERS } from '../fault.js';
+import type { MeshConfig } from '../mesh-config.js';
+import { clusterName, parseClusterName } from '../names.js';
+import { BLOCK_ALL } from '../outbound-policy.js';
+import type { Outline } from '../outline.js';
+import type { EnvoyOptions } from '../profile.js';
+import type { WireResource } from '../resource-set.js';
+import { ALLOW_ANY, FORWARD_PROXY_FILTER } from './forward-proxy.js';
+import { httpFilter, openChain, socketListener } from './listener.js';
+import { tcpListener } from './tcp-listener.js';
+
+/** Istio: without traffic capture the listeners of an Envoy are for its own machine. */
+const LOOPBACK = '127.0.0.1';
+/** Istio's name of the table of the HTTP proxy. */
+const PROXY_TABLE = 'http_proxy';
+
+/** What an Envoy beside applications is sent for their calls. */
+export interface EnvoyOutbound {
+  readonly listeners: readonly WireResource[];
+  readonly tables: readonly RouteConfiguration[];
+}
+
+/**
+ * Without traffic capture, applications call an Envoy as their HTTP proxy, on one port for all hosts; or, where the node
+ * asks for it (`INTERCEPTION_MODE: NONE`), on the port of each service.
+ */
+export function envoyOutbound(
+  outline: Outline,
+  { proxyPort, hasPortListeners }: EnvoyOptions,
+  config: MeshConfig,
+): EnvoyOutbound {
+  const hosts = hostsOf(outline);
+  const unknown =
+    config.outboundTrafficPolicy === 'ALLOW_ANY' ? [ALLOW_ANY] : [...BLOCK_ALL.routes.virtualHosts];
+  const listeners: WireResource[] = [];
+  const tables: RouteConfiguration[] = [];
+  const add = (table: string, address: SocketAddress, virtualHosts: readonly VirtualHost[]) => {
+    tables.push({ name: table, virtualHosts: [...withoutSharedDomains(virtualHosts), ...unknown] });
+    listeners.push(httpListener(table, address, virtualHosts));
+  };
+  if (proxyPort !== 0) {
+    add(
+      PROXY_TABLE,
+      { address: LOOPBACK, port: proxyPort },
+      hosts.map(({ virtualHost }) => virtualHost),
+    );
+  }
+  if (!hasPortListeners) return { listeners, tables };
+  const taken = new Set([proxyPort]);
+  for (const port of [...new Set(hosts.map((one) => one.port))].sort((a, b) => a - b)) {
+    if (taken.has(port)) continue;
+    taken.add(port);
+    const own = hosts.filter((one) => one.port === port).map(({ virtualHost }) => virtualHost);
+    add(String(port), { address: LOOPBACK, port }, own);
+  }
+  for (const [model, port] of tcpListenersOf(outline)) {
+    // One socket can't tell two services of TCP apart: Istio keeps the first.
+    if (taken.has(port)) continue;
+    taken.add(port);
+    listeners.push(tcpListener(model, { address: LOOPBACK, port }));
+  }
+  return { listeners, tables };
+}
+
+interface PortHost {
+  readonly port: number;
+  readonly virtualHost: VirtualHost;
+}
+
+/** The virtual hosts of all services, those of port 80 first: a name without a port means them. */
+function hostsOf({ routes }: Outline): readonly PortHost[] {
+  const found = [...routes.values()].flatMap(({ name, virtualHosts }) => {
+    const cluster = parseClusterName(name);
+    return cluster === undefined
+      ? []
+      : virtualHosts.map((virtualHost) => ({ port: cluster.port, virtualHost }));
+  });
+  const rank = ({ port }: PortHost) => (port === 80 ? 0 : port);
+  return found.sort((a, b) => rank(a) - rank(b) || (a.virtualHost.name < b.virtualHost.name ? -1 : 1));
+}
+
+/** Envoy: a domain may stand in a table once. */
+function withoutSharedDomains(virtualHosts: readonly VirtualHost[]): readonly VirtualHost[] {
+  const seen = new Set<string>();
+  return virtualHosts.flatMap((virtualHost) => {
+    const domains = virtualHost.domains.filter((domain) => !seen.has(domain));
+    for (const domain of domains) seen.add(domain);
+    return domains.length === 0 ? [] : [{ ...virtualHost, domains }];
+  });
+}
+
+function httpListener(
+  table: string,
+  address: SocketAddress,
+  virtualHosts: readonly VirtualHost[],
+): WireResource {
+  const routes = virtualHosts.flatMap((one) => one.routes);
+  const filters = beforeRouter(filtersFor(routes, OUTBOUND_FILTERS), FORWARD_PROXY_FILTER);
+  const name = `${address.address}_${address.port}`;
+  const filter = httpFilter({ statPrefix: `outbound_${name}`, table, filters, isEdge: false });
+  return socketListener({ name, address, direction: 'outbound', chains: [openChain(filter)] });
+}
+
+function beforeRouter(filters: readonly HttpFilter[], added: HttpFilter): readonly HttpFilter[] {
+  return [...filters.slice(0, -1), added, ...filters.slice(-1)];
+}
+
+/** The listeners for what is no HTTP, by port; where no connection says which host it is for, there is none. */
+function tcpListenersOf({
+  listeners,
+  clusters,
+}: Outline): readonly (readonly [OutboundTcpListener, number])[] {
+  return [...listeners.values()]
+    .filter((one) => one.kind === 'outbound-tcp')
+    .filter(({ name }) => !dialsDestination(name, clusters))
+    .flatMap((one) => {
+      const port = Number(/:(\d+)$/.exec(one.name)?.[1] ?? 0);
+      return port === 0 ? [] : [[one, port] as const];
+    })
+    .sort(([a, first], [b, second]) => first - second || (a.name < b.name ? -1 : 1));
+}
+
+function dialsDestination(name: string, clusters: Outline['clusters']): boolean {
+  const { host, port = 0 } = splitHostPort(name.replace(/^tcp:\/\//, ''));
+  return clusters.get(clusterName(port, '', host))?.discovery.kind === 'original-dst';
+}
