@@ -33,7 +33,7 @@ describe('binding', () => {
     const { port } = await serveGrpc(world, { address: '127.0.0.1:0' });
     const others = Object.values(networkInterfaces())
       .flat()
-      .filter((one) => one?.family === 'IPv4' && one.internal === false);
+      .filter((one) => one?.family === 'IPv4' && !one.internal);
     expect(await answers('127.0.0.1', port)).toBe(true);
     for (const one of others) expect(await answers(one?.address ?? '', port)).toBe(false);
     expect(await answers('::1', port)).toBe(false);
