@@ -80,7 +80,7 @@ export async function joinMesh(options: MeshOptions): Promise<Mesh> {
     clock,
     random,
     logger,
-    transport: (identity) => upstreamTransport({ identity, clock, random, tunnels }),
+    transport: (identity, secrets) => upstreamTransport({ identity, clock, random, secrets, tunnels }),
   });
   const endpoints = await openEndpoints(running, resolved);
   // A cached configuration ends the wait as the control plane's does.

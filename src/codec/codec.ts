@@ -12,6 +12,8 @@ export interface ResourceType<T> {
   readonly short: ResourceShortName;
   /** State of the world: a response is the complete set, so absence means removal (LDS, CDS). */
   readonly complete: boolean;
+  /** Whether it holds keys, which are for nobody's eyes and no disk. */
+  readonly isSecret?: boolean | undefined;
   /**
    * Throws a MeshError `INMESH_XDS_DECODE` that names the field which we can't enforce or which is wrong. `custom` are the
    * filters of the application that the resource may configure.
@@ -53,6 +55,7 @@ export interface ResourceTypeDefinition<T, M> {
   readonly typeUrl: string;
   readonly short: ResourceShortName;
   readonly complete: boolean;
+  readonly isSecret?: boolean;
   readonly parse: (bytes: Uint8Array, path: Path) => M;
   readonly nameOf: (parsed: M) => string;
   readonly decode: (parsed: M, path: Path) => T;
@@ -87,6 +90,7 @@ export function defineResourceType<T, M>(definition: ResourceTypeDefinition<T, M
     typeUrl,
     short,
     complete,
+    ...(definition.isSecret === true && { isSecret: true }),
     decode(bytes, custom) {
       const { parsed, name, path } = open(bytes, custom);
       return { name, resource: decode(parsed, path) };

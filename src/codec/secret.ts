@@ -1,5 +1,13 @@
 import { create, toBinary } from '@bufbuild/protobuf';
+import type { Secret } from '../model/secret.js';
 import { core, tls } from '../proto/xds.js';
+import { decodeMessage, defineResourceType, type ResourceType } from './codec.js';
+import { onlyFields } from './field-guard.js';
+import { encodeStringMatcher } from './matcher.js';
+import { at, type Path, refuse } from './path.js';
+import { encodePemSource } from './pem-source.js';
+import { decodeTlsCertificate, encodeTlsCertificate } from './tls-certificates.js';
+import { decodeValidationSecret } from './tls-validation.js';
 
 /** The type of what SDS serves. */
 export const SECRET_TYPE_URL = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
@@ -31,4 +39,73 @@ export function encodeRootsSecret(name: string, roots: string): Uint8Array {
 
 function inline(text: string): core.DataSource {
   return create(core.DataSourceSchema, { specifier: { case: 'inlineBytes', value: Buffer.from(text) } });
+}
+
+const secretFields = onlyFields(() => tls.SecretSchema, {
+  enforced: ['name', 'tls_certificate', 'validation_context'],
+});
+
+function decodeSecret(message: tls.Secret, path: Path): Secret {
+  secretFields(message, path);
+  const { type } = message;
+  switch (type.case) {
+    case 'tlsCertificate':
+      return {
+        kind: 'certificate',
+        certificate: decodeTlsCertificate(type.value, at(path, 'tls_certificate')),
+      };
+    case 'validationContext':
+      return decodeValidationSecret(type.value, at(path, 'validation_context'));
+    default:
+      return refuse(path, 'must have a tls_certificate or a validation_context');
+  }
+}
+
+function encodeSecret(name: string, secret: Secret): tls.Secret {
+  if (secret.kind === 'certificate') {
+    const value = encodeTlsCertificate(secret.certificate);
+    return create(tls.SecretSchema, { name, type: { case: 'tlsCertificate', value } });
+  }
+  return create(tls.SecretSchema, {
+    name,
+    type: { case: 'validationContext', value: encodeContext(secret) },
+  });
+}
+
+function encodeContext({
+  roots,
+  crl,
+  subjectAltNames,
+}: Extract<Secret, { kind: 'validation' }>): tls.CertificateValidationContext {
+  const context = create(tls.CertificateValidationContextSchema, {
+    matchTypedSubjectAltNames: subjectAltNames.map((matcher) => ({
+      sanType: tls.SubjectAltNameMatcher_SanType.DNS,
+      matcher: encodeStringMatcher(matcher),
+    })),
+  });
+  if (roots === 'system')
+    context.systemRootCerts = create(tls.CertificateValidationContext_SystemRootCertsSchema);
+  else if (roots === 'none') {
+    context.trustChainVerification = tls.CertificateValidationContext_TrustChainVerification.ACCEPT_UNTRUSTED;
+  } else if (roots !== undefined) context.trustedCa = encodePemSource(roots);
+  if (crl !== undefined) context.crl = encodePemSource(crl);
+  return context;
+}
+
+/** SDS. */
+export const SECRET: ResourceType<NamedSecretValue> = defineResourceType({
+  typeUrl: SECRET_TYPE_URL,
+  short: 'SDS',
+  complete: false,
+  isSecret: true,
+  parse: (bytes, path) => decodeMessage(tls.SecretSchema, bytes, path),
+  nameOf: ({ name }) => name,
+  decode: (message, path) => ({ name: message.name, secret: decodeSecret(message, path) }),
+  encode: ({ name, secret }) => toBinary(tls.SecretSchema, encodeSecret(name, secret)),
+});
+
+/** A secret with its name. */
+export interface NamedSecretValue {
+  readonly name: string;
+  readonly secret: Secret;
 }

@@ -1,10 +1,10 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { ClientCertificate, PemSource } from '../model/tls.js';
 import { tls } from '../proto/xds.js';
-import { adsSource } from './config-source.js';
+import { adsSource, checkConfigSource } from './config-source.js';
 import { onlyFields } from './field-guard.js';
 import { at, type Path, refuse, required } from './path.js';
-import { decodePemSource } from './pem-source.js';
+import { decodePemSource, encodePemSource } from './pem-source.js';
 
 /**
  * What stands behind a TLS context. The workload's own certificate and the mesh's bundle come from the identity source,
@@ -24,14 +24,34 @@ const FILE_ROOTS = 'file-root:';
 /** Whose signatures are trusted: the mesh's bundle, the roots of the platform, a file's, or anybody's. */
 export type TrustRoots = 'mesh' | 'system' | 'none' | PemSource;
 
-/** What a context presents: the workload's certificate, one of its own, or none. */
-export type PresentedCertificate = 'mesh' | ClientCertificate | undefined;
+/** A secret that the control plane serves (SDS). */
+export interface NamedSecret {
+  readonly secret: string;
+}
+
+/** What a context presents: the workload's certificate, one of its own, one that SDS brings, or none. */
+export type PresentedCertificate = 'mesh' | ClientCertificate | NamedSecret | undefined;
 
 const secretFields = onlyFields(() => tls.SdsSecretConfigSchema, {
   enforced: ['name'],
   // Where Envoy would fetch the secret. Ours comes from the identity source whatever stands here.
   ignored: ['sds_config'],
 });
+
+const servedFields = onlyFields(() => tls.SdsSecretConfigSchema, { enforced: ['name', 'sds_config'] });
+
+/** The secret's name, when it is neither the workload's identity nor a file, and so is to be asked for. */
+export function servedSecret(config: tls.SdsSecretConfig | undefined, path: Path): string | undefined {
+  if (config === undefined || isOwn(config.name)) return undefined;
+  servedFields(config, path);
+  checkConfigSource(config.sdsConfig, at(path, 'sds_config'));
+  return config.name;
+}
+
+function isOwn(name: string): boolean {
+  const isIdentity = name === '' || name === WORKLOAD_SECRET || name === MESH_ROOTS_SECRET;
+  return isIdentity || name.startsWith(FILE_CERTIFICATE) || name.startsWith(FILE_ROOTS);
+}
 
 const certificateFields = onlyFields(() => tls.TlsCertificateSchema, {
   enforced: ['certificate_chain', 'private_key', 'password'],
@@ -44,6 +64,12 @@ export function decodeCertificate(context: tls.CommonTlsContext, path: Path): Pr
   const [secret, ...moreSecrets] = context.tlsCertificateSdsSecretConfigs;
   const [given, ...more] = context.tlsCertificates;
   if (more.length > 0) refuse(at(path, 'tls_certificates'), 'may have one entry');
+  const secretPath = at(path, 'tls_certificate_sds_secret_configs', 0);
+  const served = servedSecret(secret, secretPath);
+  if (served !== undefined) {
+    if (given !== undefined || moreSecrets.length > 0) refuse(secretPath, 'excludes other certificates');
+    return { secret: served };
+  }
   const isFile = secret?.name.startsWith(FILE_CERTIFICATE) === true;
   if (!isFile) {
     const hasOwn = hasWorkloadCertificate(context, path);
@@ -51,7 +77,6 @@ export function decodeCertificate(context: tls.CommonTlsContext, path: Path): Pr
     if (hasOwn) refuse(at(path, 'tls_certificates'), 'excludes other certificates');
     return decodeTlsCertificate(given, at(path, 'tls_certificates', 0));
   }
-  const secretPath = at(path, 'tls_certificate_sds_secret_configs', 0);
   if (given !== undefined || moreSecrets.length > 0) refuse(secretPath, 'excludes other certificates');
   secretFields(secret, secretPath);
   const [chain, key, ...rest] = secret.name.slice(FILE_CERTIFICATE.length).split('~');
@@ -59,7 +84,8 @@ export function decodeCertificate(context: tls.CommonTlsContext, path: Path): Pr
   return { chain: { kind: 'file', path: chain }, key: { kind: 'file', path: key }, password: undefined };
 }
 
-function decodeTlsCertificate(message: tls.TlsCertificate, path: Path): ClientCertificate {
+/** A certificate with its key. */
+export function decodeTlsCertificate(message: tls.TlsCertificate, path: Path): ClientCertificate {
   certificateFields(message, path);
   const { certificateChain, privateKey, password } = message;
   const [chainPath, keyPath] = [at(path, 'certificate_chain'), at(path, 'private_key')];
@@ -129,6 +155,21 @@ export function checkInstance({ instanceName, certificateName }: ProviderInstanc
       `the certificate ${JSON.stringify(certificateName)} is not supported`,
     );
   }
+}
+
+/** A certificate as a message. */
+export function encodeTlsCertificate({ chain, key, password }: ClientCertificate): tls.TlsCertificate {
+  const message = create(tls.TlsCertificateSchema, {
+    certificateChain: encodePemSource(chain),
+    privateKey: encodePemSource(key),
+  });
+  if (password !== undefined) message.password = encodePemSource(password);
+  return message;
+}
+
+/** The name of a secret that is to be asked for. */
+export function servedSecretConfig(name: string): tls.SdsSecretConfig {
+  return create(tls.SdsSecretConfigSchema, { name, sdsConfig: adsSource() });
 }
 
 /** The name of the workload's certificate. */

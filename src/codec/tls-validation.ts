@@ -1,4 +1,5 @@
 import type { StringMatcher } from '../model/matcher.js';
+import type { Secret } from '../model/secret.js';
 import type { PemSource } from '../model/tls.js';
 import { tls } from '../proto/xds.js';
 import { isEqual } from '../runtime/equal.js';
@@ -6,11 +7,14 @@ import { onlyFields } from './field-guard.js';
 import { decodeStringMatcher } from './matcher.js';
 import { at, type Path, refuse } from './path.js';
 import { decodePemSource } from './pem-source.js';
-import { checkInstance, rootsOfSecret, type TrustRoots } from './tls-certificates.js';
+import { checkInstance, rootsOfSecret, servedSecret, type TrustRoots } from './tls-certificates.js';
 
 /** How the peer's certificate is checked. */
 export interface PeerValidation {
-  readonly roots: TrustRoots;
+  /** Undefined: those of the secret. */
+  readonly roots: TrustRoots | undefined;
+  /** An SDS secret that is merged over the rest. */
+  readonly secret?: string | undefined;
   readonly subjectAltNames: readonly StringMatcher[];
   readonly crl?: PemSource | undefined;
 }
@@ -44,6 +48,8 @@ export function decodeValidation(context: tls.CommonTlsContext, path: Path): Pee
     case 'validationContext':
       return decodeContext(type.value, at(path, 'validation_context'));
     case 'validationContextSdsSecretConfig': {
+      const secret = servedSecret(type.value, at(path, 'validation_context_sds_secret_config'));
+      if (secret !== undefined) return { roots: undefined, subjectAltNames: [], secret };
       const roots = rootsOfSecret(type.value, at(path, 'validation_context_sds_secret_config'));
       return { roots, subjectAltNames: [] };
     }
@@ -120,6 +126,9 @@ function decodeCombined(
   if (defaults !== undefined) validationFields(defaults, defaultsPath);
   const own = defaults && rootsOfContext(defaults, defaultsPath);
   if (own === 'none') refuse(at(defaultsPath, 'trust_chain_verification'), 'is not supported');
+  const secretPath = at(path, 'validation_context_sds_secret_config');
+  const secret = servedSecret(combined.validationContextSdsSecretConfig, secretPath);
+  if (secret !== undefined) return decodeDefaults(combined, own, { secret, path });
   const given = rootsOfCombined(combined, path);
   if (own !== undefined && given !== undefined && !isEqual(own, given))
     refuse(defaultsPath, 'names other roots than the secret');
@@ -129,6 +138,44 @@ function decodeCombined(
     subjectAltNames: defaults ? decodeSubjectAltNames(defaults, roots, defaultsPath) : [],
     crl: defaults && decodeCrl(defaults, roots, defaultsPath),
   };
+}
+
+/** Envoy: singular fields of the secret replace those of the default context, lists are joined. */
+function decodeDefaults(
+  {
+    defaultValidationContext: defaults,
+    validationContextCertificateProviderInstance: instance,
+  }: tls.CommonTlsContext_CombinedCertificateValidationContext,
+  roots: TrustRoots | undefined,
+  { secret, path }: { readonly secret: string; readonly path: Path },
+): PeerValidation {
+  const defaultsPath = at(path, 'default_validation_context');
+  if (instance !== undefined)
+    refuse(at(path, 'validation_context_certificate_provider_instance'), 'excludes a secret');
+  if (roots === 'mesh' || roots === 'system') refuse(defaultsPath, 'names other roots than the secret');
+  if (defaults === undefined) return { roots, subjectAltNames: [], secret };
+  const subjectAltNames = decodeSubjectAltNames(defaults, 'system', defaultsPath);
+  const crl = defaults.crl && decodePemSource(defaults.crl, at(defaultsPath, 'crl'));
+  return { roots, subjectAltNames, crl, secret };
+}
+
+/** A validation context that SDS brings. */
+export function decodeValidationSecret(
+  context: tls.CertificateValidationContext,
+  path: Path,
+): Extract<Secret, { kind: 'validation' }> {
+  validationFields(context, path);
+  const roots = rootsOfContext(context, path);
+  if (roots === 'mesh')
+    return refuse(at(path, 'ca_certificate_provider_instance'), 'is not supported in a secret');
+  const subjectAltNames = decodeSubjectAltNames(context, roots ?? 'system', path);
+  if (roots === 'none' && subjectAltNames.length > 0) {
+    refuse(at(path, 'trust_chain_verification'), 'makes the names of certificates worthless');
+  }
+  const crl = context.crl && decodePemSource(context.crl, at(path, 'crl'));
+  if (crl !== undefined && typeof roots === 'string')
+    refuse(at(path, 'crl'), 'is not supported without a trusted_ca');
+  return { kind: 'validation', roots, crl, subjectAltNames };
 }
 
 function rootsOfCombined(

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import type { StringMatcher } from '../model/matcher.js';
-import type { ClientCertificate, DownstreamTls, UpstreamTls } from '../model/tls.js';
+import type { DownstreamTls, UpstreamTls } from '../model/tls.js';
 import { tls } from '../proto/xds.js';
 import { onlyFields } from './field-guard.js';
 import { encodeStringMatcher } from './matcher.js';
@@ -8,12 +8,15 @@ import { at, type Path, refuse, required } from './path.js';
 import { encodePemSource } from './pem-source.js';
 import {
   decodeCertificate,
+  encodeTlsCertificate,
   hasWorkloadCertificate,
   meshValidation,
+  type PresentedCertificate,
+  servedSecretConfig,
   workloadSecret,
 } from './tls-certificates.js';
 import { decodeTlsParams, encodeTlsParams } from './tls-params.js';
-import { decodeValidation } from './tls-validation.js';
+import { decodeValidation, type PeerValidation } from './tls-validation.js';
 
 /** Envoy: a server name has at most 255 bytes. */
 const MAX_SNI_BYTES = 255;
@@ -83,10 +86,20 @@ export function decodeUpstreamTls(message: tls.UpstreamTlsContext, path: Path): 
     ...shared,
     roots: roots === 'system' ? undefined : roots,
     crl: validation.crl,
-    certificate,
+    ...decodeSecrets(certificate, validation),
     matchSni: message.autoSniSanValidation || undefined,
     ...(common.tlsParams && decodeTlsParams(common.tlsParams, at(commonPath, 'tls_params'))),
   };
+}
+
+function decodeSecrets(
+  certificate: Exclude<PresentedCertificate, 'mesh'>,
+  { secret: validation }: PeerValidation,
+): Pick<UpstreamTls, 'certificate' | 'secrets'> {
+  const served = certificate !== undefined && 'secret' in certificate ? certificate.secret : undefined;
+  const own = certificate === undefined || 'secret' in certificate ? undefined : certificate;
+  if (served === undefined && validation === undefined) return { certificate: own };
+  return { certificate: own, secrets: { certificate: served, validation } };
 }
 
 /** The server side of TLS. */
@@ -108,7 +121,8 @@ function checkClientValidation(common: tls.CommonTlsContext, isRequired: boolean
     return;
   }
   if (!isRequired) refuse(path, 'validation of optional client certificates is not supported');
-  if (validation.roots !== 'mesh') refuse(path, 'clients are verified by the roots of the mesh only');
+  if (validation.secret !== undefined || validation.roots !== 'mesh')
+    refuse(path, 'clients are verified by the roots of the mesh only');
   if (validation.subjectAltNames.length > 0)
     refuse(path, 'names of clients are not supported; use authorization');
 }
@@ -124,8 +138,10 @@ export function encodeUpstreamTls(model: UpstreamTls): tls.UpstreamTlsContext {
     common.tlsCertificateSdsSecretConfigs = [workloadSecret()];
     common.validationContextType = meshValidation({ matchTypedSubjectAltNames: encodeSans(model) });
   } else {
-    common.validationContextType = { case: 'validationContext', value: encodeValidation(model) };
-    if (certificate !== undefined) common.tlsCertificates = [encodeCertificate(certificate)];
+    common.validationContextType = encodeValidationType(model);
+    const { certificate: served } = model.secrets ?? {};
+    if (served !== undefined) common.tlsCertificateSdsSecretConfigs = [servedSecretConfig(served)];
+    if (certificate !== undefined) common.tlsCertificates = [encodeTlsCertificate(certificate)];
     const params = encodeTlsParams(model);
     if (params !== undefined) common.tlsParams = params;
   }
@@ -137,26 +153,32 @@ export function encodeUpstreamTls(model: UpstreamTls): tls.UpstreamTlsContext {
   });
 }
 
+function encodeValidationType(model: UpstreamTls): tls.CommonTlsContext['validationContextType'] {
+  const value = encodeValidation(model);
+  const secret = model.secrets?.validation;
+  if (secret === undefined) return { case: 'validationContext', value };
+  return {
+    case: 'combinedValidationContext',
+    value: create(tls.CommonTlsContext_CombinedCertificateValidationContextSchema, {
+      defaultValidationContext: value,
+      validationContextSdsSecretConfig: servedSecretConfig(secret),
+    }),
+  };
+}
+
 function encodeValidation(model: UpstreamTls): tls.CertificateValidationContext {
   const { roots, crl } = model;
   const message = create(tls.CertificateValidationContextSchema, {
     matchTypedSubjectAltNames: encodeSans(model),
   });
-  if (roots === undefined)
-    message.systemRootCerts = create(tls.CertificateValidationContext_SystemRootCertsSchema);
-  else if (roots === 'none') {
+  if (roots === undefined) {
+    // With a secret, they are the secret's.
+    if (model.secrets?.validation === undefined)
+      message.systemRootCerts = create(tls.CertificateValidationContext_SystemRootCertsSchema);
+  } else if (roots === 'none') {
     message.trustChainVerification = tls.CertificateValidationContext_TrustChainVerification.ACCEPT_UNTRUSTED;
   } else message.trustedCa = encodePemSource(roots);
   if (crl !== undefined) message.crl = encodePemSource(crl);
-  return message;
-}
-
-function encodeCertificate({ chain, key, password }: ClientCertificate): tls.TlsCertificate {
-  const message = create(tls.TlsCertificateSchema, {
-    certificateChain: encodePemSource(chain),
-    privateKey: encodePemSource(key),
-  });
-  if (password !== undefined) message.password = encodePemSource(password);
   return message;
 }
 

@@ -1,4 +1,5 @@
 import { createClusters } from '../cluster/clusters.js';
+import { type SecretLookup, SecretTable } from '../cluster/secret-table.js';
 import type { Transport } from '../cluster/transport.js';
 import { localZone } from '../cluster/zone.js';
 import type {
@@ -53,7 +54,7 @@ export interface MeshTools {
   readonly random: Random;
   readonly logger: Logger;
   /** Makes the transport; the bindings know how. */
-  readonly transport: (identity: IdentitySource) => Transport;
+  readonly transport: (identity: IdentitySource, secrets: SecretLookup) => Transport;
 }
 
 /** A served port, as it is announced to the control plane. */
@@ -99,6 +100,7 @@ export class RunningMesh implements MeshCore, TcpCore {
   #admin: MeshAdmin | undefined;
   readonly #clusters: ReturnType<typeof createClusters>;
   readonly #applier: Applier;
+  readonly #secrets = new SecretTable();
   readonly #breakers: FailureRateBreakers | undefined;
   readonly #startMs: number;
   readonly #configured: Promise<void>;
@@ -143,7 +145,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       ...hostTools(clock),
       zone: localZone(options),
       compileHash: (policies) => compileHashPolicies(policies, options.address),
-      transport: tools.transport(this.identity),
+      transport: tools.transport(this.identity, this.#secrets),
     });
     this.node = { id: options.nodeId, cluster: options.nodeCluster };
     this.custom = options.custom;
@@ -318,6 +320,7 @@ export class RunningMesh implements MeshCore, TcpCore {
     const old = this.#published.snapshot;
     if (outbound !== old.outbound || tcp !== old.tcp) this.#tcpTable = undefined;
     this.#published = published;
+    this.#secrets.replace(published.snapshot.secrets ?? new Map());
     this.#table = this.#applier.apply(published.snapshot);
     this.observer.applied?.({
       atMs: this.clock.now(),

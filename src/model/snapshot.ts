@@ -2,6 +2,7 @@ import type { Cluster } from './cluster.js';
 import type { ClusterLoadAssignment } from './endpoint.js';
 import type { InboundListener, OutboundListener, OutboundTcpListener } from './listener.js';
 import type { RouteConfiguration } from './route.js';
+import type { Secret } from './secret.js';
 
 /**
  * A complete, consistent, immutable configuration. What is referenced but known not to exist is left out: routes
@@ -13,6 +14,8 @@ export interface Snapshot {
   readonly tcp?: ReadonlyMap<string, OutboundTcpListener> | undefined;
   readonly inbound: ReadonlyMap<string, InboundListener>;
   readonly clusters: ReadonlyMap<string, ResolvedCluster>;
+  /** Secrets that clusters need; undefined = none. */
+  readonly secrets?: ReadonlyMap<string, Secret> | undefined;
 }
 
 /** An outbound listener with its route table; without `routes` the table does not exist (404 NR). */

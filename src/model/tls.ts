@@ -14,6 +14,8 @@ export interface UpstreamTls {
   readonly crl?: PemSource | undefined;
   /** With `simple`: what the client proves itself by (Istio MUTUAL). */
   readonly certificate?: ClientCertificate | undefined;
+  /** With `simple`: SDS secrets that certificate and validation are taken from, over what stands here. */
+  readonly secrets?: TlsSecrets | undefined;
   /** SNI is the endpoint's hostname, where it has one. */
   readonly autoHostSni?: boolean | undefined;
   /** The server must prove the name that was sent as SNI, whatever `subjectAltNames` say. */
@@ -24,6 +26,12 @@ export interface UpstreamTls {
   readonly maxVersion?: TlsVersion | undefined;
   /** Of TLS 1.2, by OpenSSL's names; undefined = the platform's. */
   readonly ciphers?: readonly string[] | undefined;
+}
+
+/** Names of SDS secrets. */
+export interface TlsSecrets {
+  readonly certificate?: string | undefined;
+  readonly validation?: string | undefined;
 }
 
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';

@@ -1,6 +1,7 @@
 import { withCustom } from '../codec/codec.js';
 import { encodeNode } from '../codec/node.js';
 import { CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION } from '../codec/resource-types.js';
+import { SECRET } from '../codec/secret.js';
 import type { CustomFilterTypes } from '../model/custom-filter.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import type { Node } from '../model/node.js';
@@ -100,13 +101,14 @@ export function createXdsClient(options: XdsClientOptions): XdsClient {
 /** gRFC A57, Envoy `initial_fetch_timeout`. */
 const MISSING_TIMEOUT_MS = 15_000;
 
-const TYPES = [LISTENER, ROUTE_CONFIGURATION, CLUSTER, CLUSTER_LOAD_ASSIGNMENT] as const;
+const TYPES = [LISTENER, ROUTE_CONFIGURATION, CLUSTER, CLUSTER_LOAD_ASSIGNMENT, SECRET] as const;
 
 const TYPE_OF: Readonly<Record<ReferenceKind, DecodableType>> = {
   listener: LISTENER,
   routes: ROUTE_CONFIGURATION,
   cluster: CLUSTER,
   assignment: CLUSTER_LOAD_ASSIGNMENT,
+  secret: SECRET,
 };
 
 class AdsClient implements XdsClient {
@@ -314,10 +316,11 @@ class AdsClient implements XdsClient {
     this.#synchronizer.schedule(changedAssignments(received));
   }
 
-  #want({ routes, clusters, assignments }: Resolution['wanted']): void {
+  #want({ routes, clusters, assignments, secrets }: Resolution['wanted']): void {
     this.#subscribe(ROUTE_CONFIGURATION, routes);
     this.#subscribe(CLUSTER, clusters);
     this.#subscribe(CLUSTER_LOAD_ASSIGNMENT, assignments);
+    this.#subscribe(SECRET, secrets);
   }
 
   #subscribe(type: DecodableType, spelled: ReadonlySet<string>): void {
@@ -354,6 +357,10 @@ class AdsClient implements XdsClient {
       routes: (name) => find(ROUTE_CONFIGURATION, name),
       cluster: (name) => find(CLUSTER, name),
       assignment: (name) => find(CLUSTER_LOAD_ASSIGNMENT, name),
+      secret: (name) => {
+        const found = find(SECRET, name);
+        return typeof found === 'object' ? found.secret : found;
+      },
     };
   }
 

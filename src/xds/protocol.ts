@@ -12,6 +12,8 @@ export interface DecodableType<T = unknown> {
   readonly short: string;
   /** Whether a response is the complete set, so that absence means removal (LDS, CDS). */
   readonly complete: boolean;
+  /** Whether it holds keys, which are for nobody's eyes and no disk. */
+  readonly isSecret?: boolean | undefined;
   decode(bytes: Uint8Array): { readonly name: string; readonly resource: T };
   /** The same with pauses, given the value in force, for those whose resources may be large. */
   decodeInSteps?(

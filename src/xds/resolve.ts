@@ -1,4 +1,5 @@
 import type { Cluster } from '../model/cluster.js';
+import { secretsOf } from '../model/cluster-secrets.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import { clustersOfFilters } from '../model/filter-clusters.js';
 import type {
@@ -12,6 +13,7 @@ import type {
 import type { MirrorPolicy } from '../model/mirror.js';
 import type { ClusterSpecifier, Route, RouteConfiguration } from '../model/route.js';
 import { routesOf } from '../model/routes-of.js';
+import type { Secret } from '../model/secret.js';
 import {
   EMPTY_SNAPSHOT,
   type ResolvedCluster,
@@ -31,10 +33,11 @@ export interface ResourceView {
   routes(name: string): Found<RouteConfiguration>;
   cluster(name: string): Found<Cluster>;
   assignment(name: string): Found<ClusterLoadAssignment>;
+  secret(name: string): Found<Secret>;
 }
 
 /** The kinds of resources that references lead to. */
-export type ReferenceKind = 'listener' | 'routes' | 'cluster' | 'assignment';
+export type ReferenceKind = 'listener' | 'routes' | 'cluster' | 'assignment' | 'secret';
 
 /** A resource that something needs and that was not answered yet. */
 export interface MissingResource {
@@ -49,6 +52,7 @@ export interface Resolution {
     readonly routes: ReadonlySet<string>;
     readonly clusters: ReadonlySet<string>;
     readonly assignments: ReadonlySet<string>;
+    readonly secrets: ReadonlySet<string>;
   };
   readonly missing: readonly MissingResource[];
   /**
@@ -88,6 +92,8 @@ class Walk {
   readonly #tcp = new Map<string, OutboundTcpListener>();
   readonly #inbound = new Map<string, InboundListener>();
   readonly #serving = new Map<string, ResolvedCluster>();
+  /** Names of secrets asked for, with those that are there. */
+  readonly #secrets = new Map<string, Secret | undefined>();
 
   constructor(view: ResourceView, previous: Snapshot) {
     this.#view = view;
@@ -123,13 +129,16 @@ class Walk {
       routes: this.#routes,
       clusters: new Set(this.#clusters.keys()),
       assignments: this.#assignments,
+      secrets: new Set(this.#secrets.keys()),
     };
     const { outbound, tcp = NO_TCP, inbound, clusters } = this.#previous;
+    const secrets = new Map([...this.#secrets].flatMap(([name, one]) => (one ? [[name, one] as const] : [])));
     const isUnchanged =
       isSameMap(this.#outbound, outbound) &&
       isSameMap(this.#tcp, tcp) &&
       isSameMap(this.#inbound, inbound) &&
-      isSameMap(this.#serving, clusters);
+      isSameMap(this.#serving, clusters) &&
+      isSameMap(secrets, this.#previous.secrets ?? NO_SECRETS);
     const snapshot = isUnchanged
       ? this.#previous
       : {
@@ -137,6 +146,7 @@ class Walk {
           ...(this.#tcp.size > 0 && { tcp: this.#tcp }),
           inbound: this.#inbound,
           clusters: this.#serving,
+          ...(secrets.size > 0 && { secrets }),
         };
     return { wanted, missing: [...this.#missing.values()], snapshot };
   }
@@ -211,6 +221,7 @@ class Walk {
   #serveCluster(name: string, resolved: ResolvedCluster | undefined): void {
     if (resolved === undefined || this.#serving.get(name) === resolved) return;
     this.#serving.set(name, resolved);
+    this.#secretsAreReady(resolved.cluster);
     const { discovery } = resolved.cluster;
     if (discovery.kind === 'aggregate') this.#keepClusters(discovery.clusters);
   }
@@ -244,7 +255,9 @@ class Walk {
       return waiting;
     }
     const assignment = this.#assignmentOf(cluster);
-    if (assignment === 'pending' || !this.#membersAreReady(cluster)) return waiting;
+    const isReady = this.#membersAreReady(cluster);
+    // Envoy: a cluster warms until the secrets of its connections are there.
+    if (!this.#secretsAreReady(cluster) || assignment === 'pending' || !isReady) return waiting;
     const isSame = previous?.cluster === cluster && previous.assignment === assignment;
     return { resolved: isSame ? previous : { cluster, assignment }, isReady: true };
   }
@@ -255,6 +268,20 @@ class Walk {
     const found = this.#view.assignment(discovery.serviceName);
     if (found === 'pending') this.#miss('assignment', discovery.serviceName);
     return found === 'absent' || found === 'refused' ? undefined : found;
+  }
+
+  /** Whether every secret of a cluster is there, or known not to come; all of them are asked for. */
+  #secretsAreReady(cluster: Cluster): boolean {
+    let isReady = true;
+    for (const name of secretsOf(cluster)) {
+      const found = this.#view.secret(name);
+      const present = found === 'pending' ? this.#previous.secrets?.get(name) : found;
+      this.#secrets.set(name, typeof present === 'object' ? present : undefined);
+      if (found !== 'pending') continue;
+      isReady = false;
+      this.#miss('secret', name);
+    }
+    return isReady;
   }
 
   #miss(kind: ReferenceKind, name: string): void {
@@ -289,6 +316,8 @@ function targetsOfListener(
   const targets = routes === undefined ? [] : clustersOf(routes);
   return asked.length === 0 ? targets : [...new Set([...targets, ...asked])];
 }
+
+const NO_SECRETS: ReadonlyMap<string, Secret> = new Map();
 
 const NO_TCP: ReadonlyMap<string, OutboundTcpListener> = new Map();
 

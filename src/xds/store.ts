@@ -267,9 +267,10 @@ export class ResourceStore implements HeldResources {
     return { nextMs: Number.isFinite(nextMs) ? nextMs : undefined, hasExpired };
   }
 
-  /** Everything in force, for the cache. What has to be renewed is not for later. */
+  /** Everything in force, for the cache. Secrets do not touch the disk; what has to be renewed is not for later. */
   *stored(): Iterable<StoredResource> {
     for (const [typeUrl, entries] of this.#entries) {
+      if (this.#types.get(typeUrl)?.isSecret === true) continue;
       for (const [name, entry] of entries) {
         if (entry.endsAtMs !== undefined) continue;
         const value = inUse(entry);

@@ -63,7 +63,13 @@ export class Synchronizer {
   /** Publishes what the store holds from the disk. */
   publishCached(savedAt: number): void {
     const { view, roots, clusterNames, want } = this.#options;
-    const { wanted, snapshot } = resolve(view(false), roots(), EMPTY_SNAPSHOT, clusterNames);
+    const stored = view(false);
+    // Secrets are not kept on the disk: what needs them is there, and its connections fail until they come.
+    const secret: ResourceView['secret'] = (name) => {
+      const found = stored.secret(name);
+      return found === 'pending' ? 'absent' : found;
+    };
+    const { wanted, snapshot } = resolve({ ...stored, secret }, roots(), EMPTY_SNAPSHOT, clusterNames);
     want(wanted);
     this.published.set({ snapshot, source: 'cache', savedAt });
   }

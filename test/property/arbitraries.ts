@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import type { NamedSecretValue } from '../../src/codec/secret.js';
 import type { SocketAddress } from '../../src/model/address.js';
 import type {
   BreakerThresholds,
@@ -76,7 +77,13 @@ import {
   requestProcessing,
 } from './route-effects-arbitraries.js';
 import { outboundTcp, tcpServer } from './tcp-arbitraries.js';
-import { autoNames, proxyProtocol, upstreamProtocol, withTlsDetails } from './transport-arbitraries.js';
+import {
+  autoNames,
+  proxyProtocol,
+  secret,
+  upstreamProtocol,
+  withTlsDetails,
+} from './transport-arbitraries.js';
 
 /** Model values that the codec can carry: each invariant that the decoders check holds. */
 
@@ -493,6 +500,10 @@ export const upstreamTls = (): fc.Arbitrary<UpstreamTls> =>
       alpn: alpn(),
     })
     .chain(withTlsDetails);
+
+/** A secret with its name. */
+export const namedSecret = (): fc.Arbitrary<NamedSecretValue> =>
+  fc.record({ name: name(), secret: secret(few(stringMatcher())) });
 
 const downstreamTls = (): fc.Arbitrary<DownstreamTls> =>
   fc.record({ requireClientCertificate: fc.boolean(), alpn: alpn() });

@@ -9,6 +9,7 @@ import {
   LISTENER,
   ROUTE_CONFIGURATION,
 } from '../../src/codec/resource-types.js';
+import { SECRET } from '../../src/codec/secret.js';
 import { core } from '../../src/proto/xds.js';
 import { MeshError } from '../../src/runtime/errors.js';
 import * as arbitrary from './arbitraries.js';
@@ -64,6 +65,7 @@ function decodesOrRefuses(type: ResourceType<unknown>, bytes: Uint8Array): boole
 }
 
 check({ type: LISTENER, models: arbitrary.listener(), nameOf: ({ name }) => name });
+check({ type: SECRET, models: arbitrary.namedSecret(), nameOf: ({ name }) => name });
 check({ type: ROUTE_CONFIGURATION, models: arbitrary.routeConfiguration(), nameOf: ({ name }) => name });
 check({ type: CLUSTER, models: arbitrary.cluster(), nameOf: ({ name }) => name });
 check({

@@ -1,5 +1,7 @@
 import * as fc from 'fast-check';
 import type { Cluster } from '../../src/model/cluster.js';
+import type { StringMatcher } from '../../src/model/matcher.js';
+import type { Secret } from '../../src/model/secret.js';
 import type { PemSource, ProxyProtocolVersion, TlsVersion, UpstreamTls } from '../../src/model/tls.js';
 import type { Http2Options, UpstreamProtocol } from '../../src/model/upstream-protocol.js';
 
@@ -37,6 +39,44 @@ const pemSource = (): fc.Arbitrary<PemSource> =>
 
 const version = () => fc.constantFrom<(TlsVersion | undefined)[]>(undefined, 'TLSv1.2', 'TLSv1.3');
 
+/** Not one of those that stand for the workload's identity. */
+const secretName = () => fc.stringMatching(/^kubernetes:\/\/[a-z]{1,8}$/);
+
+/** A secret stands in for what it brings; roots that nobody is asked for go with none. */
+function withSecrets<T extends Pick<UpstreamTls, 'secrets' | 'certificate' | 'roots'>>({
+  secrets,
+  ...one
+}: T): Omit<T, 'secrets'> & Pick<UpstreamTls, 'secrets'> {
+  if (secrets?.certificate === undefined && secrets?.validation === undefined) return one;
+  return {
+    ...one,
+    secrets,
+    certificate: secrets.certificate === undefined ? one.certificate : undefined,
+    roots: secrets.validation !== undefined && one.roots === 'none' ? undefined : one.roots,
+  };
+}
+
+/** What SDS brings. */
+export const secret = (subjectAltNames: fc.Arbitrary<StringMatcher[]>): fc.Arbitrary<Secret> =>
+  fc.oneof(
+    fc.record({
+      kind: fc.constant('certificate' as const),
+      certificate: fc.record({ chain: pemSource(), key: pemSource(), password: maybe(pemSource()) }),
+    }),
+    fc
+      .record({
+        kind: fc.constant('validation' as const),
+        roots: maybe(fc.oneof(pemSource(), fc.constantFrom('none' as const, 'system' as const))),
+        crl: maybe(pemSource()),
+        subjectAltNames,
+      })
+      .map((one) => ({
+        ...one,
+        subjectAltNames: one.roots === 'none' ? [] : one.subjectAltNames,
+        crl: typeof one.roots === 'string' ? undefined : one.crl,
+      })),
+  );
+
 /** What TLS outside of the mesh may say besides. */
 export const withTlsDetails = (tls: UpstreamTls): fc.Arbitrary<UpstreamTls> => {
   const hostSni = fc.constantFrom(true, undefined);
@@ -45,13 +85,14 @@ export const withTlsDetails = (tls: UpstreamTls): fc.Arbitrary<UpstreamTls> => {
     roots: maybe(fc.oneof(pemSource(), fc.constant('none' as const))),
     crl: maybe(pemSource()),
     certificate: maybe(fc.record({ chain: pemSource(), key: pemSource(), password: maybe(pemSource()) })),
+    secrets: maybe(fc.record({ certificate: maybe(secretName()), validation: maybe(secretName()) })),
     autoHostSni: hostSni,
     matchSni: hostSni,
     minVersion: version(),
     maxVersion: version(),
     ciphers: maybe(fc.constant(['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'])),
   });
-  return details.map((one) => ({
+  return details.map(withSecrets).map((one) => ({
     ...tls,
     ...one,
     // Names of whom nobody vouches for are refused, as are lists of what the platform's roots took back.

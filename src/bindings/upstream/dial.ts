@@ -1,11 +1,11 @@
 import { isIP, connect as netConnect, type Socket } from 'node:net';
 import { type SecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls';
+import type { SecretLookup } from '../../cluster/secret-table.js';
 import type { TransportOptions } from '../../cluster/transport.js';
 import { authorizeUris } from '../../identity/authorizer.js';
 import { connectMeshTls } from '../../identity/connect.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import { peerNamePredicates } from '../../mesh/peer-names.js';
-import { TlsMaterial } from '../../mesh/tls-material.js';
 import type { SocketAddress } from '../../model/address.js';
 import type { Endpoint } from '../../model/endpoint.js';
 import type { ProxyProtocolVersion, UpstreamTls } from '../../model/tls.js';
@@ -13,7 +13,7 @@ import type { Unsubscribe } from '../../runtime/abort.js';
 import { ConnectTimeout } from './connect-timeout.js';
 import { alternateFamilies, dialFirst } from './happy-eyeballs.js';
 import { proxyHeader } from './proxy-header.js';
-import { serverCheck } from './server-names.js';
+import { type CurrentTls, TlsSettings } from './tls-settings.js';
 
 /** A connection that stands. */
 export interface Dialed {
@@ -38,10 +38,16 @@ export type Wanted = readonly ('h2' | 'http/1.1')[];
 export type Dial = (wanted: Wanted, callback: DialCallback) => Unsubscribe;
 
 /** How connections to an endpoint are opened: plaintext, TLS with the platform's roots, or mutual TLS of the mesh. */
-export function createDial(endpoint: Endpoint, options: TransportOptions, mesh: MeshTls): Dial {
+export function createDial(
+  endpoint: Endpoint,
+  options: TransportOptions,
+  mesh: MeshTls,
+  secrets?: SecretLookup,
+): Dial {
   const { tls, connectTimeoutMs } = options;
   const targets = addressesOf(endpoint).map((address) => targetOf(address, options));
-  const within: Within = { timeoutMs: connectTimeoutMs, mesh, target: targetOf(endpoint.address, options) };
+  const target = targetOf(endpoint.address, options);
+  const within: Within = { timeoutMs: connectTimeoutMs, mesh, target, secrets };
   const { proxyProtocol } = options;
   const plain = plainDial(targets, within);
   const carry = proxyProtocol === undefined ? plain : announced(plain, proxyProtocol);
@@ -92,13 +98,14 @@ type Secure = (on: Target | Standing, wanted: Wanted, callback: DialCallback) =>
 
 /** TLS that is not the mesh's. */
 function tlsDial(endpoint: Endpoint, tls: UpstreamTls, within: Within): Secure {
-  const material = new TlsMaterial(tls);
-  const verify = serverCheck(tls);
+  const settings = new TlsSettings(tls, within.secrets);
   const servername = sniOf(endpoint, tls) ?? endpoint.hostname;
   return (on, wanted, callback) => {
+    let current: CurrentTls;
     let secureContext: SecureContext;
     try {
-      secureContext = material.context();
+      current = settings.current();
+      secureContext = current.material.context();
     } catch (error) {
       return failSoon(error, callback);
     }
@@ -108,9 +115,9 @@ function tlsDial(endpoint: Endpoint, tls: UpstreamTls, within: Within): Secure {
       // Node refuses an address there, as RFC 6066 §3 does.
       ...(servername !== '' && isIP(servername) === 0 && { servername }),
       ALPNProtocols: offeredTo(tls, wanted),
-      rejectUnauthorized: tls.roots !== 'none',
+      rejectUnauthorized: current.tls.roots !== 'none',
       // No session is offered: Node does not look at the certificate again when one is resumed.
-      checkServerIdentity: (asked, certificate) => verify(servername || asked, certificate),
+      checkServerIdentity: (asked, certificate) => current.verify(servername || asked, certificate),
     });
     return settleOn(socket, 'secureConnect', within, callback);
   };
@@ -172,6 +179,7 @@ interface Within {
   readonly timeoutMs: number;
   readonly mesh: MeshTls;
   readonly target: Target;
+  readonly secrets: SecretLookup | undefined;
 }
 
 function targetOf({ address, port }: SocketAddress, { sourceAddress }: TransportOptions): Target {

@@ -1,4 +1,5 @@
 import type { ConnectionPermits } from '../../cluster/connection-permits.js';
+import type { SecretLookup } from '../../cluster/secret-table.js';
 import type { EndpointTransport, TransportOptions } from '../../cluster/transport.js';
 import { closeAtExpiry } from '../../identity/connect.js';
 import type { MeshTls } from '../../identity/tls-options.js';
@@ -17,6 +18,8 @@ export interface EndpointTools {
   readonly random: Random;
   /** Counts the connections of the whole cluster; undefined = nobody counts. */
   readonly permits: ConnectionPermits | undefined;
+  /** What TLS configurations name (SDS). */
+  readonly secrets?: SecretLookup | undefined;
   /** Hears of connections that leave HTTP. */
   readonly tunnels?: Tunnels | undefined;
 }
@@ -60,7 +63,7 @@ export class UpstreamEndpoint implements EndpointTransport {
   };
 
   readonly #dial: Dial = (wanted, callback) =>
-    createDial(this.#endpoint, this.#options, this.#tools.mesh)(wanted, callback);
+    createDial(this.#endpoint, this.#options, this.#tools.mesh, this.#tools.secrets)(wanted, callback);
 
   readonly dial: NonNullable<EndpointTransport['dial']> = (callback) =>
     this.#dial([], (error, dialed) => {

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { ConnectionPermits } from '../../cluster/connection-permits.js';
+import type { SecretLookup } from '../../cluster/secret-table.js';
 import type { TransportOptions } from '../../cluster/transport.js';
 import { closeAtExpiry } from '../../identity/connect.js';
 import type { MeshTls } from '../../identity/tls-options.js';
@@ -22,6 +23,8 @@ export interface PoolsTools {
   readonly random: Random;
   /** Counts the connections of the whole cluster; undefined = nobody counts. */
   readonly permits: ConnectionPermits | undefined;
+  /** What TLS configurations name (SDS). */
+  readonly secrets?: SecretLookup | undefined;
   /** Hears of connections that leave HTTP. */
   readonly tunnels?: Tunnels | undefined;
   /** Hears of each connection until when its certificates hold. */
@@ -53,7 +56,7 @@ export class EndpointPools {
   constructor(endpoint: Endpoint, options: TransportOptions, tools: PoolsTools) {
     this.#options = options;
     this.#tools = tools;
-    this.#dial = createDial(endpoint, options, tools.mesh);
+    this.#dial = createDial(endpoint, options, tools.mesh, tools.secrets);
     if (options.protocol?.kind === 'auto') this.#negotiation = new Negotiation(this.#dial, tools.mesh.clock);
   }
 

@@ -1,6 +1,7 @@
 import { upstreamTransport } from '../../../src/bindings/upstream/transport.js';
 import { type Clusters, createClusters } from '../../../src/cluster/clusters.js';
 import type { ResolveName } from '../../../src/cluster/resolve-name.js';
+import { SecretTable } from '../../../src/cluster/secret-table.js';
 import { type IdentitySource, staticSource } from '../../../src/identity/source.js';
 import { Applier } from '../../../src/mesh/apply.js';
 import { callOut } from '../../../src/mesh/call-out.js';
@@ -37,12 +38,14 @@ export function createStaticMesh(
   resolveName?: ResolveName,
 ): StaticMesh {
   const [clock, random] = [systemClock, seededRandom(1)];
+  const secrets = new SecretTable();
+  secrets.replace(snapshot.secrets ?? new Map());
   const clusters = createClusters({
     clock,
     random,
     observer,
     logger: silentLogger,
-    transport: upstreamTransport({ identity, clock, random }),
+    transport: upstreamTransport({ identity, clock, random, secrets }),
     compileHash: (policies) => compileHashPolicies(policies, '127.0.0.1'),
     ...hostTools(clock),
     ...(resolveName !== undefined && { resolveName }),
@@ -64,6 +67,7 @@ export function createStaticMesh(
     clusters,
     callOut: upstream,
     apply(next) {
+      secrets.replace(next.secrets ?? new Map());
       table = applier.apply(next);
     },
     close: () => clusters.close(),

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Secret } from '../../../src/model/secret.js';
 import type { Snapshot } from '../../../src/model/snapshot.js';
+import type { UpstreamTls } from '../../../src/model/tls.js';
 import {
   clustersOf,
   type Found,
@@ -22,6 +24,20 @@ const table = <T>(value: (key: (typeof NAMES)[number]) => fc.Arbitrary<T>) =>
     .tuple(...NAMES.map((key) => value(key).map((one) => [key, one] as const)))
     .map((entries) => new Map<string, T>(entries));
 
+const tlsWith = (validation: string): UpstreamTls => ({
+  mode: 'simple',
+  sni: undefined,
+  subjectAltNames: [],
+  alpn: [],
+  secrets: { validation },
+});
+const secretOf = (pem: string): Secret => ({
+  kind: 'validation',
+  roots: { kind: 'inline', pem },
+  crl: undefined,
+  subjectAltNames: [],
+});
+
 /** Everything that a server could have, each resource present, pending, absent or refused. */
 const view: fc.Arbitrary<ResourceView> = fc
   .record({
@@ -29,14 +45,25 @@ const view: fc.Arbitrary<ResourceView> = fc
     routes: table((key) =>
       found(fc.uniqueArray(name, { minLength: 1, maxLength: 3 }).map((targets) => routesTo(key, ...targets))),
     ),
-    clusters: table((key) => found(name.map((service) => clusterOf(key, service)))),
+    clusters: table((key) =>
+      found(
+        fc
+          .tuple(name, fc.option(name))
+          .map(([service, secret]) => ({
+            ...clusterOf(key, service),
+            ...(secret !== null && { tls: tlsWith(secret) }),
+          })),
+      ),
+    ),
+    secrets: table(() => found(fc.constantFrom<Secret[]>(secretOf('1'), secretOf('2')))),
     assignments: table((key) => found(fc.integer({ min: 1, max: 3 }).map((port) => assignmentOf(key, port)))),
   })
-  .map(({ listeners, routes, clusters, assignments }) => ({
+  .map(({ listeners, routes, clusters, assignments, secrets }) => ({
     listener: (key) => listeners.get(key) ?? 'pending',
     routes: (key) => routes.get(key) ?? 'pending',
     cluster: (key) => clusters.get(key) ?? 'pending',
     assignment: (key) => assignments.get(key) ?? 'pending',
+    secret: (key) => secrets.get(key) ?? 'pending',
   }));
 
 const sorted = <T>(map: ReadonlyMap<string, T>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -45,6 +72,7 @@ const normal = ({ wanted, missing, snapshot }: Resolution) => ({
   missing: missing.map(({ kind, name: key }) => `${kind} ${key}`).sort(),
   outbound: sorted(snapshot.outbound),
   clusters: sorted(snapshot.clusters),
+  secrets: sorted(snapshot.secrets ?? new Map()),
 });
 
 /** Every cluster that a listener in force refers to is served, unless it was known not to exist. */
@@ -101,6 +129,7 @@ describe('resolve', () => {
         routes: (key) => settle(one.routes(key)),
         cluster: (key) => settle(one.cluster(key)),
         assignment: (key) => settle(one.assignment(key)),
+        secret: (key) => settle(one.secret(key)),
       };
     });
     fc.assert(

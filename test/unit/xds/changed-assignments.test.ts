@@ -26,6 +26,7 @@ function start() {
       asked.push(`assignment ${name}`);
       return assignments.get(name) ?? 'pending';
     },
+    secret: () => 'absent',
   };
   const whole = (previous?: Parameters<typeof resolve>[2]) =>
     resolve(view, Object.keys(listeners), previous).snapshot;

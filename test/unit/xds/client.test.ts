@@ -5,6 +5,7 @@ import {
   LISTENER,
   ROUTE_CONFIGURATION,
 } from '../../../src/codec/resource-types.js';
+import { SECRET } from '../../../src/codec/secret.js';
 import { NO_LOCALITY } from '../../../src/model/endpoint.js';
 import type { Node } from '../../../src/model/node.js';
 import { MeshError } from '../../../src/runtime/errors.js';
@@ -251,6 +252,42 @@ describe.each(PROTOCOLS)('the ADS client (%s)', (protocol) => {
     expect([...client.published.value.snapshot.outbound.keys()]).toEqual(['b:80']);
     expect(clustersIn(client.published.value)).toEqual(['c1']);
     await client.close();
+  });
+
+  test('a cluster waits for its secrets; they are renewed without it, and never touch the disk', async () => {
+    const state = putService(new AdsState(), 'a', 'a1');
+    const secrets = { validation: 'roots' };
+    const tls = { mode: 'simple', sni: undefined, subjectAltNames: [], alpn: [], secrets } as const;
+    state.put(CLUSTER, 'a1', { ...clusterOf('a1'), tls });
+    const putRoots = (pem: string) =>
+      state.put(SECRET, 'roots', {
+        name: 'roots',
+        secret: {
+          kind: 'validation',
+          roots: { kind: 'inline', pem },
+          crl: undefined,
+          subjectAltNames: [],
+        },
+      });
+    state.muted.add(SECRET.typeUrl);
+    putRoots('one').publish();
+    const { cache, saves } = memoryCache();
+    const { client, clock, history } = start(state, { cache });
+    await clock.advance(1000);
+    expect(history).toEqual([]);
+
+    state.muted.clear();
+    state.publish();
+    await clock.advance(100);
+    const before = client.published.value.snapshot;
+    expect(before.secrets?.get('roots')).toMatchObject({ roots: { pem: 'one' } });
+    putRoots('two').publish();
+    await clock.advance(100);
+    const after = client.published.value.snapshot;
+    expect(after.secrets?.get('roots')).toMatchObject({ roots: { pem: 'two' } });
+    expect(after.clusters.get('a1')).toBe(before.clusters.get('a1'));
+    await client.close();
+    expect(saves.flat().some(({ typeUrl }) => typeUrl === SECRET.typeUrl)).toBe(false);
   });
 
   test('a removed cluster stays in use where the server’s removals are to be ignored', async () => {

@@ -28,6 +28,7 @@ function resolveWith(
       overprovisioningFactor: 140,
       weightedPriorityHealth: false,
     }),
+    secret: () => 'absent',
   };
   return resolve(view, ['reviews:80'], previous);
 }

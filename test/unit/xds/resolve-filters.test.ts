@@ -45,6 +45,7 @@ function viewOf(
     routes: () => table,
     cluster: (name) => (name === pending ? 'pending' : clusterOf(name)),
     assignment: (name) => assignmentOf(name, 1),
+    secret: () => 'absent',
   };
 }
 

@@ -3,6 +3,8 @@ import type { Cluster } from '../../../src/model/cluster.js';
 import type { ClusterLoadAssignment } from '../../../src/model/endpoint.js';
 import type { Listener } from '../../../src/model/listener.js';
 import type { RouteConfiguration } from '../../../src/model/route.js';
+import type { Secret } from '../../../src/model/secret.js';
+import type { TlsSecrets, UpstreamTls } from '../../../src/model/tls.js';
 import { type Found, type ResourceView, resolve } from '../../../src/xds/resolve.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from './fixtures.js';
 
@@ -11,6 +13,7 @@ interface Parts {
   routes?: Record<string, Found<RouteConfiguration>>;
   clusters?: Record<string, Found<Cluster>>;
   assignments?: Record<string, Found<ClusterLoadAssignment>>;
+  secrets?: Record<string, Found<Secret>>;
 }
 
 function viewOf(parts: Parts): ResourceView {
@@ -19,10 +22,11 @@ function viewOf(parts: Parts): ResourceView {
     routes: (name) => parts.routes?.[name] ?? 'pending',
     cluster: (name) => parts.clusters?.[name] ?? 'pending',
     assignment: (name) => parts.assignments?.[name] ?? 'pending',
+    secret: (name) => parts.secrets?.[name] ?? 'pending',
   };
 }
 
-const whole = (): Required<Parts> => ({
+const whole = (): Required<Omit<Parts, 'secrets'>> => ({
   listeners: { 'a:80': listenerOf('a:80', 'r') },
   routes: { r: routesTo('r', 'c1', 'c2') },
   clusters: { c1: clusterOf('c1'), c2: clusterOf('c2', 'eds-2') },
@@ -142,5 +146,71 @@ describe('resolve', () => {
       listener: { name: 'a:80' },
     });
     expect(resolve(viewOf({ listeners: { 'a:80': 'refused' } }), ['a:80'], snapshot).snapshot).toBe(snapshot);
+  });
+});
+
+describe('secrets of a cluster', () => {
+  const tls = (secrets: TlsSecrets): UpstreamTls => ({
+    mode: 'simple',
+    sni: undefined,
+    subjectAltNames: [],
+    alpn: [],
+    secrets,
+  });
+  const secret = (pem: string): Secret => ({
+    kind: 'validation',
+    roots: { kind: 'inline', pem },
+    crl: undefined,
+    subjectAltNames: [],
+  });
+  const secured = (): ReturnType<typeof whole> => ({
+    ...whole(),
+    clusters: {
+      c1: { ...clusterOf('c1'), tls: tls({ certificate: 'own', validation: 'roots' }) },
+      c2: clusterOf('c2', 'eds-2'),
+    },
+  });
+
+  test('are asked for, each once, and waited for', () => {
+    const { wanted, missing, snapshot } = resolve(viewOf({ ...secured(), secrets: { own: secret('a') } }), [
+      'a:80',
+    ]);
+    expect([...wanted.secrets]).toEqual(['own', 'roots']);
+    expect(missing).toEqual([{ kind: 'secret', name: 'roots' }]);
+    expect(snapshot.outbound.size).toBe(0);
+  });
+
+  test('come along; a new one changes nothing else', () => {
+    const parts = secured();
+    const first = resolve(viewOf({ ...parts, secrets: { own: secret('a'), roots: secret('b') } }), [
+      'a:80',
+    ]).snapshot;
+    expect([...(first.secrets ?? [])].map(([name]) => name)).toEqual(['own', 'roots']);
+    const next = resolve(
+      viewOf({ ...parts, secrets: { own: secret('a2'), roots: secret('b') } }),
+      ['a:80'],
+      first,
+    ).snapshot;
+    expect(next.secrets?.get('own')).toEqual(secret('a2'));
+    expect(next.clusters.get('c1')).toBe(first.clusters.get('c1'));
+    expect(next.outbound.get('a:80')).toBe(first.outbound.get('a:80'));
+  });
+
+  test('that do not exist hold nothing up', () => {
+    const secrets = { own: 'absent', roots: 'absent' } as const;
+    const { missing, snapshot } = resolve(viewOf({ ...secured(), secrets }), ['a:80']);
+    expect(missing).toEqual([]);
+    expect(snapshot.clusters.has('c1')).toBe(true);
+    expect(snapshot.secrets).toBeUndefined();
+  });
+
+  test('of a cluster that waits for new ones stay asked for', () => {
+    const parts = secured();
+    const secrets = { own: secret('a'), roots: secret('b') };
+    const first = resolve(viewOf({ ...parts, secrets }), ['a:80']).snapshot;
+    const changed = { ...parts.clusters, c1: { ...clusterOf('c1'), tls: tls({ certificate: 'other' }) } };
+    const { wanted, snapshot } = resolve(viewOf({ ...parts, clusters: changed, secrets }), ['a:80'], first);
+    expect([...wanted.secrets].sort()).toEqual(['other', 'own', 'roots']);
+    expect(snapshot).toBe(first);
   });
 });

@@ -1,0 +1,16 @@
+import type { StringMatcher } from './matcher.js';
+import type { ClientCertificate, PemSource } from './tls.js';
+
+/** What SDS brings under a name (Envoy Secret). */
+export type Secret =
+  /** What a client proves itself by. */
+  | { readonly kind: 'certificate'; readonly certificate: ClientCertificate }
+  /** What servers are verified by. Envoy: it is merged over the default context of whoever names it. */
+  | {
+      readonly kind: 'validation';
+      /** Undefined = those of the default context. */
+      readonly roots: PemSource | 'system' | 'none' | undefined;
+      readonly crl: PemSource | undefined;
+      /** Besides those of the default context. */
+      readonly subjectAltNames: readonly StringMatcher[];
+    };
