@@ -47,12 +47,10 @@ const view: fc.Arbitrary<ResourceView> = fc
     ),
     clusters: table((key) =>
       found(
-        fc
-          .tuple(name, fc.option(name))
-          .map(([service, secret]) => ({
-            ...clusterOf(key, service),
-            ...(secret !== null && { tls: tlsWith(secret) }),
-          })),
+        fc.tuple(name, fc.option(name)).map(([service, secret]) => ({
+          ...clusterOf(key, service),
+          ...(secret !== null && { tls: tlsWith(secret) }),
+        })),
       ),
     ),
     secrets: table(() => found(fc.constantFrom<Secret[]>(secretOf('1'), secretOf('2')))),
