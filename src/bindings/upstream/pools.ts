@@ -5,7 +5,7 @@ import type { TransportOptions } from '../../cluster/transport.js';
 import { closeAtExpiry } from '../../identity/connect.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import type { Endpoint } from '../../model/endpoint.js';
-import type { Http2Options } from '../../model/upstream-protocol.js';
+import { DEFAULT_HTTP2_OPTIONS, type Http2Options } from '../../model/upstream-protocol.js';
 import { codeOf, MeshError } from '../../runtime/errors.js';
 import type { Random } from '../../runtime/random.js';
 import type { Request, Response } from '../../service/service.js';
@@ -63,7 +63,9 @@ export class EndpointPools {
   send(request: Request, resolve: Outcome['resolve'], reject: Outcome['reject']): void {
     const { protocol } = this.#options;
     if (request.context.upgrade !== undefined) this.#sendUpgrade(request, resolve, reject);
-    else if (protocol === undefined) this.#sendHttp1(request, resolve, reject);
+    else if (isGrpcCall(request) && protocol?.kind !== 'auto') {
+      this.#sendHttp2(protocol?.http2 ?? DEFAULT_HTTP2_OPTIONS, request, resolve, reject);
+    } else if (protocol === undefined) this.#sendHttp1(request, resolve, reject);
     else if (this.#negotiation !== undefined) {
       this.#negotiate(this.#negotiation, protocol.http2, request, { resolve, reject });
     } else if (protocol.kind === 'http2' || request.context.protocol === 'HTTP/2') {
@@ -236,6 +238,11 @@ function forUndici(error: Error | null): Error {
 }
 
 /** Whether the endpoint chose what we do not want to speak. What it did not name it speaks as configured (Envoy). */
+/** gRPC speaks nothing but HTTP/2, and control planes made for it don't say so of their clusters. */
+function isGrpcCall({ context }: Request): boolean {
+  return context.channelId !== undefined;
+}
+
 function speaksOther({ alpn }: Dialed, wanted: Wanted): boolean {
   if (alpn === 'h2' || alpn === 'istio-h2') return !wanted.includes('h2');
   return alpn?.startsWith('http/1.') === true && !wanted.includes('http/1.1');
