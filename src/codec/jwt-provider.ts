@@ -16,6 +16,7 @@ import { at, type Path, refuse, required } from './path.js';
 
 const providerFields = onlyFields(() => filter.JwtProviderSchema, {
   enforced: [
+    'clear_route_cache',
     'issuer',
     'audiences',
     'subjects',
@@ -65,6 +66,7 @@ export function decodeJwtProvider(message: filter.JwtProvider, path: Path): JwtP
     requireExpiration: message.requireExpiration,
     maxLifetimeMs: decodeOptionalDuration(message.maxLifetime, at(path, 'max_lifetime')),
     jwks: decodeSource(message.jwksSourceSpecifier, path),
+    clearRouteCache: message.clearRouteCache || undefined,
     forward: message.forward,
     fromHeaders: message.fromHeaders.map(({ name, valuePrefix }, index) => ({
       name: headerName(name, at(at(path, 'from_headers', index), 'name')),
@@ -160,6 +162,7 @@ export function encodeJwtProvider(provider: JwtProvider): filter.JwtProvider {
     headerInMetadata: provider.headerInMetadata,
     failedStatusInMetadata: provider.failedStatusInMetadata,
     clockSkewSeconds: provider.clockSkewSeconds,
+    clearRouteCache: provider.clearRouteCache ?? false,
     claimToHeaders: provider.claimToHeaders.map(({ header, claim }) => ({
       headerName: header,
       claimName: claim,

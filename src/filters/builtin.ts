@@ -16,6 +16,7 @@ import { headerMutation } from './header-mutation.js';
 import { jwtAuthn } from './jwt-authn.js';
 import { localFilter } from './local-filters.js';
 import { rbac } from './rbac.js';
+import { clearsRouteCache } from './route-cache.js';
 import { statefulSession } from './stateful-session.js';
 
 /** Makes the filter of a configuration; undefined when it does nothing here. A new filter that reads all its levels adds one line. */
@@ -105,13 +106,24 @@ export function buildFilters(
   tools: FilterTools,
 ): Filter[] {
   const built: Filter[] = [];
-  for (const { name, config, disabled = false } of tools.custom.arrange(filters, tools.direction)) {
-    const all = overrides.flatMap((layer) => layer.get(name) ?? []);
-    // Envoy: the most specific level that says anything decides whether the filter is there.
-    if (all[0] === undefined ? disabled : all[0].kind === 'disabled') continue;
-    const layers = all.filter(({ kind }) => kind !== 'disabled');
-    const filter = createFilter(layers[0] ?? config, { base: config, layers }, tools);
+  const { turnouts } = tools;
+  for (const [index, one] of tools.custom.arrange(filters, tools.direction).entries()) {
+    const filter = buildFilter(one, overrides, tools);
     if (filter !== undefined) built.push(filter);
+    // Also where the filter does nothing for this route: requests come here from routes where it does.
+    if (turnouts !== undefined && clearsRouteCache(one.config)) built.push(turnouts.below(index));
   }
   return built;
+}
+
+function buildFilter(
+  { name, config, disabled = false }: HttpFilter,
+  overrides: readonly FilterOverrides[],
+  tools: FilterTools,
+): Filter | undefined {
+  const all = overrides.flatMap((layer) => layer.get(name) ?? []);
+  // Envoy: the most specific level that says anything decides whether the filter is there.
+  if (all[0] === undefined ? disabled : all[0].kind === 'disabled') return undefined;
+  const layers = all.filter(({ kind }) => kind !== 'disabled');
+  return createFilter(layers[0] ?? config, { base: config, layers }, tools);
 }

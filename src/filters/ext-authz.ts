@@ -18,6 +18,7 @@ import type { SeenBody } from './ext-authz/request-view.js';
 import { authzStats, chargeCluster } from './ext-authz/stats.js';
 import type { FilterTools } from './filter.js';
 import { mutationCheck } from './mutation-rules.js';
+import { clearRouteCache } from './route-cache.js';
 
 /** Namespace of what the service says as dynamic metadata. */
 const NAMESPACE = 'envoy.filters.http.ext_authz';
@@ -167,6 +168,7 @@ function actions(config: ExtAuthzConfig, tools: FilterTools): Actions {
   };
   const allow = (request: Request, next: Service, decision: Extract<AuthzDecision, { kind: 'ok' }>) => {
     if (!changeRequest(request, decision, rules)) return Promise.resolve(invalid(request));
+    if (config.clearRouteCache === true && changesRequest(decision)) clearRouteCache(request);
     count('ok');
     const change = responseChange(decision);
     return change === undefined ? next(request) : changeHead(request, next, change);
@@ -216,6 +218,13 @@ function actions(config: ExtAuthzConfig, tools: FilterTools): Actions {
       }
     },
   };
+}
+
+/** Whether the service asked for any change. */
+function changesRequest(decision: Extract<AuthzDecision, { kind: 'ok' }>): boolean {
+  const { set, add, setIfAbsent, setIfPresent, append, remove, queryToSet, queryToRemove } = decision;
+  const lists = [set, add, setIfAbsent, setIfPresent, append, remove, queryToSet, queryToRemove];
+  return lists.some(({ length }) => length > 0);
 }
 
 /** Takes over what the service says as dynamic metadata; false when that is not allowed. */

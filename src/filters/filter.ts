@@ -24,6 +24,8 @@ export interface FilterTools {
   /** The rate limits of the stack's route and its virtual host. */
   readonly rateLimits: RouteRateLimits;
   readonly direction: FilterDirection;
+  /** What stands below filters that may have the route chosen anew; undefined = there are none. */
+  readonly turnouts?: { below(index: number): Filter } | undefined;
   /** Who this process is towards the mesh (Envoy `node`). */
   readonly node: LocalNode;
   /**

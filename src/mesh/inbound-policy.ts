@@ -48,8 +48,12 @@ export function inboundPolicyOf(listener: InboundListener | undefined, tools: In
     custom: tools.custom ?? NO_CUSTOM_FILTERS,
   };
   return inboundPolicy(listener, {
-    buildFilters: ({ filters }, overrides, { route, virtualHost }) =>
-      buildFilters(filters, overrides, { ...filterTools, rateLimits: rateLimitsAt(route, virtualHost) }),
+    buildFilters: ({ filters }, overrides, { route, virtualHost, turnouts }) =>
+      buildFilters(filters, overrides, {
+        ...filterTools,
+        rateLimits: rateLimitsAt(route, virtualHost),
+        turnouts,
+      }),
     process: (http) => processing(http, node),
     accessLog: tools.accessLog,
     effects: (place) => routeEffects(place, clock),

@@ -1,3 +1,4 @@
+import { anyClearsRouteCache } from '../filters/route-cache.js';
 import type { AccessLog } from '../model/access-log.js';
 import type { FilterOverrides } from '../model/filter-config.js';
 import type { InboundLimits } from '../model/inbound-limits.js';
@@ -11,14 +12,24 @@ import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
 import type { RouteMatch } from '../model/route-match.js';
 import { routesOf } from '../model/routes-of.js';
 import type { DownstreamTls } from '../model/tls.js';
+import type { MatchedRoute } from '../routing/route-list.js';
 import { compileRoutes } from '../routing/router.js';
 import { compileVirtualClusters } from '../routing/virtual-clusters.js';
 import { MeshError } from '../runtime/errors.js';
 import type { ConnectionLogger, ExchangeLogger } from '../service/exchange-logger.js';
-import { compose, type Filter, type Request, type Response, type Service } from '../service/service.js';
+import {
+  compose,
+  type Filter,
+  type Request,
+  type RequestHead,
+  type Response,
+  type Service,
+} from '../service/service.js';
 import { noRoute } from './answers.js';
+import { Rerouting } from './rerouting.js';
 import { layersOf, plaintextGuard, redirectToTls } from './route-answers.js';
 import type { RoutePlace } from './route-effects.js';
+import type { Turnouts } from './turnouts.js';
 import { gateUpgrades } from './upgrades.js';
 
 /**
@@ -86,7 +97,11 @@ export interface InboundOptions {
   readonly buildFilters: (
     http: HttpConnectionManager,
     overrides: readonly FilterOverrides[],
-    place: { readonly route: Route; readonly virtualHost: VirtualHost },
+    place: {
+      readonly route: Route;
+      readonly virtualHost: VirtualHost;
+      readonly turnouts: Turnouts | undefined;
+    },
   ) => readonly Filter[];
   /** The changes of a route to requests and responses; undefined when it makes none. */
   readonly effects?: (place: RoutePlace) => Filter | undefined;
@@ -174,7 +189,11 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
   // gRFC A36: an inbound route table that is not inline is not there yet, so nothing is let in.
   if (routes.kind !== 'inline') return noRoute;
   const router = compileRoutes(routes.config);
-  const stacks = new Map<Route, readonly Filter[] | undefined>();
+  const virtualCluster = compileVirtualClusters(routes.config);
+  const select = (request: Request) => router.select(headOf(request), request.context.random);
+  const note = (request: Request, matched: MatchedRoute) => noteRoute(request, matched, virtualCluster);
+  const rerouting = anyClearsRouteCache(http.filters) ? new Rerouting({ select, note }) : undefined;
+  const stacks = new Map<Route, ApplicationStack | undefined>();
   for (const virtualHost of routes.config.virtualHosts) {
     for (const route of routesOf(virtualHost)) {
       const overrides = [route.filterOverrides, virtualHost.filterOverrides, ...layersOf(routes.config)];
@@ -189,38 +208,55 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
         cluster: undefined,
         suppressEnvoyHeaders: false,
       });
-      const filters = options.buildFilters(http, overrides, { route, virtualHost });
-      stacks.set(route, effects === undefined ? filters : [...filters, effects]);
+      const turnouts = rerouting?.turnouts();
+      const filters = options.buildFilters(http, overrides, { route, virtualHost, turnouts });
+      stacks.set(route, { filters: effects === undefined ? filters : [...filters, effects], turnouts });
+      rerouting?.add(route, (index) => turnouts?.rests.get(index));
     }
   }
   const process = options.process?.(http);
   if (
     process === undefined &&
     takesEverything(routes.config) &&
-    [...stacks.values()].every((filters) => filters?.length === 0)
+    [...stacks.values()].every((stack) => stack?.filters.length === 0)
   )
     return undefined;
-  const services = new Map(
-    [...stacks].map(([route, filters]) => [route, filters && compose(filters, application)]),
-  );
+  const services = new Map([...stacks].map(([route, stack]) => [route, stack && applicationService(stack)]));
   const plaintext = plaintextGuard(routes.config, router);
-  const virtualCluster = compileVirtualClusters(routes.config);
   const route: Service = (request) => {
-    // CONNECT has no path: it takes the way of `/`, so that it passes the same filters.
-    const head = request.method === 'CONNECT' ? { ...request, path: '/' } : request;
-    if (plaintext?.(head) === true) return redirectToTls(request);
-    const matched = router.select(head, request.context.random);
+    if (plaintext?.(headOf(request)) === true) return redirectToTls(request);
+    const matched = select(request);
     const service = matched && services.get(matched.route);
-    if (matched !== undefined) {
-      request.context.routeName = matched.route.name;
-      if (virtualCluster !== undefined) {
-        request.context.virtualClusterName = virtualCluster(matched.virtualHost, head);
-      }
-      request.context.routeMetadata = matched.route.metadata;
-    }
+    if (matched !== undefined) note(request, matched);
     return (service ?? noRoute)(request);
   };
   return process === undefined ? route : compose([process], route);
+}
+
+/** The filters of a route to the application. */
+interface ApplicationStack {
+  readonly filters: readonly Filter[];
+  readonly turnouts: Turnouts | undefined;
+}
+
+function applicationService({ filters, turnouts }: ApplicationStack): Service {
+  return turnouts === undefined ? compose(filters, application) : turnouts.compose(filters, application);
+}
+
+/** CONNECT has no path: it takes the way of `/`, so that it passes the same filters. */
+function headOf(request: Request): RequestHead {
+  return request.method === 'CONNECT' ? { ...request, path: '/' } : request;
+}
+
+function noteRoute(
+  request: Request,
+  { route, virtualHost }: MatchedRoute,
+  virtualCluster: ReturnType<typeof compileVirtualClusters>,
+): void {
+  const { context } = request;
+  context.routeName = route.name;
+  if (virtualCluster !== undefined) context.virtualClusterName = virtualCluster(virtualHost, headOf(request));
+  context.routeMetadata = route.metadata;
 }
 
 /** gRFC A36: on a server only a route that does not forward leads anywhere. */

@@ -4,16 +4,19 @@ import { NO_CUSTOM_FILTERS } from '../filters/custom-filters.js';
 import type { HostBreakers } from '../filters/failure-rate-breaker.js';
 import type { CustomFilters, FilterTools, LocalNode } from '../filters/filter.js';
 import { createFilterMemory, type FilterMemory } from '../filters/filter-memory.js';
+import { anyClearsRouteCache } from '../filters/route-cache.js';
 import { rateLimitsAt } from '../filters/route-rate-limits.js';
 import type { AccessLog } from '../model/access-log.js';
 import { splitHostPort } from '../model/address.js';
 import type { FilterOverrides } from '../model/filter-config.js';
 import type { HttpConnectionManager } from '../model/listener.js';
-import type { Route, RouteAction, WeightedCluster } from '../model/route.js';
+import type { RedirectAction } from '../model/redirect.js';
+import type { DirectResponseAction, Route, RouteAction, WeightedCluster } from '../model/route.js';
 import { routesOf } from '../model/routes-of.js';
 import type { ResolvedOutbound } from '../model/snapshot.js';
 import { compileHashPolicies } from '../routing/hash-policy.js';
 import { compileHeaderMatchers } from '../routing/match.js';
+import type { MatchedRoute } from '../routing/route-list.js';
 import { compileRoutes } from '../routing/router.js';
 import { compileVirtualClusters } from '../routing/virtual-clusters.js';
 import type { Clock } from '../runtime/clock.js';
@@ -27,10 +30,12 @@ import { followRedirects, type RedirectTools } from './internal-redirect.js';
 import { mergeMatches } from './metadata-match.js';
 import { mirror } from './mirror.js';
 import type { PeerExchange } from './peer-exchange.js';
+import { type Entry, Rerouting, restsAt, sharedStacks } from './rerouting.js';
 import { resilienceOf, routerOf } from './resilience.js';
 import { layersOf, plaintextGuard, redirectToTls, routeAnswer } from './route-answers.js';
 import { type RoutePlace, routeEffects } from './route-effects.js';
-import { routeTarget } from './route-target.js';
+import { type BuildStack, routeTarget } from './route-target.js';
+import type { Turnouts } from './turnouts.js';
 import { gateUpgrades } from './upgrades.js';
 import { attempt } from './upstream.js';
 
@@ -82,24 +87,25 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
   const plaintext = plaintextGuard(routes, router);
   const virtualCluster = compileVirtualClusters(routes);
   const toTls = compose(tools.filters, redirectToTls);
+  const note = (request: Request, { virtualHost, route }: MatchedRoute) => {
+    const { context } = request;
+    context.virtualHostName = virtualHost.name;
+    context.routeName = route.name;
+    if (virtualCluster !== undefined) context.virtualClusterName = virtualCluster(virtualHost, request);
+    context.routeMetadata = route.metadata;
+  };
   const dispatch: Service = (request) => {
     request.context.destinationPort = port;
     if (plaintext?.(request) === true) return toTls(request);
     const matched = router.select(request, request.context.random);
     const stack = matched && stacks.get(matched.route);
     if (matched === undefined || stack === undefined) return unrouted(request);
-    request.context.virtualHostName = matched.virtualHost.name;
-    request.context.routeName = matched.route.name;
-    if (virtualCluster !== undefined) {
-      request.context.virtualClusterName = virtualCluster(matched.virtualHost, request);
-    }
-    request.context.routeMetadata = matched.route.metadata;
+    note(request, matched);
     return stack(request);
   };
-  const redirects: RedirectTools = {
-    dispatch,
-    select: (request) => router.select(request, request.context.random),
-  };
+  const select: RedirectTools['select'] = (request) => router.select(request, request.context.random);
+  const redirects: RedirectTools = { dispatch, select };
+  const rerouting = anyClearsRouteCache(http.filters) ? new Rerouting({ select, note }) : undefined;
   for (const virtualHost of routes.virtualHosts) {
     for (const route of routesOf(virtualHost)) {
       const place: RoutePlace = {
@@ -109,8 +115,14 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
         cluster: undefined,
         suppressEnvoyHeaders,
       };
-      const stack = withRedirects(route, routeStack(place, http, tools), redirects);
-      stacks.set(route, gateUpgrades(http.upgrades, upgradesOf(route), stack));
+      const { service, entry } = routeStack(place, http, tools, rerouting);
+      const whole = (stack: Service) =>
+        gateUpgrades(http.upgrades, upgradesOf(route), withRedirects(route, stack, redirects));
+      stacks.set(route, whole(service));
+      rerouting?.add(route, (index) => {
+        const rest = entry(index);
+        return rest && whole(rest);
+      });
     }
   }
   const { prepare } = tools;
@@ -132,31 +144,76 @@ function withRedirects(route: Route, stack: Service, redirects: RedirectTools): 
   return policy === undefined ? stack : followRedirects(route, policy, stack, redirects);
 }
 
-function routeStack(place: RoutePlace, http: HttpConnectionManager, tools: OutboundTools): Service {
+/** The stack of a route, and the ways into it. */
+interface RouteStack {
+  readonly service: Service;
+  readonly entry: Entry;
+}
+
+const NO_ENTRY: Entry = () => undefined;
+
+function routeStack(
+  place: RoutePlace,
+  http: HttpConnectionManager,
+  tools: OutboundTools,
+  rerouting: Rerouting | undefined,
+): RouteStack {
   const { route, virtualHost } = place;
   const { action } = route;
   const layers = [route.filterOverrides, virtualHost.filterOverrides, ...layersOf(place.table)];
-  const stack = (clusterName: string, one?: WeightedCluster) => {
+  const stack = (turnouts: Turnouts | undefined, clusterName: string, one?: WeightedCluster) => {
     const overrides = one === undefined ? layers : [one.filterOverrides, ...layers];
-    return clusterStack({ place: { ...place, cluster: one }, clusterName, http, overrides }, tools);
+    return clusterStack({ place: { ...place, cluster: one }, clusterName, http, overrides, turnouts }, tools);
   };
   switch (action.kind) {
     case 'redirect':
     case 'direct-response':
-      return compose(
-        [...tools.filters, ...buildFilters(http.filters, layers, filterTools(tools, place, undefined))],
-        routeAnswer(action, place, tools.clock),
-      );
+      return answerStack({ place, action, http, layers }, tools, rerouting);
     case 'non-forwarding':
       // gRFC A36: such a route has no meaning for a client.
-      return compose(tools.filters, noRoute);
+      return { service: compose(tools.filters, noRoute), entry: NO_ENTRY };
     case 'forward': {
       const hash = compileHashPolicies(action.hashPolicies ?? [], tools.sourceAddress ?? LOOPBACK);
-      return routeTarget(action, stack, { cluster: tools.cluster, hash });
+      const targets = { cluster: tools.cluster, hash };
+      if (rerouting === undefined) {
+        const build: BuildStack = (name, one) => stack(undefined, name, one);
+        return { service: routeTarget(action, build, targets), entry: NO_ENTRY };
+      }
+      const shared = sharedStacks((name, one) => {
+        const turnouts = rerouting.turnouts();
+        return { service: stack(turnouts, name, one), turnouts };
+      });
+      return {
+        service: routeTarget(action, (name, one) => shared(name, one).service, targets),
+        entry: (index) => routeTarget(action, restsAt(index, shared), targets),
+      };
     }
     default:
       return unreachable(action);
   }
+}
+
+interface AnswerStack {
+  readonly place: RoutePlace;
+  readonly action: RedirectAction | DirectResponseAction;
+  readonly http: HttpConnectionManager;
+  readonly layers: readonly FilterOverrides[];
+}
+
+/** The stack of a route that answers here. */
+function answerStack(
+  { place, action, http, layers }: AnswerStack,
+  tools: OutboundTools,
+  rerouting: Rerouting | undefined,
+): RouteStack {
+  const turnouts = rerouting?.turnouts();
+  const own = { ...filterTools(tools, place, undefined), turnouts };
+  const filters = [...tools.filters, ...buildFilters(http.filters, layers, own)];
+  const answer = routeAnswer(action, place, tools.clock);
+  return {
+    service: turnouts === undefined ? compose(filters, answer) : turnouts.compose(filters, answer),
+    entry: (index) => turnouts?.rests.get(index),
+  };
 }
 
 interface ClusterStack {
@@ -164,11 +221,12 @@ interface ClusterStack {
   readonly clusterName: string;
   readonly http: HttpConnectionManager;
   readonly overrides: readonly FilterOverrides[];
+  readonly turnouts: Turnouts | undefined;
 }
 
 /** The stack of one route to one cluster, outermost first. This list is the order of the data path. */
 function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
-  const { clusterName, http, overrides } = parts;
+  const { clusterName, http, overrides, turnouts } = parts;
   // Only forwarding routes get here.
   const { virtualHost, route } = parts.place;
   const action = route.action as RouteAction;
@@ -180,16 +238,20 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
   const cluster = tools.cluster(clusterName);
   const resilience = resilienceOf(parts.place, action, http, tools);
   const breaker = tools.failureRateBreaker(clusterName);
+  const stackUp = turnouts === undefined ? compose : turnouts.compose.bind(turnouts);
   return named(
     clusterName,
-    compose(
+    stackUp(
       [
         // The application's own filters see everything, local replies included.
         ...tools.filters,
         // The connection manager's time limits cover all filters of the configuration.
         ...(resilience.stream === undefined ? [] : [resilience.stream]),
         // Configured HTTP filters come next: a fault or a refusal here never costs an attempt.
-        ...buildFilters(http.filters, overrides, filterTools(tools, parts.place, clusterName)),
+        ...buildFilters(http.filters, overrides, {
+          ...filterTools(tools, parts.place, clusterName),
+          turnouts,
+        }),
         // The route's changes to headers, host and path; on the way back they reach local replies from below, too.
         ...(effects === undefined ? [] : [effects]),
         // The failure-rate breaker judges what the caller would see, so it is above timeout and retries.

@@ -44,6 +44,8 @@ export interface ExtAuthzConfig {
   readonly failureModeAllow: boolean;
   /** Tells the upstream so: `x-envoy-auth-failure-mode-allowed: true`. */
   readonly failureModeAllowHeaderAdd: boolean;
+  /** The route is chosen anew when the service changed the request. Default false. */
+  readonly clearRouteCache?: true | undefined;
   /** Undefined = none. */
   readonly body: AuthzBody | undefined;
   /** Default 403. */

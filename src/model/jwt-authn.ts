@@ -43,6 +43,8 @@ export interface JwtProvider {
   /** How far in the future the expiration may be; undefined = any. */
   readonly maxLifetimeMs: number | undefined;
   readonly jwks: JwksSource;
+  /** The route is chosen anew when claims went into headers, or the payload into metadata. Default false. */
+  readonly clearRouteCache?: true | undefined;
   /** Leaves the token in the request. */
   readonly forward: boolean;
   /** Without any place here or below: `Authorization: Bearer` and the query parameter `access_token`. */

@@ -204,6 +204,8 @@ export interface Exchange {
   changesBody: boolean;
   /** Keyed values for filters: use a symbol or a namespaced string. Made on first use. */
   values: Map<unknown, unknown> | undefined;
+  /** A filter changed what routes go by: the route is chosen anew before the next one. */
+  routeIsStale: boolean;
 }
 
 /** A fresh exchange. */
@@ -259,5 +261,6 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     headChanges: undefined,
     changesBody: false,
     values: undefined,
+    routeIsStale: false,
   };
 }

@@ -70,6 +70,7 @@ export const extAuthzConfig = (matcher: fc.Arbitrary<StringMatcher>): fc.Arbitra
     ),
     failureModeAllow: fc.boolean(),
     failureModeAllowHeaderAdd: fc.boolean(),
+    clearRouteCache: fc.constantFrom(true as const, undefined),
     body: maybe(body()),
     statusOnError: fc.integer({ min: 200, max: 599 }),
     validateMutations: fc.boolean(),

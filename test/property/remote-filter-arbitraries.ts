@@ -82,6 +82,7 @@ const jwtProvider = (matcher: fc.Arbitrary<StringMatcher>): fc.Arbitrary<JwtProv
     audiences: few(text()),
     subjects: maybe(matcher),
     requireExpiration: fc.boolean(),
+    clearRouteCache: fc.constantFrom(true as const, undefined),
     maxLifetimeMs: maybe(milliseconds()),
     jwks: jwks(),
     forward: fc.boolean(),

@@ -1,6 +1,7 @@
 import type { JwtProvider } from '../../model/jwt-authn.js';
 import type { HeaderMap } from '../../service/headers.js';
 import type { Request } from '../../service/service.js';
+import { clearRouteCache } from '../route-cache.js';
 import type { FoundToken } from './extract.js';
 import { type Claims, claimOf, type Token } from './token.js';
 
@@ -20,9 +21,12 @@ export function forwardToken(
   if (forwardPayloadHeader !== '') {
     headers.append(forwardPayloadHeader, payloadText(token, provider.padForwardPayloadHeader));
   }
+  let hasClaims = false;
   for (const { claim, header } of provider.claimToHeaders) {
-    forwardClaim(headers, header, nestedClaim(token.payload, claim));
+    if (forwardClaim(headers, header, nestedClaim(token.payload, claim))) hasClaims = true;
   }
+  // Envoy: what else is handed on leads nowhere.
+  if (provider.clearRouteCache === true && (hasClaims || payloadInMetadata !== '')) clearRouteCache(request);
   if (!provider.forward) found.remove(request);
   if (headerInMetadata !== '') extracted[headerInMetadata] = token.header;
   if (payloadInMetadata !== '') {
@@ -44,12 +48,14 @@ function nestedClaim(payload: Claims, name: string): unknown {
   return value;
 }
 
-function forwardClaim(headers: HeaderMap, name: string, claim: unknown): void {
+/** False when there is nothing to hand on. */
+function forwardClaim(headers: HeaderMap, name: string, claim: unknown): boolean {
   const text = claimText(claim);
   // What an issuer let a user put into a claim must not break the header block.
-  if (text === '' || /[\0\r\n]/.test(text)) return;
+  if (text === '' || /[\0\r\n]/.test(text)) return false;
   // Header values are bytes.
   headers.append(name, Buffer.from(text).toString('latin1'));
+  return true;
 }
 
 function claimText(claim: unknown): string {

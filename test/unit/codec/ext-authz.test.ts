@@ -73,7 +73,6 @@ describe('the external authorization filter', () => {
     [{ services: http(), withRequestBody: {} }, 'with_request_body.max_request_bytes'],
     [{ services: http(), filterEnabled: {} }, 'filter_enabled.default_value'],
     [{ services: http(), denyAtDisable: {} }, 'deny_at_disable.default_value'],
-    [{ services: http(), clearRouteCache: true }, 'clear_route_cache'],
     [{ services: http(), bootstrapMetadataLabelsKey: 'a' }, 'bootstrap_metadata_labels_key'],
     [{ services: http({ pathPrefix: 'check' }) }, 'http_service.path_prefix'],
     [{ services: http({ pathPrefix: '/a b' }) }, 'http_service.path_prefix'],

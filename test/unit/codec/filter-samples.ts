@@ -247,6 +247,7 @@ export const HTTP_AUTHZ: ExtAuthzConfig = {
   },
   failureModeAllow: true,
   failureModeAllowHeaderAdd: true,
+  clearRouteCache: true,
   body: { maxBytes: 100, allowPartial: true, packAsBytes: true },
   statusOnError: 503,
   validateMutations: true,

@@ -62,6 +62,7 @@ const JWT_PROVIDER: JwtProvider = {
   audiences: ['shop'],
   subjects: { kind: 'prefix', value: 'spiffe://', ignoreCase: false },
   requireExpiration: true,
+  clearRouteCache: true,
   maxLifetimeMs: 3_600_000,
   jwks: {
     kind: 'remote',
