@@ -10,5 +10,6 @@ export {
 export { statusName } from './bindings/grpc/status-name.js';
 export { addClientStatus } from './bindings/grpc-server/client-status.js';
 export { meshServerCredentials } from './bindings/grpc-server/credentials.js';
+export { type MeshInterceptorOptions, meshServerInterceptors } from './bindings/grpc-server/interceptors.js';
 export { reportLoad } from './bindings/grpc-server/loads.js';
 export { type MeshServerOptions, meshServer } from './bindings/grpc-server/mesh-server.js';

@@ -74,13 +74,14 @@ function tlsOf(socket: TLSSocket): TlsInfo {
     cipher: socket.getCipher()?.standardName ?? '',
     sessionId: socket.getSession()?.toString('hex').slice(0, 64),
     alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
-    peer: certificate && peerOf(certificate),
+    peer: certificate && certificateInfo(certificate),
     peerVerified: socket.authorized || certificate !== undefined,
     localUriSan: own && sansOf(own, 'URI')[0],
   };
 }
 
-function peerOf(certificate: X509Certificate): PeerCertificate {
+/** What a certificate says, as filters and logs read it. */
+export function certificateInfo(certificate: X509Certificate): PeerCertificate {
   return {
     uriSans: sansOf(certificate, 'URI'),
     dnsSans: sansOf(certificate, 'DNS'),

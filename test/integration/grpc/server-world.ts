@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { LISTENER } from '../../../src/codec/resource-types.js';
+import type { Mesh } from '../../../src/index.js';
 import type { FilterConfig } from '../../../src/model/filter-config.js';
 import type { HttpConnectionManager, InboundListener } from '../../../src/model/listener.js';
 import { World } from '../mesh/features-world.js';
@@ -49,6 +50,16 @@ export class ServerWorld {
     });
   }
 
+  /** A process whose configuration is the test's. */
+  join(): Promise<Mesh> {
+    return this.world.join({
+      service: 'echo',
+      leaveDelayMs: 0,
+      controlPlane: `127.0.0.1:${this.#ads.port}`,
+      certificateAuthority: this.world.plane.addresses.xds,
+    });
+  }
+
   /** Gives the port another listener. */
   listen(port: number, setup: ListenerSetup): void {
     const name = `xds.istio.io/grpc/lds/inbound/127.0.0.1:${port}`;
@@ -89,7 +100,7 @@ function listenerOf(
   };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   // A listening TCP server has an address of this form.
