@@ -1,4 +1,6 @@
+import { istioId, parseSpiffeId } from '../identity/spiffe-id.js';
 import { createMeshTls } from '../identity/tls-options.js';
+import type { Node } from '../model/node.js';
 import { type Clock, systemClock } from '../runtime/clock.js';
 import { type Logger, silentLogger } from '../runtime/log.js';
 import { version } from '../runtime/version.js';
@@ -6,6 +8,7 @@ import { type AdminServer, startAdminServer } from './admin/admin-server.js';
 import { firstOf, loopbackAuthenticator, svidAuthenticator } from './ca/authenticate.js';
 import { type CertificateAuthority, createCertificateAuthority } from './ca/certificate-authority.js';
 import { createDirectoryCaStore } from './ca/directory-store.js';
+import { createWorkloadSecrets, type WorkloadSecrets } from './ca/workload-secrets.js';
 import { createCompiler } from './compile/compile.js';
 import { createLossReport } from './compile/grpc/report-losses.js';
 import {
@@ -15,12 +18,13 @@ import {
   type MeshConfig,
   type ZoneAwareLbSetting,
 } from './compile/mesh-config.js';
+import type { ResourceSet } from './compile/resource-set.js';
 import { createOwnIdentity, type OwnIdentity } from './own-identity.js';
 import { keepRegistry } from './registry/keep-registry.js';
 import { createRegistry, type WorkloadRegistry } from './registry/registry.js';
 import type { Violation } from './schema/violation.js';
 import { createCaService } from './serve/ca-service.js';
-import { CallerTable } from './serve/caller.js';
+import { type CallerIdentity, CallerTable } from './serve/caller.js';
 import { type RunningGrpcServer, startGrpcServer } from './serve/grpc-server.js';
 import type { ClientStatus } from './serve/status.js';
 import { createXdsServer, type XdsServer } from './serve/xds-server.js';
@@ -192,6 +196,7 @@ class RunningControlPlane implements ControlPlane {
   readonly #xds: XdsServer;
   readonly #callers = new CallerTable();
   readonly #config: MeshConfig;
+  readonly #secrets: WorkloadSecrets;
   readonly #unsubscribe: (() => void)[] = [];
   readonly #stopSources: () => Promise<void>;
   #grpc: RunningGrpcServer | undefined;
@@ -209,6 +214,7 @@ class RunningControlPlane implements ControlPlane {
       ...(localityLbSetting !== undefined && { localityLbSetting }),
       ...(zoneAwareLbSetting !== undefined && { zoneAwareLbSetting }),
     });
+    this.#secrets = createWorkloadSecrets(authority, { clock, logger, renewed: () => this.#xds.changed() });
     const compiler = createCompiler(this.#config, { servesGrpc: createLossReport(logger) });
     this.#xds = createXdsServer({
       state: () => {
@@ -216,7 +222,8 @@ class RunningControlPlane implements ControlPlane {
         const workloads = registry.current.value;
         return {
           revision: view.revision,
-          resourcesFor: (node) => compiler.compile(view, workloads, node),
+          resourcesFor: (node, caller) =>
+            this.#withSecrets(compiler.compile(view, workloads, node), node, caller),
         };
       },
       registry,
@@ -230,6 +237,23 @@ class RunningControlPlane implements ControlPlane {
       store.current.subscribe(() => this.#xds.changed()),
       registry.current.subscribe(() => this.#xds.changed()),
     );
+  }
+
+  /** Secrets are issued when somebody asks for them, to whom its connection proved to be. */
+  #withSecrets(set: ResourceSet, node: Node, caller: CallerIdentity | undefined): ResourceSet {
+    const { NAMESPACE, SERVICE_ACCOUNT } = node.metadata;
+    // The port without TLS is on loopback, where processes are believed (see `loopbackAuthenticator`).
+    const identity = () =>
+      caller === undefined
+        ? istioId(this.trustDomain, NAMESPACE || 'default', SERVICE_ACCOUNT || 'default')
+        : parseSpiffeId(caller.spiffeId);
+    const secrets = () => this.#secrets.of(identity);
+    return {
+      ...set,
+      get secrets() {
+        return secrets();
+      },
+    };
   }
 
   get trustDomain(): string {
@@ -311,6 +335,7 @@ class RunningControlPlane implements ControlPlane {
     this.#xds.close();
     await Promise.all([this.#grpc?.close(), this.#admin?.close()]);
     this.#parts.registry.close();
+    this.#secrets.close();
     this.#parts.own.close();
   }
 }

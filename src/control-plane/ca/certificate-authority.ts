@@ -1,4 +1,4 @@
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import type { X509Bundle } from '../../identity/bundle.js';
 import { readCsr } from '../../identity/csr.js';
 import { type AltNames, type DerEncoder, loadDerEncoder } from '../../identity/der-encode.js';
@@ -85,6 +85,8 @@ export interface CertificateAuthority {
   bundle(): X509Bundle;
   /** Issues to a workload; refuses with INMESH_CSR_INVALID or INMESH_CA_REFUSED. */
   issue(request: IssueRequest): IssuedCertificate;
+  /** Issues to a workload that gets its key from here (SDS); refuses with INMESH_CA_REFUSED. */
+  issueWithKey(id: SpiffeId): IssuedCertificate & { readonly privateKey: KeyObject };
   /** Issues to a server of this process, with a new key and DNS and IP names besides its identity. */
   issueServer(request: IssueServerRequest): Promise<IssuedCertificate & { readonly privateKey: KeyObject }>;
 }
@@ -111,6 +113,13 @@ export async function createCertificateAuthority(
       const { publicKey, spkiDer } = readCsr(csrPem);
       const names = { uris: [id.toString()] };
       return issuer({ id, names, spkiDer, keyType: publicKey.asymmetricKeyType, lifeMs, kind: 'workload' });
+    },
+    issueWithKey(id) {
+      const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      const spkiDer = publicKey.export({ type: 'spki', format: 'der' });
+      const names = { uris: [id.toString()] };
+      const leaf: Leaf = { id, names, spkiDer, keyType: 'ec', lifeMs: undefined, kind: 'workload' };
+      return { ...issuer(leaf), privateKey };
     },
     async issueServer({ id, dnsNames = [], ips = [], lifeMs }) {
       const { privateKey, spkiDer } = await createServerKey();
