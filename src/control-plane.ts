@@ -1,8 +1,15 @@
+export {
+  type CompiledJson,
+  type CompileResult,
+  type CompileTarget,
+  compileFor,
+} from './control-plane/compile/compile-for.js';
 export type {
   LocalityLbSetting,
   RegionFailover,
   ZoneAwareLbSetting,
 } from './control-plane/compile/mesh-config.js';
+export { compileFiles } from './control-plane/compile-files.js';
 export {
   type ControlPlane,
   type ControlPlaneOptions,

@@ -34,6 +34,7 @@ function createProgram(output: Output, done: (code: number) => void): Command {
     .configureOutput({ writeOut: output.out, writeErr: output.err });
   addDev(program, output, done);
   addRun(program, output, done);
+  addCompile(program, output, done);
   return program;
 }
 
@@ -125,6 +126,36 @@ function addRun(program: Command, output: Output, done: (code: number) => void):
     });
 }
 
+function addCompile(program: Command, output: Output, done: (code: number) => void): void {
+  program
+    .command('compile')
+    .description('Show what documents come to for one client: xDS resources in the JSON of Envoy.')
+    .requiredOption('-f, --file <path...>', 'file or folder of Istio YAML')
+    .addOption(new Option('--profile <profile>', 'for whom').choices(['sdk', 'grpc', 'envoy']).default('sdk'))
+    .option('-n, --namespace <namespace>', 'namespace of the client', 'default')
+    .option('-l, --label <key=value...>', 'labels of the client')
+    .option('--proxy-port <port>', "port of an Envoy's HTTP proxy; 0 = none (default: 15001)", toPort)
+    .option('--port-listeners', 'an Envoy listens on the port of each service, too', false)
+    .addOption(new Option('-o, --output <format>', 'how it is printed').choices(['json']).default('json'))
+    .addHelpText('after', COMPILE_EXAMPLES)
+    .action(async (options) => {
+      const { compile } = await import('./compile.js');
+      done(
+        await compile(
+          {
+            files: options.file,
+            profile: options.profile,
+            namespace: options.namespace,
+            labels: options.label ?? [],
+            proxyPort: options.proxyPort,
+            portListeners: options.portListeners,
+          },
+          output,
+        ),
+      );
+    });
+}
+
 function toPort(text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
@@ -148,3 +179,9 @@ Examples:
   $ inmesh run -s reviews -V v1 -- node reviews.js
   $ inmesh run -s ratings -V v2 -n bookinfo --service-account bookinfo-ratings -- node ratings.js
   $ inmesh run -s web --control-plane 127.0.0.1:25010 -- npm start`;
+
+const COMPILE_EXAMPLES = `
+Examples:
+  $ inmesh compile -f mesh.yaml                    what members of the mesh receive
+  $ inmesh compile -f mesh.yaml --profile grpc     what gRPC's own clients receive, and what they do not follow
+  $ inmesh compile -f mesh.d --profile envoy -l istio=ingressgateway   what that gateway receives`;

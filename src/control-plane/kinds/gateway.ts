@@ -7,7 +7,7 @@ import { createReport, entriesOf, type Report } from './report.js';
 import { PORT_PROTOCOLS } from './service-entry.js';
 import type { GatewayServer } from './types.js';
 
-/** Istio Gateway: read and checked; inmesh runs no gateway, so it has no effect. */
+/** Istio Gateway: carried out by the Envoys that it selects. */
 export const gatewayKind: Kind<'Gateway'> = {
   name: 'Gateway',
   apiVersions: ['networking.istio.io/v1', 'networking.istio.io/v1beta1', 'networking.istio.io/v1alpha3'],

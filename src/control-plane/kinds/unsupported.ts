@@ -67,6 +67,15 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
     ...fields('addresses', 'endpoints.*.network'),
   ],
   WorkloadEntry: fields('network'),
+  Gateway: fields(
+    // Secrets of Kubernetes: the server is left out.
+    'servers.*.tls.credentialName',
+    'servers.*.tls.credentialNames',
+    'servers.*.tls.caCertCredentialName',
+    'servers.*.defaultEndpoint',
+    'servers.*.port.targetPort',
+    'servers.*.tls.insecureSkipVerify',
+  ),
 };
 
 /** Kinds of Istio and of the Gateway API that are not carried out yet. */
@@ -93,19 +102,20 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
 
 /** What of a document inmesh does not carry out. */
 export function findUnsupported(document: Document): readonly RuleViolation[] {
-  const ineffective = findIneffective(document);
-  if (ineffective !== undefined) return [ineffective];
+  const forGateways = findForGateways(document);
   const violations: RuleViolation[] = [];
   for (const entry of UNSUPPORTED[document.kind] ?? []) {
     for (const [value, at] of valuesAt(document.spec, entry.path.split('.'), ['spec'])) {
       if (isRefused(entry, value)) violations.push(unsupported(document.kind, at, entry, value));
     }
   }
-  return violations;
+  if (forGateways === undefined) return violations;
+  // No member of the mesh relies on it, so the rest of the configuration need not suffer.
+  return [forGateways, ...violations.map((one) => ({ ...one, severity: 'warning' as const }))];
 }
 
-/** inmesh runs no gateway: what is meant for gateways alone does no harm, and nothing else either. */
-function findIneffective(document: Document): RuleViolation | undefined {
+/** No process of inmesh is a gateway: what is meant for gateways alone is carried out by Envoys. */
+function findForGateways(document: Document): RuleViolation | undefined {
   const isGateway = document.kind === 'Gateway';
   const isForGateways = isKind(document, 'VirtualService') && !appliesToMesh(document.spec);
   if (!isGateway && !isForGateways) return undefined;
@@ -113,7 +123,7 @@ function findIneffective(document: Document): RuleViolation | undefined {
   return {
     code: 'INMESH_CONFIG_UNSUPPORTED',
     severity: 'warning',
-    message: `${what} has no effect: inmesh runs no gateway`,
+    message: `${what} has an effect on Envoys only: no process of inmesh is a gateway`,
     path: isGateway ? ['kind'] : ['spec', 'gateways'],
   };
 }

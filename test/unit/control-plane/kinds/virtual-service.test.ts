@@ -128,7 +128,7 @@ describe('fields that are checked but not carried out', () => {
       'hosts: ["*"]\n  gateways: [edge]',
     );
     expect(complaintsAbout(text)).toEqual([
-      '7:13 warning INMESH_CONFIG_UNSUPPORTED a VirtualService for gateways only has no effect: inmesh runs no gateway',
+      '7:13 warning INMESH_CONFIG_UNSUPPORTED a VirtualService for gateways only has an effect on Envoys only: no process of inmesh is a gateway',
     ]);
   });
 

@@ -1,0 +1,11 @@
+import { type CompileResult, type CompileTarget, compileFor } from './compile/compile-for.js';
+import { DEFAULT_LIMITS } from './schema/limits.js';
+import { readFiles } from './sources/read-files.js';
+
+/**
+ * Compiles the documents in files and folders for one client, as a control plane would before anybody registered.
+ * What can't be read is among the violations.
+ */
+export async function compileFiles(paths: readonly string[], target: CompileTarget): Promise<CompileResult> {
+  return compileFor(await readFiles(paths, DEFAULT_LIMITS), target);
+}

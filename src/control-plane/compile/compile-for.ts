@@ -1,0 +1,120 @@
+import { type JsonValue, toJson } from '@bufbuild/protobuf';
+import { NO_LOCALITY } from '../../model/endpoint.js';
+import type { Node } from '../../model/node.js';
+import { registry } from '../../proto/registry.js';
+import { wkt } from '../../proto/xds.js';
+import { systemClock } from '../../runtime/clock.js';
+import { silentLogger } from '../../runtime/log.js';
+import type { RegistrySnapshot } from '../registry/registry.js';
+import type { Violation } from '../schema/violation.js';
+import { createConfigStore } from '../store/config-store.js';
+import type { ConfigInput } from '../store/file-reader.js';
+import { createCompiler } from './compile.js';
+import { grpcLosses } from './grpc/losses.js';
+import { createMeshConfig, type MeshConfig } from './mesh-config.js';
+import type { Generator } from './profile.js';
+import type { ResourceSet } from './resource-set.js';
+
+/** For whom documents are compiled. */
+export interface CompileTarget {
+  /** Our SDK, gRPC's own clients, or Envoys. */
+  readonly profile: 'sdk' | 'grpc' | 'envoy';
+  /** Default `default`. */
+  readonly namespace?: string;
+  /** Those of the client: routes and Gateways may select by them. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Port of an Envoy's HTTP proxy; 0 = none. Default 15001. */
+  readonly proxyPort?: number;
+  /** Whether an Envoy listens on each port of a service, too. */
+  readonly portListeners?: boolean;
+  /** Settings of the mesh, with Istio's defaults. */
+  readonly mesh?: Partial<Pick<MeshConfig, 'trustDomain' | 'outboundTrafficPolicy' | 'localityLbSetting'>>;
+}
+
+/** Resources in Envoy's JSON, by type; sorted by name. */
+export interface CompiledJson {
+  readonly listeners: readonly JsonValue[];
+  readonly routes: readonly JsonValue[];
+  readonly clusters: readonly JsonValue[];
+  readonly endpoints: readonly JsonValue[];
+}
+
+/** What documents come to for one client. */
+export type CompileResult =
+  | {
+      readonly accepted: true;
+      readonly resources: CompiledJson;
+      readonly warnings: readonly Violation[];
+      /** For gRPC's own clients: what they do not follow, one sentence each. */
+      readonly losses: readonly string[];
+    }
+  | { readonly accepted: false; readonly violations: readonly Violation[] };
+
+const GENERATORS: Readonly<Record<CompileTarget['profile'], Generator>> = {
+  sdk: 'inmesh',
+  grpc: 'grpc',
+  envoy: 'envoy',
+};
+
+const NOBODY: RegistrySnapshot = { revision: 0, workloads: [] };
+
+/** Compiles documents for one client, as the control plane would when nobody is registered. */
+export function compileFor(input: ConfigInput, target: CompileTarget): CompileResult {
+  const store = createConfigStore({ clock: systemClock, logger: silentLogger });
+  const result = store.propose('documents', input);
+  if (!result.accepted) return { accepted: false, violations: result.violations };
+  const view = store.current.value;
+  const set = createCompiler(createMeshConfig(target.mesh ?? {})).compile(view, NOBODY, nodeOf(target));
+  return {
+    accepted: true,
+    resources: jsonOf(set),
+    warnings: store.warnings.value,
+    losses: target.profile === 'grpc' ? grpcLosses(view).map(({ message }) => message) : [],
+  };
+}
+
+function nodeOf(target: CompileTarget): Node {
+  const { profile, namespace = 'default', labels = {}, proxyPort, portListeners = false } = target;
+  return {
+    id: `sidecar~127.0.0.1~compile.${namespace}~${namespace}.svc.cluster.local`,
+    cluster: `compile.${namespace}`,
+    locality: NO_LOCALITY,
+    metadata: {
+      NAMESPACE: namespace,
+      SERVICE_ACCOUNT: 'default',
+      LABELS: labels,
+      INSTANCE_IPS: '127.0.0.1',
+      GENERATOR: GENERATORS[profile],
+      ...(proxyPort !== undefined && { INMESH_PROXY_PORT: proxyPort }),
+      ...(portListeners && { INTERCEPTION_MODE: 'NONE' }),
+    },
+  };
+}
+
+/** The resources of a set in the JSON that Envoy reads and prints, `@type` included. */
+export function jsonOf(set: ResourceSet): CompiledJson {
+  const { listeners, wireListeners, routes, clusters, endpoints, encoders } = set;
+  return {
+    listeners: [
+      ...jsonOfAll('listener.v3.Listener', listeners, encoders.listener),
+      ...jsonOfAll('listener.v3.Listener', wireListeners, ({ bytes }) => bytes),
+    ],
+    routes: jsonOfAll('route.v3.RouteConfiguration', routes, encoders.route),
+    clusters: jsonOfAll('cluster.v3.Cluster', clusters, encoders.cluster),
+    endpoints: jsonOfAll('endpoint.v3.ClusterLoadAssignment', endpoints, encoders.endpoints),
+  };
+}
+
+function jsonOfAll<T>(
+  type: string,
+  all: ReadonlyMap<string, T>,
+  encode: (one: T) => Uint8Array,
+): JsonValue[] {
+  const typeUrl = `type.googleapis.com/envoy.config.${type}`;
+  return [...all]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, one]) => {
+      const any = { $typeName: 'google.protobuf.Any' as const, typeUrl, value: encode(one) };
+      return toJson(wkt.AnySchema, any, { registry: registry(), useProtoFieldName: true });
+    });
+}

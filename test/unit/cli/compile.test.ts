@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { main } from '../../../src/cli/main.js';
+
+async function run(...args: string[]) {
+  const [out, err]: [string[], string[]] = [[], []];
+  const code = await main(args, {
+    out: (text) => void out.push(text),
+    err: (text) => void err.push(text),
+    color: false,
+  });
+  return { code, out: out.join(''), err: err.join('') };
+}
+
+const DOCUMENT = 'test/golden/control-plane/documents/shop.yaml';
+
+test('inmesh compile prints resources, and what gRPC clients do not follow', async () => {
+  const { code, out, err } = await run('compile', '-f', DOCUMENT, '--profile', 'grpc');
+  expect(code).toBe(0);
+  const { listeners, clusters } = JSON.parse(out);
+  expect(listeners[0]['@type']).toBe('type.googleapis.com/envoy.config.listener.v3.Listener');
+  expect(clusters.map(({ name }: { name: string }) => name)).toContain(
+    'outbound|8000||catalog.default.svc.cluster.local',
+  );
+  expect(err).toMatch(/ on gRPC clients/);
+});
+
+test('inmesh compile says what is wrong with documents, and fails', async () => {
+  const { code, out, err } = await run('compile', '-f', 'no-such-file.yaml');
+  expect([code, out]).toEqual([1, '']);
+  expect(err).toMatch(/no-such-file\.yaml/);
+});
