@@ -30,7 +30,7 @@ export type {
 } from './mesh/control-plane-options.js';
 export type { MeshCore, OutboundTarget } from './mesh/core.js';
 export type { MeshOptions } from './mesh/options.js';
-export type { MeshStatus } from './mesh/status.js';
+export type { ControlPlaneServerStatus, MeshStatus } from './mesh/status.js';
 export type { FilterDirection } from './model/custom-filter.js';
 export type { Locality } from './model/endpoint.js';
 export type { Abort, AbortListener, Unsubscribe } from './runtime/abort.js';

@@ -6,6 +6,7 @@ import type { MeshCore } from '../mesh/core.js';
 import { renderFilters } from '../mesh/filter-metrics.js';
 import type { RunningMesh } from '../mesh/mesh.js';
 import { type MeshOptions, type ResolvedMeshOptions, resolveOptions } from '../mesh/options.js';
+import { renderServers } from '../mesh/server-statuses.js';
 import { startMesh } from '../mesh/start.js';
 import type { MeshStatus } from '../mesh/status.js';
 import { systemClock } from '../runtime/clock.js';
@@ -119,9 +120,11 @@ async function openEndpoints(
 }
 
 function metricsOf(running: RunningMesh): string {
+  const { clusters, controlPlane } = running.status();
   return (
     running.metrics.render() +
-    renderClusters(running.status().clusters) +
+    renderServers(controlPlane.servers, running.clock) +
+    renderClusters(clusters) +
     renderFilters(running.filterMemory.counters)
   );
 }

@@ -42,6 +42,7 @@ import type { LoadReporting } from './load-reporting.js';
 import { describeNode, describeWorkload, inboundListenerName } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
 import { createPeerExchange, type PeerExchange } from './peer-exchange.js';
+import { serverStatuses } from './server-statuses.js';
 import { createIdentity, createLoadReporting, createXds, waitForFresh } from './sources.js';
 import type { MeshStatus } from './status.js';
 import type { TcpCore } from './tcp/core.js';
@@ -276,6 +277,7 @@ export class RunningMesh implements MeshCore, TcpCore {
         target: controlPlane,
         state: connection.state,
         lastError: connection.lastError?.message,
+        servers: serverStatuses(this.#xds),
       },
       configuration: this.#published.source,
       savedAtMs: this.#published.savedAt,

@@ -10,6 +10,7 @@ import type { Observer } from '../service/observer.js';
 import { createSnapshotCache } from '../xds/cache.js';
 import type { CredentialsSource } from '../xds/channel-credentials.js';
 import { createXdsClient, type XdsClient } from '../xds/client.js';
+import { OLD_STYLE } from '../xds/resource-name.js';
 import type { ServerSpec } from './bootstrap/server-spec.js';
 import { LoadReporting } from './load-reporting.js';
 import { describeNode } from './node.js';
@@ -59,6 +60,12 @@ function authorityCredentials(
   return credentialsOf(server, { ...tools, identity: staticSource(undefined, []) });
 }
 
+/** Two meshes on one machine must not take each other's configuration: the preferred server tells them apart. */
+function cacheOwner({ control, controlPlane }: ResolvedMeshOptions, authority: string): string {
+  if (authority === OLD_STYLE) return controlPlane;
+  return `${authority} ${control.authorities.get(authority)?.servers[0]?.target ?? controlPlane}`;
+}
+
 /** The source of configuration: the control plane, with what it sent last on disk. */
 export function createXds(
   options: ResolvedMeshOptions,
@@ -85,11 +92,12 @@ export function createXds(
     logger: tools.logger,
     observer,
     ...(cacheDir !== undefined && {
-      cache: createSnapshotCache({
-        dir: cacheDir,
-        key: `${options.controlPlane} ${namespace}.${service}.${version}`,
-        clock: tools.clock,
-      }),
+      cacheOf: (authority: string) =>
+        createSnapshotCache({
+          dir: cacheDir,
+          key: `${cacheOwner(options, authority)} ${namespace}.${service}.${version}`,
+          clock: tools.clock,
+        }),
     }),
   });
 }

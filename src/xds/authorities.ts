@@ -1,5 +1,5 @@
 import type { MeshError } from '../runtime/errors.js';
-import { Authority, type AuthorityOptions } from './authority.js';
+import { Authority, type AuthorityOptions, type ServerState } from './authority.js';
 import type { DecodableType } from './protocol.js';
 import { authorityOf, OLD_STYLE } from './resource-name.js';
 import type { XdsServer } from './server.js';
@@ -32,6 +32,15 @@ export class Authorities {
       this.#byName.set(name, new Authority({ ...options, name, servers: list }));
     }
     this.isSingle = this.#byName.size === 1;
+  }
+
+  get names(): readonly string[] {
+    return [...this.#byName.keys()];
+  }
+
+  /** The servers that are connected to, or tried. */
+  states(): readonly ServerState[] {
+    return [...this.#byName.values()].flatMap((authority) => authority.states());
   }
 
   /** The authority of a name; undefined when nobody answers for it. */

@@ -19,6 +19,17 @@ export interface AuthorityOptions {
   readonly onState: (authority: Authority, error: MeshError | undefined) => void;
 }
 
+/** A server that an authority is connected to, or tries. */
+export interface ServerState {
+  readonly authority: string;
+  readonly target: string;
+  readonly state: StreamState;
+  /** Whether it is the first of the list. */
+  readonly isPreferred: boolean;
+  /** Whether its last stream ended without a response. */
+  readonly isFailing: boolean;
+}
+
 /**
  * Who answers for a part of the names (gRFC A47): the first of its servers, or, while that one fails and something
  * wanted was never answered, also the next (A71). With the first response of a better server the others are given up;
@@ -55,6 +66,16 @@ export class Authority implements ChannelUser {
   /** The server in use. */
   get channel(): Channel | undefined {
     return this.#open.at(-1);
+  }
+
+  states(): readonly ServerState[] {
+    return this.#open.map((channel) => ({
+      authority: this.name,
+      target: channel.server.target,
+      state: channel.state,
+      isPreferred: channel.server === this.#servers[0],
+      isFailing: channel.isFailing,
+    }));
   }
 
   /** Whether a stream stands on which a type is asked for. */

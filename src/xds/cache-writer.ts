@@ -1,5 +1,4 @@
-import type { Clock } from '../runtime/clock.js';
-import { debounce } from '../runtime/debounce.js';
+import type { Clock, Timer } from '../runtime/clock.js';
 import { messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { SnapshotCache } from './cache.js';
@@ -7,7 +6,7 @@ import type { StoredResource } from './store.js';
 
 /** What the cache writer works with. */
 export interface CacheWriterOptions {
-  readonly cache: SnapshotCache | undefined;
+  readonly cache: SnapshotCache;
   readonly clock: Clock;
   readonly logger: Logger;
   /** What is in force at the moment of writing. */
@@ -22,19 +21,30 @@ export interface CacheWriter {
   close(): Promise<void>;
 }
 
+const MIN_QUIET_MS = 1000;
+const MAX_QUIET_MS = 60_000;
+/** A file is always written as a whole, so a large one seldom: about a megabyte per second at most. */
+const BYTES_PER_MS = 1024;
+/** While changes go on, a write comes at the latest after this many quiet times. */
+const PATIENCE = 5;
+
 /** Writes at most once a second, one write at a time, and only what differs. A failure costs a log line, nothing else. */
 export function createCacheWriter({ cache, clock, logger, collect }: CacheWriterOptions): CacheWriter {
   let isDue = false;
   let saved: readonly StoredResource[] = [];
+  let savedBytes = 0;
+  let firstMs = 0;
+  let timer: Timer | undefined;
   let writing: Promise<void> = Promise.resolve();
   const write = async () => {
-    if (cache === undefined || !isDue) return;
+    if (!isDue) return;
     isDue = false;
     const resources = collect();
     if (isSameList(resources, saved)) return;
     try {
       await cache.save(resources);
       saved = resources;
+      savedBytes = resources.reduce((sum, { bytes }) => sum + bytes.length, 0);
     } catch (error) {
       logger.warn(
         { error: messageOf(error) },
@@ -43,16 +53,20 @@ export function createCacheWriter({ cache, clock, logger, collect }: CacheWriter
     }
   };
   const enqueue = () => {
+    timer = undefined;
     writing = writing.then(write);
   };
-  const later = debounce(enqueue, { quietMs: 1000, maxMs: 5000 }, clock);
   return {
     call() {
       isDue = true;
-      if (cache !== undefined) later.call();
+      const now = clock.now();
+      if (timer === undefined) firstMs = now;
+      timer?.cancel();
+      const quietMs = Math.min(MAX_QUIET_MS, Math.max(MIN_QUIET_MS, savedBytes / BYTES_PER_MS));
+      timer = clock.schedule(Math.min(quietMs, Math.max(0, firstMs + PATIENCE * quietMs - now)), enqueue);
     },
     async close() {
-      later.cancel();
+      timer?.cancel();
       enqueue();
       await writing;
     },

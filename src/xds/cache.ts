@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
+import { createHash, webcrypto } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { open, readdir, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { writeFileAtomic } from '../runtime/atomic-file.js';
 import type { Clock } from '../runtime/clock.js';
 import { codeOf, MeshError, messageOf } from '../runtime/errors.js';
@@ -56,11 +56,12 @@ export function createSnapshotCache(options: SnapshotCacheOptions): SnapshotCach
   const path = join(dir, `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.snapshot`);
   return {
     async load() {
+      await removeRemains(path, clock);
       const file = await readTrusted(path, maxBytes);
       return file === undefined ? undefined : decodeFile(file, { key, path });
     },
     async save(resources) {
-      const parts = encodeFile({ key, savedAt: clock.wallTime(), resources });
+      const parts = await encodeFile({ key, savedAt: clock.wallTime(), resources });
       const bytes = parts.reduce((sum, part) => sum + part.length, 0);
       if (bytes > maxBytes) {
         throw new MeshError(
@@ -82,20 +83,38 @@ export function createSnapshotCache(options: SnapshotCacheOptions): SnapshotCach
   };
 }
 
-function encodeFile({ key, savedAt, resources }: CachedSnapshot & { readonly key: string }): Uint8Array[] {
+/** No write takes that long: whoever began it is gone. */
+const REMAINS_MS = 600_000;
+
+/** Removes what processes left behind that were killed while they wrote. */
+async function removeRemains(path: string, clock: Clock): Promise<void> {
+  const dir = dirname(path);
+  const names = await readdir(dir).catch(() => []);
+  for (const name of names) {
+    if (!name.startsWith(`${basename(path)}.`) || !name.endsWith('.tmp')) continue;
+    const file = join(dir, name);
+    // Another process may be faster.
+    const found = await stat(file).catch(() => undefined);
+    if (found !== undefined && clock.wallTime() - found.mtimeMs > REMAINS_MS) await rm(file, { force: true });
+  }
+}
+
+async function encodeFile({
+  key,
+  savedAt,
+  resources,
+}: CachedSnapshot & { readonly key: string }): Promise<Uint8Array[]> {
   const list = resources.map(
     ({ typeUrl, name, version, bytes }) => [typeUrl, name, version, bytes.length] as const,
   );
   const index: Index = { key, savedAt, resources: list };
-  const rest = [Buffer.from(`${JSON.stringify(index)}\n`), ...resources.map(({ bytes }) => bytes)];
-  const hash = createHash('sha256');
-  let length = 0;
-  for (const part of rest) {
-    hash.update(part);
-    length += part.length;
-  }
-  const body = Buffer.concat(rest, length);
-  return [Buffer.from(`${MAGIC} ${FORMAT_VERSION} ${hash.digest('hex')} ${length}\n`), body];
+  const body = Buffer.concat([
+    Buffer.from(`${JSON.stringify(index)}\n`),
+    ...resources.map(({ bytes }) => bytes),
+  ]);
+  // On another thread: a large configuration does not hold up requests.
+  const hash = Buffer.from(await webcrypto.subtle.digest('SHA-256', body)).toString('hex');
+  return [Buffer.from(`${MAGIC} ${FORMAT_VERSION} ${hash} ${body.length}\n`), body];
 }
 
 function decodeFile(

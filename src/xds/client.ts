@@ -12,9 +12,9 @@ import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import { createSignal, type Signal } from '../runtime/signal.js';
 import { Authorities } from './authorities.js';
-import type { Authority } from './authority.js';
-import { type SnapshotCache, toCacheError } from './cache.js';
-import { type CacheWriter, createCacheWriter } from './cache-writer.js';
+import type { Authority, ServerState } from './authority.js';
+import { AuthorityCaches } from './authority-caches.js';
+import type { SnapshotCache } from './cache.js';
 import { Channels, type ChannelUser } from './channels.js';
 import { keepsValue } from './data-errors.js';
 import { createEngine } from './engine.js';
@@ -42,7 +42,8 @@ export interface XdsClientOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly observer: RejectionObserver;
-  readonly cache?: SnapshotCache | undefined;
+  /** Where the last good configuration of an authority is kept (`#old`: names of the old style). */
+  readonly cacheOf?: ((authority: string) => SnapshotCache | undefined) | undefined;
   /** Whether to ask for all listeners that the server has for this node. Default true. */
   readonly wildcard?: boolean;
   /** Names of outbound listeners to ask for next to the wildcard. */
@@ -81,9 +82,17 @@ export interface XdsClient {
   /** Asks for one more outbound listener until the returned function is called; several may ask for the same. */
   wantListener(name: string): Unsubscribe;
   status(): readonly ResourceStatus[];
+  /** The servers in use, by authority. */
+  servers(): readonly ServerStatus[];
   /** The server that a resource of this name comes from, and the way to it; undefined when there is none now. */
   serverOf(name: string): ServerLink | undefined;
   close(): Promise<void>;
+}
+
+/** A server of an authority, for status pages. */
+export interface ServerStatus extends ServerState {
+  /** Calendar time in milliseconds at which the authority's values on disk were saved, as long as some of them are in use. */
+  readonly savedAtMs: number | undefined;
 }
 
 /** A server, for streams of other services that it has. */
@@ -119,7 +128,7 @@ class AdsClient implements XdsClient {
   readonly #store: ResourceStore;
   readonly #channels: Channels;
   readonly #authorities: Authorities;
-  readonly #writer: CacheWriter;
+  readonly #caches: AuthorityCaches;
   readonly #synchronizer: Synchronizer;
   readonly #types: ReadonlyMap<string, DecodableType>;
   readonly #starting: Promise<void>;
@@ -133,7 +142,7 @@ class AdsClient implements XdsClient {
 
   constructor(options: XdsClientOptions) {
     this.#options = options;
-    const { clock, logger, cache } = options;
+    const { clock, logger, cacheOf } = options;
     this.#connected = createSignal<ConnectionState>({ state: 'connecting', since: clock.wallTime() });
     this.#report = createReport(logger, options.observer);
     this.#outages = createOutageLog(logger);
@@ -160,7 +169,14 @@ class AdsClient implements XdsClient {
       onChange: () => this.#synchronizer.schedule(),
     });
     this.#synchronizer = this.#createSynchronizer();
-    this.#writer = createCacheWriter({ cache, clock, logger, collect: () => [...this.#store.stored()] });
+    this.#caches = new AuthorityCaches({
+      names: this.#authorities.names,
+      cacheOf,
+      store: this.#store,
+      clock,
+      logger,
+      report: this.#report,
+    });
     this.#listeners = new WantedListeners(options, (names) => this.#subscribe(LISTENER, names));
     this.#isAnswered = !this.#listeners.isWildcard;
     const { missingTimeoutMs = MISSING_TIMEOUT_MS, holdsProcess = true } = options;
@@ -198,6 +214,12 @@ class AdsClient implements XdsClient {
     return [...this.#store.statuses()];
   }
 
+  servers(): readonly ServerStatus[] {
+    return this.#authorities
+      .states()
+      .map((state) => ({ ...state, savedAtMs: this.#caches.savedAt(state.authority) }));
+  }
+
   serverOf(name: string): ServerLink | undefined {
     const channel = this.#authorities.of(canonicalName(name))?.channel;
     return channel && { key: channel.server.key, open: channel.open };
@@ -211,7 +233,7 @@ class AdsClient implements XdsClient {
     this.#holdTimer.cancel();
     this.#missingTimer.cancel();
     this.#setConnected('disconnected');
-    await this.#writer.close();
+    await this.#caches.close();
   }
 
   #createSynchronizer(): Synchronizer {
@@ -226,7 +248,7 @@ class AdsClient implements XdsClient {
       watch: (missing) => this.#missingTimer.watch(missing.filter((one) => this.#isAsked(one))),
       onChange: () => {
         this.#holdTimer.cancel();
-        this.#writer.call();
+        this.#caches.call();
       },
     });
   }
@@ -259,29 +281,12 @@ class AdsClient implements XdsClient {
   }
 
   async #start(): Promise<void> {
-    await this.#restore();
-    if (!this.#isClosed) this.#authorities.start();
-  }
-
-  /** Puts the cached configuration in force. Whatever is wrong with the cache is reported and ignored. */
-  async #restore(): Promise<void> {
-    try {
-      const cached = await this.#options.cache?.load();
-      if (cached === undefined || cached.resources.length === 0) return;
-      for (const resource of cached.resources) this.#restoreOne(resource);
+    const savedAt = await this.#caches.restore();
+    if (savedAt !== undefined) {
       this.#holdTimer.cancel();
-      this.#synchronizer.publishCached(cached.savedAt);
-    } catch (error) {
-      this.#report(toCacheError(error), { typeUrl: '', name: 'cache' });
+      this.#synchronizer.publishCached(savedAt);
     }
-  }
-
-  #restoreOne(resource: Parameters<ResourceStore['restore']>[0]): void {
-    try {
-      this.#store.restore(resource);
-    } catch (error) {
-      this.#report(toCacheError(error), resource);
-    }
+    if (!this.#isClosed) this.#authorities.start();
   }
 
   #stateChanged(authority: Authority, error: MeshError | undefined): void {

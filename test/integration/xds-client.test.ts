@@ -246,12 +246,12 @@ describe('the ADS client against a real server', () => {
     closers.push(() => rm(dir, { recursive: true, force: true }));
     const cache = createSnapshotCache({ dir, key: 'a', clock: systemClock });
     const server = await serve(behaved(bookshop()));
-    const before = connect(server.port, { cache });
+    const before = connect(server.port, { cacheOf: () => cache });
     await until(before.published, isLive);
     await before.close();
     await server.kill();
 
-    const after = connect(server.port, { cache });
+    const after = connect(server.port, { cacheOf: () => cache });
     const cached = await until(after.published, ({ source }) => source !== 'none');
     expect(cached.source).toBe('cache');
     expect(portOf(cached)).toBe(8080);

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -35,6 +35,26 @@ describe('the snapshot cache', () => {
     expect(loaded?.savedAt).toBe(1000);
     expect(loaded?.resources.map((one) => ({ ...one, bytes: [...one.bytes] }))).toEqual(
       resources.map((one) => ({ ...one, bytes: [...one.bytes] })),
+    );
+  });
+
+  test('what a killed process left behind is removed, but not what another one writes now', async () => {
+    await createCache().save(resources);
+    const path = await onlyFile();
+    const nowMs = Date.now();
+    await writeFile(`${path}.1.old.tmp`, 'half');
+    await utimes(`${path}.1.old.tmp`, (nowMs - 700_000) / 1000, (nowMs - 700_000) / 1000);
+    await writeFile(`${path}.2.new.tmp`, 'half');
+    await writeFile(join(root, 'cache', 'other.1.old.tmp'), 'half');
+    await utimes(join(root, 'cache', 'other.1.old.tmp'), 0, 0);
+    const cache = createSnapshotCache({
+      dir: join(root, 'cache'),
+      key: 'client',
+      clock: createFakeClock(nowMs),
+    });
+    expect((await cache.load())?.resources).toHaveLength(2);
+    expect((await readdir(join(root, 'cache'))).filter((name) => name.endsWith('.tmp')).sort()).toEqual(
+      [`${path.slice(path.lastIndexOf('/') + 1)}.2.new.tmp`, 'other.1.old.tmp'].sort(),
     );
   });
 

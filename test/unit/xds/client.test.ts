@@ -420,7 +420,7 @@ describe.each(PROTOCOLS)('the ADS client and its cache (%s)', (protocol) => {
 
   test('serves the cached configuration while there is no control plane', async () => {
     const state = putService(new AdsState(), 'a', 'a1');
-    const { client, clock, goDown } = start(state, { cache: memoryCache(stored(state)).cache });
+    const { client, clock, goDown } = start(state, { cacheOf: () => memoryCache(stored(state)).cache });
     goDown();
     await clock.advance(30_000);
     expect(client.published.value).toMatchObject({ source: 'cache', savedAt: 42 });
@@ -432,7 +432,7 @@ describe.each(PROTOCOLS)('the ADS client and its cache (%s)', (protocol) => {
     const old = putService(putService(new AdsState(), 'a', 'a1'), 'gone', 'g1');
     const state = putService(new AdsState(), 'a', 'a1', 'a2');
     state.publish();
-    const { client, clock, history } = start(state, { cache: memoryCache(stored(old)).cache });
+    const { client, clock, history } = start(state, { cacheOf: () => memoryCache(stored(old)).cache });
     await clock.advance(100);
     expect(history.map(({ source }) => source)).toEqual(['cache', 'control-plane']);
     expect(clustersIn(client.published.value)).toEqual(['a1', 'a2']);
@@ -444,7 +444,7 @@ describe.each(PROTOCOLS)('the ADS client and its cache (%s)', (protocol) => {
     state.muted.add(CLUSTER_LOAD_ASSIGNMENT.typeUrl);
     const cached = stored(state);
     state.publish();
-    const { client, clock } = start(state, { cache: memoryCache(cached).cache });
+    const { client, clock } = start(state, { cacheOf: () => memoryCache(cached).cache });
     await clock.advance(1000);
     expect(client.published.value.source).toBe('cache');
     await clock.advance(20_000);
@@ -457,7 +457,7 @@ describe.each(PROTOCOLS)('the ADS client and its cache (%s)', (protocol) => {
     const state = putService(new AdsState(), 'a', 'a1');
     state.publish();
     const { cache, saves } = memoryCache();
-    const { client, clock } = start(state, { cache });
+    const { client, clock } = start(state, { cacheOf: () => cache });
     await clock.advance(100);
     expect(saves).toHaveLength(0);
     await clock.advance(2000);
@@ -478,7 +478,7 @@ describe.each(PROTOCOLS)('the ADS client and its cache (%s)', (protocol) => {
       load: () => Promise.reject(new MeshError('INMESH_CACHE_CORRUPT', 'its checksum is wrong')),
       save: () => Promise.reject(new MeshError('INMESH_CACHE_WRITE', 'disk full')),
     };
-    const { client, clock, rejected, history } = start(state, { cache });
+    const { client, clock, rejected, history } = start(state, { cacheOf: () => cache });
     await clock.advance(10_000);
     expect(rejected).toEqual([expect.stringContaining('INMESH_CACHE_CORRUPT')]);
     expect(history.map(({ source }) => source)).toEqual(['control-plane']);

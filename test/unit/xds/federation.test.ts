@@ -5,7 +5,9 @@ import {
   LISTENER,
   ROUTE_CONFIGURATION,
 } from '../../../src/codec/resource-types.js';
+import type { SnapshotCache } from '../../../src/xds/cache.js';
 import { xdsServer } from '../../../src/xds/server.js';
+import type { StoredResource } from '../../../src/xds/store.js';
 import type { AdsState } from '../../integration/support/ads-state.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from './fixtures.js';
 import { portsOf, startFleet } from './fleet.js';
@@ -133,5 +135,57 @@ describe('separate streams', () => {
     expect(fleet.client.connected.value.state).toBe('connected');
     await fleet.client.close();
     expect(fleet.clock.pending).toBe(0);
+  });
+});
+
+describe('the caches of authorities', () => {
+  test('each is filled by, and speaks for, its own authority; what is in use from the disk tells its age', async () => {
+    const saved = new Map<string, readonly StoredResource[]>();
+    const cacheOf = (authority: string): SnapshotCache => ({
+      load: async () => {
+        const resources = saved.get(authority);
+        return resources && { resources, savedAt: authority === 'far' ? 7 : 9 };
+      },
+      save: async (resources) => void saved.set(authority, resources),
+    });
+    const first = startFleet(['near', 'far'], { servers, authorities, cacheOf }, (all) => {
+      near(all.near.state);
+      farAway(all.far.state);
+    });
+    await first.clock.advance(100);
+    await first.client.close();
+    expect(
+      saved
+        .get('far')
+        ?.map(({ name }) => name)
+        .every((name) => name.startsWith('xdstp://far/')),
+    ).toBe(true);
+    expect(
+      saved
+        .get('#old')
+        ?.map(({ name }) => name)
+        .sort(),
+    ).toEqual(['own', 'own', 'own', 'own:80', 'shop:80']);
+
+    // A file with names of somebody else is not believed.
+    saved.set('far', [...(saved.get('far') ?? []), ...(saved.get('#old') ?? [])]);
+    const second = startFleet(['near', 'far'], { servers, authorities, cacheOf }, (all) => {
+      near(all.near.state);
+      all.far.isUp = false;
+    });
+    await second.clock.advance(0);
+    expect(second.history[0]).toMatchObject({ source: 'cache', savedAt: 7 });
+    await second.clock.advance(100);
+    expect(second.client.published.value.source).toBe('control-plane');
+    expect(portsOf(second.client.published.value, FAR_CLUSTER)).toEqual([2]);
+    expect(second.client.servers()).toMatchObject([
+      { authority: '#old', target: 'near', state: 'connected', savedAtMs: undefined },
+      { authority: 'far', target: 'far', savedAtMs: 7 },
+    ]);
+    farAway(second.servers.far.state);
+    second.servers.far.isUp = true;
+    await second.clock.advance(3000);
+    expect(second.client.servers()[1]).toMatchObject({ state: 'connected', savedAtMs: undefined });
+    await second.client.close();
   });
 });
