@@ -272,7 +272,7 @@ describe.each(PROTOCOLS)('the ADS client (%s)', (protocol) => {
     state.muted.add(SECRET.typeUrl);
     putRoots('one').publish();
     const { cache, saves } = memoryCache();
-    const { client, clock, history } = start(state, { cache });
+    const { client, clock, history } = start(state, { cacheOf: () => cache });
     await clock.advance(1000);
     expect(history).toEqual([]);
 
