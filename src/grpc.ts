@@ -7,6 +7,7 @@ export {
   meshChannelFactory,
   meshClient,
 } from './bindings/grpc/mesh-client.js';
+export { type MeshScheme, type ResolverOptions, registerMeshResolver } from './bindings/grpc/resolver.js';
 export { statusName } from './bindings/grpc/status-name.js';
 export { addClientStatus } from './bindings/grpc-server/client-status.js';
 export { meshServerCredentials } from './bindings/grpc-server/credentials.js';

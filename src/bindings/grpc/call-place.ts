@@ -9,6 +9,8 @@ export interface CallPlace {
   readonly target: string;
   /** Names a channel for placing its calls by it (gRFC A42). */
   readonly channelId: string;
+  /** Messages come and go with their prefixes: whoever is above frames and compresses them. */
+  readonly isFramed: boolean;
   /** Header lines that all calls of the channel have. */
   readonly commonLines: readonly string[];
   /** Longest messages in bytes; -1 = any. */

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import {
   CallCredentials,
   Channel,
@@ -10,13 +9,13 @@ import {
   status,
 } from '@grpc/grpc-js';
 import type { MeshCore, OutboundTarget } from '../../mesh/core.js';
-import { HeaderMap } from '../../service/headers.js';
 import { currentInbound } from '../../service/inbound-scope.js';
 import type { CallPlace } from './call-place.js';
 
 import { type ChannelzEntry, listChannel } from './channelz.js';
 import { type CallParts, MeshCall } from './client-call.js';
-import { ACCEPTED, type Encoding, encodingOf } from './compression.js';
+import { commonLines } from './common-lines.js';
+import { type Encoding, encodingOf } from './compression.js';
 import { Connectivity } from './connectivity.js';
 import { type Deadline, sooner } from './deadline.js';
 import { type MeshTarget, parseTarget } from './target.js';
@@ -39,6 +38,7 @@ export class MeshChannel implements ChannelInterface, CallPlace {
   readonly core: MeshCore;
   readonly target: string;
   readonly channelId: string;
+  readonly isFramed = false;
   readonly commonLines: readonly string[];
   readonly maxSendBytes: number;
   readonly maxReceiveBytes: number;
@@ -211,36 +211,6 @@ function untilOf(own: Deadline, parent: Parent, flags: number, { clock }: MeshCo
   if (parent !== null && (flags & PROPAGATE.DEADLINE) !== 0) until = sooner(until, parent.getDeadline());
   const inherited = currentInbound()?.context.deadlineMs;
   return inherited === undefined ? until : sooner(until, clock.wallTime() + inherited - clock.now());
-}
-
-function commonLines(options: ChannelOptions): readonly string[] {
-  const agent = [
-    options['grpc.primary_user_agent'],
-    `grpc-node-js/${libraryVersion()}`,
-    options['grpc.secondary_user_agent'],
-  ];
-  const headers = HeaderMap.from([
-    ['te', 'trailers'],
-    ['content-type', 'application/grpc'],
-    ['user-agent', agent.filter(Boolean).join(' ')],
-    ['grpc-accept-encoding', ACCEPTED],
-    ['accept-encoding', 'identity'],
-  ]);
-  return headers.toLines();
-}
-
-let version: string | undefined;
-
-function libraryVersion(): string {
-  if (version === undefined) {
-    try {
-      version = String(createRequire(import.meta.url)('@grpc/grpc-js/package.json').version);
-    } catch {
-      // Bundled, so that it can't be asked.
-      version = '1.14';
-    }
-  }
-  return version;
 }
 
 /** What was composed with the credentials of the channel; grpc-js gives them with the connection that they are for. */

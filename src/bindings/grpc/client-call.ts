@@ -21,7 +21,7 @@ import { MessageDelivery } from './message-delivery.js';
 import { MessageWriter } from './message-writer.js';
 import { mayWait, ReadyWait } from './ready-wait.js';
 import { type ReaderOwner, ResponseReader } from './response-reader.js';
-import { appendMetadata, type MetadataClass } from './wire-metadata.js';
+import { appendMetadata, type MetadataClass, OF_THE_CALL, OF_THE_TRANSPORT } from './wire-metadata.js';
 
 type Call = experimental.CallStream;
 type WriteContext = Parameters<Call['sendMessageWithContext']>[0];
@@ -92,7 +92,7 @@ export class MeshCall implements Call, ReaderOwner {
     this.#lines = this.#place.commonLines.slice();
     const { encoding } = this.#writer;
     if (encoding !== 'identity') this.#lines.push('grpc-encoding', encoding);
-    appendMetadata(metadata, this.#lines);
+    appendMetadata(metadata, this.#lines, this.#place.isFramed ? OF_THE_TRANSPORT : OF_THE_CALL);
     if (metadata.getOptions().waitForReady === true) this.#readyWait = new ReadyWait(this.#place, this);
     if (this.#isOver) {
       // It was cancelled before: its listener has yet to hear of it.
@@ -112,6 +112,11 @@ export class MeshCall implements Call, ReaderOwner {
     this.#writer.end();
     // A call whose messages are all here goes out whole.
     if (this.#mayBegin && !this.#hasBegun && this.#writer.hasEnded) this.begin();
+  }
+
+  /** What grpc-js says of a call that took too long. */
+  getDeadlineInfo(): string[] {
+    return [`remote_addr=${this.getPeer()}`];
   }
 
   startRead(): void {
@@ -137,10 +142,14 @@ export class MeshCall implements Call, ReaderOwner {
     if (this.#isOver || (this.#hasBegun && this.#readyWait === undefined)) return;
     this.#hasBegun = true;
     const target = this.#place.lookup();
+    if (target === undefined && this.#readyWait !== undefined) {
+      this.#readyWait.again();
+      return;
+    }
     if (target === undefined) {
       this.unreadable({
         code: status.UNAVAILABLE,
-        details: `the mesh no longer knows ${this.#place.target}`,
+        details: `the mesh knows no ${this.#place.target}`,
       });
       return;
     }
@@ -194,7 +203,7 @@ export class MeshCall implements Call, ReaderOwner {
         service_url: serviceUrl(authority, method),
       });
       if (this.#isOver) return;
-      appendMetadata(metadata, this.#lines);
+      appendMetadata(metadata, this.#lines, OF_THE_CALL);
       if (HeaderMap.fromLines(this.#lines).getAll('authorization').length > 1) {
         const details = '"authorization" metadata cannot have multiple values';
         this.unreadable({ code: status.INTERNAL, details });
@@ -253,8 +262,9 @@ export class MeshCall implements Call, ReaderOwner {
       this.#readyWait.again();
       return;
     }
-    const { maxReceiveBytes } = this.#place;
-    this.#reader = new ResponseReader(response, this, { listener, delivery, Metadata, maxReceiveBytes });
+    const { maxReceiveBytes, isFramed } = this.#place;
+    const tools = { listener, delivery, Metadata, maxReceiveBytes, isFramed };
+    this.#reader = new ResponseReader(response, this, tools);
     this.#reader.start();
   }
 

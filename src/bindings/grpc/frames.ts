@@ -27,6 +27,9 @@ export function frameMessage(message: Uint8Array, isCompressed: boolean): Buffer
 /** Cuts the messages of a call out of the pieces that they come in. */
 export class FrameReader {
   readonly #limit: number;
+  readonly #keepsPrefix: boolean;
+  /** The chunk that the current prefix came in whole. */
+  #prefixChunk: Buffer | undefined;
   /** Bytes of the prefix so far, when it came in pieces. */
   #prefix: Buffer | undefined;
   #prefixBytes = 0;
@@ -36,14 +39,13 @@ export class FrameReader {
   #pieces: Buffer[] | undefined;
   #left = 0;
 
-  /** `limit` is the longest message that is taken; -1 = any. */
-  constructor(limit: number) {
+  /**
+   * `limit` is the longest message that is taken; -1 = any. With `keepsPrefix` messages are given as they came, prefix and
+   * all, for somebody else to read.
+   */
+  constructor(limit: number, keepsPrefix = false) {
     this.#limit = limit;
-  }
-
-  /** Whether a message has begun that is not complete. */
-  get isInside(): boolean {
-    return this.#pieces !== undefined || this.#prefixBytes > 0;
+    this.#keepsPrefix = keepsPrefix;
   }
 
   /**
@@ -66,6 +68,7 @@ export class FrameReader {
   /** Returns where the message begins; with `#prefixBytes` above 0 more of the prefix is to come. */
   #readPrefix(chunk: Buffer, at: number): number {
     const whole = this.#prefixBytes === 0 && chunk.byteLength - at >= PREFIX_BYTES;
+    this.#prefixChunk = whole ? chunk : undefined;
     if (whole) {
       this.#begin(chunk, at);
       return at + PREFIX_BYTES;
@@ -101,6 +104,7 @@ export class FrameReader {
   #finish(chunk: Buffer, at: number, end: number): ReceivedMessage {
     const pieces = this.#pieces;
     this.#pieces = undefined;
+    if (this.#keepsPrefix) return this.#framed(chunk, at, end, pieces ?? NOTHING);
     const last = chunk.subarray(at, end);
     const message =
       pieces === undefined || pieces === NOTHING
@@ -108,6 +112,14 @@ export class FrameReader {
         : Buffer.concat([...pieces, last], this.#length);
     // grpc-js: other flags mean nothing.
     return this.#flags === COMPRESSED ? new CompressedMessage(message) : message;
+  }
+
+  #framed(chunk: Buffer, at: number, end: number, pieces: readonly Buffer[]): Buffer {
+    if (this.#prefixChunk === chunk) return owned(chunk.subarray(at - PREFIX_BYTES, end));
+    const prefix = Buffer.allocUnsafe(PREFIX_BYTES);
+    prefix[0] = this.#flags;
+    prefix.writeUInt32BE(this.#length, 1);
+    return Buffer.concat([prefix, ...pieces, chunk.subarray(at, end)]);
   }
 }
 

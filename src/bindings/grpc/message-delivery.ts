@@ -23,6 +23,7 @@ export class MessageDelivery {
   #isPaused = false;
   #isScheduled = false;
   #status: StatusObject | undefined;
+  #isAbandoned = false;
   #isOver = false;
 
   constructor(listener: InterceptingListener) {
@@ -42,7 +43,7 @@ export class MessageDelivery {
 
   /** A message came; false asks to wait. */
   push(message: Buffer): boolean {
-    if (this.#isOver) return true;
+    if (this.#isOver || this.#isAbandoned) return true;
     this.#messages.push(message);
     this.#bytes += message.byteLength;
     this.#schedule();
@@ -60,6 +61,7 @@ export class MessageDelivery {
   /** The call was given up: no message follows. */
   abandon(status: StatusObject): void {
     if (this.#isOver) return;
+    this.#isAbandoned = true;
     this.#messages = [];
     this.#next = 0;
     this.#status = status;

@@ -54,7 +54,11 @@ export class MessageWriter {
   }
 
   write(message: Buffer, flags: number | undefined, callback: Callback): void {
-    const { maxSendBytes } = this.#place;
+    const { maxSendBytes, isFramed } = this.#place;
+    if (isFramed) {
+      this.#messages.write(message, callback);
+      return;
+    }
     if (maxSendBytes !== -1 && message.byteLength > maxSendBytes) {
       const details = `Attempted to send message with a size larger than ${maxSendBytes}`;
       this.#refuse({ code: status.RESOURCE_EXHAUSTED, details });

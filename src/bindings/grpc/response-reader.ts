@@ -31,9 +31,12 @@ export interface ReaderTools {
   readonly delivery: MessageDelivery;
   readonly Metadata: MetadataClass;
   readonly maxReceiveBytes: number;
+  /** Messages are the listener's with their prefixes, compressed or not. */
+  readonly isFramed: boolean;
 }
 
 const HEAD_HIDDEN: ReadonlySet<string> = new Set(['grpc-encoding', 'grpc-accept-encoding']);
+const NOTHING_HIDDEN: ReadonlySet<string> = new Set();
 const TRAILERS_HIDDEN: ReadonlySet<string> = new Set(['grpc-status', 'grpc-message']);
 
 /** Reads the answer to a call: head, messages, trailers. */
@@ -56,7 +59,7 @@ export class ResponseReader implements BodySink, MessageSource {
     this.#response = response;
     this.#owner = owner;
     this.#tools = tools;
-    this.#frames = new FrameReader(tools.maxReceiveBytes);
+    this.#frames = new FrameReader(tools.maxReceiveBytes, tools.isFramed);
   }
 
   /** HTTP's status of the answer. */
@@ -149,8 +152,8 @@ export class ResponseReader implements BodySink, MessageSource {
     this.#encoding = headers.peek('grpc-encoding') ?? 'identity';
     const accepted = headers.peek('grpc-accept-encoding');
     if (accepted !== undefined) this.#owner.learn(accepted);
-    const { listener, Metadata } = this.#tools;
-    listener.onReceiveMetadata(metadataOf(headers, HEAD_HIDDEN, Metadata));
+    const { listener, Metadata, isFramed } = this.#tools;
+    listener.onReceiveMetadata(metadataOf(headers, isFramed ? NOTHING_HIDDEN : HEAD_HIDDEN, Metadata));
   }
 
   /** Hands on what was read, up to a message that has to be decompressed first. False asks the server to wait. */

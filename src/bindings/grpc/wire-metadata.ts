@@ -4,21 +4,22 @@ import type { HeaderMap } from '../../service/headers.js';
 /** The class of the metadata that a call was given: its library may be another copy than ours. */
 export type MetadataClass = new () => Metadata;
 
-/** Names that say how the call travels; what an application puts there goes no further, as in grpc-js. */
-const RESERVED: ReadonlySet<string> = new Set([
+/** Names that are the transport's; what an application puts there goes no further, as in grpc-js. */
+export const OF_THE_TRANSPORT: ReadonlySet<string> = new Set(['content-type', 'te', 'user-agent']);
+
+/** Those, and the names that say how messages are written. */
+export const OF_THE_CALL: ReadonlySet<string> = new Set([
+  ...OF_THE_TRANSPORT,
   'accept-encoding',
-  'content-type',
   'grpc-accept-encoding',
   'grpc-encoding',
-  'te',
-  'user-agent',
 ]);
 
-/** Adds what an application sends along as header lines: name, value, name, value. */
-export function appendMetadata(metadata: Metadata, lines: string[]): void {
+/** Adds what an application sends along, but for the `reserved` names, as header lines: name, value, name, value. */
+export function appendMetadata(metadata: Metadata, lines: string[], reserved: ReadonlySet<string>): void {
   const headers = metadata.toHttp2Headers();
   for (const name in headers) {
-    if (RESERVED.has(name)) continue;
+    if (reserved.has(name)) continue;
     const value = headers[name];
     if (Array.isArray(value)) for (const one of value) lines.push(name, one);
     else if (value !== undefined) lines.push(name, String(value));
