@@ -28,7 +28,7 @@ const filterFields = onlyFields(() => filter.LocalRateLimitSchema, {
     'rate_limited_as_resource_exhausted',
     'rate_limits',
     'max_dynamic_descriptors',
-    // `local_cluster_rate_limit` is refused: no process here knows how many there are of its kind.
+    'local_cluster_rate_limit',
   ],
 });
 const descriptorFields = onlyFields(() => common.LocalRateLimitDescriptorSchema, {
@@ -63,6 +63,7 @@ export function decodeLocalRateLimit(message: filter.LocalRateLimit, path: Path)
     rateLimits: decodeRateLimits(message.rateLimits, path, { override: false }),
     virtualHostRateLimits: decodeVirtualHost(message.vhRateLimits, at(path, 'vh_rate_limits')),
     perConnection: message.localRateLimitPerDownstreamConnection,
+    localClusterShare: decodeShare(message, path),
     rateLimitHeaders: decodeHeaderVersion(
       message.enableXRatelimitHeaders,
       at(path, 'enable_x_ratelimit_headers'),
@@ -70,6 +71,17 @@ export function decodeLocalRateLimit(message: filter.LocalRateLimit, path: Path)
     alwaysConsumeDefault: message.alwaysConsumeDefaultTokenBucket ?? true,
     resourceExhausted: message.rateLimitedAsResourceExhausted,
   };
+}
+
+/** Envoy: nothing can be shared without knowing with how many, and a connection has no other members. */
+function decodeShare(message: filter.LocalRateLimit, path: Path): true | undefined {
+  if (message.localClusterRateLimit === undefined) return undefined;
+  const where = at(path, 'local_cluster_rate_limit');
+  if (path.custom?.knowsLocalCluster !== true) refuse(where, 'needs a local cluster, and none is configured');
+  if (message.localRateLimitPerDownstreamConnection) {
+    refuse(where, 'does not go with local_rate_limit_per_downstream_connection');
+  }
+  return true;
 }
 
 /** Envoy: at a route a filter without a bucket makes no sense. */
@@ -145,5 +157,8 @@ export function encodeLocalRateLimit(config: LocalRateLimitConfig): filter.Local
   if (bucket !== undefined) message.tokenBucket = encodeTokenBucket(bucket);
   if (enabled !== undefined) message.filterEnabled = encodeRuntimeFraction(enabled);
   if (enforced !== undefined) message.filterEnforced = encodeRuntimeFraction(enforced);
+  if (config.localClusterShare === true) {
+    message.localClusterRateLimit = create(common.LocalClusterRateLimitSchema);
+  }
   return message;
 }

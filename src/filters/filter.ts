@@ -26,6 +26,8 @@ export interface FilterTools {
   readonly direction: FilterDirection;
   /** What stands below filters that may have the route chosen anew; undefined = there are none. */
   readonly turnouts?: { below(index: number): Filter } | undefined;
+  /** How many hosts the cluster has that this process belongs to; undefined = it is not known. */
+  readonly localMembers?: (() => number) | undefined;
   /** Who this process is towards the mesh (Envoy `node`). */
   readonly node: LocalNode;
   /**

@@ -46,9 +46,12 @@ export class LocalBucket {
     return Math.floor(this.#tokens.nextTokenMs / 1000);
   }
 
-  /** Envoy: nothing can be taken by nobody, so a descriptor that counts for no hits is refused. */
-  consume(hits: number): boolean {
-    return this.#tokens.consume(hits) !== 0;
+  /**
+   * Envoy: nothing can be taken by nobody, so a descriptor that counts for no hits is refused. Of a bucket that is shared a
+   * hit costs as many tokens as there are members.
+   */
+  consume(hits: number, members = 1): boolean {
+    return this.#tokens.consume(hits * members) !== 0;
   }
 
   /** Gives tokens back, up to what the bucket holds. */
@@ -63,15 +66,19 @@ export class LocalLimiter {
   readonly #dynamic: DynamicBuckets[] = [];
   readonly #default: LocalBucket | 'deny' | undefined;
   readonly #alwaysConsumeDefault: boolean;
+  readonly #members: () => number;
 
+  /** `members` tells how many processes share the buckets. */
   constructor(
     config: Pick<
       LocalRateLimitConfig,
       'bucket' | 'descriptors' | 'maxDynamicDescriptors' | 'alwaysConsumeDefault'
     >,
     clock: Clock,
+    members: () => number = () => 1,
   ) {
     const { bucket, descriptors, maxDynamicDescriptors } = config;
+    this.#members = members;
     this.#alwaysConsumeDefault = config.alwaysConsumeDefault;
     if (bucket !== undefined) {
       this.#default = bucket.maxTokens === 0 ? 'deny' : new LocalBucket(bucket, false, clock);
@@ -94,16 +101,17 @@ export class LocalLimiter {
    */
   decide(descriptors: readonly RateLimitDescriptor[]): LocalDecision {
     const matched = this.#match(descriptors);
+    const members = this.#members();
     for (const { bucket, descriptor } of matched) {
       const { hits, isRefund, rateLimitHeaders } = descriptor;
       if (isRefund && hits !== undefined) bucket.refund(hits);
-      else if (!bucket.consume(hits ?? 1)) return { allowed: false, bucket, rateLimitHeaders };
+      else if (!bucket.consume(hits ?? 1, members)) return { allowed: false, bucket, rateLimitHeaders };
     }
     const [first] = matched;
     const rateLimitHeaders = first?.descriptor.rateLimitHeaders;
     const fallback = first === undefined || this.#alwaysConsumeDefault ? this.#default : undefined;
     if (fallback === 'deny') return { allowed: false, bucket: undefined, rateLimitHeaders: undefined };
-    if (fallback !== undefined && !fallback.consume(1)) {
+    if (fallback !== undefined && !fallback.consume(1, members)) {
       return { allowed: false, bucket: fallback, rateLimitHeaders: undefined };
     }
     return { allowed: true, bucket: first?.bucket ?? fallback, rateLimitHeaders };

@@ -64,9 +64,14 @@ function descriptorSource(config: LocalRateLimitConfig, tools: FilterTools): Des
 type Limiters = (connection: ConnectionInfo | undefined) => LocalLimiter;
 
 /** The limiter of all requests, or of those of one connection. Calls of this process itself count as one connection. */
-function limiters(config: LocalRateLimitConfig, { clock, memory }: FilterTools): Limiters {
+function limiters(config: LocalRateLimitConfig, { clock, memory, localMembers }: FilterTools): Limiters {
+  // Envoy: as long as nobody is known, this process is alone.
+  const members =
+    config.localClusterShare === true && localMembers !== undefined
+      ? () => Math.max(1, localMembers())
+      : undefined;
   const shared = memory.of(config, () => ({
-    common: new LocalLimiter(config, clock),
+    common: new LocalLimiter(config, clock, members),
     byConnection: new WeakMap<ConnectionInfo, LocalLimiter>(),
   }));
   if (!config.perConnection) return () => shared.common;

@@ -20,6 +20,8 @@ export interface InboundTools {
   readonly clock: Clock;
   readonly random: Random;
   readonly node: LocalNode;
+  /** How many hosts the cluster has that this process belongs to; undefined = it is not known. */
+  readonly localMembers?: (() => number) | undefined;
   /** One attempt at a cluster, for filters that ask a service. */
   readonly upstream: (clusterName: string) => Service | undefined;
   /** The filters that the application defined; by default none. */
@@ -35,7 +37,7 @@ export interface InboundTools {
  * that has not heard its policy yet must not be more open than it.
  */
 export function inboundPolicyOf(listener: InboundListener | undefined, tools: InboundTools): InboundPolicy {
-  const { clock, random, node, upstream } = tools;
+  const { clock, random, node, upstream, localMembers } = tools;
   const filterTools: Omit<FilterTools, 'rateLimits'> = {
     clock,
     random,
@@ -43,6 +45,7 @@ export function inboundPolicyOf(listener: InboundListener | undefined, tools: In
     clusterName: undefined,
     direction: 'inbound',
     node,
+    localMembers,
     upstream,
     memory: tools.filterMemory ?? createFilterMemory(),
     custom: tools.custom ?? NO_CUSTOM_FILTERS,

@@ -90,7 +90,8 @@ export class RunningMesh implements MeshCore, TcpCore {
   readonly filterMemory: FilterMemory = createFilterMemory();
   readonly custom: CustomFilters;
   /** The logger of a listener's access logs; undefined when it has none. */
-  readonly accessLog: (logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined;
+  readonly accessLog = (logs: readonly AccessLog[] | undefined): ExchangeLogger | undefined =>
+    this.#accessLogs.logger(logs);
   readonly #accessLogs: AccessLogs;
   readonly #options: ResolvedMeshOptions;
   readonly logger: Logger;
@@ -155,7 +156,6 @@ export class RunningMesh implements MeshCore, TcpCore {
     const { observer } = this;
     this.upstream = callOut((name) => this.#clusters.get(name), { clock, timeouts, observer });
     this.#accessLogs = new AccessLogs(options.accessLog, { clock, random, logger });
-    this.accessLog = (logs) => this.#accessLogs.logger(logs);
     this.#applier = new Applier(this.#clusters, {
       accessLog: this.accessLog,
       clock,
@@ -167,6 +167,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       upstream: this.upstream,
       filterMemory: this.filterMemory,
       custom: this.custom,
+      localMembers: this.localMembers,
       peers: this.peers,
       prepare: options.propagation ? propagate : undefined,
       filters: options.filters,
@@ -180,6 +181,12 @@ export class RunningMesh implements MeshCore, TcpCore {
     this.#xds.published.subscribe((published) => this.#apply(published));
     this.#renewOnReturn();
   }
+
+  /** How many hosts the cluster has that this process belongs to. */
+  readonly localMembers = (): number => {
+    const { localCluster } = this.#options;
+    return localCluster === undefined ? 0 : (this.#clusters.get(localCluster)?.hosts.size ?? 0);
+  };
 
   /** What it shows of itself. */
   get admin(): MeshAdmin {

@@ -58,6 +58,8 @@ export interface OutboundTools {
   /** The logger of a listener's access logs; undefined when it has none. */
   readonly accessLog?: ((logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined) | undefined;
   readonly node: LocalNode;
+  /** How many hosts the cluster has that this process belongs to; undefined = it is not known. */
+  readonly localMembers?: (() => number) | undefined;
   /** Where requests of this process come from, for hashing; by default the loopback address. */
   readonly sourceAddress?: string | undefined;
   /** One attempt at a cluster, for filters that ask a service. */
@@ -289,7 +291,7 @@ function filterTools(
   { route, virtualHost }: RoutePlace,
   clusterName: string | undefined,
 ): FilterTools {
-  const { clock, random, node, upstream } = tools;
+  const { clock, random, node, upstream, localMembers } = tools;
   const direction = 'outbound';
   return {
     clock,
@@ -301,6 +303,7 @@ function filterTools(
     rateLimits: rateLimitsAt(route, virtualHost),
     direction,
     node,
+    localMembers,
     upstream,
     forwardProxy: (name) => tools.cluster(name)?.forwardProxy,
   };

@@ -86,7 +86,10 @@ export function createXds(
       ...(options.localCluster === undefined ? [] : [options.localCluster]),
       ...options.custom.clusters,
     ],
-    customFilters: options.custom,
+    customFilters: {
+      find: (name) => options.custom.find(name),
+      knowsLocalCluster: options.localCluster !== undefined,
+    },
     clock: tools.clock,
     random: tools.random,
     logger: tools.logger,

@@ -33,4 +33,6 @@ export interface CustomFilterType {
 export interface CustomFilterTypes {
   /** By the full name of the configuration's message, or by the filter's own name. */
   find(name: string): CustomFilterType | undefined;
+  /** Whether this process knows the cluster that it belongs to: filters may share with its members. */
+  readonly knowsLocalCluster?: boolean | undefined;
 }

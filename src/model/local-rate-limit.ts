@@ -47,6 +47,8 @@ export interface LocalRateLimitConfig {
   readonly virtualHostRateLimits: VirtualHostRateLimits;
   /** Each connection of a caller has buckets of its own. */
   readonly perConnection: boolean;
+  /** The buckets are shared: each member of the cluster that this process belongs to gives out its part. Default false. */
+  readonly localClusterShare?: true | undefined;
   /** Sends `x-ratelimit-limit`, `-remaining` and `-reset`. */
   readonly rateLimitHeaders: boolean;
   /** The bucket for all requests counts those that matched a descriptor, too. Default true. */

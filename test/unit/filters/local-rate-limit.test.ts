@@ -58,6 +58,27 @@ async function statuses(service: Service, ...requests: Request[]): Promise<numbe
 }
 
 describe('the local rate limit', () => {
+  test('is shared with the other members of the local cluster, as many as they are now', async () => {
+    const clock = createFakeClock();
+    let members = 0;
+    const tools = { ...filterTools(clock), localMembers: () => members };
+    const bucket = { maxTokens: 16, tokensPerFill: 16, fillIntervalMs: 1000 };
+    const service = stack({ ...CONFIG, bucket, localClusterShare: true }, tools);
+    const passed = async () => {
+      const all = await statuses(service, ...Array.from({ length: 20 }, () => makeRequest()));
+      await clock.advance(2000);
+      return all.filter((status) => status === 200).length;
+    };
+    // While nobody is known, this process is alone.
+    expect(await passed()).toBe(16);
+    members = 4;
+    expect(await passed()).toBe(4);
+    members = 8;
+    expect(await passed()).toBe(2);
+    members = 17;
+    expect(await passed()).toBe(0);
+  });
+
   test('refuses what the bucket has no token for, with Envoy’s answer', async () => {
     const clock = createFakeClock();
     const service = stack(CONFIG, filterTools(clock));
