@@ -1,5 +1,6 @@
 import { DeltaSession } from './delta-session.js';
 import { type GrpcCall, type GrpcCallListener, type GrpcServer, STATUS, serveGrpc } from './grpc-stream.js';
+import { type LoadReport, LRS_METHOD, lrsSession } from './lrs-session.js';
 import { Referee } from './referee.js';
 import { SotwSession } from './sotw-session.js';
 import type { Short, Verdict } from './types.js';
@@ -68,6 +69,9 @@ export class IndependentAds {
   resendsOnNack = false;
   /** Whether new streams are ended at once. */
   refusesStreams = false;
+  /** Whose load clients are asked for; undefined = there is no such service. */
+  lrsClusters: readonly string[] | undefined;
+  readonly loadReports: LoadReport[] = [];
   /** When streams were opened, in milliseconds. */
   readonly openedAtMs: number[] = [];
   readonly methods: string[] = [];
@@ -119,6 +123,13 @@ export class IndependentAds {
 
   #accept(call: GrpcCall): GrpcCallListener | undefined {
     this.methods.push(call.path);
+    if (call.path === LRS_METHOD && this.lrsClusters !== undefined) {
+      return lrsSession(call, {
+        clusters: this.lrsClusters,
+        referee: this.referee,
+        reports: this.loadReports,
+      });
+    }
     if (call.path !== METHODS.sotw && call.path !== METHODS.delta) return undefined;
     this.openedAtMs.push(performance.now());
     const tools: SessionTools = {
