@@ -223,6 +223,11 @@ export function decodeFilter(
     : refuse(path, `the filter ${custom.type.name} is not for ${direction} requests`);
 }
 
+/** The type of a configuration, also when it comes as JSON within a TypedStruct. */
+export function filterTypeUrl(any: wkt.Any, path: Path): string {
+  return filterBytes(any, path).typeUrl;
+}
+
 /** What an entry of `http_filters` says besides the configuration. */
 export interface FilterEntry {
   readonly name: string;

@@ -7,6 +7,7 @@ import { decodeAccessLogs, encodeAccessLogs } from './access-log.js';
 import { adsSource, checkConfigSource } from './config-source.js';
 import { onlyFields } from './field-guard.js';
 import { decodeFilter, encodeFilter } from './filter-config.js';
+import { decodeDiscovery, encodeDiscovery } from './filter-extension.js';
 import { decodeInboundLimits, encodeInboundLimits, INBOUND_LIMIT_FIELDS } from './inbound-limits.js';
 import { at, type Path, refuse } from './path.js';
 import { decodeProcessing, encodeProcessing, PROCESSING_FIELDS } from './request-processing.js';
@@ -38,7 +39,7 @@ const outboundFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
 const rdsFields = onlyFields(() => hcm.RdsSchema, { enforced: ['config_source', 'route_config_name'] });
 
 const filterFields = onlyFields(() => hcm.HttpFilterSchema, {
-  enforced: ['name', 'typed_config', 'is_optional', 'disabled'],
+  enforced: ['name', 'typed_config', 'config_discovery', 'is_optional', 'disabled'],
 });
 
 /** The HTTP part of a listener or filter chain. */
@@ -111,6 +112,11 @@ function decodeHttpFilter(
   filterFields(message, path);
   const { name, configType, isOptional } = message;
   if (name === '') refuse(at(path, 'name'), 'must not be empty');
+  if (configType.case === 'configDiscovery') {
+    const entry = { name, isOptional, direction };
+    const discovered = decodeDiscovery(configType.value, entry, at(path, 'config_discovery'));
+    return { name, ...discovered, disabled: message.disabled || undefined };
+  }
   if (configType.case !== 'typedConfig') return refuse(at(path, 'typed_config'), 'is required');
   const entry = { name, isOptional, direction };
   const config = decodeFilter(configType.value, entry, at(path, 'typed_config'));
@@ -142,10 +148,13 @@ export function encodeConnectionManager(manager: HttpConnectionManager): hcm.Htt
   return message;
 }
 
-function encodeHttpFilter({ name, config, disabled = false }: HttpFilter): hcm.HttpFilter {
+function encodeHttpFilter({ name, config, discovery, disabled = false }: HttpFilter): hcm.HttpFilter {
   return create(hcm.HttpFilterSchema, {
     name,
     disabled,
-    configType: { case: 'typedConfig', value: encodeFilter(config) },
+    configType:
+      discovery === undefined
+        ? { case: 'typedConfig', value: encodeFilter(config) }
+        : { case: 'configDiscovery', value: encodeDiscovery({ config, discovery }) },
   });
 }

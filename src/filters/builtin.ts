@@ -15,6 +15,7 @@ import { globalRateLimit } from './global-rate-limit.js';
 import { headerMutation } from './header-mutation.js';
 import { jwtAuthn } from './jwt-authn.js';
 import { localFilter } from './local-filters.js';
+import { missingConfig } from './missing-config.js';
 import { rbac } from './rbac.js';
 import { clearsRouteCache } from './route-cache.js';
 import { statefulSession } from './stateful-session.js';
@@ -46,6 +47,8 @@ function createFilter(config: FilterConfig, own: OwnConfig, tools: FilterTools):
       return decompressor(own.base, tools);
     case 'custom':
       return tools.custom.create(own.base, own, tools);
+    case 'missing-config':
+      return missingConfig;
     default:
       return replaceableFilter(config, own, tools);
   }
@@ -87,6 +90,7 @@ function replaceableFilter(config: FilterConfig, own: OwnConfig, tools: FilterTo
     case 'decompressor':
       // Of an instance that is another filter: it says nothing to that one.
       return undefined;
+    case 'missing-config':
     case 'router':
       // The router is the stack below the filters, not a filter of its own.
       return undefined;

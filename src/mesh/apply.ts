@@ -3,7 +3,7 @@ import type { Clusters } from '../cluster/clusters.js';
 import { createFilterMemory } from '../filters/filter-memory.js';
 import type { ResolvedOutbound, Snapshot } from '../model/snapshot.js';
 import type { Service } from '../service/service.js';
-import { clustersOf } from '../xds/resolve.js';
+import { clustersOf } from '../xds/targets.js';
 import { HostTable } from './host-table.js';
 import { type OutboundTools, outboundService } from './outbound.js';
 

@@ -3,6 +3,7 @@ import type { CorsConfig, CorsPolicyConfig } from './cors.js';
 import type { CustomFilterConfig } from './custom-filter.js';
 import type { ForwardProxyConfig, ForwardProxyRouteConfig } from './dns-cache.js';
 import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz.js';
+import type { FilterDiscovery, MissingConfig } from './filter-discovery.js';
 import type { GlobalRateLimitConfig, GlobalRateLimitRouteConfig } from './global-rate-limit.js';
 import type { HeaderMutationConfig, HeaderMutationRouteConfig } from './header-mutation.js';
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn.js';
@@ -71,6 +72,7 @@ export type StrictHeader = (typeof STRICT_HEADERS)[number];
 /** Configuration of one HTTP filter. A new filter adds its type to this union. */
 export type FilterConfig =
   | LocalFilterConfig
+  | MissingConfig
   | CustomFilterConfig
   | BodyFilterConfig
   | FaultConfig
@@ -97,6 +99,8 @@ export interface HttpFilter {
   /** Instance name; per-route configuration refers to it. */
   readonly name: string;
   readonly config: FilterConfig;
+  /** Undefined = what stands here is what counts; else it is the default (ECDS). */
+  readonly discovery?: FilterDiscovery | undefined;
   /** Left out but where a route has configuration of its own for it. Default false. */
   readonly disabled?: boolean | undefined;
 }

@@ -1,4 +1,5 @@
 import { withCustom } from '../codec/codec.js';
+import { FILTER_EXTENSION } from '../codec/filter-extension.js';
 import { encodeNode } from '../codec/node.js';
 import { CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION } from '../codec/resource-types.js';
 import { SECRET } from '../codec/secret.js';
@@ -110,7 +111,14 @@ export function createXdsClient(options: XdsClientOptions): XdsClient {
 /** gRFC A57, Envoy `initial_fetch_timeout`. */
 const MISSING_TIMEOUT_MS = 15_000;
 
-const TYPES = [LISTENER, ROUTE_CONFIGURATION, CLUSTER, CLUSTER_LOAD_ASSIGNMENT, SECRET] as const;
+const TYPES = [
+  LISTENER,
+  ROUTE_CONFIGURATION,
+  CLUSTER,
+  CLUSTER_LOAD_ASSIGNMENT,
+  SECRET,
+  FILTER_EXTENSION,
+] as const;
 
 const TYPE_OF: Readonly<Record<ReferenceKind, DecodableType>> = {
   listener: LISTENER,
@@ -118,6 +126,7 @@ const TYPE_OF: Readonly<Record<ReferenceKind, DecodableType>> = {
   cluster: CLUSTER,
   assignment: CLUSTER_LOAD_ASSIGNMENT,
   secret: SECRET,
+  extension: FILTER_EXTENSION,
 };
 
 class AdsClient implements XdsClient {
@@ -321,11 +330,12 @@ class AdsClient implements XdsClient {
     this.#synchronizer.schedule(changedAssignments(received));
   }
 
-  #want({ routes, clusters, assignments, secrets }: Resolution['wanted']): void {
+  #want({ routes, clusters, assignments, secrets, extensions }: Resolution['wanted']): void {
     this.#subscribe(ROUTE_CONFIGURATION, routes);
     this.#subscribe(CLUSTER, clusters);
     this.#subscribe(CLUSTER_LOAD_ASSIGNMENT, assignments);
     this.#subscribe(SECRET, secrets);
+    this.#subscribe(FILTER_EXTENSION, extensions);
   }
 
   #subscribe(type: DecodableType, spelled: ReadonlySet<string>): void {
@@ -362,6 +372,7 @@ class AdsClient implements XdsClient {
       routes: (name) => find(ROUTE_CONFIGURATION, name),
       cluster: (name) => find(CLUSTER, name),
       assignment: (name) => find(CLUSTER_LOAD_ASSIGNMENT, name),
+      extension: (name) => find(FILTER_EXTENSION, name),
       secret: (name) => {
         const found = find(SECRET, name);
         return typeof found === 'object' ? found.secret : found;

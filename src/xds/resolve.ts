@@ -1,18 +1,9 @@
 import type { Cluster } from '../model/cluster.js';
 import { secretsOf } from '../model/cluster-secrets.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
-import { clustersOfFilters } from '../model/filter-clusters.js';
-import type {
-  HttpConnectionManager,
-  InboundChainConfig,
-  InboundListener,
-  Listener,
-  OutboundListener,
-  OutboundTcpListener,
-} from '../model/listener.js';
-import type { MirrorPolicy } from '../model/mirror.js';
-import type { ClusterSpecifier, Route, RouteConfiguration } from '../model/route.js';
-import { routesOf } from '../model/routes-of.js';
+import type { FilterExtension } from '../model/filter-discovery.js';
+import type { InboundListener, Listener, OutboundListener, OutboundTcpListener } from '../model/listener.js';
+import type { RouteConfiguration } from '../model/route.js';
 import type { Secret } from '../model/secret.js';
 import {
   EMPTY_SNAPSHOT,
@@ -20,7 +11,8 @@ import {
   type ResolvedOutbound,
   type Snapshot,
 } from '../model/snapshot.js';
-import { clustersOfTcp } from '../model/tcp-proxy.js';
+import { discoveredOf, fillIn } from './discovered-filters.js';
+import { targetsOfInbound, targetsOfListener, targetsOfTcp } from './targets.js';
 
 /**
  * A resource, or why there is none: not answered yet; known not to exist; sent, but refused and never held before.
@@ -34,10 +26,11 @@ export interface ResourceView {
   cluster(name: string): Found<Cluster>;
   assignment(name: string): Found<ClusterLoadAssignment>;
   secret(name: string): Found<Secret>;
+  extension(name: string): Found<FilterExtension>;
 }
 
 /** The kinds of resources that references lead to. */
-export type ReferenceKind = 'listener' | 'routes' | 'cluster' | 'assignment' | 'secret';
+export type ReferenceKind = 'listener' | 'routes' | 'cluster' | 'assignment' | 'secret' | 'extension';
 
 /** A resource that something needs and that was not answered yet. */
 export interface MissingResource {
@@ -53,6 +46,7 @@ export interface Resolution {
     readonly clusters: ReadonlySet<string>;
     readonly assignments: ReadonlySet<string>;
     readonly secrets: ReadonlySet<string>;
+    readonly extensions: ReadonlySet<string>;
   };
   readonly missing: readonly MissingResource[];
   /**
@@ -87,6 +81,7 @@ class Walk {
   readonly #routes = new Set<string>();
   readonly #clusters = new Map<string, ClusterOutcome>();
   readonly #assignments = new Set<string>();
+  readonly #extensions = new Set<string>();
   readonly #missing = new Map<string, MissingResource>();
   readonly #outbound = new Map<string, ResolvedOutbound>();
   readonly #tcp = new Map<string, OutboundTcpListener>();
@@ -110,13 +105,26 @@ class Walk {
       this.#keep(name);
       // Fails closed: the mesh owns the host, and without routes it answers locally.
       if (!this.#outbound.has(name) && !this.#tcp.has(name)) this.#outbound.set(name, closedOutbound(name));
-    } else if (found.kind === 'inbound') {
-      this.#inboundRoot(name, found);
-    } else if (found.kind === 'outbound-tcp') {
-      if (this.#serve(name, targetsOfTcp(found))) this.#tcp.set(name, found);
     } else {
-      this.#outboundRoot(name, found);
+      const filled = this.#fillIn(found);
+      if (filled === 'pending') this.#keep(name);
+      else this.#listenerRoot(name, filled);
     }
+  }
+
+  #listenerRoot(name: string, listener: Listener): void {
+    if (listener.kind === 'inbound') this.#inboundRoot(name, listener);
+    else if (listener.kind === 'outbound') this.#outboundRoot(name, listener);
+    else if (this.#serve(name, targetsOfTcp(listener))) this.#tcp.set(name, listener);
+  }
+
+  /** The listener with the configuration of its filters; Envoy: it warms until that is there. */
+  #fillIn(listener: Listener): Listener | 'pending' {
+    for (const name of discoveredOf(listener)) {
+      this.#extensions.add(name);
+      if (this.#view.extension(name) === 'pending') this.#miss('extension', name);
+    }
+    return fillIn(listener, (name) => this.#view.extension(name));
   }
 
   clusterRoot(name: string): void {
@@ -130,6 +138,7 @@ class Walk {
       clusters: new Set(this.#clusters.keys()),
       assignments: this.#assignments,
       secrets: new Set(this.#secrets.keys()),
+      extensions: this.#extensions,
     };
     const { outbound, tcp = NO_TCP, inbound, clusters } = this.#previous;
     const secrets = new Map([...this.#secrets].flatMap(([name, one]) => (one ? [[name, one] as const] : [])));
@@ -196,6 +205,7 @@ class Walk {
     const inbound = this.#previous.inbound.get(name);
     if (inbound !== undefined) {
       this.#inbound.set(name, inbound);
+      for (const filter of discoveredOf(inbound)) this.#extensions.add(filter);
       for (const chain of inbound.filterChains) this.#keepClusters(targetsOfInbound(chain));
     }
     const tcp = this.#previous.tcp?.get(name);
@@ -207,6 +217,7 @@ class Walk {
     if (outbound === undefined) return;
     this.#outbound.set(name, outbound);
     const { listener, routes } = outbound;
+    for (const filter of discoveredOf(listener)) this.#extensions.add(filter);
     if (listener.http.routes.kind === 'rds') this.#routes.add(listener.http.routes.name);
     this.#keepClusters(targetsOfListener(listener, routes));
   }
@@ -289,71 +300,9 @@ class Walk {
   }
 }
 
-const targetsByTable = new WeakMap<RouteConfiguration, readonly string[]>();
-
-/** The clusters that a route table forwards to, each once. Tables are immutable, so each is walked once. */
-export function clustersOf(routes: RouteConfiguration): readonly string[] {
-  let targets = targetsByTable.get(routes);
-  if (targets === undefined) {
-    const all = [
-      ...mirrorTargets(routes.mirrors),
-      ...routes.virtualHosts.flatMap((host) => [
-        ...routesOf(host).flatMap(({ action }) => targetsOf(action)),
-        ...mirrorTargets(host.mirrors),
-      ]),
-    ];
-    targets = [...new Set(all)];
-    targetsByTable.set(routes, targets);
-  }
-  return targets;
-}
-
-function targetsOfListener(
-  { http }: OutboundListener,
-  routes: RouteConfiguration | undefined,
-): readonly string[] {
-  const asked = clustersOfFilters(http, routes);
-  const targets = routes === undefined ? [] : clustersOf(routes);
-  return asked.length === 0 ? targets : [...new Set([...targets, ...asked])];
-}
-
 const NO_SECRETS: ReadonlyMap<string, Secret> = new Map();
 
 const NO_TCP: ReadonlyMap<string, OutboundTcpListener> = new Map();
-
-function targetsOfTcp({ filterChains, defaultChain }: OutboundTcpListener): readonly string[] {
-  const chains = defaultChain === undefined ? filterChains : [...filterChains, defaultChain];
-  return [...new Set(chains.flatMap(({ tcp }) => clustersOfTcp(tcp)))];
-}
-
-function targetsOfInbound({ http }: InboundChainConfig): readonly string[] {
-  return http === undefined ? [] : clustersOfFilters(http, inlineRoutes(http));
-}
-
-function inlineRoutes({ routes }: HttpConnectionManager): RouteConfiguration | undefined {
-  return routes.kind === 'inline' ? routes.config : undefined;
-}
-
-function targetsOf(action: Route['action']): readonly string[] {
-  if (action.kind !== 'forward') return [];
-  return [...namesOf(action.cluster), ...mirrorTargets(action.mirrors)];
-}
-
-/** Clusters that a header names are not known before a request comes: they are there when something else names them. */
-function namesOf(cluster: ClusterSpecifier): readonly string[] {
-  switch (cluster.kind) {
-    case 'cluster':
-      return [cluster.name];
-    case 'weighted':
-      return cluster.clusters.flatMap(({ name }) => (name === '' ? [] : [name]));
-    case 'header':
-      return [];
-  }
-}
-
-function mirrorTargets(mirrors: readonly MirrorPolicy[] | undefined): readonly string[] {
-  return (mirrors ?? []).flatMap(({ target }) => (target.kind === 'cluster' ? [target.name] : []));
-}
 
 function closedOutbound(name: string): ResolvedOutbound {
   const routes: RouteConfiguration = { name, virtualHosts: [] };

@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { encodeFilter } from '../../src/codec/filter-config.js';
 import type { NamedSecretValue } from '../../src/codec/secret.js';
 import type { SocketAddress } from '../../src/model/address.js';
 import type {
@@ -23,6 +24,7 @@ import {
   type RouterConfig,
   STRICT_HEADERS,
 } from '../../src/model/filter-config.js';
+import type { FilterExtension } from '../../src/model/filter-discovery.js';
 import type { ChildPolicy, LbPolicy } from '../../src/model/lb-policy.js';
 import type { HttpConnectionManager, InboundChainConfig, Listener } from '../../src/model/listener.js';
 import type {
@@ -44,6 +46,7 @@ import type {
 } from '../../src/model/route.js';
 import type { RouteMatch } from '../../src/model/route-match.js';
 import type { DownstreamTls, TransportSocketMatch, UpstreamTls } from '../../src/model/tls.js';
+import { typeNameOf } from '../../src/proto/any.js';
 import { dnsCache, someRateLimits } from './filter-arbitraries.js';
 import { endpointHealthCheck, healthCheck } from './health-arbitraries.js';
 import { overrideHostPolicy, overrideHostStatuses, pickFirstPolicy, subsetPolicy } from './lb-arbitraries.js';
@@ -225,19 +228,42 @@ const routerConfig = (): fc.Arbitrary<RouterConfig> =>
     strictCheckHeaders: maybe(fc.subarray([...STRICT_HEADERS], { minLength: 1 })),
   });
 
+/** A filter whose configuration comes by ECDS, with a default or without. */
+const discoveredFilter = (filterName: string): fc.Arbitrary<HttpFilter> =>
+  fc
+    .record({ config: maybe(listedFilterConfig()), others: few(fc.domain()), isEager: fc.boolean() })
+    .map(({ config, others, isEager }) => ({
+      name: filterName,
+      config: config ?? { kind: 'missing-config' },
+      discovery: {
+        types: [config === undefined ? 'test.Filter' : typeNameOf(encodeFilter(config).typeUrl), ...others],
+        appliesDefault: config !== undefined && isEager,
+      },
+    }));
+
+/** What ECDS brings. */
+export const filterExtension = (): fc.Arbitrary<FilterExtension> =>
+  fc.tuple(name(), listedFilterConfig()).map(([own, config]) => ({
+    name: own,
+    type: typeNameOf(encodeFilter(config).typeUrl),
+    config,
+    directions: ['outbound', 'inbound'],
+  }));
+
 /** The filters of a listener: faults, then the router. */
 export const httpFilters = (): fc.Arbitrary<readonly HttpFilter[]> =>
-  fc
-    .uniqueArray(name(), { minLength: 1, maxLength: 3 })
-    .chain((names) =>
-      fc.tuple(
-        ...names.map((filterName, index) =>
-          index === names.length - 1
-            ? routerConfig().map((config): HttpFilter => ({ name: filterName, config }))
-            : listedFilterConfig().map((config): HttpFilter => ({ name: filterName, config })),
-        ),
+  fc.uniqueArray(name(), { minLength: 1, maxLength: 3 }).chain((names) =>
+    fc.tuple(
+      ...names.map((filterName, index) =>
+        index === names.length - 1
+          ? routerConfig().map((config): HttpFilter => ({ name: filterName, config }))
+          : fc.oneof(
+              listedFilterConfig().map((config): HttpFilter => ({ name: filterName, config })),
+              discoveredFilter(filterName),
+            ),
       ),
-    );
+    ),
+  );
 
 /** RetryPolicy. */
 export const retryPolicy = (): fc.Arbitrary<RetryPolicy> =>

@@ -2,6 +2,7 @@ import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ResourceType } from '../../src/codec/codec.js';
+import { FILTER_EXTENSION } from '../../src/codec/filter-extension.js';
 import { decodeNode, encodeNode } from '../../src/codec/node.js';
 import {
   CLUSTER,
@@ -65,6 +66,7 @@ function decodesOrRefuses(type: ResourceType<unknown>, bytes: Uint8Array): boole
 }
 
 check({ type: LISTENER, models: arbitrary.listener(), nameOf: ({ name }) => name });
+check({ type: FILTER_EXTENSION, models: arbitrary.filterExtension(), nameOf: ({ name }) => name });
 check({ type: SECRET, models: arbitrary.namedSecret(), nameOf: ({ name }) => name });
 check({ type: ROUTE_CONFIGURATION, models: arbitrary.routeConfiguration(), nameOf: ({ name }) => name });
 check({ type: CLUSTER, models: arbitrary.cluster(), nameOf: ({ name }) => name });

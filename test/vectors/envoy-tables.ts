@@ -7,7 +7,7 @@ import { registry } from '../../src/proto/registry.js';
 import { route as proto } from '../../src/proto/xds.js';
 import { createExchange } from '../../src/service/context.js';
 import type { Request, Response } from '../../src/service/service.js';
-import { clustersOf } from '../../src/xds/resolve.js';
+import { clustersOf } from '../../src/xds/targets.js';
 import { cluster, endpoint, snapshotOf } from '../integration/support/static-mesh.js';
 import { makeRequest } from '../unit/filters/support.js';
 import { createDataPath } from '../unit/mesh/support.js';

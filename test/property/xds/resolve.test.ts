@@ -1,15 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { FilterExtension } from '../../../src/model/filter-discovery.js';
+import type { OutboundListener } from '../../../src/model/listener.js';
 import type { Secret } from '../../../src/model/secret.js';
 import type { Snapshot } from '../../../src/model/snapshot.js';
 import type { UpstreamTls } from '../../../src/model/tls.js';
-import {
-  clustersOf,
-  type Found,
-  type Resolution,
-  type ResourceView,
-  resolve,
-} from '../../../src/xds/resolve.js';
+import { type Found, type Resolution, type ResourceView, resolve } from '../../../src/xds/resolve.js';
+import { clustersOf } from '../../../src/xds/targets.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from '../../unit/xds/fixtures.js';
 
 const NAMES = ['a', 'b', 'c', 'd', 'e'] as const;
@@ -38,10 +35,45 @@ const secretOf = (pem: string): Secret => ({
   subjectAltNames: [],
 });
 
+const HEADERS = 'envoy.extensions.filters.http.header_mutation.v3.HeaderMutation';
+const withFilter = (listener: OutboundListener, name: string | null): OutboundListener => {
+  if (name === null) return listener;
+  const discovery = { types: [HEADERS], appliesDefault: false };
+  const filter = { name, config: { kind: 'missing-config' }, discovery } as const;
+  return { ...listener, http: { ...listener.http, filters: [filter, ...listener.http.filters] } };
+};
+const extensions = new Map<string, FilterExtension>();
+/** The same object for the same, as a store has it. */
+function extensionOf(name: string, header: string): FilterExtension {
+  const key = `${name} ${header}`;
+  const known = extensions.get(key) ?? {
+    name,
+    type: HEADERS,
+    directions: ['outbound'],
+    config: {
+      kind: 'header-mutation',
+      request: [{ kind: 'remove', name: header }],
+      response: [],
+      mostSpecificWins: false,
+    },
+  };
+  extensions.set(key, known);
+  return known;
+}
+
 /** Everything that a server could have, each resource present, pending, absent or refused. */
 const view: fc.Arbitrary<ResourceView> = fc
   .record({
-    listeners: table((key) => found(name.map((routes) => listenerOf(key, routes)))),
+    listeners: table((key) =>
+      found(
+        fc
+          .tuple(name, fc.option(name))
+          .map(([routes, filter]) => withFilter(listenerOf(key, routes), filter)),
+      ),
+    ),
+    extensions: table((key) =>
+      found(fc.constantFrom('set-1', 'set-2').map((header) => extensionOf(key, header))),
+    ),
     routes: table((key) =>
       found(fc.uniqueArray(name, { minLength: 1, maxLength: 3 }).map((targets) => routesTo(key, ...targets))),
     ),
@@ -56,12 +88,13 @@ const view: fc.Arbitrary<ResourceView> = fc
     secrets: table(() => found(fc.constantFrom<Secret[]>(secretOf('1'), secretOf('2')))),
     assignments: table((key) => found(fc.integer({ min: 1, max: 3 }).map((port) => assignmentOf(key, port)))),
   })
-  .map(({ listeners, routes, clusters, assignments, secrets }) => ({
+  .map(({ listeners, routes, clusters, assignments, secrets, extensions }) => ({
     listener: (key) => listeners.get(key) ?? 'pending',
     routes: (key) => routes.get(key) ?? 'pending',
     cluster: (key) => clusters.get(key) ?? 'pending',
     assignment: (key) => assignments.get(key) ?? 'pending',
     secret: (key) => secrets.get(key) ?? 'pending',
+    extension: (key) => extensions.get(key) ?? 'pending',
   }));
 
 const sorted = <T>(map: ReadonlyMap<string, T>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -128,6 +161,7 @@ describe('resolve', () => {
         cluster: (key) => settle(one.cluster(key)),
         assignment: (key) => settle(one.assignment(key)),
         secret: (key) => settle(one.secret(key)),
+        extension: (key) => settle(one.extension(key)),
       };
     });
     fc.assert(

@@ -27,6 +27,7 @@ function start() {
       return assignments.get(name) ?? 'pending';
     },
     secret: () => 'absent',
+    extension: () => 'absent',
   };
   const whole = (previous?: Parameters<typeof resolve>[2]) =>
     resolve(view, Object.keys(listeners), previous).snapshot;

@@ -29,6 +29,7 @@ function resolveWith(
       weightedPriorityHealth: false,
     }),
     secret: () => 'absent',
+    extension: () => 'absent',
   };
   return resolve(view, ['reviews:80'], previous);
 }

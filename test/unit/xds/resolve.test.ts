@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Cluster } from '../../../src/model/cluster.js';
 import type { ClusterLoadAssignment } from '../../../src/model/endpoint.js';
+import type { FilterExtension } from '../../../src/model/filter-discovery.js';
 import type { Listener } from '../../../src/model/listener.js';
 import type { RouteConfiguration } from '../../../src/model/route.js';
 import type { Secret } from '../../../src/model/secret.js';
@@ -14,6 +15,7 @@ interface Parts {
   clusters?: Record<string, Found<Cluster>>;
   assignments?: Record<string, Found<ClusterLoadAssignment>>;
   secrets?: Record<string, Found<Secret>>;
+  extensions?: Record<string, Found<FilterExtension>>;
 }
 
 function viewOf(parts: Parts): ResourceView {
@@ -23,10 +25,11 @@ function viewOf(parts: Parts): ResourceView {
     cluster: (name) => parts.clusters?.[name] ?? 'pending',
     assignment: (name) => parts.assignments?.[name] ?? 'pending',
     secret: (name) => parts.secrets?.[name] ?? 'pending',
+    extension: (name) => parts.extensions?.[name] ?? 'pending',
   };
 }
 
-const whole = (): Required<Omit<Parts, 'secrets'>> => ({
+const whole = (): Required<Omit<Parts, 'secrets' | 'extensions'>> => ({
   listeners: { 'a:80': listenerOf('a:80', 'r') },
   routes: { r: routesTo('r', 'c1', 'c2') },
   clusters: { c1: clusterOf('c1'), c2: clusterOf('c2', 'eds-2') },
