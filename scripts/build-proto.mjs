@@ -103,8 +103,8 @@ function expandRoot(entry) {
 }
 
 /** Copies the roots and all they import, so that files that cannot compile and are not needed never matter. */
-function stage(dir) {
-  const wanted = roots.flatMap(expandRoot);
+function stage(dir, more = []) {
+  const wanted = [...roots, ...more].flatMap(expandRoot);
   const done = new Set();
   while (wanted.length > 0) {
     const path = wanted.pop();
@@ -369,10 +369,10 @@ function publish(dir, attempts = 5) {
   }
 }
 
-/** Compiles everything into one file of descriptors, with all options; returns its path. */
-export function buildImage(workDir) {
+/** Compiles everything, and what else is asked for, into one file of descriptors with all options; returns its path. */
+export function buildImage(workDir, more = []) {
   const image = join(workDir, 'image.binpb');
-  stage(join(workDir, 'src'));
+  stage(join(workDir, 'src'), more);
   compile(join(workDir, 'src'), image);
   return image;
 }

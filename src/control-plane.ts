@@ -16,6 +16,7 @@ export {
   type ControlPlaneStatus,
   createControlPlane,
 } from './control-plane/control-plane.js';
+export { type EnvoyBootstrapOptions, envoyBootstrap } from './control-plane/envoy-bootstrap.js';
 export type { ConfigText } from './control-plane/schema/config-file.js';
 export { formatViolation, formatViolations } from './control-plane/schema/format.js';
 export type { RuleViolation, Severity, Violation } from './control-plane/schema/violation.js';

@@ -8,7 +8,10 @@ import {
   type DescOneof,
   type FileRegistry,
   fromBinary,
+  fromJson,
   getOption,
+  type JsonValue,
+  toBinary,
 } from '@bufbuild/protobuf';
 import { type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect';
 import { type Any, type Duration, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
@@ -22,13 +25,18 @@ type Rules = Readonly<Record<string, unknown>>;
 export interface Validator {
   /** What is wrong with the bytes of a message; unknown fields are, too. */
   check(typeUrl: string, bytes: Uint8Array): readonly string[];
+  /** The same for JSON; what is no field of the message is wrong, too. */
+  checkJson(typeUrl: string, json: JsonValue): readonly string[];
 }
 
 /** Reads the rules from descriptors that still have their options. */
 export function loadValidator(): Validator {
   const dir = mkdtempSync(join(tmpdir(), 'inmesh-pgv-'));
   try {
-    const image = fromBinary(FileDescriptorSetSchema, readFileSync(buildImage(dir)));
+    const image = fromBinary(
+      FileDescriptorSetSchema,
+      readFileSync(buildImage(dir, ['envoy/config/bootstrap/v3/bootstrap.proto'])),
+    );
     return new DescriptorValidator(createFileRegistry(image));
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -48,6 +56,16 @@ class DescriptorValidator implements Validator {
     const problems: string[] = [];
     this.#bytes(typeUrl, bytes, nameOf(typeUrl), problems);
     return problems;
+  }
+
+  checkJson(typeUrl: string, json: JsonValue): readonly string[] {
+    const desc = this.#registry.getMessage(nameOf(typeUrl));
+    if (desc === undefined) return [`${typeUrl} is not known`];
+    try {
+      return this.check(typeUrl, toBinary(desc, fromJson(desc, json, { registry: this.#registry })));
+    } catch (error) {
+      return [String(error)];
+    }
   }
 
   #bytes(typeUrl: string, bytes: Uint8Array, path: string, problems: string[]): void {

@@ -1,6 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { fromJson } from '@bufbuild/protobuf';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { decodeNode } from '../../../../../src/codec/node.js';
 import type { ResourceSet } from '../../../../../src/control-plane/compile/resource-set.js';
+import { type EnvoyBootstrapOptions, envoyBootstrap } from '../../../../../src/control-plane.js';
+import { core } from '../../../../../src/proto/xds.js';
 import { compile, nodeOf } from '../mesh.js';
 import { loadValidator, type Validator } from './pgv.js';
 
@@ -84,4 +88,34 @@ describe.each(Object.entries(nodes))('for %s', (profile, node) => {
 test('the validator sees what is wrong', () => {
   const type = 'envoy.config.cluster.v3.Cluster';
   expect(validator.check(type, new Uint8Array())).toEqual([`${type}.name: "" breaks minLen`]);
+});
+
+test.each<[string, EnvoyBootstrapOptions]>([
+  ['beside applications', { controlPlane: '127.0.0.1:15010', name: 'shop' }],
+  [
+    'at the edge, with TLS',
+    {
+      controlPlane: 'mesh.example.com:15012',
+      name: 'edge',
+      namespace: 'edge',
+      serviceAccount: 'edge',
+      labels: { istio: 'ingressgateway' },
+      gateway: true,
+      locality: { region: 'eu', zone: 'a' },
+      proxyPort: 3128,
+      portListeners: true,
+      tls: { certificate: 'cert.pem', privateKey: 'key.pem', roots: 'root.pem' },
+      delta: true,
+    },
+  ],
+])('the bootstrap file of an Envoy %s keeps the rules', (_, options) => {
+  const json = JSON.parse(JSON.stringify(envoyBootstrap(options)));
+  expect(validator.checkJson('envoy.config.bootstrap.v3.Bootstrap', json)).toEqual([]);
+  // What the control plane makes of the node that the file describes.
+  const node = decodeNode(fromJson(core.NodeSchema, json.node));
+  expect(compile(documents[0]?.[1] ?? '', [], node).wireListeners.size).toBeGreaterThan(0);
+});
+
+test('a bootstrap file needs the address of a control plane', () => {
+  expect(() => envoyBootstrap({ controlPlane: 'nowhere', name: 'x' })).toThrow(/not host:port/);
 });
