@@ -11,7 +11,7 @@ import { createConfigStore } from '../store/config-store.js';
 import type { ConfigInput } from '../store/file-reader.js';
 import { createCompiler } from './compile.js';
 import { grpcLosses } from './grpc/losses.js';
-import { createMeshConfig, type MeshConfig } from './mesh-config.js';
+import { createMeshConfig, type LocalityLbSetting } from './mesh-config.js';
 import type { Generator } from './profile.js';
 import type { ResourceSet } from './resource-set.js';
 
@@ -28,7 +28,11 @@ export interface CompileTarget {
   /** Whether an Envoy listens on each port of a service, too. */
   readonly portListeners?: boolean;
   /** Settings of the mesh, with Istio's defaults. */
-  readonly mesh?: Partial<Pick<MeshConfig, 'trustDomain' | 'outboundTrafficPolicy' | 'localityLbSetting'>>;
+  readonly mesh?: {
+    readonly trustDomain?: string;
+    readonly outboundTrafficPolicy?: 'ALLOW_ANY' | 'REGISTRY_ONLY';
+    readonly localityLbSetting?: LocalityLbSetting;
+  };
 }
 
 /** Resources in Envoy's JSON, by type; sorted by name. */
