@@ -1,5 +1,6 @@
 // The package's sub-path './grpc': generated grpc-js clients through the mesh, and gRPC servers as its members.
 export { MeshChannel } from './bindings/grpc/channel.js';
+export { type MeshCredentialsOptions, meshCredentials } from './bindings/grpc/credentials.js';
 export {
   type ClientClass,
   type MeshClientOptions,
