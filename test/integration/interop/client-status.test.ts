@@ -9,6 +9,8 @@ import { edsCluster, putHost } from './ads/shop.js';
 import { type Backend, startBackend } from './backends.js';
 import { ask, joinMesh, startAds } from './support.js';
 
+/** This control plane issues no certificates: nobody need wait for one. */
+const SOON = { configurationTimeoutMs: 1000 };
 const SERVICE = '/envoy.service.status.v3.ClientStatusDiscoveryService/';
 const { ACKED, DOES_NOT_EXIST, NACKED } = admin.ClientResourceStatus;
 
@@ -51,7 +53,7 @@ function fetchStatus(
 async function withAdmin(context: TestContext) {
   const ads = await startAds(context);
   putHost(ads.world, 'shop.mesh', [a.port]);
-  const mesh = await joinMesh(ads, context, { adminAddress: '127.0.0.1:0' });
+  const mesh = await joinMesh(ads, context, { adminAddress: '127.0.0.1:0', ...SOON });
   const { admin: at } = mesh.status();
   if (at === undefined) throw new Error('nothing is shown');
   return { ads, mesh, port: at.port };
@@ -125,7 +127,7 @@ describe.concurrent('what a mesh tells of its configuration', () => {
     const ads = await startAds(context);
     putHost(ads.world, 'shop.mesh', [a.port]);
     ads.world.put('LDS', 'lost.mesh:80', { api_listener: {} });
-    const mesh: Mesh = await joinMesh(ads, context);
+    const mesh: Mesh = await joinMesh(ads, context, SOON);
     const server = new Server();
     addClientStatus(server, mesh);
     const port = await new Promise<number>((resolve, reject) => {

@@ -75,6 +75,8 @@ export class IndependentAds {
   /** When streams were opened, in milliseconds. */
   readonly openedAtMs: number[] = [];
   readonly methods: string[] = [];
+  /** Other methods that it has, by their paths. */
+  readonly services = new Map<string, (call: GrpcCall) => GrpcCallListener>();
   readonly #sessions = new Set<Session>();
   #server: GrpcServer | undefined;
   #nonces = 0;
@@ -130,7 +132,8 @@ export class IndependentAds {
         reports: this.loadReports,
       });
     }
-    if (call.path !== METHODS.sotw && call.path !== METHODS.delta) return undefined;
+    if (call.path !== METHODS.sotw && call.path !== METHODS.delta)
+      return this.services.get(call.path)?.(call);
     this.openedAtMs.push(performance.now());
     const tools: SessionTools = {
       world: this.world,
