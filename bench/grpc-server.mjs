@@ -47,7 +47,9 @@ const LOADS = {
 
 const plane = await createControlPlane({ ports: { xds: 0, secureXds: 0, http: 0 } });
 console.log(`Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}`);
-console.log(`${rounds} rounds of ${seconds} s, median [min-max]; ${concurrency} unary calls in flight, or one stream\n`);
+console.log(
+  `${rounds} rounds of ${seconds} s, median [min-max]; ${concurrency} unary calls in flight, or one stream\n`,
+);
 for (const [name, load] of Object.entries(LOADS)) {
   if (only.some((part) => name.includes(part))) await compare(name, load);
 }
@@ -58,7 +60,14 @@ async function compare(name, load) {
   const results = new Map(SERVERS.map((server) => [server, []]));
   for (let round = 0; round < rounds; round++) await alternate(load, results);
   const what = name === 'unary' ? 'call' : 'message';
-  const table = new Table([`${name}: server`, `CPU per ${what}, us`, 'ratio', `${what}s/s`, 'ratio', 'RSS MB']);
+  const table = new Table([
+    `${name}: server`,
+    `CPU per ${what}, us`,
+    'ratio',
+    `${what}s/s`,
+    'ratio',
+    'RSS MB',
+  ]);
   const base = results.get(SERVERS[0]);
   for (const [server, list] of results) {
     const against = (key) => median(list.map((one, turn) => one[key] / base[turn][key]));

@@ -111,8 +111,9 @@ export class InboundCall implements InboundApplication, LimitedExchange, StreamC
       context.grpcMessages = createGrpcMessages();
     countStream(stream, this);
     stream.on('error', ignore);
-    stream.once('close', () => this.#end());
-    stream.once('finish', () => this.#answerIsOut());
+    // Both come once; `once` would wrap them.
+    stream.on('close', () => this.#end());
+    stream.on('finish', () => this.#answerIsOut());
   }
 
   run(chain: InboundChain): void {
