@@ -49,6 +49,9 @@ function decodeEds(message: cluster.Cluster, path: Path): ClusterDiscovery {
   checkConfigSource(config.edsConfig, at(configPath, 'eds_config'));
   if (message.loadAssignment !== undefined)
     refuse(at(path, 'load_assignment'), 'must not be set in an EDS cluster');
+  // gRFC A47: the name of a cluster that says its type can't be that of its endpoints.
+  if (config.serviceName === '' && message.name.startsWith('xdstp:'))
+    refuse(at(configPath, 'service_name'), 'is required in a cluster with an xdstp name');
   return { kind: 'eds', serviceName: config.serviceName === '' ? message.name : config.serviceName };
 }
 

@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { ChannelCredentials, Client, Metadata, ServiceError } from '@grpc/grpc-js';
 import { istioCa } from '../proto/xds.js';
 import type { Clock } from '../runtime/clock.js';
-import { MeshError, messageOf } from '../runtime/errors.js';
+import { codeOf, MeshError, messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import { createX509Bundle } from './bundle.js';
@@ -25,14 +25,20 @@ export type CaSource = RotatingSource;
 /** Sends a signing request; answers with the PEM chain, leaf first, root last. */
 export type SignCsr = (csrPem: string, lifeMs: number, signal: AbortSignal) => Promise<readonly string[]>;
 
-/** Where and for whom certificates are asked for. */
-export interface CaSourceOptions {
+/** Where an authority is, and how it is called. */
+export interface CaAddress {
   /** gRPC target of the authority, e.g. `127.0.0.1:15012`. */
   readonly target: string;
   /** Default: none over loopback, the platform's roots elsewhere. */
   readonly credentials?:
     | ((grpc: typeof import('@grpc/grpc-js')) => ChannelCredentials | Promise<ChannelCredentials>)
     | undefined;
+}
+
+/** Where and for whom certificates are asked for. */
+export interface CaSourceOptions extends CaAddress {
+  /** Asked in turn while the first one can't be reached. */
+  readonly fallbacks?: readonly CaAddress[] | undefined;
   /** Who this workload is; the authority must answer with exactly that. */
   readonly identity: { readonly namespace: string; readonly serviceAccount: string };
   /** The authority must be of this trust domain; any when absent. */
@@ -52,7 +58,10 @@ export interface CaSourceOptions {
 export function createCaSource(options: CaSourceOptions): CaSource {
   // A name that can never be certified is the caller's mistake: told at once, not retried.
   wantedId(options);
-  const sign = createGrpcSigner(options);
+  const sign = firstOf([
+    createGrpcSigner(options),
+    ...(options.fallbacks ?? []).map((one) => createGrpcSigner({ ...options, ...one })),
+  ]);
   return createRotatingSource({
     obtain: (signal) => obtainSvid(sign, options, signal),
     clock: options.clock,
@@ -61,6 +70,22 @@ export function createCaSource(options: CaSourceOptions): CaSource {
     cache: options.cache,
     readyTimeoutMs: options.readyTimeoutMs,
   });
+}
+
+/** Asks the next authority while the one before can't be reached; a refusal is an answer. */
+function firstOf(signers: readonly SignCsr[]): SignCsr {
+  return async (csrPem, lifeMs, signal) => {
+    let first: unknown;
+    for (const sign of signers) {
+      try {
+        return await sign(csrPem, lifeMs, signal);
+      } catch (error) {
+        first ??= error;
+        if (signal.aborted || codeOf(error) !== 'INMESH_CA_UNAVAILABLE') throw error;
+      }
+    }
+    throw first;
+  };
 }
 
 type ObtainOptions = Pick<

@@ -31,9 +31,15 @@ export function createIdentity(
 ): CaSource {
   const { namespace, serviceAccount, cacheDir, identityFiles } = options;
   if (identityFiles !== undefined) return followFiles({ ...identityFiles, clock, random, logger });
+  const tools = { clock, random };
+  const isControlPlane = options.certificateAuthority === options.controlPlane;
   return createCaSource({
-    credentials: authorityCredentials(options, { clock, random }),
     target: options.certificateAuthority,
+    credentials: authorityCredentials(options, options.certificateAuthority, tools),
+    // Whoever stands in for the control plane stands in for its authority.
+    fallbacks: options.control.servers
+      .slice(isControlPlane ? 1 : options.control.servers.length)
+      .map(({ target }) => ({ target, credentials: authorityCredentials(options, target, tools) })),
     identity: { namespace, serviceAccount },
     clock,
     random,
@@ -50,10 +56,11 @@ export function createIdentity(
 
 /** An authority behind the same address as the control plane is trusted, and called, as that is. */
 function authorityCredentials(
-  { control, certificateAuthority }: ResolvedMeshOptions,
+  { control }: ResolvedMeshOptions,
+  authority: string,
   tools: Omit<CredentialTools, 'identity'>,
 ): CredentialsSource | undefined {
-  const server = control.servers.find(({ target }) => target === certificateAuthority);
+  const server = control.servers.find(({ target }) => target === authority);
   // Whoever asks for a certificate has none yet.
   if (server === undefined || server.security.kind === 'mesh') return undefined;
   if (server.security.kind === 'default' && server.tokenFile === undefined) return undefined;

@@ -101,6 +101,25 @@ describe('a source fed by a certificate authority', () => {
     expect((made.svid()?.notAfterMs ?? 0) - Date.now()).toBeLessThanOrEqual(60_000);
   });
 
+  test('while one authority can not be reached, the next one signs; a refusal is final', async () => {
+    const { port } = await serve(honest(ca));
+    const gone = await serve(honest(ca));
+    gone.stop();
+    const made = source(gone.port, { fallbacks: [{ target: `127.0.0.1:${port}` }] });
+    await made.ready;
+    expect(made.svid()?.id.toString()).toBe('spiffe://cluster.local/ns/shop/sa/cart');
+
+    const refusing = await serve(() => {
+      throw new MeshError('INMESH_CSR_INVALID', 'no');
+    });
+    const refused = source(refusing.port, {
+      fallbacks: [{ target: `127.0.0.1:${port}` }],
+      readyTimeoutMs: 300,
+    });
+    await expect(refused.ready).rejects.toThrow(code('INMESH_CA_REFUSED'));
+    expect(refused.svid()).toBeUndefined();
+  });
+
   test('uses a new key for each renewal', async () => {
     const { port } = await serve(honest(ca));
     const made = source(port);

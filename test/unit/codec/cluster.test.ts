@@ -29,6 +29,16 @@ const policies = (...configs: JsonValue[]): Record<string, JsonValue> => ({
   },
 });
 
+test('a cluster with an xdstp name has to name its endpoints (gRFC A47)', () => {
+  const name = 'xdstp://a/envoy.config.cluster.v3.Cluster/c';
+  expect(refusal(CLUSTER, clusterWith({ name }))).toContain('eds_cluster_config.service_name');
+  const edsClusterConfig = { edsConfig: { ads: {} }, serviceName: 'endpoints' };
+  expect(decoded(CLUSTER, clusterWith({ name, edsClusterConfig })).discovery).toEqual({
+    kind: 'eds',
+    serviceName: 'endpoints',
+  });
+});
+
 describe('defaults', () => {
   test('of a bare EDS cluster are those of Envoy', () => {
     expect(decoded(CLUSTER, clusterWith({}))).toEqual({
