@@ -5,7 +5,7 @@ export {
   authorizeUris,
 } from './identity/authorizer.js';
 export { createX509Bundle, type ReadCertificate, type X509Bundle } from './identity/bundle.js';
-export { type CaSource, type CaSourceOptions, createCaSource } from './identity/ca-source.js';
+export { type CaAddress, type CaSource, type CaSourceOptions, createCaSource } from './identity/ca-source.js';
 export {
   type ConnectCallback,
   type ConnectTarget,
