@@ -29,14 +29,14 @@ const layers = {
     'filters',
     'xds',
   ],
-  bindings: ['runtime', 'service', 'identity', 'mesh'],
+  bindings: ['runtime', 'model', 'service', 'identity', 'mesh'],
   'control-plane': ['runtime', 'model', 'codec', 'proto', 'service', 'identity', 'routing', 'telemetry'],
   // The public API (the root files), and the layers without a mesh in them.
   cli: ['runtime', 'model'],
   dashboard: ['runtime', 'model'],
 };
 
-const types = { bindings: ['cluster', 'model'], 'control-plane': ['filters'] };
+const types = { bindings: ['cluster'], 'control-plane': ['filters'] };
 
 /** Layers that speak to users through the public API, so the root files are what they import. */
 const consumers = ['cli', 'dashboard'];
