@@ -35,8 +35,11 @@ export interface ClusterTools {
   readonly config: MeshConfig;
   readonly client: ClientPlace;
   readonly instances: InstanceIndex;
-  /** gRPC's own clients have no clusters of original destinations. */
-  readonly knowsDestinations: boolean;
+  /**
+   * Whether the client knows where a connection wanted to go: the SDK does. An Envoy without traffic capture knows the name
+   * that a request asks for, which helps where names can be resolved. gRPC's own clients do not have such clusters.
+   */
+  readonly destinations: 'known' | 'by-name' | 'unknown';
 }
 
 /** The clusters of a service: for each port the whole, and each subset. */
@@ -94,10 +97,11 @@ function alpnOf(port: MeshPort, isHttp2: boolean): TlsContext['alpn'] {
 function dialsDestination(
   { source }: MeshService,
   { loadBalancer }: EffectivePolicy,
-  { knowsDestinations }: ClusterTools,
+  { destinations }: ClusterTools,
 ): boolean {
   const isUnresolved = source.kind === 'entry' && (source.spec.resolution ?? 'NONE') === 'NONE';
-  return knowsDestinations && (isUnresolved || loadBalancer?.simple === 'PASSTHROUGH');
+  if (destinations === 'by-name') return isUnresolved;
+  return destinations === 'known' && (isUnresolved || loadBalancer?.simple === 'PASSTHROUGH');
 }
 
 /** Istio: a target port replaces the one that was dialled. */

@@ -48,6 +48,8 @@ export interface Outline {
   readonly wireListeners?: ReadonlyMap<string, WireResource> | undefined;
 }
 
+const DESTINATIONS = { inmesh: 'known', envoy: 'by-name', grpc: 'unknown' } as const;
+
 /** Listeners, routes and clusters for a profile. */
 export function compileOutline({ view, registry, config }: CompileInput, profile: Profile): Outline {
   const services = listServices(view, registry.workloads).filter((service) => isReachable(service, profile));
@@ -60,8 +62,7 @@ export function compileOutline({ view, registry, config }: CompileInput, profile
       return [host, destinationRules.find(query)] as const;
     }),
   );
-  const knowsDestinations = profile.generator !== 'grpc';
-  const tools = { config, client: profile.place, instances, knowsDestinations };
+  const tools = { config, client: profile.place, instances, destinations: DESTINATIONS[profile.generator] };
   const plans = services.flatMap((service) =>
     planClusters(service, policies.get(service.host) ?? NO_POLICY, tools),
   );

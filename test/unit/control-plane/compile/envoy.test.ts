@@ -286,6 +286,13 @@ describe('everything that an Envoy is sent', () => {
     }
   });
 
+  test('dials the named host where there is no address, and its endpoints where there are', () => {
+    const kindOf = (name: string) => set.clusters.get(name)?.discovery.kind;
+    expect(kindOf('outbound|80||*.open.example.com')).toBe('forward-proxy');
+    // A policy of PASSTHROUGH: no connection tells where it wanted to go.
+    expect(kindOf('outbound|80|v4|reviews.default.svc.cluster.local')).toBe('eds');
+  });
+
   test('is the same however often it is compiled', () => {
     const again = envoy(everything, { ...GATEWAY, INTERCEPTION_MODE: 'NONE' });
     const names = ({ routes, clusters, endpoints, wireListeners }: ResourceSet) => [

@@ -3,9 +3,10 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Client, credentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodeNode } from '../../../src/codec/node.js';
+import { LISTENER, ROUTE_CONFIGURATION } from '../../../src/codec/resource-types.js';
 import { SECRET_TYPE_URL } from '../../../src/codec/secret.js';
 import { type ControlPlane, createControlPlane } from '../../../src/control-plane.js';
-import { discovery, tls } from '../../../src/proto/xds.js';
+import { discovery, listener, tls } from '../../../src/proto/xds.js';
 import { nodeOf } from '../../unit/control-plane/compile/mesh.js';
 
 const identity = (bytes: Buffer) => bytes;
@@ -16,32 +17,39 @@ beforeAll(async () => {
 });
 afterAll(() => plane.close());
 
-/** Asks as Envoy does, for both secrets by name. */
-async function secretsFor(serviceAccount: string): Promise<ReadonlyMap<string, tls.Secret>> {
+/** The first answer to an Envoy that asks for a type. */
+async function ask(
+  typeUrl: string,
+  names: readonly string[],
+  serviceAccount: string,
+): Promise<readonly Uint8Array[]> {
   const client = new Client(plane.addresses.xds, credentials.createInsecure());
   const path = '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources';
   const stream = client.makeBidiStreamRequest<Buffer, Buffer>(path, identity, identity);
   stream.on('error', () => {});
-  const node = encodeNode(nodeOf({ GENERATOR: 'envoy', SERVICE_ACCOUNT: serviceAccount }));
-  const request = create(discovery.DiscoveryRequestSchema, {
-    node,
-    typeUrl: SECRET_TYPE_URL,
-    resourceNames: ['default', 'ROOTCA'],
+  const node = encodeNode({
+    ...nodeOf({ GENERATOR: '', SERVICE_ACCOUNT: serviceAccount }),
+    userAgent: 'envoy',
   });
+  const request = create(discovery.DiscoveryRequestSchema, { node, typeUrl, resourceNames: [...names] });
   stream.write(Buffer.from(toBinary(discovery.DiscoveryRequestSchema, request)));
   try {
     const bytes = await new Promise<Buffer>((resolve) => stream.once('data', resolve));
-    const { resources } = fromBinary(discovery.DiscoveryResponseSchema, bytes);
-    return new Map(
-      resources.map(({ value }) => {
-        const secret = fromBinary(tls.SecretSchema, value);
-        return [secret.name, secret];
-      }),
-    );
+    return fromBinary(discovery.DiscoveryResponseSchema, bytes).resources.map(({ value }) => value);
   } finally {
     stream.cancel();
     client.close();
   }
+}
+
+async function secretsFor(serviceAccount: string): Promise<ReadonlyMap<string, tls.Secret>> {
+  const found = await ask(SECRET_TYPE_URL, ['default', 'ROOTCA'], serviceAccount);
+  return new Map(
+    found.map((bytes) => {
+      const secret = fromBinary(tls.SecretSchema, bytes);
+      return [secret.name, secret];
+    }),
+  );
 }
 
 const certificateOf = (secret: tls.Secret | undefined) =>
@@ -54,4 +62,11 @@ test('an Envoy gets the certificate of its identity and the roots by SDS, in the
   expect(leaf.subjectAltName).toBe('URI:spiffe://cluster.local/ns/default/sa/reviews');
   const other = await secretsFor('ratings');
   expect(certificateOf(other.get('default'))).not.toEqual(certificateOf(secrets.get('default')));
+});
+
+test('an Envoy is known by its name, and gets listeners on sockets with the tables that they name', async () => {
+  const [listenerBytes = new Uint8Array()] = await ask(LISTENER.typeUrl, [], 'reviews');
+  expect(fromBinary(listener.ListenerSchema, listenerBytes).name).toBe('127.0.0.1_15001');
+  const [tableBytes = new Uint8Array()] = await ask(ROUTE_CONFIGURATION.typeUrl, ['http_proxy'], 'reviews');
+  expect(ROUTE_CONFIGURATION.decode(tableBytes).name).toBe('http_proxy');
 });
