@@ -28,6 +28,16 @@ export interface CallOptions {
   readonly fresh?: string;
 }
 
+/** How many calls ended with which answer, or with which status code. */
+export function tallyOf(results: readonly CallResult[]): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { code, name } of results) {
+    const key = code === 0 ? name : String(code);
+    counts[key] = (counts[key] ?? 0) + 1;
+  }
+  return counts;
+}
+
 /** What the peer's bootstrap says. */
 export interface PeerOptions {
   /** `host:port` of the control plane. */
@@ -83,12 +93,7 @@ export class StockPeer {
 
   /** How many calls ended with which answer, or with which status code. */
   async tally(options: CallOptions): Promise<Readonly<Record<string, number>>> {
-    const counts: Record<string, number> = {};
-    for (const { code, name } of await this.calls(options)) {
-      const key = code === 0 ? name : String(code);
-      counts[key] = (counts[key] ?? 0) + 1;
-    }
-    return counts;
+    return tallyOf(await this.calls(options));
   }
 
   /** Starts an XdsServer that answers with its name. */
