@@ -1,5 +1,4 @@
 import {
-  CallCredentials,
   Channel,
   ChannelCredentials,
   type ChannelInterface,
@@ -10,22 +9,17 @@ import {
 } from '@grpc/grpc-js';
 import type { MeshCore, OutboundTarget } from '../../mesh/core.js';
 import { currentInbound } from '../../service/inbound-scope.js';
-import type { CallPlace } from './call-place.js';
+import { ChannelPlace } from './channel-place.js';
 
 import { type ChannelzEntry, listChannel } from './channelz.js';
 import { type CallParts, MeshCall } from './client-call.js';
-import { commonLines } from './common-lines.js';
-import { type Encoding, encodingOf } from './compression.js';
 import { Connectivity } from './connectivity.js';
 import { type Deadline, sooner } from './deadline.js';
-import { type MeshTarget, parseTarget } from './target.js';
+import { parseTarget } from './target.js';
 import { WaitingCall } from './waiting-call.js';
 
 type Call = experimental.CallStream;
 type Parent = Parameters<ChannelInterface['createCall']>[3];
-
-/** gRPC: 4 MiB. */
-const MAX_RECEIVE_BYTES = 4 * 1024 * 1024;
 
 /** grpc-js `propagate`: what a call takes over from the call that it is made for. */
 const PROPAGATE = { DEADLINE: 1, CANCELLATION: 8, ALL: 0xffff } as const;
@@ -34,25 +28,15 @@ const PROPAGATE = { DEADLINE: 1, CANCELLATION: 8, ALL: 0xffff } as const;
  * A channel of grpc-js through the mesh: the mesh's routes, load balancing, retries, limits and mutual TLS hold for its
  * calls. What the mesh does not own goes out by an ordinary channel with the same credentials and options.
  */
-export class MeshChannel implements ChannelInterface, CallPlace {
-  readonly core: MeshCore;
-  readonly target: string;
-  readonly channelId: string;
-  readonly isFramed = false;
-  readonly commonLines: readonly string[];
-  readonly maxSendBytes: number;
-  readonly maxReceiveBytes: number;
-  readonly credentials: CallCredentials | undefined;
-  readonly waiting = new Set<{ cancelWithStatus(code: status, details: string): void }>();
+export class MeshChannel implements ChannelInterface {
+  readonly #core: MeshCore;
+  readonly #target: string;
   readonly #credentials: ChannelCredentials;
   readonly #options: ChannelOptions;
-  readonly #meshTarget: MeshTarget | undefined;
-  readonly #origin: string;
-  readonly #authority: string;
-  readonly #wanted: Encoding;
+  readonly #isName: boolean;
+  readonly #place: ChannelPlace;
   readonly #connectivity: Connectivity;
   readonly #channelz: ChannelzEntry;
-  #accepted: string | undefined;
   #plain: ChannelInterface | undefined;
   #isClosed = false;
 
@@ -62,51 +46,26 @@ export class MeshChannel implements ChannelInterface, CallPlace {
     credentials: ChannelCredentials = ChannelCredentials.createInsecure(),
     options: ChannelOptions = {},
   ) {
-    this.core = mesh.core;
-    this.target = target;
+    this.#core = mesh.core;
+    this.#target = target;
     this.#credentials = credentials;
     this.#options = options;
-    this.#meshTarget = parseTarget(target);
-    const isSecure = credentials._isSecure();
-    const { authority = target, hasPort = true } = this.#meshTarget ?? {};
-    // gRPC's default port is that of https; the mesh knows services by names alone, too.
-    this.#origin = `${isSecure && !hasPort ? 'https' : 'http'}://${authority}`;
-    this.#authority = options['grpc.default_authority'] ?? authority;
-    this.credentials = isSecure ? callCredentialsOf(credentials, authority, options) : undefined;
-    this.channelId = String(Math.floor(this.core.random() * Number.MAX_SAFE_INTEGER));
-    this.commonLines = commonLines(options);
-    this.maxSendBytes = options['grpc.max_send_message_length'] ?? -1;
-    this.maxReceiveBytes = options['grpc.max_receive_message_length'] ?? MAX_RECEIVE_BYTES;
-    this.#wanted = encodingOf(options['grpc.default_compression_algorithm']);
-    this.#connectivity = new Connectivity(this.core.clock);
-    const isListed = options['grpc.enable_channelz'] !== 0;
-    this.#channelz = listChannel(target, isListed, () => this.#connectivity.state);
-  }
-
-  get encoding(): Encoding {
-    const isTaken = this.#accepted?.split(',').includes(this.#wanted) ?? true;
-    return isTaken ? this.#wanted : 'identity';
-  }
-
-  lookup(): OutboundTarget | undefined {
-    const found = this.core.lookup(this.#origin);
-    return found === 'unknown' ? undefined : found;
-  }
-
-  learn(accepted: string): void {
-    this.#accepted = accepted;
-  }
-
-  ended(code: status): void {
-    if (code === status.OK) this.#channelz.calls?.addCallSucceeded();
-    else this.#channelz.calls?.addCallFailed();
-    if (code === status.UNAVAILABLE) this.#connectivity.become(connectivityState.TRANSIENT_FAILURE);
-    else if (code === status.OK) this.#connectivity.become(connectivityState.READY);
+    const parsed = parseTarget(target);
+    this.#isName = parsed !== undefined;
+    this.#connectivity = new Connectivity(mesh.core.clock);
+    this.#channelz = listChannel(
+      target,
+      options['grpc.enable_channelz'] !== 0,
+      () => this.#connectivity.state,
+    );
+    this.#place = new ChannelPlace(mesh.core, { target, parsed, credentials, options }, (code) =>
+      this.#ended(code),
+    );
   }
 
   createCall(
     method: string,
-    deadline: Deadline,
+    deadline: Date | number,
     host: string | null | undefined,
     parentCall: Parent,
     propagateFlags: number | null | undefined,
@@ -116,16 +75,16 @@ export class MeshChannel implements ChannelInterface, CallPlace {
       throw new TypeError('Channel#createCall: deadline must be a number or Date');
     }
     if (this.#isClosed) throw new Error('Channel has been shut down');
-    const found = this.#meshTarget === undefined ? undefined : this.core.lookup(this.#origin);
+    const found = this.#lookup();
     if (found === undefined)
       return this.#plainChannel.createCall(method, deadline, host, parentCall, propagateFlags);
     const flags = propagateFlags ?? PROPAGATE.ALL;
     const number = nextNumber();
-    const until = untilOf(deadline, parentCall, flags, this.core);
-    const parts: CallParts = { method, authority: host ?? this.#authority, deadline: until, number };
+    const until = untilOf(deadline, parentCall, flags, this.#core);
+    const parts: CallParts = { method, authority: host ?? this.#place.authority, deadline: until, number };
     const call =
       found === 'unknown'
-        ? new WaitingCall(this, () => this.#callLater(parts, host), until, number)
+        ? new WaitingCall(this.#place, () => this.#callLater(parts, host), until, number)
         : this.#begin(parts);
     if (parentCall !== null && (flags & PROPAGATE.CANCELLATION) !== 0) {
       parentCall.on('cancelled', () => call.cancelWithStatus(status.CANCELLED, 'Cancelled by parent call'));
@@ -137,7 +96,7 @@ export class MeshChannel implements ChannelInterface, CallPlace {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#connectivity.become(connectivityState.SHUTDOWN);
-    for (const call of this.waiting) {
+    for (const call of this.#place.waiting) {
       call.cancelWithStatus(status.UNAVAILABLE, 'Channel closed before call started');
     }
     this.#plain?.close();
@@ -145,11 +104,11 @@ export class MeshChannel implements ChannelInterface, CallPlace {
   }
 
   getTarget(): string {
-    return this.target;
+    return this.#target;
   }
 
   getConnectivityState(tryToConnect: boolean): connectivityState {
-    const found = this.#meshTarget === undefined ? undefined : this.core.lookup(this.#origin);
+    const found = this.#lookup();
     if (found === undefined && !this.#isClosed) return this.#plainChannel.getConnectivityState(tryToConnect);
     const { state } = this.#connectivity;
     if (tryToConnect && state === connectivityState.IDLE) this.#connect();
@@ -162,7 +121,7 @@ export class MeshChannel implements ChannelInterface, CallPlace {
     callback: (error?: Error) => void,
   ): void {
     if (this.#isClosed) throw new Error('Channel has been shut down');
-    const found = this.#meshTarget === undefined ? undefined : this.core.lookup(this.#origin);
+    const found = this.#lookup();
     if (found === undefined) this.#plainChannel.watchConnectivityState(currentState, deadline, callback);
     else this.#connectivity.watch(currentState, deadline, callback);
   }
@@ -173,26 +132,38 @@ export class MeshChannel implements ChannelInterface, CallPlace {
 
   /** The way around the mesh, made when it is first needed. */
   get #plainChannel(): ChannelInterface {
-    this.#plain ??= new Channel(this.target, this.#credentials, this.#options);
+    this.#plain ??= new Channel(this.#target, this.#credentials, this.#options);
     return this.#plain;
+  }
+
+  /** Whose the target is; undefined = none of the mesh's. */
+  #lookup(): OutboundTarget | 'unknown' | undefined {
+    return this.#isName ? this.#core.lookup(this.#place.origin) : undefined;
+  }
+
+  #ended(code: status): void {
+    if (code === status.OK) this.#channelz.calls?.addCallSucceeded();
+    else this.#channelz.calls?.addCallFailed();
+    if (code === status.UNAVAILABLE) this.#connectivity.become(connectivityState.TRANSIENT_FAILURE);
+    else if (code === status.OK) this.#connectivity.become(connectivityState.READY);
   }
 
   #begin(parts: CallParts): Call {
     this.#channelz.calls?.addCallStarted();
-    return new MeshCall(this, parts);
+    return new MeshCall(this.#place, parts);
   }
 
   /** The configuration came. */
   #callLater(parts: CallParts, host: string | null | undefined): Call {
     if (this.#isClosed) throw new Error('Channel has been shut down');
-    if (this.lookup() !== undefined) return this.#begin(parts);
+    if (this.#place.lookup() !== undefined) return this.#begin(parts);
     return this.#plainChannel.createCall(parts.method, parts.deadline, host, null, 0);
   }
 
   /** The mesh is ready for calls as soon as it knows the service; connections are made by them. */
   #connect(): void {
     this.#connectivity.become(connectivityState.CONNECTING);
-    this.core.whenConfigured().then(
+    this.#core.whenConfigured().then(
       () => this.#connectivity.become(connectivityState.READY),
       () => this.#connectivity.become(connectivityState.TRANSIENT_FAILURE),
     );
@@ -211,16 +182,4 @@ function untilOf(own: Deadline, parent: Parent, flags: number, { clock }: MeshCo
   if (parent !== null && (flags & PROPAGATE.DEADLINE) !== 0) until = sooner(until, parent.getDeadline());
   const inherited = currentInbound()?.context.deadlineMs;
   return inherited === undefined ? until : sooner(until, clock.wallTime() + inherited - clock.now());
-}
-
-/** What was composed with the credentials of the channel; grpc-js gives them with the connection that they are for. */
-function callCredentialsOf(
-  credentials: ChannelCredentials,
-  authority: string,
-  options: ChannelOptions,
-): CallCredentials | undefined {
-  const connector = credentials._createSecureConnector({ scheme: 'dns', path: authority }, options);
-  const found = connector.getCallCredentials();
-  connector.destroy();
-  return CallCredentials.createEmpty()._equals(found) ? undefined : found;
 }

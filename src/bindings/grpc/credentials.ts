@@ -26,7 +26,10 @@ export interface MeshCredentialsOptions {
  * certificate, whatever it is when a connection is made, and a server that proves a SPIFFE identity. A connection lives no
  * longer than the shorter of both certificates.
  */
-export function meshCredentials(mesh: HasIdentity, options: MeshCredentialsOptions = {}): ChannelCredentials {
+export function meshCredentials(
+  mesh: { readonly core: MeshCore; readonly identity: IdentitySource },
+  options: MeshCredentialsOptions = {},
+): ChannelCredentials {
   return new MeshCredentials(mesh, options);
 }
 
