@@ -23,9 +23,12 @@ import { createOwnIdentity, type OwnIdentity } from './own-identity.js';
 import { keepRegistry } from './registry/keep-registry.js';
 import { createRegistry, type WorkloadRegistry } from './registry/registry.js';
 import type { Violation } from './schema/violation.js';
+import type { StreamLimits } from './serve/admission.js';
+import type { AppliedReport } from './serve/applied.js';
 import { createCaService } from './serve/ca-service.js';
 import { type CallerIdentity, CallerTable } from './serve/caller.js';
-import { type RunningGrpcServer, startGrpcServer } from './serve/grpc-server.js';
+import { type ConnectionLimits, type RunningGrpcServer, startGrpcServer } from './serve/grpc-server.js';
+import { SocketTable } from './serve/socket-table.js';
 import type { ClientStatus } from './serve/status.js';
 import { createXdsServer, type XdsServer } from './serve/xds-server.js';
 import { createFileSource } from './sources/file-source.js';
@@ -69,9 +72,19 @@ export interface ControlPlaneOptions {
    * nothing registered for `quietMs`, `maxMs` at most. Default 1000 and 5000.
    */
   readonly settleMs?: { readonly quietMs: number; readonly maxMs: number };
+  /** What clients may take up. */
+  readonly limits?: ControlPlaneLimits;
   readonly logger?: Logger;
   /** For tests. */
   readonly clock?: Clock;
+}
+
+/** What the clients of a control plane may take up. */
+export interface ControlPlaneLimits extends ConnectionLimits, StreamLimits {
+  /** How many clients may be in the middle of a transfer; Istio's PILOT_PUSH_THROTTLE. Default 100. */
+  readonly transfers?: number;
+  /** A client that reads nothing for so long is cut off, in milliseconds. Default 30 000. */
+  readonly sendTimeoutMs?: number;
 }
 
 /** A running control plane. */
@@ -82,8 +95,14 @@ export interface ControlPlane {
   status(): ControlPlaneStatus;
   /** Calls `listener` after each proposal of configuration: taken into force, or refused. */
   onConfigChange(listener: (event: 'accepted' | 'rejected') => void): () => void;
-  /** Stops serving. Idempotent. */
-  close(): Promise<void>;
+  /**
+   * Waits until every connected client has accepted everything that follows from a revision of the configuration (by
+   * default the one in force), at most `timeoutMs` (default 10 s). Tells who is missing, and returns earlier when all of
+   * those refuse what they were sent.
+   */
+  waitApplied(revision?: number, options?: { readonly timeoutMs?: number }): Promise<AppliedReport>;
+  /** Stops serving; with `drainMs`, streams end one after the other over that time. Idempotent. */
+  close(options?: { readonly drainMs?: number }): Promise<void>;
 }
 
 /** State of a control plane, as its status API shows it. */
@@ -195,6 +214,7 @@ class RunningControlPlane implements ControlPlane {
   readonly #parts: Parts;
   readonly #xds: XdsServer;
   readonly #callers = new CallerTable();
+  readonly #sockets = new SocketTable();
   readonly #config: MeshConfig;
   readonly #secrets: WorkloadSecrets;
   readonly #unsubscribe: (() => void)[] = [];
@@ -230,6 +250,10 @@ class RunningControlPlane implements ControlPlane {
       clock,
       logger,
       callerOf: (peer) => this.#callers.find(peer),
+      disconnect: (peer) => this.#sockets.destroy(peer),
+      ...(options.limits !== undefined && { limits: options.limits }),
+      ...(options.limits?.transfers !== undefined && { maxTransfers: options.limits.transfers }),
+      ...(options.limits?.sendTimeoutMs !== undefined && { sendTimeoutMs: options.limits.sendTimeoutMs }),
       ...(options.debounceMs !== undefined && { debounceMs: options.debounceMs }),
       ...(options.settleMs !== undefined && { settleMs: options.settleMs }),
     });
@@ -282,9 +306,11 @@ class RunningControlPlane implements ControlPlane {
       host,
       port: ports.xds ?? 15_010,
       securePort: ports.secureXds ?? 15_012,
-      services: [this.#xds, createCaService({ authority, authenticate, callerOf, logger })],
+      services: [...this.#xds.services, createCaService({ authority, authenticate, callerOf, logger })],
       tls,
       callers: this.#callers,
+      sockets: this.#sockets,
+      ...(options.limits !== undefined && { limits: options.limits }),
       logger,
     });
     this.#admin = await startAdminServer({
@@ -324,13 +350,21 @@ class RunningControlPlane implements ControlPlane {
     };
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
+  waitApplied(
+    revision = this.#parts.store.current.value.revision,
+    { timeoutMs = 10_000 }: { readonly timeoutMs?: number } = {},
+  ): Promise<AppliedReport> {
+    return this.#xds.waitApplied(revision, timeoutMs);
+  }
+
+  close({ drainMs = 0 }: { readonly drainMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(drainMs);
     return this.#closing;
   }
 
-  async #close(): Promise<void> {
+  async #close(drainMs: number): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    if (drainMs > 0) await this.#xds.drain(drainMs);
     await this.#stopSources();
     this.#xds.close();
     await Promise.all([this.#grpc?.close(), this.#admin?.close()]);

@@ -8,6 +8,7 @@ import type { Channel, Outgoing } from './channel.js';
 import { broken, type Conversation } from './conversation.js';
 import type { EncodedResource } from './encoded-resource.js';
 import type { Target } from './ledger.js';
+import { Progress } from './progress.js';
 import { SERVED_TYPES, type ServedType, servedType } from './resources.js';
 import { channelStatus, type TypeStatus } from './status.js';
 import type { SnapshotTable } from './type-snapshot.js';
@@ -54,6 +55,7 @@ const ORDER_WAIT_MS = 5_000;
 export class ClientSession {
   readonly #tools: SessionTools;
   readonly #queue: Outgoing[] = [];
+  readonly #progress = new Progress();
   #node: Node | undefined;
   #sequence = 0;
   #blocked = false;
@@ -101,18 +103,32 @@ export class ClientSession {
     if (this.#blocked || this.#node === undefined || !this.#flush()) return;
     if (this.#isReturning && this.#tools.holdsBack()) return;
     this.#waiting?.cancel();
-    const set = this.#tools.state().resourcesFor(this.#node, this.#tools.caller);
+    const { conversation, caller, state } = this.#tools;
+    const { revision, resourcesFor } = state();
+    const set = resourcesFor(this.#node, caller);
+    let isComplete = true;
     for (const type of SERVED_TYPES) {
-      const channel = this.#tools.conversation.channel(type);
-      if (channel !== undefined) this.#pushType(channel, set);
+      const channel = conversation.channel(type);
+      if (channel !== undefined) isComplete = this.#pushType(channel, set) && isComplete;
     }
+    if (isComplete) this.#progress.reached(revision, this.#sequence);
     this.#flush();
   }
 
-  /** The client takes data again. */
+  /** The client takes data again: what waits goes out. */
   writable(): void {
     this.#blocked = false;
-    this.push();
+    this.#flush();
+  }
+
+  /** The newest revision that the client accepted everything of; -1 when there is none. */
+  get applied(): number {
+    return this.#progress.applied(this.#tools.conversation.channels);
+  }
+
+  /** What the client has and asks for. */
+  get channels(): Iterable<Channel> {
+    return this.#tools.conversation.channels;
   }
 
   close(): void {
@@ -126,16 +142,18 @@ export class ClientSession {
     return { state, types };
   }
 
-  #pushType(channel: Channel, set: ResourceSet): void {
+  /** False when something has to wait. */
+  #pushType(channel: Channel, set: ResourceSet): boolean {
     const { type } = channel.ledger;
     // Routes to a cluster that the client is still taking in would lead nowhere. What it asks for itself does not wait.
-    if (type.role === 'referrer' && !channel.owesAnswer && this.#isWaitingFor('target')) return;
+    if (type.role === 'referrer' && !channel.owesAnswer && this.#isWaitingFor('target')) return false;
     const responses = channel.take(this.#targetOf(channel, set), {
       sequence: () => ++this.#sequence,
       nowMs: this.#tools.clock.now(),
       keepsRemoved: this.#keepsRemoved(type, set),
     });
     this.#queue.push(...responses);
+    return channel.ledger.kept.size === 0;
   }
 
   /** Whether what the client has, or is about to have, may still name what is gone. */

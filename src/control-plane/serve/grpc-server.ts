@@ -11,6 +11,7 @@ import type { MeshTls } from '../../identity/tls-options.js';
 import { codeOf, MeshError, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
 import type { CallerTable } from './caller.js';
+import type { SocketTable } from './socket-table.js';
 
 export interface GrpcServerOptions {
   readonly host: string;
@@ -21,7 +22,19 @@ export interface GrpcServerOptions {
   readonly services: readonly { readonly definition: ServiceDefinition; readonly implementation: object }[];
   readonly tls: MeshTls;
   readonly callers: CallerTable;
+  readonly sockets: SocketTable;
+  readonly limits?: ConnectionLimits;
   readonly logger: Logger;
+}
+
+/** Limits of connections. */
+export interface ConnectionLimits {
+  /** Connections of both ports together. Default 20 000. */
+  readonly connections?: number;
+  /** Bytes of a request. Default 16 MiB. */
+  readonly requestBytes?: number;
+  /** A connection is ended after about that time, so that clients spread anew; 0 = never. Default 0. */
+  readonly connectionAgeMs?: number;
 }
 
 /** The gRPC side of the control plane. */
@@ -32,12 +45,20 @@ export interface RunningGrpcServer {
   close(): Promise<void>;
 }
 
-const KEEPALIVE = {
-  // As istiod: half-open clients are found within 40 s.
-  'grpc.keepalive_time_ms': 30_000,
-  'grpc.keepalive_timeout_ms': 10_000,
-  'grpc.max_concurrent_streams': 100_000,
-};
+function channelOptions({ requestBytes = 16 * 1024 * 1024, connectionAgeMs = 0 }: ConnectionLimits) {
+  return {
+    // As istiod: half-open clients are found within 40 s.
+    'grpc.keepalive_time_ms': 30_000,
+    'grpc.keepalive_timeout_ms': 10_000,
+    'grpc.max_concurrent_streams': 100_000,
+    'grpc.max_receive_message_length': requestBytes,
+    // grpc-js spreads the age of connections by 10 % itself.
+    ...(connectionAgeMs > 0 && {
+      'grpc.max_connection_age_ms': connectionAgeMs,
+      'grpc.max_connection_age_grace_ms': 10_000,
+    }),
+  };
+}
 
 /**
  * Listens on both ports. Sockets are ours and handed to grpc-js, so that the secure one is TLS 1.3 without
@@ -45,13 +66,16 @@ const KEEPALIVE = {
  */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<RunningGrpcServer> {
   const { Server, ServerCredentials } = await import('@grpc/grpc-js');
-  const server: GrpcServer = new Server(KEEPALIVE);
+  const server: GrpcServer = new Server(channelOptions(options.limits ?? {}));
   for (const { definition, implementation } of options.services) {
     // grpc-js types implementations by an index signature.
     server.addService(definition, implementation as UntypedServiceImplementation);
   }
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const plain = createTcpServer((socket) => injector.injectConnection(socket));
+  const { connections = 20_000 } = options.limits ?? {};
+  const plain = createTcpServer((socket) => {
+    if (options.sockets.admit(socket, connections)) injector.injectConnection(socket);
+  });
   const secure = secureServer(options, injector);
   const detach = options.tls.attach(secure);
   const bound: (typeof plain)[] = [];
@@ -79,9 +103,13 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
   }
 }
 
-function secureServer({ tls, callers, logger }: GrpcServerOptions, injector: ConnectionInjector): TlsServer {
+function secureServer(
+  { tls, callers, sockets, limits = {}, logger }: GrpcServerOptions,
+  injector: ConnectionInjector): TlsServer {
   // A client that joins for the first time has no certificate yet; one that presents a certificate must hold.
   const server = createTlsServer(tls.serverOptions({ alpn: ['h2'], requireClientCertificate: false }));
+  // Before the handshake, which costs the most.
+  server.on('connection', (socket) => void sockets.admit(socket, limits.connections ?? 20_000));
   server.on('secureConnection', (socket) => {
     socket.on('error', () => {});
     try {

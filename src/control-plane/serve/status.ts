@@ -13,6 +13,16 @@ export interface TypeStatus {
   readonly error: string | undefined;
   /** Resources that the client should have. */
   readonly resources: number;
+  /** Those that the client refused, as far as it said which. */
+  readonly refused: readonly RefusedResource[];
+}
+
+/** A resource that a client refused. */
+export interface RefusedResource {
+  readonly name: string;
+  readonly error: string;
+  /** Calendar time in milliseconds. */
+  readonly atMs: number;
 }
 
 /** One connected client, for status pages. */
@@ -27,6 +37,8 @@ export interface ClientStatus {
   readonly spiffeId: string | undefined;
   /** Calendar time in milliseconds. */
   readonly connectedAtMs: number;
+  /** Newest revision of the configuration that it accepted everything of; -1 when there is none yet. */
+  readonly applied: number;
   /** The worst of its types. */
   readonly state: TypeStatus['state'];
   readonly types: readonly TypeStatus[];
@@ -41,6 +53,7 @@ export function channelStatus(ledger: Ledger): TypeStatus {
     accepted: ledger.acceptedVersion,
     error: ledger.error,
     resources: ledger.toldCount,
+    refused: [...ledger.refused].map(([name, { error, atMs }]) => ({ name, error, atMs })),
   };
 }
 

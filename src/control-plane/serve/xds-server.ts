@@ -1,27 +1,22 @@
-import type { handleBidiStreamingCall, ServerDuplexStream, ServiceDefinition } from '@grpc/grpc-js';
-import type { Node } from '../../model/node.js';
 import type { Clock } from '../../runtime/clock.js';
 import { debounce } from '../../runtime/debounce.js';
-import { MeshError, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
-import { workloadsOfNode } from '../registry/node-workloads.js';
-import type { Lease, WorkloadRegistry } from '../registry/registry.js';
+import type { WorkloadRegistry } from '../registry/registry.js';
+import { createAdmission, type StreamLimits } from './admission.js';
+import { type AppliedReport, type AppliedWaits, createAppliedWaits } from './applied.js';
 import type { CallerIdentity } from './caller.js';
-import type { Outgoing } from './channel.js';
 import { ClientSession, type PublishedState } from './client-session.js';
-import { type Conversation, DeltaConversation, type SharedTables, SotwConversation } from './conversation.js';
+import { type SharedTables, SotwConversation } from './conversation.js';
+import { checkIdentity } from './identity-check.js';
 import { InterestTable } from './interest.js';
 import { NameListTable } from './name-list.js';
-import { createPushQueue, type Pushed, type PushQueue } from './push-queue.js';
-import { ResourceEncoder } from './resources.js';
+import { createPushQueue } from './push-queue.js';
+import { ResourceEncoder, type ServedType } from './resources.js';
 import { createSettling } from './settling.js';
 import type { ClientStatus } from './status.js';
 import { SnapshotTable } from './type-snapshot.js';
-
-const STATUS_INVALID_ARGUMENT = 3;
-const STATUS_PERMISSION_DENIED = 7;
-const STATUS_INTERNAL = 13;
-const STATUS_UNAVAILABLE = 14;
+import { type GrpcService, xdsServices } from './xds-services.js';
+import { type Connected, clientStatus, failureOf, type StreamTools, serveStream } from './xds-stream.js';
 
 export interface XdsServerOptions {
   /** The newest configuration. */
@@ -33,60 +28,37 @@ export interface XdsServerOptions {
   readonly debounceMs?: { readonly quietMs: number; readonly maxMs: number };
   /** How long clients that had configuration before this process started keep it. Default 1 s of quiet, at most 5 s. */
   readonly settleMs?: { readonly quietMs: number; readonly maxMs: number };
+  readonly limits?: StreamLimits;
+  /** How many clients may be in the middle of a transfer; Istio's PILOT_PUSH_THROTTLE. Default 100. */
+  readonly maxTransfers?: number;
+  /** A client that reads nothing for so long is cut off, in milliseconds. Default 30 000. */
+  readonly sendTimeoutMs?: number;
   /** The SPIFFE ID that the connection of a call proved. */
   readonly callerOf: (peer: string) => CallerIdentity | undefined;
+  /** Cuts a connection. */
+  readonly disconnect: (peer: string) => void;
 }
 
-type Stream = ServerDuplexStream<Buffer, Buffer>;
-type StreamHandler = handleBidiStreamingCall<Buffer, Buffer>;
-
-/** Serves ADS, state of the world and delta. */
+/** Serves xDS: ADS and the services for one type each, state of the world and delta. */
 export interface XdsServer {
-  readonly definition: ServiceDefinition;
-  readonly implementation: {
-    readonly StreamAggregatedResources: StreamHandler;
-    readonly DeltaAggregatedResources: StreamHandler;
-  };
+  readonly services: readonly GrpcService[];
+  /** Streams in the order they came. */
+  readonly connected: Iterable<Connected>;
   /** Something that clients receive may have changed: each is sent what differs, after the debounce. */
   changed(): void;
   clients(): readonly ClientStatus[];
+  /** Waits until every connected client accepted everything that follows from a revision. */
+  waitApplied(revision: number, timeoutMs: number): Promise<AppliedReport>;
+  /** Ends the streams one after the other over that time, so that clients do not all come to the next server at once. */
+  drain(overMs: number): Promise<void>;
   /** Ends every stream. */
   close(): void;
 }
 
-interface Connected {
-  readonly session: ClientSession;
-  readonly turn: Pushed;
-  readonly peer: string;
-  readonly spiffeId: string | undefined;
-  readonly connectedAtMs: number;
-  readonly end: () => void;
-}
-
-const identity = (bytes: Buffer) => bytes;
-
-/** Bytes pass through gRPC as they are: each resource is encoded once, and requests are decoded when they are read. */
-function streamOf(path: string) {
-  return {
-    path,
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: identity,
-    requestDeserialize: identity,
-    responseSerialize: identity,
-    responseDeserialize: identity,
-  };
-}
-
-const ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService';
-
-const DEFINITION: ServiceDefinition = {
-  StreamAggregatedResources: streamOf(`${ADS}/StreamAggregatedResources`),
-  DeltaAggregatedResources: streamOf(`${ADS}/DeltaAggregatedResources`),
-};
+const NO_BYTES = Buffer.alloc(0);
 
 export function createXdsServer(options: XdsServerOptions): XdsServer {
-  const { clock, registry, debounceMs = { quietMs: 100, maxMs: 10_000 } } = options;
+  const { clock, registry, logger, callerOf, debounceMs = { quietMs: 100, maxMs: 10_000 } } = options;
   const connected = new Set<Connected>();
   const tables: SharedTables = {
     snapshots: new SnapshotTable(new ResourceEncoder()),
@@ -94,164 +66,107 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     nameLists: new NameListTable(),
   };
   const settling = createSettling(options.settleMs ?? { quietMs: 1_000, maxMs: 5_000 }, clock);
-  const queue = createPushQueue();
+  const queue = createPushQueue({ maxTransfers: options.maxTransfers ?? 100, clock });
   let published = options.state();
+  const waits = waitsFor(connected, clock, () => published.revision);
   const publish = () => {
     published = options.state();
     for (const { turn } of connected) queue.add(turn);
+    waits.touch();
   };
   const push = debounce(publish, debounceMs, clock);
   const unsubscribe = registry.current.subscribe(() => settling.touch());
   settling.settled.subscribe(publish);
-  const shared = {
-    options,
+  const tools: StreamTools = {
     connected,
     tables,
     queue,
+    admission: createAdmission(options.limits ?? {}, clock),
+    registry,
+    clock,
+    logger,
     state: () => published,
     holdsBack: () => !settling.settled.value,
+    callerOf,
+    disconnect: options.disconnect,
+    sendTimeoutMs: options.sendTimeoutMs ?? 30_000,
+    onProgress: () => waits.touch(),
   };
   return {
-    definition: DEFINITION,
-    implementation: {
-      StreamAggregatedResources: (call) => serveStream(call, new SotwConversation(tables), shared),
-      DeltaAggregatedResources: (call) => serveStream(call, new DeltaConversation(tables), shared),
-    },
+    services: xdsServices({
+      stream: (call, protocol, only) => serveStream(call, protocol, only, tools),
+      fetch: (request, peer, only) => answerOnce(request, peer, { only, tools }),
+      failure: failureOf,
+    }),
+    connected,
     changed: () => push.call(),
-    clients: () => [...connected].flatMap(describe),
+    clients: () => [...connected].flatMap((one) => clientStatus(one) ?? []),
+    waitApplied: (revision, timeoutMs) => waits.wait(revision, timeoutMs),
+    drain: (overMs) => drain(connected, overMs, clock),
     close() {
       unsubscribe();
       push.cancel();
       settling.close();
       queue.close();
-      for (const { end } of connected) end();
+      for (const one of connected) one.end('the control plane stops');
+      waits.close();
     },
   };
 }
 
-interface StreamTools {
-  readonly options: XdsServerOptions;
-  readonly connected: Set<Connected>;
-  readonly tables: SharedTables;
-  readonly queue: PushQueue;
-  readonly state: () => PublishedState;
-  readonly holdsBack: () => boolean;
-}
-
-function serveStream(call: Stream, conversation: Conversation, tools: StreamTools): void {
-  const { options, connected, tables, queue, state, holdsBack } = tools;
-  const { clock, logger, registry } = options;
-  const peer = call.getPeer();
-  const caller = options.callerOf(peer);
-  let lease: { readonly owner: string; readonly lease: Lease } | undefined;
-  const session: ClientSession = new ClientSession({
-    conversation,
-    snapshots: tables.snapshots,
-    state,
-    caller,
+function waitsFor(connected: Set<Connected>, clock: Clock, published: () => number): AppliedWaits {
+  return createAppliedWaits({
     clock,
-    logger,
-    holdsBack,
-    wake: () => queue.add(turn),
-    write: (message) => call.write(joined(message)),
-    onNode: (node) => {
-      checkIdentity(node, caller);
-      const workloads = workloadsOfNode(node);
-      if (workloads === undefined) return;
-      if (lease?.owner !== node.id) {
-        lease?.lease.end();
-        lease = { owner: node.id, lease: registry.lease(node.id) };
-      }
-      lease.lease.update(workloads);
-    },
+    published,
+    clients: () =>
+      [...connected].flatMap((one) => {
+        const status = clientStatus(one);
+        return status === undefined ? [] : [status];
+      }),
   });
-  const finish = () => {
-    connected.delete(entry);
-    queue.remove(turn);
-    session.close();
-    lease?.lease.end();
-    lease = undefined;
-  };
-  const fail = (error: unknown) => {
-    finish();
-    logger.warn({ peer, error: messageOf(error) }, 'an xDS stream was ended');
-    refuse(call, grpcStatus(error), messageOf(error));
-  };
-  const attempt = (act: () => void) => {
-    try {
-      act();
-    } catch (error) {
-      fail(error);
-    }
-  };
-  const turn: Pushed = { push: () => attempt(() => session.push()) };
-  const entry: Connected = {
-    session,
-    turn,
-    peer,
-    spiffeId: caller?.spiffeId,
-    connectedAtMs: clock.wallTime(),
-    end: () => refuse(call, STATUS_UNAVAILABLE, 'the control plane stops'),
-  };
-  connected.add(entry);
-  call.on('data', (bytes: Buffer) => {
-    attempt(() => {
-      session.receive(bytes);
-      queue.add(turn);
-    });
-  });
-  call.on('drain', () => attempt(() => session.writable()));
-  call.on('end', () => {
-    finish();
-    call.end();
-  });
-  call.on('cancelled', finish);
-  call.on('error', finish);
-  call.on('close', finish);
 }
 
-function grpcStatus(error: unknown): number {
-  if (!MeshError.is(error)) return STATUS_INTERNAL;
-  return error.code === 'INMESH_CA_REFUSED' ? STATUS_PERMISSION_DENIED : STATUS_INVALID_ARGUMENT;
+/** The unary form of a service: what a stream would send first. */
+function answerOnce(
+  request: Buffer,
+  peer: string,
+  { only, tools }: { readonly only: ServedType; readonly tools: StreamTools },
+): Buffer {
+  const caller = tools.callerOf(peer);
+  const written: Buffer[] = [];
+  const session = new ClientSession({
+    conversation: new SotwConversation(tools.tables),
+    snapshots: tools.tables.snapshots,
+    only,
+    caller,
+    state: tools.state,
+    clock: tools.clock,
+    logger: tools.logger,
+    onNode: (node) => checkIdentity(node, caller, peer),
+    write: (message) => written.push(Buffer.concat(message)) > 0,
+    holdsBack: () => false,
+    wake: () => {},
+  });
+  session.receive(request);
+  session.push();
+  session.close();
+  return written[0] ?? NO_BYTES;
 }
 
-function joined(message: Outgoing): Buffer {
-  return Buffer.concat(message);
-}
-
-/** A node may only be what its certificate says; on plaintext (loopback) it is believed. */
-function checkIdentity(node: Node, caller: CallerIdentity | undefined): void {
-  if (caller === undefined) return;
-  const { NAMESPACE, SERVICE_ACCOUNT } = node.metadata;
-  if (caller.spiffeId.endsWith(`/ns/${NAMESPACE}/sa/${SERVICE_ACCOUNT}`)) return;
-  throw new MeshError(
-    'INMESH_CA_REFUSED',
-    `the node claims ${NAMESPACE}/${SERVICE_ACCOUNT}, its certificate says otherwise`,
-    {
-      resource: caller.spiffeId,
-      hint: 'Start the workload with the namespace and service account of its certificate',
-    },
+async function drain(connected: Set<Connected>, overMs: number, clock: Clock): Promise<void> {
+  const all = [...connected];
+  const ends = all.map(
+    (one, index) =>
+      new Promise<void>((resolve) => {
+        clock.schedule(
+          (overMs * index) / all.length,
+          () => {
+            one.end('the control plane stops');
+            resolve();
+          },
+          true,
+        );
+      }),
   );
-}
-
-function describe({ session, peer, spiffeId, connectedAtMs }: Connected): ClientStatus[] {
-  const { node } = session;
-  if (node === undefined) return [];
-  const { LABELS, NAMESPACE, INMESH_VERSION } = node.metadata;
-  return [
-    {
-      id: node.id,
-      service: LABELS['app'] ?? node.cluster,
-      namespace: NAMESPACE,
-      version: INMESH_VERSION ?? LABELS['version'] ?? '',
-      peer,
-      spiffeId,
-      connectedAtMs,
-      ...session.status(),
-    },
-  ];
-}
-
-function refuse(call: Stream, code: number, details: string): void {
-  call.emit('error', { code, details });
+  await Promise.all(ends);
 }

@@ -1,0 +1,29 @@
+import type { Node } from '../../model/node.js';
+import { MeshError } from '../../runtime/errors.js';
+import { isLoopbackPeer } from '../ca/peer-address.js';
+import type { CallerIdentity } from './caller.js';
+
+/**
+ * A node may only be what its certificate says. Without a certificate it is believed on this machine, and nobody
+ * elsewhere.
+ * @throws MeshError `INMESH_CA_REFUSED`.
+ */
+export function checkIdentity(node: Node, caller: CallerIdentity | undefined, peer: string): void {
+  if (caller === undefined) {
+    if (isLoopbackPeer(peer)) return;
+    throw new MeshError('INMESH_CA_REFUSED', 'a client from another machine has to show a certificate', {
+      resource: peer,
+      hint: 'Connect to the secure port with the certificate of the workload',
+    });
+  }
+  const { NAMESPACE, SERVICE_ACCOUNT } = node.metadata;
+  if (caller.spiffeId.endsWith(`/ns/${NAMESPACE}/sa/${SERVICE_ACCOUNT}`)) return;
+  throw new MeshError(
+    'INMESH_CA_REFUSED',
+    `the node claims ${NAMESPACE}/${SERVICE_ACCOUNT}, its certificate says otherwise`,
+    {
+      resource: caller.spiffeId,
+      hint: 'Start the workload with the namespace and service account of its certificate',
+    },
+  );
+}

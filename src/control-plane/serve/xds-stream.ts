@@ -1,0 +1,231 @@
+import type { Clock, Timer } from '../../runtime/clock.js';
+import { MeshError, messageOf } from '../../runtime/errors.js';
+import type { Logger } from '../../runtime/log.js';
+import { workloadsOfNode } from '../registry/node-workloads.js';
+import type { Lease, WorkloadRegistry } from '../registry/registry.js';
+import type { Admission } from './admission.js';
+import type { CallerIdentity } from './caller.js';
+import { ClientSession, type PublishedState } from './client-session.js';
+import { type Conversation, DeltaConversation, type SharedTables, SotwConversation } from './conversation.js';
+import { checkIdentity } from './identity-check.js';
+import type { Pushed, PushQueue } from './push-queue.js';
+import type { ServedType } from './resources.js';
+import type { ClientStatus } from './status.js';
+import type { ProtocolName, Stream } from './xds-services.js';
+
+const STATUS_INVALID_ARGUMENT = 3;
+const STATUS_PERMISSION_DENIED = 7;
+const STATUS_RESOURCE_EXHAUSTED = 8;
+const STATUS_INTERNAL = 13;
+const STATUS_UNAVAILABLE = 14;
+
+/** One stream with its client. */
+export interface Connected {
+  readonly session: ClientSession;
+  readonly turn: Pushed;
+  readonly peer: string;
+  readonly spiffeId: string | undefined;
+  readonly connectedAtMs: number;
+  /** Ends it in an orderly way: the client comes back. */
+  end(reason: string): void;
+}
+
+/** What streams work with. */
+export interface StreamTools {
+  readonly connected: Set<Connected>;
+  readonly tables: SharedTables;
+  readonly queue: PushQueue;
+  readonly admission: Admission;
+  readonly registry: WorkloadRegistry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly state: () => PublishedState;
+  readonly holdsBack: () => boolean;
+  readonly callerOf: (peer: string) => CallerIdentity | undefined;
+  /** Cuts the connection of a client that can not be told anything. */
+  readonly disconnect: (peer: string) => void;
+  /** A client that reads nothing for so long is cut off. */
+  readonly sendTimeoutMs: number;
+  /** A client answered, came or went. */
+  readonly onProgress: () => void;
+}
+
+/** Serves one stream. */
+export function serveStream(
+  call: Stream,
+  protocol: ProtocolName,
+  only: ServedType | undefined,
+  tools: StreamTools,
+): void {
+  const caller = tools.callerOf(call.getPeer());
+  const admitted = tools.admission.enter(caller?.spiffeId, () => {
+    const stream = new XdsStream({ call, protocol, only, caller, tools });
+    stream.start();
+  });
+  if (admitted.kind === 'refused') {
+    tools.logger.warn({ peer: call.getPeer(), reason: admitted.reason }, 'an xDS stream was refused');
+    call.emit('error', { code: STATUS_RESOURCE_EXHAUSTED, details: admitted.reason });
+    return;
+  }
+  for (const event of ['cancelled', 'error', 'close', 'end']) call.once(event, () => admitted.leave());
+}
+
+interface StreamParts {
+  readonly call: Stream;
+  readonly protocol: ProtocolName;
+  readonly only: ServedType | undefined;
+  readonly caller: CallerIdentity | undefined;
+  readonly tools: StreamTools;
+}
+
+class XdsStream implements Connected, Pushed {
+  readonly session: ClientSession;
+  readonly peer: string;
+  readonly spiffeId: string | undefined;
+  readonly connectedAtMs: number;
+  readonly #call: Stream;
+  readonly #tools: StreamTools;
+  #lease: { readonly owner: string; readonly lease: Lease } | undefined;
+  #patience: Timer | undefined;
+
+  constructor({ call, protocol, only, caller, tools }: StreamParts) {
+    this.#call = call;
+    this.#tools = tools;
+    this.peer = call.getPeer();
+    this.spiffeId = caller?.spiffeId;
+    this.connectedAtMs = tools.clock.wallTime();
+    this.session = new ClientSession({
+      conversation: conversationOf(protocol, tools.tables),
+      snapshots: tools.tables.snapshots,
+      only,
+      caller,
+      state: tools.state,
+      clock: tools.clock,
+      logger: tools.logger,
+      holdsBack: tools.holdsBack,
+      wake: () => tools.queue.add(this),
+      write: (message) => this.#write(Buffer.concat(message)),
+      onNode: (node) => {
+        checkIdentity(node, caller, this.peer);
+        const workloads = workloadsOfNode(node);
+        if (workloads === undefined) return;
+        if (this.#lease?.owner !== node.id) {
+          this.#lease?.lease.end();
+          this.#lease = { owner: node.id, lease: tools.registry.lease(node.id) };
+        }
+        this.#lease.lease.update(workloads);
+      },
+    });
+  }
+
+  get turn(): Pushed {
+    return this;
+  }
+
+  start(): void {
+    const call = this.#call;
+    const finish = () => this.#finish();
+    this.#tools.connected.add(this);
+    call.on('data', (bytes: Buffer) => {
+      this.#attempt(() => {
+        this.session.receive(bytes);
+        this.#tools.queue.add(this);
+        this.#tools.onProgress();
+      });
+    });
+    call.on('drain', () => {
+      this.#patience?.cancel();
+      this.#attempt(() => this.session.writable());
+      if (this.session.isBlocked) return;
+      this.#tools.queue.release(this);
+      this.#tools.queue.add(this);
+    });
+    call.on('end', () => {
+      finish();
+      call.end();
+    });
+    for (const event of ['cancelled', 'error', 'close']) call.on(event, finish);
+  }
+
+  push(): boolean {
+    this.#attempt(() => this.session.push());
+    return this.session.isBlocked;
+  }
+
+  end(reason: string): void {
+    this.#finish();
+    this.#call.emit('error', { code: STATUS_UNAVAILABLE, details: reason });
+  }
+
+  #write(message: Buffer): boolean {
+    if (this.#call.write(message)) return true;
+    const { clock, sendTimeoutMs, logger, disconnect } = this.#tools;
+    this.#patience?.cancel();
+    this.#patience = clock.schedule(sendTimeoutMs, () => {
+      logger.warn(
+        { peer: this.peer, client: this.session.node?.id, timeoutMs: sendTimeoutMs },
+        'a client that reads nothing was cut off',
+      );
+      this.end(`nothing was read for ${sendTimeoutMs} ms`);
+      disconnect(this.peer);
+    });
+    return false;
+  }
+
+  #attempt(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#finish();
+      this.#tools.logger.warn({ peer: this.peer, error: messageOf(error) }, 'an xDS stream was ended');
+      this.#call.emit('error', failureOf(error));
+    }
+  }
+
+  #finish(): void {
+    this.#patience?.cancel();
+    if (!this.#tools.connected.delete(this)) return;
+    this.#tools.queue.remove(this);
+    this.session.close();
+    this.#lease?.lease.end();
+    this.#lease = undefined;
+    this.#tools.onProgress();
+  }
+}
+
+function conversationOf(protocol: ProtocolName, tables: SharedTables): Conversation {
+  return protocol === 'delta' ? new DeltaConversation(tables) : new SotwConversation(tables);
+}
+
+/** The gRPC status of an error. */
+export function failureOf(error: unknown): { readonly code: number; readonly details: string } {
+  return { code: codeFor(error), details: messageOf(error) };
+}
+
+function codeFor(error: unknown): number {
+  if (!MeshError.is(error)) return STATUS_INTERNAL;
+  return error.code === 'INMESH_CA_REFUSED' ? STATUS_PERMISSION_DENIED : STATUS_INVALID_ARGUMENT;
+}
+
+/** The client of a stream, for status pages; undefined before it named itself. */
+export function clientStatus({
+  session,
+  peer,
+  spiffeId,
+  connectedAtMs,
+}: Connected): ClientStatus | undefined {
+  const { node } = session;
+  if (node === undefined) return undefined;
+  const { LABELS, NAMESPACE, INMESH_VERSION } = node.metadata;
+  return {
+    id: node.id,
+    service: LABELS['app'] ?? node.cluster,
+    namespace: NAMESPACE,
+    version: INMESH_VERSION ?? LABELS['version'] ?? '',
+    peer,
+    spiffeId,
+    connectedAtMs,
+    applied: session.applied,
+    ...session.status(),
+  };
+}
