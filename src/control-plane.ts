@@ -12,6 +12,7 @@ export type {
 export { compileFiles } from './control-plane/compile-files.js';
 export {
   type ControlPlane,
+  type ControlPlaneLimits,
   type ControlPlaneOptions,
   type ControlPlaneStatus,
   createControlPlane,
@@ -20,7 +21,11 @@ export { type EnvoyBootstrapOptions, envoyBootstrap } from './control-plane/envo
 export type { ConfigText } from './control-plane/schema/config-file.js';
 export { formatViolation, formatViolations } from './control-plane/schema/format.js';
 export type { RuleViolation, Severity, Violation } from './control-plane/schema/violation.js';
-export type { ClientStatus, TypeStatus } from './control-plane/serve/status.js';
+export type { StreamLimits } from './control-plane/serve/admission.js';
+export type { AppliedReport } from './control-plane/serve/applied.js';
+export type { ConnectionLimits } from './control-plane/serve/grpc-server.js';
+export type { DropFigures, LoadFigures, LoadSummary } from './control-plane/serve/load-reports.js';
+export type { ClientStatus, RefusedResource, TypeStatus } from './control-plane/serve/status.js';
 export { createMemorySource, type MemorySource } from './control-plane/sources/memory-source.js';
 export type { ConfigSink, ConfigSource } from './control-plane/sources/source.js';
 export type { ConfigInput } from './control-plane/store/file-reader.js';

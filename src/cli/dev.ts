@@ -13,6 +13,9 @@ export interface DevOptions {
   readonly httpPort: number;
   readonly trustDomain: string;
   readonly certificateLifeMs: number;
+  readonly debounceMs: { readonly quietMs: number; readonly maxMs: number };
+  /** How many clients are sent to at a time. */
+  readonly pushThrottle: number | undefined;
   readonly logLevel: LogLevel;
   readonly format: 'text' | 'json';
 }
@@ -37,6 +40,8 @@ export async function dev(options: DevOptions, output: Output): Promise<number> 
     ports: { xds: options.port, secureXds: options.securePort, http: options.httpPort },
     trustDomain: options.trustDomain,
     workloadCertificateLifeMs: options.certificateLifeMs,
+    debounceMs: options.debounceMs,
+    ...(options.pushThrottle !== undefined && { limits: { transfers: options.pushThrottle } }),
     logger: createTextLogger(output.err, options.logLevel),
   });
   output.out(

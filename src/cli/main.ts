@@ -39,8 +39,7 @@ function createProgram(output: Output, done: (code: number) => void): Command {
 }
 
 function addDev(program: Command, output: Output, done: (code: number) => void): void {
-  program
-    .command('dev')
+  withServingOptions(program.command('dev'))
     .description(
       'Run the control plane in this process: xDS, certificate authority, registry. Loopback only, no token.',
     )
@@ -81,6 +80,11 @@ function addDev(program: Command, output: Output, done: (code: number) => void):
             httpPort: options.httpPort,
             trustDomain: options.trustDomain,
             certificateLifeMs: options.certificateLife ?? 86_400_000,
+            debounceMs: {
+              quietMs: options.debounceAfter ?? 100,
+              maxMs: options.debounceMax ?? 10_000,
+            },
+            pushThrottle: options.pushThrottle,
             logLevel: options.logLevel,
             format: options.output,
           },
@@ -88,6 +92,29 @@ function addDev(program: Command, output: Output, done: (code: number) => void):
         ),
       );
     });
+}
+
+/** How changes go out to clients; the variables are istiod's. */
+function withServingOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--debounce-after <duration>',
+        'changes are sent after so long without another (default: 100ms)',
+      )
+        .env('PILOT_DEBOUNCE_AFTER')
+        .argParser(toAnyDuration),
+    )
+    .addOption(
+      new Option('--debounce-max <duration>', 'changes are sent after so long at the latest (default: 10s)')
+        .env('PILOT_DEBOUNCE_MAX')
+        .argParser(toAnyDuration),
+    )
+    .addOption(
+      new Option('--push-throttle <count>', 'clients that are sent to at a time (default: 100)')
+        .env('PILOT_PUSH_THROTTLE')
+        .argParser(toCount),
+    );
 }
 
 function addRun(program: Command, output: Output, done: (code: number) => void): void {
@@ -166,6 +193,18 @@ function toDuration(text: string): number {
   const ms = parseDuration(text);
   if (ms !== undefined && ms >= 1000) return ms;
   throw new InvalidArgumentError('Write a duration such as 24h, 90s or 10m, at least 1s.');
+}
+
+function toAnyDuration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== undefined) return ms;
+  throw new InvalidArgumentError('Write a duration such as 100ms, 2s or 1m.');
+}
+
+function toCount(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1) return count;
+  throw new InvalidArgumentError('Write a whole number from 1.');
 }
 
 const DEV_EXAMPLES = `

@@ -28,6 +28,7 @@ import type { AppliedReport } from './serve/applied.js';
 import { createCaService } from './serve/ca-service.js';
 import { type CallerIdentity, CallerTable } from './serve/caller.js';
 import { type ConnectionLimits, type RunningGrpcServer, startGrpcServer } from './serve/grpc-server.js';
+import type { LoadSummary } from './serve/load-reports.js';
 import { SocketTable } from './serve/socket-table.js';
 import type { ClientStatus } from './serve/status.js';
 import { createXdsServer, type XdsServer } from './serve/xds-server.js';
@@ -72,6 +73,8 @@ export interface ControlPlaneOptions {
    * nothing registered for `quietMs`, `maxMs` at most. Default 1000 and 5000.
    */
   readonly settleMs?: { readonly quietMs: number; readonly maxMs: number };
+  /** How often clients are asked to report their load (LRS), in milliseconds. Default 10 000. */
+  readonly loadReportIntervalMs?: number;
   /** What clients may take up. */
   readonly limits?: ControlPlaneLimits;
   readonly logger?: Logger;
@@ -93,6 +96,8 @@ export interface ControlPlane {
   readonly addresses: { readonly xds: string; readonly secureXds: string; readonly http: string };
   readonly trustDomain: string;
   status(): ControlPlaneStatus;
+  /** What clients report of the requests that they send (LRS), in sums. */
+  load(): LoadSummary;
   /** Calls `listener` after each proposal of configuration: taken into force, or refused. */
   onConfigChange(listener: (event: 'accepted' | 'rejected') => void): () => void;
   /**
@@ -252,6 +257,9 @@ class RunningControlPlane implements ControlPlane {
       callerOf: (peer) => this.#callers.find(peer),
       disconnect: (peer) => this.#sockets.destroy(peer),
       ...(options.limits !== undefined && { limits: options.limits }),
+      ...(options.loadReportIntervalMs !== undefined && {
+        loadReportIntervalMs: options.loadReportIntervalMs,
+      }),
       ...(options.limits?.transfers !== undefined && { maxTransfers: options.limits.transfers }),
       ...(options.limits?.sendTimeoutMs !== undefined && { sendTimeoutMs: options.limits.sendTimeoutMs }),
       ...(options.debounceMs !== undefined && { debounceMs: options.debounceMs }),
@@ -316,7 +324,9 @@ class RunningControlPlane implements ControlPlane {
     this.#admin = await startAdminServer({
       host,
       port: ports.http ?? 15_014,
-      status: () => this.status(),
+      status: () => ({ ...this.status(), load: this.#xds.load.summary() }),
+      waitApplied: (revision, timeoutMs) => this.waitApplied(revision, { timeoutMs }),
+      loadByClient: () => this.#xds.load.byClient(),
       store: this.#parts.store,
       registry: this.#parts.registry,
       clock,
@@ -336,6 +346,10 @@ class RunningControlPlane implements ControlPlane {
       clients: this.#xds.clients(),
       workloads: registry.current.value.workloads.length,
     };
+  }
+
+  load(): LoadSummary {
+    return this.#xds.load.summary();
   }
 
   onConfigChange(listener: (event: 'accepted' | 'rejected') => void): () => void {

@@ -4,6 +4,7 @@ import { messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
 import type { WorkloadRegistry } from '../registry/registry.js';
 import { formatPath, type Violation } from '../schema/violation.js';
+import type { AppliedReport } from '../serve/applied.js';
 import { listen } from '../serve/grpc-server.js';
 import type { ConfigStore } from '../store/config-store.js';
 import type { KindName } from '../store/view.js';
@@ -16,6 +17,10 @@ export interface AdminOptions {
   readonly host: string;
   readonly port: number;
   readonly status: () => AdminStatus;
+  /** Waits until a revision has arrived everywhere; undefined = the one in force. */
+  readonly waitApplied: (revision: number | undefined, timeoutMs: number) => Promise<AppliedReport>;
+  /** What each client reports of its load. */
+  readonly loadByClient: () => readonly object[];
   readonly store: ConfigStore;
   readonly registry: WorkloadRegistry;
   readonly clock: Clock;
@@ -41,6 +46,9 @@ const KINDS: readonly KindName[] = [
   'Namespace',
   'ServiceAccount',
 ];
+
+const DEFAULT_WAIT_MS = 10_000;
+const MAX_WAIT_MS = 300_000;
 
 /** Serves the JSON status API: reading by GET, changes by POST and DELETE, to this machine only. */
 export async function startAdminServer(options: AdminOptions): Promise<AdminServer> {
@@ -77,6 +85,7 @@ async function answer(message: IncomingMessage, options: AdminOptions): Promise<
     return problem(400, 'INMESH_ADMIN_REQUEST', 'the request target can not be read');
   }
   const { method, path } = request;
+  if (method === 'GET' && path === '/api/applied') return applied(request, options);
   if (method === 'GET' || method === 'HEAD') return read(request, options);
   if (path === '/api/workloads' && method === 'POST') return registerWorkload(request, options.registry);
   const workload = /^\/api\/workloads\/([^/]+)$/.exec(path);
@@ -84,6 +93,27 @@ async function answer(message: IncomingMessage, options: AdminOptions): Promise<
     return removeWorkload(decode(workload[1] ?? ''), options.registry);
   const allow = path === '/api/workloads' ? 'GET, HEAD, POST' : 'GET, HEAD';
   return { ...problem(405, 'INMESH_ADMIN_METHOD', `${method} is not for ${path}`), headers: { allow } };
+}
+
+/** Answers when the revision has arrived everywhere, or it can not be waited for any longer. */
+async function applied({ query }: AdminRequest, { waitApplied }: AdminOptions): Promise<Answer> {
+  const revision = numberOf(query.get('revision'), 0, Number.MAX_SAFE_INTEGER);
+  const timeoutMs = numberOf(query.get('timeoutMs'), 0, MAX_WAIT_MS);
+  if (revision === 'invalid' || timeoutMs === 'invalid') {
+    return problem(
+      400,
+      'INMESH_OPTION_INVALID',
+      `revision and timeoutMs (at most ${MAX_WAIT_MS}) are whole numbers`,
+    );
+  }
+  const report = await waitApplied(revision, timeoutMs ?? DEFAULT_WAIT_MS);
+  return { status: report.isApplied ? 200 : 409, body: report };
+}
+
+function numberOf(text: string | null, min: number, max: number): number | 'invalid' | undefined {
+  if (text === null) return undefined;
+  const value = text === '' ? Number.NaN : Number(text);
+  return Number.isInteger(value) && value >= min && value <= max ? value : 'invalid';
 }
 
 function read({ path }: AdminRequest, options: AdminOptions): Answer {
@@ -102,6 +132,10 @@ function read({ path }: AdminRequest, options: AdminOptions): Answer {
       return { status: 200, body: describeConfig(options.store) };
     case '/debug/syncz':
       return { status: 200, body: options.status().clients };
+    case '/api/load': {
+      const { load } = options.status();
+      return { status: 200, body: { ...load, byClient: options.loadByClient() } };
+    }
     case '/metrics':
       return { status: 200, text: renderMetrics(options.status()) };
     default:

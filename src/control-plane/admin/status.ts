@@ -1,4 +1,5 @@
 import type { Violation } from '../schema/violation.js';
+import type { LoadSummary } from '../serve/load-reports.js';
 import type { ClientStatus } from '../serve/status.js';
 
 /** What the admin API reports. */
@@ -9,4 +10,5 @@ export interface AdminStatus {
   readonly warnings: readonly Violation[];
   readonly clients: readonly ClientStatus[];
   readonly workloads: number;
+  readonly load: LoadSummary;
 }

@@ -23,6 +23,8 @@ export interface Channel {
   readonly ledger: Ledger;
   /** The client asked for something that it must hear about, be it that there is nothing. */
   readonly owesAnswer: boolean;
+  /** Something is to be sent although what there is did not change. */
+  readonly hasNews: boolean;
   isDue(target: Target): boolean;
   /** The responses that are due; from now on the client counts as told. */
   take(target: Target, tools: SendTools): readonly Outgoing[];

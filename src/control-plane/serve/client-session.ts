@@ -56,6 +56,12 @@ export class ClientSession {
   readonly #tools: SessionTools;
   readonly #queue: Outgoing[] = [];
   readonly #progress = new Progress();
+  /** What the published state has for the node; found again while neither changes. */
+  #set:
+    | { readonly published: PublishedState; readonly node: Node; readonly resources: ResourceSet }
+    | undefined;
+  /** State of which everything has been sent. */
+  #caughtUpWith: PublishedState | undefined;
   #node: Node | undefined;
   #sequence = 0;
   #blocked = false;
@@ -76,10 +82,10 @@ export class ClientSession {
   }
 
   /**
-   * Takes one request; what follows from it goes out with the next `push`.
+   * Takes one request; what follows from it goes out with the next `push`. False when nothing can follow.
    * @throws MeshError `INMESH_XDS_DECODE` when it breaks the protocol: the stream must end.
    */
-  receive(bytes: Uint8Array): void {
+  receive(bytes: Uint8Array): boolean {
     const { conversation, only, logger, clock } = this.#tools;
     const request = conversation.read(bytes);
     if (request.node !== undefined) this.#named(decodeNode(request.node));
@@ -89,13 +95,25 @@ export class ClientSession {
     if (type === undefined) {
       // A client may ask for types that this server does not have; silence is the protocol's answer.
       logger.debug({ client: this.#node.id, type: request.typeUrl }, 'type is not served');
-      return;
+      return request.node !== undefined;
     }
     if (request.isReturning) this.#isReturning = true;
     const outcome = request.apply(type, clock.wallTime());
-    if (outcome !== 'nack') return;
     const { error } = request;
-    logger.warn({ client: this.#node.id, type: type.short, error }, 'a client refused configuration');
+    if (outcome === 'nack')
+      logger.warn({ client: this.#node.id, type: type.short, error }, 'a client refused configuration');
+    // Most requests only accept what a client has been sent.
+    const channel = conversation.channel(type);
+    const isQuiet = outcome === 'ack' && channel?.hasNews === false && request.node === undefined;
+    return !(isQuiet && this.#caughtUpWith === this.#tools.state());
+  }
+
+  /** Encodes what the next push may need, with pauses. */
+  *prepare(): Generator<void> {
+    if (this.#blocked || this.#node === undefined) return;
+    const set = this.#setFrom(this.#tools.state(), this.#node);
+    for (const { ledger } of this.#tools.conversation.channels)
+      yield* this.#tools.snapshots.of(ledger.type, set).warm(ledger.interest);
   }
 
   /** Sends whatever is due, in the order that makes before it breaks. */
@@ -103,15 +121,16 @@ export class ClientSession {
     if (this.#blocked || this.#node === undefined || !this.#flush()) return;
     if (this.#isReturning && this.#tools.holdsBack()) return;
     this.#waiting?.cancel();
-    const { conversation, caller, state } = this.#tools;
-    const { revision, resourcesFor } = state();
-    const set = resourcesFor(this.#node, caller);
+    const { conversation, state } = this.#tools;
+    const published = state();
+    const set = this.#setFrom(published, this.#node);
     let isComplete = true;
     for (const type of SERVED_TYPES) {
       const channel = conversation.channel(type);
       if (channel !== undefined) isComplete = this.#pushType(channel, set) && isComplete;
     }
-    if (isComplete) this.#progress.reached(revision, this.#sequence);
+    if (isComplete) this.#progress.reached(published.revision, this.#sequence);
+    this.#caughtUpWith = isComplete ? published : undefined;
     this.#flush();
   }
 
@@ -184,6 +203,13 @@ export class ClientSession {
     this.#waiting?.cancel();
     this.#waiting = clock.schedule(leftMs, wake);
     return true;
+  }
+
+  #setFrom(published: PublishedState, node: Node): ResourceSet {
+    if (this.#set?.published === published && this.#set.node === node) return this.#set.resources;
+    const resources = published.resourcesFor(node, this.#tools.caller);
+    this.#set = { published, node, resources };
+    return resources;
   }
 
   #targetOf({ ledger }: Channel, set: ResourceSet): Target {

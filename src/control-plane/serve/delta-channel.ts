@@ -35,6 +35,10 @@ export class DeltaChannel implements Channel {
     return this.#owesAnswer;
   }
 
+  get hasNews(): boolean {
+    return this.#owesAnswer || this.ledger.hasRepeats || this.ledger.interest !== this.ledger.asked;
+  }
+
   /** Takes a request in. Returns what it says about the response that it answers. */
   receive(request: DeltaRequest, atMs: number): Outcome {
     const { subscribe, unsubscribe, nonce, error } = request;

@@ -105,7 +105,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
 
 function secureServer(
   { tls, callers, sockets, limits = {}, logger }: GrpcServerOptions,
-  injector: ConnectionInjector): TlsServer {
+  injector: ConnectionInjector,
+): TlsServer {
   // A client that joins for the first time has no certificate yet; one that presents a certificate must hold.
   const server = createTlsServer(tls.serverOptions({ alpn: ['h2'], requireClientCertificate: false }));
   // Before the handshake, which costs the most.

@@ -80,6 +80,16 @@ export class Ledger {
     return this.#interest;
   }
 
+  /** What the client asked for when it was told last. */
+  get asked(): Interest {
+    return this.#asked;
+  }
+
+  /** Something has to be sent again that came with what was bad. */
+  get hasRepeats(): boolean {
+    return this.#again !== undefined;
+  }
+
   get outstanding(): readonly Outstanding[] {
     return this.#outstanding;
   }
@@ -106,8 +116,19 @@ export class Ledger {
 
   /** How many resources the client was told of. */
   get toldCount(): number {
-    const whole = this.#told.shared.planFrom(this.#nothing.shared, NOTHING, this.#asked);
-    return whole.resources.length + this.#told.own.size + this.kept.size;
+    return this.#wholeTold.resources.length + this.#told.own.size + this.kept.size;
+  }
+
+  /** What the client was told of. */
+  *toldResources(): Generator<EncodedResource> {
+    yield* this.#wholeTold.resources;
+    yield* this.#told.own.values();
+    yield* this.kept.values();
+  }
+
+  /** Names that the client asks for in vain. */
+  toldAbsent(): readonly string[] {
+    return this.#wholeTold.absent.filter((name) => !this.#told.own.has(name));
   }
 
   /** The client asks for something else. What it gave up it no longer holds, also when it wants it again. */
@@ -229,6 +250,10 @@ export class Ledger {
     }
     this.#again ??= new Set();
     for (const one of refusal.company) if (one !== name) this.#again.add(one);
+  }
+
+  get #wholeTold(): Plan {
+    return this.#told.shared.planFrom(this.#nothing.shared, NOTHING, this.#asked);
   }
 
   #accept({ version, resources }: Outstanding): void {

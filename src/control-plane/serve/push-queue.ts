@@ -2,6 +2,8 @@ import type { Clock, Timer } from '../../runtime/clock.js';
 
 /** Something that takes its turn. */
 export interface Pushed {
+  /** Work that may be interrupted wherever it yields, to be done before `push`, which then is short. */
+  prepare(): Iterator<void>;
   /** Sends what is due; true when the other end has to read before there is more. */
   push(): boolean;
 }
@@ -45,18 +47,34 @@ export function createPushQueue({ maxTransfers, clock }: PushQueueOptions): Push
     transfers.delete(session);
     if (waiting.size > 0) schedule();
   };
+  let preparing: { readonly session: Pushed; readonly steps: Iterator<void> } | undefined;
+  /** False when it takes longer than the slice has left. */
+  const prepare = (session: Pushed, endMs: number): boolean => {
+    const steps = preparing?.session === session ? preparing.steps : session.prepare();
+    preparing = undefined;
+    while (steps.next().done !== true) {
+      if (clock.now() < endMs) continue;
+      preparing = { session, steps };
+      return false;
+    }
+    return true;
+  };
+  const push = (session: Pushed) => {
+    waiting.delete(session);
+    if (!session.push() || transfers.has(session)) return;
+    transfers.set(
+      session,
+      clock.schedule(TRANSFER_MS, () => release(session)),
+    );
+  };
   const run = () => {
     scheduled = undefined;
-    const end = clock.now() + SLICE_MS;
+    const endMs = clock.now() + SLICE_MS;
     for (const session of waiting) {
       if (transfers.size >= maxTransfers) return;
-      waiting.delete(session);
-      if (session.push() && !transfers.has(session))
-        transfers.set(
-          session,
-          clock.schedule(TRANSFER_MS, () => release(session)),
-        );
-      if (clock.now() >= end) break;
+      if (!prepare(session, endMs)) break;
+      push(session);
+      if (clock.now() >= endMs) break;
     }
     if (waiting.size > 0) schedule();
   };

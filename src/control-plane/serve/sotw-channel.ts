@@ -42,6 +42,10 @@ export class SotwChannel implements Channel {
     return this.#owesAnswer;
   }
 
+  get hasNews(): boolean {
+    return this.#owesAnswer || this.ledger.hasRepeats || this.ledger.interest !== this.ledger.asked;
+  }
+
   /** Takes a request in. Returns what it says about our last response: accepted, refused, or nothing new. */
   receive(request: SotwRequest, atMs: number): Outcome {
     const { nonce, error } = request;

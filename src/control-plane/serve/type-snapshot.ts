@@ -9,6 +9,7 @@ type Encode = (name: string, resource: object) => EncodedResource;
 
 /** Beyond that many the oldest is worked out again when it is needed. */
 const MAX_PLANS = 2_000;
+const PAUSE_EVERY = 32;
 
 /**
  * The resources of one type at one moment, shared by all clients of a profile, with everything that was worked out from
@@ -19,6 +20,8 @@ export class TypeSnapshot implements Shelf {
   readonly resources: Resources;
   readonly #encode: Encode;
   readonly #plans = new Map<string, Plan>();
+  /** Interests whose resources are encoded. */
+  readonly #warm = new Set<number>();
 
   constructor(id: number, resources: Resources, encode: Encode) {
     this.id = id;
@@ -29,6 +32,18 @@ export class TypeSnapshot implements Shelf {
   get(name: string): EncodedResource | undefined {
     const resource = this.resources.get(name);
     return resource === undefined ? undefined : this.#encode(name, resource);
+  }
+
+  /** Encodes what an interest covers, with pauses; the work is done once for all clients. */
+  *warm({ id, isWildcard, names }: Interest): Generator<void> {
+    if (this.#warm.has(id)) return;
+    let count = 0;
+    for (const name of isWildcard ? this.resources.keys() : names) {
+      this.get(name);
+      if (++count % PAUSE_EVERY === 0) yield;
+    }
+    if (this.#warm.size >= MAX_PLANS) this.#warm.clear();
+    this.#warm.add(id);
   }
 
   /** What a client has to hear that asked for `asked` when it was told `told`, and now asks for `asks`. */

@@ -6,9 +6,12 @@ import { createAdmission, type StreamLimits } from './admission.js';
 import { type AppliedReport, type AppliedWaits, createAppliedWaits } from './applied.js';
 import type { CallerIdentity } from './caller.js';
 import { ClientSession, type PublishedState } from './client-session.js';
+import { createClientStatusService } from './client-status-service.js';
 import { type SharedTables, SotwConversation } from './conversation.js';
 import { checkIdentity } from './identity-check.js';
 import { InterestTable } from './interest.js';
+import { LoadReports } from './load-reports.js';
+import { createLoadService } from './load-service.js';
 import { NameListTable } from './name-list.js';
 import { createPushQueue } from './push-queue.js';
 import { ResourceEncoder, type ServedType } from './resources.js';
@@ -33,17 +36,19 @@ export interface XdsServerOptions {
   readonly maxTransfers?: number;
   /** A client that reads nothing for so long is cut off, in milliseconds. Default 30 000. */
   readonly sendTimeoutMs?: number;
+  /** How often clients are asked to report their load (LRS), in milliseconds. Default 10 000. */
+  readonly loadReportIntervalMs?: number;
   /** The SPIFFE ID that the connection of a call proved. */
   readonly callerOf: (peer: string) => CallerIdentity | undefined;
   /** Cuts a connection. */
   readonly disconnect: (peer: string) => void;
 }
 
-/** Serves xDS: ADS and the services for one type each, state of the world and delta. */
+/** Serves xDS: ADS and the services for one type each, state of the world and delta; client status and load reports. */
 export interface XdsServer {
   readonly services: readonly GrpcService[];
-  /** Streams in the order they came. */
-  readonly connected: Iterable<Connected>;
+  /** What clients report of their load. */
+  readonly load: LoadReports;
   /** Something that clients receive may have changed: each is sent what differs, after the debounce. */
   changed(): void;
   clients(): readonly ClientStatus[];
@@ -92,13 +97,24 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     sendTimeoutMs: options.sendTimeoutMs ?? 30_000,
     onProgress: () => waits.touch(),
   };
+  const reports = new LoadReports();
   return {
-    services: xdsServices({
-      stream: (call, protocol, only) => serveStream(call, protocol, only, tools),
-      fetch: (request, peer, only) => answerOnce(request, peer, { only, tools }),
-      failure: failureOf,
-    }),
-    connected,
+    services: [
+      ...xdsServices({
+        stream: (call, protocol, only) => serveStream(call, protocol, only, tools),
+        fetch: (request, peer, only) => answerOnce(request, peer, { only, tools }),
+        failure: failureOf,
+      }),
+      createClientStatusService({ connected: () => connected, callerOf }),
+      createLoadService({
+        reports,
+        intervalMs: options.loadReportIntervalMs ?? 10_000,
+        callerOf,
+        clustersFor: (node, caller) => published.resourcesFor(node, caller).clusters.keys(),
+        logger,
+      }),
+    ],
+    load: reports,
     changed: () => push.call(),
     clients: () => [...connected].flatMap((one) => clientStatus(one) ?? []),
     waitApplied: (revision, timeoutMs) => waits.wait(revision, timeoutMs),

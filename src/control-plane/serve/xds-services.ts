@@ -4,7 +4,7 @@ import type {
   ServerDuplexStream,
   ServiceDefinition,
 } from '@grpc/grpc-js';
-import { servedType, type ServedType } from './resources.js';
+import { type ServedType, servedType } from './resources.js';
 
 export type Stream = ServerDuplexStream<Buffer, Buffer>;
 
@@ -46,11 +46,7 @@ export function bytesMethod(service: string, method: string, isStream: boolean):
 /** The services for one type: service, what its methods are about, type. */
 const SERVICES = [
   ['envoy.service.listener.v3.ListenerDiscoveryService', 'Listeners', 'envoy.config.listener.v3.Listener'],
-  [
-    'envoy.service.route.v3.RouteDiscoveryService',
-    'Routes',
-    'envoy.config.route.v3.RouteConfiguration',
-  ],
+  ['envoy.service.route.v3.RouteDiscoveryService', 'Routes', 'envoy.config.route.v3.RouteConfiguration'],
   ['envoy.service.cluster.v3.ClusterDiscoveryService', 'Clusters', 'envoy.config.cluster.v3.Cluster'],
   [
     'envoy.service.endpoint.v3.EndpointDiscoveryService',

@@ -128,8 +128,7 @@ class XdsStream implements Connected, Pushed {
     this.#tools.connected.add(this);
     call.on('data', (bytes: Buffer) => {
       this.#attempt(() => {
-        this.session.receive(bytes);
-        this.#tools.queue.add(this);
+        if (this.session.receive(bytes)) this.#tools.queue.add(this);
         this.#tools.onProgress();
       });
     });
@@ -145,6 +144,14 @@ class XdsStream implements Connected, Pushed {
       call.end();
     });
     for (const event of ['cancelled', 'error', 'close']) call.on(event, finish);
+  }
+
+  *prepare(): Generator<void> {
+    try {
+      yield* this.session.prepare();
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   push(): boolean {
@@ -176,10 +183,14 @@ class XdsStream implements Connected, Pushed {
     try {
       act();
     } catch (error) {
-      this.#finish();
-      this.#tools.logger.warn({ peer: this.peer, error: messageOf(error) }, 'an xDS stream was ended');
-      this.#call.emit('error', failureOf(error));
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    this.#finish();
+    this.#tools.logger.warn({ peer: this.peer, error: messageOf(error) }, 'an xDS stream was ended');
+    this.#call.emit('error', failureOf(error));
   }
 
   #finish(): void {

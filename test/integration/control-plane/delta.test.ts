@@ -115,6 +115,7 @@ describe('a delta stream', () => {
       removedResources: [REVIEWS],
     });
     source.set(service('reviews') + service('ratings'));
+    await before.next();
     const again = connect(plane);
     again.send({
       typeUrl: CLUSTER.typeUrl,

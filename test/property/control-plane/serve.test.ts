@@ -77,7 +77,7 @@ function run(world: World, client: ModelClient, step: Step): void {
   else if (step.kind === 'narrow') client.window = 1;
   else if (step.kind === 'drain') {
     client.window = 3;
-    client.session?.writable();
+    client.writable();
   } else if (client.session === undefined) client.connect();
   else client.drop();
 }
@@ -125,6 +125,7 @@ describe.each(PROTOCOLS)('the %s server', (protocol) => {
         expectConverged(world, client, CDS);
         expectConverged(world, client, EDS);
         expect(client.session?.status().state).toBe('SYNCED');
+        expect(client.session?.applied).toBe(world.published.revision);
       }),
       { numRuns: 250 },
     );

@@ -119,8 +119,7 @@ export class ModelClient {
   up(): boolean {
     const bytes = this.toServer.shift();
     if (bytes === undefined) return false;
-    this.session?.receive(bytes);
-    this.session?.push();
+    if (this.session?.receive(bytes) === true) this.session.push();
     return true;
   }
 
@@ -134,6 +133,12 @@ export class ModelClient {
     return true;
   }
 
+  /** The client reads on. */
+  writable(): void {
+    this.session?.writable();
+    if (this.session?.isBlocked === false) this.session.push();
+  }
+
   /** Delivers everything that there is. */
   rest(): void {
     for (let turn = 0; turn < 2_000; turn++) {
@@ -141,7 +146,7 @@ export class ModelClient {
       if (moved) continue;
       if (this.session?.isBlocked !== true) return;
       this.window = Number.POSITIVE_INFINITY;
-      this.session.writable();
+      this.writable();
     }
     throw new Error('client and server never come to rest');
   }
