@@ -27,9 +27,9 @@ export class AdsClient {
   #taken = 0;
   status: { readonly code: number; readonly details: string } | undefined;
 
-  constructor(target: string, channel: ChannelCredentials = credentials.createInsecure()) {
+  constructor(target: string, channel: ChannelCredentials = credentials.createInsecure(), path = PATH) {
     this.#client = new Client(target, channel);
-    this.#stream = this.#client.makeBidiStreamRequest(PATH, identity, identity);
+    this.#stream = this.#client.makeBidiStreamRequest(path, identity, identity);
     this.#stream.on('data', (bytes: Buffer) => this.#take(bytes));
     this.#stream.on('error', () => {});
     this.#stream.on('status', ({ code, details }) => {
@@ -75,6 +75,11 @@ export class AdsClient {
   async ended(): Promise<number> {
     await this.#until(() => false);
     return this.status?.code ?? -1;
+  }
+
+  /** Takes nothing in any more: what comes fills the window. */
+  stopReading(): void {
+    this.#stream.pause();
   }
 
   close(): void {
