@@ -82,13 +82,13 @@ class Member {
     });
     server.bindAsync = (address, credentials, callback) => this.#bind(address, credentials, callback);
     server.unbind = (address) => {
-      // The last part of an address is its port.
-      const number = Number(/:(\d+)$/.exec(address)?.[1]);
-      const port = this.#ports.get(number);
-      this.#ports.delete(number);
-      port?.leave().catch(ignore);
-      port?.stop();
       this.#before.unbind(address);
+      const number = portOf(address);
+      const port = this.#ports.get(number);
+      if (port?.hasServers !== false) return;
+      this.#ports.delete(number);
+      port.leave().catch(ignore);
+      port.stop();
     };
     server.tryShutdown = (callback) => void this.#tryShutdown(callback);
     server.forceShutdown = () => this.#forceShutdown();
@@ -106,17 +106,24 @@ class Member {
       return;
     }
     const own = ownCredentials(credentials);
-    const port = new MeshPort(this.#serving, () => this.#loadService.serve());
+    // Another address of a port that there is shares its policy, and its place in the registry.
+    const asked = portOf(address);
+    const known = asked === 0 ? undefined : this.#ports.get(asked);
+    const port = known ?? new MeshPort(this.#serving, () => this.#loadService.serve());
     if (own !== undefined) this.#binding.set(own, port);
+    if (asked !== 0) this.#ports.set(asked, port);
     // What is wrong with the arguments is grpc-js's to say.
     this.#before.bindAsync(address, own ?? credentials, (error, number) => {
-      if (error !== null || this.#ports.has(number)) {
-        port.stop();
-        callback(error, number);
+      if (error === null) {
+        this.#ports.set(number, port);
+        void this.#join(port, number, callback);
         return;
       }
-      this.#ports.set(number, port);
-      void this.#join(port, number, callback);
+      if (known === undefined) {
+        port.stop();
+        this.#ports.delete(asked);
+      }
+      callback(error, number);
     });
   }
 
@@ -126,6 +133,7 @@ class Member {
       await port.join(number, this.#options.portName ?? '');
     } catch (cause) {
       failure = cause instanceof Error ? cause : new Error(String(cause));
+      port.stop();
     }
     callback(failure, failure === null ? number : 0);
   }
@@ -196,6 +204,11 @@ function ownCredentials(credentials: ServerCredentials | null): ServerCredential
       : credentials;
   // Interceptors that came with the credentials stay.
   return Object.create(plain) as ServerCredentials;
+}
+
+/** The last part of an address is its port; 0 where it names none. */
+function portOf(address: string): number {
+  return Number(/:(\d+)$/.exec(address)?.[1] ?? 0);
 }
 
 function unsupported(what: string): MeshError {

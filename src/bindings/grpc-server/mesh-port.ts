@@ -19,6 +19,7 @@ export class MeshPort {
   readonly #fronts: { readonly server: Http2Server; readonly front: GrpcFront }[] = [];
   #served: ServedPort | undefined;
   #unsubscribe: Unsubscribe | undefined;
+  #joining: Promise<void> | undefined;
   #leaving: Promise<void> | undefined;
 
   constructor({ mesh, loads }: Serving, onReports: () => void) {
@@ -39,8 +40,18 @@ export class MeshPort {
     this.#fronts.push({ server, front: new GrpcFront(server, options) });
   }
 
+  /** Whether any of its servers listens. */
+  get hasServers(): boolean {
+    return this.#fronts.some(({ server }) => server.listening);
+  }
+
   /** Follows the policy of the port, and announces it. Settles when both are done, or the control plane is late. */
-  async join(port: number, portName: string): Promise<void> {
+  join(port: number, portName: string): Promise<void> {
+    this.#joining ??= this.#join(port, portName);
+    return this.#joining;
+  }
+
+  async #join(port: number, portName: string): Promise<void> {
     const mesh = this.#mesh;
     const served: ServedPort = { address: mesh.address, port, portName, protocol: 'grpc' };
     this.#served = served;

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { meshServer, meshServerCredentials } from '../../../src/grpc.js';
 import { World } from '../mesh/features-world.js';
 import { eventually } from '../mesh/support.js';
-import { testService, testServiceHandlers } from './interop-service.js';
+import { TestClient, testService, testServiceHandlers } from './interop-service.js';
 import { bareClient, bind, credentialsOf, outcomeOf, serveGrpc } from './server-support.js';
 
 let world: World;
@@ -95,6 +95,19 @@ describe('binding', () => {
     );
     expect(other).toContain('EADDRINUSE');
     expect(await bind(server, `127.0.0.1:${port}`)).toBe(port);
+  });
+
+  test('a port may have several addresses: they are one place in the registry', async () => {
+    const { server, port } = await serveGrpc(world);
+    expect(await bind(server, `127.0.0.2:${port}`)).toBe(port);
+    const other = new TestClient(`127.0.0.2:${port}`, grpc.credentials.createInsecure());
+    world.onClose(async () => other.close());
+    expect(await outcomeOf(other)).toEqual(['OK', '']);
+    expect(world.plane.status().workloads).toBe(1);
+    server.unbind(`127.0.0.2:${port}`);
+    await eventually('it is unbound', async () => !(await answers('127.0.0.2', port)));
+    expect(await outcomeOf(bareClient(world, port))).toEqual(['OK', '']);
+    expect(world.plane.status().workloads).toBe(1);
   });
 
   test('a server that was made elsewhere joins as it is', async () => {
