@@ -1,5 +1,6 @@
 import { MeshError } from '../runtime/errors.js';
 import { isLoopback } from '../xds/channel-credentials.js';
+import { isCollection } from '../xds/resource-name.js';
 import type { Bootstrap } from './bootstrap/bootstrap.js';
 import {
   type AuthoritySpec,
@@ -56,7 +57,10 @@ export interface ControlPlaneOptions {
   readonly authorities?: Readonly<Record<string, ControlPlaneAuthority>>;
   /** One stream for all types (ADS), or one for each. `INMESH_XDS_STREAMS`. Default `aggregated`. */
   readonly streams?: 'aggregated' | 'separate';
-  /** Hosts (`host:port`, or `xds://authority/host:port`) whose listeners are asked for by name. `INMESH_XDS_LISTENERS`. */
+  /**
+   * Hosts (`host:port`, or `xds://authority/host:port`) whose listeners are asked for by name; `xds://authority/*` is all
+   * that the authority has there, with `xdsProtocol` `delta` only. `INMESH_XDS_LISTENERS`.
+   */
   readonly listeners?: readonly string[];
   /** Whether to ask for every listener that the server has for this process. `INMESH_XDS_WILDCARD` (`off`). Default true. */
   readonly wildcard?: boolean;
@@ -107,11 +111,16 @@ export function resolveControlPlane(
   }
   const outboundTemplate = bootstrap?.outboundTemplate ?? '%s';
   const targets = options.listeners ?? split(env['INMESH_XDS_LISTENERS'] ?? '');
+  const listeners = targets.map((target) => listenerNameOf(target, { outboundTemplate, authorities }));
+  const collection = listeners.find(isCollection);
+  if (collection !== undefined && protocol === 'sotw') {
+    throw invalid(`the collection ${collection} can't be asked for by xdsProtocol "sotw"`, 'Use "delta"');
+  }
   return {
     servers,
     authorities,
     outboundTemplate,
-    listeners: targets.map((target) => listenerNameOf(target, { outboundTemplate, authorities })),
+    listeners,
     wildcard: options.wildcard ?? env['INMESH_XDS_WILDCARD'] !== 'off',
   };
 }

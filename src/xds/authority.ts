@@ -41,6 +41,8 @@ export class Authority implements ChannelUser {
   readonly #wants = new Map<DecodableType, ReadonlySet<string>>();
   /** In order of preference, each once. */
   readonly #servers: readonly XdsServer[];
+  /** Types that a server spoke about. */
+  readonly #answered = new Set<string>();
   /** Of the servers from the first to the one in use. */
   readonly #open: Channel[] = [];
 
@@ -78,6 +80,11 @@ export class Authority implements ChannelUser {
     }));
   }
 
+  /** Whether a server spoke about a type, so that it is known what its collections have. */
+  hasAnswered(typeUrl: string): boolean {
+    return this.#answered.has(typeUrl);
+  }
+
   /** Whether a stream stands on which a type is asked for. */
   isReady(typeUrl: string): boolean {
     return this.#open.some((channel) => channel.isReady(typeUrl));
@@ -108,7 +115,8 @@ export class Authority implements ChannelUser {
     this.#options.onState(this, error);
   }
 
-  onAnswered(channel: Channel): void {
+  onAnswered(channel: Channel, typeUrl: string): void {
+    this.#answered.add(typeUrl);
     const index = this.#open.indexOf(channel);
     const worse = this.#open.splice(index + 1);
     if (index < 0 || worse.length === 0) return;

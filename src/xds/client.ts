@@ -24,7 +24,7 @@ import { createOutageLog, type OutageLog } from './outage-log.js';
 import { type DecodableType, type HeldResources, type Received, WILDCARD } from './protocol.js';
 import { createReport, type RejectionObserver, type Report } from './report.js';
 import type { Found, MissingResource, ReferenceKind, Resolution, ResourceView } from './resolve.js';
-import { canonicalName, isXdstp } from './resource-name.js';
+import { canonicalName, isCollection, isXdstp } from './resource-name.js';
 import type { StreamState } from './resource-stream.js';
 import type { ServerFeatures, XdsServer } from './server.js';
 import { type ResourceStatus, ResourceStore } from './store.js';
@@ -164,8 +164,7 @@ class AdsClient implements XdsClient {
       authorities: options.authorities,
       logger,
       channels: this.#channels,
-      isUnanswered: (typeUrl, name) =>
-        name === WILDCARD ? !this.#isAnswered : this.#store.isUnanswered(typeUrl, name),
+      isUnanswered: (typeUrl, name) => this.#isUnanswered(typeUrl, name),
       onState: (authority, error) => this.#stateChanged(authority, error),
     });
     this.#missingTimer = new MissingTimer({
@@ -252,7 +251,9 @@ class AdsClient implements XdsClient {
       view: (isFirst) => this.#view(isFirst),
       roots: () => this.#store.known(LISTENER.typeUrl),
       clusterNames: this.#options.clusterNames,
-      isAnswered: () => this.#isAnswered,
+      isAnswered: () =>
+        this.#isAnswered &&
+        this.#listeners.collections.every((name) => !this.#isUnanswered(LISTENER.typeUrl, name)),
       want: (wanted) => this.#want(wanted),
       watch: (missing) => this.#missingTimer.watch(missing.filter((one) => this.#isAsked(one))),
       onChange: () => {
@@ -328,6 +329,13 @@ class AdsClient implements XdsClient {
     const isUsable = received.changes.length > 0 || received.errors.length === 0;
     if (received.typeUrl === LISTENER.typeUrl && isUsable) this.#isAnswered = true;
     this.#synchronizer.schedule(changedAssignments(received));
+  }
+
+  #isUnanswered(typeUrl: string, name: string): boolean {
+    if (name === WILDCARD) return !this.#isAnswered;
+    if (!isCollection(name)) return this.#store.isUnanswered(typeUrl, name);
+    const authority = this.#authorities.of(name);
+    return authority !== undefined && !authority.isDown && !authority.hasAnswered(typeUrl);
   }
 
   #want({ routes, clusters, assignments, secrets, extensions }: Resolution['wanted']): void {

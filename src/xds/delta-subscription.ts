@@ -1,4 +1,5 @@
 import { WILDCARD } from './protocol.js';
+import { collectionOf } from './resource-name.js';
 
 /** Versions mean nothing but to their server, and none of them is this. */
 const UNKNOWN_VERSION = '?';
@@ -33,7 +34,7 @@ export class DeltaSubscription {
 
   /** Whether a resource of this name is wanted. */
   wants(name: string): boolean {
-    return this.#requested.has(name) || this.#requested.has(WILDCARD);
+    return this.#requested.has(name) || this.#isImplied(name);
   }
 
   /** Replaces the names; what changed gathers until `take`. */
@@ -108,7 +109,14 @@ export class DeltaSubscription {
    */
   #versionOf(name: string): string | undefined {
     const version = this.#requested.get(name) ?? this.#wildcard.get(name) ?? this.#ambiguous.get(name);
-    return version ?? (this.#requested.has(WILDCARD) ? UNKNOWN_VERSION : undefined);
+    return version ?? (this.#isImplied(name) ? UNKNOWN_VERSION : undefined);
+  }
+
+  /** Whether the wildcard means it, or a collection. */
+  #isImplied(name: string): boolean {
+    if (this.#requested.has(WILDCARD)) return true;
+    const collection = collectionOf(name);
+    return collection !== undefined && this.#requested.has(collection);
   }
 
   #add(name: string): void {

@@ -73,6 +73,19 @@ export function encodePath(text: string): string {
   return encode(text, PATH);
 }
 
+/** Whether a name stands for all names that differ from it in the last part only (xRFC TP1, glob collections). */
+export function isCollection(name: string): boolean {
+  return isXdstp(name) && /\/\*(?:\?|$)/.test(name);
+}
+
+/** The collection that a name belongs to; undefined for names of the old style. */
+export function collectionOf(name: string): string | undefined {
+  if (!isXdstp(name)) return undefined;
+  const query = name.indexOf('?');
+  const end = query < 0 ? name.length : query;
+  return `${name.slice(0, name.lastIndexOf('/', end - 1))}/*${name.slice(end)}`;
+}
+
 // RFC 3986: what need not be encoded in each part, beyond what encodeURIComponent leaves alone.
 const AUTHORITY = /%(?:24|26|2B|2C|3B|3D|3A|40|5B|5D)/g;
 const PATH = /%(?:24|26|2B|2C|3B|3D|3A|40|2F)/g;

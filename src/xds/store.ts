@@ -19,6 +19,7 @@ import {
   type ResourceState,
   type Value,
 } from './resource-entry.js';
+import { collectionOf, isCollection } from './resource-name.js';
 
 /** What is known about one resource, for status pages. */
 export interface ResourceStatus {
@@ -153,9 +154,13 @@ export class ResourceStore implements HeldResources {
     const isWildcard = names.has(WILDCARD);
     for (const [name, entry] of entries) {
       const isSent = entry.value !== undefined || entry.rejected !== undefined;
-      if (!names.has(name) && !(isWildcard && isSent)) entries.delete(name);
+      const isImplied = isWildcard || names.has(collectionOf(name) ?? '');
+      if (!names.has(name) && !(isImplied && isSent)) entries.delete(name);
     }
-    for (const name of names) if (name !== WILDCARD && !entries.has(name)) entries.set(name, blankEntry());
+    for (const name of names) {
+      // What stands for others is none itself.
+      if (name !== WILDCARD && !isCollection(name) && !entries.has(name)) entries.set(name, blankEntry());
+    }
   }
 
   /** Puts what a response said in force. `keepsValue`: a value that is held stays in use whatever was said. */

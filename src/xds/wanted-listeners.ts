@@ -1,5 +1,6 @@
 import type { Unsubscribe } from '../runtime/abort.js';
 import { WILDCARD } from './protocol.js';
+import { canonicalName, isCollection } from './resource-name.js';
 
 /** Which listeners are asked for: all that the server has, those of served ports, and those that somebody named. */
 export class WantedListeners {
@@ -21,6 +22,11 @@ export class WantedListeners {
     this.#inbound = options.inboundNames ?? [];
     for (const name of options.outboundNames ?? []) this.#outbound.set(name, 1);
     this.#tell();
+  }
+
+  /** Names that stand for several. */
+  get collections(): readonly string[] {
+    return [...this.#outbound.keys()].map(canonicalName).filter(isCollection);
   }
 
   setInbound(names: readonly string[]): void {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { discovery, wkt } from '../../../src/proto/xds.js';
+import { collectionOf, isCollection } from '../../../src/xds/resource-name.js';
 import type { AdsState } from './ads-state.js';
 
 interface DeltaType {
@@ -59,7 +60,8 @@ export class AdsDeltaSession {
 
   #pushType(typeUrl: string, { names, known }: DeltaType): void {
     const all = this.#state.of(typeUrl);
-    const isWanted = (name: string) => names.has('*') || names.has(name);
+    const isWanted = (name: string) =>
+      names.has('*') || names.has(name) || names.has(collectionOf(name) ?? '');
     const resources: discovery.Resource[] = [];
     for (const [name, value] of all) {
       const version = createHash('sha256').update(value).digest('hex');
@@ -69,7 +71,8 @@ export class AdsDeltaSession {
       resources.push(create(discovery.ResourceSchema, { name, version, resource }));
     }
     const gone = [...new Set([...known.keys(), ...names])].filter(
-      (name) => name !== '*' && isWanted(name) && !all.has(name) && known.get(name) !== '',
+      (name) =>
+        name !== '*' && !isCollection(name) && isWanted(name) && !all.has(name) && known.get(name) !== '',
     );
     for (const name of gone) known.set(name, '');
     if (resources.length === 0 && gone.length === 0) return;

@@ -104,6 +104,7 @@ describe('where the configuration comes from', () => {
     [{ servers: [{ address: 'a:1', credentials: 'insecure', tokenFile: 't' }] }, {}, /in plaintext/],
     [{ servers: [{ address: 'a:1', keepaliveMs: 1 }] }, {}, /keepaliveMs/],
     [{ listeners: ['xds://nobody/a'] }, {}, /nobody\/a.* is not configured/],
+    [{ authorities: { a: {} }, listeners: ['xds://a/*'] }, {}, /Use "delta"/],
     [{ authorities: { a: { listenerTemplate: 'xdstp://b/%s' } } }, {}, /does not begin with/],
     [undefined, { INMESH_XDS_STREAMS: 'both' }, /neither aggregated nor separate/],
     [undefined, { INMESH_XDS_CREDENTIALS: 'magic' }, /magic/],

@@ -111,6 +111,54 @@ describe('federation (gRFC A47)', () => {
   });
 });
 
+describe('collections of listeners (xRFC TP1)', () => {
+  const all = far('envoy.config.listener.v3.Listener', '*');
+  const listener = (id: string) => far('envoy.config.listener.v3.Listener', id);
+  const delta = {
+    servers: [xdsServer({ target: 'near', protocol: 'delta' })],
+    authorities: new Map([['far', [xdsServer({ target: 'far', protocol: 'delta' })]]]),
+    outboundNames: [all],
+  };
+  function putFar(state: AdsState, id: string): void {
+    state.put(LISTENER, listener(id), listenerOf(listener(id), FAR_ROUTES));
+  }
+
+  test('bring what there is, what is added, and what is removed', async () => {
+    const fleet = startFleet(['near', 'far'], delta, (servers) => {
+      near(servers.near.state);
+      servers.near.state.remove(LISTENER, 'shop:80');
+      farAway(servers.far.state);
+      putFar(servers.far.state, 'a:80');
+      putFar(servers.far.state, 'deeper/b:80');
+    });
+    const listeners = () => [...fleet.client.published.value.snapshot.outbound.keys()].sort();
+    await fleet.clock.advance(100);
+    expect(fleet.history).toHaveLength(1);
+    expect(listeners()).toEqual(['own:80', listener('a:80')]);
+    putFar(fleet.servers.far.state, 'c:80');
+    fleet.servers.far.state.publish();
+    await fleet.clock.advance(100);
+    expect(listeners()).toEqual(['own:80', listener('a:80'), listener('c:80')]);
+
+    fleet.servers.far.drop();
+    fleet.servers.far.state.remove(LISTENER, listener('a:80'));
+    await fleet.clock.advance(5000);
+    expect(listeners()).toEqual(['own:80', listener('c:80')]);
+    expect(fleet.rejected).toEqual([]);
+    await fleet.client.close();
+  });
+
+  test('hold nobody up when their authority is away', async () => {
+    const fleet = startFleet(['near', 'far'], delta, (servers) => {
+      near(servers.near.state);
+      servers.far.isUp = false;
+    });
+    await fleet.clock.advance(100);
+    expect(portsOf(fleet.client.published.value, 'own')).toEqual([1]);
+    await fleet.client.close();
+  });
+});
+
 describe('separate streams', () => {
   test('each type has its own service; all of them make one configuration', async () => {
     const separate = [xdsServer({ target: 'near', streams: 'separate' })];

@@ -55,8 +55,9 @@ export class FakeServer {
     this.#streams.add(listener);
     this.methods.add(method);
     const isOpen = () => this.#streams.has(listener);
-    const session = this.state.session((bytes) =>
-      queueMicrotask(() => isOpen() && listener.onMessage(bytes)),
+    const session = this.state.session(
+      (bytes) => queueMicrotask(() => isOpen() && listener.onMessage(bytes)),
+      method,
     );
     queueMicrotask(() => isOpen() && listener.onReady());
     return {

@@ -3,8 +3,10 @@ import { describe, expect, test } from 'vitest';
 import {
   authorityOf,
   canonicalName,
+  collectionOf,
   encodePath,
   formatResourceName,
+  isCollection,
   parseResourceName,
 } from '../../../src/xds/resource-name.js';
 
@@ -39,6 +41,16 @@ describe('names of resources', () => {
     [`xdstp://auth/${TYPE}/id?key`, undefined],
   ])('%s belongs to %s', (name, authority) => {
     expect(authorityOf(name)).toBe(authority);
+  });
+
+  test.each([
+    ['plain', undefined],
+    [`xdstp://a/${TYPE}/id`, `xdstp://a/${TYPE}/*`],
+    [`xdstp://a/${TYPE}/x/y?k=a/b`, `xdstp://a/${TYPE}/x/*?k=a/b`],
+  ])('%s is of the collection %s', (name, collection) => {
+    expect(collectionOf(name)).toBe(collection);
+    expect(isCollection(collection ?? '')).toBe(collection !== undefined);
+    expect(isCollection(name)).toBe(false);
   });
 
   test('what goes into a template is encoded for a path', () => {
