@@ -140,10 +140,6 @@ class Sotw implements Protocol {
         `the control plane sent resources of type ${JSON.stringify(response.typeUrl)}, which nobody asked for`,
       );
     }
-    if (response.nonce === '') {
-      // A request without nonce would start the subscription anew, and the server would answer it again at once.
-      return ignored(response.typeUrl, `the control plane sent a ${state.type.short} response without nonce`);
-    }
     const complaints: Complaint[] = [];
     const present = collect(state.type, state.names, response, complaints);
     const decoded = yield* decodeLarge(state.type, present, this.#held);
@@ -217,11 +213,13 @@ class Sotw implements Protocol {
       return { reply: this.#send(state, undefined), withheld: undefined };
     }
     if (outcome.complaints.length === 0) {
+      // To a server that gives no nonces an answer looks like a new subscription: what it accepted is said once.
+      const isSaid = response.nonce === '' && state.version === response.version && !state.isMixed;
       state.version = response.version;
       state.isMixed = false;
       state.withheld = undefined;
       state.damping.accept();
-      return { reply: this.#send(state, undefined), withheld: undefined };
+      return { reply: isSaid ? undefined : this.#send(state, undefined), withheld: undefined };
     }
     // gRFC A46: the good resources are in force, the version is not accepted.
     if (outcome.changes.some(({ kind }) => kind === 'updated' || kind === 'removed')) state.isMixed = true;

@@ -108,6 +108,13 @@ describe('responses to the delta engine', () => {
     expect(read(engine.receive(deltaResponse(type, 'n3', [], ['b', 'b'])).reply)?.error).toContain('name b');
   });
 
+  test('without a nonce is not answered, for there is nothing to answer with', () => {
+    const { engine, type } = connected(partialType(), 'a');
+    const received = engine.receive(deltaResponse(type, '', [{ name: 'a', word: 'one' }]));
+    expect(received).toMatchObject({ changes: [], reply: undefined });
+    expect(received.errors).toHaveLength(1);
+  });
+
   test('the name of the wrapper is the one that counts', () => {
     const { engine, type } = connected(partialType(), 'a', 'b');
     const bytes = deltaResponse(type, 'n1', [{ name: 'a', word: 'one', version: '1' }]);

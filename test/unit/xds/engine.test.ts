@@ -119,14 +119,11 @@ describe.each(ENGINES)('the $label engine', ({ create: createEngine, respond, re
     expect(kinds(alone)).toEqual(['updated a', 'unchanged b']);
   });
 
-  test('does not answer a response without nonce, or of a type nobody asked for', () => {
-    const { engine, type } = connected(completeType(), '*');
-    const word = [{ name: 'a', word: 'one' }];
-    for (const message of [respond(type, '', word), respond(partialType(), 'n1', word)]) {
-      const received = engine.receive(message);
-      expect(received).toMatchObject({ changes: [], reply: undefined });
-      expect(received.errors).toHaveLength(1);
-    }
+  test('does not answer a response of a type nobody asked for', () => {
+    const { engine } = connected(completeType(), '*');
+    const received = engine.receive(respond(partialType(), 'n1', [{ name: 'a', word: 'one' }]));
+    expect(received).toMatchObject({ changes: [], reply: undefined });
+    expect(received.errors).toHaveLength(1);
   });
 
   test('renews by a heartbeat what it holds, and refuses one for what it does not', () => {

@@ -162,12 +162,14 @@ describe('responses to the state-of-the-world engine', () => {
     expect(received.errors).toHaveLength(1);
   });
 
-  test('a response without nonce is not answered', () => {
+  test('a response without nonce applies, and is acknowledged once for each version', () => {
     const { engine, type } = connected(completeType(), '*');
-    expect(engine.receive(response(type, 'v1', '', [packed(type, 'a', 'one')]))).toMatchObject({
-      changes: [],
-      reply: undefined,
-    });
+    const send = (version: string, word: string) =>
+      engine.receive(response(type, version, '', [packed(type, 'a', word)]));
+    expect(readRequest(send('v1', 'one').reply)).toMatchObject({ version: 'v1', nonce: '' });
+    expect(engine.value(type, 'a')).toBe('one');
+    expect(send('v1', 'one').reply).toBeUndefined();
+    expect(readRequest(send('v2', 'two').reply)).toMatchObject({ version: 'v2', nonce: '' });
   });
 
   test('the Resource wrapper is taken off', () => {
