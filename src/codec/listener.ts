@@ -7,12 +7,21 @@ import type {
   OutboundListener,
   TcpServerChain,
 } from '../model/listener.js';
+import type { NetworkRbac } from '../model/network-rbac.js';
 import { packAny } from '../proto/any.js';
-import { core, httpConnectionManager as hcm, listener, tcpProxy, type wkt } from '../proto/xds.js';
+import {
+  core,
+  httpConnectionManager as hcm,
+  listener,
+  networkRbac,
+  tcpProxy,
+  type wkt,
+} from '../proto/xds.js';
 import { decodeAddress, encodeAddress } from './address.js';
 import { decodeAny } from './codec.js';
 import { onlyFields } from './field-guard.js';
 import { decodeConnectionManager, encodeConnectionManager } from './http-connection-manager.js';
+import { decodeNetworkRbac, encodeNetworkRbac } from './network-rbac.js';
 import { decodeOutboundTcp, encodeOutboundTcp, isOutboundTcp, TCP_PROXY } from './outbound-tcp.js';
 import { at, type Path, refuse, required } from './path.js';
 import { decodeTcpServer, encodeTcpServer } from './tcp-proxy.js';
@@ -90,21 +99,30 @@ function decodeChainMatch(match: listener.FilterChainMatch, path: Path): FilterC
     : refuse(at(path, 'transport_protocol'), `${JSON.stringify(transportProtocol)} is not supported`);
 }
 
-type Terminal = Pick<FilterChain, 'http'> | Pick<TcpServerChain, 'tcp'>;
+type Terminal = Pick<FilterChain, 'http'> | Pick<TcpServerChain, 'tcp' | 'guards'>;
 
 function decodeNetworkFilters(filters: readonly listener.Filter[], path: Path): Terminal {
-  const [filter] = filters;
-  if (filter === undefined)
-    return refuse(at(path, 'filters'), 'needs the HTTP connection manager or the TCP proxy');
-  if (filters.length > 1) refuse(at(path, 'filters', 1), 'one network filter is all that is supported');
-  const filterPath = at(path, 'filters', 0);
-  networkFilterFields(filter, filterPath);
-  const { configType } = filter;
-  const where = at(filterPath, 'typed_config');
-  if (configType.case !== 'typedConfig') return refuse(where, 'is required');
-  const proxy = decodeAny(tcpProxy.TcpProxySchema, configType.value, where);
-  if (proxy !== undefined) return { tcp: decodeTcpServer(proxy, where) };
-  return { http: decodeManager(configType.value, where, 'inbound') };
+  const guards: NetworkRbac[] = [];
+  for (const [index, filter] of filters.entries()) {
+    const filterPath = at(path, 'filters', index);
+    networkFilterFields(filter, filterPath);
+    const { configType } = filter;
+    const where = at(filterPath, 'typed_config');
+    if (configType.case !== 'typedConfig') return refuse(where, 'is required');
+    const guard = decodeAny(networkRbac.RBACSchema, configType.value, where);
+    if (guard !== undefined) {
+      guards.push(decodeNetworkRbac(guard, where));
+      continue;
+    }
+    if (index < filters.length - 1) refuse(at(path, 'filters', index + 1), 'nothing may follow here');
+    const proxy = decodeAny(tcpProxy.TcpProxySchema, configType.value, where);
+    if (proxy !== undefined) {
+      return { tcp: decodeTcpServer(proxy, where), ...(guards.length > 0 && { guards }) };
+    }
+    if (guards.length > 0) refuse(at(path, 'filters', 0), 'is supported before the TCP proxy only');
+    return { http: decodeManager(configType.value, where, 'inbound') };
+  }
+  return refuse(at(path, 'filters'), 'needs the HTTP connection manager or the TCP proxy');
 }
 
 function decodeManager(any: wkt.Any, path: Path, side: 'outbound' | 'inbound'): FilterChain['http'] {
@@ -146,7 +164,9 @@ function encodeInbound({ name, address, filterChains }: InboundListener): listen
 
 function encodeChain(model: InboundChainConfig): listener.FilterChain {
   const { name, transportProtocol, tls } = model;
-  const chain = create(listener.FilterChainSchema, { name, filters: [encodeTerminal(model)] });
+  const guards = model.tcp === undefined ? [] : (model.guards ?? []);
+  const filters = [...guards.map(encodeNetworkRbac), encodeTerminal(model)];
+  const chain = create(listener.FilterChainSchema, { name, filters });
   if (transportProtocol !== '')
     chain.filterChainMatch = create(listener.FilterChainMatchSchema, { transportProtocol });
   if (tls !== undefined) chain.transportSocket = encodeDownstreamSocket(tls);

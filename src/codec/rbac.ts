@@ -154,7 +154,8 @@ export const RBAC_TREE: TreeCodec<RbacAction> = {
 
 const ACTIONS = { allow: 0, deny: 1, log: 2 } as const;
 
-function encodeRules({ action, policies }: RbacRules): rbac.RBAC {
+/** One set of rules as a message. */
+export function encodeRules({ action, policies }: RbacRules): rbac.RBAC {
   return create(rbac.RBACSchema, {
     action: ACTIONS[action],
     policies: Object.fromEntries(

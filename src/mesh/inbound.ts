@@ -1,3 +1,4 @@
+import type { AdmitConnection } from '../filters/network-rbac.js';
 import { anyClearsRouteCache } from '../filters/route-cache.js';
 import type { AccessLog } from '../model/access-log.js';
 import type { FilterOverrides } from '../model/filter-config.js';
@@ -64,6 +65,8 @@ export interface TcpServerPolicy {
   readonly idleTimeoutMs: number;
   /** How long this connection may live; undefined = no limit. */
   lifeMs(): number | undefined;
+  /** Whether a connection is let in; undefined = all are. */
+  readonly admits?: AdmitConnection | undefined;
   readonly log: ConnectionLogger | undefined;
 }
 

@@ -79,7 +79,7 @@ import {
   redirectAction,
   requestProcessing,
 } from './route-effects-arbitraries.js';
-import { outboundTcp, tcpServer } from './tcp-arbitraries.js';
+import { networkGuard, outboundTcp, tcpServer } from './tcp-arbitraries.js';
 import {
   autoNames,
   proxyProtocol,
@@ -544,7 +544,9 @@ const filterChain = (): fc.Arbitrary<InboundChainConfig> => {
   const http = fc
     .tuple(connectionManager(), inboundLimits())
     .map(([manager, limits]) => ({ ...manager, ...limits }));
-  return fc.oneof(fc.record({ ...head, http }), fc.record({ ...head, tcp: tcpServer(name(), logs) }));
+  const tcp = tcpServer(name(), logs);
+  const guarded = fc.record({ ...head, tcp, guards: fc.array(networkGuard(name()), { minLength: 1 }) });
+  return fc.oneof(fc.record({ ...head, http }), fc.record({ ...head, tcp }), guarded);
 };
 
 /** Listener, outbound and inbound. */

@@ -4,6 +4,7 @@ import type { SocketAddress } from '../../src/model/address.js';
 import type { FilterChainMatch } from '../../src/model/filter-chain-match.js';
 import type { OutboundTcpListener } from '../../src/model/listener.js';
 import type { MetadataStruct } from '../../src/model/metadata.js';
+import type { NetworkRbac } from '../../src/model/network-rbac.js';
 import type { TcpCluster, TcpProxy, TcpServer } from '../../src/model/tcp-proxy.js';
 import type { AddressRange } from '../../src/model/value-matcher.js';
 
@@ -115,3 +116,24 @@ export const outboundTcp = (parts: TcpParts): fc.Arbitrary<OutboundTcpListener> 
     inspection: maybe(fc.record({ timeoutMs: fc.nat(1_000_000), continuesOnTimeout: fc.boolean() })),
   });
 };
+
+/** Who may connect. */
+export function networkGuard(name: fc.Arbitrary<string>): fc.Arbitrary<NetworkRbac> {
+  const plain = fc.constantFrom(
+    { kind: 'any' as const },
+    { kind: 'authenticated' as const, name: undefined },
+  );
+  const rules = fc.record({
+    action: fc.constantFrom('allow' as const, 'deny' as const, 'log' as const),
+    policies: fc.array(
+      fc.record({ name, permissions: fc.constant([{ kind: 'any' as const }]), principals: fc.tuple(plain) }),
+      { maxLength: 1 },
+    ),
+  });
+  return fc.record({
+    statPrefix: name,
+    rules: fc.option(rules, { nil: undefined }),
+    shadowRules: fc.option(rules, { nil: undefined }),
+    shadowRulesStatPrefix: name,
+  });
+}

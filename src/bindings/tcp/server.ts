@@ -123,7 +123,8 @@ class TcpFront implements TcpAttachment {
       this.#connections.delete(connection);
       watch.end();
     });
-    this.#emit('connection', socket);
+    if (watch.isAdmitted) this.#emit('connection', socket);
+    else socket.destroy();
   }
 
   #enforce(policy: InboundPolicy): void {
@@ -140,6 +141,8 @@ class ConnectionWatch {
   readonly #chain: InboundChain;
   readonly #clock: Clock;
   readonly #session: TcpSession;
+  /** Whether it is let in. */
+  readonly isAdmitted: boolean;
   #idle: Timer | undefined;
   readonly #life: Timer | undefined;
   #failure: unknown;
@@ -175,6 +178,7 @@ class ConnectionWatch {
       },
       { clock, observer },
     );
+    this.isAdmitted = chain.tcp?.admits?.(context) ?? true;
     this.#session.open();
     socket.on('error', (error) => {
       this.#failure = error;

@@ -1,3 +1,5 @@
+import type { FilterMemory } from '../../filters/filter-memory.js';
+import { networkRbac } from '../../filters/network-rbac.js';
 import type { AccessLog } from '../../model/access-log.js';
 import type { InboundChainConfig, InboundListener } from '../../model/listener.js';
 import { DEFAULT_TCP_IDLE_MS } from '../../model/tcp-proxy.js';
@@ -8,6 +10,8 @@ import { type InboundChain, type InboundPolicy, modeOf, select, unconfigured } f
 /** What the policy of a server for TCP is made with. */
 export interface TcpInboundTools {
   readonly random: Random;
+  /** Figures of those who decide who may connect. */
+  readonly filterMemory: FilterMemory;
   readonly connectionLog: (logs: readonly AccessLog[] | undefined) => ConnectionLogger | undefined;
 }
 
@@ -37,9 +41,11 @@ function isOpen({ http }: InboundChainConfig): boolean {
 }
 
 function chainOf(
-  { name, tls, tcp }: InboundChainConfig,
-  { random, connectionLog }: TcpInboundTools,
+  chain: InboundChainConfig,
+  { random, connectionLog, filterMemory }: TcpInboundTools,
 ): InboundChain {
+  const { name, tls, tcp } = chain;
+  const guards = chain.tcp === undefined ? [] : (chain.guards ?? []);
   const {
     idleTimeoutMs = DEFAULT_TCP_IDLE_MS,
     maxDurationMs,
@@ -54,6 +60,7 @@ function chainOf(
       // Envoy: the jitter only lengthens.
       lifeMs: () => maxDurationMs && maxDurationMs * (1 + (random() * jitter) / 100),
       log: connectionLog(tcp?.accessLogs),
+      admits: networkRbac(guards, filterMemory),
     },
   };
 }

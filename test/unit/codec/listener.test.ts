@@ -184,7 +184,7 @@ describe('inbound', () => {
     [
       'a second network filter',
       inbound({ filters: [{ name: 'a', typedConfig: HCM }, { name: 'b' }] }),
-      'filter_chains[0].filters[1]: one network filter',
+      'filter_chains[0].filters[1]: nothing may follow here',
     ],
     [
       'a chain without HTTP',
