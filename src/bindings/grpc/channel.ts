@@ -15,6 +15,7 @@ import { type ChannelzEntry, listChannel } from './channelz.js';
 import { type CallParts, MeshCall } from './client-call.js';
 import { Connectivity } from './connectivity.js';
 import { type Deadline, sooner } from './deadline.js';
+import { type MethodSettingsOf, methodSettings } from './service-config.js';
 import { parseTarget } from './target.js';
 import { WaitingCall } from './waiting-call.js';
 
@@ -37,6 +38,7 @@ export class MeshChannel implements ChannelInterface {
   readonly #place: ChannelPlace;
   readonly #connectivity: Connectivity;
   readonly #channelz: ChannelzEntry;
+  readonly #settings: MethodSettingsOf;
   #plain: ChannelInterface | undefined;
   #isClosed = false;
 
@@ -50,6 +52,7 @@ export class MeshChannel implements ChannelInterface {
     this.#target = target;
     this.#credentials = credentials;
     this.#options = options;
+    this.#settings = methodSettings(options['grpc.service_config']);
     const parsed = parseTarget(target);
     this.#isName = parsed !== undefined;
     this.#connectivity = new Connectivity(mesh.core.clock);
@@ -80,11 +83,15 @@ export class MeshChannel implements ChannelInterface {
       return this.#plainChannel.createCall(method, deadline, host, parentCall, propagateFlags);
     const flags = propagateFlags ?? PROPAGATE.ALL;
     const number = nextNumber();
-    const until = untilOf(deadline, parentCall, flags, this.#core);
-    const parts: CallParts = { method, authority: host ?? this.#place.authority, deadline: until, number };
+    const { timeoutMs, waitForReady } = this.#settings(method);
+    const own =
+      timeoutMs === undefined ? deadline : sooner(deadline, this.#core.clock.wallTime() + timeoutMs);
+    const until = untilOf(own, parentCall, flags, this.#core);
+    const authority = host ?? this.#place.authority;
+    const parts: CallParts = { method, authority, deadline: until, number, waitForReady };
     const call =
       found === 'unknown'
-        ? new WaitingCall(this.#place, () => this.#callLater(parts, host), until, number)
+        ? new WaitingCall(this.#place, () => this.#callLater(parts, host), parts)
         : this.#begin(parts);
     if (parentCall !== null && (flags & PROPAGATE.CANCELLATION) !== 0) {
       parentCall.on('cancelled', () => call.cancelWithStatus(status.CANCELLED, 'Cancelled by parent call'));

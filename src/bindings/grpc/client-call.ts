@@ -32,6 +32,8 @@ export interface CallParts {
   readonly authority: string;
   readonly deadline: Deadline;
   readonly number: number;
+  /** Whether it waits for ready, unless its metadata says otherwise. */
+  readonly waitForReady?: boolean | undefined;
 }
 
 /** One call of a generated client on its way through the mesh. */
@@ -93,7 +95,8 @@ export class MeshCall implements Call, ReaderOwner {
     const { encoding } = this.#writer;
     if (encoding !== 'identity') this.#lines.push('grpc-encoding', encoding);
     appendMetadata(metadata, this.#lines, this.#place.isFramed ? OF_THE_TRANSPORT : OF_THE_CALL);
-    if (metadata.getOptions().waitForReady === true) this.#readyWait = new ReadyWait(this.#place, this);
+    if (metadata.getOptions().waitForReady ?? this.#parts.waitForReady)
+      this.#readyWait = new ReadyWait(this.#place, this);
     if (this.#isOver) {
       // It was cancelled before: its listener has yet to hear of it.
       this.#delivery.abandon(this.#status(this.#ending));

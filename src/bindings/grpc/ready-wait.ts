@@ -18,7 +18,8 @@ const NO_SERVER: ReadonlySet<string> = new Set([
 export function mayWait(outcome: unknown, { body }: Request): boolean {
   if (body.kind === 'push' && body.used) return false;
   if (TransportError.is(outcome)) return outcome.failure === 'connect';
-  const { local } = outcome as Partial<Response>;
+  // Whatever else is thrown has no such part.
+  const local = (outcome as Partial<Response> | undefined)?.local;
   return local !== undefined && NO_SERVER.has(local.reason);
 }
 

@@ -153,7 +153,9 @@ export class ResponseReader implements BodySink, MessageSource {
     const accepted = headers.peek('grpc-accept-encoding');
     if (accepted !== undefined) this.#owner.learn(accepted);
     const { listener, Metadata, isFramed } = this.#tools;
-    listener.onReceiveMetadata(metadataOf(headers, isFramed ? NOTHING_HIDDEN : HEAD_HIDDEN, Metadata));
+    const metadata = metadataOf(headers, isFramed ? NOTHING_HIDDEN : HEAD_HIDDEN, Metadata);
+    // From a turn of its own, as everything that the listener gets.
+    process.nextTick(tellMetadata, listener, metadata);
   }
 
   /** Hands on what was read, up to a message that has to be decompressed first. False asks the server to wait. */
@@ -213,4 +215,8 @@ export class ResponseReader implements BodySink, MessageSource {
     this.#control?.cancel(new Error(ending.details));
     this.#owner.unreadable(ending);
   }
+}
+
+function tellMetadata(listener: InterceptingListener, metadata: Metadata): void {
+  listener.onReceiveMetadata(metadata);
 }

@@ -9,7 +9,8 @@ import type { Timer } from '../../runtime/clock.js';
 import { codeOf, messageOf } from '../../runtime/errors.js';
 import type { CallPlace } from './call-place.js';
 import type { Ending } from './call-status.js';
-import { type Deadline, leftOf, spent } from './deadline.js';
+import type { CallParts } from './client-call.js';
+import { leftOf, spent } from './deadline.js';
 import type { MetadataClass } from './wire-metadata.js';
 
 type Call = experimental.CallStream;
@@ -30,11 +31,17 @@ export class WaitingCall implements Call {
   #todo: ((call: Call) => void)[] = [];
   #call: Call | undefined;
   #listener: { readonly own: InterceptingListener; readonly Metadata: MetadataClass } | undefined;
+  readonly #waitsByDefault: boolean;
   #waitsForReady = false;
   #timer: Timer | undefined;
   #ending: Ending | undefined;
 
-  constructor(place: CallPlace, make: () => Call, deadline: Deadline, number: number) {
+  constructor(
+    place: CallPlace,
+    make: () => Call,
+    { deadline, number, waitForReady = false }: Pick<CallParts, 'deadline' | 'number' | 'waitForReady'>,
+  ) {
+    this.#waitsByDefault = waitForReady;
     this.#place = place;
     this.#make = make;
     this.#number = number;
@@ -51,7 +58,7 @@ export class WaitingCall implements Call {
   start(metadata: Metadata, listener: InterceptingListener): void {
     const copy = metadata.clone();
     this.#listener = { own: listener, Metadata: metadata.constructor as MetadataClass };
-    this.#waitsForReady = metadata.getOptions().waitForReady === true;
+    this.#waitsForReady = metadata.getOptions().waitForReady ?? this.#waitsByDefault;
     if (this.#ending !== undefined) {
       this.#tell(this.#ending);
       return;

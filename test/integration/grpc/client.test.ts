@@ -112,6 +112,12 @@ describe('calls that wait for ready', () => {
     expect(details).toMatch(/^Deadline exceeded after 0\.\d+s,wait_for_ready/);
   });
 
+  test('also when the service config of their channel says so, with its timeout', async () => {
+    const methodConfig = [{ name: [{}], waitForReady: true, timeout: '0.1s' }];
+    const client = clientOf(meshOf([1]), { 'grpc.service_config': JSON.stringify({ methodConfig }) });
+    expect((await ask(client)).details).toMatch(/^Deadline exceeded after 0\.\d+s,wait_for_ready/);
+  });
+
   test('and when their channel closes', async () => {
     const client = clientOf(meshOf([]));
     const asked = ask(client, {}, patient());
@@ -464,7 +470,7 @@ describe('the channel', () => {
     const { id } = channel.getChannelzRef();
     const { GetChannel } = grpc.getChannelzHandlers();
     const found = await new Promise((resolve) =>
-      GetChannel({ request: { channelId: id } } as never, (_error: unknown, value: unknown) =>
+      GetChannel({ request: { channel_id: id } } as never, (_error: unknown, value: unknown) =>
         resolve(value),
       ),
     );
