@@ -2,11 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fromJson } from '@bufbuild/protobuf';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { decodeNode } from '../../../../../src/codec/node.js';
-import type { ResourceSet } from '../../../../../src/control-plane/compile/resource-set.js';
 import { type EnvoyBootstrapOptions, envoyBootstrap } from '../../../../../src/control-plane.js';
 import { core } from '../../../../../src/proto/xds.js';
 import { compile, nodeOf } from '../mesh.js';
 import { loadValidator, type Validator } from './pgv.js';
+import { wireOf } from './wire.js';
 
 // Everything that is served keeps the rules that Envoy's own files state.
 
@@ -38,22 +38,6 @@ const nodes = {
   grpc: nodeOf({ GENERATOR: 'grpc' }),
   envoy: nodeOf({ GENERATOR: 'envoy', INTERCEPTION_MODE: 'NONE', LABELS: gateway }),
 };
-
-/** Every resource of a set as it travels. */
-function wireOf(
-  set: ResourceSet,
-): readonly { readonly type: string; readonly name: string; readonly bytes: Uint8Array }[] {
-  const { encoders } = set;
-  const all = <T>(type: string, map: ReadonlyMap<string, T>, encode: (one: T) => Uint8Array) =>
-    [...map].map(([name, one]) => ({ type, name, bytes: encode(one) }));
-  return [
-    ...all('envoy.config.listener.v3.Listener', set.listeners, encoders.listener),
-    ...all('envoy.config.listener.v3.Listener', set.wireListeners, ({ bytes }) => bytes),
-    ...all('envoy.config.route.v3.RouteConfiguration', set.routes, encoders.route),
-    ...all('envoy.config.cluster.v3.Cluster', set.clusters, encoders.cluster),
-    ...all('envoy.config.endpoint.v3.ClusterLoadAssignment', set.endpoints, encoders.endpoints),
-  ];
-}
 
 let validator: Validator;
 beforeAll(() => {
