@@ -9,6 +9,7 @@ import { aliasesOf } from './aliases.js';
 import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
 import { type DestinationPolicy, indexDestinationRules, NO_POLICY } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
+import { listenPorts } from './envoy/gateway-ports.js';
 import { envoyGateways } from './envoy/gateways.js';
 import { envoyOutline } from './envoy/outline.js';
 import { grpcOutline } from './grpc/outline.js';
@@ -79,6 +80,15 @@ export function compileOutline({ view, registry, config }: CompileInput, profile
     serviceOf: (name) => byHost.get(name),
     hashOf: (target) => routeHashOf(policyOf(target, policies.get(target.host)).loadBalancer),
     policyOf: (target) => policyOf(target, policies.get(target.host)),
+    listenPort: listenPorts(profile.envoy, {
+      services,
+      instances,
+      labelsOf: ({ source, namespace }) => {
+        if (source.kind === 'implied') return {};
+        const kind = source.kind === 'kubernetes' ? 'Service' : 'ServiceEntry';
+        return view.get(kind, namespace, source.name)?.labels ?? {};
+      },
+    }),
   });
   return envoyOutline(outline, { options: profile.envoy, config, gateways });
 }

@@ -19,6 +19,9 @@ export interface EnvoyOptions {
   readonly hasPortListeners: boolean;
   /** The Gateways that select it, `namespace/name`. */
   readonly gateways: readonly string[];
+  /** For a gateway: where it is, and its labels, by which services lead to it. */
+  readonly addresses: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 /** Everything about a client that its configuration depends on: clients with equal keys receive the same. */
@@ -66,7 +69,7 @@ function isRouter(id: string): boolean {
 const DEFAULT_PROXY_PORT = 15_001;
 
 function envoyOptions({ id, metadata }: Node, view: ConfigView): EnvoyOptions {
-  const { LABELS, INTERCEPTION_MODE, INMESH_PROXY_PORT } = metadata;
+  const { LABELS, INTERCEPTION_MODE, INMESH_PROXY_PORT, INSTANCE_IPS } = metadata;
   const gateways = view
     .list('Gateway')
     .filter(({ spec }) =>
@@ -78,6 +81,8 @@ function envoyOptions({ id, metadata }: Node, view: ConfigView): EnvoyOptions {
     proxyPort: INMESH_PROXY_PORT ?? (isRouter(id) ? 0 : DEFAULT_PROXY_PORT),
     hasPortListeners: INTERCEPTION_MODE === 'NONE',
     gateways,
+    addresses: gateways.length === 0 || INSTANCE_IPS === '' ? [] : INSTANCE_IPS.split(','),
+    labels: gateways.length === 0 ? NO_LABELS : LABELS,
   };
 }
 

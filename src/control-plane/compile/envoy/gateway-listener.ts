@@ -43,8 +43,9 @@ export function gatewayListener(
   const [first] = plain;
   if (first !== undefined) {
     const { number } = first.server.port;
+    const name = `http.${tools.listenPort(number)}${bindSuffix(first.server)}`;
     // Istio: all servers of plain HTTP on a port share one table.
-    addHttp({ name: `http.${number}`, port: number, servers: plain }, (filter) =>
+    addHttp({ name, port: number, servers: plain }, (filter) =>
       create(listener.FilterChainSchema, { filters: [filter] }),
     );
   }
@@ -71,6 +72,10 @@ export function gatewayListener(
   if (chains.length === 0) return undefined;
   const address = addressOf(place);
   return { listener: socketListener({ name: place, address, direction: 'outbound', chains }), tables };
+}
+
+function bindSuffix({ bind = '' }: GatewayServer): string {
+  return bind === '' ? '' : `.${bind}`;
 }
 
 /** Chains that pass bytes on: by the names of TLS, or whatever comes. */

@@ -3,6 +3,7 @@ import type { ConfigView, Document } from '../../store/view.js';
 import type { Profile } from '../profile.js';
 import type { RouteContext, Target } from '../routes.js';
 import type { EffectivePolicy } from '../traffic-policy.js';
+import type { ListenPort } from './gateway-ports.js';
 
 /** What gateways are compiled with. */
 export interface GatewayTools {
@@ -11,6 +12,7 @@ export interface GatewayTools {
   readonly serviceOf: RouteContext['serviceOf'];
   readonly hashOf: RouteContext['hashOf'];
   readonly policyOf: (target: Target) => EffectivePolicy;
+  readonly listenPort: ListenPort;
 }
 
 /** A server of a Gateway with what it does with connections. */
@@ -24,6 +26,7 @@ export interface PortServer {
 /** A route table of a gateway: of all servers of plain HTTP on a port, or of one server with TLS. */
 export interface TablePlan {
   readonly name: string;
+  /** As the document says. */
   readonly port: number;
   readonly servers: readonly PortServer[];
 }

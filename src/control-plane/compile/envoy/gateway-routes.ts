@@ -93,8 +93,16 @@ export function gatewayTable({ name, port, servers }: TablePlan, tools: GatewayT
     .map((host) =>
       virtualHost(host, port, { routes: byHost.get(host) ?? [], redirects: redirected.has(host) }),
     );
-  // Envoy: with an empty list every request is answered 404, as it is with this.
-  return { name, virtualHosts, ignorePortInHost: true };
+  return {
+    name,
+    virtualHosts: virtualHosts.length > 0 ? virtualHosts : [blackHole(port)],
+    ignorePortInHost: true,
+  };
+}
+
+/** Istio: without a route every request is answered with 404. */
+function blackHole(port: number): VirtualHost {
+  return { ...virtualHost('blackhole', port, { routes: [], redirects: false }), domains: ['*'] };
 }
 
 /** Hosts whose plaintext requests go to https (Istio `httpsRedirect`). */

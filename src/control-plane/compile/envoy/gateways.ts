@@ -15,11 +15,15 @@ export interface EnvoyGateways {
 export function envoyGateways(tools: GatewayTools): EnvoyGateways {
   const { view, profile } = tools;
   const selected = new Set(profile.envoy?.gateways ?? []);
-  const gateways = view.list('Gateway').filter((one) => selected.has(gatewayKey(one)));
+  // Istio: of two that contradict each other the older one counts, and of equal age the one whose name is first.
+  const gateways = view
+    .list('Gateway')
+    .filter((one) => selected.has(gatewayKey(one)))
+    .sort((a, b) => compare(a.name, b.name) || compare(a.namespace, b.namespace));
   const byPlace = new Map<string, PortServer[]>();
   for (const gateway of gateways) {
     for (const server of gateway.spec.servers ?? []) {
-      const place = `${server.bind || '0.0.0.0'}_${server.port.number}`;
+      const place = `${server.bind || '0.0.0.0'}_${tools.listenPort(server.port.number)}`;
       byPlace.set(place, [...(byPlace.get(place) ?? []), { gateway, server, kind: kindOf(server) }]);
     }
   }
@@ -36,6 +40,10 @@ export function envoyGateways(tools: GatewayTools): EnvoyGateways {
 }
 
 const HTTP: ReadonlySet<string> = new Set(['http', 'http2', 'grpc', 'grpc-web']);
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
 
 /** What a server does with connections (Istio: a TLS server without a mode passes it through). */
 function kindOf({ port, tls }: GatewayServer): PortServer['kind'] {
