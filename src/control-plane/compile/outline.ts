@@ -80,7 +80,7 @@ export function compileOutline({ view, registry, config }: CompileInput, profile
     serviceOf: (name) => byHost.get(name),
     hashOf: (target) => routeHashOf(policyOf(target, policies.get(target.host)).loadBalancer),
     policyOf: (target) => policyOf(target, policies.get(target.host)),
-    listenPort: listenPorts(profile.envoy, {
+    listenPorts: listenPorts(profile.envoy, {
       services,
       instances,
       labelsOf: ({ source, namespace }) => {

@@ -43,7 +43,7 @@ export function gatewayListener(
   const [first] = plain;
   if (first !== undefined) {
     const { number } = first.server.port;
-    const name = `http.${tools.listenPort(number)}${bindSuffix(first.server)}`;
+    const name = `http.${first.listenPort}${bindSuffix(first.server)}`;
     // Istio: all servers of plain HTTP on a port share one table.
     addHttp({ name, port: number, servers: plain }, (filter) =>
       create(listener.FilterChainSchema, { filters: [filter] }),

@@ -3,7 +3,7 @@ import type { ConfigView, Document } from '../../store/view.js';
 import type { Profile } from '../profile.js';
 import type { RouteContext, Target } from '../routes.js';
 import type { EffectivePolicy } from '../traffic-policy.js';
-import type { ListenPort } from './gateway-ports.js';
+import type { ListenPorts } from './gateway-ports.js';
 
 /** What gateways are compiled with. */
 export interface GatewayTools {
@@ -12,11 +12,13 @@ export interface GatewayTools {
   readonly serviceOf: RouteContext['serviceOf'];
   readonly hashOf: RouteContext['hashOf'];
   readonly policyOf: (target: Target) => EffectivePolicy;
-  readonly listenPort: ListenPort;
+  readonly listenPorts: ListenPorts;
 }
 
 /** A server of a Gateway with what it does with connections. */
 export interface PortServer {
+  /** Where it listens. */
+  readonly listenPort: number;
   readonly gateway: Document<'Gateway'>;
   readonly server: GatewayServer;
   /** `https` and `terminated` end TLS; what is in it is HTTP, or anything. */

@@ -6,8 +6,11 @@ import { selects } from '../visibility.js';
 /** Istio's label of services whose ports are not translated. */
 const NO_TRANSLATION = 'experimental.istio.io/disable-gateway-port-translation';
 
-/** The port that a gateway listens on for the port of a server. */
-export type ListenPort = (port: number) => number;
+/**
+ * The ports that a gateway listens on for the port of a server. `hosts` are those of the services that the Gateway is for;
+ * undefined = it has a selector.
+ */
+export type ListenPorts = (port: number, hosts: readonly string[] | undefined) => readonly number[];
 
 /** What the services in front of a gateway are found by. */
 export interface FrontServices {
@@ -19,26 +22,33 @@ export interface FrontServices {
 
 /**
  * Istio (resolvePorts): where a service leads to the gateway, servers name the ports of that service, and the gateway
- * listens where the service sends connections to. Without such a service it listens on the port itself.
+ * listens where the service sends connections to. Without such a service it listens on the port itself, unless its
+ * Gateway is for one.
  */
 export function listenPorts(
   { addresses, labels }: EnvoyOptions,
   { services, instances, labelsOf }: FrontServices,
-): ListenPort {
+): ListenPorts {
   const targets = new Map<number, number>();
-  const add = (port: number, target: number) => {
-    if (!targets.has(port)) targets.set(port, target);
+  const ofServices = new Map<string, number>();
+  const add = ({ host }: MeshService, port: number, target: number, isTranslated: boolean) => {
+    ofServices.set(`${host}:${port}`, target);
+    if (isTranslated && !targets.has(port)) targets.set(port, target);
   };
   for (const service of services) {
-    if (NO_TRANSLATION in labelsOf(service)) continue;
+    const isTranslated = !(NO_TRANSLATION in labelsOf(service));
     const { source } = service;
     const selector = source.kind === 'kubernetes' ? source.spec.selector : undefined;
     const isFront = selector !== undefined && selects(selector, labels);
     for (const port of service.ports) {
       const own = instances.of(service, port).find(({ address }) => addresses.includes(address));
-      if (own !== undefined) add(port.number, own.port);
-      else if (isFront && typeof port.target !== 'string') add(port.number, port.target ?? port.number);
+      if (own !== undefined) add(service, port.number, own.port, isTranslated);
+      else if (isFront && typeof port.target !== 'string')
+        add(service, port.number, port.target ?? port.number, isTranslated);
     }
   }
-  return (port) => targets.get(port) ?? port;
+  return (port, hosts) =>
+    hosts === undefined
+      ? [targets.get(port) ?? port]
+      : [...new Set(hosts.flatMap((host) => ofServices.get(`${host}:${port}`) ?? []))];
 }

@@ -11,6 +11,9 @@ export interface EnvoyGateways {
   readonly tables: readonly RouteConfiguration[];
 }
 
+/** Istio: the services that a Gateway is for, in place of a selector. */
+const GATEWAY_SERVICE = 'internal.istio.io/gateway-service';
+
 /** The listeners and route tables of the Gateways that select the node (Istio: buildGatewayListeners). */
 export function envoyGateways(tools: GatewayTools): EnvoyGateways {
   const { view, profile } = tools;
@@ -22,9 +25,13 @@ export function envoyGateways(tools: GatewayTools): EnvoyGateways {
     .sort((a, b) => compare(a.name, b.name) || compare(a.namespace, b.namespace));
   const byPlace = new Map<string, PortServer[]>();
   for (const gateway of gateways) {
+    const hosts = gateway.annotations[GATEWAY_SERVICE]?.split(',');
     for (const server of gateway.spec.servers ?? []) {
-      const place = `${server.bind || '0.0.0.0'}_${tools.listenPort(server.port.number)}`;
-      byPlace.set(place, [...(byPlace.get(place) ?? []), { gateway, server, kind: kindOf(server) }]);
+      for (const listenPort of tools.listenPorts(server.port.number, hosts)) {
+        const place = `${server.bind || '0.0.0.0'}_${listenPort}`;
+        const one = { gateway, server, kind: kindOf(server), listenPort };
+        byPlace.set(place, [...(byPlace.get(place) ?? []), one]);
+      }
     }
   }
   const listeners: WireResource[] = [];

@@ -12,7 +12,7 @@ import type { ResourceSet } from '../../../../src/control-plane/compile/resource
 import type { Node, NodeMetadata } from '../../../../src/model/node.js';
 import type { RouteConfiguration } from '../../../../src/model/route.js';
 import { httpConnectionManager as hcm, listener, tcpProxy, tls } from '../../../../src/proto/xds.js';
-import { compile, nodeOf, registryOf, service, viewOf } from './mesh.js';
+import { compile, networking, nodeOf, registryOf, service, viewOf } from './mesh.js';
 
 const everything = readFileSync(new URL('validate/everything.yaml', import.meta.url), 'utf8');
 const GATEWAY = { LABELS: { istio: 'ingressgateway' } };
@@ -245,6 +245,23 @@ describe('a gateway', () => {
       'outbound|5432||db.backend.svc.cluster.local',
     ]);
   });
+});
+
+test('a gateway listens where the service in front of it sends connections', () => {
+  const edge = networking(
+    'Gateway',
+    'edge',
+    'selector: { app: edge }\nservers: [{ port: { number: 80, name: http, protocol: HTTP }, hosts: ["*"] }, { port: { number: 81, name: other, protocol: HTTP }, hosts: ["*"] }]',
+  );
+  const front = `---
+apiVersion: v1
+kind: Service
+metadata: { name: edge, namespace: default }
+spec: { selector: { app: edge }, ports: [{ name: http, port: 80, targetPort: 8080 }] }
+`;
+  const set = envoy(edge + front, { LABELS: { app: 'edge' }, INMESH_PROXY_PORT: 0 });
+  expect([...set.wireListeners.keys()]).toEqual(['0.0.0.0_8080', '0.0.0.0_81']);
+  expect(hostsOf(set.routes.get('http.8080'))).toEqual({ 'blackhole:80': ['*'] });
 });
 
 describe('everything that an Envoy is sent', () => {
