@@ -111,7 +111,7 @@ describe('limits of the listener', () => {
   }
 
   test('the longest duration of a call: DEADLINE_EXCEEDED, a reset once its head is out', async () => {
-    const { port, mesh } = await servers.serve({ http: { maxStreamDurationMs: 120 } });
+    const { port, mesh } = await servers.serve({ http: { maxStreamDurationMs: 400 } });
     const client = bareClient(servers.world, port);
     expect([await endless(client, false), await endless(client, true)]).toEqual([
       'DEADLINE_EXCEEDED',
@@ -126,7 +126,7 @@ describe('limits of the listener', () => {
   test('the longest pause, and a handler that answers too late', async () => {
     let late: (() => void) | undefined;
     const { port } = await servers.serve(
-      { http: { streamIdleTimeoutMs: 100 } },
+      { http: { streamIdleTimeoutMs: 400 } },
       {
         handlers: {
           unaryCall(_call: unknown, callback: grpc.sendUnaryData<object>) {
