@@ -347,6 +347,8 @@ class AdsClient implements XdsClient {
   }
 
   #subscribe(type: DecodableType, spelled: ReadonlySet<string>): void {
+    // It would open the channels of authorities that were never needed before.
+    if (this.#isClosed) return;
     const names = canonicalNames(spelled);
     this.#store.retain(type.typeUrl, names);
     this.#authorities.subscribe(this.#types.get(type.typeUrl) ?? type, names);
