@@ -62,6 +62,8 @@ class Sotw implements Protocol {
   readonly #options: EngineOptions;
   #node: core.Node;
   #isConnected = false;
+  /** Whether the server of this stream gives nonces. */
+  #givesNonces = false;
   /** xDS: `node` is due on the first request of a stream; ours also sends it again after a change. */
   #isNodeDue = true;
 
@@ -97,6 +99,7 @@ class Sotw implements Protocol {
 
   disconnect(): void {
     this.#isConnected = false;
+    this.#givesNonces = false;
     for (const state of this.#states.values()) {
       state.isOpen = false;
       state.isDue = false;
@@ -139,6 +142,11 @@ class Sotw implements Protocol {
         response.typeUrl,
         `the control plane sent resources of type ${JSON.stringify(response.typeUrl)}, which nobody asked for`,
       );
+    }
+    if (response.nonce !== '') this.#givesNonces = true;
+    else if (this.#givesNonces) {
+      // Of a server that gives them a request without nonce would start the subscription anew.
+      return ignored(response.typeUrl, `the control plane sent a ${state.type.short} response without nonce`);
     }
     const complaints: Complaint[] = [];
     const present = collect(state.type, state.names, response, complaints);

@@ -162,7 +162,7 @@ describe('responses to the state-of-the-world engine', () => {
     expect(received.errors).toHaveLength(1);
   });
 
-  test('a response without nonce applies, and is acknowledged once for each version', () => {
+  test('responses of a server without nonces apply, and are acknowledged once for each version', () => {
     const { engine, type } = connected(completeType(), '*');
     const send = (version: string, word: string) =>
       engine.receive(response(type, version, '', [packed(type, 'a', word)]));
@@ -170,6 +170,15 @@ describe('responses to the state-of-the-world engine', () => {
     expect(engine.value(type, 'a')).toBe('one');
     expect(send('v1', 'one').reply).toBeUndefined();
     expect(readRequest(send('v2', 'two').reply)).toMatchObject({ version: 'v2', nonce: '' });
+  });
+
+  test('a response without nonce among others with one is not answered', () => {
+    const { engine, type } = connected(completeType(), '*');
+    engine.receive(response(type, 'v1', 'n1', [packed(type, 'a', 'one')]));
+    const received = engine.receive(response(type, 'v2', '', [packed(type, 'a', 'two')]));
+    expect(received).toMatchObject({ changes: [], reply: undefined });
+    expect(received.errors).toHaveLength(1);
+    expect(engine.value(type, 'a')).toBe('one');
   });
 
   test('the Resource wrapper is taken off', () => {
