@@ -73,7 +73,10 @@ export interface ControlPlaneOptions {
    * nothing registered for `quietMs`, `maxMs` at most. Default 1000 and 5000.
    */
   readonly settleMs?: { readonly quietMs: number; readonly maxMs: number };
-  /** How often clients are asked to report their load (LRS), in milliseconds. Default 10 000. */
+  /**
+   * Clients are to report the load of their clusters (LRS) so often, in milliseconds. By default clusters do not say so,
+   * and only clients that report by themselves do, every 10 s.
+   */
   readonly loadReportIntervalMs?: number;
   /** What clients may take up. */
   readonly limits?: ControlPlaneLimits;
@@ -238,6 +241,7 @@ class RunningControlPlane implements ControlPlane {
       ...(outboundTrafficPolicy !== undefined && { outboundTrafficPolicy }),
       ...(localityLbSetting !== undefined && { localityLbSetting }),
       ...(zoneAwareLbSetting !== undefined && { zoneAwareLbSetting }),
+      reportsLoad: options.loadReportIntervalMs !== undefined,
     });
     this.#secrets = createWorkloadSecrets(authority, { clock, logger, renewed: () => this.#xds.changed() });
     const compiler = createCompiler(this.#config, { servesGrpc: createLossReport(logger) });

@@ -70,6 +70,7 @@ export function planClusters(
         ...policyFields(policy, localityBalancingOf(locality)),
         ...(dialsDestination(service, policy, tools) && originalDestination(port)),
         ...(protocol !== undefined && { protocol }),
+        ...(tools.config.reportsLoad && { loadReporting: { metrics: [] } }),
         ...upstreamTls({
           settings: policy.tls,
           meshSni: clusterSni(port.number, subset.name, service.host),

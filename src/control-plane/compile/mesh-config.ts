@@ -55,6 +55,8 @@ export interface MeshConfig {
   readonly localityLbSetting: LocalityLbSetting | undefined;
   /** In place of `localityLbSetting`. */
   readonly zoneAwareLbSetting: ZoneAwareLbSetting | undefined;
+  /** Whether clients report the load of their clusters to the control plane (`lrs_server`). */
+  readonly reportsLoad: boolean;
 }
 
 export const DEFAULT_MESH_CONFIG: MeshConfig = {
@@ -65,6 +67,7 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   outboundTrafficPolicy: 'ALLOW_ANY',
   localityLbSetting: { enabled: true },
   zoneAwareLbSetting: undefined,
+  reportsLoad: false,
 };
 
 /**

@@ -195,3 +195,18 @@ test('a server of the mesh reports its load to members who ask, and what its app
     /^TEXT application_utilization=[\d.e-]+,cpu_utilization=[\d.e-]+,rps_fractional=[\d.]+,eps=0$/,
   );
 });
+
+test('members of a mesh report to their control plane what they sent, when it wants to know', async () => {
+  const world = await World.start('', { loadReportIntervalMs: 100 });
+  closers.push(() => world.close());
+  await world.serve({ service: 'echo' }, (request, response) => {
+    response.writeHead(request.url === '/bad' ? 503 : 200).end();
+  });
+  const client = await world.join();
+  for (const path of ['/', '/', '/bad']) await (await client.fetch(`http://echo${path}`)).text();
+  const { http } = world.plane.addresses;
+  await eventually('the report', async () => {
+    const text = await (await fetch(`http://${http}/api/load`)).text();
+    return /echo/.test(text) && /"issued":\s*3/.test(text);
+  });
+});
