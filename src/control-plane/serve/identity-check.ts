@@ -17,10 +17,13 @@ export function checkIdentity(node: Node, caller: CallerIdentity | undefined, pe
     });
   }
   const { NAMESPACE, SERVICE_ACCOUNT } = node.metadata;
-  if (caller.spiffeId.endsWith(`/ns/${NAMESPACE}/sa/${SERVICE_ACCOUNT}`)) return;
+  // Registrations belong to node ids: nobody takes over what another namespace registered.
+  const namespaceOfId = /~([^~.]+)\.svc\.[^~]*$/.exec(node.id)?.[1] ?? NAMESPACE;
+  const isOwn = caller.spiffeId.endsWith(`/ns/${NAMESPACE}/sa/${SERVICE_ACCOUNT}`);
+  if (isOwn && namespaceOfId === NAMESPACE) return;
   throw new MeshError(
     'INMESH_CA_REFUSED',
-    `the node claims ${NAMESPACE}/${SERVICE_ACCOUNT}, its certificate says otherwise`,
+    `the node ${node.id} claims ${NAMESPACE}/${SERVICE_ACCOUNT}, its certificate says otherwise`,
     {
       resource: caller.spiffeId,
       hint: 'Start the workload with the namespace and service account of its certificate',

@@ -23,6 +23,8 @@ const STATUS_UNAVAILABLE = 14;
 export interface Connected {
   readonly session: ClientSession;
   readonly turn: Pushed;
+  /** Id under which it registers endpoints. */
+  readonly owner: string | undefined;
   readonly peer: string;
   readonly spiffeId: string | undefined;
   readonly connectedAtMs: number;
@@ -110,12 +112,18 @@ class XdsStream implements Connected, Pushed {
         const workloads = workloadsOfNode(node);
         if (workloads === undefined) return;
         if (this.#lease?.owner !== node.id) {
+          checkHolder(node.id, this, tools.connected);
           this.#lease?.lease.end();
           this.#lease = { owner: node.id, lease: tools.registry.lease(node.id) };
         }
         this.#lease.lease.update(workloads);
       },
     });
+  }
+
+  /** Id under which it registers endpoints. */
+  get owner(): string | undefined {
+    return this.#lease?.owner;
   }
 
   get turn(): Pushed {
@@ -201,6 +209,16 @@ class XdsStream implements Connected, Pushed {
     this.#lease?.lease.end();
     this.#lease = undefined;
     this.#tools.onProgress();
+  }
+}
+
+/** A live registration is taken over by the same identity only. */
+function checkHolder(owner: string, { spiffeId }: Connected, connected: Iterable<Connected>): void {
+  for (const other of connected) {
+    if (other.owner !== owner || other.spiffeId === spiffeId) continue;
+    throw new MeshError('INMESH_CA_REFUSED', `${owner} is registered by another identity`, {
+      hint: 'Give every workload an id of its own',
+    });
   }
 }
 
