@@ -82,7 +82,8 @@ export function compileOutline({ view, registry, config }: CompileInput, profile
     policyOf: (target) => policyOf(target, policies.get(target.host)),
     listenPorts: listenPorts(profile.envoy, {
       services,
-      instances,
+      // Envoys do not register, so that documents alone say which services lead to them.
+      instances: indexInstances(view, []),
       labelsOf: ({ source, namespace }) => {
         if (source.kind === 'implied') return {};
         const kind = source.kind === 'kubernetes' ? 'Service' : 'ServiceEntry';

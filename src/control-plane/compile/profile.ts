@@ -65,6 +65,11 @@ function isRouter(id: string): boolean {
   return id.startsWith('router~');
 }
 
+/** Addresses that are the node's alone; everybody on a machine shares those of loopback. */
+function ownAddresses(list: string): readonly string[] {
+  return list.split(',').filter((address) => address !== '' && !/^(?:127\.|::1$)/.test(address));
+}
+
 /** Where applications find an Envoy as their HTTP proxy unless the node says otherwise; a gateway is none. */
 const DEFAULT_PROXY_PORT = 15_001;
 
@@ -81,7 +86,7 @@ function envoyOptions({ id, metadata }: Node, view: ConfigView): EnvoyOptions {
     proxyPort: INMESH_PROXY_PORT ?? (isRouter(id) ? 0 : DEFAULT_PROXY_PORT),
     hasPortListeners: INTERCEPTION_MODE === 'NONE',
     gateways,
-    addresses: gateways.length === 0 || INSTANCE_IPS === '' ? [] : INSTANCE_IPS.split(','),
+    addresses: gateways.length === 0 ? [] : ownAddresses(INSTANCE_IPS),
     labels: gateways.length === 0 ? NO_LABELS : LABELS,
   };
 }

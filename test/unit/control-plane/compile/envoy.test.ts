@@ -264,6 +264,18 @@ spec: { selector: { app: edge }, ports: [{ name: http, port: 80, targetPort: 808
   expect(hostsOf(set.routes.get('http.8080'))).toEqual({ 'blackhole:80': ['*'] });
 });
 
+test('a neighbour on the machine is not in front of a gateway', () => {
+  const edge = networking(
+    'Gateway',
+    'edge',
+    'selector: { app: edge }\nservers: [{ port: { number: 80, name: http, protocol: HTTP }, hosts: ["*"] }]',
+  );
+  const text = `${service('reviews', 80)}${edge}`;
+  const neighbour = [{ service: 'reviews', address: '127.0.0.1', port: 41_000 }];
+  const node = nodeOf({ GENERATOR: 'envoy', LABELS: { app: 'edge' }, INMESH_PROXY_PORT: 0 });
+  expect([...compile(text, neighbour, node).wireListeners.keys()]).toEqual(['0.0.0.0_80']);
+});
+
 describe('everything that an Envoy is sent', () => {
   const set = envoy(everything, { ...GATEWAY, INTERCEPTION_MODE: 'NONE' });
 
