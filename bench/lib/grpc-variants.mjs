@@ -19,9 +19,11 @@ export const VARIANTS = {
       xds_servers: [
         { server_uri: controlPlane, channel_creds: [{ type: 'insecure' }], server_features: ['xds_v3'] },
       ],
+      // It refuses a node without locality.
       node: {
         id: 'sidecar~127.0.0.1~bench.default~default.svc.cluster.local',
-        metadata: { GENERATOR: 'grpc' },
+        locality: {},
+        metadata: { GENERATOR: 'grpc', NAMESPACE: 'default' },
       },
     });
     const xds = await import('@grpc/grpc-js-xds');
