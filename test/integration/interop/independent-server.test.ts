@@ -190,7 +190,9 @@ describe.concurrent.each(['sotw', 'delta'] as const)(
       ads.world.put('RDS', routes, routesTo(toCluster(cluster)));
       ads.world.put('CDS', cluster, edsCluster(endpoints));
       ads.world.put('EDS', endpoints, endpointsAt(a.port));
-      const mesh = await joinMesh(ads, context, { xdsProtocol });
+      // The unnamed authority has to be known like any other (gRFC A47).
+      const controlPlane = { servers: [ads.address], authorities: { '': {} } };
+      const mesh = await joinMesh(ads, context, { xdsProtocol, controlPlane });
       expect(await ask(mesh)).toBe('200 a');
       expect(ads.referee.violations).toEqual([]);
     });
