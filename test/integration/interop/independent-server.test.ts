@@ -182,7 +182,7 @@ describe.concurrent.each(['sotw', 'delta'] as const)(
 
     test('names that are URLs are names', async (context) => {
       const ads = await startAds(context);
-      const name = (type: string, id: string) => `xdstp:///${type}/${id}`;
+      const name = (type: string, id: string) => `https://names.example/${type}/${id}`;
       const endpoints = name('envoy.config.endpoint.v3.ClusterLoadAssignment', 'shop/a');
       const cluster = name('envoy.config.cluster.v3.Cluster', 'shop?env=prod');
       const routes = name('envoy.config.route.v3.RouteConfiguration', 'shop');

@@ -46,7 +46,9 @@ export class DeltaBook {
   /** Responses that were not answered: here each one has to be. */
   unanswered(): string[] {
     return [...this.#types].flatMap(([type, { sent }]) =>
-      sent.filter(({ answer }) => answer === undefined).map(({ nonce }) => `${type} ${nonce}`),
+      sent
+        .filter(({ answer, verdict }) => answer === undefined && verdict !== 'either')
+        .map(({ nonce }) => `${type} ${nonce}`),
     );
   }
 

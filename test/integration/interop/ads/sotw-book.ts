@@ -134,7 +134,8 @@ export class SotwBook {
 
   /** Place of the response that a request names; -1 = none yet. */
   #place(type: Short, { response_nonce: nonce }: SotwMessage, book: TypeBook): number {
-    if (nonce === '') {
+    const isNameless = book.sent.some((one) => one.nonce === '' && one.answer === undefined);
+    if (nonce === '' && !isNameless) {
       if (book.used >= 0) this.#referee.blame('a request names the response that it knows', type);
       return -1;
     }
