@@ -27,6 +27,11 @@ export class RequestMessages implements PushBody, BodyControl {
     return this.#used;
   }
 
+  /** Whether all of it was taken, or is not wanted any more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** Whether the last message was written. */
   get hasEnded(): boolean {
     return this.#hasEnded;
