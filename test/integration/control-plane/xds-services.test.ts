@@ -159,7 +159,8 @@ describe('client status (CSDS)', () => {
     client.send({ type: 'EDS', names: [REVIEWS, 'nothing'] });
     const { nonce } = await client.next();
     client.send({ type: 'EDS', names: [REVIEWS, 'nothing'], nonce, error: 'bad endpoints' });
-    await plane.waitApplied();
+    while (plane.status().clients[0]?.state !== 'NACKED')
+      await new Promise((resolve) => setImmediate(resolve));
     const [config] = await ask({});
     expect(config?.node?.id).toBe(named('a').id);
     const { ACKED, NACKED, DOES_NOT_EXIST } = admin.ClientResourceStatus;
@@ -252,7 +253,7 @@ test('load reports (LRS) are asked for and summed up', async () => {
 describe('limits', () => {
   test('a client that reads nothing is cut off, and holds nobody else up', async () => {
     const many = Array.from({ length: 400 }, (_, at) => service(`s${at}`)).join('');
-    const own = await start({ limits: { sendTimeoutMs: 100, transfers: 1 } });
+    const own = await start({ limits: { sendTimeoutMs: 1_500, transfers: 1 } });
     closing.push(() => own.plane.close());
     own.source.set(many);
     await own.plane.waitApplied();
