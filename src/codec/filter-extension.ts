@@ -1,6 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { FilterConfig, HttpFilter } from '../model/filter-config.js';
-import type { FilterExtension } from '../model/filter-discovery.js';
+import type { FilterExtension } from '../model/filter-extension.js';
 import { typeNameOf } from '../proto/any.js';
 import { core } from '../proto/xds.js';
 import { decodeMessage, defineResourceType, type ResourceType } from './codec.js';

@@ -1,6 +1,3 @@
-import type { FilterDirection } from './custom-filter.js';
-import type { FilterConfig } from './filter-config.js';
-
 /** A filter whose configuration is a resource of its own (ECDS), under the filter's name. */
 export interface FilterDiscovery {
   /** Full names of the messages that it may be. */
@@ -12,14 +9,4 @@ export interface FilterDiscovery {
 /** Stands for a configuration that is not there (Envoy): requests are answered with 500. */
 export interface MissingConfig {
   readonly kind: 'missing-config';
-}
-
-/** What ECDS brings under a name (Envoy TypedExtensionConfig). */
-export interface FilterExtension {
-  readonly name: string;
-  /** Full name of its message. */
-  readonly type: string;
-  readonly config: FilterConfig;
-  /** Sides that the filter is for. */
-  readonly directions: readonly FilterDirection[];
 }

@@ -1,8 +1,8 @@
 import type { FilterDirection } from '../model/custom-filter.js';
 import type { FilterConfig, HttpFilter } from '../model/filter-config.js';
-import type { FilterExtension } from '../model/filter-discovery.js';
+import type { FilterExtension } from '../model/filter-extension.js';
 import type { HttpConnectionManager, InboundChainConfig, Listener } from '../model/listener.js';
-import type { Found } from './resolve.js';
+import type { Found } from './found.js';
 
 /** Names of the filters whose configuration comes by ECDS. */
 export function discoveredOf(listener: Listener): readonly string[] {

@@ -1,7 +1,7 @@
 import type { Cluster } from '../model/cluster.js';
 import { secretsOf } from '../model/cluster-secrets.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
-import type { FilterExtension } from '../model/filter-discovery.js';
+import type { FilterExtension } from '../model/filter-extension.js';
 import type { InboundListener, Listener, OutboundListener, OutboundTcpListener } from '../model/listener.js';
 import type { RouteConfiguration } from '../model/route.js';
 import type { Secret } from '../model/secret.js';
@@ -12,12 +12,8 @@ import {
   type Snapshot,
 } from '../model/snapshot.js';
 import { discoveredOf, fillIn } from './discovered-filters.js';
+import type { Found } from './found.js';
 import { targetsOfInbound, targetsOfListener, targetsOfTcp } from './targets.js';
-
-/**
- * A resource, or why there is none: not answered yet; known not to exist; sent, but refused and never held before.
- */
-export type Found<T extends object> = T | 'pending' | 'absent' | 'refused';
 
 /** What is known about every resource. */
 export interface ResourceView {

@@ -1,6 +1,7 @@
 import type { Clock } from '../runtime/clock.js';
 import { MeshError, messageOf } from '../runtime/errors.js';
 import { isAbsence } from './data-errors.js';
+import type { Found } from './found.js';
 import {
   type DecodableType,
   type HeldBytes,
@@ -8,7 +9,6 @@ import {
   type ResourceChange,
   WILDCARD,
 } from './protocol.js';
-import type { Found } from './resolve.js';
 import {
   blankEntry,
   clearValue,

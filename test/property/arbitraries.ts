@@ -24,7 +24,7 @@ import {
   type RouterConfig,
   STRICT_HEADERS,
 } from '../../src/model/filter-config.js';
-import type { FilterExtension } from '../../src/model/filter-discovery.js';
+import type { FilterExtension } from '../../src/model/filter-extension.js';
 import type { ChildPolicy, LbPolicy } from '../../src/model/lb-policy.js';
 import type { HttpConnectionManager, InboundChainConfig, Listener } from '../../src/model/listener.js';
 import type {

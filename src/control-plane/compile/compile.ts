@@ -8,7 +8,8 @@ import { GRPC_ENCODERS, SDK_ENCODERS } from './encoders.js';
 import { listenerMeant } from './grpc/names.js';
 import { InboundListeners } from './inbound-listeners.js';
 import type { MeshConfig } from './mesh-config.js';
-import { compileEndpoints, compileOutline, type Outline } from './outline.js';
+import { compileEndpoints, compileOutline } from './outline.js';
+import type { Outline } from './outlined.js';
 import { type Profile, profileOf } from './profile.js';
 import type { ResourceSet, WireResource } from './resource-set.js';
 

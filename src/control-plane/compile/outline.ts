@@ -1,10 +1,7 @@
-import type { Cluster } from '../../model/cluster.js';
 import type { ClusterLoadAssignment } from '../../model/endpoint.js';
 import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
 import { coversHost } from '../kinds/hosts.js';
-import type { RegistrySnapshot } from '../registry/registry.js';
-import type { ConfigView } from '../store/view.js';
 import { aliasesOf } from './aliases.js';
 import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
 import { type DestinationPolicy, indexDestinationRules, NO_POLICY } from './destination-rules.js';
@@ -16,38 +13,18 @@ import { grpcOutline } from './grpc/outline.js';
 import { hasIpAddress, indexInstances, isResolved } from './instances.js';
 import { outboundListener } from './listeners.js';
 import { routeHashOf } from './load-balancer.js';
-import type { MeshConfig } from './mesh-config.js';
 import { clusterName } from './names.js';
 import { BLOCK_ALL } from './outbound-policy.js';
+import type { CompileInput, Outline } from './outlined.js';
 import { mtlsModes } from './peer-authentication.js';
 import { isHttpPort, isTcpPort } from './port-protocol.js';
 import type { Profile } from './profile.js';
-import type { WireResource } from './resource-set.js';
 import { compileVirtualHost, type Target } from './routes.js';
 import { listServices, type MeshPort, type MeshService } from './services.js';
 import { tcpListener } from './tcp-listeners.js';
 import { type EffectivePolicy, effectivePolicy } from './traffic-policy.js';
 import { indexVirtualServices } from './virtual-services.js';
 import { isExported } from './visibility.js';
-
-/** What compilation starts from. */
-export interface CompileInput {
-  readonly view: ConfigView;
-  readonly registry: RegistrySnapshot;
-  readonly config: MeshConfig;
-}
-
-/** Everything but endpoints: it stays when only addresses come and go. */
-export interface Outline {
-  readonly listeners: ReadonlyMap<string, Listener>;
-  readonly routes: ReadonlyMap<string, RouteConfiguration>;
-  readonly clusters: ReadonlyMap<string, Cluster>;
-  readonly plans: readonly ClusterPlan[];
-  /** Endpoints that no instance decides; undefined = none. */
-  readonly ownEndpoints?: ReadonlyMap<string, ClusterLoadAssignment> | undefined;
-  /** Listeners of Envoys; undefined = none. */
-  readonly wireListeners?: ReadonlyMap<string, WireResource> | undefined;
-}
 
 const DESTINATIONS = { inmesh: 'known', envoy: 'by-name', grpc: 'unknown' } as const;
 

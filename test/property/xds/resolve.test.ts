@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { FilterExtension } from '../../../src/model/filter-discovery.js';
+import type { FilterExtension } from '../../../src/model/filter-extension.js';
 import type { OutboundListener } from '../../../src/model/listener.js';
 import type { Secret } from '../../../src/model/secret.js';
 import type { Snapshot } from '../../../src/model/snapshot.js';
 import type { UpstreamTls } from '../../../src/model/tls.js';
-import { type Found, type Resolution, type ResourceView, resolve } from '../../../src/xds/resolve.js';
+import type { Found } from '../../../src/xds/found.js';
+import { type Resolution, type ResourceView, resolve } from '../../../src/xds/resolve.js';
 import { clustersOf } from '../../../src/xds/targets.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from '../../unit/xds/fixtures.js';
 

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { FilterConfig } from '../../../src/model/filter-config.js';
-import type { FilterDiscovery, FilterExtension } from '../../../src/model/filter-discovery.js';
+import type { FilterDiscovery } from '../../../src/model/filter-discovery.js';
+import type { FilterExtension } from '../../../src/model/filter-extension.js';
 import type { OutboundListener } from '../../../src/model/listener.js';
 import { EMPTY_SNAPSHOT } from '../../../src/model/snapshot.js';
-import { type Found, type ResourceView, resolve } from '../../../src/xds/resolve.js';
+import type { Found } from '../../../src/xds/found.js';
+import { type ResourceView, resolve } from '../../../src/xds/resolve.js';
 import { createDataPath } from '../mesh/support.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from './fixtures.js';
 

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { Cluster } from '../../../src/model/cluster.js';
 import type { ClusterLoadAssignment } from '../../../src/model/endpoint.js';
-import type { FilterExtension } from '../../../src/model/filter-discovery.js';
+import type { FilterExtension } from '../../../src/model/filter-extension.js';
 import type { Listener } from '../../../src/model/listener.js';
 import type { RouteConfiguration } from '../../../src/model/route.js';
 import type { Secret } from '../../../src/model/secret.js';
 import type { TlsSecrets, UpstreamTls } from '../../../src/model/tls.js';
-import { type Found, type ResourceView, resolve } from '../../../src/xds/resolve.js';
+import type { Found } from '../../../src/xds/found.js';
+import { type ResourceView, resolve } from '../../../src/xds/resolve.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from './fixtures.js';
 
 interface Parts {

@@ -7,7 +7,7 @@ import { OUTBOUND_FILTERS } from '../fault.js';
 import type { MeshConfig } from '../mesh-config.js';
 import { clusterName, parseClusterName } from '../names.js';
 import { BLOCK_ALL } from '../outbound-policy.js';
-import type { Outline } from '../outline.js';
+import type { Outline } from '../outlined.js';
 import type { EnvoyOptions } from '../profile.js';
 import type { WireResource } from '../resource-set.js';
 import { ALLOW_ANY, FORWARD_PROXY_FILTER } from './forward-proxy.js';

@@ -1,7 +1,7 @@
 import type { Cluster } from '../../../model/cluster.js';
 import type { Listener } from '../../../model/listener.js';
 import type { MeshConfig } from '../mesh-config.js';
-import type { Outline } from '../outline.js';
+import type { Outline } from '../outlined.js';
 import type { EnvoyOptions } from '../profile.js';
 import { dialsNamedHost, PASSTHROUGH_CLUSTER } from './forward-proxy.js';
 import type { EnvoyGateways } from './gateways.js';

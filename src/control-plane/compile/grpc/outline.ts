@@ -2,7 +2,7 @@ import type { Cluster } from '../../../model/cluster.js';
 import type { ClusterLoadAssignment } from '../../../model/endpoint.js';
 import type { Listener } from '../../../model/listener.js';
 import { OUTBOUND_FILTERS } from '../fault.js';
-import type { Outline } from '../outline.js';
+import type { Outline } from '../outlined.js';
 import { emptyCluster, type GrpcCluster, grpcCluster } from './clusters.js';
 import { clustersOf, grpcRoutes } from './routes.js';
 

@@ -1,0 +1,28 @@
+import type { Cluster } from '../../model/cluster.js';
+import type { ClusterLoadAssignment } from '../../model/endpoint.js';
+import type { Listener } from '../../model/listener.js';
+import type { RouteConfiguration } from '../../model/route.js';
+import type { RegistrySnapshot } from '../registry/registry.js';
+import type { ConfigView } from '../store/view.js';
+import type { ClusterPlan } from './clusters.js';
+import type { MeshConfig } from './mesh-config.js';
+import type { WireResource } from './resource-set.js';
+
+/** What compilation starts from. */
+export interface CompileInput {
+  readonly view: ConfigView;
+  readonly registry: RegistrySnapshot;
+  readonly config: MeshConfig;
+}
+
+/** Everything but endpoints: it stays when only addresses come and go. */
+export interface Outline {
+  readonly listeners: ReadonlyMap<string, Listener>;
+  readonly routes: ReadonlyMap<string, RouteConfiguration>;
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly plans: readonly ClusterPlan[];
+  /** Endpoints that no instance decides; undefined = none. */
+  readonly ownEndpoints?: ReadonlyMap<string, ClusterLoadAssignment> | undefined;
+  /** Listeners of Envoys; undefined = none. */
+  readonly wireListeners?: ReadonlyMap<string, WireResource> | undefined;
+}
