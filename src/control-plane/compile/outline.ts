@@ -3,7 +3,7 @@ import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
 import { coversHost } from '../kinds/hosts.js';
 import { aliasesOf } from './aliases.js';
-import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
+import { chosen, planClusters, servedByEds } from './clusters.js';
 import { type DestinationPolicy, indexDestinationRules, NO_POLICY } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
 import { listenPorts } from './envoy/gateway-ports.js';

@@ -363,9 +363,9 @@ describe('TLS to the upstream', () => {
     ],
     ['the roots of the mesh without a certificate', roots, 'goes with the roots of the mesh'],
     [
-      'another secret',
+      'another secret that comes from nowhere',
       { ...roots, tlsCertificateSdsSecretConfigs: [{ name: 'x' }] },
-      '.name: the secret "x" is not supported',
+      '.sds_config: is required',
     ],
     [
       'another provider',

@@ -63,9 +63,10 @@ describe('hosts', () => {
 
   test('ten thousand of them are checked in no time', () => {
     const hosts = Array.from({ length: 10_000 }, (_, index) => `h${index}.example.com`).join(', ');
-    const start = performance.now();
+    const before = process.cpuUsage();
     expect(withHosts(hosts)).toEqual([]);
-    expect(performance.now() - start).toBeLessThan(2000);
+    // Of this process: what else the machine does is not in it.
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(2000);
   });
 });
 
