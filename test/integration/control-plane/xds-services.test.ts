@@ -44,6 +44,7 @@ afterEach(async () => {
   // The next test starts with what is there at the start, and nobody connected.
   source.set(service('reviews'));
   while (plane.status().clients.length > 0) await new Promise((resolve) => setImmediate(resolve));
+  await plane.waitApplied();
 });
 
 function connect(path?: string, target = plane.addresses.xds): AdsClient {
