@@ -8,6 +8,8 @@ interface DeltaType {
   readonly names: Set<string>;
   /** Version that the client has of each name; empty = it knows that there is none. */
   readonly known: Map<string, string>;
+  /** xDS: who asks for everything is told, too, that there is nothing, or nothing new. */
+  owesAnswer: boolean;
 }
 
 /** One stream of a well-behaved incremental server. */
@@ -38,7 +40,8 @@ export class AdsDeltaSession {
     let type = this.#types.get(typeUrl);
     if (type === undefined) {
       const known = new Map(Object.entries(request.initialResourceVersions));
-      type = { names: new Set(added.length === 0 ? ['*'] : []), known };
+      const isWildcard = added.length === 0 || added.includes('*');
+      type = { names: new Set(added.length === 0 ? ['*'] : []), known, owesAnswer: isWildcard };
       this.#types.set(typeUrl, type);
     } else for (const name of added) type.known.delete(name);
     for (const name of added) type.names.add(name);
@@ -58,7 +61,8 @@ export class AdsDeltaSession {
     this.#onEnd();
   }
 
-  #pushType(typeUrl: string, { names, known }: DeltaType): void {
+  #pushType(typeUrl: string, type: DeltaType): void {
+    const { names, known } = type;
     const all = this.#state.of(typeUrl);
     const isWanted = (name: string) =>
       names.has('*') || names.has(name) || names.has(collectionOf(name) ?? '');
@@ -75,7 +79,8 @@ export class AdsDeltaSession {
         name !== '*' && !isCollection(name) && isWanted(name) && !all.has(name) && known.get(name) !== '',
     );
     for (const name of gone) known.set(name, '');
-    if (resources.length === 0 && gone.length === 0) return;
+    if (resources.length === 0 && gone.length === 0 && !type.owesAnswer) return;
+    type.owesAnswer = false;
     const nonce = `${++this.#nonces}`;
     const message = create(discovery.DeltaDiscoveryResponseSchema, {
       typeUrl,
