@@ -107,6 +107,6 @@ class FollowedFiles implements RotatingSource {
   }
 
   #tell(): void {
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of this.#listeners) listener();
   }
 }

@@ -4,7 +4,7 @@ import { parseSpiffeId } from '../identity/spiffe-id.js';
 import { createMeshTls } from '../identity/tls-options.js';
 import { verifyPeer } from '../identity/verify.js';
 import type { Clock } from '../runtime/clock.js';
-import { MeshError } from '../runtime/errors.js';
+import { MeshError, messageOf } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
 import { type CredentialsSource, defaultCredentials } from '../xds/channel-credentials.js';
 import { type XdsServer, xdsServer } from '../xds/server.js';
@@ -43,14 +43,7 @@ export function credentialsOf(
   const file = new JwtTokenFile({ path: tokenFile, clock: tools.clock, random: tools.random });
   return async (grpc) => {
     const call = grpc.credentials.createFromMetadataGenerator((_, done) => {
-      file.token().then(
-        (token) => {
-          const metadata = new grpc.Metadata();
-          metadata.set('authorization', `Bearer ${token}`);
-          done(null, metadata);
-        },
-        (error: Error) => done(error),
-      );
+      void addToken(file, new grpc.Metadata(), done);
     });
     return grpc.credentials.combineChannelCredentials(await channel(grpc), call);
   };
@@ -140,4 +133,23 @@ function chainOf(certificate: PeerCertificate): Uint8Array[] {
     next = next.issuerCertificate;
   }
   return chain;
+}
+
+type CallMetadata = InstanceType<Parameters<CredentialsSource>[0]['Metadata']>;
+
+/** Adds the token to the metadata of a call, or tells why there is none. */
+async function addToken(
+  file: JwtTokenFile,
+  metadata: CallMetadata,
+  done: (error: Error | null, metadata?: CallMetadata) => void,
+): Promise<void> {
+  let token: string;
+  try {
+    token = await file.token();
+  } catch (error) {
+    done(error instanceof Error ? error : new Error(messageOf(error)));
+    return;
+  }
+  metadata.set('authorization', `Bearer ${token}`);
+  done(null, metadata);
 }

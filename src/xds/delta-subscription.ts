@@ -40,7 +40,7 @@ export class DeltaSubscription {
   /** Replaces the names; what changed gathers until `take`. */
   update(names: ReadonlySet<string>): void {
     for (const name of names) if (!this.#requested.has(name)) this.#add(name);
-    for (const name of [...this.#requested.keys()]) if (!names.has(name)) this.#remove(name);
+    for (const name of this.#requested.keys()) if (!names.has(name)) this.#remove(name);
   }
 
   /** Asks again for names that were never answered, or for all. */

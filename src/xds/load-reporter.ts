@@ -69,6 +69,7 @@ export class LoadReporter {
     await connection?.close();
   }
 
+  /* oxlint-disable require-yield */
   // biome-ignore lint/correctness/useYield: a message of this service is small: there is no reason to pause.
   *#take(message: Uint8Array): Generator<void, void> {
     const before = this.#wish;

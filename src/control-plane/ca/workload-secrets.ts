@@ -73,7 +73,7 @@ export function createWorkloadSecrets(
       }
     },
     close() {
-      for (const key of [...issued.keys()]) drop(key);
+      for (const key of issued.keys()) drop(key);
     },
   };
 }

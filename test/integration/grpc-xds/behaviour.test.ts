@@ -194,7 +194,7 @@ describe('a stock client', () => {
     ['the caller', 'loadBalancer: { consistentHash: { useSourceIp: true } }'],
   ])('balances by %s', async (name, policy) => {
     configure(echo('- route: [{ destination: { host: echo } }]', `trafficPolicy: { ${policy} }`));
-    const client = clientFor(`xds:///${'echo.default.svc.cluster.local'}:7000`);
+    const client = clientFor('xds:///echo.default.svc.cluster.local:7000');
     const isSticky = policy.includes('consistentHash');
     const hosts = new Set<string>();
     // Until all hosts are connected the first one may take everything.

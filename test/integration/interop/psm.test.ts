@@ -310,7 +310,7 @@ describe.each(cases.map(([caller, protocol]) => ({ caller, protocol, name: calle
           name,
           typed_config: {
             '@type': `${TYPE}envoy.extensions.load_balancing_policies.${name}.v3.${config['type'] as string}`,
-            ...((config['fields'] as Fields | undefined) ?? {}),
+            ...(config['fields'] as Fields | undefined),
           },
         },
       });

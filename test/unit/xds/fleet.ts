@@ -43,7 +43,7 @@ export class FakeServer {
 
   /** Ends the streams that stand. */
   drop(): void {
-    for (const stream of [...this.#streams]) {
+    for (const stream of this.#streams) {
       this.#streams.delete(stream);
       stream.onEnd(down());
     }

@@ -107,13 +107,15 @@ const COMMANDS = {
   },
 };
 
+async function carryOut(line) {
+  const { id, op, ...rest } = JSON.parse(line);
+  try {
+    process.stdout.write(`${JSON.stringify({ id, value: (await COMMANDS[op](rest)) ?? null })}\n`);
+  } catch (error) {
+    process.stdout.write(`${JSON.stringify({ id, error: String(error?.stack ?? error) })}\n`);
+  }
+}
+
 createInterface({ input: process.stdin })
-  .on('line', async (line) => {
-    const { id, op, ...rest } = JSON.parse(line);
-    try {
-      process.stdout.write(`${JSON.stringify({ id, value: (await COMMANDS[op](rest)) ?? null })}\n`);
-    } catch (error) {
-      process.stdout.write(`${JSON.stringify({ id, error: String(error?.stack ?? error) })}\n`);
-    }
-  })
+  .on('line', (line) => void carryOut(line))
   .on('close', () => process.exit(0));

@@ -14,7 +14,12 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import { type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect';
-import { type Any, type Duration, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import {
+  type Any,
+  type Duration,
+  FeatureSet_FieldPresence,
+  FileDescriptorSetSchema,
+} from '@bufbuild/protobuf/wkt';
 // A script, not part of the package.
 import { buildImage } from '../../../../../scripts/build-proto.mjs';
 
@@ -125,7 +130,8 @@ class DescriptorValidator implements Validator {
         return;
       default: {
         // In a oneof, and where presence is tracked, what is not set is not looked at.
-        if (!isSet && (field.oneof !== undefined || field.presence === 1)) return;
+        if (!isSet && (field.oneof !== undefined || field.presence === FeatureSet_FieldPresence.EXPLICIT))
+          return;
         this.#value(message.get(field), rules, path, problems);
       }
     }
