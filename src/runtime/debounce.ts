@@ -10,6 +10,10 @@ export interface DebounceOptions {
 export interface Debounced {
   /** Asks for a run. */
   call(): void;
+  /** Whether a run waits. */
+  readonly isWaiting: boolean;
+  /** Runs now what waits; nothing when nothing does. */
+  flush(): void;
   /** Drops a waiting run. */
   cancel(): void;
 }
@@ -29,6 +33,14 @@ export function debounce(task: () => void, options: DebounceOptions, clock: Cloc
       timer?.cancel();
       const left = Math.max(0, firstMs + options.maxMs - now);
       timer = clock.schedule(Math.min(options.quietMs, left), run);
+    },
+    get isWaiting() {
+      return timer !== undefined;
+    },
+    flush() {
+      if (timer === undefined) return;
+      timer.cancel();
+      run();
     },
     cancel() {
       timer?.cancel();

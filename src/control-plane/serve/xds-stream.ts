@@ -42,6 +42,8 @@ export interface StreamTools {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly state: () => PublishedState;
+  /** A client comes: what changed and waits for more is published now, within reason. */
+  readonly freshen: () => void;
   readonly holdsBack: () => boolean;
   readonly callerOf: (peer: string) => CallerIdentity | undefined;
   /** Cuts the connection of a client that can not be told anything. */
@@ -133,6 +135,7 @@ class XdsStream implements Connected, Pushed {
   start(): void {
     const call = this.#call;
     const finish = () => this.#finish();
+    this.#tools.freshen();
     this.#tools.connected.add(this);
     call.on('data', (bytes: Buffer) => {
       this.#attempt(() => {

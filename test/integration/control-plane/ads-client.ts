@@ -28,7 +28,8 @@ export class AdsClient {
   status: { readonly code: number; readonly details: string } | undefined;
 
   constructor(target: string, channel: ChannelCredentials = credentials.createInsecure(), path = PATH) {
-    this.#client = new Client(target, channel);
+    // A process of its own would have a connection of its own.
+    this.#client = new Client(target, channel, { 'grpc.use_local_subchannel_pool': 1 });
     this.#stream = this.#client.makeBidiStreamRequest(path, identity, identity);
     this.#stream.on('data', (bytes: Buffer) => this.#take(bytes));
     this.#stream.on('error', () => {});
