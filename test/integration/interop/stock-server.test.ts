@@ -65,6 +65,8 @@ mtls: { mode: PERMISSIVE }
 portLevelMtls: { ${port}: { mode: STRICT } }`,
       ),
     );
+    // A stock server that runs breaks when a chain of its listener gets TLS.
+    await world.plane.waitApplied();
     await peer.serve({ name: 'secret', address: `127.0.0.1:${port}`, mtls: true });
     const endpoint = (serviceAccount: string) => [{ port, serviceAccount }];
     world.configure('good', grpcService('good.mesh', endpoint('shop')) + rules('good.mesh', MUTUAL));
