@@ -28,6 +28,11 @@ describe('structural equality', () => {
     [[1, 2], { 0: 1, 1: 2 }],
     [{ a: 1 }, { a: 1, b: 2 }],
     [{ a: 1 }, { b: 1 }],
+    [{}, { constructor: true }],
+    [
+      { toString: undefined, a: 1 },
+      { toString: 1, a: 1 },
+    ],
     [new Map([['a', 1]]), new Map([['a', 2]])],
     [new Map([['a', undefined]]), new Map([['b', undefined]])],
     [new Map(), new Set()],
