@@ -13,6 +13,8 @@ async function serveIn(places: readonly string[], failing: ReadonlySet<string> =
       response.writeHead(failing.has(locality) ? 500 : 200).end(locality),
     );
   }
+  // One that comes later would have the others counted anew in the middle of a test.
+  await eventually('all are registered', () => world.plane.status().workloads === places.length);
 }
 
 const url = 'http://echo/';
