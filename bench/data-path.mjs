@@ -2,15 +2,16 @@
 // proxy hops, in one run. Every variant has a process of its own, a fresh one per round; they take turns of a third of a
 // second, and a ratio is the median of the turns' ratios, so that drift of the machine falls on all alike. Client on the first core, everything else on the last, where taskset is there to say so.
 //   npm run bench -- [--seconds 3] [--rounds 5] [--concurrency 50] [--only text,text]
-import { execFileSync, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createMesh } from 'inmesh';
 import { createControlPlane } from 'inmesh/control-plane';
 import { meshDocuments } from './lib/config.mjs';
 import { findNginx, startHops } from './lib/nginx.mjs';
+import { pinning } from './lib/pinning.mjs';
 import { median, Table } from './lib/table.mjs';
 
 const argument = (name) => {
@@ -159,19 +160,6 @@ function cpuMs(pid) {
   } catch {
     return 0;
   }
-}
-
-function pinning() {
-  const last = availableParallelism() - 1;
-  try {
-    execFileSync('taskset', ['-p', String(process.pid)], { stdio: 'ignore' });
-  } catch {
-    return () => {};
-  }
-  return (pid, which) =>
-    execFileSync('taskset', ['-a', '-cp', which === 'first' ? '0' : String(last), String(pid)], {
-      stdio: 'ignore',
-    });
 }
 
 async function startSidecars() {

@@ -2,12 +2,13 @@
 // channel of grpc-js and against grpc-js-xds on the same control plane. Every client has a process of its own; they take
 // turns of a third of a second, and a ratio is the median of the turns' ratios.
 //   node bench/grpc.mjs [--seconds 3] [--rounds 5] [--concurrency 32] [--only text,text]
-import { execFileSync, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createControlPlane } from 'inmesh/control-plane';
+import { pinning } from './lib/pinning.mjs';
 import { median, Table } from './lib/table.mjs';
 
 const argument = (name) => {
@@ -119,17 +120,4 @@ async function start(name, load) {
   pin(client.pid, 'first');
   await once(client, 'message');
   return client;
-}
-
-function pinning() {
-  const last = availableParallelism() - 1;
-  try {
-    execFileSync('taskset', ['-p', String(process.pid)], { stdio: 'ignore' });
-  } catch {
-    return () => {};
-  }
-  return (pid, which) =>
-    execFileSync('taskset', ['-a', '-cp', which === 'first' ? '0' : String(last), String(pid)], {
-      stdio: 'ignore',
-    });
 }

@@ -1,4 +1,5 @@
 import type { LoadReport } from '../../model/load-report.js';
+import { FIGURE_MAPS, FIGURES } from './figures.js';
 
 /** Reads one number of a report; 0 = it is not there. */
 type ReadMetric = (report: LoadReport) => number;
@@ -29,27 +30,13 @@ function utilizationOf(report: LoadReport, metrics: readonly ReadMetric[]): numb
   return report.applicationUtilization > 0 ? report.applicationUtilization : report.cpuUtilization;
 }
 
-const FIELDS: Readonly<Record<string, ReadMetric>> = {
-  cpu_utilization: (report) => report.cpuUtilization,
-  mem_utilization: (report) => report.memUtilization,
-  application_utilization: (report) => report.applicationUtilization,
-  rps_fractional: (report) => report.rps,
-  eps: (report) => report.eps,
-};
-
-const MAPS: Readonly<Record<string, (report: LoadReport) => ReadonlyMap<string, number>>> = {
-  named_metrics: (report) => report.namedMetrics,
-  utilization: (report) => report.utilization,
-  request_cost: (report) => report.requestCost,
-};
-
 /** gRFC A114: a field, or a map with a key (`named_metrics.queue`); Envoy: `*` stands for every key. */
 function metricOf(name: string): ReadMetric {
   const dot = name.indexOf('.');
-  if (dot < 0) return (Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined) ?? nothing;
+  if (dot < 0) return (Object.hasOwn(FIGURES, name) ? FIGURES[name] : undefined) ?? nothing;
   const field = name.slice(0, dot);
   const key = name.slice(dot + 1);
-  const map = Object.hasOwn(MAPS, field) ? MAPS[field] : undefined;
+  const map = Object.hasOwn(FIGURE_MAPS, field) ? FIGURE_MAPS[field] : undefined;
   if (map === undefined) return nothing;
   return key === '*'
     ? (report) => Math.max(0, ...map(report).values())

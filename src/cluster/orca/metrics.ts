@@ -1,23 +1,10 @@
 import type { LoadReport } from '../../model/load-report.js';
+import { FIGURE_MAPS, FIGURES } from './figures.js';
 
 /** Hears of one figure of a report. */
 export type TakeMetric = (name: string, value: number) => void;
 
 type ReadFigures = (report: LoadReport, take: TakeMetric) => void;
-
-const FIELDS: Readonly<Record<string, (report: LoadReport) => number>> = {
-  cpu_utilization: (report) => report.cpuUtilization,
-  mem_utilization: (report) => report.memUtilization,
-  application_utilization: (report) => report.applicationUtilization,
-  rps_fractional: (report) => report.rps,
-  eps: (report) => report.eps,
-};
-
-const MAPS: Readonly<Record<string, (report: LoadReport) => ReadonlyMap<string, number>>> = {
-  named_metrics: (report) => report.namedMetrics,
-  utilization: (report) => report.utilization,
-  request_cost: (report) => report.requestCost,
-};
 
 /**
  * Reads the figures that are named: a field, or a map with a key (`named_metrics.queue`, `utilization.*`). gRFC A85: names
@@ -34,7 +21,7 @@ export function readMetrics(names: readonly string[]): ReadFigures | undefined {
 function readerOf(name: string): ReadFigures | undefined {
   const dot = name.indexOf('.');
   if (dot < 0) {
-    const field = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;
+    const field = Object.hasOwn(FIGURES, name) ? FIGURES[name] : undefined;
     return (
       field &&
       ((report, take) => {
@@ -45,7 +32,7 @@ function readerOf(name: string): ReadFigures | undefined {
     );
   }
   const [prefix, key] = [name.slice(0, dot), name.slice(dot + 1)];
-  const map = Object.hasOwn(MAPS, prefix) ? MAPS[prefix] : undefined;
+  const map = Object.hasOwn(FIGURE_MAPS, prefix) ? FIGURE_MAPS[prefix] : undefined;
   if (map === undefined) return undefined;
   if (key === '*') {
     return (report, take) => {

@@ -60,18 +60,47 @@ class NodeReader {
   }
 }
 
+/** The channels of a stream, each opened by the first request of its type. */
+class ChannelTable<C extends Channel> {
+  readonly tables: SharedTables;
+  readonly #open = new Map<ServedType, C>();
+  readonly #create: (ledger: Ledger, interests: InterestTable) => C;
+
+  constructor(tables: SharedTables, create: (ledger: Ledger, interests: InterestTable) => C) {
+    this.tables = tables;
+    this.#create = create;
+  }
+
+  get all(): Iterable<C> {
+    return this.#open.values();
+  }
+
+  get(type: ServedType): C | undefined {
+    return this.#open.get(type);
+  }
+
+  open(type: ServedType): C {
+    let channel = this.#open.get(type);
+    if (channel === undefined) {
+      const { snapshots, interests } = this.tables;
+      channel = this.#create(new Ledger(type, snapshots.empty), interests);
+      this.#open.set(type, channel);
+    }
+    return channel;
+  }
+}
+
 /** State of the world. */
 export class SotwConversation implements Conversation {
-  readonly #tables: SharedTables;
-  readonly #channels = new Map<ServedType, SotwChannel>();
+  readonly #channels: ChannelTable<SotwChannel>;
   readonly #node = new NodeReader();
 
   constructor(tables: SharedTables) {
-    this.#tables = tables;
+    this.#channels = new ChannelTable(tables, (ledger, interests) => new SotwChannel(ledger, interests));
   }
 
   get channels(): Iterable<Channel> {
-    return this.#channels.values();
+    return this.#channels.all;
   }
 
   channel(type: ServedType): Channel | undefined {
@@ -93,8 +122,8 @@ export class SotwConversation implements Conversation {
         error,
         isReturning: nonce === '' && version !== '',
         apply: (type, atMs) => {
-          const channel = this.#open(type);
-          const names = this.#tables.nameLists.read(nameBytes, channel.names);
+          const channel = this.#channels.open(type);
+          const names = this.#channels.tables.nameLists.read(nameBytes, channel.names);
           if (names.names.size > MAX_NAMES) throw tooMany();
           return channel.receive({ names, version, nonce, error }, atMs);
         },
@@ -103,30 +132,19 @@ export class SotwConversation implements Conversation {
       throw MeshError.is(cause) ? cause : broken(`no DiscoveryRequest: ${messageOf(cause)}`);
     }
   }
-
-  #open(type: ServedType): SotwChannel {
-    let channel = this.#channels.get(type);
-    if (channel === undefined) {
-      const { snapshots, interests } = this.#tables;
-      channel = new SotwChannel(new Ledger(type, snapshots.empty), interests);
-      this.#channels.set(type, channel);
-    }
-    return channel;
-  }
 }
 
 /** Delta. */
 export class DeltaConversation implements Conversation {
-  readonly #tables: SharedTables;
-  readonly #channels = new Map<ServedType, DeltaChannel>();
+  readonly #channels: ChannelTable<DeltaChannel>;
   readonly #node = new NodeReader();
 
   constructor(tables: SharedTables) {
-    this.#tables = tables;
+    this.#channels = new ChannelTable(tables, (ledger, interests) => new DeltaChannel(ledger, interests));
   }
 
   get channels(): Iterable<Channel> {
-    return this.#channels.values();
+    return this.#channels.all;
   }
 
   channel(type: ServedType): Channel | undefined {
@@ -146,7 +164,7 @@ export class DeltaConversation implements Conversation {
         error,
         isReturning: Object.keys(request.initialResourceVersions).length > 0,
         apply: (type, atMs) => {
-          const channel = this.#open(type);
+          const channel = this.#channels.open(type);
           if (channel.ledger.interest.names.size + request.resourceNamesSubscribe.length > MAX_NAMES)
             throw tooMany();
           return channel.receive(
@@ -164,16 +182,6 @@ export class DeltaConversation implements Conversation {
     } catch (cause) {
       throw MeshError.is(cause) ? cause : broken(`no DeltaDiscoveryRequest: ${messageOf(cause)}`);
     }
-  }
-
-  #open(type: ServedType): DeltaChannel {
-    let channel = this.#channels.get(type);
-    if (channel === undefined) {
-      const { snapshots, interests } = this.#tables;
-      channel = new DeltaChannel(new Ledger(type, snapshots.empty), interests);
-      this.#channels.set(type, channel);
-    }
-    return channel;
   }
 }
 

@@ -1,7 +1,6 @@
 import type { Clock } from '../../runtime/clock.js';
-import { type Debounced, debounce } from '../../runtime/debounce.js';
+import { debounce } from '../../runtime/debounce.js';
 import type { Logger } from '../../runtime/log.js';
-import { TokenBucket } from '../../runtime/token-bucket.js';
 import type { WorkloadRegistry } from '../registry/registry.js';
 import { createAdmission, type StreamLimits } from './admission.js';
 import { type AppliedReport, type AppliedWaits, createAppliedWaits } from './applied.js';
@@ -9,6 +8,7 @@ import type { CallerIdentity } from './caller.js';
 import { ClientSession, type PublishedState } from './client-session.js';
 import { createClientStatusService } from './client-status-service.js';
 import { type SharedTables, SotwConversation } from './conversation.js';
+import { earlyPublish } from './early-publish.js';
 import { checkIdentity } from './identity-check.js';
 import { InterestTable } from './interest.js';
 import { LoadReports } from './load-reports.js';
@@ -61,9 +61,6 @@ export interface XdsServer {
   close(): void;
 }
 
-/** So many clients may come at once and find what changed just before; then one a second, that a herd costs little. */
-const EARLY_PUBLISHES = 10;
-
 const NO_BYTES = Buffer.alloc(0);
 
 export function createXdsServer(options: XdsServerOptions): XdsServer {
@@ -95,7 +92,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     clock,
     logger,
     state: () => published,
-    freshen: freshening(push, clock),
+    freshen: earlyPublish(push, clock),
     holdsBack: () => !settling.settled.value,
     callerOf,
     disconnect: options.disconnect,
@@ -132,14 +129,6 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       for (const one of connected) one.end('the control plane stops');
       waits.close();
     },
-  };
-}
-
-/** What changed just before a client comes is published for it, as long as not too many come. */
-function freshening(push: Debounced, clock: Clock): () => void {
-  const early = new TokenBucket(EARLY_PUBLISHES, 1, clock);
-  return () => {
-    if (push.isWaiting && early.consume(1) > 0) push.flush();
   };
 }
 

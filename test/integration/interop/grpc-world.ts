@@ -11,21 +11,21 @@ import { type GrpcBackend, startGrpcBackend } from './grpc-backends.js';
 /** Our control plane with gRPC services of four backends: a, b, c and d. */
 export class GrpcWorld {
   readonly #documents = new Map<string, string>();
-  readonly #source: MemorySource = createMemorySource('');
+  readonly #source: MemorySource;
   readonly #backends: readonly GrpcBackend[];
   #plane: ControlPlane;
 
-  private constructor(backends: readonly GrpcBackend[]) {
+  private constructor(backends: readonly GrpcBackend[], source: MemorySource, plane: ControlPlane) {
     this.#backends = backends;
-    // Set by `start`, the only one that makes worlds.
-    this.#plane = undefined as unknown as ControlPlane;
+    this.#source = source;
+    this.#plane = plane;
   }
 
   static async start(): Promise<GrpcWorld> {
     const names = ['a', 'b', 'c', 'd'];
-    const world = new GrpcWorld(await Promise.all(names.map((name) => startGrpcBackend(name))));
-    await world.#start(0);
-    return world;
+    const backends = await Promise.all(names.map((name) => startGrpcBackend(name)));
+    const source = createMemorySource('');
+    return new GrpcWorld(backends, source, await startPlane(source, 0));
   }
 
   get plane(): ControlPlane {
@@ -36,7 +36,7 @@ export class GrpcWorld {
   async restart(): Promise<void> {
     const port = Number(this.#plane.addresses.xds.split(':').at(-1));
     await this.#plane.close();
-    await this.#start(port);
+    this.#plane = await startPlane(this.#source, port);
   }
 
   backend(name: string): GrpcBackend {
@@ -87,15 +87,15 @@ export class GrpcWorld {
     for (const one of this.#backends) one.close();
     await this.#plane.close();
   }
+}
 
-  async #start(port: number): Promise<void> {
-    const options: ControlPlaneOptions = {
-      sources: [this.#source],
-      ports: { xds: port, secureXds: 0, http: 0 },
-      debounceMs: { quietMs: 5, maxMs: 50 },
-    };
-    this.#plane = await createControlPlane(options);
-  }
+function startPlane(source: MemorySource, port: number): Promise<ControlPlane> {
+  const options: ControlPlaneOptions = {
+    sources: [source],
+    ports: { xds: port, secureXds: 0, http: 0 },
+    debounceMs: { quietMs: 5, maxMs: 50 },
+  };
+  return createControlPlane(options);
 }
 
 /** An endpoint of a ServiceEntry. */
