@@ -22,7 +22,7 @@ export class DeltaChannel implements Channel {
   #isFirst = true;
   #owesAnswer = false;
   /** Versions that the client brought, until it was told what differs. */
-  #initial: ReadonlyMap<string, string> | undefined;
+  #initial: Map<string, string> | undefined;
   /** Names that it must hear of though nothing changed. */
   #again: Set<string> | undefined;
 
@@ -103,7 +103,14 @@ export class DeltaChannel implements Channel {
       // Whether the wildcard means the name as well, only the server knows: the client has to be told.
       else if (names.delete(name) && isWildcard) this.#repeatLater(name);
     }
+    this.#dropInitial(isWildcard, names);
     this.ledger.ask(this.#interests.intern(isWildcard, names), this.#interests);
+  }
+
+  /** What was given up is not held any more, though the client brought it and may want it again at once. */
+  #dropInitial(isWildcard: boolean, names: ReadonlySet<string>): void {
+    if (this.#initial === undefined || isWildcard) return;
+    for (const name of this.#initial.keys()) if (!names.has(name)) this.#initial.delete(name);
   }
 
   #repeatLater(name: string): void {
