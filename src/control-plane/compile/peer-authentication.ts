@@ -5,38 +5,77 @@ import { selects } from './visibility.js';
 /** What connections a workload's port accepts. */
 export type MtlsMode = 'STRICT' | 'PERMISSIVE' | 'DISABLE';
 
+/** What a PeerAuthentication selects workloads by. */
+export interface PeerWorkload {
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
 /** Tells the mode of a workload's port. */
-export type MtlsModes = (
-  workload: { readonly namespace: string; readonly labels: Readonly<Record<string, string>> },
-  port: number,
-) => MtlsMode;
+export type MtlsModes = (workload: PeerWorkload, port: number) => MtlsMode;
+
+type PeerAuthentication = Document<'PeerAuthentication'>;
+
+/** The PeerAuthentications that hold for one workload, and what they come to. */
+export interface PeerAuthentications {
+  /** Without a selector in the root namespace; the oldest. */
+  readonly mesh: PeerAuthentication | undefined;
+  /** Without a selector in the workload's namespace; the oldest. */
+  readonly namespace: PeerAuthentication | undefined;
+  /** With a selector for the workload; the oldest. */
+  readonly workload: PeerAuthentication | undefined;
+  /** The mode of every port that is not in `ports`. */
+  readonly base: MtlsMode;
+  /** The modes of ports that have one of their own, which may be the same. */
+  readonly ports: ReadonlyMap<number, MtlsMode>;
+}
 
 /**
- * Merges the PeerAuthentications of mesh, namespace, workload and port: the narrowest that says something decides,
- * of several at one level the oldest, and PERMISSIVE where nobody says anything (Istio).
+ * Finds what holds for a workload: the narrowest that says something decides, of several at one level the oldest, and
+ * PERMISSIVE where nobody says anything (Istio).
  */
-export function mtlsModes(view: ConfigView, { rootNamespace }: MeshConfig): MtlsModes {
+export function peerAuthentications(
+  view: ConfigView,
+  { rootNamespace }: MeshConfig,
+): (workload: PeerWorkload) => PeerAuthentications {
   const documents = view.list('PeerAuthentication');
-  const isForAll = ({ spec }: Document<'PeerAuthentication'>) =>
-    Object.keys(spec.selector?.matchLabels ?? {}).length === 0;
   const wide = documents.filter(isForAll);
-  const narrow = documents.filter((document) => !isForAll(document));
+  // Istio: one with a selector in the root namespace has no effect, not even there.
+  const narrow = documents.filter((one) => !isForAll(one) && one.namespace !== rootNamespace);
   const mesh = wide.find(({ namespace }) => namespace === rootNamespace);
-  return (workload, port) => {
-    // A selector in the root namespace selects there only, like in any other.
-    const own = narrow.find(
-      ({ namespace, spec }) =>
-        namespace === workload.namespace && selects(spec.selector?.matchLabels, workload.labels),
+  return ({ namespace, labels }) => {
+    const workload = narrow.find(
+      (one) => one.namespace === namespace && selects(one.spec.selector?.matchLabels, labels),
     );
-    const inNamespace = wide.find(({ namespace }) => namespace === workload.namespace);
-    return (
-      said(own?.spec.portLevelMtls?.[String(port)]?.mode) ??
-      said(own?.spec.mtls?.mode) ??
+    const inNamespace =
+      namespace === rootNamespace ? undefined : wide.find((one) => one.namespace === namespace);
+    const base =
+      said(workload?.spec.mtls?.mode) ??
       said(inNamespace?.spec.mtls?.mode) ??
       said(mesh?.spec.mtls?.mode) ??
-      'PERMISSIVE'
-    );
+      'PERMISSIVE';
+    const portLevel = Object.entries(workload?.spec.portLevelMtls ?? {});
+    const ports = new Map(portLevel.map(([port, { mode }]) => [Number(port), said(mode) ?? base]));
+    return { mesh, namespace: inNamespace, workload, base, ports };
   };
+}
+
+/** The modes of all workloads and ports; each workload's documents are looked for once. */
+export function mtlsModes(view: ConfigView, config: MeshConfig): MtlsModes {
+  const find = peerAuthentications(view, config);
+  const known = new WeakMap<object, PeerAuthentications>();
+  return (workload, port) => {
+    let found = known.get(workload);
+    if (found === undefined) {
+      found = find(workload);
+      known.set(workload, found);
+    }
+    return found.ports.get(port) ?? found.base;
+  };
+}
+
+function isForAll({ spec }: PeerAuthentication): boolean {
+  return Object.keys(spec.selector?.matchLabels ?? {}).length === 0;
 }
 
 function said(mode: MtlsMode | 'UNSET' | undefined): MtlsMode | undefined {

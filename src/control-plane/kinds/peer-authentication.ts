@@ -1,3 +1,4 @@
+import { DEFAULT_MESH_CONFIG } from '../compile/mesh-config.js';
 import type { Document } from '../store/view.js';
 import { checkSelector } from './common-rules.js';
 import type { Kind } from './kind.js';
@@ -17,11 +18,14 @@ function validate(document: Document<'PeerAuthentication'>) {
   const report = createReport();
   const { selector, portLevelMtls } = document.spec;
   if (selector !== undefined) checkSelector(selector.matchLabels, ['spec', 'selector'], report);
+  if (document.namespace === DEFAULT_MESH_CONFIG.rootNamespace && hasLabels(selector)) {
+    report.warn(['spec', 'selector'], 'with a selector it has no effect in the root namespace (Istio)');
+  }
   if (portLevelMtls === undefined) return report.violations;
   const path = ['spec', 'portLevelMtls'];
   const ports = Object.keys(portLevelMtls);
   if (ports.length === 0) report.invalid(path, 'portLevelMtls must name a port');
-  if (Object.keys(selector?.matchLabels ?? {}).length === 0) {
+  if (!hasLabels(selector)) {
     report.invalid(path, 'portLevelMtls is for the workloads of a selector with labels');
   }
   for (const port of ports) {
@@ -30,4 +34,8 @@ function validate(document: Document<'PeerAuthentication'>) {
     }
   }
   return report.violations;
+}
+
+function hasLabels(selector: Document<'PeerAuthentication'>['spec']['selector']): boolean {
+  return Object.keys(selector?.matchLabels ?? {}).length > 0;
 }

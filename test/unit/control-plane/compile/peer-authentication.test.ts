@@ -43,6 +43,13 @@ describe('the mode of a port', () => {
       workload('mtls: { mode: STRICT }').replace('app: reviews', 'app: x'),
       'PERMISSIVE',
     ],
+    [
+      'a selector in the root namespace has no effect',
+      namespaced('UNSET') +
+        peer('root', 'selector: { matchLabels: { app: reviews } }\nmtls: { mode: STRICT }', 'istio-system'),
+      'PERMISSIVE',
+    ],
+    ['a namespace that says UNSET leaves it to the mesh', mesh('STRICT') + namespaced('UNSET'), 'STRICT'],
   ])('%s', (_, text, expected) => {
     expect(modeOf(text)).toBe(expected);
   });
@@ -51,6 +58,11 @@ describe('the mode of a port', () => {
     const text = workload('mtls: { mode: STRICT }\nportLevelMtls: { "4002": { mode: DISABLE } }');
     expect(modeOf(text, 4001)).toBe('STRICT');
     expect(modeOf(text, 4002)).toBe('DISABLE');
+  });
+
+  test('a port that says UNSET is like the others of the workload', () => {
+    const text = workload('mtls: { mode: STRICT }\nportLevelMtls: { "4002": { mode: UNSET } }');
+    expect(modeOf(mesh('DISABLE') + text, 4002)).toBe('STRICT');
   });
 });
 
