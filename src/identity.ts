@@ -23,6 +23,8 @@ export {
   type IdentityCache,
   type IdentityCacheOptions,
 } from './identity/identity-cache.js';
+export { createJwtBundle, type JwtAuthority, type JwtBundle, parseJwtBundle } from './identity/jwt-bundle.js';
+export { type JwtSvid, type JwtSvidOptions, validateJwtSvid } from './identity/jwt-svid.js';
 export type { RotatingSource } from './identity/rotation.js';
 export {
   createSettableSource,
@@ -31,6 +33,15 @@ export {
   type SettableSource,
   staticSource,
 } from './identity/source.js';
+export {
+  createSpiffeBundle,
+  encodeBundleMap,
+  encodeSpiffeBundle,
+  parseBundleMap,
+  parseSpiffeBundle,
+  type SpiffeBundle,
+  type SpiffeBundleParts,
+} from './identity/spiffe-bundle.js';
 export { istioId, parseSpiffeId, parseTrustDomain, SpiffeId } from './identity/spiffe-id.js';
 export { explainTlsError } from './identity/tls-error.js';
 export {
@@ -47,3 +58,4 @@ export { type Clock, systemClock, type Timer } from './runtime/clock.js';
 export { MeshError, type MeshErrorCode, type MeshErrorOptions } from './runtime/errors.js';
 export { type Logger, silentLogger } from './runtime/log.js';
 export { type Random, systemRandom } from './runtime/random.js';
+export type { JsonObject, JsonValue } from './runtime/strict-json.js';
