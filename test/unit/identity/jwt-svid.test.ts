@@ -22,7 +22,7 @@ interface Spec {
 }
 
 const sign = ({ header, claims: changed, key = ec.privateKey }: Spec = {}) =>
-  new SignJWT({ ...claims, ...changed } as Record<string, never>)
+  new SignJWT({ ...claims, ...changed } as unknown as Record<string, never>)
     .setProtectedHeader({ alg: 'ES256', kid: 'ec', ...header })
     .sign(key);
 const signText = (payload: string, header: Record<string, unknown> = {}) =>
