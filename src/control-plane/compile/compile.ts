@@ -7,6 +7,7 @@ import type { ConfigView } from '../store/view.js';
 import { GRPC_ENCODERS, SDK_ENCODERS } from './encoders.js';
 import { listenerMeant } from './grpc/names.js';
 import { InboundListeners } from './inbound-listeners.js';
+import { INLINE_KEYS, type IssuerKeys } from './issuer-keys.js';
 import type { MeshConfig } from './mesh-config.js';
 import { compileEndpoints, compileOutline } from './outline.js';
 import type { Outline } from './outlined.js';
@@ -34,7 +35,7 @@ interface Compiled {
 }
 
 interface Own {
-  readonly revision: number;
+  readonly version: string;
   readonly listeners: ReadonlyMap<string, Listener>;
 }
 
@@ -42,6 +43,8 @@ interface Own {
 export interface CompilerListeners {
   /** The configuration is compiled for one of gRPC's own clients. */
   readonly servesGrpc?: (view: ConfigView) => void;
+  /** Keys of issuers. By default only those that documents hold. */
+  readonly keys?: IssuerKeys;
 }
 
 /** Creates a compiler with empty memory. */
@@ -53,6 +56,7 @@ class MemoizingCompiler implements Compiler {
   readonly #config: MeshConfig;
   readonly #listeners: CompilerListeners;
   readonly #profiles = new Map<string, Compiled>();
+  readonly #keys: IssuerKeys;
   readonly #inbound: InboundListeners;
   readonly #own = new WeakMap<Node, Own>();
   #shape: { readonly registry: RegistrySnapshot; readonly key: string } | undefined;
@@ -60,7 +64,8 @@ class MemoizingCompiler implements Compiler {
   constructor(config: MeshConfig, listeners: CompilerListeners) {
     this.#config = config;
     this.#listeners = listeners;
-    this.#inbound = new InboundListeners(config);
+    this.#keys = listeners.keys ?? INLINE_KEYS;
+    this.#inbound = new InboundListeners({ config, keys: this.#keys });
   }
 
   compile(view: ConfigView, registry: RegistrySnapshot, node: Node): ResourceSet {
@@ -83,15 +88,16 @@ class MemoizingCompiler implements Compiler {
   /** What the node serves; compiled once for a revision, not for each message of the node. */
   #ownOf(node: Node, view: ConfigView): ReadonlyMap<string, Listener> {
     const before = this.#own.get(node);
-    if (before?.revision === view.revision) return before.listeners;
+    const version = this.#inbound.version(view);
+    if (before?.version === version) return before.listeners;
     const listeners = new Map(this.#inbound.of(node, view));
-    this.#own.set(node, { revision: view.revision, listeners });
+    this.#own.set(node, { version, listeners });
     return listeners;
   }
 
   #compiled(profile: Profile, view: ConfigView, registry: RegistrySnapshot): Compiled {
-    const input = { view, registry, config: this.#config };
-    const outlineKey = `${view.revision} ${this.#shapeOf(registry)}`;
+    const input = { view, registry, config: this.#config, keys: this.#keys };
+    const outlineKey = `${this.#inbound.version(view)} ${this.#shapeOf(registry)}`;
     const endpointsKey = `${view.revision} ${registry.revision}`;
     const before = this.#profiles.get(profile.key);
     if (before?.outlineKey === outlineKey && before.endpointsKey === endpointsKey) return before;

@@ -3,6 +3,7 @@ import type { Node } from '../../model/node.js';
 import { isEqual } from '../../runtime/equal.js';
 import type { ConfigView } from '../store/view.js';
 import { grpcServerListener, servedAddress } from './grpc/server-listener.js';
+import { type InboundSecurity, inboundHttpPolicy } from './inbound-security.js';
 import { inboundListener, inboundListenerName } from './listeners.js';
 import type { MeshConfig } from './mesh-config.js';
 import { mtlsModes } from './peer-authentication.js';
@@ -12,10 +13,17 @@ const MAX_LISTENERS = 50_000;
 /** The listeners of what nodes serve: each is for one node alone, and the same object as long as it says the same. */
 export class InboundListeners {
   readonly #config: MeshConfig;
-  readonly #known = new Map<string, { readonly revision: number; readonly listener: InboundListener }>();
+  readonly #security: InboundSecurity;
+  readonly #known = new Map<string, { readonly version: string; readonly listener: InboundListener }>();
 
-  constructor(config: MeshConfig) {
-    this.#config = config;
+  constructor(security: InboundSecurity) {
+    this.#config = security.config;
+    this.#security = security;
+  }
+
+  /** Grows with everything that listeners follow from. */
+  version({ revision }: ConfigView): string {
+    return `${revision} ${this.#security.keys.revision}`;
   }
 
   /** One for each port that the node says it serves. */
@@ -26,8 +34,12 @@ export class InboundListeners {
       const labels = { app: served.service, ...LABELS };
       const key = JSON.stringify([name, namespace, labels, served.protocol]);
       const make = () => {
-        const mode = mtlsModes(view, this.#config)({ namespace, labels }, served.port);
-        return inboundListener(name, served, mode);
+        const subject = { namespace, labels };
+        const mode = mtlsModes(view, this.#config)(subject, served.port);
+        return inboundListener(name, served, {
+          mode,
+          http: inboundHttpPolicy(view, subject, this.#security),
+        });
       };
       return [name, this.#remembered(key, view, make)];
     });
@@ -47,13 +59,14 @@ export class InboundListeners {
     });
   }
 
-  #remembered(key: string, { revision }: ConfigView, make: () => InboundListener): InboundListener {
+  #remembered(key: string, view: ConfigView, make: () => InboundListener): InboundListener {
     const known = this.#known.get(key);
-    if (known?.revision === revision) return known.listener;
+    const version = this.version(view);
+    if (known?.version === version) return known.listener;
     const next = make();
     const listener = known !== undefined && isEqual(known.listener, next) ? known.listener : next;
     if (this.#known.size >= MAX_LISTENERS) this.#known.clear();
-    this.#known.set(key, { revision, listener });
+    this.#known.set(key, { version, listener });
     return listener;
   }
 }

@@ -11,7 +11,7 @@ import type { Route } from '../../model/route.js';
 import { DEFAULT_TCP_IDLE_MS, type TcpServer } from '../../model/tcp-proxy.js';
 import type { UpgradeRule } from '../../model/upgrade.js';
 import { filtersFor } from './cors.js';
-import { INBOUND_FILTERS, OUTBOUND_FILTERS } from './fault.js';
+import { OUTBOUND_FILTERS } from './fault.js';
 import type { MtlsMode } from './peer-authentication.js';
 import { MATCH_ALL } from './route-match.js';
 
@@ -44,9 +44,9 @@ export function inboundListenerName(template: string, { address, port }: SocketA
 export function inboundListener(
   name: string,
   { address, port, protocol }: SocketAddress & Pick<NodeWorkload, 'protocol'>,
-  mode: MtlsMode,
+  { mode, http }: { readonly mode: MtlsMode; readonly http: InboundHttpPolicy },
 ): InboundListener {
-  const inner = protocol === 'tcp' ? { tcp: inboundTcp(port) } : { http: inboundHttp(port) };
+  const inner = protocol === 'tcp' ? { tcp: inboundTcp(port) } : { http: inboundHttp(port, http) };
   const mutual: InboundChainConfig = {
     name: 'inbound-mtls',
     // A STRICT port has this chain only, so plaintext finds none and is refused.
@@ -71,8 +71,11 @@ function inboundTcp(port: number): TcpServer {
   return { cluster: `inbound|${port}||`, idleTimeoutMs: DEFAULT_TCP_IDLE_MS };
 }
 
+/** What a workload's policies say of the requests to its ports. */
+export type InboundHttpPolicy = Pick<HttpConnectionManager, 'filters' | 'processing'>;
+
 /** What an inbound port does with requests: they are the application's. */
-export function inboundHttp(port: number): HttpConnectionManager {
+export function inboundHttp(port: number, policy: InboundHttpPolicy): HttpConnectionManager {
   const name = `inbound|${port}||`;
   return {
     routes: {
@@ -98,7 +101,7 @@ export function inboundHttp(port: number): HttpConnectionManager {
         ],
       },
     },
-    filters: INBOUND_FILTERS,
+    ...policy,
     upgrades: UPGRADES,
   };
 }

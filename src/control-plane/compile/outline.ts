@@ -10,6 +10,7 @@ import { listenPorts } from './envoy/gateway-ports.js';
 import { envoyGateways } from './envoy/gateways.js';
 import { envoyOutline } from './envoy/outline.js';
 import { grpcOutline } from './grpc/outline.js';
+import { gatewayFilters } from './inbound-security.js';
 import { hasIpAddress, indexInstances, isResolved } from './instances.js';
 import { outboundListener } from './listeners.js';
 import { routeHashOf } from './load-balancer.js';
@@ -29,7 +30,8 @@ import { isExported } from './visibility.js';
 const DESTINATIONS = { inmesh: 'known', envoy: 'by-name', grpc: 'unknown' } as const;
 
 /** Listeners, routes and clusters for a profile. */
-export function compileOutline({ view, registry, config }: CompileInput, profile: Profile): Outline {
+export function compileOutline(input: CompileInput, profile: Profile): Outline {
+  const { view, registry, config } = input;
   const services = listServices(view, registry.workloads).filter((service) => isReachable(service, profile));
   const byHost = new Map(services.map((service) => [service.host, service]));
   const destinationRules = indexDestinationRules(view, config.rootNamespace);
@@ -45,7 +47,7 @@ export function compileOutline({ view, registry, config }: CompileInput, profile
     planClusters(service, policies.get(service.host) ?? NO_POLICY, tools),
   );
   const outline = {
-    ...compileListeners({ view, registry, config }, profile, { services: byHost, policies }),
+    ...compileListeners(input, profile, { services: byHost, policies }),
     clusters: new Map(plans.map(({ cluster }) => [cluster.name, cluster])),
     plans,
   };
@@ -57,6 +59,7 @@ export function compileOutline({ view, registry, config }: CompileInput, profile
     serviceOf: (name) => byHost.get(name),
     hashOf: (target) => routeHashOf(policyOf(target, policies.get(target.host)).loadBalancer),
     policyOf: (target) => policyOf(target, policies.get(target.host)),
+    filters: gatewayFilters(view, { namespace: profile.namespace, labels: profile.envoy.labels }, input),
     listenPorts: listenPorts(profile.envoy, {
       services,
       // Envoys do not register, so that documents alone say which services lead to them.

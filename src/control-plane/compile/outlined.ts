@@ -5,6 +5,7 @@ import type { RouteConfiguration } from '../../model/route.js';
 import type { RegistrySnapshot } from '../registry/registry.js';
 import type { ConfigView } from '../store/view.js';
 import type { ClusterPlan } from './clusters.js';
+import type { IssuerKeys } from './issuer-keys.js';
 import type { MeshConfig } from './mesh-config.js';
 import type { WireResource } from './resource-set.js';
 
@@ -13,6 +14,7 @@ export interface CompileInput {
   readonly view: ConfigView;
   readonly registry: RegistrySnapshot;
   readonly config: MeshConfig;
+  readonly keys: IssuerKeys;
 }
 
 /** Everything but endpoints: it stays when only addresses come and go. */

@@ -3,6 +3,7 @@ import { gatewayKind } from './gateway.js';
 import type { Kind } from './kind.js';
 import { deploymentKind, namespaceKind, serviceAccountKind, serviceKind } from './kubernetes.js';
 import { peerAuthenticationKind } from './peer-authentication.js';
+import { requestAuthenticationKind } from './request-authentication.js';
 import { serviceEntryKind } from './service-entry.js';
 import type { KindName } from './types.js';
 import { virtualServiceKind } from './virtual-service.js';
@@ -15,6 +16,7 @@ export const KINDS: { readonly [K in KindName]: Kind<K> } = {
   ServiceEntry: serviceEntryKind,
   WorkloadEntry: workloadEntryKind,
   PeerAuthentication: peerAuthenticationKind,
+  RequestAuthentication: requestAuthenticationKind,
   Gateway: gatewayKind,
   Service: serviceKind,
   Deployment: deploymentKind,

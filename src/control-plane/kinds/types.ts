@@ -3,6 +3,7 @@ import type { destinationRuleSchema } from './destination-rule-schema.js';
 import type { gatewaySchema } from './gateway-schema.js';
 import type { deploymentSchema, metadataOnlySchema, serviceSchema } from './kubernetes-schema.js';
 import type { peerAuthenticationSchema } from './peer-authentication-schema.js';
+import type { requestAuthenticationSchema } from './request-authentication-schema.js';
 import type { serviceEntrySchema, workloadEntrySchema } from './service-entry-schema.js';
 import type { virtualServiceSchema } from './virtual-service-schema.js';
 
@@ -23,6 +24,7 @@ export interface KindSpecs {
   readonly ServiceEntry: DeepReadonly<z.output<typeof serviceEntrySchema>>;
   readonly WorkloadEntry: DeepReadonly<z.output<typeof workloadEntrySchema>>;
   readonly PeerAuthentication: DeepReadonly<z.output<typeof peerAuthenticationSchema>>;
+  readonly RequestAuthentication: DeepReadonly<z.output<typeof requestAuthenticationSchema>>;
   readonly Gateway: DeepReadonly<z.output<typeof gatewaySchema>>;
   readonly Service: DeepReadonly<z.output<typeof serviceSchema>>;
   readonly Deployment: DeepReadonly<z.output<typeof deploymentSchema>>;
@@ -59,3 +61,6 @@ export type WorkloadEntrySpec = KindSpecs['WorkloadEntry'];
 export type GatewaySpec = KindSpecs['Gateway'];
 export type GatewayServer = Item<GatewaySpec['servers']>;
 export type ServiceSpec = KindSpecs['Service'];
+
+export type RequestAuthenticationSpec = KindSpecs['RequestAuthentication'];
+export type JwtRule = Item<RequestAuthenticationSpec['jwtRules']>;

@@ -34,7 +34,7 @@ export function gatewayListener(
   const taken = new Set<string>();
   const addHttp = (plan: TablePlan, make: (filter: listener.Filter) => listener.FilterChain) => {
     tables.push(plan);
-    const filters = filtersFor(tableRoutes(plan, tools), OUTBOUND_FILTERS);
+    const filters = [...tools.filters, ...filtersFor(tableRoutes(plan, tools), OUTBOUND_FILTERS)];
     chains.push(
       make(httpFilter({ statPrefix: `outbound_${place}`, table: plan.name, filters, isEdge: true })),
     );

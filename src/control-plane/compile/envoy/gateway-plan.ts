@@ -1,3 +1,4 @@
+import type { HttpFilter } from '../../../model/filter-config.js';
 import type { GatewayServer } from '../../kinds/types.js';
 import type { ConfigView, Document } from '../../store/view.js';
 import type { Profile } from '../profile.js';
@@ -13,6 +14,8 @@ export interface GatewayTools {
   readonly hashOf: RouteContext['hashOf'];
   readonly policyOf: (target: Target) => EffectivePolicy;
   readonly listenPorts: ListenPorts;
+  /** What requests pass before their routes. */
+  readonly filters: readonly HttpFilter[];
 }
 
 /** A server of a Gateway with what it does with connections. */

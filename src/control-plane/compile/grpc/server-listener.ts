@@ -1,6 +1,7 @@
 import { type SocketAddress, splitHostPort } from '../../../model/address.js';
 import type { InboundListener } from '../../../model/listener.js';
 import type { NodeMetadata } from '../../../model/node.js';
+import { INBOUND_FILTERS } from '../fault.js';
 import { inboundHttp } from '../listeners.js';
 import type { MtlsMode } from '../peer-authentication.js';
 
@@ -24,7 +25,8 @@ export function grpcServerListener(
   { mode, metadata }: { readonly mode: MtlsMode; readonly metadata: NodeMetadata },
 ): InboundListener {
   const isMutual = mode === 'STRICT' || (mode === 'PERMISSIVE' && speaksMutualTls(metadata, port));
-  const { routes, filters } = inboundHttp(port);
+  // gRFC A39: gRPC's servers refuse a listener with a filter that they do not know.
+  const { routes, filters } = inboundHttp(port, { filters: INBOUND_FILTERS });
   return {
     kind: 'inbound',
     name,

@@ -1,0 +1,35 @@
+import type { HttpFilter } from '../../model/filter-config.js';
+import type { ConfigView } from '../store/view.js';
+import { INBOUND_FILTERS } from './fault.js';
+import type { IssuerKeys } from './issuer-keys.js';
+import type { InboundHttpPolicy } from './listeners.js';
+import type { MeshConfig } from './mesh-config.js';
+import type { PolicySubject } from './policy-scope.js';
+import { jwtFilter } from './request-authentication.js';
+
+/** What the policies of workloads are compiled with. */
+export interface InboundSecurity {
+  readonly config: MeshConfig;
+  readonly keys: IssuerKeys;
+}
+
+/** What is done to the requests of a workload. In Istio's order: first who asks, then whether that is allowed. */
+export function inboundHttpPolicy(
+  view: ConfigView,
+  subject: PolicySubject,
+  { config, keys }: InboundSecurity,
+): InboundHttpPolicy {
+  const authentication = jwtFilter(view, subject, { config, keys, clearRouteCache: false });
+  return { filters: [...(authentication === undefined ? [] : [authentication]), ...INBOUND_FILTERS] };
+}
+
+/** What is done to the requests that a gateway takes, before it sends them on. */
+export function gatewayFilters(
+  view: ConfigView,
+  subject: PolicySubject,
+  { config, keys }: InboundSecurity,
+): readonly HttpFilter[] {
+  // Istio: the routes of a gateway may depend on claims.
+  const authentication = jwtFilter(view, subject, { config, keys, clearRouteCache: true });
+  return authentication === undefined ? [] : [authentication];
+}

@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import type { FieldPath } from '../store/view.js';
+import { checkSelector } from './common-rules.js';
+import { stringMap } from './fields.js';
+import { entriesOf, fieldsOf, type Report } from './report.js';
+
+/** Istio PolicyTargetReference: a resource that a policy is for. */
+const policyTargetReference = z.strictObject({
+  group: z.string().optional(),
+  kind: z.string(),
+  name: z.string(),
+  namespace: z.string().optional(),
+});
+
+/** What the policies of Istio's security kinds are for: workloads by labels, or named resources. */
+export const policyTargets = {
+  selector: z.strictObject({ matchLabels: stringMap.optional() }).optional(),
+  targetRef: policyTargetReference.optional(),
+  targetRefs: z.array(policyTargetReference).optional(),
+};
+
+/** The parsed form of `policyTargets`. */
+export interface PolicyTargets {
+  readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> | undefined } | undefined;
+  readonly targetRef?: TargetReference | undefined;
+  readonly targetRefs?: readonly TargetReference[] | undefined;
+}
+
+export interface TargetReference {
+  /** Empty or undefined = Kubernetes' own. */
+  readonly group?: string | undefined;
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace?: string | undefined;
+}
+
+const MAX_TARGETS = 16;
+const MAX_LABEL_VALUE = 63;
+
+/** `kind` by `group`, as Istio takes them. */
+const TARGET_KINDS: readonly string[] = [
+  '/Service',
+  'networking.istio.io/ServiceEntry',
+  'networking.istio.io/Gateway',
+  'gateway.networking.k8s.io/Gateway',
+  'gateway.networking.k8s.io/GatewayClass',
+];
+
+/** The resources that a policy names (Istio: `targetRefs` goes before the older `targetRef`). */
+export function targetsOf({ targetRef, targetRefs = [] }: PolicyTargets): readonly TargetReference[] {
+  if (targetRefs.length > 0) return targetRefs;
+  return targetRef === undefined ? [] : [targetRef];
+}
+
+/** `group/kind` of a reference; Kubernetes' own group is empty. */
+export function targetKind({ group = '', kind }: TargetReference): string {
+  return `${group === 'core' ? '' : group}/${kind}`;
+}
+
+/** Istio: validateOneOfSelectorType, validateWorkloadSelector, validatePolicyTargetReferences. */
+export function checkPolicyTargets(spec: PolicyTargets, report: Report): void {
+  const { selector, targetRef, targetRefs } = spec;
+  const given = fieldsOf({
+    selector,
+    targetRef,
+    targetRefs: targetRefs?.length ? targetRefs : undefined,
+  });
+  if (given.length > 1) {
+    report.invalid(['spec', given[1] ?? ''], `only one of ${given.join(', ')} may be given`);
+  }
+  if (selector !== undefined) {
+    checkSelector(selector.matchLabels, ['spec', 'selector'], report);
+    for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
+      if (value.length <= MAX_LABEL_VALUE) continue;
+      report.invalid(
+        ['spec', 'selector', 'matchLabels', key],
+        'the value of a label has at most 63 characters',
+      );
+    }
+  }
+  if (targetRef !== undefined) checkReference(targetRef, ['spec', 'targetRef'], report);
+  const path = ['spec', 'targetRefs'];
+  if ((targetRefs?.length ?? 0) > MAX_TARGETS) {
+    report.invalid(path, `targetRefs must have at most ${MAX_TARGETS} entries`);
+  }
+  for (const [one, at] of entriesOf(targetRefs, path)) checkReference(one, at, report);
+}
+
+function checkReference(reference: TargetReference, path: FieldPath, report: Report): void {
+  const { name, namespace = '', group = '', kind } = reference;
+  if (name === '') report.invalid([...path, 'name'], 'the name of what a policy is for must not be empty');
+  if (namespace !== '') {
+    report.invalid([...path, 'namespace'], 'a policy is for resources of its own namespace; leave it out');
+  }
+  if (TARGET_KINDS.includes(targetKind(reference))) return;
+  const shown = JSON.stringify(group === '' ? kind : `${group}/${kind}`);
+  const known = TARGET_KINDS.map((one) => one.replace(/^\//, '')).join(', ');
+  report.invalid([...path, 'kind'], `a policy cannot be for ${shown}; it can for ${known}`);
+}
