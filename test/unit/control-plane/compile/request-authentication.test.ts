@@ -17,7 +17,7 @@ const rule = (issuer: string): string =>
 function served(metadata: Partial<NodeMetadata> = {}) {
   return nodeOf({
     LABELS: { version: 'v1' },
-    INMESH_WORKLOADS: [{ service: 'web', address: '127.0.0.1', port: 8080, protocol: 'http' }],
+    INMESH_WORKLOADS: [{ service: 'web', address: '127.0.0.1', port: 8080 }],
     ...metadata,
   });
 }
