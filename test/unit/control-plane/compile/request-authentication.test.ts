@@ -17,7 +17,9 @@ const rule = (issuer: string): string =>
 function served(metadata: Partial<NodeMetadata> = {}) {
   return nodeOf({
     LABELS: { version: 'v1' },
-    INMESH_WORKLOADS: [{ service: 'web', address: '127.0.0.1', port: 8080 }],
+    INMESH_WORKLOADS: [
+      { service: 'web', address: '127.0.0.1', port: 8080, portName: 'http', tlsMode: 'istio' },
+    ],
     ...metadata,
   });
 }
