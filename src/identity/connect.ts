@@ -85,6 +85,7 @@ export function connectMeshTls(
     }
     stop();
     socket.setNoDelay(true);
+    endWhenDistrusted(mesh, socket, peer);
     callback(null, { socket, peer, expiresAtMs: Math.min(peer.notAfterMs, mesh.notAfterMs()) });
   };
   const onError = (error: Error) => fail(explainTlsError(error, resource));
@@ -148,6 +149,17 @@ export function closeAtExpiry(socket: Duplex, expiresAtMs: number, clock: Clock)
   const cancel = () => timer.cancel();
   socket.once('close', cancel);
   return cancel;
+}
+
+/** How long what runs on a connection may go on whose other end is trusted no longer. */
+export const DISTRUST_GRACE_MS = 5_000;
+
+/** New requests go elsewhere at once, because whoever keeps connections renews them with each change of trust. */
+function endWhenDistrusted(mesh: MeshTls, socket: TLSSocket, peer: VerifiedPeer): void {
+  mesh.onDistrust(socket, peer, () => {
+    const timer = mesh.clock.schedule(DISTRUST_GRACE_MS, () => discard(socket));
+    socket.once('close', () => timer.cancel());
+  });
 }
 
 function discard(socket: Duplex): void {

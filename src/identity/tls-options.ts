@@ -12,6 +12,7 @@ import type { Clock } from '../runtime/clock.js';
 import { MeshError } from '../runtime/errors.js';
 import type { Authorizer } from './authorizer.js';
 import type { IdentitySource } from './source.js';
+import { TrustWatch } from './trust-watch.js';
 import { type VerifiedPeer, verifyPeer } from './verify.js';
 
 /** More than {@link verifyPeer} accepts, so that it is the one to refuse a longer chain. */
@@ -48,6 +49,11 @@ export interface MeshTls {
   attach(server: Server): Unsubscribe;
   /** Verifies who is at the other end of a finished handshake, from the bytes it presented. */
   verify(socket: TLSSocket, authorizer?: Authorizer): VerifiedPeer;
+  /**
+   * Calls `lost` once when the other end of a live connection, verified before, is trusted no longer: its authority left
+   * the bundle, or it was revoked. Ends by itself when the socket closes.
+   */
+  onDistrust(socket: TLSSocket, peer: VerifiedPeer, lost: () => void): Unsubscribe;
   /** When this workload's own certificate expires. */
   notAfterMs(): number;
   /** Calls `listener` after each change of generation. */
@@ -66,6 +72,8 @@ export function createMeshTls(source: IdentitySource, options: MeshTlsOptions): 
     generation++;
     context = undefined;
     for (const listener of Array.from(listeners)) listener();
+    // After them: who makes new connections has turned to those before the ones that are not trusted end.
+    watch.recheck();
   });
   const material = () => materialOf(source, options.trustDomains ?? []);
   const onUpdate = (listener: () => void): Unsubscribe => {
@@ -78,6 +86,9 @@ export function createMeshTls(source: IdentitySource, options: MeshTlsOptions): 
     trusted.has(trustDomain) || trustDomain === source.svid()?.id.trustDomain
       ? source.bundle(trustDomain)
       : undefined;
+  const verify: MeshTls['verify'] = (socket, authorizer) =>
+    verifyPeer(peerChain(socket), bundleOf, { nowMs: options.clock.wallTime(), authorizer });
+  const watch = new TrustWatch({ bundleOf, verify: (socket) => verify(socket), clock: options.clock });
   return {
     get generation() {
       return generation;
@@ -103,13 +114,13 @@ export function createMeshTls(source: IdentitySource, options: MeshTlsOptions): 
         server.setSecureContext(material());
       });
     },
-    verify(socket, authorizer) {
-      return verifyPeer(peerChain(socket), bundleOf, { nowMs: options.clock.wallTime(), authorizer });
-    },
+    verify,
+    onDistrust: (socket, { id }, lost) => watch.add(socket, id.trustDomain, lost),
     notAfterMs: () => source.svid()?.notAfterMs ?? 0,
     onUpdate,
     close() {
       unsubscribe();
+      watch.close();
       listeners.clear();
     },
   };

@@ -20,6 +20,7 @@ import type { IdentitySource } from '../../src/identity/source.js';
 import { createMeshTls, type MeshServerOptions, type MeshTls } from '../../src/identity/tls-options.js';
 import { systemClock } from '../../src/runtime/clock.js';
 import { codeOf } from '../../src/runtime/errors.js';
+import { createFakeClock } from '../../src/testing/fake-clock.js';
 import { createTestCa } from '../../src/testing/test-ca.js';
 
 const ca = await createTestCa();
@@ -261,6 +262,24 @@ describe('rotation', () => {
     await expect(open(meshTls(ca.source('productpage')), server.port)).rejects.toThrow(
       code('INMESH_TRUST_DOMAIN'),
     );
+  });
+
+  test('a live connection ends some seconds after the root of its server left the bundle, no sooner and no later', async () => {
+    const next = await createTestCa();
+    const server = await serve(ca.source('reviews'));
+    server.server.removeAllListeners('secureConnection');
+    server.server.on('secureConnection', (socket: TLSSocket) => socket.on('error', () => {}));
+    const clock = createFakeClock(systemClock.wallTime());
+    const source = ca.settableSource('productpage');
+    const mesh = createMeshTls(source, { clock });
+    closers.push(() => mesh.close());
+    const [first, second] = [await open(mesh, server.port), await open(mesh, server.port)];
+    source.set({ svid: ca.svid('productpage'), bundles: [next.bundle] });
+    await clock.advance(4_000);
+    expect(first.socket.destroyed || second.socket.destroyed).toBe(false);
+    const gone = [once(first.socket, 'close'), once(second.socket, 'close')];
+    await clock.advance(6_000);
+    await Promise.all(gone);
   });
 
   test('a connection ends when the first certificate expires', async () => {

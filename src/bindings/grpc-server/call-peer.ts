@@ -10,7 +10,7 @@ import type { InboundPeer } from '../http/connection.js';
 import { certificateInfo } from '../http/connection-info.js';
 
 /** Who calls, and what its certificate says. */
-export interface CallPeer extends InboundPeer {
+export interface CallPeer extends Omit<InboundPeer, 'onDistrust'> {
   readonly tls: TlsInfo;
 }
 

@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { DISTRUST_GRACE_MS } from '../../identity/connect.js';
 import { atWallTime } from '../../identity/wall-timer.js';
 import type { InboundLimits } from '../../model/inbound-limits.js';
+import type { Unsubscribe } from '../../runtime/abort.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
 import type { ByteCounts } from '../../service/context.js';
 import type { LocalReply } from '../../service/local-reply.js';
@@ -17,6 +19,8 @@ export interface InboundPeer {
   readonly expiresAtMs: number;
   /** The element of `x-forwarded-client-cert` that names the peer. */
   readonly forwardedClientCert: string;
+  /** Calls `lost` once when its certificate is trusted no longer, before it expires. */
+  readonly onDistrust: (lost: () => void) => Unsubscribe;
 }
 
 /** How long an exchange may run on after a certificate of its connection has expired. */
@@ -48,6 +52,12 @@ export function peerOf(request: IncomingMessage | Socket): { readonly spiffeId: 
   return peer && { spiffeId: peer.spiffeId };
 }
 
+export interface InboundConnectionOptions {
+  readonly limits?: InboundLimits | undefined;
+  /** Whether it ends by itself when a certificate does. Default true. */
+  readonly watches?: boolean;
+}
+
 /** One accepted connection: who is there, what runs on it, and when it has to end. */
 export class InboundConnection implements LimitedConnection {
   readonly socket: Duplex;
@@ -57,13 +67,19 @@ export class InboundConnection implements LimitedConnection {
   readonly #drainAtMs: number;
   readonly #limits: ConnectionLimits | undefined;
   #timer: Timer | undefined;
+  #watch: Unsubscribe | undefined;
   #draining = false;
   #expired = false;
   #tunnel = false;
   /** The newest response; requests in a pipeline are answered in order, so it is also the last. */
   #response: ServerResponse | undefined;
 
-  constructor(socket: Duplex, peer: InboundPeer | undefined, clock: Clock, limits?: InboundLimits) {
+  constructor(
+    socket: Duplex,
+    peer: InboundPeer | undefined,
+    clock: Clock,
+    { limits, watches = true }: InboundConnectionOptions = {},
+  ) {
     this.socket = socket;
     this.peer = peer;
     this.#clock = clock;
@@ -78,7 +94,11 @@ export class InboundConnection implements LimitedConnection {
     if (peer !== undefined) {
       const leftMs = Math.max(0, peer.expiresAtMs - clock.wallTime());
       this.#drainAtMs = peer.expiresAtMs - Math.min(MAX_DRAIN_MARGIN_MS, leftMs / 10);
-      this.#timer = atWallTime(clock, peer.expiresAtMs, () => this.#expire());
+      // A stream of HTTP/2 ends with its session.
+      if (watches) {
+        this.#timer = atWallTime(clock, peer.expiresAtMs, () => this.#end(EXPIRY_GRACE_MS));
+        this.#watch = peer.onDistrust(() => this.#end(DISTRUST_GRACE_MS));
+      }
     }
     connections.set(socket, this);
     socket.once('close', () => this.#timer?.cancel());
@@ -125,6 +145,7 @@ export class InboundConnection implements LimitedConnection {
   release(): void {
     this.#limits?.stop();
     this.#timer?.cancel();
+    this.#watch?.();
     connections.delete(this.socket);
   }
 
@@ -144,10 +165,13 @@ export class InboundConnection implements LimitedConnection {
     finish(this.socket);
   }
 
-  #expire(): void {
+  /** Its peer may ask for nothing more; what runs has some time left. */
+  #end(graceMs: number): void {
+    if (this.#expired) return;
     this.#expired = true;
     this.drain();
-    this.#timer = this.#clock.schedule(EXPIRY_GRACE_MS, () => this.destroy());
+    this.#timer?.cancel();
+    this.#timer = this.#clock.schedule(graceMs, () => this.destroy());
   }
 }
 

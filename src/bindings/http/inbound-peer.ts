@@ -22,6 +22,7 @@ export function verifyInboundPeer(socket: TLSSocket, tls: MeshTls, identity: Ide
   const hash = leaf.fingerprint256.replaceAll(':', '').toLowerCase();
   return {
     spiffeId: peer.id.toString(),
+    onDistrust: (lost) => tls.onDistrust(socket, peer, lost),
     expiresAtMs: Math.min(peer.notAfterMs, ownExpiryMs(socket, own.notAfterMs)),
     // SPIFFE IDs hold no character that this header would have to quote.
     forwardedClientCert: `By=${own.id};Hash=${hash};Subject="";URI=${peer.id}`,

@@ -226,8 +226,10 @@ class InboundServer implements InboundAttachment {
 
   #accepted(socket: Duplex, peer: InboundPeer | undefined): void {
     // A stream of HTTP/2 is no connection: its session is.
-    const limits = socket instanceof StreamSocket ? undefined : this.#limitsOf(peer);
-    const connection = new InboundConnection(socket, peer, this.#options.clock, limits);
+    const isStream = socket instanceof StreamSocket;
+    const limits = isStream ? undefined : this.#limitsOf(peer);
+    const options = { limits, watches: !isStream };
+    const connection = new InboundConnection(socket, peer, this.#options.clock, options);
     this.#connections.add(connection);
     socket.once('close', () => {
       this.#connections.delete(connection);

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../runtime/clock.js';
-import { isHttp2Preface } from './http2/http2-front.js';
+import { isHttp2Preface, mayBecomePreface } from './http2/http2-front.js';
 
 /** The first byte of a TLS record that begins a handshake (RFC 8446 §5.1); no HTTP request begins with it. */
 const TLS_HANDSHAKE = 0x16;
@@ -27,11 +27,20 @@ export interface SniffOptions {
  * from the operating system itself. Waiting a turn in between would let the two mix.
  */
 export function sniff(socket: Duplex, options: SniffOptions, result: SniffResult): void {
+  /** What came, while it could still be one thing or the other. */
+  let before: Buffer | undefined;
   const timer = options.clock.schedule(options.timeoutMs, () => {
     settle();
+    if (before !== undefined) socket.unshift(before);
     result.silent(socket);
   });
-  const onData = (chunk: Buffer) => {
+  const onData = (bytes: Buffer) => {
+    const chunk = before === undefined ? bytes : Buffer.concat([before, bytes]);
+    if (mayBecomePreface(chunk)) {
+      // What comes next tells; a client that stops here is as silent as one that never began.
+      before = chunk;
+      return;
+    }
     settle();
     if (chunk[0] === TLS_HANDSHAKE) {
       // The TLS socket reads what was put back by itself; flowing on, the bytes would go nowhere.

@@ -3,6 +3,7 @@ import type { SecretLookup } from '../../cluster/secret-table.js';
 import type { EndpointTransport, TransportOptions } from '../../cluster/transport.js';
 import { closeAtExpiry } from '../../identity/connect.js';
 import type { MeshTls } from '../../identity/tls-options.js';
+import { atWallTime } from '../../identity/wall-timer.js';
 import type { Endpoint } from '../../model/endpoint.js';
 import type { Timer } from '../../runtime/clock.js';
 import type { Random } from '../../runtime/random.js';
@@ -110,7 +111,7 @@ export class UpstreamEndpoint implements EndpointTransport {
     this.#expiry?.cancel();
     const leftMs = notAfterMs - clock.wallTime();
     const marginMs = Math.min(60_000, leftMs * 0.1);
-    this.#expiry = clock.schedule(Math.max(0, leftMs - marginMs), () => this.#renew());
+    this.#expiry = atWallTime(clock, notAfterMs - marginMs, () => this.#renew());
   }
 
   /** The next request opens new connections; the old ones finish and close, at the latest when they expire. */
@@ -125,9 +126,8 @@ export class UpstreamEndpoint implements EndpointTransport {
 
   #retire(pools: EndpointPools): void {
     const { clock } = this.#tools.mesh;
-    const leftMs = this.#expiresAtMs - clock.wallTime();
-    const cut = Number.isFinite(leftMs)
-      ? clock.schedule(Math.max(0, leftMs), () => pools.destroy())
+    const cut = Number.isFinite(this.#expiresAtMs)
+      ? atWallTime(clock, this.#expiresAtMs, () => pools.destroy())
       : undefined;
     const retired: Promise<void> = pools.close().finally(() => {
       cut?.cancel();

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Agent, createServer, request as httpRequest, type IncomingMessage } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { peerOf } from '../../../src/bindings/http/connection.js';
 import { attachInbound } from '../../../src/bindings/http/server.js';
@@ -172,6 +172,49 @@ describe('plaintext on a permissive port', () => {
     await whenClosed(socket);
     expect(attachment.refusals.identity).toBe(1);
     expect(log[0]?.fields['code']).toBe('INMESH_IDENTITY_UNAVAILABLE');
+  });
+});
+
+describe('a connection that says its first bytes one by one', () => {
+  /** Each as a packet of its own. */
+  async function trickle(socket: Socket, text: string): Promise<void> {
+    for (const letter of text) {
+      socket.write(letter);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+
+  test('is HTTP/2 when it becomes its preface', async () => {
+    const { port } = await start((request, response) => response.end(request.httpVersion), PERMISSIVE);
+    const socket = await openSocket(port);
+    socket.setNoDelay(true);
+    await trickle(socket, 'PRI *');
+    // The rest of the preface and an empty SETTINGS frame; the server answers with its own.
+    socket.write(
+      Buffer.concat([Buffer.from(' HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])]),
+    );
+    const [frame] = (await once(socket, 'data')) as [Buffer];
+    expect(frame[3]).toBe(4);
+    socket.destroy();
+  });
+
+  test('is HTTP/1.1 when it becomes a PUT', async () => {
+    const { port } = await start((request, response) => response.end(request.method), PERMISSIVE);
+    const socket = await openSocket(port);
+    socket.setNoDelay(true);
+    await trickle(socket, 'PUT ');
+    socket.write('/ HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
+    await whenClosed(socket);
+    expect(socket.received()).toContain('200 OK');
+    expect(socket.received()).toMatch(/PUT$/);
+  });
+
+  test('is as silent as one that never began when it stops where it could be both', async () => {
+    const { port, attachment } = await start(() => {}, { ...PERMISSIVE, sniffTimeoutMs: 30 });
+    const socket = await openSocket(port);
+    socket.write('PR');
+    await whenClosed(socket);
+    expect(attachment.refusals.silent).toBe(1);
   });
 });
 

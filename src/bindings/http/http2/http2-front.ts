@@ -39,6 +39,11 @@ export function isHttp2Preface(chunk: Buffer): boolean {
   return length > 2 && chunk.compare(PREFACE, 0, length, 0, length) === 0;
 }
 
+/** Whether what came so far begins like the preface of HTTP/2 and like methods of HTTP/1.1. */
+export function mayBecomePreface(chunk: Buffer): boolean {
+  return chunk.length < 3 && chunk.compare(PREFACE, 0, chunk.length, 0, chunk.length) === 0;
+}
+
 /** Speaks HTTP/2 with clients in front of a server that speaks HTTP/1.1. */
 export class Http2Front {
   readonly #options: Http2FrontOptions;

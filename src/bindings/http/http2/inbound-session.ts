@@ -1,6 +1,8 @@
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import { DISTRUST_GRACE_MS } from '../../../identity/connect.js';
 import { atWallTime } from '../../../identity/wall-timer.js';
 import type { InboundLimits } from '../../../model/inbound-limits.js';
+import type { Unsubscribe } from '../../../runtime/abort.js';
 import type { Clock, Timer } from '../../../runtime/clock.js';
 import type { InboundPeer } from '../connection.js';
 
@@ -24,6 +26,7 @@ export class InboundSession {
   readonly #limits: InboundLimits;
   readonly #drainsGently: boolean;
   #timer: Timer | undefined;
+  #watchTrust: Unsubscribe | undefined;
   #life: Timer | undefined;
   #idle: Timer | undefined;
   #closing: Timer | undefined;
@@ -45,7 +48,10 @@ export class InboundSession {
     const { maxConnectionDurationMs = 0 } = limits;
     if (maxConnectionDurationMs > 0) this.#life = clock.schedule(maxConnectionDurationMs, () => this.drain());
     this.#wait();
-    if (peer !== undefined) this.#watch(peer.expiresAtMs, clock);
+    if (peer !== undefined) {
+      this.#watch(peer.expiresAtMs, clock);
+      this.#watchTrust = peer.onDistrust(() => this.#distrust());
+    }
     session.once('close', () => this.release());
   }
 
@@ -118,6 +124,14 @@ export class InboundSession {
     this.#closing?.cancel();
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#watchTrust?.();
+  }
+
+  /** The last GOAWAY at once: not even what is on its way is taken. */
+  #distrust(): void {
+    this.#timer?.cancel();
+    if (!this.#session.destroyed && !this.#session.closed) this.#session.close();
+    this.#timer = this.#clock.schedule(DISTRUST_GRACE_MS, () => this.destroy());
   }
 
   #watch(expiresAtMs: number, clock: Clock): void {
