@@ -1,3 +1,4 @@
+export type { ExtensionProviderInput } from './control-plane/compile/authorization/extension-provider.js';
 export {
   type CompiledJson,
   type CompileResult,

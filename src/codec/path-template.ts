@@ -34,11 +34,14 @@ export function decodePathTemplate(extension: core.TypedExtensionConfig, path: P
   return { kind: 'template', template };
 }
 
-/** The template as an extension. */
-export function encodePathTemplate(template: string): core.TypedExtensionConfig {
+/** The template as an extension; the name is for people. */
+export function encodePathTemplate(
+  template: string,
+  name = 'envoy.path.match.uri_template.uri_template_matcher',
+): core.TypedExtensionConfig {
   const schema = uriTemplateMatch.UriTemplateMatchConfigSchema;
   const typedConfig = packAny(schema, create(schema, { pathTemplate: template }));
-  return extensionConfig('envoy.path.match.uri_template.uri_template_matcher', typedConfig);
+  return extensionConfig(name, typedConfig);
 }
 
 /** Envoy: a path rewrite that is an extension; templates are the only ones. */

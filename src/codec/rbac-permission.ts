@@ -94,7 +94,7 @@ function encodeRule(permission: RbacPermission): rbac.Permission['rule'] {
     case 'server-name':
       return { case: 'requestedServerName', value: encodeStringMatcher(permission.matcher) };
     case 'template':
-      return { case: 'uriTemplate', value: encodePathTemplate(permission.template) };
+      return { case: 'uriTemplate', value: encodePathTemplate(permission.template, 'uri-template') };
     default:
       return encodeCommon(permission);
   }

@@ -9,6 +9,7 @@ import { firstOf, loopbackAuthenticator, svidAuthenticator } from './ca/authenti
 import { type CertificateAuthority, createCertificateAuthority } from './ca/certificate-authority.js';
 import { createDirectoryCaStore } from './ca/directory-store.js';
 import { createWorkloadSecrets, type WorkloadSecrets } from './ca/workload-secrets.js';
+import type { ExtensionProviderInput } from './compile/authorization/extension-provider.js';
 import { createCompiler } from './compile/compile.js';
 import { createLossReport } from './compile/grpc/report-losses.js';
 import {
@@ -50,6 +51,10 @@ export interface ControlPlaneOptions {
   readonly ports?: { readonly xds?: number; readonly secureXds?: number; readonly http?: number };
   /** SPIFFE trust domain. Default `cluster.local`. */
   readonly trustDomain?: string;
+  /** Istio's `trustDomainAliases`: to policies their members are those of the trust domain. Default none. */
+  readonly trustDomainAliases?: readonly string[];
+  /** Istio's `extensionProviders`, as far as they authorize: what policies of action CUSTOM ask. Default none. */
+  readonly extensionProviders?: readonly ExtensionProviderInput[];
   /**
    * Istio's `outboundTrafficPolicy.mode`: whether hosts that the mesh does not know are let through, or answered with
    * 502. Default `ALLOW_ANY`.
@@ -236,8 +241,11 @@ class RunningControlPlane implements ControlPlane {
     this.#parts = parts;
     this.#stopSources = stopSources;
     const { outboundTrafficPolicy, localityLbSetting, zoneAwareLbSetting } = options;
+    const { trustDomainAliases, extensionProviders } = options;
     this.#config = createMeshConfig({
       trustDomain: authority.trustDomain,
+      ...(trustDomainAliases !== undefined && { trustDomainAliases }),
+      ...(extensionProviders !== undefined && { extensionProviders }),
       ...(outboundTrafficPolicy !== undefined && { outboundTrafficPolicy }),
       ...(localityLbSetting !== undefined && { localityLbSetting }),
       ...(zoneAwareLbSetting !== undefined && { zoneAwareLbSetting }),

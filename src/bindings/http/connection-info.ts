@@ -95,12 +95,18 @@ export function certificateInfo(certificate: X509Certificate): PeerCertificate {
   };
 }
 
-function sansOf({ subjectAltName }: X509Certificate, kind: 'URI' | 'DNS'): readonly string[] {
-  const prefix = `${kind}:`;
-  return (subjectAltName ?? '')
-    .split(', ')
-    .filter((one) => one.startsWith(prefix))
-    .map((one) => one.slice(prefix.length));
+/** One name of Node's list: a name with a comma, a quote or the like stands in quotes, as JSON writes it. */
+const SAN = /([^:]*):(?:("(?:[^"\\]|\\.)*")|([^"][^,]*|))(?:, |$)/gsy;
+
+/** Names of a kind; a list that can't be read has none, so that nobody takes a name by what another one contains. */
+function sansOf({ subjectAltName = '' }: X509Certificate, kind: 'URI' | 'DNS'): readonly string[] {
+  const names: string[] = [];
+  let end = 0;
+  for (const [all, type, quoted, plain = ''] of subjectAltName.matchAll(SAN)) {
+    end += all.length;
+    if (type === kind) names.push(quoted === undefined ? plain : String(JSON.parse(quoted)));
+  }
+  return end === subjectAltName.length ? names : [];
 }
 
 /** RFC 2253: the most specific part first. Node gives one part per line, the least specific first. */

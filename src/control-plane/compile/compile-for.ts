@@ -9,6 +9,7 @@ import type { RegistrySnapshot } from '../registry/registry.js';
 import type { Violation } from '../schema/violation.js';
 import { createConfigStore } from '../store/config-store.js';
 import type { ConfigInput } from '../store/file-reader.js';
+import type { ExtensionProviderInput } from './authorization/extension-provider.js';
 import { createCompiler } from './compile.js';
 import { grpcLosses } from './grpc/losses.js';
 import { createMeshConfig, type LocalityLbSetting } from './mesh-config.js';
@@ -30,6 +31,9 @@ export interface CompileTarget {
   /** Settings of the mesh, with Istio's defaults. */
   readonly mesh?: {
     readonly trustDomain?: string;
+    readonly trustDomainAliases?: readonly string[];
+    readonly rootNamespace?: string;
+    readonly extensionProviders?: readonly ExtensionProviderInput[];
     readonly outboundTrafficPolicy?: 'ALLOW_ANY' | 'REGISTRY_ONLY';
     readonly localityLbSetting?: LocalityLbSetting;
   };

@@ -6,7 +6,7 @@ import type { RegistrySnapshot } from '../registry/registry.js';
 import type { ConfigView } from '../store/view.js';
 import { GRPC_ENCODERS, SDK_ENCODERS } from './encoders.js';
 import { listenerMeant } from './grpc/names.js';
-import { InboundListeners } from './inbound-listeners.js';
+import { type InboundInput, InboundListeners } from './inbound-listeners.js';
 import { INLINE_KEYS, type IssuerKeys } from './issuer-keys.js';
 import type { MeshConfig } from './mesh-config.js';
 import { compileEndpoints, compileOutline } from './outline.js';
@@ -75,29 +75,31 @@ class MemoizingCompiler implements Compiler {
     const { listeners, routes, clusters } = outline;
     const { wireListeners = NONE } = outline;
     const common = { routes, clusters, endpoints, wireListeners, secrets: NONE };
+    const input = { view, registry, shape: this.#shapeOf(registry) };
     if (profile.generator === 'grpc') {
       this.#listeners.servesGrpc?.(view);
       const listenerOf = (name: string) =>
-        this.#inbound.ofGrpcServer(name, node, view) ?? otherName(name, profile, compiled);
+        this.#inbound.ofGrpcServer(name, node, input) ?? otherName(name, profile, compiled);
       return { ...common, listeners, encoders: GRPC_ENCODERS, listenerOf };
     }
-    const listenerOf = (name: string) => this.#ownOf(node, view).get(name);
+    const listenerOf = (name: string) => this.#ownOf(node, input).get(name);
     return { ...common, listeners, encoders: SDK_ENCODERS, listenerOf };
   }
 
   /** What the node serves; compiled once for a revision, not for each message of the node. */
-  #ownOf(node: Node, view: ConfigView): ReadonlyMap<string, Listener> {
+  #ownOf(node: Node, input: InboundInput): ReadonlyMap<string, Listener> {
     const before = this.#own.get(node);
-    const version = this.#inbound.version(view);
+    const version = this.#inbound.version(input);
     if (before?.version === version) return before.listeners;
-    const listeners = new Map(this.#inbound.of(node, view));
+    const listeners = new Map(this.#inbound.of(node, input));
     this.#own.set(node, { version, listeners });
     return listeners;
   }
 
   #compiled(profile: Profile, view: ConfigView, registry: RegistrySnapshot): Compiled {
     const input = { view, registry, config: this.#config, keys: this.#keys };
-    const outlineKey = `${this.#inbound.version(view)} ${this.#shapeOf(registry)}`;
+    const shape = this.#shapeOf(registry);
+    const outlineKey = `${this.#inbound.version({ view, registry, shape })} ${shape}`;
     const endpointsKey = `${view.revision} ${registry.revision}`;
     const before = this.#profiles.get(profile.key);
     if (before?.outlineKey === outlineKey && before.endpointsKey === endpointsKey) return before;

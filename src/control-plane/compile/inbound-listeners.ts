@@ -1,7 +1,9 @@
 import type { InboundListener } from '../../model/listener.js';
 import type { Node } from '../../model/node.js';
 import { isEqual } from '../../runtime/equal.js';
+import type { RegistrySnapshot } from '../registry/registry.js';
 import type { ConfigView } from '../store/view.js';
+import { type AuthorizationCompiler, authorizationCompiler } from './authorization/workload.js';
 import { grpcServerListener, servedAddress } from './grpc/server-listener.js';
 import { type InboundSecurity, inboundHttpPolicy } from './inbound-security.js';
 import { inboundListener, inboundListenerName } from './listeners.js';
@@ -10,11 +12,20 @@ import { mtlsModes } from './peer-authentication.js';
 
 const MAX_LISTENERS = 50_000;
 
+/** What listeners are compiled from. */
+export interface InboundInput {
+  readonly view: ConfigView;
+  readonly registry: RegistrySnapshot;
+  /** Equal when the services of the registry are. */
+  readonly shape: string;
+}
+
 /** The listeners of what nodes serve: each is for one node alone, and the same object as long as it says the same. */
 export class InboundListeners {
   readonly #config: MeshConfig;
   readonly #security: InboundSecurity;
   readonly #known = new Map<string, { readonly version: string; readonly listener: InboundListener }>();
+  #authorization: { readonly version: string; readonly compile: AuthorizationCompiler } | undefined;
 
   constructor(security: InboundSecurity) {
     this.#config = security.config;
@@ -22,46 +33,60 @@ export class InboundListeners {
   }
 
   /** Grows with everything that listeners follow from. */
-  version({ revision }: ConfigView): string {
-    return `${revision} ${this.#security.keys.revision}`;
+  version({ view, shape }: InboundInput): string {
+    const version = `${view.revision} ${this.#security.keys.revision}`;
+    // Services that authorize may come and go with the registry.
+    return this.#config.extensionProviders.length === 0 ? version : `${version} ${shape}`;
   }
 
   /** One for each port that the node says it serves. */
-  of(node: Node, view: ConfigView): readonly (readonly [string, InboundListener])[] {
+  of(node: Node, input: InboundInput): readonly (readonly [string, InboundListener])[] {
     const { NAMESPACE: namespace, LABELS, INMESH_WORKLOADS = [] } = node.metadata;
     return INMESH_WORKLOADS.map((served) => {
       const name = inboundListenerName(this.#config.inboundTemplate, served);
       const labels = { app: served.service, ...LABELS };
       const key = JSON.stringify([name, namespace, labels, served.protocol]);
       const make = () => {
-        const subject = { namespace, labels };
-        const mode = mtlsModes(view, this.#config)(subject, served.port);
+        const { view } = input;
+        const subject = { namespace, labels, service: served.service };
+        const { http, tcp } = this.#authorizationOf(input)(subject);
         return inboundListener(name, served, {
-          mode,
-          http: inboundHttpPolicy(view, subject, this.#security),
+          mode: mtlsModes(view, this.#config)(subject, served.port),
+          http: inboundHttpPolicy(view, subject, { ...this.#security, authorization: http }),
+          guards: tcp,
         });
       };
-      return [name, this.#remembered(key, view, make)];
+      return [name, this.#remembered(key, input, make)];
     });
   }
 
   /** The one of a gRPC server that asks by the name of its address; undefined when it is no such name. */
-  ofGrpcServer(name: string, { metadata }: Node, view: ConfigView): InboundListener | undefined {
+  ofGrpcServer(name: string, { metadata }: Node, input: InboundInput): InboundListener | undefined {
     const address = servedAddress(name, this.#config.inboundTemplate);
     if (address === undefined) return undefined;
     const { NAMESPACE: namespace, LABELS, INMESH_WORKLOADS = [] } = metadata;
     const served = INMESH_WORKLOADS.find(({ port }) => port === address.port);
     const labels = { ...(served && { app: served.service }), ...LABELS };
-    const key = JSON.stringify(['grpc', name, namespace, labels, served?.tlsMode]);
-    return this.#remembered(key, view, () => {
-      const mode = mtlsModes(view, this.#config)({ namespace, labels }, address.port);
-      return grpcServerListener(name, address, { mode, metadata });
+    const key = JSON.stringify(['grpc', name, namespace, labels, served?.service, served?.tlsMode]);
+    return this.#remembered(key, input, () => {
+      const mode = mtlsModes(input.view, this.#config)({ namespace, labels }, address.port);
+      const { grpc } = this.#authorizationOf(input)({ namespace, labels, service: served?.service });
+      return grpcServerListener(name, address, { mode, metadata, http: grpc });
     });
   }
 
-  #remembered(key: string, view: ConfigView, make: () => InboundListener): InboundListener {
+  #authorizationOf(input: InboundInput): AuthorizationCompiler {
+    const version = this.version(input);
+    if (this.#authorization?.version !== version) {
+      const compile = authorizationCompiler(input.view, input.registry.workloads, this.#config);
+      this.#authorization = { version, compile };
+    }
+    return this.#authorization.compile;
+  }
+
+  #remembered(key: string, input: InboundInput, make: () => InboundListener): InboundListener {
     const known = this.#known.get(key);
-    const version = this.version(view);
+    const version = this.version(input);
     if (known?.version === version) return known.listener;
     const next = make();
     const listener = known !== undefined && isEqual(known.listener, next) ? known.listener : next;

@@ -13,23 +13,34 @@ export interface InboundSecurity {
   readonly keys: IssuerKeys;
 }
 
+/** The same with what decides about requests. */
+export interface RequestSecurity extends InboundSecurity {
+  readonly authorization: readonly HttpFilter[];
+}
+
 /** What is done to the requests of a workload. In Istio's order: first who asks, then whether that is allowed. */
 export function inboundHttpPolicy(
   view: ConfigView,
   subject: PolicySubject,
-  { config, keys }: InboundSecurity,
+  { config, keys, authorization }: RequestSecurity,
 ): InboundHttpPolicy {
   const authentication = jwtFilter(view, subject, { config, keys, clearRouteCache: false });
-  return { filters: [...(authentication === undefined ? [] : [authentication]), ...INBOUND_FILTERS] };
+  return {
+    filters: [
+      ...(authentication === undefined ? [] : [authentication]),
+      ...authorization,
+      ...INBOUND_FILTERS,
+    ],
+  };
 }
 
 /** What is done to the requests that a gateway takes, before it sends them on. */
 export function gatewayFilters(
   view: ConfigView,
   subject: PolicySubject,
-  { config, keys }: InboundSecurity,
+  { config, keys, authorization }: RequestSecurity,
 ): readonly HttpFilter[] {
   // Istio: the routes of a gateway may depend on claims.
   const authentication = jwtFilter(view, subject, { config, keys, clearRouteCache: true });
-  return authentication === undefined ? [] : [authentication];
+  return authentication === undefined ? authorization : [authentication, ...authorization];
 }

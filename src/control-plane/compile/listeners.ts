@@ -6,6 +6,7 @@ import type {
   InboundListener,
   OutboundListener,
 } from '../../model/listener.js';
+import type { NetworkRbac } from '../../model/network-rbac.js';
 import type { NodeWorkload } from '../../model/node.js';
 import type { Route } from '../../model/route.js';
 import { DEFAULT_TCP_IDLE_MS, type TcpServer } from '../../model/tcp-proxy.js';
@@ -40,13 +41,24 @@ export function inboundListenerName(template: string, { address, port }: SocketA
   return template.replaceAll('%s', () => formatAddress({ address, port }));
 }
 
+/** What holds for those who call a port. */
+export interface InboundRules {
+  readonly mode: MtlsMode;
+  readonly http: InboundHttpPolicy;
+  /** What connections without requests pass. */
+  readonly guards: readonly NetworkRbac[];
+}
+
 /** The listener of a served port: which chains it has is what its mTLS mode means. */
 export function inboundListener(
   name: string,
   { address, port, protocol }: SocketAddress & Pick<NodeWorkload, 'protocol'>,
-  { mode, http }: { readonly mode: MtlsMode; readonly http: InboundHttpPolicy },
+  { mode, http, guards }: InboundRules,
 ): InboundListener {
-  const inner = protocol === 'tcp' ? { tcp: inboundTcp(port) } : { http: inboundHttp(port, http) };
+  const inner =
+    protocol === 'tcp'
+      ? { tcp: inboundTcp(port), ...(guards.length > 0 && { guards }) }
+      : { http: inboundHttp(port, http) };
   const mutual: InboundChainConfig = {
     name: 'inbound-mtls',
     // A STRICT port has this chain only, so plaintext finds none and is refused.

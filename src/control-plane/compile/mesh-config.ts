@@ -1,6 +1,11 @@
 import { MeshError } from '../../runtime/errors.js';
 import { checkLoadBalancer } from '../kinds/load-balancer-rules.js';
 import { createReport } from '../kinds/report.js';
+import {
+  type ExtensionProvider,
+  type ExtensionProviderInput,
+  readProviders,
+} from './authorization/extension-provider.js';
 
 /** Where requests go when the endpoints of a region are unhealthy. */
 export interface RegionFailover {
@@ -40,6 +45,10 @@ export interface ZoneAwareLbSetting {
 /** Mesh-wide settings, with Istio's names and defaults. */
 export interface MeshConfig {
   readonly trustDomain: string;
+  /** Other names of the trust domain: to policies their members are the same. */
+  readonly trustDomainAliases: readonly string[];
+  /** The services that policies of action CUSTOM ask. */
+  readonly extensionProviders: readonly ExtensionProvider[];
   /** Namespace of mesh-wide documents. */
   readonly rootNamespace: string;
   /** Domain of service names. */
@@ -61,6 +70,8 @@ export interface MeshConfig {
 
 export const DEFAULT_MESH_CONFIG: MeshConfig = {
   trustDomain: 'cluster.local',
+  trustDomainAliases: [],
+  extensionProviders: [],
   rootNamespace: 'istio-system',
   domain: 'cluster.local',
   inboundTemplate: 'xds.istio.io/grpc/lds/inbound/%s',
@@ -74,15 +85,28 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
  * The settings of a mesh, with defaults.
  * @throws MeshError `INMESH_OPTION_INVALID` for settings that Istio would refuse.
  */
-export function createMeshConfig(settings: Partial<MeshConfig>): MeshConfig {
-  const { localityLbSetting, zoneAwareLbSetting } = settings;
+export function createMeshConfig(settings: MeshSettings): MeshConfig {
+  const { localityLbSetting, zoneAwareLbSetting, extensionProviders = [], ...others } = settings;
   const report = createReport();
   // Of the mesh both may be given, other than of a DestinationRule.
   checkLoadBalancer({ localityLbSetting }, [], report);
   checkLoadBalancer({ zoneAwareLbSetting }, [], report);
+  const providers = readProviders(extensionProviders, report);
   const [first] = report.violations;
   if (first !== undefined) {
     throw new MeshError('INMESH_OPTION_INVALID', `${first.path.join('.')}: ${first.message}`);
   }
-  return { ...DEFAULT_MESH_CONFIG, ...settings };
+  return {
+    ...DEFAULT_MESH_CONFIG,
+    ...('localityLbSetting' in settings && { localityLbSetting }),
+    ...('zoneAwareLbSetting' in settings && { zoneAwareLbSetting }),
+    ...others,
+    extensionProviders: providers,
+  };
+}
+
+/** Settings as people write them. */
+export interface MeshSettings extends Partial<Omit<MeshConfig, 'extensionProviders'>> {
+  /** As in Istio's MeshConfig; times are texts such as `5s`. */
+  readonly extensionProviders?: readonly ExtensionProviderInput[] | undefined;
 }

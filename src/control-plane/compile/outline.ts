@@ -3,6 +3,7 @@ import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
 import { coversHost } from '../kinds/hosts.js';
 import { aliasesOf } from './aliases.js';
+import { authorizationCompiler } from './authorization/workload.js';
 import { chosen, planClusters, servedByEds } from './clusters.js';
 import { type DestinationPolicy, indexDestinationRules, NO_POLICY } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
@@ -53,13 +54,17 @@ export function compileOutline(input: CompileInput, profile: Profile): Outline {
   };
   if (profile.generator === 'grpc') return grpcOutline(outline);
   if (profile.envoy === undefined) return outline;
+  const { namespace, envoy: place } = profile;
+  const subject = { namespace, labels: place.labels, gateways: place.gateways };
+  const { http, tcp } = authorizationCompiler(view, registry.workloads, config)(subject);
   const gateways = envoyGateways({
     view,
     profile,
     serviceOf: (name) => byHost.get(name),
     hashOf: (target) => routeHashOf(policyOf(target, policies.get(target.host)).loadBalancer),
     policyOf: (target) => policyOf(target, policies.get(target.host)),
-    filters: gatewayFilters(view, { namespace: profile.namespace, labels: profile.envoy.labels }, input),
+    filters: gatewayFilters(view, subject, { ...input, authorization: http }),
+    guards: tcp,
     listenPorts: listenPorts(profile.envoy, {
       services,
       // Envoys do not register, so that documents alone say which services lead to them.

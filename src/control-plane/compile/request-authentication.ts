@@ -30,7 +30,8 @@ export function jwtFilter(
   subject: PolicySubject,
   tools: AuthenticationTools,
 ): HttpFilter | undefined {
-  const policies = policiesFor(view.list('RequestAuthentication'), subject, tools.config.rootNamespace);
+  const { rootNamespace } = tools.config;
+  const policies = policiesFor(view.list('RequestAuthentication'), subject, { view, rootNamespace });
   const rules = policies.flatMap(({ spec }) => spec.jwtRules ?? []);
   if (rules.length === 0) return undefined;
   // Istio: by issuer, so that the order of documents makes no difference.

@@ -1,3 +1,4 @@
+import { authorizationPolicyKind } from './authorization-policy.js';
 import { destinationRuleKind } from './destination-rule.js';
 import { gatewayKind } from './gateway.js';
 import type { Kind } from './kind.js';
@@ -17,6 +18,7 @@ export const KINDS: { readonly [K in KindName]: Kind<K> } = {
   WorkloadEntry: workloadEntryKind,
   PeerAuthentication: peerAuthenticationKind,
   RequestAuthentication: requestAuthenticationKind,
+  AuthorizationPolicy: authorizationPolicyKind,
   Gateway: gatewayKind,
   Service: serviceKind,
   Deployment: deploymentKind,

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { authorizationPolicySchema } from './authorization-policy-schema.js';
 import type { destinationRuleSchema } from './destination-rule-schema.js';
 import type { gatewaySchema } from './gateway-schema.js';
 import type { deploymentSchema, metadataOnlySchema, serviceSchema } from './kubernetes-schema.js';
@@ -25,6 +26,7 @@ export interface KindSpecs {
   readonly WorkloadEntry: DeepReadonly<z.output<typeof workloadEntrySchema>>;
   readonly PeerAuthentication: DeepReadonly<z.output<typeof peerAuthenticationSchema>>;
   readonly RequestAuthentication: DeepReadonly<z.output<typeof requestAuthenticationSchema>>;
+  readonly AuthorizationPolicy: DeepReadonly<z.output<typeof authorizationPolicySchema>>;
   readonly Gateway: DeepReadonly<z.output<typeof gatewaySchema>>;
   readonly Service: DeepReadonly<z.output<typeof serviceSchema>>;
   readonly Deployment: DeepReadonly<z.output<typeof deploymentSchema>>;
@@ -64,3 +66,7 @@ export type ServiceSpec = KindSpecs['Service'];
 
 export type RequestAuthenticationSpec = KindSpecs['RequestAuthentication'];
 export type JwtRule = Item<RequestAuthenticationSpec['jwtRules']>;
+export type AuthorizationPolicySpec = KindSpecs['AuthorizationPolicy'];
+export type AuthorizationRule = Item<AuthorizationPolicySpec['rules']>;
+export type AuthorizationSource = Part<Item<AuthorizationRule['from']>, 'source'>;
+export type AuthorizationOperation = Part<Item<AuthorizationRule['to']>, 'operation'>;

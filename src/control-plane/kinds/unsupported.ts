@@ -80,7 +80,6 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
 
 /** Kinds of Istio and of the Gateway API that are not carried out yet. */
 export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
-  'AuthorizationPolicy',
   'Sidecar',
   'EnvoyFilter',
   'WorkloadGroup',

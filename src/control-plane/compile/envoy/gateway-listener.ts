@@ -1,10 +1,12 @@
 import { isIP } from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import { encodeFilterChainMatch } from '../../../codec/filter-chain-match.js';
+import { encodeNetworkRbac } from '../../../codec/network-rbac.js';
 import { encodeTcpProxy } from '../../../codec/tcp-proxy.js';
 import type { FilterChainMatch } from '../../../model/filter-chain-match.js';
 import { MATCH_EVERYTHING } from '../../../model/filter-chain-match.js';
 import type { TcpFilterChain } from '../../../model/listener.js';
+import type { NetworkRbac } from '../../../model/network-rbac.js';
 import { packAny } from '../../../proto/any.js';
 import { listener, tcpProxy } from '../../../proto/xds.js';
 import type { GatewayServer } from '../../kinds/types.js';
@@ -107,16 +109,23 @@ function tcpChains(
   return usable.flatMap(({ match, tcp }) => {
     const wanted = freeNames(kind === 'passthrough' ? match.serverNames : names, taken);
     if (wanted === undefined) return [];
-    const chain = tcpChain(tcp, { ...match, serverNames: wanted });
+    const chain = tcpChain(tcp, { ...match, serverNames: wanted }, tools.guards);
     if (socket !== undefined) chain.transportSocket = socket;
     return [chain];
   });
 }
 
-function tcpChain(tcp: TcpFilterChain['tcp'], match: FilterChainMatch): listener.FilterChain {
+function tcpChain(
+  tcp: TcpFilterChain['tcp'],
+  match: FilterChainMatch,
+  guards: readonly NetworkRbac[],
+): listener.FilterChain {
   const value = packAny(tcpProxy.TcpProxySchema, encodeTcpProxy(tcp));
   const message = create(listener.FilterChainSchema, {
-    filters: [{ name: 'envoy.filters.network.tcp_proxy', configType: { case: 'typedConfig', value } }],
+    filters: [
+      ...guards.map(encodeNetworkRbac),
+      { name: 'envoy.filters.network.tcp_proxy', configType: { case: 'typedConfig', value } },
+    ],
   });
   setMatch(message, match);
   return message;

@@ -1,4 +1,5 @@
 import type { HttpFilter } from '../../../model/filter-config.js';
+import type { NetworkRbac } from '../../../model/network-rbac.js';
 import type { GatewayServer } from '../../kinds/types.js';
 import type { ConfigView, Document } from '../../store/view.js';
 import type { Profile } from '../profile.js';
@@ -16,6 +17,8 @@ export interface GatewayTools {
   readonly listenPorts: ListenPorts;
   /** What requests pass before their routes. */
   readonly filters: readonly HttpFilter[];
+  /** What connections without requests pass. */
+  readonly guards: readonly NetworkRbac[];
 }
 
 /** A server of a Gateway with what it does with connections. */

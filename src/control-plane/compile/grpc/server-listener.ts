@@ -1,4 +1,5 @@
 import { type SocketAddress, splitHostPort } from '../../../model/address.js';
+import type { HttpFilter } from '../../../model/filter-config.js';
 import type { InboundListener } from '../../../model/listener.js';
 import type { NodeMetadata } from '../../../model/node.js';
 import { INBOUND_FILTERS } from '../fault.js';
@@ -15,6 +16,14 @@ export function servedAddress(name: string, template: string): SocketAddress | u
   return host === '' || port === undefined ? undefined : { address: host, port };
 }
 
+/** What holds for those who call a gRPC server, and what the server says of itself. */
+export interface GrpcServerRules {
+  readonly mode: MtlsMode;
+  readonly metadata: NodeMetadata;
+  /** What decides about calls, in this order. */
+  readonly http: readonly HttpFilter[];
+}
+
 /**
  * The listener of a gRPC server. gRPC can't tell TLS from plaintext on one port (gRFC A36), so there is one chain. As
  * Istio decides: mTLS where it is STRICT, and where it is PERMISSIVE for workloads that say they speak it.
@@ -22,11 +31,11 @@ export function servedAddress(name: string, template: string): SocketAddress | u
 export function grpcServerListener(
   name: string,
   { address, port }: SocketAddress,
-  { mode, metadata }: { readonly mode: MtlsMode; readonly metadata: NodeMetadata },
+  { mode, metadata, http }: GrpcServerRules,
 ): InboundListener {
   const isMutual = mode === 'STRICT' || (mode === 'PERMISSIVE' && speaksMutualTls(metadata, port));
   // gRFC A39: gRPC's servers refuse a listener with a filter that they do not know.
-  const { routes, filters } = inboundHttp(port, { filters: INBOUND_FILTERS });
+  const { routes, filters } = inboundHttp(port, { filters: [...http, ...INBOUND_FILTERS] });
   return {
     kind: 'inbound',
     name,

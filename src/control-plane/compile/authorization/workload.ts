@@ -1,0 +1,74 @@
+import type { HttpFilter } from '../../../model/filter-config.js';
+import type { NetworkRbac } from '../../../model/network-rbac.js';
+import type { Workload } from '../../registry/workload.js';
+import type { ConfigView } from '../../store/view.js';
+import type { MeshConfig } from '../mesh-config.js';
+import type { PolicySubject } from '../policy-scope.js';
+import { listServices } from '../services.js';
+import { isExported } from '../visibility.js';
+import {
+  type AuthorizationTools,
+  grpcAuthorization,
+  httpAuthorization,
+  tcpAuthorization,
+} from './filters.js';
+import type { ServiceLookup } from './providers.js';
+import { effectivePolicies } from './select-policies.js';
+
+/** What a workload does about who may do what. */
+export interface WorkloadAuthorization {
+  /** For requests, before the router. */
+  readonly http: readonly HttpFilter[];
+  /** For connections that bring no requests. */
+  readonly tcp: readonly NetworkRbac[];
+  /** For gRPC's own servers. */
+  readonly grpc: readonly HttpFilter[];
+  /** Why something is refused that a policy would have had decided elsewhere. */
+  readonly problems: readonly string[];
+}
+
+const NOTHING: WorkloadAuthorization = { http: [], tcp: [], grpc: [], problems: [] };
+
+/** Compiles the policies of workloads; one for each state of the configuration. */
+export type AuthorizationCompiler = (subject: PolicySubject) => WorkloadAuthorization;
+
+/** What the policies of one state of the mesh are compiled with. */
+export function authorizationCompiler(
+  view: ConfigView,
+  workloads: readonly Workload[],
+  config: MeshConfig,
+): AuthorizationCompiler {
+  // A mesh without policies pays nothing for them.
+  if (view.list('AuthorizationPolicy').length === 0) return () => NOTHING;
+  const lookupFor = serviceLookup(view, workloads);
+  return (subject) => {
+    const policies = effectivePolicies(view, subject, config.rootNamespace);
+    const tools: AuthorizationTools = {
+      trustDomains: [config.trustDomain, ...config.trustDomainAliases],
+      providers: config.extensionProviders,
+      namespacesOf: lookupFor(subject.namespace),
+    };
+    const http = httpAuthorization(policies, tools);
+    const tcp = tcpAuthorization(policies, tools);
+    return {
+      http: http.filters,
+      tcp: tcp.guards,
+      grpc: grpcAuthorization(policies, tools),
+      problems: [...new Set([...http.problems, ...tcp.problems])],
+    };
+  };
+}
+
+/** Services are looked up once they are asked for: only policies of action CUSTOM do. */
+function serviceLookup(
+  view: ConfigView,
+  workloads: readonly Workload[],
+): (clientNamespace: string) => ServiceLookup {
+  let services: ReturnType<typeof listServices> | undefined;
+  return (clientNamespace) => (host) => {
+    services ??= listServices(view, workloads);
+    return services
+      .filter((one) => one.host === host && isExported(one.exportTo, one.namespace, clientNamespace))
+      .map(({ namespace }) => namespace);
+  };
+}
