@@ -25,6 +25,7 @@ export {
 } from './identity/identity-cache.js';
 export { createJwtBundle, type JwtAuthority, type JwtBundle, parseJwtBundle } from './identity/jwt-bundle.js';
 export { type JwtSvid, type JwtSvidOptions, validateJwtSvid } from './identity/jwt-svid.js';
+export { type RevocationList, revocationList } from './identity/revocation.js';
 export type { RotatingSource } from './identity/rotation.js';
 export {
   createSettableSource,
@@ -50,6 +51,7 @@ export {
   type MeshTls,
   type MeshTlsOptions,
 } from './identity/tls-options.js';
+export type { Trust } from './identity/trust.js';
 export { type VerifiedPeer, type VerifyOptions, verifyPeer } from './identity/verify.js';
 export type { CertificateFacts, GeneralName, NameConstraints } from './identity/x509.js';
 export { parseX509Svid, type X509Svid } from './identity/x509-svid.js';

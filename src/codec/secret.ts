@@ -1,13 +1,16 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { Secret } from '../model/secret.js';
+import { TRUST_SECRET } from '../model/trust.js';
 import { core, tls } from '../proto/xds.js';
 import { decodeMessage, defineResourceType, type ResourceType } from './codec.js';
+import { decodeTextSource } from './data-source.js';
 import { onlyFields } from './field-guard.js';
 import { encodeStringMatcher } from './matcher.js';
 import { at, type Path, refuse } from './path.js';
 import { encodePemSource } from './pem-source.js';
 import { decodeTlsCertificate, encodeTlsCertificate } from './tls-certificates.js';
 import { decodeValidationSecret } from './tls-validation.js';
+import { decodeTrust, encodeTrust } from './trust.js';
 
 /** The type of what SDS serves. */
 export const SECRET_TYPE_URL = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
@@ -42,8 +45,10 @@ function inline(text: string): core.DataSource {
 }
 
 const secretFields = onlyFields(() => tls.SecretSchema, {
-  enforced: ['name', 'tls_certificate', 'validation_context'],
+  enforced: ['name', 'tls_certificate', 'validation_context', 'generic_secret'],
 });
+
+const genericFields = onlyFields(() => tls.GenericSecretSchema, { enforced: ['secret'] });
 
 function decodeSecret(message: tls.Secret, path: Path): Secret {
   secretFields(message, path);
@@ -56,12 +61,27 @@ function decodeSecret(message: tls.Secret, path: Path): Secret {
       };
     case 'validationContext':
       return decodeValidationSecret(type.value, at(path, 'validation_context'));
+    case 'genericSecret':
+      return decodeGeneric(message.name, type.value, at(path, 'generic_secret'));
     default:
       return refuse(path, 'must have a tls_certificate or a validation_context');
   }
 }
 
+/** Of secrets of any kind, one is known here. */
+function decodeGeneric(name: string, message: tls.GenericSecret, path: Path): Secret {
+  genericFields(message, path);
+  if (name !== TRUST_SECRET) refuse(path, `is known under the name ${TRUST_SECRET} only`);
+  const { secret } = message;
+  if (secret === undefined) return refuse(at(path, 'secret'), 'is required');
+  return { kind: 'trust', trust: decodeTrust(decodeTextSource(secret, at(path, 'secret')), path) };
+}
+
 function encodeSecret(name: string, secret: Secret): tls.Secret {
+  if (secret.kind === 'trust') {
+    const value = create(tls.GenericSecretSchema, { secret: inline(encodeTrust(secret.trust)) });
+    return create(tls.SecretSchema, { name, type: { case: 'genericSecret', value } });
+  }
   if (secret.kind === 'certificate') {
     const value = encodeTlsCertificate(secret.certificate);
     return create(tls.SecretSchema, { name, type: { case: 'tlsCertificate', value } });

@@ -1,6 +1,7 @@
 import { type KeyObject, X509Certificate } from 'node:crypto';
 import { MeshError, messageOf } from '../runtime/errors.js';
 import { readPem, writePem } from './pem.js';
+import type { RevocationList } from './revocation.js';
 import { parseTrustDomain } from './spiffe-id.js';
 import { type CertificateFacts, readCertificate } from './x509.js';
 
@@ -18,10 +19,16 @@ export interface X509Bundle {
   /** PEM, one certificate each. */
   readonly authorities: readonly string[];
   readonly certificates: readonly ReadCertificate[];
+  /** What its trust domain took back; nothing when absent. */
+  readonly revoked?: RevocationList | undefined;
 }
 
 /** Makes a bundle from PEM text or texts; an empty one trusts nobody. */
-export function createX509Bundle(trustDomain: string, pem: string | readonly string[]): X509Bundle {
+export function createX509Bundle(
+  trustDomain: string,
+  pem: string | readonly string[],
+  revoked?: RevocationList,
+): X509Bundle {
   const name = parseTrustDomain(trustDomain);
   const blocks = (typeof pem === 'string' ? [pem] : pem).flatMap((text) => readPem(text, 'CERTIFICATE'));
   const unique = new Map<string, ReadCertificate>();
@@ -32,7 +39,12 @@ export function createX509Bundle(trustDomain: string, pem: string | readonly str
   }
   const certificates = [...unique.values()];
   const authorities = certificates.map(({ certificate }) => writePem(certificate.raw, 'CERTIFICATE'));
-  return Object.freeze({ trustDomain: name, authorities: Object.freeze(authorities), certificates });
+  return Object.freeze({
+    trustDomain: name,
+    authorities: Object.freeze(authorities),
+    certificates,
+    ...(revoked !== undefined && { revoked }),
+  });
 }
 
 /** Reads one DER certificate with node:crypto and with our own reader, both from the same bytes. */

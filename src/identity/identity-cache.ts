@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../runtime/atomic-file.js';
 import { codeOf, MeshError } from '../runtime/errors.js';
 import { createX509Bundle, type X509Bundle } from './bundle.js';
+import { revocationList } from './revocation.js';
 import { parseX509Svid, type X509Svid } from './x509-svid.js';
 
 const MAX_BYTES = 1024 * 1024;
@@ -30,10 +31,20 @@ export interface IdentityCacheOptions {
   readonly key: string;
 }
 
+interface SavedBundle {
+  readonly trustDomain: string;
+  readonly authorities: readonly string[];
+  readonly revoked?: {
+    readonly serials: readonly string[];
+    readonly ids: readonly string[];
+    readonly keys: readonly string[];
+  };
+}
+
 interface Saved {
   readonly certificates: readonly string[];
   readonly privateKey: string;
-  readonly bundles: readonly { readonly trustDomain: string; readonly authorities: readonly string[] }[];
+  readonly bundles: readonly SavedBundle[];
 }
 
 /** A cache in one file of mode 0600: key and certificates are replaced together or not at all. */
@@ -62,7 +73,13 @@ function encode({ svid, bundles }: CachedIdentity): string {
   const saved: Saved = {
     certificates: svid.certificatesPem,
     privateKey: svid.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    bundles: bundles.map(({ trustDomain, authorities }) => ({ trustDomain, authorities })),
+    bundles: bundles.map(({ trustDomain, authorities, revoked }) => ({
+      trustDomain,
+      authorities,
+      ...(revoked !== undefined && {
+        revoked: { serials: [...revoked.serials], ids: [...revoked.ids], keys: [...revoked.keys] },
+      }),
+    })),
   };
   const body = JSON.stringify(saved);
   return `${checksum(body)}\n${body}\n`;
@@ -76,8 +93,8 @@ function decode(text: string, path: string): CachedIdentity {
     const saved = JSON.parse(body) as Saved;
     return {
       svid: parseX509Svid(saved.certificates, saved.privateKey),
-      bundles: saved.bundles.map(({ trustDomain, authorities }) =>
-        createX509Bundle(trustDomain, authorities),
+      bundles: saved.bundles.map(({ trustDomain, authorities, revoked }) =>
+        createX509Bundle(trustDomain, authorities, revoked && revocationList(revoked)),
       ),
     };
   } catch (error) {

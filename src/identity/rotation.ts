@@ -8,6 +8,7 @@ import type { X509Bundle } from './bundle.js';
 import type { CachedIdentity, IdentityCache } from './identity-cache.js';
 import { createRootChange } from './root-change.js';
 import { createSettableSource, type IdentitySource } from './source.js';
+import { needsRenewal, type Trust } from './trust.js';
 import { atWallTime } from './wall-timer.js';
 import type { X509Svid } from './x509-svid.js';
 
@@ -38,6 +39,8 @@ export interface RotatingSource extends IdentitySource {
   readonly ready: Promise<void>;
   /** Gets a new certificate now, or joins the renewal that is under way. */
   renewNow(): Promise<void>;
+  /** Takes what the control plane says of whom to trust; absent where something else decides that. */
+  trust?(trust: Trust): void;
   /** Stops renewing; the last certificate stays readable. */
   close(): void;
 }
@@ -58,6 +61,8 @@ class Rotation implements RotatingSource {
   #settleReady: (error?: unknown) => void = () => {};
   #renewal: Promise<void> | undefined;
   #timer: Timer | undefined;
+  /** A renewal before its time, because of what is trusted. */
+  #early: Timer | undefined;
   #lastError: unknown;
   /** Level and code of what the log was told last; undefined after a success. */
   #told: string | undefined;
@@ -95,12 +100,31 @@ class Rotation implements RotatingSource {
     this.#renew().catch(() => {});
   }
 
+  federated(): readonly string[] {
+    return this.#source.federated?.() ?? [];
+  }
+
   renewNow(): Promise<void> {
     return this.#renew();
   }
 
+  trust(trust: Trust): void {
+    if (this.#closing.signal.aborted) return;
+    const { clock, random } = this.#options;
+    this.#inForce.trust(trust);
+    const current = this.#inForce.current();
+    if (current === undefined) return;
+    void this.#save(current);
+    this.#early?.cancel();
+    this.#early = undefined;
+    if (!needsRenewal(current.svid, trust)) return;
+    // All members hear of it at once: the authority is asked by one after the other.
+    this.#early = clock.schedule(random() * trust.renewWithinMs, () => void this.#renew().catch(() => {}));
+  }
+
   close(): void {
     this.#timer?.cancel();
+    this.#early?.cancel();
     this.#inForce.close();
     const closed = new MeshError('INMESH_CLOSED', 'the identity source is closed');
     this.#closing.abort(closed);
@@ -130,6 +154,7 @@ class Rotation implements RotatingSource {
 
   #renew(): Promise<void> {
     this.#timer?.cancel();
+    this.#early?.cancel();
     this.#renewal ??= this.#obtain();
     return this.#renewal;
   }
@@ -165,7 +190,7 @@ class Rotation implements RotatingSource {
     this.#inForce.use(identity);
     this.#settleReady();
     this.#options.logger.debug({ id: identity.svid.id.toString() }, 'certificate renewed');
-    void this.#save(identity);
+    void this.#save(this.#inForce.current() ?? identity);
   }
 
   async #afterFailure(error: Error, backoff: Backoff): Promise<void> {

@@ -8,6 +8,8 @@ export interface IdentitySource {
   svid(): X509Svid | undefined;
   /** The roots of one trust domain; undefined when it is not trusted. */
   bundle(trustDomain: string): X509Bundle | undefined;
+  /** Trust domains besides the own one whose members are let in; none when absent. */
+  federated?(): readonly string[];
   /** Calls `listener` after each change (not at once). */
   onUpdate(listener: () => void): Unsubscribe;
 }
@@ -16,6 +18,8 @@ export interface IdentitySource {
 export interface IdentityState {
   readonly svid: X509Svid | undefined;
   readonly bundles: readonly X509Bundle[];
+  /** Trust domains of `bundles` whose members are let in besides those of the own one. */
+  readonly federated?: readonly string[];
 }
 
 /** A source whose owner sets what it supplies. */
@@ -29,10 +33,12 @@ export function createSettableSource(
 ): SettableSource {
   let svid = initial.svid;
   let bundles = byTrustDomain(initial.bundles);
+  let federated = initial.federated ?? [];
   const listeners = new Set<() => void>();
   return {
     svid: () => svid,
     bundle: (trustDomain) => bundles.get(trustDomain),
+    federated: () => federated,
     onUpdate(listener) {
       // A wrapper, so that the same function may subscribe twice.
       const entry = () => listener();
@@ -44,6 +50,7 @@ export function createSettableSource(
     set(state) {
       svid = state.svid;
       bundles = byTrustDomain(state.bundles);
+      federated = state.federated ?? [];
       for (const listener of Array.from(listeners)) listener();
     },
   };

@@ -75,7 +75,8 @@ export function createMeshTls(source: IdentitySource, options: MeshTlsOptions): 
     // After them: who makes new connections has turned to those before the ones that are not trusted end.
     watch.recheck();
   });
-  const material = () => materialOf(source, options.trustDomains ?? []);
+  const material = () =>
+    materialOf(source, [...(options.trustDomains ?? []), ...(source.federated?.() ?? [])]);
   const onUpdate = (listener: () => void): Unsubscribe => {
     const entry = () => listener();
     listeners.add(entry);
@@ -83,7 +84,9 @@ export function createMeshTls(source: IdentitySource, options: MeshTlsOptions): 
   };
   const trusted = new Set(options.trustDomains);
   const bundleOf = (trustDomain: string) =>
-    trusted.has(trustDomain) || trustDomain === source.svid()?.id.trustDomain
+    trusted.has(trustDomain) ||
+    trustDomain === source.svid()?.id.trustDomain ||
+    source.federated?.().includes(trustDomain) === true
       ? source.bundle(trustDomain)
       : undefined;
   const verify: MeshTls['verify'] = (socket, authorizer) =>

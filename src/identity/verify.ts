@@ -2,6 +2,7 @@ import { MeshError } from '../runtime/errors.js';
 import type { Authorizer } from './authorizer.js';
 import { parseCertificate, type ReadCertificate, type X509Bundle } from './bundle.js';
 import { brokenNameConstraint } from './name-constraints.js';
+import { revocationOf } from './revocation.js';
 import type { SpiffeId } from './spiffe-id.js';
 import { isStrongSignature, weaknessOf } from './strength.js';
 import { authorityFault, leafId } from './svid-rules.js';
@@ -126,6 +127,12 @@ function holds(path: readonly ReadCertificate[], search: Search): boolean {
     if (MeshError.is(error)) search.fault = error;
     return false;
   }
+  const { revoked } = search.bundle;
+  const taken = revoked && revocationOf(path, search.id, revoked);
+  if (taken !== undefined) {
+    search.fault = withdrawn(search.id, taken);
+    return false;
+  }
   const broken = brokenRule(path);
   if (broken !== undefined) search.fault ??= untrusted(search.id, broken);
   return broken === undefined;
@@ -177,6 +184,13 @@ function checkDates({ facts }: ReadCertificate, id: SpiffeId, nowMs: number): vo
 function invalid(what: string): MeshError {
   return new MeshError('INMESH_SVID_INVALID', what, {
     hint: 'Issue certificates with ECDSA P-256 or RSA 2048 and SHA-256, and send only the chain up to the root',
+  });
+}
+
+function withdrawn(id: SpiffeId, what: string): MeshError {
+  return new MeshError('INMESH_CERTIFICATE_REVOKED', `the certificate was taken back: ${what}`, {
+    resource: id.toString(),
+    hint: 'If this workload is to be trusted again, take it off the deny list (inmesh ca revoke --undo) and let it get a new certificate',
   });
 }
 

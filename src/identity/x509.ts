@@ -51,6 +51,8 @@ export interface NameConstraints {
 
 /** What this layer wants to know of a certificate, read from its bytes by our own strict reader. */
 export interface CertificateFacts {
+  /** Content of the INTEGER. */
+  readonly serial: Uint8Array;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   readonly signatureAlgorithm: string;
@@ -84,7 +86,7 @@ export function readCertificate(der: Uint8Array): CertificateFacts {
   const version = tbs.enter(contextTag(0));
   if (version.smallInteger() !== 2) throw malformed('it is not of version 3');
   version.end();
-  tbs.integer();
+  const serial = tbs.integer();
   const innerAlgorithm = tbs.next(DerTag.sequence);
   if (!equalBytes(innerAlgorithm.raw, outerAlgorithm)) throw malformed('its two signature algorithms differ');
   const issuerDer = tbs.next(DerTag.sequence).raw;
@@ -100,6 +102,7 @@ export function readCertificate(der: Uint8Array): CertificateFacts {
   tbs.end();
   const signatureAlgorithm = readSignatureAlgorithm(new DerReader(innerAlgorithm.content, malformed));
   return {
+    serial,
     notBeforeMs,
     notAfterMs,
     signatureAlgorithm,
@@ -157,7 +160,7 @@ const ENFORCED: ReadonlySet<string> = new Set([
 
 type ExtensionFacts = Omit<
   CertificateFacts,
-  'notBeforeMs' | 'notAfterMs' | 'signatureAlgorithm' | 'issuerDer' | 'subjectDer' | 'spkiDer'
+  'serial' | 'notBeforeMs' | 'notAfterMs' | 'signatureAlgorithm' | 'issuerDer' | 'subjectDer' | 'spkiDer'
 >;
 
 function extensionFacts(extensions: ReadonlyMap<string, Extension>): ExtensionFacts {

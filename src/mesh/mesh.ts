@@ -48,6 +48,7 @@ import type { MeshStatus } from './status.js';
 import type { TcpCore } from './tcp/core.js';
 import type { TcpListener } from './tcp/listener.js';
 import { TcpTable } from './tcp/table.js';
+import { TrustFollower } from './trust-follower.js';
 
 /** What a running mesh is made of besides its options. */
 export interface MeshTools {
@@ -103,6 +104,7 @@ export class RunningMesh implements MeshCore, TcpCore {
   readonly #clusters: ReturnType<typeof createClusters>;
   readonly #applier: Applier;
   readonly #secrets = new SecretTable();
+  readonly #trust = new TrustFollower(this);
   readonly #breakers: FailureRateBreakers | undefined;
   readonly #startMs: number;
   readonly #configured: Promise<void>;
@@ -330,6 +332,7 @@ export class RunningMesh implements MeshCore, TcpCore {
     if (outbound !== old.outbound || tcp !== old.tcp) this.#tcpTable = undefined;
     this.#published = published;
     this.#secrets.replace(published.snapshot.secrets ?? new Map());
+    this.#trust.follow(published.snapshot.secrets);
     this.#table = this.#applier.apply(published.snapshot);
     this.observer.applied?.({
       atMs: this.clock.now(),

@@ -3,6 +3,7 @@ import { type CaSource, createCaSource } from '../identity/ca-source.js';
 import { followFiles } from '../identity/file-rotation.js';
 import { createIdentityCache } from '../identity/identity-cache.js';
 import { staticSource } from '../identity/source.js';
+import { TRUST_SECRET } from '../model/trust.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
@@ -93,6 +94,8 @@ export function createXds(
       ...(options.localCluster === undefined ? [] : [options.localCluster]),
       ...options.custom.clusters,
     ],
+    // Who has its identity from elsewhere has its roots from there, too.
+    ...(options.identityFiles === undefined && { secretNames: [TRUST_SECRET] }),
     customFilters: {
       find: (name) => options.custom.find(name),
       knowsLocalCluster: options.localCluster !== undefined,

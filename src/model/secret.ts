@@ -1,5 +1,6 @@
 import type { StringMatcher } from './matcher.js';
 import type { ClientCertificate, PemSource } from './tls.js';
+import type { TrustDocument } from './trust.js';
 
 /** What SDS brings under a name (Envoy Secret). */
 export type Secret =
@@ -13,4 +14,6 @@ export type Secret =
       readonly crl: PemSource | undefined;
       /** Besides those of the default context. */
       readonly subjectAltNames: readonly StringMatcher[];
-    };
+    }
+  /** Whom the mesh trusts; it comes under the one name that members ask for. */
+  | { readonly kind: 'trust'; readonly trust: TrustDocument };

@@ -54,6 +54,8 @@ export interface XdsClientOptions {
   readonly inboundNames?: readonly string[];
   /** Clusters to ask for that no listener needs. */
   readonly clusterNames?: readonly string[];
+  /** Secrets that are followed although no cluster names them; nothing waits for them. */
+  readonly secretNames?: readonly string[];
   /** Filters of the application that listeners and routes may configure. */
   readonly customFilters?: CustomFilterTypes | undefined;
   /** How long a resource may stay unanswered on a ready stream before it counts as absent. Default 15 s. */
@@ -251,7 +253,7 @@ class AdsClient implements XdsClient {
       store: this.#store,
       view: (isFirst) => this.#view(isFirst),
       roots: () => this.#store.known(LISTENER.typeUrl),
-      clusterNames: this.#options.clusterNames,
+      followed: { clusters: this.#options.clusterNames, secrets: this.#options.secretNames },
       isAnswered: () =>
         this.#isAnswered &&
         this.#listeners.collections.every((name) => !this.#isUnanswered(LISTENER.typeUrl, name)),

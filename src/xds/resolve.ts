@@ -52,16 +52,24 @@ export interface Resolution {
   readonly snapshot: Snapshot;
 }
 
+/** What is asked for although no listener needs it. */
+export interface FollowedNames {
+  readonly clusters?: Iterable<string> | undefined;
+  /** Nothing waits for them. */
+  readonly secrets?: Iterable<string> | undefined;
+}
+
 /** Follows the references LDS, RDS, CDS, EDS from the given listeners, and from clusters that no listener needs. Objects of `previous` that still hold are kept. */
 export function resolve(
   view: ResourceView,
   roots: Iterable<string>,
   previous: Snapshot = EMPTY_SNAPSHOT,
-  clusters: Iterable<string> = [],
+  { clusters = [], secrets = [] }: FollowedNames = {},
 ): Resolution {
   const walk = new Walk(view, previous);
   for (const root of roots) walk.root(root);
   for (const name of clusters) walk.clusterRoot(name);
+  for (const name of secrets) walk.secretRoot(name);
   return walk.finish();
 }
 
@@ -126,6 +134,12 @@ class Walk {
   clusterRoot(name: string): void {
     const { resolved } = this.#cluster(name);
     if (resolved !== undefined) this.#serving.set(name, resolved);
+  }
+
+  secretRoot(name: string): void {
+    const found = this.#view.secret(name);
+    const present = found === 'pending' || found === 'refused' ? this.#previous.secrets?.get(name) : found;
+    this.#secrets.set(name, typeof present === 'object' ? present : undefined);
   }
 
   finish(): Resolution {

@@ -2,7 +2,13 @@ import { EMPTY_SNAPSHOT, type Snapshot } from '../model/snapshot.js';
 import type { Clock, Timer } from '../runtime/clock.js';
 import { createSignal } from '../runtime/signal.js';
 import { withAssignments } from './changed-assignments.js';
-import { type MissingResource, type Resolution, type ResourceView, resolve } from './resolve.js';
+import {
+  type FollowedNames,
+  type MissingResource,
+  type Resolution,
+  type ResourceView,
+  resolve,
+} from './resolve.js';
 import type { ResourceStore } from './store.js';
 
 /** A configuration with where it comes from. */
@@ -21,8 +27,8 @@ export interface SynchronizerOptions {
   readonly view: (isFirst: boolean) => ResourceView;
   /** Listeners from which references are followed. */
   readonly roots: () => Iterable<string>;
-  /** Clusters to follow besides. */
-  readonly clusterNames: Iterable<string> | undefined;
+  /** What to follow besides. */
+  readonly followed: FollowedNames;
   /** Whether it is known what listeners there are. */
   readonly isAnswered: () => boolean;
   /** Takes the names that are referred to. */
@@ -62,14 +68,14 @@ export class Synchronizer {
 
   /** Publishes what the store holds from the disk. */
   publishCached(savedAt: number): void {
-    const { view, roots, clusterNames, want } = this.#options;
+    const { view, roots, followed, want } = this.#options;
     const stored = view(false);
     // Secrets are not kept on the disk: what needs them is there, and its connections fail until they come.
     const secret: ResourceView['secret'] = (name) => {
       const found = stored.secret(name);
       return found === 'pending' ? 'absent' : found;
     };
-    const { wanted, snapshot } = resolve({ ...stored, secret }, roots(), EMPTY_SNAPSHOT, clusterNames);
+    const { wanted, snapshot } = resolve({ ...stored, secret }, roots(), EMPTY_SNAPSHOT, followed);
     want(wanted);
     this.published.set({ snapshot, source: 'cache', savedAt });
   }
@@ -82,7 +88,7 @@ export class Synchronizer {
   }
 
   #run(): void {
-    const { view, roots, clusterNames, isAnswered, store, want, watch } = this.#options;
+    const { view, roots, followed, isAnswered, store, want, watch } = this.#options;
     if (!isAnswered()) return;
     const { nextMs, hasExpired } = store.expire();
     this.#expireAt(nextMs);
@@ -97,7 +103,7 @@ export class Synchronizer {
         return;
       }
     }
-    const resolution = resolve(current, roots(), snapshot, clusterNames);
+    const resolution = resolve(current, roots(), snapshot, followed);
     this.#isComplete = resolution.missing.length === 0;
     want(resolution.wanted);
     this.#publish(resolution);

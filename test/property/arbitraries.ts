@@ -87,6 +87,7 @@ import {
   upstreamProtocol,
   withTlsDetails,
 } from './transport-arbitraries.js';
+import { trustSecret } from './trust-arbitraries.js';
 
 /** Model values that the codec can carry: each invariant that the decoders check holds. */
 
@@ -529,7 +530,7 @@ export const upstreamTls = (): fc.Arbitrary<UpstreamTls> =>
 
 /** A secret with its name. */
 export const namedSecret = (): fc.Arbitrary<NamedSecretValue> =>
-  fc.record({ name: name(), secret: secret(few(stringMatcher())) });
+  fc.oneof(fc.record({ name: name(), secret: secret(few(stringMatcher())) }), trustSecret());
 
 const downstreamTls = (): fc.Arbitrary<DownstreamTls> =>
   fc.record({ requireClientCertificate: fc.boolean(), alpn: alpn() });

@@ -57,10 +57,11 @@ function merge(
   certificate: Secret | undefined,
   validation: Secret | undefined,
 ): UpstreamTls {
-  if (certificate?.kind === 'validation') throw unusable(secrets?.certificate, 'is no certificate');
+  if (certificate !== undefined && certificate.kind !== 'certificate')
+    throw unusable(secrets?.certificate, 'is no certificate');
   const proven = certificate === undefined ? tls : { ...tls, certificate: certificate.certificate };
   if (validation === undefined) return proven;
-  if (validation.kind === 'certificate') throw unusable(secrets?.validation, 'is no validation context');
+  if (validation.kind !== 'validation') throw unusable(secrets?.validation, 'is no validation context');
   const roots = validation.roots ?? tls.roots;
   if (roots === undefined) throw unusable(secrets?.validation, 'names no roots');
   return {

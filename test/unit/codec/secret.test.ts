@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { rootPath } from '../../../src/codec/path.js';
 import { SECRET } from '../../../src/codec/secret.js';
 import { decodeUpstreamTls } from '../../../src/codec/tls.js';
+import { TRUST_SECRET } from '../../../src/model/trust.js';
 import { core, tls } from '../../../src/proto/xds.js';
 
 const inline = (value: string) => ({ specifier: { case: 'inlineString', value } }) as const;
@@ -59,6 +60,52 @@ describe('a secret of SDS', () => {
     ],
   ])('that holds %s is refused', (_, secret, message) => {
     expect(() => decode(secret)).toThrow(message);
+  });
+
+  const document = {
+    trust_domain: 'a.test',
+    sequence: 1,
+    bundles: [{ trust_domain: 'a.test', x509_authorities: [] as string[] }],
+    tainted: [],
+    distrusted: [],
+    revoked: { serials: [], ids: [], keys: [] },
+    renew_within_ms: 0,
+  };
+  const trust = (json: unknown, name = TRUST_SECRET) =>
+    decode({ name, type: { case: 'genericSecret', value: { secret: inline(JSON.stringify(json)) } } });
+
+  test('tells whom to trust under its own name', () => {
+    expect(trust(document).resource.secret).toMatchObject({
+      kind: 'trust',
+      trust: { trustDomain: 'a.test' },
+    });
+    expect(() => trust(document, 'other')).toThrow(
+      /generic_secret: is known under the name inmesh:trust only/,
+    );
+  });
+
+  test.each<[string, object, RegExp]>([
+    ['a field that is not known', { more: 1 }, /generic_secret\.more: is not known/],
+    ['no bundle of its own', { bundles: [] }, /bundles: lacks the own trust domain/],
+    [
+      'two bundles for one trust domain',
+      { bundles: [...document.bundles, ...document.bundles] },
+      /bundles: has a trust domain twice/,
+    ],
+    [
+      'an authority that is none',
+      { bundles: [{ trust_domain: 'a.test', x509_authorities: ['x'] }] },
+      /x509_authorities\[0\]: is no certificate/,
+    ],
+    ['a fingerprint in another spelling', { tainted: ['AB'] }, /tainted\[0\]/],
+    [
+      'a serial number with leading zeros',
+      { revoked: { serials: ['01'], ids: [], keys: [] } },
+      /serials\[0\]/,
+    ],
+    ['a sequence that is no number', { sequence: '1' }, /sequence: must be a whole number/],
+  ])('that tells whom to trust with %s is refused as a whole', (_, change, message) => {
+    expect(() => trust({ ...document, ...change })).toThrow(message);
   });
 
   test('never shows its content in an error', () => {

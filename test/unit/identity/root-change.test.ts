@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { createX509Bundle, type X509Bundle } from '../../../src/identity/bundle.js';
+import { revocationList } from '../../../src/identity/revocation.js';
 import { createRootChange } from '../../../src/identity/root-change.js';
 import { createSettableSource } from '../../../src/identity/source.js';
+import { fingerprintOf, type Trust } from '../../../src/identity/trust.js';
 import { verifyPeer } from '../../../src/identity/verify.js';
 import { createFakeClock } from '../../../src/testing/fake-clock.js';
 import { createTestCa, type TestCa } from '../../../src/testing/test-ca.js';
@@ -87,6 +90,79 @@ describe('a change of root', () => {
     expect(source.svid()).not.toBe(next.svid);
     await clock.advance(500);
     expect(source.svid()).toBe(next.svid);
+  });
+
+  const trustOf = (bundles: readonly X509Bundle[], more: Partial<Trust> = {}): Trust => ({
+    trustDomain: 'cluster.local',
+    bundles,
+    tainted: new Set(),
+    distrusted: new Set(),
+    renewWithinMs: 0,
+    ...more,
+  });
+  const fingerprint = (ca: TestCa) => fingerprintOf(ca.bundle.certificates[0]!);
+
+  test('that was announced is in force at once on both sides', async () => {
+    const { clock, before, after, workload, identity } = await setUp();
+    const { source, change } = workload();
+    const both = createX509Bundle(
+      'cluster.local',
+      [before.bundle, after.bundle].flatMap((one) => one.authorities),
+    );
+    change.use(identity(before));
+    change.trust(trustOf([both]));
+    expect(source.bundle('cluster.local')?.authorities).toEqual(both.authorities);
+    const next = identity(after);
+    change.use(next);
+    expect(source.svid()).toBe(next.svid);
+    change.trust(trustOf([after.bundle], { distrusted: new Set([fingerprint(before)]) }));
+    expect(source.bundle('cluster.local')?.authorities).toEqual(after.bundle.authorities);
+    expect(clock.pending).toBe(0);
+  });
+
+  test('that nobody announced leaves the old root trusted for a while', async () => {
+    const { clock, before, after, workload, identity } = await setUp();
+    const { source, change } = workload();
+    change.use(identity(before));
+    change.trust(trustOf([before.bundle]));
+    // As when a control plane without a folder starts again.
+    change.trust(trustOf([after.bundle]));
+    const next = identity(after);
+    change.use(next);
+    expect(source.svid()).not.toBe(next.svid);
+    expect(source.bundle('cluster.local')?.authorities).toHaveLength(2);
+    await clock.advance(15_000);
+    expect(source.svid()).toBe(next.svid);
+    expect(source.bundle('cluster.local')?.authorities).toEqual(after.bundle.authorities);
+  });
+
+  test('a root that is distrusted is out at once, also while it was on its way out', async () => {
+    const { clock, before, after, workload, identity } = await setUp();
+    const { source, change } = workload();
+    change.use(identity(before));
+    const next = identity(after);
+    change.use(next);
+    expect(source.svid()).not.toBe(next.svid);
+    change.trust(trustOf([after.bundle], { distrusted: new Set([fingerprint(before)]) }));
+    expect(source.svid()).toBe(next.svid);
+    expect(source.bundle('cluster.local')?.authorities).toEqual(after.bundle.authorities);
+    expect(clock.pending).toBe(2);
+  });
+
+  test('trust brings what was revoked, and those that the mesh is federated with', async () => {
+    const { clock, before, workload, identity } = await setUp();
+    const other = await createTestCa({ trustDomain: 'other.test' });
+    const { source, change } = workload();
+    const own = identity(before);
+    change.use(own);
+    const revoked = revocationList({ serials: [], ids: [own.svid.id.toString()], keys: [] });
+    change.trust(
+      trustOf([createX509Bundle('cluster.local', before.bundle.authorities, revoked), other.bundle]),
+    );
+    expect(source.federated?.()).toEqual(['other.test']);
+    expect(() =>
+      verifyPeer([own.svid.leaf.raw], (name) => source.bundle(name), { nowMs: clock.wallTime() }),
+    ).toThrow(expect.objectContaining({ code: 'INMESH_CERTIFICATE_REVOKED' }));
   });
 
   test('closing ends its timers', async () => {

@@ -5,12 +5,13 @@ import {
   type RotatingSource,
   type RotationOptions,
 } from '../../../src/identity/rotation.js';
+import { fingerprintOf, joinBundles, type Trust } from '../../../src/identity/trust.js';
 import type { Clock } from '../../../src/runtime/clock.js';
 import { MeshError } from '../../../src/runtime/errors.js';
 import { createTextLogger, silentLogger } from '../../../src/runtime/log.js';
 import { seededRandom } from '../../../src/runtime/random.js';
 import { createFakeClock } from '../../../src/testing/fake-clock.js';
-import { createTestCa } from '../../../src/testing/test-ca.js';
+import { createTestCa, type TestCa } from '../../../src/testing/test-ca.js';
 
 const HOUR = 3_600_000;
 const opened: RotatingSource[] = [];
@@ -238,5 +239,46 @@ describe('a rotating source', () => {
     await expect(source.ready).rejects.toThrow(expect.objectContaining({ code: 'INMESH_CLOSED' }));
     await clock.advance(60_000);
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe('what the control plane says of whom to trust', () => {
+  const trustOf = (ca: TestCa, tainted: readonly string[]): Trust => ({
+    trustDomain: 'cluster.local',
+    bundles: [ca.bundle],
+    tainted: new Set(tainted),
+    distrusted: new Set(),
+    renewWithinMs: 10_000,
+  });
+
+  test('has a certificate renewed whose authority is on its way out, within the time it gives', async () => {
+    const { clock, ca, state, start } = await setUp();
+    const source = start();
+    await source.ready;
+    source.trust?.(trustOf(ca, []));
+    await clock.advance(20_000);
+    expect(state.calls).toHaveLength(1);
+    source.trust?.(trustOf(ca, [fingerprintOf(ca.bundle.certificates[0]!)]));
+    await clock.advance(10_000);
+    expect(state.calls).toHaveLength(2);
+  });
+
+  test('has a certificate renewed that no authority vouches for any more', async () => {
+    const { clock, state, start } = await setUp();
+    const source = start();
+    await source.ready;
+    source.trust?.(trustOf(await createTestCa({ clock }), []));
+    await clock.advance(10_000);
+    expect(state.calls).toHaveLength(2);
+  });
+
+  test('outlives a restart', async () => {
+    const cache = memoryCache();
+    const { ca, start } = await setUp({ cache });
+    const source = start();
+    await source.ready;
+    const other = await createTestCa();
+    source.trust?.({ ...trustOf(ca, []), bundles: [joinBundles(ca.bundle, other.bundle)] });
+    expect(cache.saved?.bundles[0]?.authorities).toHaveLength(2);
   });
 });

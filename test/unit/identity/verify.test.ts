@@ -4,6 +4,7 @@ import { encodeName } from '../../../src/control-plane/ca/encode-certificate.js'
 import { authorizeIds, authorizeTrustDomains, authorizeUris } from '../../../src/identity/authorizer.js';
 import { createX509Bundle, type X509Bundle } from '../../../src/identity/bundle.js';
 import { type DerEncoder, loadDerEncoder } from '../../../src/identity/der-encode.js';
+import { keyFingerprint, revocationList, serialText } from '../../../src/identity/revocation.js';
 import { verifyPeer } from '../../../src/identity/verify.js';
 import { KeyUsageBit, Oid, readCertificate } from '../../../src/identity/x509.js';
 import type { MeshErrorCode } from '../../../src/runtime/errors.js';
@@ -241,5 +242,42 @@ describe('authorizers', () => {
     expect(verifyBy(authorizeUris([]))).not.toThrow();
     expect(verifyBy(authorizeUris([(uri) => uri.endsWith('/reviews')]))).not.toThrow();
     expect(verifyBy(authorizeUris([(uri) => uri.endsWith('/ratings')]))).toThrow(refused);
+  });
+});
+
+describe('a bundle with revocations', () => {
+  const id = 'spiffe://cluster.local/ns/default/sa/reviews';
+  const verifyRevoked = (der: Uint8Array, names: Partial<Parameters<typeof revocationList>[0]>) => {
+    const revoked = revocationList({ serials: [], ids: [], keys: [], ...names });
+    return verifyPeer([der], () => createX509Bundle('cluster.local', ca.bundle.authorities, revoked), {
+      nowMs,
+    });
+  };
+
+  test('refuses identities, keys and serial numbers that were taken back, and no others', () => {
+    const { der } = ca.certificate('reviews', {});
+    const { serial, spkiDer } = readCertificate(der);
+    const taken = failsWith('INMESH_CERTIFICATE_REVOKED');
+    expect(() => verifyRevoked(der, { ids: [id] })).toThrow(taken);
+    expect(() => verifyRevoked(der, { keys: [keyFingerprint(spkiDer)] })).toThrow(taken);
+    expect(() => verifyRevoked(der, { serials: [serialText(serial)] })).toThrow(taken);
+    const other = readCertificate(ca.certificate('reviews', {}).der);
+    const names = {
+      serials: [serialText(other.serial)],
+      keys: [keyFingerprint(other.spkiDer)],
+      ids: [`${id}s`],
+    };
+    expect(verifyRevoked(der, names).id.toString()).toBe(id);
+  });
+
+  test('spells serial numbers without leading zeros', () => {
+    expect(serialText(Uint8Array.of(0, 0x0a, 0xff))).toBe('aff');
+    expect(serialText(Uint8Array.of(0))).toBe('0');
+  });
+
+  test('refuses everything below a revoked key of an authority', () => {
+    const { der } = ca.certificate('reviews', {});
+    const [root] = ca.bundle.certificates;
+    expect(() => verifyRevoked(der, { keys: [keyFingerprint(root!.facts.spkiDer)] })).toThrow(/authority/);
   });
 });
