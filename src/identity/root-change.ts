@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../runtime/clock.js';
-import type { X509Bundle } from './bundle.js';
+import type { ReadCertificate, X509Bundle } from './bundle.js';
 import type { CachedIdentity } from './identity-cache.js';
 import type { IdentityState } from './source.js';
 import { authorityOf, fingerprintOf, joinBundles, type Trust, trustedBundles } from './trust.js';
@@ -68,13 +68,10 @@ export function createRootChange(set: (state: IdentityState) => void, clock: Clo
     const leftMs = from.svid.notAfterMs - clock.wallTime();
     if (from.svid.id.trustDomain !== trustDomain || leftMs <= 0) return;
     const after = officialOf(current);
-    const kept = new Set(bundleOf(after, trustDomain)?.authorities);
     const was = bundleOf(before, trustDomain);
-    const gone = was?.certificates.filter(
-      (one, index) =>
-        !kept.has(was.authorities[index] ?? '') && told?.distrusted.has(fingerprintOf(one)) !== true,
-    );
-    if (was === undefined || gone === undefined || gone.length === 0) return;
+    if (was === undefined) return;
+    const gone = goneFrom(was, bundleOf(after, trustDomain), told);
+    if (gone.length === 0) return;
     const root = authorityOf(from.svid, was);
     const isOwnGone = from.svid !== current.svid && root !== undefined && gone.includes(root);
     begin({ svid: from.svid, bundles: before }, isOwnGone ? Math.min(PRESENT_OLD_MS, leftMs / 2) : 0);
@@ -97,6 +94,19 @@ export function createRootChange(set: (state: IdentityState) => void, clock: Clo
     current: () => current && { svid: current.svid, bundles: officialOf(current) },
     close: stop,
   };
+}
+
+/** Authorities that are not there any more, and not because they are distrusted. */
+function goneFrom(
+  was: X509Bundle,
+  is: X509Bundle | undefined,
+  told: Trust | undefined,
+): readonly ReadCertificate[] {
+  const kept = new Set(is?.authorities);
+  return was.certificates.filter(
+    (one, index) =>
+      !kept.has(was.authorities[index] ?? '') && told?.distrusted.has(fingerprintOf(one)) !== true,
+  );
 }
 
 function isDistrusted(identity: CachedIdentity | undefined, { distrusted }: Trust): boolean {
