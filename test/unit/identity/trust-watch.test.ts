@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { TLSSocket } from 'node:tls';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createX509Bundle, type X509Bundle } from '../../../src/identity/bundle.js';
+import { revocationList } from '../../../src/identity/revocation.js';
 import { TrustWatch } from '../../../src/identity/trust-watch.js';
 import { createFakeClock } from '../../../src/testing/fake-clock.js';
 import { createTestCa, type TestCa } from '../../../src/testing/test-ca.js';
@@ -91,10 +92,15 @@ describe('a watch over live connections', () => {
   test('what was revoked is part of it', () => {
     const { verified, add, bundles, watch } = setUp();
     add('a');
-    const revoked = (ids: string[]) => ({ ...ca.bundle, revoked: { ids: new Set(ids) } });
-    bundles.set('cluster.local', revoked(['x']) as X509Bundle);
+    const revoked = (ids: string[]) =>
+      createX509Bundle(
+        'cluster.local',
+        ca.bundle.authorities,
+        revocationList({ serials: [], ids, keys: [] }),
+      );
+    bundles.set('cluster.local', revoked(['x']));
     watch.recheck();
-    bundles.set('cluster.local', revoked(['x']) as X509Bundle);
+    bundles.set('cluster.local', revoked(['x']));
     watch.recheck();
     expect(verified).toEqual(['a']);
   });
