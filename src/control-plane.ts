@@ -1,4 +1,11 @@
 export type { ExtensionProviderInput } from './control-plane/compile/authorization/extension-provider.js';
+export type { CallerOptions, KubernetesIssuer } from './control-plane/access/callers.js';
+export type { ClaimConditions } from './control-plane/access/identity-template.js';
+export type { CreatedJoinToken, JoinTokenRecord } from './control-plane/access/join-tokens.js';
+export type { KubernetesReview } from './control-plane/access/kubernetes.js';
+export type { OidcIdentity, OidcIssuer } from './control-plane/access/oidc.js';
+export { createJoinTokenIn } from './control-plane/access/plane-access.js';
+export type { Authenticator, Identity, UnauthenticatedCall } from './control-plane/ca/authenticate.js';
 export {
   type CompiledJson,
   type CompileResult,
@@ -24,7 +31,7 @@ export { formatViolation, formatViolations } from './control-plane/schema/format
 export type { RuleViolation, Severity, Violation } from './control-plane/schema/violation.js';
 export type { StreamLimits } from './control-plane/serve/admission.js';
 export type { AppliedReport } from './control-plane/serve/applied.js';
-export type { ConnectionLimits } from './control-plane/serve/grpc-server.js';
+export type { AccessLimits, ConnectionLimits } from './control-plane/serve/grpc-server.js';
 export type { DropFigures, LoadFigures, LoadSummary } from './control-plane/serve/load-reports.js';
 export type { ClientStatus, RefusedResource, TypeStatus } from './control-plane/serve/status.js';
 export { createMemorySource, type MemorySource } from './control-plane/sources/memory-source.js';

@@ -4,10 +4,13 @@ import type { Node } from '../model/node.js';
 import { type Clock, systemClock } from '../runtime/clock.js';
 import { type Logger, silentLogger } from '../runtime/log.js';
 import { version } from '../runtime/version.js';
+import type { CallerOptions } from './access/callers.js';
+import type { CreatedJoinToken } from './access/join-tokens.js';
+import { createPlaneAccess, type PlaneAccess } from './access/plane-access.js';
 import { type AdminServer, startAdminServer } from './admin/admin-server.js';
-import { firstOf, loopbackAuthenticator, svidAuthenticator } from './ca/authenticate.js';
 import { type CertificateAuthority, createCertificateAuthority } from './ca/certificate-authority.js';
 import { createDirectoryCaStore } from './ca/directory-store.js';
+import { isLoopbackPeer } from './ca/peer-address.js';
 import { createWorkloadSecrets, type WorkloadSecrets } from './ca/workload-secrets.js';
 import type { ExtensionProviderInput } from './compile/authorization/extension-provider.js';
 import { createCompiler } from './compile/compile.js';
@@ -28,7 +31,12 @@ import type { StreamLimits } from './serve/admission.js';
 import type { AppliedReport } from './serve/applied.js';
 import { createCaService } from './serve/ca-service.js';
 import { type CallerIdentity, CallerTable } from './serve/caller.js';
-import { type ConnectionLimits, type RunningGrpcServer, startGrpcServer } from './serve/grpc-server.js';
+import {
+  type AccessLimits,
+  type ConnectionLimits,
+  type RunningGrpcServer,
+  startGrpcServer,
+} from './serve/grpc-server.js';
 import type { LoadSummary } from './serve/load-reports.js';
 import { SocketTable } from './serve/socket-table.js';
 import type { ClientStatus } from './serve/status.js';
@@ -45,10 +53,20 @@ export interface ControlPlaneOptions {
   readonly sources?: readonly ConfigSource[];
   /** Folder for what outlives the process: the root certificate with its key, and who is registered. In memory by default. */
   readonly dataDir?: string;
-  /** Address to listen on; only loopback is allowed, as callers need no token. Default 127.0.0.1. */
-  readonly host?: '127.0.0.1' | '::1';
-  /** Istio's ports by default (15010, 15012, 15014); 0 takes any free one. */
-  readonly ports?: { readonly xds?: number; readonly secureXds?: number; readonly http?: number };
+  /**
+   * IP address that the secure port listens on, e.g. `0.0.0.0`; the other ports stay on loopback. Default 127.0.0.1.
+   * On other addresses than loopback every caller has to prove who it is (`callers`).
+   */
+  readonly host?: string;
+  /** Names and IP addresses that clients call the control plane by, besides `localhost` and `host`: they go into its certificate. */
+  readonly names?: readonly string[];
+  /** By what workloads prove who they are, besides certificates of this mesh and join tokens. */
+  readonly callers?: CallerOptions;
+  /**
+   * Istio's ports by default (15010, 15012, 15014); 0 takes any free one. `xds` is plaintext on loopback: false = none,
+   * which is the default where loopback is not trusted.
+   */
+  readonly ports?: { readonly xds?: number | false; readonly secureXds?: number; readonly http?: number };
   /** SPIFFE trust domain. Default `cluster.local`. */
   readonly trustDomain?: string;
   /** Istio's `trustDomainAliases`: to policies their members are those of the trust domain. Default none. */
@@ -91,7 +109,7 @@ export interface ControlPlaneOptions {
 }
 
 /** What the clients of a control plane may take up. */
-export interface ControlPlaneLimits extends ConnectionLimits, StreamLimits {
+export interface ControlPlaneLimits extends ConnectionLimits, StreamLimits, AccessLimits {
   /** How many clients may be in the middle of a transfer; Istio's PILOT_PUSH_THROTTLE. Default 100. */
   readonly transfers?: number;
   /** A client that reads nothing for so long is cut off, in milliseconds. Default 30 000. */
@@ -100,12 +118,18 @@ export interface ControlPlaneLimits extends ConnectionLimits, StreamLimits {
 
 /** A running control plane. */
 export interface ControlPlane {
-  /** `host:port` of each port. */
+  /** `host:port` of each port; `xds` is empty when there is no plaintext port. */
   readonly addresses: { readonly xds: string; readonly secureXds: string; readonly http: string };
   readonly trustDomain: string;
   status(): ControlPlaneStatus;
   /** What clients report of the requests that they send (LRS), in sums. */
   load(): LoadSummary;
+  /**
+   * Makes a token by which one workload joins: it is good for one certificate, within `ttlMs` (default 10 minutes). With a
+   * `dataDir` it outlives a restart.
+   * @throws MeshError `INMESH_OPTION_INVALID`, `INMESH_SPIFFE_ID`, `INMESH_STORE_WRITE`.
+   */
+  createJoinToken(id: string, options?: { readonly ttlMs?: number }): Promise<CreatedJoinToken>;
   /** Calls `listener` after each proposal of configuration: taken into force, or refused. */
   onConfigChange(listener: (event: 'accepted' | 'rejected') => void): () => void;
   /**
@@ -152,14 +176,19 @@ export async function createControlPlane(options: ControlPlaneOptions = {}): Pro
     }),
     ...(options.dataDir !== undefined && { store: createDirectoryCaStore(options.dataDir) }),
   });
-  const own = await createOwnIdentity(authority, { clock, logger });
+  const host = options.host ?? '127.0.0.1';
+  const own = await createOwnIdentity(authority, { clock, logger, names: [host, ...(options.names ?? [])] });
+  const access = await createPlaneAccess(
+    { host, dataDir: options.dataDir, callers: options.callers ?? {} },
+    { authority, clock, logger },
+  );
   const registry = createRegistry({ graceMs: options.registrationGraceMs ?? 2_000 }, clock);
   const kept =
     options.dataDir === undefined
       ? undefined
       : await keepRegistry(registry, options.dataDir, { clock, logger });
   const plane = new RunningControlPlane(
-    { options, store, authority, own, registry, clock, logger },
+    { options, store, authority, own, access, registry, clock, logger },
     async () => {
       stopReading.abort();
       await Promise.all([reading.ended, kept?.close()]);
@@ -218,6 +247,7 @@ interface Parts {
   readonly store: ConfigStore;
   readonly authority: CertificateAuthority;
   readonly own: OwnIdentity;
+  readonly access: PlaneAccess;
   readonly registry: WorkloadRegistry;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -266,7 +296,7 @@ class RunningControlPlane implements ControlPlane {
       registry,
       clock,
       logger,
-      callerOf: (peer) => this.#callers.find(peer),
+      callerOf: this.#callers.of,
       disconnect: (peer) => this.#sockets.destroy(peer),
       ...(options.limits !== undefined && { limits: options.limits }),
       ...(options.loadReportIntervalMs !== undefined && {
@@ -313,20 +343,25 @@ class RunningControlPlane implements ControlPlane {
   }
 
   async start(): Promise<void> {
-    const { options, authority, own, clock, logger } = this.#parts;
+    const { options, authority, own, access, clock, logger } = this.#parts;
     const { host = '127.0.0.1', ports = {} } = options;
+    const { audit, callers, trustsLoopback } = access;
     const callerOf = (peer: string) => this.#callers.find(peer);
-    const authenticate = firstOf([
-      svidAuthenticator((name) => (name === authority.trustDomain ? authority.bundle() : undefined), clock),
-      loopbackAuthenticator(authority.trustDomain),
-    ]);
+    const authenticate = callers.forCertificates;
+    const local = isLoopbackPeer(host) ? host : '127.0.0.1';
     const tls = createMeshTls(own.source, { clock });
     this.#unsubscribe.push(() => tls.close());
     this.#grpc = await startGrpcServer({
       host,
-      port: ports.xds ?? 15_010,
+      local,
+      port: ports.xds ?? (trustsLoopback ? 15_010 : false),
       securePort: ports.secureXds ?? 15_012,
-      services: [...this.#xds.services, createCaService({ authority, authenticate, callerOf, logger })],
+      services: [
+        ...this.#xds.services,
+        createCaService({ authority, authenticate, callerOf, audit, logger }),
+      ],
+      access: { authenticate: callers.forCalls, trustsLoopback, audit },
+      clock,
       tls,
       callers: this.#callers,
       sockets: this.#sockets,
@@ -334,7 +369,7 @@ class RunningControlPlane implements ControlPlane {
       logger,
     });
     this.#admin = await startAdminServer({
-      host,
+      host: local,
       port: ports.http ?? 15_014,
       status: () => ({ ...this.status(), load: this.#xds.load.summary() }),
       waitApplied: (revision, timeoutMs) => this.waitApplied(revision, { timeoutMs }),
@@ -362,6 +397,10 @@ class RunningControlPlane implements ControlPlane {
 
   load(): LoadSummary {
     return this.#xds.load.summary();
+  }
+
+  createJoinToken(id: string, { ttlMs }: { readonly ttlMs?: number } = {}): Promise<CreatedJoinToken> {
+    return this.#parts.access.joinTokens.create(parseSpiffeId(id), ttlMs);
   }
 
   onConfigChange(listener: (event: 'accepted' | 'rejected') => void): () => void {
@@ -397,5 +436,6 @@ class RunningControlPlane implements ControlPlane {
     this.#parts.registry.close();
     this.#secrets.close();
     this.#parts.own.close();
+    await this.#parts.access.close();
   }
 }

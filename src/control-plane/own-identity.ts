@@ -3,6 +3,7 @@ import { istioId } from '../identity/spiffe-id.js';
 import { parseX509Svid } from '../identity/x509-svid.js';
 import type { Clock, Timer } from '../runtime/clock.js';
 import { messageOf } from '../runtime/errors.js';
+import { parseIp } from '../runtime/ip.js';
 import type { Logger } from '../runtime/log.js';
 import type { CertificateAuthority } from './ca/certificate-authority.js';
 
@@ -19,13 +20,24 @@ export interface OwnIdentity {
 
 export async function createOwnIdentity(
   authority: CertificateAuthority,
-  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  {
+    clock,
+    logger,
+    names,
+  }: {
+    readonly clock: Clock;
+    readonly logger: Logger;
+    /** Further names and IP addresses under which clients call. */
+    readonly names: readonly string[];
+  },
 ): Promise<OwnIdentity> {
   const source = createSettableSource();
   const id = istioId(authority.trustDomain, 'istio-system', 'istiod');
+  const dnsNames = [...new Set([...DNS_NAMES, ...names.filter((name) => parseIp(name) === undefined)])];
+  const ips = [...LOOPBACK, ...names.map(parseIp).filter((bytes) => bytes !== undefined)];
   let timer: Timer | undefined;
   const renew = async () => {
-    const issued = await authority.issueServer({ id, dnsNames: DNS_NAMES, ips: LOOPBACK });
+    const issued = await authority.issueServer({ id, dnsNames, ips });
     source.set({
       svid: parseX509Svid(issued.chainPem.slice(0, 1), issued.privateKey),
       bundles: [authority.bundle()],

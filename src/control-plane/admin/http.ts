@@ -73,6 +73,8 @@ export function write(response: ServerResponse, answer: Answer, isHead: boolean)
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    // Who was refused pays for a connection before the next refusal: many requests in one packet have one answer.
+    ...(answer.status >= 400 && { connection: 'close' }),
     ...answer.headers,
   });
   response.end(isHead ? undefined : text);

@@ -20,14 +20,24 @@ export interface Identity {
   readonly authenticator: string;
 }
 
-/** Recognises callers; undefined = not one that this authenticator knows. */
-export type Authenticator = (call: UnauthenticatedCall) => Identity | undefined;
+/**
+ * Recognises callers; undefined = not one that this authenticator knows, so that others are asked. It throws for one that
+ * it knows and that does not hold: then nobody else is asked.
+ */
+export type Authenticator = (
+  call: UnauthenticatedCall,
+) => Identity | undefined | Promise<Identity | undefined>;
+
+/** What every refused caller is told: the same, whatever it showed. The log says more. */
+export const UNAUTHENTICATED = 'the caller is not authenticated';
 
 /**
  * Believes processes of this machine what they say of themselves. For development only: whoever can open a loopback
  * connection can be any workload.
  */
-export function loopbackAuthenticator(trustDomain: string): Authenticator {
+export function loopbackAuthenticator(
+  trustDomain: string,
+): (call: UnauthenticatedCall) => Identity | undefined {
   return ({ peerAddress, metadata }) => {
     if (!isLoopbackPeer(peerAddress)) return undefined;
     const namespace = metadata(NAMESPACE_METADATA);
@@ -41,7 +51,7 @@ export function loopbackAuthenticator(trustDomain: string): Authenticator {
 export function svidAuthenticator(
   bundleOf: (trustDomain: string) => X509Bundle | undefined,
   clock: Clock,
-): Authenticator {
+): (call: UnauthenticatedCall) => Identity | undefined {
   return ({ peerCertificate }) => {
     if (peerCertificate === undefined) return undefined;
     const { id } = verifyPeer([peerCertificate], bundleOf, { nowMs: clock.wallTime() });
@@ -49,11 +59,13 @@ export function svidAuthenticator(
   };
 }
 
-/** Asks authenticators in order; the first that knows the caller decides. */
-export function firstOf(authenticators: readonly Authenticator[]): Authenticator {
-  return (call) => {
+/** Asks authenticators in order; the first that knows the caller decides, also when it refuses. */
+export function firstOf(
+  authenticators: readonly Authenticator[],
+): (call: UnauthenticatedCall) => Promise<Identity | undefined> {
+  return async (call) => {
     for (const authenticate of authenticators) {
-      const identity = authenticate(call);
+      const identity = await authenticate(call);
       if (identity !== undefined) return identity;
     }
     return undefined;

@@ -1,5 +1,5 @@
 import { MeshError } from '../../runtime/errors.js';
-import type { Identity } from './authenticate.js';
+import { type Identity, UNAUTHENTICATED } from './authenticate.js';
 import type { CertificateAuthority } from './certificate-authority.js';
 
 /** The fields of IstioCertificateRequest that count. */
@@ -22,9 +22,7 @@ export function handleCreateCertificate(
   caller: Identity | undefined,
 ): CreateCertificateResponse {
   if (caller === undefined) {
-    throw new MeshError('INMESH_CA_REFUSED', 'no certificate was issued: the caller is not authenticated', {
-      hint: 'Call over loopback with the identity in the metadata, or over TLS with a certificate of this mesh',
-    });
+    throw new MeshError('INMESH_CA_REFUSED', UNAUTHENTICATED);
   }
   const seconds = Number(request.validityDurationSeconds);
   const lifeMs = seconds === 0 ? undefined : seconds * 1000;

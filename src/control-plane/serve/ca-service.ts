@@ -1,20 +1,25 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { handleUnaryCall, ServiceDefinition } from '@grpc/grpc-js';
+import type { handleUnaryCall, ServerUnaryCall, ServiceDefinition } from '@grpc/grpc-js';
 import { istioCa } from '../../proto/xds.js';
 import { MeshError, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
-import type { Authenticator } from '../ca/authenticate.js';
+import type { AuditLog } from '../audit/audit-log.js';
+import { type Authenticator, type Identity, UNAUTHENTICATED } from '../ca/authenticate.js';
 import type { CertificateAuthority } from '../ca/certificate-authority.js';
 import { handleCreateCertificate } from '../ca/create-certificate.js';
+import { onlyValue } from './access.js';
 import type { CallerIdentity } from './caller.js';
 
 const STATUS_INVALID_ARGUMENT = 3;
 const STATUS_UNAUTHENTICATED = 16;
+/** A signing request with room to spare: RSA 8192 takes 4 KiB. */
+const MAX_REQUEST_BYTES = 64 * 1024;
 
 export interface CaServiceOptions {
   readonly authority: CertificateAuthority;
   readonly authenticate: Authenticator;
   readonly callerOf: (peer: string) => CallerIdentity | undefined;
+  readonly audit: AuditLog;
   readonly logger: Logger;
 }
 
@@ -23,6 +28,8 @@ export interface CaService {
   readonly definition: ServiceDefinition;
   readonly implementation: { readonly CreateCertificate: handleUnaryCall<Buffer, Buffer> };
 }
+
+type Call = ServerUnaryCall<Buffer, Buffer>;
 
 const identity = (bytes: Buffer) => bytes;
 
@@ -38,37 +45,63 @@ const DEFINITION: ServiceDefinition = {
   },
 };
 
-export function createCaService({ authority, authenticate, callerOf, logger }: CaServiceOptions): CaService {
-  const answer = (request: Buffer, peer: string, metadata: (name: string) => string | undefined): Buffer => {
-    const { csr, validityDuration } = fromBinary(istioCa.IstioCertificateRequestSchema, request);
-    const caller = authenticate({
-      peerAddress: peer,
-      metadata,
-      peerCertificate: callerOf(peer)?.certificate,
-    });
-    const issued = handleCreateCertificate(
-      authority,
-      { csr, validityDurationSeconds: validityDuration },
-      caller,
-    );
-    const message = create(istioCa.IstioCertificateResponseSchema, { certChain: issued.certChain });
-    return Buffer.from(toBinary(istioCa.IstioCertificateResponseSchema, message));
-  };
+export function createCaService(options: CaServiceOptions): CaService {
+  const { logger, audit } = options;
   return {
     definition: DEFINITION,
     implementation: {
       CreateCertificate: (call, callback) => {
-        const peer = call.getPeer();
-        const metadata = (name: string) => call.metadata.get(name)[0]?.toString();
-        try {
-          callback(null, answer(call.request, peer, metadata));
-        } catch (error) {
-          logger.warn({ peer, error: messageOf(error) }, 'no certificate was issued');
-          const refused = MeshError.is(error) && error.code === 'INMESH_CA_REFUSED';
-          const code: number = refused ? STATUS_UNAUTHENTICATED : STATUS_INVALID_ARGUMENT;
-          callback({ code, details: messageOf(error) });
-        }
+        answer(call, options).then(
+          (bytes) => callback(null, bytes),
+          (error: unknown) => {
+            const peer = call.getPeer();
+            const reason = messageOf(error);
+            logger.warn({ peer, error: reason }, 'no certificate was issued');
+            audit.note({ action: 'certificate.issue', outcome: 'refused', peer, reason });
+            callback(statusOf(error));
+          },
+        );
       },
     },
+  };
+}
+
+async function answer(call: Call, options: CaServiceOptions): Promise<Buffer> {
+  if (call.request.length > MAX_REQUEST_BYTES) {
+    throw new MeshError('INMESH_CSR_INVALID', `the request has more than ${MAX_REQUEST_BYTES} bytes`);
+  }
+  const { csr, validityDuration } = fromBinary(istioCa.IstioCertificateRequestSchema, call.request);
+  const caller = await identify(call, options);
+  const issued = handleCreateCertificate(
+    options.authority,
+    { csr, validityDurationSeconds: validityDuration },
+    caller,
+  );
+  const message = create(istioCa.IstioCertificateResponseSchema, { certChain: issued.certChain });
+  return Buffer.from(toBinary(istioCa.IstioCertificateResponseSchema, message));
+}
+
+async function identify(
+  call: Call,
+  { authenticate, callerOf }: CaServiceOptions,
+): Promise<Identity | undefined> {
+  const peer = call.getPeer();
+  try {
+    return await authenticate({
+      peerAddress: peer,
+      metadata: (name) => onlyValue(call.metadata, name),
+      peerCertificate: callerOf(peer)?.certificate,
+    });
+  } catch (cause) {
+    throw new MeshError('INMESH_CA_REFUSED', UNAUTHENTICATED, { cause });
+  }
+}
+
+/** Why an authenticator refused stays here: a caller could learn from it which tokens exist. */
+function statusOf(error: unknown): { readonly code: number; readonly details: string } {
+  const isRefused = MeshError.is(error) && error.code === 'INMESH_CA_REFUSED';
+  return {
+    code: isRefused ? STATUS_UNAUTHENTICATED : STATUS_INVALID_ARGUMENT,
+    details: isRefused ? error.message : messageOf(error),
   };
 }

@@ -6,7 +6,7 @@ import { SECRET_TYPE_URL } from '../../codec/secret.js';
 import { admin, status, wkt } from '../../proto/xds.js';
 import { MeshError, messageOf } from '../../runtime/errors.js';
 import { isLoopbackPeer } from '../ca/peer-address.js';
-import type { CallerIdentity } from './caller.js';
+import type { CallerOf, IncomingCall } from './caller.js';
 import type { Ledger } from './ledger.js';
 import { nodesChosen } from './node-matcher.js';
 import { type ResourceState, resourceStates } from './resource-states.js';
@@ -24,15 +24,15 @@ const ENTRY_BYTES = 200;
 
 export interface ClientStatusOptions {
   readonly connected: () => Iterable<Connected>;
-  readonly callerOf: (peer: string) => CallerIdentity | undefined;
+  readonly callerOf: CallerOf;
 }
 
 /** CSDS: what each connected client has, as far as the caller may see it. */
 export function createClientStatusService({ connected, callerOf }: ClientStatusOptions): GrpcService {
   const name = 'envoy.service.status.v3.ClientStatusDiscoveryService';
-  const answer = (request: Uint8Array, peer: string) => {
-    const caller = callerOf(peer);
-    if (caller === undefined && !isLoopbackPeer(peer)) {
+  const answer = (request: Uint8Array, call: IncomingCall) => {
+    const caller = callerOf(call);
+    if (caller === undefined && !isLoopbackPeer(call.getPeer())) {
       throw new MeshError('INMESH_CA_REFUSED', 'a caller from another machine has to show a certificate');
     }
     // With a certificate a caller sees what its own identity sees; on this machine, everything.
@@ -43,7 +43,7 @@ export function createClientStatusService({ connected, callerOf }: ClientStatusO
   };
   const fetch: handleUnaryCall<Buffer, Buffer> = (call, callback) => {
     try {
-      callback(null, answer(call.request, call.getPeer()));
+      callback(null, answer(call.request, call));
     } catch (error) {
       callback(failure(error));
     }
@@ -52,7 +52,7 @@ export function createClientStatusService({ connected, callerOf }: ClientStatusO
     call.on('data', (request: Buffer) => {
       try {
         // An answer at a time: who does not read them is not read either.
-        if (call.write(answer(request, call.getPeer()))) return;
+        if (call.write(answer(request, call))) return;
         call.pause();
         call.once('drain', () => call.resume());
       } catch (error) {

@@ -8,23 +8,38 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import type { MeshTls } from '../../identity/tls-options.js';
+import type { Clock } from '../../runtime/clock.js';
 import { codeOf, MeshError, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
+import { type AccessOptions, accessInterceptor } from './access.js';
 import type { CallerTable } from './caller.js';
+import { PeerLimits } from './peer-limits.js';
 import type { SocketTable } from './socket-table.js';
 
 export interface GrpcServerOptions {
   readonly host: string;
-  /** Plaintext, for loopback. */
-  readonly port: number;
+  /** Loopback address of the plaintext port. */
+  readonly local: string;
+  /** Plaintext; false = none. */
+  readonly port: number | false;
   /** TLS, client certificate optional. */
   readonly securePort: number;
   readonly services: readonly { readonly definition: ServiceDefinition; readonly implementation: object }[];
   readonly tls: MeshTls;
   readonly callers: CallerTable;
   readonly sockets: SocketTable;
-  readonly limits?: ConnectionLimits;
+  readonly access: Pick<AccessOptions, 'authenticate' | 'trustsLoopback' | 'audit'>;
+  readonly limits?: ConnectionLimits & AccessLimits;
+  readonly clock: Clock;
   readonly logger: Logger;
+}
+
+/** What an address may cost before anybody knows who is behind it. Without these limits processes of this machine are not counted. */
+export interface AccessLimits {
+  /** TLS handshakes of one address (IPv6: /64) in a second; four times as many at once. Default 100. */
+  readonly handshakesPerSecond?: number;
+  /** Calls of one address without a client certificate in a second; four times as many at once. Default 50. */
+  readonly callsPerSecond?: number;
 }
 
 /** Limits of connections. */
@@ -39,7 +54,7 @@ export interface ConnectionLimits {
 
 /** The gRPC side of the control plane. */
 export interface RunningGrpcServer {
-  /** `host:port` of the plaintext port. */
+  /** `host:port` of the plaintext port; empty when there is none. */
   readonly address: string;
   readonly secureAddress: string;
   close(): Promise<void>;
@@ -65,8 +80,20 @@ function channelOptions({ requestBytes = 16 * 1024 * 1024, connectionAgeMs = 0 }
  * resumption, verifies client certificates as SPIFFE demands, and takes new certificates without a restart.
  */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<RunningGrpcServer> {
-  const { Server, ServerCredentials } = await import('@grpc/grpc-js');
-  const server: GrpcServer = new Server(channelOptions(options.limits ?? {}));
+  const grpc = await import('@grpc/grpc-js');
+  const { Server, ServerCredentials } = grpc;
+  const { callers, clock, logger, limits = {} } = options;
+  const server: GrpcServer = new Server({
+    ...channelOptions(limits),
+    interceptors: [
+      accessInterceptor(grpc, {
+        ...options.access,
+        callers,
+        limits: peerLimits(limits.callsPerSecond, 50, clock),
+        logger,
+      }),
+    ],
+  });
   for (const { definition, implementation } of options.services) {
     // grpc-js types implementations by an index signature.
     server.addService(definition, implementation as UntypedServiceImplementation);
@@ -80,8 +107,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
   const detach = options.tls.attach(secure);
   const bound: (typeof plain)[] = [];
   try {
-    const address = await listen(plain, options.host, options.port, 'xDS');
-    bound.push(plain);
+    const address = options.port === false ? '' : await listen(plain, options.local, options.port, 'xDS');
+    if (options.port !== false) bound.push(plain);
     const secureAddress = await listen(secure, options.host, options.securePort, 'secure xDS');
     bound.push(secure);
     return {
@@ -104,13 +131,17 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
 }
 
 function secureServer(
-  { tls, callers, sockets, limits = {}, logger }: GrpcServerOptions,
+  { tls, callers, sockets, limits = {}, clock, logger }: GrpcServerOptions,
   injector: ConnectionInjector,
 ): TlsServer {
   // A client that joins for the first time has no certificate yet; one that presents a certificate must hold.
   const server = createTlsServer(tls.serverOptions({ alpn: ['h2'], requireClientCertificate: false }));
+  const handshakes = peerLimits(limits.handshakesPerSecond, 100, clock);
   // Before the handshake, which costs the most.
-  server.on('connection', (socket) => void sockets.admit(socket, limits.connections ?? 20_000));
+  server.on('connection', (socket) => {
+    if (!sockets.admit(socket, limits.connections ?? 20_000)) return;
+    if (!handshakes.take(socket.remoteAddress ?? '')) socket.destroy();
+  });
   server.on('secureConnection', (socket) => {
     socket.on('error', () => {});
     try {
@@ -129,6 +160,11 @@ function secureServer(
     logger.debug({ peer: socket.remoteAddress, error: error.message }, 'a TLS handshake failed');
   });
   return server;
+}
+
+function peerLimits(given: number | undefined, normal: number, clock: Clock): PeerLimits {
+  const perSecond = given ?? normal;
+  return new PeerLimits({ perSecond, burst: 4 * perSecond, countsLoopback: given !== undefined }, clock);
 }
 
 /** Listens and gives the address; a port in use is an error that says so. */

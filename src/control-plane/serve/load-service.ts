@@ -5,7 +5,7 @@ import type { Node } from '../../model/node.js';
 import { type core, loadStats, wkt } from '../../proto/xds.js';
 import { messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
-import type { CallerIdentity } from './caller.js';
+import type { CallerIdentity, CallerOf } from './caller.js';
 import { broken } from './conversation.js';
 import { checkIdentity } from './identity-check.js';
 import type { ClientLoad, LoadReports } from './load-reports.js';
@@ -16,7 +16,7 @@ export interface LoadServiceOptions {
   readonly reports: LoadReports;
   /** How often clients are asked to report, in milliseconds. */
   readonly intervalMs: number;
-  readonly callerOf: (peer: string) => CallerIdentity | undefined;
+  readonly callerOf: CallerOf;
   /** The clusters that a node receives, for clients that do not report all by themselves. */
   readonly clustersFor: (node: Node, caller: CallerIdentity | undefined) => Iterable<string>;
   readonly logger: Logger;
@@ -48,7 +48,7 @@ function serve(call: Stream, options: LoadServiceOptions): void {
       if (client === undefined) {
         if (message === undefined) throw broken('the first load report must carry the node');
         const node = decodeNode(message);
-        const caller = callerOf(peer);
+        const caller = callerOf(call);
         checkIdentity(node, caller, peer);
         client = reports.open(node.id);
         call.write(asked(message, node, { caller, options }));

@@ -4,7 +4,7 @@ import type { Logger } from '../../runtime/log.js';
 import type { WorkloadRegistry } from '../registry/registry.js';
 import { createAdmission, type StreamLimits } from './admission.js';
 import { type AppliedReport, type AppliedWaits, createAppliedWaits } from './applied.js';
-import type { CallerIdentity } from './caller.js';
+import type { CallerOf, IncomingCall } from './caller.js';
 import { ClientSession, type PublishedState } from './client-session.js';
 import { createClientStatusService } from './client-status-service.js';
 import { type SharedTables, SotwConversation } from './conversation.js';
@@ -39,8 +39,7 @@ export interface XdsServerOptions {
   readonly sendTimeoutMs?: number;
   /** How often clients are asked to report their load (LRS), in milliseconds. Default 10 000. */
   readonly loadReportIntervalMs?: number;
-  /** The SPIFFE ID that the connection of a call proved. */
-  readonly callerOf: (peer: string) => CallerIdentity | undefined;
+  readonly callerOf: CallerOf;
   /** Cuts a connection. */
   readonly disconnect: (peer: string) => void;
 }
@@ -104,7 +103,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     services: [
       ...xdsServices({
         stream: (call, protocol, only) => serveStream(call, protocol, only, tools),
-        fetch: (request, peer, only) => answerOnce(request, peer, { only, tools }),
+        fetch: (call, only) => answerOnce(call, { only, tools }),
         failure: failureOf,
       }),
       createClientStatusService({ connected: () => connected, callerOf }),
@@ -146,11 +145,11 @@ function waitsFor(connected: Set<Connected>, clock: Clock, published: () => numb
 
 /** The unary form of a service: what a stream would send first. */
 function answerOnce(
-  request: Buffer,
-  peer: string,
+  call: IncomingCall & { readonly request: Buffer },
   { only, tools }: { readonly only: ServedType; readonly tools: StreamTools },
 ): Buffer {
-  const caller = tools.callerOf(peer);
+  const caller = tools.callerOf(call);
+  const peer = call.getPeer();
   const written: Buffer[] = [];
   const session = new ClientSession({
     conversation: new SotwConversation(tools.tables),
@@ -165,7 +164,7 @@ function answerOnce(
     holdsBack: () => false,
     wake: () => {},
   });
-  session.receive(request);
+  session.receive(call.request);
   session.push();
   session.close();
   return written[0] ?? NO_BYTES;

@@ -4,6 +4,7 @@ import type {
   ServerDuplexStream,
   ServiceDefinition,
 } from '@grpc/grpc-js';
+import type { IncomingCall } from './caller.js';
 import { type ServedType, servedType } from './resources.js';
 
 export type Stream = ServerDuplexStream<Buffer, Buffer>;
@@ -23,7 +24,7 @@ export type ProtocolName = 'sotw' | 'delta';
 export interface XdsHandlers {
   /** `only` is set on a service for one type. */
   readonly stream: (call: Stream, protocol: ProtocolName, only: ServedType | undefined) => void;
-  readonly fetch: (request: Buffer, peer: string, only: ServedType) => Buffer;
+  readonly fetch: (call: IncomingCall & { readonly request: Buffer }, only: ServedType) => Buffer;
   /** The gRPC status of an error. */
   readonly failure: (error: unknown) => { readonly code: number; readonly details: string };
 }
@@ -84,7 +85,7 @@ export function xdsServices(handlers: XdsHandlers): readonly GrpcService[] {
 function serviceOf(service: string, what: string, type: ServedType, handlers: XdsHandlers): GrpcService {
   const fetch: handleUnaryCall<Buffer, Buffer> = (call, callback) => {
     try {
-      callback(null, handlers.fetch(call.request, call.getPeer(), type));
+      callback(null, handlers.fetch(call, type));
     } catch (error) {
       callback(handlers.failure(error));
     }

@@ -4,7 +4,7 @@ import type { Logger } from '../../runtime/log.js';
 import { workloadsOfNode } from '../registry/node-workloads.js';
 import type { Lease, WorkloadRegistry } from '../registry/registry.js';
 import type { Admission } from './admission.js';
-import type { CallerIdentity } from './caller.js';
+import type { CallerIdentity, CallerOf } from './caller.js';
 import { ClientSession, type PublishedState } from './client-session.js';
 import { type Conversation, DeltaConversation, type SharedTables, SotwConversation } from './conversation.js';
 import { checkIdentity } from './identity-check.js';
@@ -45,7 +45,7 @@ export interface StreamTools {
   /** A client comes: what changed and waits for more is published now, within reason. */
   readonly freshen: () => void;
   readonly holdsBack: () => boolean;
-  readonly callerOf: (peer: string) => CallerIdentity | undefined;
+  readonly callerOf: CallerOf;
   /** Cuts the connection of a client that can not be told anything. */
   readonly disconnect: (peer: string) => void;
   /** A client that reads nothing for so long is cut off. */
@@ -61,7 +61,7 @@ export function serveStream(
   only: ServedType | undefined,
   tools: StreamTools,
 ): void {
-  const caller = tools.callerOf(call.getPeer());
+  const caller = tools.callerOf(call);
   const admitted = tools.admission.enter(caller?.spiffeId, () => {
     const stream = new XdsStream({ call, protocol, only, caller, tools });
     stream.start();

@@ -74,9 +74,9 @@ describe('the SVID authenticator', () => {
     systemClock,
   );
 
-  test('knows a caller by its certificate and ignores what it claims', () => {
+  test('knows a caller by its certificate and ignores what it claims', async () => {
     const peerCertificate = ca.certificate('reviews', {}).der;
-    const identity = firstOf([authenticate, loopbackAuthenticator('cluster.local')])({
+    const identity = await firstOf([authenticate, loopbackAuthenticator('cluster.local')])({
       ...call('127.0.0.1:1'),
       peerCertificate,
     });
