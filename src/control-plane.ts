@@ -1,4 +1,3 @@
-export type { ExtensionProviderInput } from './control-plane/compile/authorization/extension-provider.js';
 export type { CallerOptions, KubernetesIssuer } from './control-plane/access/callers.js';
 export type { ClaimConditions } from './control-plane/access/identity-template.js';
 export type { CreatedJoinToken, JoinTokenRecord } from './control-plane/access/join-tokens.js';
@@ -6,6 +5,7 @@ export type { KubernetesReview } from './control-plane/access/kubernetes.js';
 export type { OidcIdentity, OidcIssuer } from './control-plane/access/oidc.js';
 export { createJoinTokenIn } from './control-plane/access/plane-access.js';
 export type { Authenticator, Identity, UnauthenticatedCall } from './control-plane/ca/authenticate.js';
+export type { ExtensionProviderInput } from './control-plane/compile/authorization/extension-provider.js';
 export {
   type CompiledJson,
   type CompileResult,
