@@ -14,6 +14,7 @@ export {
 } from './control-plane/compile/compile-for.js';
 export type {
   LocalityLbSetting,
+  PathNormalization,
   RegionFailover,
   ZoneAwareLbSetting,
 } from './control-plane/compile/mesh-config.js';
@@ -26,6 +27,7 @@ export {
   createControlPlane,
 } from './control-plane/control-plane.js';
 export { type EnvoyBootstrapOptions, envoyBootstrap } from './control-plane/envoy-bootstrap.js';
+export type { IssuerKeysOptions } from './control-plane/issuer-keys.js';
 export type { ConfigText } from './control-plane/schema/config-file.js';
 export { formatViolation, formatViolations } from './control-plane/schema/format.js';
 export type { RuleViolation, Severity, Violation } from './control-plane/schema/violation.js';

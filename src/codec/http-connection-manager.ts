@@ -55,7 +55,7 @@ export function decodeConnectionManager(
     filters: decodeFilters(message.httpFilters, path, side),
     accessLogs: decodeAccessLogs(message.accessLog, path),
     upgrades: decodeListenerUpgrades(message.upgradeConfigs, path),
-    processing: side === 'outbound' ? undefined : decodeProcessing(message, path),
+    ...(side === 'inbound' && decodeProcessing(message, path)),
     ...(side === 'outbound' ? decodeStreamLimits(message, path) : decodeInboundLimits(message, path)),
   };
 }
@@ -127,7 +127,7 @@ function decodeHttpFilter(
 
 /** The HTTP part of a listener or filter chain as a message. */
 export function encodeConnectionManager(manager: HttpConnectionManager): hcm.HttpConnectionManager {
-  const { routes, filters, accessLogs, processing, upgrades } = manager;
+  const { routes, filters, accessLogs, upgrades } = manager;
   const message = create(hcm.HttpConnectionManagerSchema, {
     // Envoy demands one.
     statPrefix: 'http',
@@ -142,7 +142,7 @@ export function encodeConnectionManager(manager: HttpConnectionManager): hcm.Htt
     accessLog: encodeAccessLogs(accessLogs),
     upgradeConfigs: encodeListenerUpgrades(upgrades),
   });
-  encodeProcessing(processing, message);
+  encodeProcessing(manager, message);
   encodeStreamLimits(manager, message);
   encodeInboundLimits(manager, message);
   return message;

@@ -1,6 +1,12 @@
 import { isIP } from 'node:net';
 import { create } from '@bufbuild/protobuf';
-import { type AddressRange, NO_PROCESSING, type RequestProcessing } from '../model/request-processing.js';
+import type { HttpConnectionManager } from '../model/listener.js';
+import {
+  type AddressRange,
+  NO_PROCESSING,
+  type PathRules,
+  type RequestProcessing,
+} from '../model/request-processing.js';
 import { core, httpConnectionManager as hcm } from '../proto/xds.js';
 import { isEqual } from '../runtime/equal.js';
 import { at, type Path, refuse } from './path.js';
@@ -28,11 +34,11 @@ export const PROCESSING_FIELDS: readonly string[] = [
   'add_user_agent',
 ];
 
-/** What is done to requests before routing; undefined when no field asks for anything. */
+/** What is done to requests before routing: nothing, something to paths alone, or more. */
 export function decodeProcessing(
   message: hcm.HttpConnectionManager,
   path: Path,
-): RequestProcessing | undefined {
+): Pick<HttpConnectionManager, 'processing' | 'paths'> {
   const processing: RequestProcessing = {
     normalizePath: message.normalizePath ?? false,
     mergeSlashes: message.mergeSlashes,
@@ -56,8 +62,16 @@ export function decodeProcessing(
     addUserAgent: message.addUserAgent ?? false,
   };
   const isAsked = message.generateRequestId !== undefined || message.useRemoteAddress !== undefined;
-  return isAsked || !isEqual(processing, NO_PROCESSING) ? processing : undefined;
+  const { normalizePath, mergeSlashes, escapedSlashes } = processing;
+  const paths = { normalizePath, mergeSlashes, escapedSlashes };
+  const isMore = isAsked || !isEqual({ ...processing, ...NO_PATH_RULES }, NO_PROCESSING);
+  if (isMore) return { processing, paths: undefined };
+  // That a path is to be left alone is said, too.
+  const isSaid = message.normalizePath !== undefined || !isEqual(paths, NO_PATH_RULES);
+  return { processing: undefined, paths: isSaid ? paths : undefined };
 }
+
+const NO_PATH_RULES: PathRules = { normalizePath: false, mergeSlashes: false, escapedSlashes: 'keep' };
 
 type Slashes = hcm.HttpConnectionManager_PathWithEscapedSlashesAction;
 
@@ -134,15 +148,23 @@ function decodeServer(message: hcm.HttpConnectionManager, path: Path): RequestPr
   return { name, overwrite: transformation === OVERWRITE };
 }
 
+/** Writes what is done to paths into the connection manager. */
+export function encodePathRules(rules: PathRules, message: hcm.HttpConnectionManager): void {
+  message.normalizePath = rules.normalizePath;
+  message.mergeSlashes = rules.mergeSlashes;
+  if (rules.escapedSlashes !== 'keep') {
+    message.pathWithEscapedSlashesAction = encodeSlashes(rules.escapedSlashes);
+  }
+}
+
 /** Writes what is done to requests into the connection manager. */
 export function encodeProcessing(
-  processing: RequestProcessing | undefined,
+  { processing, paths }: Pick<HttpConnectionManager, 'processing' | 'paths'>,
   message: hcm.HttpConnectionManager,
 ): void {
+  if (paths !== undefined) encodePathRules(paths, message);
   if (processing === undefined) return;
-  message.normalizePath = processing.normalizePath;
-  message.mergeSlashes = processing.mergeSlashes;
-  message.pathWithEscapedSlashesAction = encodeSlashes(processing.escapedSlashes);
+  encodePathRules(processing, message);
   message.stripMatchingHostPort = processing.stripHostPort === 'matching';
   if (processing.stripHostPort === 'any') message.stripPortMode = { case: 'stripAnyHostPort', value: true };
   message.stripTrailingHostDot = processing.stripTrailingHostDot;

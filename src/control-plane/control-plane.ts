@@ -1,8 +1,10 @@
 import { istioId, parseSpiffeId } from '../identity/spiffe-id.js';
 import { createMeshTls } from '../identity/tls-options.js';
+import { createWebFetch } from '../identity/web-fetch.js';
 import type { Node } from '../model/node.js';
 import { type Clock, systemClock } from '../runtime/clock.js';
 import { type Logger, silentLogger } from '../runtime/log.js';
+import { systemRandom } from '../runtime/random.js';
 import { version } from '../runtime/version.js';
 import type { CallerOptions } from './access/callers.js';
 import type { CreatedJoinToken } from './access/join-tokens.js';
@@ -20,9 +22,11 @@ import {
   DEFAULT_MESH_CONFIG,
   type LocalityLbSetting,
   type MeshConfig,
+  type PathNormalization,
   type ZoneAwareLbSetting,
 } from './compile/mesh-config.js';
 import type { ResourceSet } from './compile/resource-set.js';
+import { type FollowedKeys, followIssuerKeys, type IssuerKeysOptions } from './issuer-keys.js';
 import { createOwnIdentity, type OwnIdentity } from './own-identity.js';
 import { keepRegistry } from './registry/keep-registry.js';
 import { createRegistry, type WorkloadRegistry } from './registry/registry.js';
@@ -85,6 +89,11 @@ export interface ControlPlaneOptions {
   readonly localityLbSetting?: LocalityLbSetting;
   /** Istio's mesh-wide `zoneAwareLbSetting`; where it is enabled it replaces `localityLbSetting`. Default: none. */
   readonly zoneAwareLbSetting?: ZoneAwareLbSetting;
+  /**
+   * Istio's mesh-wide `pathNormalization`: what is done to the paths of requests before routes and policies look at them.
+   * Default `BASE`.
+   */
+  readonly pathNormalization?: PathNormalization;
   /** Life of workload certificates in milliseconds. Default 24 hours. */
   readonly workloadCertificateLifeMs?: number;
   /** How long endpoints outlive the stream that registered them, so that a reconnect is no outage. Default 2000 ms. */
@@ -101,6 +110,8 @@ export interface ControlPlaneOptions {
    * and only clients that report by themselves do, every 10 s.
    */
   readonly loadReportIntervalMs?: number;
+  /** How the keys of the issuers of tokens are fetched (RequestAuthentication). */
+  readonly issuerKeys?: IssuerKeysOptions;
   /** What clients may take up. */
   readonly limits?: ControlPlaneLimits;
   readonly logger?: Logger;
@@ -260,6 +271,7 @@ class RunningControlPlane implements ControlPlane {
   readonly #sockets = new SocketTable();
   readonly #config: MeshConfig;
   readonly #secrets: WorkloadSecrets;
+  readonly #keys: FollowedKeys;
   readonly #unsubscribe: (() => void)[] = [];
   readonly #stopSources: () => Promise<void>;
   #grpc: RunningGrpcServer | undefined;
@@ -271,18 +283,26 @@ class RunningControlPlane implements ControlPlane {
     this.#parts = parts;
     this.#stopSources = stopSources;
     const { outboundTrafficPolicy, localityLbSetting, zoneAwareLbSetting } = options;
-    const { trustDomainAliases, extensionProviders } = options;
+    const { trustDomainAliases, extensionProviders, pathNormalization } = options;
     this.#config = createMeshConfig({
       trustDomain: authority.trustDomain,
       ...(trustDomainAliases !== undefined && { trustDomainAliases }),
       ...(extensionProviders !== undefined && { extensionProviders }),
       ...(outboundTrafficPolicy !== undefined && { outboundTrafficPolicy }),
+      ...(pathNormalization !== undefined && { pathNormalization }),
       ...(localityLbSetting !== undefined && { localityLbSetting }),
       ...(zoneAwareLbSetting !== undefined && { zoneAwareLbSetting }),
       reportsLoad: options.loadReportIntervalMs !== undefined,
     });
     this.#secrets = createWorkloadSecrets(authority, { clock, logger, renewed: () => this.#xds.changed() });
-    const compiler = createCompiler(this.#config, { servesGrpc: createLossReport(logger) });
+    this.#keys = followIssuerKeys(store.current, options.issuerKeys ?? {}, {
+      fetch: createWebFetch(clock),
+      clock,
+      random: systemRandom,
+      logger,
+      changed: () => this.#xds.changed(),
+    });
+    const compiler = createCompiler(this.#config, { servesGrpc: createLossReport(logger), keys: this.#keys });
     this.#xds = createXdsServer({
       state: () => {
         const view = store.current.value;
@@ -435,6 +455,7 @@ class RunningControlPlane implements ControlPlane {
     await Promise.all([this.#grpc?.close(), this.#admin?.close()]);
     this.#parts.registry.close();
     this.#secrets.close();
+    this.#keys.close();
     this.#parts.own.close();
     await this.#parts.access.close();
   }

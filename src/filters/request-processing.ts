@@ -164,6 +164,21 @@ const EDGE = [
   'original-host',
 ];
 
+/**
+ * Whether a header (in lower case) is one that only callers within the mesh may set. A deadline is not: who asks for an
+ * answer sooner harms nobody but himself.
+ */
+export function isUntrusted(name: string): boolean {
+  return UNTRUSTED_NAMES.has(name);
+}
+
+const UNTRUSTED_NAMES: ReadonlySet<string> = new Set([
+  'x-envoy-internal',
+  ...[...UNTRUSTED, ...EDGE]
+    .filter((name) => name !== 'expected-rq-timeout-ms')
+    .map((name) => `x-envoy-${name}`),
+]);
+
 /** What only callers within the mesh may ask for. */
 function stripUntrusted({ headers }: Request, isEdge: boolean, internalOnly: readonly string[]): void {
   for (const name of UNTRUSTED) headers.delete(`x-envoy-${name}`);

@@ -27,6 +27,7 @@ import {
   type Service,
 } from '../service/service.js';
 import { noRoute } from './answers.js';
+import { createDoor, type Door } from './door.js';
 import { Rerouting } from './rerouting.js';
 import { layersOf, plaintextGuard, redirectToTls } from './route-answers.js';
 import type { RoutePlace } from './route-effects.js';
@@ -51,6 +52,8 @@ export interface InboundChain {
   readonly tunnels?: Service | undefined;
   /** Writes its access logs; undefined when it has none. */
   readonly log?: ExchangeLogger | undefined;
+  /** What happens to requests before anybody looks at them; undefined = nothing. */
+  readonly door?: Door | undefined;
   /** What connections and heads of requests are held to; undefined = nothing. */
   readonly limits?: InboundLimits | undefined;
   /** Time limits of each exchange, in milliseconds; undefined when there are none. */
@@ -164,6 +167,7 @@ function inboundChain(chain: FilterChain, options: InboundOptions): InboundChain
     service,
     tunnels: tunnelService(chain.http, service),
     log,
+    door: chain.http.paths && createDoor(chain.http.paths),
     limits: chain.http.limits,
     times: timesOf(chain.http),
   };

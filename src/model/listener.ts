@@ -4,7 +4,7 @@ import type { FilterChainMatch } from './filter-chain-match.js';
 import type { HttpFilter } from './filter-config.js';
 import type { InboundLimits } from './inbound-limits.js';
 import type { NetworkRbac } from './network-rbac.js';
-import type { RequestProcessing } from './request-processing.js';
+import type { PathRules, RequestProcessing } from './request-processing.js';
 import type { RouteConfiguration } from './route.js';
 import type { TcpProxy, TcpServer } from './tcp-proxy.js';
 import type { DownstreamTls } from './tls.js';
@@ -89,6 +89,8 @@ export interface HttpConnectionManager {
   readonly filters: readonly HttpFilter[];
   /** What is done to requests before routing, inbound only. Undefined = nothing. */
   readonly processing?: RequestProcessing | undefined;
+  /** Without `processing`: what is done to paths, and nothing else but that what outsiders may not ask for is taken off. */
+  readonly paths?: PathRules | undefined;
   /** Undefined = none. */
   readonly accessLogs?: readonly AccessLog[] | undefined;
   /** What connections and requests are held to, inbound only. Undefined = nothing. */

@@ -39,6 +39,9 @@ export interface RequestProcessing {
   readonly addUserAgent: boolean;
 }
 
+/** What is done to paths. */
+export type PathRules = Pick<RequestProcessing, 'normalizePath' | 'mergeSlashes' | 'escapedSlashes'>;
+
 export const NO_PROCESSING: RequestProcessing = {
   normalizePath: false,
   mergeSlashes: false,

@@ -1,4 +1,4 @@
-import type { RequestProcessing } from '../model/request-processing.js';
+import type { PathRules } from '../model/request-processing.js';
 
 /** What becomes of a request's path. */
 export type PathVerdict =
@@ -7,10 +7,13 @@ export type PathVerdict =
   | { readonly kind: 'redirect'; readonly path: string }
   | { readonly kind: 'reject' };
 
-type PathRules = Pick<RequestProcessing, 'normalizePath' | 'mergeSlashes' | 'escapedSlashes'>;
+/** Nothing in it is changed by any rule. Most paths are such, and this is a tenth of the work. */
+const CANONICAL =
+  /^\/(?:[\w~!$&'()*+,;=:@-][\w.~!$&'()*+,;=:@-]*(?:\/[\w~!$&'()*+,;=:@-][\w.~!$&'()*+,;=:@-]*)*\/?)?(?:\?[^#]*)?$/;
 
 /** Envoy's order: escaped slashes, then RFC 3986, then double slashes; the query is left alone. */
 export function normalizePath(path: string, rules: PathRules): PathVerdict {
+  if (CANONICAL.test(path)) return { kind: 'continue', path };
   if (path.includes('#')) return { kind: 'reject' };
   let changed = path;
   let isRedirect = false;

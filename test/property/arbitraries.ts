@@ -36,6 +36,7 @@ import type {
 import type { Metadata, MetadataStruct, MetadataValue } from '../../src/model/metadata.js';
 import type { Node, NodeMetadata, NodeWorkload } from '../../src/model/node.js';
 import type { FractionalPercent } from '../../src/model/percent.js';
+import type { PathRules } from '../../src/model/request-processing.js';
 import { type HedgePolicy, RETRY_CONDITIONS, type RetryPolicy } from '../../src/model/retry.js';
 import type {
   Route,
@@ -535,6 +536,18 @@ export const namedSecret = (): fc.Arbitrary<NamedSecretValue> =>
 const downstreamTls = (): fc.Arbitrary<DownstreamTls> =>
   fc.record({ requireClientCertificate: fc.boolean(), alpn: alpn() });
 
+const pathRules = (): fc.Arbitrary<PathRules> =>
+  fc.record({
+    normalizePath: fc.boolean(),
+    mergeSlashes: fc.boolean(),
+    escapedSlashes: fc.constantFrom(
+      'keep' as const,
+      'reject' as const,
+      'redirect' as const,
+      'forward' as const,
+    ),
+  });
+
 const filterChain = (): fc.Arbitrary<InboundChainConfig> => {
   const head = {
     name: text(),
@@ -543,8 +556,12 @@ const filterChain = (): fc.Arbitrary<InboundChainConfig> => {
   };
   const logs = accessLogs(headerMatcher(), stringMatcher(), fractionalPercent());
   const http = fc
-    .tuple(connectionManager(), inboundLimits())
-    .map(([manager, limits]) => ({ ...manager, ...limits }));
+    .tuple(connectionManager(), inboundLimits(), maybe(pathRules()))
+    .map(([manager, limits, paths]) => ({
+      ...manager,
+      ...limits,
+      paths: manager.processing === undefined ? paths : undefined,
+    }));
   const tcp = tcpServer(name(), logs);
   const guarded = fc.record({ ...head, tcp, guards: fc.array(networkGuard(name()), { minLength: 1 }) });
   return fc.oneof(fc.record({ ...head, http }), fc.record({ ...head, tcp }), guarded);

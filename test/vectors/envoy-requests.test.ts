@@ -1,47 +1,12 @@
-import { describe, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { mutateRequest } from '../../src/filters/request-processing.js';
 import { NO_PROCESSING, type RequestProcessing } from '../../src/model/request-processing.js';
-import { mergeSlashes, normalizePath, unescapeSlashes } from '../../src/routing/normalize-path.js';
-import { pathOf } from '../../src/routing/match.js';
+import { normalizePath } from '../../src/routing/normalize-path.js';
 import { createExchange } from '../../src/service/context.js';
 import { HeaderMap } from '../../src/service/headers.js';
 import type { Request } from '../../src/service/service.js';
 import { makeRequest } from '../unit/filters/support.js';
-import { hasVectors, readCases } from './envoy-config.js';
-
-const PATHS = '../http/paths.json';
-interface PathCase {
-  readonly mode: string;
-  readonly input: string;
-  readonly output: string | null;
-  readonly reject: boolean;
-}
-
-const OFF = { normalizePath: false, mergeSlashes: false, escapedSlashes: 'keep' } as const;
-const BASE = { ...OFF, normalizePath: true };
-const verdict = (rules: Parameters<typeof normalizePath>[1]) => (path: string) => {
-  const found = normalizePath(path, rules);
-  return found.kind === 'reject' ? null : found.path;
-};
-
-/** How each mode is written; modes of Envoy's other header validator are not what the connection manager does. */
-const MODES = new Map<string, (path: string) => string | null>([
-  ['rfc3986', verdict(BASE)],
-  ['mergeSlashes', mergeSlashes],
-  ['unescapeSlashes', unescapeSlashes],
-  ['removeQueryAndFragment', pathOf],
-  ['istio-NONE', verdict(OFF)],
-  ['istio-BASE', verdict(BASE)],
-  ['istio-MERGE_SLASHES', verdict({ ...BASE, mergeSlashes: true })],
-  ['istio-DECODE_AND_MERGE_SLASHES', verdict({ ...BASE, mergeSlashes: true, escapedSlashes: 'forward' })],
-]);
-
-describe.runIf(hasVectors)('paths', () => {
-  const cases = readCases<PathCase>(PATHS).filter(({ mode }) => MODES.has(mode));
-  test.each(cases.map((one) => [one.mode, one.input, one] as const))('%s: %s', (mode, input, one) => {
-    expect(MODES.get(mode)?.(input)).toBe(one.reject ? null : one.output);
-  });
-});
+import { vectorJson, vectorSuite } from './score.js';
 
 interface HcmCase {
   readonly name: string;
@@ -58,8 +23,11 @@ interface HcmCase {
   readonly expect: readonly { header: string; value?: string; present?: boolean; unchanged?: boolean }[];
 }
 
-/** Extensions that the connection manager has no model of, and certificates, which the TLS layer writes. */
-const OUTSIDE = ['xff_trusted_cidrs', 'forwardClientCert', 'detection_skip_xff_append'];
+const OUTSIDE: readonly (readonly [field: string, reason: string])[] = [
+  ['xff_trusted_cidrs', 'an extension that finds the client, which is refused'],
+  ['detection_skip_xff_append', 'an extension that finds the client, which is refused'],
+  ['forwardClientCert', 'certificates are the TLS layer’s'],
+];
 
 function rulesOf(config: HcmCase['config']): RequestProcessing {
   const flag = (name: string) => config[name] === true;
@@ -108,10 +76,14 @@ function requestOf(one: HcmCase): Request {
 
 const ACTIONS = { continue: 'Continue', redirect: 'Redirect', reject: 'Reject' } as const;
 
-describe.runIf(hasVectors)('Envoy: what the connection manager does to requests', () => {
-  const all = readCases<HcmCase>('vectors/hcm_request_mutation.json');
-  const cases = all.filter(({ config }) => !OUTSIDE.some((name) => name in config));
-  test.each(cases.map((one) => [one.name, one] as const))('%s', (_name, one) => {
+const FILE = 'envoy/vectors/hcm_request_mutation.json';
+
+vectorSuite({
+  file: FILE,
+  cases: (vectorJson(FILE) as { cases: readonly HcmCase[] } | undefined)?.cases ?? [],
+  title: ({ name }) => name,
+  skip: ({ config }) => OUTSIDE.find(([name]) => name in config)?.[1],
+  run(one) {
     const request = requestOf(one);
     const before = request.path;
     const rules = rulesOf(one.config);
@@ -134,5 +106,5 @@ describe.runIf(hasVectors)('Envoy: what the connection manager does to requests'
       if (value !== undefined) expect(valueOf(header), header).toBe(value);
       if (unchanged === true) expect(valueOf(header)).toBe(before);
     }
-  });
+  },
 });

@@ -14,9 +14,11 @@ import type { Random } from '../../runtime/random.js';
 import type { Signal } from '../../runtime/signal.js';
 import { localReply } from '../../service/local-reply.js';
 import type { Observer } from '../../service/observer.js';
+import type { Service } from '../../service/service.js';
 import type { WorkloadInfo } from '../../service/workload.js';
 import { Acceptor } from './acceptor.js';
 import { connectionOf, InboundConnection, type InboundPeer } from './connection.js';
+import { enter } from './door.js';
 import { type ExchangeTools, runRequest, runTunnel } from './exchange.js';
 import { setForwardedClientCert, takePeerHeaders } from './headers.js';
 import { Http2Front } from './http2/http2-front.js';
@@ -260,11 +262,12 @@ class InboundServer implements InboundAttachment {
       response.shouldKeepAlive = false;
     }
     const peer = connection?.peer;
+    const stopped = refused ?? (chain.door && enter(request, chain.door, peer !== undefined));
     setForwardedClientCert(request, peer?.forwardedClientCert);
     const caller = this.#meet(request, response);
     const dispatch = this.#toApplication(event, request, response, peer !== undefined);
     const isPlain = chain.service === undefined && chain.log === undefined && chain.times === undefined;
-    if (isPlain && refused === undefined && !this.#observed) return dispatch();
+    if (isPlain && stopped === undefined && !this.#observed) return dispatch();
     runRequest(
       {
         request,
@@ -275,7 +278,7 @@ class InboundServer implements InboundAttachment {
         dispatch,
       },
       response,
-      refused === undefined ? chain : { ...chain, service: async (one) => localReply(one, refused) },
+      stopped === undefined ? chain : { ...chain, service: async (one) => localReply(one, stopped) },
       this.#tools,
     );
     return true;
@@ -307,9 +310,13 @@ class InboundServer implements InboundAttachment {
       return true;
     }
     const peer = connection?.peer;
+    const stopped =
+      (chain.limits && checkHead(request, chain.limits)) ??
+      (chain.door && enter(request, chain.door, peer !== undefined));
     setForwardedClientCert(request, peer?.forwardedClientCert);
     const caller = this.#meet(request, undefined);
-    const service = chain.tunnels ?? chain.service;
+    const service: Service | undefined =
+      stopped === undefined ? (chain.tunnels ?? chain.service) : async (one) => localReply(one, stopped);
     const isPlain = service === undefined && chain.log === undefined && chain.times === undefined;
     if (isPlain && !this.#observed) return this.#emit(event, request, socket, head);
     runTunnel(

@@ -12,7 +12,7 @@ import type { ConfigInput } from '../store/file-reader.js';
 import type { ExtensionProviderInput } from './authorization/extension-provider.js';
 import { createCompiler } from './compile.js';
 import { grpcLosses } from './grpc/losses.js';
-import { createMeshConfig, type LocalityLbSetting } from './mesh-config.js';
+import { createMeshConfig, type LocalityLbSetting, type PathNormalization } from './mesh-config.js';
 import type { Generator } from './profile.js';
 import type { ResourceSet } from './resource-set.js';
 
@@ -35,6 +35,7 @@ export interface CompileTarget {
     readonly rootNamespace?: string;
     readonly extensionProviders?: readonly ExtensionProviderInput[];
     readonly outboundTrafficPolicy?: 'ALLOW_ANY' | 'REGISTRY_ONLY';
+    readonly pathNormalization?: PathNormalization;
     readonly localityLbSetting?: LocalityLbSetting;
   };
 }

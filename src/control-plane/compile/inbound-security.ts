@@ -3,7 +3,7 @@ import type { ConfigView } from '../store/view.js';
 import { INBOUND_FILTERS } from './fault.js';
 import type { IssuerKeys } from './issuer-keys.js';
 import type { InboundHttpPolicy } from './listeners.js';
-import type { MeshConfig } from './mesh-config.js';
+import { type MeshConfig, pathRules } from './mesh-config.js';
 import type { PolicySubject } from './policy-scope.js';
 import { jwtFilter } from './request-authentication.js';
 
@@ -31,6 +31,7 @@ export function inboundHttpPolicy(
       ...authorization,
       ...INBOUND_FILTERS,
     ],
+    paths: pathRules(config),
   };
 }
 

@@ -84,7 +84,7 @@ function inboundTcp(port: number): TcpServer {
 }
 
 /** What a workload's policies say of the requests to its ports. */
-export type InboundHttpPolicy = Pick<HttpConnectionManager, 'filters' | 'processing'>;
+export type InboundHttpPolicy = Pick<HttpConnectionManager, 'filters' | 'paths'>;
 
 /** What an inbound port does with requests: they are the application's. */
 export function inboundHttp(port: number, policy: InboundHttpPolicy): HttpConnectionManager {

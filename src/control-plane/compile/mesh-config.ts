@@ -1,3 +1,4 @@
+import type { PathRules } from '../../model/request-processing.js';
 import { MeshError } from '../../runtime/errors.js';
 import { checkLoadBalancer } from '../kinds/load-balancer-rules.js';
 import { createReport } from '../kinds/report.js';
@@ -64,9 +65,17 @@ export interface MeshConfig {
   readonly localityLbSetting: LocalityLbSetting | undefined;
   /** In place of `localityLbSetting`. */
   readonly zoneAwareLbSetting: ZoneAwareLbSetting | undefined;
+  /**
+   * What is done to the paths of requests before routes and policies look at them: nothing, RFC 3986 (dot segments,
+   * needless escapes, backslashes), also several slashes in a row made one, also escaped slashes decoded before that.
+   */
+  readonly pathNormalization: PathNormalization;
   /** Whether clients report the load of their clusters to the control plane (`lrs_server`). */
   readonly reportsLoad: boolean;
 }
+
+/** Istio's `pathNormalization.normalization`. */
+export type PathNormalization = 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES';
 
 export const DEFAULT_MESH_CONFIG: MeshConfig = {
   trustDomain: 'cluster.local',
@@ -78,6 +87,7 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   outboundTrafficPolicy: 'ALLOW_ANY',
   localityLbSetting: { enabled: true },
   zoneAwareLbSetting: undefined,
+  pathNormalization: 'BASE',
   reportsLoad: false,
 };
 
@@ -87,6 +97,7 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
  */
 export function createMeshConfig(settings: MeshSettings): MeshConfig {
   const { localityLbSetting, zoneAwareLbSetting, extensionProviders = [], ...others } = settings;
+  const { pathNormalization } = settings;
   const report = createReport();
   // Of the mesh both may be given, other than of a DestinationRule.
   checkLoadBalancer({ localityLbSetting }, [], report);
@@ -95,6 +106,9 @@ export function createMeshConfig(settings: MeshSettings): MeshConfig {
   const [first] = report.violations;
   if (first !== undefined) {
     throw new MeshError('INMESH_OPTION_INVALID', `${first.path.join('.')}: ${first.message}`);
+  }
+  if (pathNormalization !== undefined && !Object.hasOwn(PATH_RULES, pathNormalization)) {
+    throw new MeshError('INMESH_OPTION_INVALID', `pathNormalization: there is no ${pathNormalization}`);
   }
   return {
     ...DEFAULT_MESH_CONFIG,
@@ -109,4 +123,18 @@ export function createMeshConfig(settings: MeshSettings): MeshConfig {
 export interface MeshSettings extends Partial<Omit<MeshConfig, 'extensionProviders'>> {
   /** As in Istio's MeshConfig; times are texts such as `5s`. */
   readonly extensionProviders?: readonly ExtensionProviderInput[] | undefined;
+}
+
+const BASE: PathRules = { normalizePath: true, mergeSlashes: false, escapedSlashes: 'keep' };
+
+const PATH_RULES: Readonly<Record<PathNormalization, PathRules>> = {
+  NONE: { ...BASE, normalizePath: false },
+  BASE,
+  MERGE_SLASHES: { ...BASE, mergeSlashes: true },
+  DECODE_AND_MERGE_SLASHES: { ...BASE, mergeSlashes: true, escapedSlashes: 'forward' },
+};
+
+/** What the mesh does to paths. */
+export function pathRules({ pathNormalization }: MeshConfig): PathRules {
+  return PATH_RULES[pathNormalization];
 }

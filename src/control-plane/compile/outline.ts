@@ -15,6 +15,7 @@ import { gatewayFilters } from './inbound-security.js';
 import { hasIpAddress, indexInstances, isResolved } from './instances.js';
 import { outboundListener } from './listeners.js';
 import { routeHashOf } from './load-balancer.js';
+import { pathRules } from './mesh-config.js';
 import { clusterName } from './names.js';
 import { BLOCK_ALL } from './outbound-policy.js';
 import type { CompileInput, Outline } from './outlined.js';
@@ -65,6 +66,7 @@ export function compileOutline(input: CompileInput, profile: Profile): Outline {
     policyOf: (target) => policyOf(target, policies.get(target.host)),
     filters: gatewayFilters(view, subject, { ...input, authorization: http }),
     guards: tcp,
+    paths: pathRules(config),
     listenPorts: listenPorts(profile.envoy, {
       services,
       // Envoys do not register, so that documents alone say which services lead to them.

@@ -1,5 +1,6 @@
 import type { HttpFilter } from '../../../model/filter-config.js';
 import type { NetworkRbac } from '../../../model/network-rbac.js';
+import type { PathRules } from '../../../model/request-processing.js';
 import type { GatewayServer } from '../../kinds/types.js';
 import type { ConfigView, Document } from '../../store/view.js';
 import type { Profile } from '../profile.js';
@@ -19,6 +20,8 @@ export interface GatewayTools {
   readonly filters: readonly HttpFilter[];
   /** What connections without requests pass. */
   readonly guards: readonly NetworkRbac[];
+  /** What is done to paths before that. */
+  readonly paths: PathRules;
 }
 
 /** A server of a Gateway with what it does with connections. */

@@ -4,6 +4,7 @@ import { encodeConnectionManager } from '../../../codec/http-connection-manager.
 import type { AccessLog } from '../../../model/access-log.js';
 import type { SocketAddress } from '../../../model/address.js';
 import type { HttpFilter } from '../../../model/filter-config.js';
+import type { PathRules } from '../../../model/request-processing.js';
 import { packAny } from '../../../proto/any.js';
 import { core, httpConnectionManager as hcm, listener, tlsInspector, wkt } from '../../../proto/xds.js';
 import type { WireResource } from '../resource-set.js';
@@ -37,20 +38,22 @@ export interface HttpChain {
   readonly filters: readonly HttpFilter[];
   /** Whether strangers call: nothing that they say of where requests come from is believed. */
   readonly isEdge: boolean;
+  /** What is done to paths. */
+  readonly paths: PathRules;
 }
 
 /** The connection manager as the network filter that ends a chain. */
-export function httpFilter({ statPrefix, table, filters, isEdge }: HttpChain): listener.Filter {
+export function httpFilter({ statPrefix, table, filters, isEdge, paths }: HttpChain): listener.Filter {
   const message = encodeConnectionManager({
     routes: { kind: 'rds', name: table },
     filters,
     upgrades: [{ type: 'websocket', enabled: true }],
     accessLogs: ACCESS_LOGS,
+    paths,
   });
   message.statPrefix = statPrefix;
-  // Istio: no idle exchange is ended, and paths are normalised (its mode BASE).
+  // Istio: no idle exchange is ended.
   message.streamIdleTimeout = create(wkt.DurationSchema);
-  message.normalizePath = true;
   if (isEdge) {
     message.useRemoteAddress = true;
     message.forwardClientCertDetails = hcm.HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET;

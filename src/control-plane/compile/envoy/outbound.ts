@@ -1,10 +1,11 @@
 import { type SocketAddress, splitHostPort } from '../../../model/address.js';
 import type { HttpFilter } from '../../../model/filter-config.js';
+import type { PathRules } from '../../../model/request-processing.js';
 import type { OutboundTcpListener } from '../../../model/listener.js';
 import type { RouteConfiguration, VirtualHost } from '../../../model/route.js';
 import { filtersFor } from '../cors.js';
 import { OUTBOUND_FILTERS } from '../fault.js';
-import type { MeshConfig } from '../mesh-config.js';
+import { type MeshConfig, pathRules } from '../mesh-config.js';
 import { clusterName, parseClusterName } from '../names.js';
 import { BLOCK_ALL } from '../outbound-policy.js';
 import type { Outline } from '../outlined.js';
@@ -41,7 +42,7 @@ export function envoyOutbound(
   const tables: RouteConfiguration[] = [];
   const add = (table: string, address: SocketAddress, virtualHosts: readonly VirtualHost[]) => {
     tables.push({ name: table, virtualHosts: [...withoutSharedDomains(virtualHosts), ...unknown] });
-    listeners.push(httpListener(table, address, virtualHosts));
+    listeners.push(httpListener({ table, address, paths: pathRules(config) }, virtualHosts));
   };
   if (proxyPort !== 0) {
     add(
@@ -95,14 +96,17 @@ function withoutSharedDomains(virtualHosts: readonly VirtualHost[]): readonly Vi
 }
 
 function httpListener(
-  table: string,
-  address: SocketAddress,
+  {
+    table,
+    address,
+    paths,
+  }: { readonly table: string; readonly address: SocketAddress; readonly paths: PathRules },
   virtualHosts: readonly VirtualHost[],
 ): WireResource {
   const routes = virtualHosts.flatMap((one) => one.routes);
   const filters = beforeRouter(filtersFor(routes, OUTBOUND_FILTERS), FORWARD_PROXY_FILTER);
   const name = `${address.address}_${address.port}`;
-  const filter = httpFilter({ statPrefix: `outbound_${name}`, table, filters, isEdge: false });
+  const filter = httpFilter({ statPrefix: `outbound_${name}`, table, filters, isEdge: false, paths });
   return socketListener({ name, address, direction: 'outbound', chains: [openChain(filter)] });
 }
 
