@@ -38,7 +38,15 @@ export function gatewayListener(
     tables.push(plan);
     const filters = [...tools.filters, ...filtersFor(tableRoutes(plan, tools), OUTBOUND_FILTERS)];
     chains.push(
-      make(httpFilter({ statPrefix: `outbound_${place}`, table: plan.name, filters, isEdge: true, paths: tools.paths })),
+      make(
+        httpFilter({
+          statPrefix: `outbound_${place}`,
+          table: plan.name,
+          filters,
+          isEdge: true,
+          paths: tools.paths,
+        }),
+      ),
     );
   };
   const plain = servers.filter(({ kind }) => kind === 'http');

@@ -1,7 +1,7 @@
 import { type SocketAddress, splitHostPort } from '../../../model/address.js';
 import type { HttpFilter } from '../../../model/filter-config.js';
-import type { PathRules } from '../../../model/request-processing.js';
 import type { OutboundTcpListener } from '../../../model/listener.js';
+import type { PathRules } from '../../../model/request-processing.js';
 import type { RouteConfiguration, VirtualHost } from '../../../model/route.js';
 import { filtersFor } from '../cors.js';
 import { OUTBOUND_FILTERS } from '../fault.js';
