@@ -15,6 +15,13 @@ export interface ResourceType<T> {
   /** Whether it holds keys, which are for nobody's eyes and no disk. */
   readonly isSecret?: boolean | undefined;
   /**
+   * Its names are `<namespace>/<rest>`, told by what is around the resource. A namespace stands for all names in it, and
+   * a resource may answer for other names (VHDS).
+   */
+  readonly isNamespaced?: boolean | undefined;
+  /** A removed value goes, although a response is not the complete set. */
+  readonly isRemovable?: boolean | undefined;
+  /**
    * Throws a MeshError `INMESH_XDS_DECODE` that names the field which we can't enforce or which is wrong. `custom` are the
    * filters of the application that the resource may configure.
    */
@@ -56,6 +63,8 @@ export interface ResourceTypeDefinition<T, M> {
   readonly short: ResourceShortName;
   readonly complete: boolean;
   readonly isSecret?: boolean;
+  readonly isNamespaced?: boolean;
+  readonly isRemovable?: boolean;
   readonly parse: (bytes: Uint8Array, path: Path) => M;
   readonly nameOf: (parsed: M) => string;
   readonly decode: (parsed: M, path: Path) => T;
@@ -91,6 +100,8 @@ export function defineResourceType<T, M>(definition: ResourceTypeDefinition<T, M
     short,
     complete,
     ...(definition.isSecret === true && { isSecret: true }),
+    ...(definition.isNamespaced === true && { isNamespaced: true }),
+    ...(definition.isRemovable === true && { isRemovable: true }),
     decode(bytes, custom) {
       const { parsed, name, path } = open(bytes, custom);
       return { name, resource: decode(parsed, path) };

@@ -48,6 +48,7 @@ import {
 } from './header-mutation-filter.js';
 import { decodeJwtAuthn, decodeJwtAuthnRoute, encodeJwtAuthn, encodeJwtAuthnRoute } from './jwt-authn.js';
 import { LOCAL_FILTER_CODECS } from './local-filters.js';
+import { ON_DEMAND_CODECS } from './on-demand.js';
 import {
   decodeAdaptiveConcurrency,
   decodeAdmissionControl,
@@ -67,6 +68,7 @@ import {
 const FILTER_CODECS: readonly FilterCodec[] = [
   ...LOCAL_FILTER_CODECS,
   ...BODY_FILTER_CODECS,
+  ...ON_DEMAND_CODECS,
   filterCodec({
     kind: 'fault',
     schema: () => httpFault.HTTPFaultSchema,

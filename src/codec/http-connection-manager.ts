@@ -2,7 +2,8 @@ import { create } from '@bufbuild/protobuf';
 import type { FilterDirection } from '../model/custom-filter.js';
 import type { HttpFilter } from '../model/filter-config.js';
 import type { HttpConnectionManager } from '../model/listener.js';
-import { httpConnectionManager as hcm } from '../proto/xds.js';
+import type { RouteConfiguration } from '../model/route.js';
+import { httpConnectionManager as hcm, type route } from '../proto/xds.js';
 import { decodeAccessLogs, encodeAccessLogs } from './access-log.js';
 import { adsSource, checkConfigSource } from './config-source.js';
 import { onlyFields } from './field-guard.js';
@@ -68,10 +69,16 @@ function decodeRoutes(
     case 'rds':
       return { kind: 'rds', name: decodeRds(specifier.value, at(path, 'rds')) };
     case 'routeConfig':
-      return { kind: 'inline', config: decodeRouteConfiguration(specifier.value, at(path, 'route_config')) };
+      return { kind: 'inline', config: decodeInline(specifier.value, at(path, 'route_config')) };
     default:
       return refuse(path, 'needs rds or route_config');
   }
+}
+
+function decodeInline(message: route.RouteConfiguration, path: Path): RouteConfiguration {
+  // Envoy: only tables that come by RDS get further virtual hosts.
+  if (message.vhds !== undefined) refuse(at(path, 'vhds'), 'is not for inline routes');
+  return decodeRouteConfiguration(message, path);
 }
 
 function decodeRds(rds: hcm.Rds, path: Path): string {

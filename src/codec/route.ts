@@ -5,6 +5,7 @@ import type { Route, RouteConfiguration, VirtualCluster, VirtualHost } from '../
 import { type core, route } from '../proto/xds.js';
 import { unreachable } from '../runtime/errors.js';
 import { decodePlugins, lacksPlugin } from './cluster-specifier.js';
+import { adsSource, checkConfigSource } from './config-source.js';
 import {
   bodyLimitOf,
   checkBodySizes,
@@ -38,6 +39,7 @@ const tableFields = onlyFields(() => route.RouteConfigurationSchema, {
   enforced: [
     'name',
     'virtual_hosts',
+    'vhds',
     'max_direct_response_body_size_bytes',
     'most_specific_header_mutations_wins',
     'internal_only_headers',
@@ -56,6 +58,8 @@ const tableFields = onlyFields(() => route.RouteConfigurationSchema, {
     'metadata',
   ],
 });
+
+const vhdsFields = onlyFields(() => route.VhdsSchema, { enforced: ['config_source'] });
 
 const hostFields = onlyFields(() => route.VirtualHostSchema, {
   enforced: [
@@ -115,6 +119,7 @@ export function decodeRouteConfiguration(message: route.RouteConfiguration, path
   const table = {
     name: message.name,
     virtualHosts,
+    virtualHostDiscovery: decodeVhds(message.vhds, at(path, 'vhds')),
     headers: decodeHeaderRules(message, path),
     mostSpecificHeaderMutationsWins: message.mostSpecificHeaderMutationsWins || undefined,
     internalOnlyHeaders: decodeInternalOnly(message.internalOnlyHeaders, path),
@@ -130,6 +135,13 @@ export function decodeRouteConfiguration(message: route.RouteConfiguration, path
   };
   checkBodySizes(table, message.maxDirectResponseBodySizeBytes, path);
   return table;
+}
+
+function decodeVhds(vhds: route.Vhds | undefined, path: Path): true | undefined {
+  if (vhds === undefined) return undefined;
+  vhdsFields(vhds, path);
+  checkConfigSource(vhds.configSource, at(path, 'config_source'));
+  return true;
 }
 
 function decodeInternalOnly(names: readonly string[], path: Path): readonly string[] | undefined {
@@ -152,7 +164,7 @@ function refuseSharedDomains(virtualHosts: readonly VirtualHost[], path: Path): 
 }
 
 /** The name may be empty: it is a label, and Istio sends inbound tables without. */
-function decodeVirtualHost(
+export function decodeVirtualHost(
   message: route.VirtualHost,
   path: Path,
   plugins: ReadonlySet<string>,
@@ -276,6 +288,8 @@ export function encodeRouteConfiguration(table: RouteConfiguration): route.Route
     requestMirrorPolicies: encodeMirrors(table.mirrors),
     ...encodeHeaderRules(table.headers),
   });
+  if (table.virtualHostDiscovery === true)
+    message.vhds = create(route.VhdsSchema, { configSource: adsSource() });
   const limit = bodyLimitOf(table);
   if (limit !== undefined) message.maxDirectResponseBodySizeBytes = limit;
   return message;
@@ -284,7 +298,8 @@ export function encodeRouteConfiguration(table: RouteConfiguration): route.Route
 /** Encodes only. */
 const TREE = routeTreeCodec({ decode: () => undefined, encode: (one) => encodeRoute(one) });
 
-function encodeVirtualHost(host: VirtualHost): route.VirtualHost {
+/** The virtual host as a message. */
+export function encodeVirtualHost(host: VirtualHost): route.VirtualHost {
   const message = create(route.VirtualHostSchema, {
     name: host.name,
     domains: [...host.domains],

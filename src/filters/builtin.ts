@@ -88,11 +88,13 @@ function replaceableFilter(config: FilterConfig, own: OwnConfig, tools: FilterTo
     case 'compressor':
     case 'compressor-route':
     case 'decompressor':
+    case 'on-demand-route':
       // Of an instance that is another filter: it says nothing to that one.
       return undefined;
     case 'missing-config':
     case 'router':
-      // The router is the stack below the filters, not a filter of its own.
+    case 'on-demand':
+      // The router is the stack below the filters, what comes on demand is waited for before there is a route.
       return undefined;
     default:
       return unreachable(config);

@@ -38,6 +38,7 @@ export class Applier {
     for (const resolved of outbound.values())
       built.set(resolved, this.#reuse(resolved) ?? this.#build(resolved));
     this.#built = built;
+    this.#tools.onDemand?.retain(outbound);
     const table = new HostTable([...built].map(([resolved, { service }]) => [resolved, service] as const));
     this.#applied = { outbound, table };
     return table;

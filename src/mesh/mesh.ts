@@ -40,6 +40,7 @@ import { hostTools } from './host-tools.js';
 import type { InboundScope } from './inbound-scope.js';
 import type { LoadReporting } from './load-reporting.js';
 import { describeNode, describeWorkload, inboundListenerName } from './node.js';
+import { OnDemandRoutes } from './on-demand.js';
 import type { ResolvedMeshOptions } from './options.js';
 import { createPeerExchange, type PeerExchange } from './peer-exchange.js';
 import { serverStatuses } from './server-statuses.js';
@@ -155,8 +156,7 @@ export class RunningMesh implements MeshCore, TcpCore {
     this.custom = options.custom;
     this.peers = createPeerExchange(this.workload, options.nodeId);
     this.scope = scope;
-    const { observer } = this;
-    this.upstream = callOut((name) => this.#clusters.get(name), { clock, timeouts, observer });
+    this.upstream = callOut((name) => this.#clusters.get(name), { clock, timeouts, observer: this.observer });
     this.#accessLogs = new AccessLogs(options.accessLog, { clock, random, logger });
     this.#applier = new Applier(this.#clusters, {
       accessLog: this.accessLog,
@@ -172,6 +172,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       localMembers: this.localMembers,
       peers: this.peers,
       prepare: options.propagation ? propagate : undefined,
+      onDemand: new OnDemandRoutes((...asked) => this.#xds.wantVirtualHost(...asked)),
       filters: options.filters,
       failureRateBreaker: (name) => this.#failureRateBreaker(name),
       hostBreakers: (name) => this.#hostBreakers(name),

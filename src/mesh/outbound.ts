@@ -29,6 +29,7 @@ import { missingRoutes, noClusterAs, noRoute } from './answers.js';
 import { followRedirects, type RedirectTools } from './internal-redirect.js';
 import { mergeMatches } from './metadata-match.js';
 import { mirror } from './mirror.js';
+import type { OnDemandRoutes } from './on-demand.js';
 import type { PeerExchange } from './peer-exchange.js';
 import { type Entry, Rerouting, restsAt, sharedStacks } from './rerouting.js';
 import { resilienceOf, routerOf } from './resilience.js';
@@ -66,6 +67,8 @@ export interface OutboundTools {
   readonly upstream: (clusterName: string) => Service | undefined;
   /** What filters keep while stacks come and go; by default nothing outlives a stack. */
   readonly filterMemory?: FilterMemory | undefined;
+  /** Virtual hosts that come when requests ask for them; by default none do. */
+  readonly onDemand?: OnDemandRoutes | undefined;
   /** Tells upstreams who calls; undefined = nobody is told. */
   readonly peers?: PeerExchange;
   /** Prepares every request before its route is chosen, e.g. hands on trace headers. */
@@ -81,6 +84,7 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
   if (routes === undefined) return observed(tools, compose(tools.filters, missingRoutes), log);
   // The application's filters see what matches no route, too.
   const unrouted = compose(tools.filters, noRoute);
+  const unmatched = tools.onDemand?.unmatched(resolved, unrouted) ?? unrouted;
   const router = compileRoutes(routes);
   const stacks = new Map<Route, Service>();
   const { http } = listener;
@@ -101,10 +105,11 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
     if (plaintext?.(request) === true) return toTls(request);
     const matched = router.select(request, request.context.random);
     const stack = matched && stacks.get(matched.route);
-    if (matched === undefined || stack === undefined) return unrouted(request);
+    if (matched === undefined || stack === undefined) return unmatched(request);
     note(request, matched);
     return stack(request);
   };
+  if (unmatched !== unrouted) tools.onDemand?.put(listener.name, dispatch);
   const select: RedirectTools['select'] = (request) => router.select(request, request.context.random);
   const redirects: RedirectTools = { dispatch, select };
   const rerouting = anyClearsRouteCache(http.filters) ? new Rerouting({ select, note }) : undefined;

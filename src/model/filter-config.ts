@@ -9,6 +9,7 @@ import type { HeaderMutationConfig, HeaderMutationRouteConfig } from './header-m
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn.js';
 import type { LocalFilterConfig } from './local-filters.js';
 import type { HeaderMatcher } from './matcher.js';
+import type { OnDemandConfig, OnDemandRouteConfig } from './on-demand.js';
 import type { AdaptiveConcurrencyConfig, AdmissionControlConfig } from './overload.js';
 import type { FractionalPercent } from './percent.js';
 import type { StatefulSessionConfig, StatefulSessionRouteConfig } from './stateful-session.js';
@@ -92,6 +93,8 @@ export type FilterConfig =
   | JwtAuthnRouteConfig
   | StatefulSessionConfig
   | StatefulSessionRouteConfig
+  | OnDemandConfig
+  | OnDemandRouteConfig
   | RouterConfig;
 
 /** One entry of the HTTP connection manager's `http_filters`. */

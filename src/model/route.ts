@@ -16,6 +16,8 @@ import type { UpgradeRule } from './upgrade.js';
 export interface RouteConfiguration {
   readonly name: string;
   readonly virtualHosts: readonly VirtualHost[];
+  /** Further virtual hosts come by VHDS, under names that begin with the table's. Default false. */
+  readonly virtualHostDiscovery?: true | undefined;
   /** Undefined = none. */
   readonly headers?: HeaderRules | undefined;
   /** Default false: a table's header wins over a virtual host's, that one over a route's. */

@@ -1,5 +1,8 @@
+import { CLUSTER_LOAD_ASSIGNMENT } from '../codec/resource-types.js';
 import type { ResolvedCluster, Snapshot } from '../model/snapshot.js';
+import type { Received } from './protocol.js';
 import type { ResourceView } from './resolve.js';
+import { isXdstp } from './resource-name.js';
 
 /** The clusters of a snapshot by the EDS name of their endpoints. */
 type Index = ReadonlyMap<string, readonly string[]>;
@@ -51,4 +54,15 @@ function build(clusters: Snapshot['clusters']): Index {
     else users.push(name);
   }
   return index;
+}
+
+/** The EDS names that a response says something about, when it changes nothing else. */
+export function changedAssignments({ typeUrl, changes, errors }: Received): readonly string[] | undefined {
+  if (errors.length > 0) return undefined;
+  if (typeUrl === CLUSTER_LOAD_ASSIGNMENT.typeUrl) {
+    // A name that can be spelled in several ways may be that of several clusters.
+    return changes.some(({ name }) => isXdstp(name)) ? undefined : changes.map(({ name }) => name);
+  }
+  // Servers send everything of a type again when they send anything of it.
+  return changes.every(({ kind }) => kind === 'unchanged') ? [] : undefined;
 }

@@ -3,10 +3,11 @@ import type { Clock } from '../runtime/clock.js';
 import type { MeshError } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
 import { isLoopback } from './channel-credentials.js';
+import type { ProtocolKind } from './engine.js';
 import type { DecodableType, Protocol, Received } from './protocol.js';
 import { ResourceStream, type StreamState } from './resource-stream.js';
 import type { XdsServer } from './server.js';
-import { methodOf } from './service-methods.js';
+import { isDeltaOnly, methodOf } from './service-methods.js';
 import { createStreamOpener, type OpenStream } from './stream.js';
 
 /** On one machine there is no herd to hold back, and without any configuration nothing works: retries stay close. */
@@ -16,7 +17,7 @@ const CLOSE_RETRY_MS = 1000;
 export interface ChannelOptions {
   readonly server: XdsServer;
   readonly node: core.Node;
-  readonly createProtocol: (node: core.Node) => Protocol;
+  readonly createProtocol: (node: core.Node, kind: ProtocolKind) => Protocol;
   readonly clock: Clock;
   readonly random: Random;
   /** Whether nothing works before this server answers. */
@@ -43,7 +44,7 @@ export class Channel {
     this.open =
       options.openStream?.(options.server) ??
       createStreamOpener({ target, credentials, keepaliveMs, clock: options.clock });
-    if (this.server.streams === 'aggregated') this.#stream('', undefined);
+    if (this.server.streams === 'aggregated') this.#stream('');
   }
 
   /** The worst of its streams. */
@@ -68,9 +69,8 @@ export class Channel {
 
   subscribe(type: DecodableType, names: ReadonlySet<string>): void {
     const key = this.#keyOf(type.typeUrl);
-    const method = key === '' ? undefined : methodOf(type.typeUrl, this.server.protocol);
     if (!this.#streams.has(key) && names.size === 0) return;
-    this.#stream(key, method).subscribe(type, names);
+    this.#stream(key).subscribe(type, names);
   }
 
   setNode(node: core.Node): void {
@@ -91,29 +91,40 @@ export class Channel {
     await Promise.all([...this.#streams.values()].map((stream) => stream.close()));
   }
 
-  /** Types without a service of their own share the aggregated stream. */
+  /** The variant that carries a type. */
+  #variantOf(typeUrl: string): ProtocolKind {
+    return isDeltaOnly(typeUrl) ? 'delta' : this.server.protocol;
+  }
+
+  /**
+   * Types without a service of their own share the aggregated stream; what state of the world can't carry has a stream
+   * of its own next to it.
+   */
   #keyOf(typeUrl: string): string {
+    const variant = this.#variantOf(typeUrl);
     const isSeparate =
-      this.server.streams === 'separate' && methodOf(typeUrl, this.server.protocol) !== undefined;
+      variant !== this.server.protocol ||
+      (this.server.streams === 'separate' && methodOf(typeUrl, variant) !== undefined);
     return isSeparate ? typeUrl : '';
   }
 
-  #stream(key: string, method: string | undefined): ResourceStream {
+  #stream(key: string): ResourceStream {
     let stream = this.#streams.get(key);
     if (stream === undefined) {
-      stream = this.#createStream(method);
+      stream = this.#createStream(key);
       this.#streams.set(key, stream);
     }
     return stream;
   }
 
-  #createStream(method: string | undefined): ResourceStream {
+  #createStream(key: string): ResourceStream {
+    const variant = key === '' ? this.server.protocol : this.#variantOf(key);
     const { clock, random, createProtocol, isUrgent, onReceived, onState, server } = this.#options;
     const isNear = isLoopback(server.target);
     return new ResourceStream({
       open: this.open,
-      method,
-      createProtocol: () => createProtocol(this.#node),
+      method: key === '' ? undefined : methodOf(key, variant),
+      createProtocol: () => createProtocol(this.#node, variant),
       clock,
       random,
       longestWaitMs: () => (isNear || isUrgent() ? CLOSE_RETRY_MS : Number.POSITIVE_INFINITY),

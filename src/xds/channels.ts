@@ -1,6 +1,7 @@
 import type { core } from '../proto/xds.js';
 import type { MeshError } from '../runtime/errors.js';
 import { Channel, type ChannelOptions } from './channel.js';
+import type { ProtocolKind } from './engine.js';
 import type { DecodableType, Protocol, Received } from './protocol.js';
 import type { XdsServer } from './server.js';
 
@@ -16,11 +17,12 @@ export interface ChannelUser {
 export interface ChannelsOptions
   extends Pick<ChannelOptions, 'clock' | 'random' | 'isUrgent' | 'openStream'> {
   readonly node: core.Node;
-  /** Makes the engine of a channel; `users` are those of the moment. */
+  /** Makes an engine of a channel; `users` are those of the moment. */
   readonly createProtocol: (
     server: XdsServer,
     users: { has(user: ChannelUser): boolean },
     node: core.Node,
+    kind: ProtocolKind,
   ) => Protocol;
   /** Puts what a response says in force. */
   readonly receive: (received: Received, channel: Channel) => void;
@@ -103,7 +105,7 @@ export class Channels {
     const channel = new Channel({
       server,
       node: this.#node,
-      createProtocol: (node) => createProtocol(server, wants, node),
+      createProtocol: (node, kind) => createProtocol(server, wants, node, kind),
       clock,
       random,
       isUrgent,

@@ -1,10 +1,8 @@
 import { withCustom } from '../codec/codec.js';
-import { FILTER_EXTENSION } from '../codec/filter-extension.js';
 import { encodeNode } from '../codec/node.js';
-import { CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION } from '../codec/resource-types.js';
-import { SECRET } from '../codec/secret.js';
+import { LISTENER } from '../codec/resource-types.js';
+import { VIRTUAL_HOST } from '../codec/virtual-host.js';
 import type { CustomFilterTypes } from '../model/custom-filter.js';
-import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import type { Node } from '../model/node.js';
 import type { Unsubscribe } from '../runtime/abort.js';
 import type { Clock, Timer } from '../runtime/clock.js';
@@ -16,21 +14,26 @@ import { Authorities } from './authorities.js';
 import type { Authority, ServerState } from './authority.js';
 import { AuthorityCaches } from './authority-caches.js';
 import type { SnapshotCache } from './cache.js';
+import { changedAssignments } from './changed-assignments.js';
 import { Channels, type ChannelUser } from './channels.js';
+import { createClientStore } from './client-store.js';
+import { CLIENT_TYPES, TYPE_OF } from './client-types.js';
 import { keepsValue } from './data-errors.js';
 import { createEngine } from './engine.js';
-import type { Found } from './found.js';
 import { MissingTimer } from './missing-timer.js';
+import { OnDemandHosts } from './on-demand-hosts.js';
 import { createOutageLog, type OutageLog } from './outage-log.js';
 import { type DecodableType, type HeldResources, type Received, WILDCARD } from './protocol.js';
 import { createReport, type RejectionObserver, type Report } from './report.js';
-import type { MissingResource, ReferenceKind, Resolution, ResourceView } from './resolve.js';
+import type { MissingResource, Resolution } from './resolve.js';
 import { canonicalName, isCollection, isXdstp } from './resource-name.js';
 import type { StreamState } from './resource-stream.js';
 import type { ServerFeatures, XdsServer } from './server.js';
-import { type ResourceStatus, ResourceStore } from './store.js';
+import type { ResourceStatus, ResourceStore } from './store.js';
+import { storeView } from './store-view.js';
 import type { OpenStream } from './stream.js';
 import { type PublishedSnapshot, Synchronizer } from './synchronizer.js';
+import { hasHost } from './virtual-hosts.js';
 import { WantedListeners } from './wanted-listeners.js';
 
 /** What an xDS client works with. */
@@ -85,6 +88,11 @@ export interface XdsClient {
   setInboundNames(names: readonly string[]): void;
   /** Asks for one more outbound listener until the returned function is called; several may ask for the same. */
   wantListener(name: string): Unsubscribe;
+  /**
+   * Asks for a virtual host of a table that has more to give (VHDS). `done` is called once: true when requests find it,
+   * false when there is none, or when nobody answers. Returns how to stop waiting.
+   */
+  wantVirtualHost(table: string, host: string, done: (isThere: boolean) => void): Unsubscribe;
   status(): readonly ResourceStatus[];
   /** The servers in use, by authority. */
   servers(): readonly ServerStatus[];
@@ -114,24 +122,6 @@ export function createXdsClient(options: XdsClientOptions): XdsClient {
 /** gRFC A57, Envoy `initial_fetch_timeout`. */
 const MISSING_TIMEOUT_MS = 15_000;
 
-const TYPES = [
-  LISTENER,
-  ROUTE_CONFIGURATION,
-  CLUSTER,
-  CLUSTER_LOAD_ASSIGNMENT,
-  SECRET,
-  FILTER_EXTENSION,
-] as const;
-
-const TYPE_OF: Readonly<Record<ReferenceKind, DecodableType>> = {
-  listener: LISTENER,
-  routes: ROUTE_CONFIGURATION,
-  cluster: CLUSTER,
-  assignment: CLUSTER_LOAD_ASSIGNMENT,
-  secret: SECRET,
-  extension: FILTER_EXTENSION,
-};
-
 class AdsClient implements XdsClient {
   readonly #connected;
   readonly #options: XdsClientOptions;
@@ -145,6 +135,9 @@ class AdsClient implements XdsClient {
   readonly #types: ReadonlyMap<string, DecodableType>;
   readonly #starting: Promise<void>;
   readonly #listeners: WantedListeners;
+  readonly #hosts: OnDemandHosts;
+  /** Whether virtual hosts were ever asked for. */
+  #hadHosts = false;
   /** Whether it is known what listeners the wildcard stands for. */
   #isAnswered = false;
   #isClosed = false;
@@ -158,9 +151,9 @@ class AdsClient implements XdsClient {
     this.#connected = createSignal<ConnectionState>({ state: 'connecting', since: clock.wallTime() });
     this.#report = createReport(logger, options.observer);
     this.#outages = createOutageLog(logger);
-    const types = TYPES.map((type) => withCustom<unknown>(type, options.customFilters));
+    const types = CLIENT_TYPES.map((type) => withCustom<unknown>(type, options.customFilters));
     this.#types = new Map(types.map((type) => [type.typeUrl, type]));
-    this.#store = createStore(types, options);
+    this.#store = createClientStore(types, options);
     this.#channels = this.#createChannels();
     this.#authorities = new Authorities({
       servers: options.servers,
@@ -179,7 +172,9 @@ class AdsClient implements XdsClient {
       onSlow: (typeUrl) => this.#authorities.refresh(typeUrl),
       onChange: () => this.#synchronizer.schedule(),
     });
+    this.#hosts = this.#createHosts();
     this.#synchronizer = this.#createSynchronizer();
+    this.#synchronizer.published.subscribe(() => this.#hosts.settle());
     this.#caches = new AuthorityCaches({
       names: this.#authorities.names,
       cacheOf,
@@ -221,6 +216,10 @@ class AdsClient implements XdsClient {
     };
   }
 
+  wantVirtualHost(table: string, host: string, done: (isThere: boolean) => void): Unsubscribe {
+    return this.#hosts.ask(table, host, done);
+  }
+
   status(): readonly ResourceStatus[] {
     return [...this.#store.statuses()];
   }
@@ -238,6 +237,7 @@ class AdsClient implements XdsClient {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#hosts.close();
     await this.#starting;
     await this.#channels.close();
     this.#synchronizer.close();
@@ -251,7 +251,7 @@ class AdsClient implements XdsClient {
     return new Synchronizer({
       clock: this.#options.clock,
       store: this.#store,
-      view: (isFirst) => this.#view(isFirst),
+      view: (isFirst) => storeView(this.#store, this.#authorities, isFirst),
       roots: () => this.#store.known(LISTENER.typeUrl),
       followed: { clusters: this.#options.clusterNames, secrets: this.#options.secretNames },
       isAnswered: () =>
@@ -266,6 +266,28 @@ class AdsClient implements XdsClient {
     });
   }
 
+  #createHosts(): OnDemandHosts {
+    const { clock, missingTimeoutMs = MISSING_TIMEOUT_MS } = this.#options;
+    const { typeUrl } = VIRTUAL_HOST;
+    return new OnDemandHosts({
+      clock,
+      timeoutMs: missingTimeoutMs,
+      typeUrl,
+      isServed: (name) => this.#authorities.of(name) !== undefined,
+      isHeld: (name) => typeof this.#store.find(VIRTUAL_HOST, name) === 'object',
+      isInForce: (table, name) => {
+        const host = this.#store.find(VIRTUAL_HOST, name);
+        if (typeof host !== 'object') return false;
+        const { outbound } = this.published.value.snapshot;
+        const users = [...outbound.values()].flatMap(({ routes }) =>
+          routes !== undefined && canonicalName(routes.name) === table ? [routes] : [],
+        );
+        return users.length > 0 && users.every((routes) => hasHost(routes, host));
+      },
+      onChange: () => this.#subscribeHosts(),
+    });
+  }
+
   #createChannels(): Channels {
     const { node, clock, random, openStream } = this.#options;
     return new Channels({
@@ -274,8 +296,8 @@ class AdsClient implements XdsClient {
       random,
       openStream,
       isUrgent: () => this.published.value.source === 'none',
-      createProtocol: ({ protocol }, users, current) =>
-        createEngine(protocol, { node: current, held: this.#heldBy(users), random }),
+      createProtocol: (_, users, current, kind) =>
+        createEngine(kind, { node: current, held: this.#heldBy(users), random }),
       receive: (received, { server }) => this.#receive(received, server.features),
     });
   }
@@ -303,7 +325,7 @@ class AdsClient implements XdsClient {
   }
 
   #stateChanged(authority: Authority, error: MeshError | undefined): void {
-    for (const { typeUrl } of TYPES) {
+    for (const { typeUrl } of CLIENT_TYPES) {
       const isOwn = (name: string) => this.#authorities.of(name) === authority;
       this.#store.setConnected(typeUrl, authority.isReady(typeUrl), isOwn);
     }
@@ -328,10 +350,21 @@ class AdsClient implements XdsClient {
       if (change.kind === 'failed') this.#report(change.error, { typeUrl: type.typeUrl, name });
       this.#store.apply(change, keepsValue(change, features));
     }
+    if (received.typeUrl === VIRTUAL_HOST.typeUrl) this.#receiveHosts(received);
     // A listener response of which nothing could be read tells nothing about what listeners there are.
     const isUsable = received.changes.length > 0 || received.errors.length === 0;
     if (received.typeUrl === LISTENER.typeUrl && isUsable) this.#isAnswered = true;
     this.#synchronizer.schedule(changedAssignments(received));
+  }
+
+  #receiveHosts(received: Received): void {
+    // It is not told which request a response answers: with the first one it is known what hosts tables begin with.
+    for (const name of this.#hosts.tables) {
+      if (this.#store.isUnanswered(VIRTUAL_HOST.typeUrl, name))
+        this.#store.apply({ kind: 'removed', type: VIRTUAL_HOST, name }, false);
+    }
+    this.#hosts.receive(received);
+    this.#subscribeHosts();
   }
 
   #isUnanswered(typeUrl: string, name: string): boolean {
@@ -341,19 +374,29 @@ class AdsClient implements XdsClient {
     return authority !== undefined && !authority.isDown && !authority.hasAnswered(typeUrl);
   }
 
-  #want({ routes, clusters, assignments, secrets, extensions }: Resolution['wanted']): void {
-    this.#subscribe(ROUTE_CONFIGURATION, routes);
-    this.#subscribe(CLUSTER, clusters);
-    this.#subscribe(CLUSTER_LOAD_ASSIGNMENT, assignments);
-    this.#subscribe(SECRET, secrets);
-    this.#subscribe(FILTER_EXTENSION, extensions);
+  #want(wanted: Resolution['wanted']): void {
+    this.#subscribe(TYPE_OF.routes, wanted.routes);
+    this.#hosts.setTables(wanted.tables);
+    this.#subscribeHosts();
+    this.#subscribe(TYPE_OF.cluster, wanted.clusters);
+    this.#subscribe(TYPE_OF.assignment, wanted.assignments);
+    this.#subscribe(TYPE_OF.secret, wanted.secrets);
+    this.#subscribe(TYPE_OF.extension, wanted.extensions);
   }
 
-  #subscribe(type: DecodableType, spelled: ReadonlySet<string>): void {
+  #subscribeHosts(): void {
+    const names = this.#hosts.names();
+    if (names.size === 0 && !this.#hadHosts) return;
+    this.#hadHosts = true;
+    this.#subscribe(VIRTUAL_HOST, names, (name) => !this.#hosts.isAlias(name));
+  }
+
+  /** `isKept`: whether something is held under a name itself. */
+  #subscribe(type: DecodableType, spelled: ReadonlySet<string>, isKept?: (name: string) => boolean): void {
     // It would open the channels of authorities that were never needed before.
     if (this.#isClosed) return;
     const names = canonicalNames(spelled);
-    this.#store.retain(type.typeUrl, names);
+    this.#store.retain(type.typeUrl, isKept === undefined ? names : new Set([...names].filter(isKept)));
     this.#authorities.subscribe(this.#types.get(type.typeUrl) ?? type, names);
   }
 
@@ -369,73 +412,13 @@ class AdsClient implements XdsClient {
     return this.#authorities.of(name)?.isReady(TYPE_OF[kind].typeUrl) === true;
   }
 
-  #view(isFirst: boolean): ResourceView {
-    const find = <T extends object>(type: DecodableType<T>, spelled: string): Found<T> => {
-      const name = canonicalName(spelled);
-      const authority = this.#authorities.of(name);
-      // Nobody answers for it, ever.
-      if (authority === undefined) return 'refused';
-      // A configuration need not wait for an authority that is away, unless there is no other.
-      const isMissed = isFirst && !this.#authorities.isSingle && authority.isDown;
-      const found = this.#store.find(type, name, isFirst && !isMissed);
-      return found === 'pending' && isMissed ? 'refused' : found;
-    };
-    return {
-      listener: (name) => find(LISTENER, name),
-      routes: (name) => find(ROUTE_CONFIGURATION, name),
-      cluster: (name) => find(CLUSTER, name),
-      assignment: (name) => find(CLUSTER_LOAD_ASSIGNMENT, name),
-      extension: (name) => find(FILTER_EXTENSION, name),
-      secret: (name) => {
-        const found = find(SECRET, name);
-        return typeof found === 'object' ? found.secret : found;
-      },
-    };
-  }
-
   #setConnected(state: ConnectionState['state'], error = this.#connected.value.lastError): void {
     const since = this.#options.clock.wallTime();
     this.#connected.set(error === undefined ? { state, since } : { state, since, lastError: error });
   }
 }
 
-/** The EDS names that a response says something about, when it changes nothing else. */
-function changedAssignments({ typeUrl, changes, errors }: Received): readonly string[] | undefined {
-  if (errors.length > 0) return undefined;
-  if (typeUrl === CLUSTER_LOAD_ASSIGNMENT.typeUrl) {
-    // A name that can be spelled in several ways may be that of several clusters.
-    return changes.some(({ name }) => isXdstp(name)) ? undefined : changes.map(({ name }) => name);
-  }
-  // Servers send everything of a type again when they send anything of it.
-  return changes.every(({ kind }) => kind === 'unchanged') ? [] : undefined;
-}
-
 function canonicalNames(names: ReadonlySet<string>): ReadonlySet<string> {
   for (const name of names) if (isXdstp(name)) return new Set([...names].map(canonicalName));
   return names;
-}
-
-function createStore(types: readonly DecodableType[], { clock, logger }: XdsClientOptions): ResourceStore {
-  return new ResourceStore({
-    types,
-    clock,
-    isHollow: isEmptyAssignment,
-    onKept: ({ short }, name) =>
-      logger.warn(
-        { type: short, resource: name },
-        'the control plane removed a resource that is in use; it stays in use',
-      ),
-    onLastResort: (_, name) =>
-      logger.warn(
-        { resource: name },
-        'all endpoints of a cluster were removed; the last ones stay in use for 10 minutes',
-      ),
-  });
-}
-
-function isEmptyAssignment(typeUrl: string, resource: unknown): boolean {
-  if (typeUrl !== CLUSTER_LOAD_ASSIGNMENT.typeUrl) return false;
-  // Values of this type URL were made by CLUSTER_LOAD_ASSIGNMENT.decode.
-  const { localities } = resource as ClusterLoadAssignment;
-  return localities.every(({ endpoints }) => endpoints.length === 0);
 }

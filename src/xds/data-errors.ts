@@ -31,6 +31,9 @@ export function isAbsence(code: number): boolean {
   return code === NOT_FOUND;
 }
 
-function keepsRemoved({ complete }: DecodableType, { ignoreResourceDeletion }: ServerFeatures): boolean {
-  return !complete || ignoreResourceDeletion;
+function keepsRemoved(
+  { complete, isRemovable = false }: DecodableType,
+  { ignoreResourceDeletion }: ServerFeatures,
+): boolean {
+  return isRemovable ? false : !complete || ignoreResourceDeletion;
 }

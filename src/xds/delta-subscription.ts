@@ -1,5 +1,5 @@
 import { WILDCARD } from './protocol.js';
-import { collectionOf } from './resource-name.js';
+import { collectionOf, namespaceOf } from './resource-name.js';
 
 /** Versions mean nothing but to their server, and none of them is this. */
 const UNKNOWN_VERSION = '?';
@@ -27,6 +27,11 @@ export class DeltaSubscription {
   /** Nothing but the wildcard was ever wanted: it is said by naming nothing, which every server understands. */
   #isLegacy = true;
   #isFirst = true;
+  readonly #isNamespaced: boolean;
+
+  constructor(isNamespaced = false) {
+    this.#isNamespaced = isNamespaced;
+  }
 
   get isEmpty(): boolean {
     return this.#requested.size === 0;
@@ -112,9 +117,10 @@ export class DeltaSubscription {
     return version ?? (this.#isImplied(name) ? UNKNOWN_VERSION : undefined);
   }
 
-  /** Whether the wildcard means it, or a collection. */
+  /** Whether the wildcard means it, a namespace, or a collection. */
   #isImplied(name: string): boolean {
     if (this.#requested.has(WILDCARD)) return true;
+    if (this.#isNamespaced && this.#requested.has(namespaceOf(name))) return true;
     const collection = collectionOf(name);
     return collection !== undefined && this.#requested.has(collection);
   }

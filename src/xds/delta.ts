@@ -1,4 +1,4 @@
-import type { core } from '../proto/xds.js';
+import type { core, discovery } from '../proto/xds.js';
 import { decodeLarge, type Outcome, type Present } from './decode-large.js';
 import { type DeltaResponse, decodeDeltaResponse, encodeDeltaRequest } from './delta-messages.js';
 import { DeltaSubscription } from './delta-subscription.js';
@@ -21,6 +21,7 @@ import {
   namelessErrors,
   rejected,
 } from './received.js';
+import { canonicalName } from './resource-name.js';
 import { unpackResource } from './unpack.js';
 
 /** An answer to a response: its nonce, and on a NACK the complaint. */
@@ -127,6 +128,7 @@ class Delta implements Protocol {
       return ignored(typeUrl, `the control plane sent a ${state.type.short} response without nonce`);
     }
     const complaints: Complaint[] = [];
+    const aliases = state.type.isNamespaced === true ? collectAliases(response) : undefined;
     const present = collect(state, response, complaints);
     const removed = collectRemoved(response, present, complaints);
     const decoded = yield* decodeLarge(state.type, present, this.#held);
@@ -143,6 +145,7 @@ class Delta implements Protocol {
       typeUrl,
       changes,
       errors: namelessErrors(complaints),
+      aliases,
       ...this.#answer(state, nonce, complaints),
     };
   }
@@ -224,7 +227,7 @@ class Delta implements Protocol {
     if (state === undefined) {
       state = {
         type,
-        subscription: new DeltaSubscription(),
+        subscription: new DeltaSubscription(type.isNamespaced),
         isOpen: false,
         withheld: undefined,
         damping: new NackDamping(this.#options.random),
@@ -237,6 +240,25 @@ class Delta implements Protocol {
 
 const NO_CHANGE = { subscribe: [], unsubscribe: [], initialVersions: new Map<string, string>() };
 
+/** Envoy: a resource without body tells that nothing is known of the names that it stands for. */
+function isUnresolved({ resource, ttl }: discovery.Resource): boolean {
+  return resource === undefined && ttl === undefined;
+}
+
+/** The names that were asked for, each with the name that answers for it. */
+function collectAliases({ resources }: DeltaResponse): ReadonlyMap<string, string | undefined> {
+  const aliases = new Map<string, string | undefined>();
+  for (const resource of resources) {
+    const name = canonicalName(resource.name);
+    const target = isUnresolved(resource) ? undefined : name;
+    if (target === undefined && name !== '') aliases.set(name, undefined);
+    for (const alias of resource.aliases.map(canonicalName)) {
+      if (alias !== target) aliases.set(alias, target);
+    }
+  }
+  return aliases;
+}
+
 /** The wanted resources of a response by name, the unreadable ones as complaints. */
 function collect(
   { type, subscription }: TypeState,
@@ -245,6 +267,7 @@ function collect(
 ): Map<string, Present> {
   const present = new Map<string, Present>();
   for (const [index, resource] of resources.entries()) {
+    if (type.isNamespaced === true && isUnresolved(resource)) continue;
     const { name, bytes, error, version, ttlMs } = unpackResource(resource, type.typeUrl);
     if (name === undefined) {
       complaints.push({ name, text: `${type.short} resources[${index}]: ${error ?? 'name: is missing'}` });

@@ -14,6 +14,13 @@ export interface DecodableType<T = unknown> {
   readonly complete: boolean;
   /** Whether it holds keys, which are for nobody's eyes and no disk. */
   readonly isSecret?: boolean | undefined;
+  /**
+   * Its names are `<namespace>/<rest>`, told by what is around the resource. A namespace stands for all names in it, and
+   * a resource may answer for other names (VHDS).
+   */
+  readonly isNamespaced?: boolean | undefined;
+  /** A removed value goes, although a response is not the complete set. */
+  readonly isRemovable?: boolean | undefined;
   decode(bytes: Uint8Array): { readonly name: string; readonly resource: T };
   /** The same with pauses, given the value in force, for those whose resources may be large. */
   decodeInSteps?(
@@ -70,6 +77,8 @@ export interface Received {
   readonly changes: readonly ResourceChange[];
   /** Complaints that belong to no nameable resource. */
   readonly errors: readonly MeshError[];
+  /** Names that were asked for, with those that resources answer for them under; undefined: nothing does. */
+  readonly aliases?: ReadonlyMap<string, string | undefined> | undefined;
   /** To be sent at once. */
   readonly reply: Uint8Array | undefined;
   /** Set when the reply is held back: ask `resume` for it after `delayMs`. */

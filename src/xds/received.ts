@@ -46,7 +46,7 @@ export function judge(
   if (decoded === undefined) {
     return rejected(item, MeshError.is(error) ? error : decodeError(messageOf(error), name, error));
   }
-  if (canonicalName(decoded.name) !== name) {
+  if (type.isNamespaced !== true && canonicalName(decoded.name) !== name) {
     return rejected(item, decodeError(`name: reads ${JSON.stringify(decoded.name)}`, name));
   }
   // A copy, so that one small resource does not keep a whole response in memory.

@@ -14,11 +14,14 @@ import {
 import { discoveredOf, fillIn } from './discovered-filters.js';
 import type { Found } from './found.js';
 import { targetsOfInbound, targetsOfListener, targetsOfTcp } from './targets.js';
+import { type FoundHosts, withHosts } from './virtual-hosts.js';
 
 /** What is known about every resource. */
 export interface ResourceView {
   listener(name: string): Found<Listener>;
   routes(name: string): Found<RouteConfiguration>;
+  /** What came by VHDS for a table. */
+  virtualHosts(table: string): FoundHosts;
   cluster(name: string): Found<Cluster>;
   assignment(name: string): Found<ClusterLoadAssignment>;
   secret(name: string): Found<Secret>;
@@ -26,7 +29,14 @@ export interface ResourceView {
 }
 
 /** The kinds of resources that references lead to. */
-export type ReferenceKind = 'listener' | 'routes' | 'cluster' | 'assignment' | 'secret' | 'extension';
+export type ReferenceKind =
+  | 'listener'
+  | 'routes'
+  | 'virtual-hosts'
+  | 'cluster'
+  | 'assignment'
+  | 'secret'
+  | 'extension';
 
 /** A resource that something needs and that was not answered yet. */
 export interface MissingResource {
@@ -43,6 +53,8 @@ export interface Resolution {
     readonly assignments: ReadonlySet<string>;
     readonly secrets: ReadonlySet<string>;
     readonly extensions: ReadonlySet<string>;
+    /** Names of route tables that have more virtual hosts to give (VHDS). */
+    readonly tables: ReadonlySet<string>;
   };
   readonly missing: readonly MissingResource[];
   /**
@@ -83,6 +95,7 @@ class Walk {
   readonly #view: ResourceView;
   readonly #previous: Snapshot;
   readonly #routes = new Set<string>();
+  readonly #tables = new Set<string>();
   readonly #clusters = new Map<string, ClusterOutcome>();
   readonly #assignments = new Set<string>();
   readonly #extensions = new Set<string>();
@@ -149,6 +162,7 @@ class Walk {
       assignments: this.#assignments,
       secrets: new Set(this.#secrets.keys()),
       extensions: this.#extensions,
+      tables: this.#tables,
     };
     const { outbound, tcp = NO_TCP, inbound, clusters } = this.#previous;
     const secrets = new Map([...this.#secrets].flatMap(([name, one]) => (one ? [[name, one] as const] : [])));
@@ -207,7 +221,17 @@ class Walk {
     this.#routes.add(name);
     const found = this.#view.routes(name);
     if (found === 'pending') this.#miss('routes', name);
-    return found === 'absent' || found === 'refused' ? undefined : found;
+    if (typeof found !== 'object') return found === 'pending' ? found : undefined;
+    return found.virtualHostDiscovery === true ? this.#withHosts(name, found) : found;
+  }
+
+  /** Envoy: a table warms until it is known which virtual hosts it begins with. */
+  #withHosts(name: string, table: RouteConfiguration): RouteConfiguration | 'pending' {
+    this.#tables.add(name);
+    const { hosts, isPending } = this.#view.virtualHosts(name);
+    if (!isPending) return withHosts(table, hosts);
+    this.#miss('virtual-hosts', name);
+    return 'pending';
   }
 
   /** Keeps a listener as it was, with all that it refers to, also in the subscriptions. */
@@ -228,8 +252,13 @@ class Walk {
     this.#outbound.set(name, outbound);
     const { listener, routes } = outbound;
     for (const filter of discoveredOf(listener)) this.#extensions.add(filter);
-    if (listener.http.routes.kind === 'rds') this.#routes.add(listener.http.routes.name);
+    if (listener.http.routes.kind === 'rds') this.#keepRoutes(listener.http.routes.name, routes);
     this.#keepClusters(targetsOfListener(listener, routes));
+  }
+
+  #keepRoutes(name: string, routes: RouteConfiguration | undefined): void {
+    this.#routes.add(name);
+    if (routes?.virtualHostDiscovery === true) this.#tables.add(name);
   }
 
   #keepClusters(targets: readonly string[]): void {

@@ -86,6 +86,12 @@ export function collectionOf(name: string): string | undefined {
   return `${name.slice(0, name.lastIndexOf('/', end - 1))}/*${name.slice(end)}`;
 }
 
+/** What stands before the last slash of a name; all of it without one. */
+export function namespaceOf(name: string): string {
+  const slash = name.lastIndexOf('/');
+  return slash < 0 ? name : name.slice(0, slash);
+}
+
 // RFC 3986: what need not be encoded in each part, beyond what encodeURIComponent leaves alone.
 const AUTHORITY = /%(?:24|26|2B|2C|3B|3D|3A|40|5B|5D)/g;
 const PATH = /%(?:24|26|2B|2C|3B|3D|3A|40|2F)/g;

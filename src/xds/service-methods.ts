@@ -17,6 +17,11 @@ const SERVICES: Readonly<Record<string, readonly [service: string, stem: string]
 /** Types whose service has the delta variant only. */
 const DELTA_ONLY = new Set(['envoy.config.route.v3.VirtualHost']);
 
+/** Whether a type is carried by the delta variant only. */
+export function isDeltaOnly(typeUrl: string): boolean {
+  return DELTA_ONLY.has(typeUrl.slice(typeUrl.lastIndexOf('/') + 1));
+}
+
 /** The gRPC method of a type's own service; undefined when the type is served by ADS only. */
 export function methodOf(typeUrl: string, variant: 'sotw' | 'delta'): string | undefined {
   const name = typeUrl.slice(typeUrl.lastIndexOf('/') + 1);

@@ -19,7 +19,7 @@ import {
   type ResourceState,
   type Value,
 } from './resource-entry.js';
-import { collectionOf, isCollection } from './resource-name.js';
+import { collectionOf, isCollection, namespaceOf } from './resource-name.js';
 
 /** What is known about one resource, for status pages. */
 export interface ResourceStatus {
@@ -132,7 +132,8 @@ export class ResourceStore implements HeldResources {
     try {
       const entry = blankEntry();
       const decoded = type.decode(bytes);
-      if (decoded.name !== name) throw new TypeError(`its name reads ${JSON.stringify(decoded.name)}`);
+      if (type.isNamespaced !== true && decoded.name !== name)
+        throw new TypeError(`its name reads ${JSON.stringify(decoded.name)}`);
       entry.value = { resource: decoded.resource, bytes, version };
       entry.isCached = true;
       this.#of(typeUrl).set(name, entry);
@@ -152,9 +153,11 @@ export class ResourceStore implements HeldResources {
     const entries = this.#of(typeUrl);
     this.#names.set(typeUrl, names);
     const isWildcard = names.has(WILDCARD);
+    const isNamespaced = this.#types.get(typeUrl)?.isNamespaced === true;
     for (const [name, entry] of entries) {
       const isSent = entry.value !== undefined || entry.rejected !== undefined;
-      const isImplied = isWildcard || names.has(collectionOf(name) ?? '');
+      const isImplied =
+        isWildcard || names.has(collectionOf(name) ?? '') || (isNamespaced && names.has(namespaceOf(name)));
       if (!names.has(name) && !(isImplied && isSent)) entries.delete(name);
     }
     for (const name of names) {

@@ -75,7 +75,13 @@ export class Synchronizer {
       const found = stored.secret(name);
       return found === 'pending' ? 'absent' : found;
     };
-    const { wanted, snapshot } = resolve({ ...stored, secret }, roots(), EMPTY_SNAPSHOT, followed);
+    // What came on demand is there, what did not is asked for again.
+    const virtualHosts: ResourceView['virtualHosts'] = (table) => ({
+      ...stored.virtualHosts(table),
+      isPending: false,
+    });
+    const known = { ...stored, secret, virtualHosts };
+    const { wanted, snapshot } = resolve(known, roots(), EMPTY_SNAPSHOT, followed);
     want(wanted);
     this.published.set({ snapshot, source: 'cache', savedAt });
   }

@@ -205,6 +205,7 @@ const routeFilterConfig = (): fc.Arbitrary<FilterConfig> =>
     corsPolicyConfig(stringMatcher(), fractionalPercent()),
     statefulSessionRouteConfig(),
     jwtAuthnRouteConfig(),
+    fc.constant({ kind: 'on-demand-route' as const }),
   );
 
 const listedFilterConfig = (): fc.Arbitrary<FilterConfig> =>
@@ -212,6 +213,7 @@ const listedFilterConfig = (): fc.Arbitrary<FilterConfig> =>
     faultConfig(),
     headerMutationConfig(),
     fc.constant({ kind: 'cors' as const }),
+    fc.constant({ kind: 'on-demand' as const }),
     statefulSessionConfig(),
     adaptiveConcurrency(),
     admissionControl(),
@@ -455,10 +457,15 @@ export const routeConfiguration = (configName = name()): fc.Arbitrary<RouteConfi
       virtualHostHeader: maybe(fc.constantFrom('x-host', ':path')),
       ignorePortInHost: maybe(fc.constant(true)),
       ignorePathParameters: maybe(fc.constant(true)),
+      virtualHostDiscovery: maybe(fc.constant(true as const)),
       filterOverrides: maybe(filterOverrides().filter(({ size }) => size > 0)),
       mirrors: mirrors(fractionalPercent()),
     }),
   );
+
+/** A table that stands in a listener: no more hosts come for it. */
+const inlineTable = (): fc.Arbitrary<RouteConfiguration> =>
+  routeConfiguration(text()).map((table) => ({ ...table, virtualHostDiscovery: undefined }));
 
 const sliceBy = (items: readonly string[], size: number): string[][] =>
   Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
@@ -503,7 +510,7 @@ const connectionManager = (): fc.Arbitrary<HttpConnectionManager> =>
   fc.record({
     routes: fc.oneof(
       fc.record({ kind: fc.constant('rds' as const), name: name() }),
-      fc.record({ kind: fc.constant('inline' as const), config: routeConfiguration(text()) }),
+      fc.record({ kind: fc.constant('inline' as const), config: inlineTable() }),
     ),
     filters: httpFilters(),
     processing: requestProcessing(),

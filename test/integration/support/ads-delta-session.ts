@@ -40,7 +40,7 @@ export class AdsDeltaSession {
     let type = this.#types.get(typeUrl);
     if (type === undefined) {
       const known = new Map(Object.entries(request.initialResourceVersions));
-      const isWildcard = added.length === 0 || added.includes('*');
+      const isWildcard = added.length === 0 || added.includes('*') || typeUrl.endsWith('.VirtualHost');
       type = { names: new Set(added.length === 0 ? ['*'] : []), known, owesAnswer: isWildcard };
       this.#types.set(typeUrl, type);
     } else for (const name of added) type.known.delete(name);
@@ -64,19 +64,45 @@ export class AdsDeltaSession {
   #pushType(typeUrl: string, type: DeltaType): void {
     const { names, known } = type;
     const all = this.#state.of(typeUrl);
+    const isVhds = typeUrl.endsWith('.VirtualHost');
+    const aliasesOf = (name: string) => (isVhds ? (this.#state.aliases.get(name) ?? []) : []);
     const isWanted = (name: string) =>
-      names.has('*') || names.has(name) || names.has(collectionOf(name) ?? '');
+      names.has('*') ||
+      names.has(name) ||
+      names.has(collectionOf(name) ?? '') ||
+      aliasesOf(name).some((alias) => names.has(alias));
+    const isTable = (name: string) => isVhds && !name.includes('/');
+    const resolved = new Set([...all.keys()].flatMap(aliasesOf));
     const resources: discovery.Resource[] = [];
     for (const [name, value] of all) {
       const version = createHash('sha256').update(value).digest('hex');
       if (!isWanted(name) || known.get(name) === version) continue;
       known.set(name, version);
       const resource = create(wkt.AnySchema, { typeUrl, value });
-      resources.push(create(discovery.ResourceSchema, { name, version, resource }));
+      const aliases = [...aliasesOf(name)];
+      resources.push(create(discovery.ResourceSchema, { name, version, resource, aliases }));
+    }
+    for (const name of names) {
+      if (!resolved.has(name) || known.get(name) === '') continue;
+      // An alias that is asked for anew is answered with its resource.
+      known.set(name, '');
+      const target = [...all].find(([one]) => aliasesOf(one).includes(name));
+      if (target === undefined || resources.some((one) => one.name === target[0])) continue;
+      const version = createHash('sha256').update(target[1]).digest('hex');
+      const resource = create(wkt.AnySchema, { typeUrl, value: target[1] });
+      resources.push(
+        create(discovery.ResourceSchema, { name: target[0], version, resource, aliases: [name] }),
+      );
     }
     const gone = [...new Set([...known.keys(), ...names])].filter(
       (name) =>
-        name !== '*' && !isCollection(name) && isWanted(name) && !all.has(name) && known.get(name) !== '',
+        name !== '*' &&
+        !isCollection(name) &&
+        !isTable(name) &&
+        !resolved.has(name) &&
+        isWanted(name) &&
+        !all.has(name) &&
+        known.get(name) !== '',
     );
     for (const name of gone) known.set(name, '');
     if (resources.length === 0 && gone.length === 0 && !type.owesAnswer) return;

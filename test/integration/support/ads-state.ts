@@ -64,6 +64,8 @@ export class AdsState {
   readonly #resources = new Map<string, Map<string, Uint8Array>>();
   readonly #sessions = new Set<Session>();
   #version = 0;
+  /** Names under which virtual hosts may be asked for, too, by their own. */
+  readonly aliases = new Map<string, readonly string[]>();
   /** Types for which nothing is sent. */
   readonly muted = new Set<string>();
 

@@ -14,6 +14,8 @@ export interface ServerStream {
 export type StreamHandler = (
   stream: ServerStream,
   metadata?: grpc.Metadata,
+  /** Path of the method. */
+  method?: string,
 ) => { onRequest(bytes: Uint8Array): void; onEnd?(): void };
 
 /** An ADS server that does what a test tells it, right or wrong. */
@@ -25,15 +27,22 @@ export interface EvilAds {
   kill(): Promise<void>;
 }
 
-const METHOD = {
-  path: '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
+const ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService';
+const METHODS = {
+  streamAggregatedResources: `${ADS}/StreamAggregatedResources`,
+  deltaAggregatedResources: `${ADS}/DeltaAggregatedResources`,
+  deltaVirtualHosts: '/envoy.service.route.v3.VirtualHostDiscoveryService/DeltaVirtualHosts',
+};
+
+const definitionOf = (path: string) => ({
+  path,
   requestStream: true,
   responseStream: true,
   requestSerialize: (bytes: Buffer) => bytes,
   requestDeserialize: (bytes: Buffer) => bytes,
   responseSerialize: (bytes: Buffer) => bytes,
   responseDeserialize: (bytes: Buffer) => bytes,
-};
+});
 
 /** Starts a server on this machine; port 0 takes a free one. */
 export async function startEvilAds(
@@ -43,24 +52,27 @@ export async function startEvilAds(
 ): Promise<EvilAds> {
   const server = new grpc.Server({ 'grpc.max_send_message_length': -1 });
   const openedAtMs: number[] = [];
-  server.addService({ streamAggregatedResources: METHOD } as grpc.ServiceDefinition, {
-    streamAggregatedResources(call: grpc.ServerDuplexStream<Buffer, Buffer>) {
-      openedAtMs.push(performance.now());
-      const { onRequest, onEnd } = handler(
-        {
-          send: (bytes) => void call.write(Buffer.from(bytes)),
-          end: () => call.end(),
-          fail: (code, details) =>
-            void call.emit('error', Object.assign(new Error(details), { code, details })),
-        },
-        call.metadata,
-      );
-      call.on('data', onRequest);
-      call.on('end', () => call.end());
-      call.on('error', () => {});
-      call.on('cancelled', () => onEnd?.());
-    },
-  });
+  for (const [name, path] of Object.entries(METHODS)) {
+    server.addService({ [name]: definitionOf(path) } as grpc.ServiceDefinition, {
+      [name](call: grpc.ServerDuplexStream<Buffer, Buffer>) {
+        openedAtMs.push(performance.now());
+        const { onRequest, onEnd } = handler(
+          {
+            send: (bytes) => void call.write(Buffer.from(bytes)),
+            end: () => call.end(),
+            fail: (code, details) =>
+              void call.emit('error', Object.assign(new Error(details), { code, details })),
+          },
+          call.metadata,
+          path,
+        );
+        call.on('data', onRequest);
+        call.on('end', () => call.end());
+        call.on('error', () => {});
+        call.on('cancelled', () => onEnd?.());
+      },
+    });
+  }
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync(`127.0.0.1:${port}`, credentials, (error, actual) =>
       error === null ? resolve(actual) : reject(error),
@@ -79,8 +91,8 @@ export async function startEvilAds(
 
 /** The handler of a server that does everything right. */
 export function behaved(state: AdsState): StreamHandler {
-  return (stream) => {
-    const session = state.session((bytes) => stream.send(bytes));
+  return (stream, _metadata, method) => {
+    const session = state.session((bytes) => stream.send(bytes), method);
     return { onRequest: (bytes) => session.take(bytes), onEnd: () => session.end() };
   };
 }

@@ -28,6 +28,7 @@ function start() {
       return assignments.get(name) ?? 'pending';
     },
     secret: () => 'absent',
+    virtualHosts: () => ({ hosts: [], isPending: false }),
     extension: () => 'absent',
   };
   const whole = (previous?: Parameters<typeof resolve>[2]) =>

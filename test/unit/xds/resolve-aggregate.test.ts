@@ -30,6 +30,7 @@ function resolveWith(
       weightedPriorityHealth: false,
     }),
     secret: () => 'absent',
+    virtualHosts: () => ({ hosts: [], isPending: false }),
     extension: () => 'absent',
   };
   return resolve(view, ['reviews:80'], previous);

@@ -1,0 +1,46 @@
+import type { RouteConfiguration, VirtualHost } from '../model/route.js';
+
+/** What came by VHDS for a table. */
+export interface FoundHosts {
+  readonly hosts: readonly VirtualHost[];
+  /** The server has not spoken about the table's hosts yet. */
+  readonly isPending: boolean;
+}
+
+interface Joined {
+  readonly hosts: readonly VirtualHost[];
+  readonly table: RouteConfiguration;
+}
+
+const joined = new WeakMap<RouteConfiguration, Joined>();
+const added = new WeakMap<RouteConfiguration, readonly VirtualHost[]>();
+
+/** The table with the virtual hosts that came by VHDS, after its own; the same object for the same hosts. */
+export function withHosts(table: RouteConfiguration, hosts: readonly VirtualHost[]): RouteConfiguration {
+  const known = joined.get(table);
+  if (known !== undefined && isSameList(known.hosts, hosts)) return known.table;
+  const whole = { ...table, virtualHosts: [...table.virtualHosts, ...unclaimed(table, hosts)] };
+  joined.set(table, { hosts, table: whole });
+  added.set(whole, hosts);
+  return whole;
+}
+
+/** Whether a table in force has a virtual host that came by VHDS. */
+export function hasHost(table: RouteConfiguration, host: VirtualHost): boolean {
+  return added.get(table)?.includes(host) === true;
+}
+
+/** Envoy: a domain stands only once in a table. Whoever has it keeps it. */
+function unclaimed(table: RouteConfiguration, hosts: readonly VirtualHost[]): VirtualHost[] {
+  const taken = new Set(table.virtualHosts.flatMap(({ domains }) => domains));
+  return hosts.flatMap((host) => {
+    const domains = host.domains.filter((domain) => !taken.has(domain));
+    for (const domain of domains) taken.add(domain);
+    if (domains.length === 0) return [];
+    return domains.length === host.domains.length ? [host] : [{ ...host, domains }];
+  });
+}
+
+function isSameList<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((one, index) => one === b[index]);
+}
