@@ -46,8 +46,9 @@ const libraries = {
   undici: ['^src/[^/]+\\.ts$', '^src/bindings/undici/'],
   opossum: ['^src/filters/failure-rate-breaker\\.ts$'],
   '@grpc/grpc-js': [
-    '^src/xds/(stream|background|grpc-clients|channel-credentials)\\.ts$',
-    '^src/identity/ca-source\\.ts$',
+    '^src/xds/(stream|grpc-clients|channel-credentials)\\.ts$',
+    '^src/runtime/background\\.ts$',
+    '^src/identity/(ca-source|grpc-channel)\\.ts$',
     '^src/control-plane/serve/',
     '^src/bindings/grpc(-server)?/',
   ],

@@ -111,6 +111,7 @@ export const roots = [
   'envoy/extensions/load_balancing_policies/override_host/v3/override_host.proto',
   'istio/security/v1alpha1/ca.proto',
   'grpc/health/v1/health.proto',
+  'spiffe/workload/workload.proto',
 ];
 
 /**
@@ -221,6 +222,7 @@ export const namespaces = {
   'google.rpc': 'rpc',
   'grpc.health.v1': 'grpcHealth',
   'istio.v1.auth': 'istioCa',
+  'spiffe.workload': 'spiffeWorkload',
   'udpa.type.v1': 'udpaType',
   'xds.core.v3': 'xdsCore',
   'xds.data.orca.v3': 'orca',

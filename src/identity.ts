@@ -24,6 +24,7 @@ export {
   type IdentityCacheOptions,
 } from './identity/identity-cache.js';
 export { createJwtBundle, type JwtAuthority, type JwtBundle, parseJwtBundle } from './identity/jwt-bundle.js';
+export type { JwtSource } from './identity/jwt-source.js';
 export { type JwtSvid, type JwtSvidOptions, validateJwtSvid } from './identity/jwt-svid.js';
 export { type RevocationList, revocationList } from './identity/revocation.js';
 export type { RotatingSource } from './identity/rotation.js';
@@ -53,6 +54,19 @@ export {
 } from './identity/tls-options.js';
 export type { Trust } from './identity/trust.js';
 export { type VerifiedPeer, type VerifyOptions, verifyPeer } from './identity/verify.js';
+export {
+  createWorkloadApiClient,
+  type WorkloadApiClient,
+  type WorkloadApiOptions,
+  type WorkloadWatch,
+  type WorkloadWatcher,
+} from './identity/workload-api/client.js';
+export type { HintedSvid, X509Context } from './identity/workload-api/messages.js';
+export {
+  createWorkloadApiSource,
+  type WorkloadApiSource,
+  type WorkloadApiSourceOptions,
+} from './identity/workload-api/source.js';
 export type { CertificateFacts, GeneralName, NameConstraints } from './identity/x509.js';
 export { parseX509Svid, type X509Svid } from './identity/x509-svid.js';
 export type { Unsubscribe } from './runtime/abort.js';

@@ -29,6 +29,7 @@ export type {
   TlsCredentials,
 } from './mesh/control-plane-options.js';
 export type { MeshCore, OutboundTarget } from './mesh/core.js';
+export type { GivenIdentity, IdentityOption, WorkloadApiIdentity } from './mesh/identity-option.js';
 export type { MeshOptions } from './mesh/options.js';
 export type { ControlPlaneServerStatus, MeshStatus } from './mesh/status.js';
 export type { FilterDirection } from './model/custom-filter.js';

@@ -18,6 +18,7 @@ import {
   type ResolvedControlPlane,
   resolveControlPlane,
 } from './control-plane-options.js';
+import { type IdentityOption, type ResolvedIdentity, resolveIdentity } from './identity-option.js';
 import { resolveSelf, type Self } from './self.js';
 import type { Surroundings } from './surroundings.js';
 
@@ -57,6 +58,11 @@ export interface MeshOptions {
   readonly xdsProtocol?: 'sotw' | 'delta';
   /** `host:port` of the certificate authority. `INMESH_CA`, the control plane's address. */
   readonly certificateAuthority?: string;
+  /**
+   * Where the certificate of this process comes from, when it is not the certificate authority: the SPIFFE Workload API
+   * (SPIRE's agent), or a source of your own. `SPIFFE_ENDPOINT_SOCKET`, unless an authority is named.
+   */
+  readonly identity?: IdentityOption;
   /** Directory of the last-known-good cache; false keeps none. `INMESH_CACHE_DIR` (`off` for none), the user's cache directory. */
   readonly cacheDir?: string | false;
   /** How long `createMesh` waits for the first configuration before it returns anyway, in milliseconds. Default 2000; 0 with a cache. */
@@ -142,6 +148,7 @@ export interface ResolvedMeshOptions extends Self {
   readonly tracing: boolean;
   readonly otelMetrics: boolean;
   readonly propagation: boolean;
+  readonly identity: ResolvedIdentity | undefined;
   /** PEM files that hold the identity of this workload; undefined = the certificate authority issues it. */
   readonly identityFiles: IdentityFiles | undefined;
 }
@@ -179,6 +186,7 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
       'certificateAuthority',
       options.certificateAuthority ?? env['INMESH_CA'] ?? controlPlane,
     ),
+    identity: resolveIdentity(options.identity, env, namesAuthority(options, env)),
     identityFiles: identityFilesOf(options, env, bootstrap),
     cacheDir: cacheDirOf(options, around),
     startupTimeoutMs: positive('startupTimeoutMs', options.startupTimeoutMs ?? 2_000),
@@ -285,14 +293,17 @@ function identityFilesOf(
   bootstrap: Bootstrap | undefined,
 ): IdentityFiles | undefined {
   // Whoever names an authority wants its certificate.
-  if (bootstrap === undefined || (options.certificateAuthority ?? env['INMESH_CA']) !== undefined)
-    return undefined;
+  if (bootstrap === undefined || namesAuthority(options, env)) return undefined;
   const { certificateFiles } = bootstrap;
   const [only] = certificateFiles.size === 1 ? certificateFiles.values() : [];
   const { certificateFile, keyFile, caFile, refreshMs } =
     certificateFiles.get('default') ?? only ?? NO_IDENTITY;
   if (certificateFile === undefined || keyFile === undefined || caFile === undefined) return undefined;
   return { certificateFile, keyFile, bundleFile: caFile, refreshMs };
+}
+
+function namesAuthority(options: MeshOptions, env: Surroundings['env']): boolean {
+  return (options.certificateAuthority ?? env['INMESH_CA']) !== undefined;
 }
 
 const NO_IDENTITY = { certificateFile: undefined, keyFile: undefined, caFile: undefined, refreshMs: 0 };

@@ -13,6 +13,7 @@ import type { CredentialsSource } from '../xds/channel-credentials.js';
 import { createXdsClient, type XdsClient } from '../xds/client.js';
 import { OLD_STYLE } from '../xds/resource-name.js';
 import type { ServerSpec } from './bootstrap/server-spec.js';
+import { createChosenIdentity } from './identity-option.js';
 import { LoadReporting } from './load-reporting.js';
 import { describeNode } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
@@ -30,7 +31,8 @@ export function createIdentity(
   options: ResolvedMeshOptions,
   { clock, random, logger }: SourceTools,
 ): CaSource {
-  const { namespace, serviceAccount, cacheDir, identityFiles } = options;
+  const { namespace, serviceAccount, cacheDir, identity, identityFiles } = options;
+  if (identity !== undefined) return createChosenIdentity(identity, { clock, random, logger });
   if (identityFiles !== undefined) return followFiles({ ...identityFiles, clock, random, logger });
   const tools = { clock, random };
   const isControlPlane = options.certificateAuthority === options.controlPlane;

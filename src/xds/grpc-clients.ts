@@ -1,5 +1,5 @@
 import type { Client } from '@grpc/grpc-js';
-import { inBackground } from './background.js';
+import { inBackground } from '../runtime/background.js';
 import { type CredentialsSource, defaultCredentials, type Grpc } from './channel-credentials.js';
 
 /** How clients of one server are made. */

@@ -103,6 +103,23 @@ describe('resolveOptions', () => {
     expect(resolveOptions({}, around()).identityFiles).toBeUndefined();
   });
 
+  test('the identity comes from the Workload API that the environment names, unless an authority is named', () => {
+    const env = { SPIFFE_ENDPOINT_SOCKET: 'unix:///run/agent.sock' };
+    const identity = { kind: 'workloadApi', endpoint: 'unix:///run/agent.sock' };
+    expect(resolveOptions({}, around({ env })).identity).toEqual(identity);
+    expect(
+      resolveOptions({ identity: { kind: 'workloadApi', hint: 'x' } }, around({ env })).identity,
+    ).toEqual({
+      ...identity,
+      hint: 'x',
+    });
+    expect(resolveOptions({ certificateAuthority: 'ca:1' }, around({ env })).identity).toBeUndefined();
+    expect(resolveOptions({}, around({ env: { SPIFFE_ENDPOINT_SOCKET: '' } })).identity).toBeUndefined();
+    expect(() => resolveOptions({ identity: { kind: 'workloadApi' } }, around())).toThrow(
+      'INMESH_OPTION_INVALID',
+    );
+  });
+
   test('labels, locality and the cache come from the environment', () => {
     const env = { INMESH_LABELS: 'team=a, tier=web', INMESH_LOCALITY: 'eu/1/a', INMESH_CACHE_DIR: 'off' };
     expect(resolveOptions({ labels: { tier: 'api' } }, around({ env }))).toMatchObject({
