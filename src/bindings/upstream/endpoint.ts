@@ -114,7 +114,7 @@ export class UpstreamEndpoint implements EndpointTransport {
     this.#expiry = atWallTime(clock, notAfterMs - marginMs, () => this.#renew());
   }
 
-  /** The next request opens new connections; the old ones finish and close, at the latest when they expire. */
+  /** The next request opens new connections; the old ones finish and close, at the latest soon after they expire. */
   #renew(): void {
     const old = [...this.#pools.values()];
     this.#pools.clear();
@@ -127,7 +127,7 @@ export class UpstreamEndpoint implements EndpointTransport {
   #retire(pools: EndpointPools): void {
     const { clock } = this.#tools.mesh;
     const cut = Number.isFinite(this.#expiresAtMs)
-      ? atWallTime(clock, this.#expiresAtMs, () => pools.destroy())
+      ? atWallTime(clock, this.#expiresAtMs + EXPIRY_GRACE_MS, () => pools.destroy())
       : undefined;
     const retired: Promise<void> = pools.close().finally(() => {
       cut?.cancel();
@@ -136,6 +136,9 @@ export class UpstreamEndpoint implements EndpointTransport {
     this.#retiring.add(retired);
   }
 }
+
+/** How long exchanges may run on after a certificate of their connection has expired; servers give them twice that. */
+const EXPIRY_GRACE_MS = 5_000;
 
 /** Names by which connections to one endpoint are kept; the oldest make room. */
 const MAX_NAMES = 100;
