@@ -12,6 +12,7 @@ import { createPlaneAccess, type PlaneAccess } from './access/plane-access.js';
 import { type AdminServer, startAdminServer } from './admin/admin-server.js';
 import { type CertificateAuthority, createCertificateAuthority } from './ca/certificate-authority.js';
 import { createDirectoryCaStore } from './ca/directory-store.js';
+import { JoinedSecrets } from './ca/joined-secrets.js';
 import { isLoopbackPeer } from './ca/peer-address.js';
 import { createWorkloadSecrets, type WorkloadSecrets } from './ca/workload-secrets.js';
 import type { ExtensionProviderInput } from './compile/authorization/extension-provider.js';
@@ -272,6 +273,7 @@ class RunningControlPlane implements ControlPlane {
   readonly #config: MeshConfig;
   readonly #secrets: WorkloadSecrets;
   readonly #keys: FollowedKeys;
+  readonly #joined = new JoinedSecrets();
   readonly #unsubscribe: (() => void)[] = [];
   readonly #stopSources: () => Promise<void>;
   #grpc: RunningGrpcServer | undefined;
@@ -341,7 +343,7 @@ class RunningControlPlane implements ControlPlane {
       caller === undefined
         ? istioId(this.trustDomain, NAMESPACE || 'default', SERVICE_ACCOUNT || 'default')
         : parseSpiffeId(caller.spiffeId);
-    const secrets = () => this.#secrets.of(identity);
+    const secrets = () => this.#joined.of(this.#secrets.of(identity), set.secrets);
     return {
       ...set,
       get secrets() {

@@ -1,11 +1,15 @@
+import { Secret } from './secret.js';
+
 /**
- * Whether two immutable values have the same structure: primitives by `Object.is`, arrays, Maps, Sets, byte arrays
- * and plain objects by content. A property that is undefined equals one that is missing.
+ * Whether two immutable values have the same structure: primitives by `Object.is`, arrays, Maps, Sets, byte arrays,
+ * plain objects and secrets by content. A property that is undefined equals one that is missing.
  */
 export function isEqual(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false;
+  // They look alike from outside.
+  if (a instanceof Secret) return b instanceof Secret && a.equals(b.reveal());
   if (Array.isArray(a)) return Array.isArray(b) && equalArrays(a, b);
   if (a instanceof Map) return b instanceof Map && equalMaps(a, b);
   if (a instanceof Set) return b instanceof Set && a.size === b.size && [...a].every((one) => b.has(one));

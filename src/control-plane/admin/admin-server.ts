@@ -45,6 +45,7 @@ const KINDS: readonly KindName[] = [
   'Deployment',
   'Namespace',
   'ServiceAccount',
+  'Secret',
 ];
 
 const DEFAULT_WAIT_MS = 10_000;

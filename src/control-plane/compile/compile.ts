@@ -4,6 +4,7 @@ import type { Node } from '../../model/node.js';
 import { isEqual } from '../../runtime/equal.js';
 import type { RegistrySnapshot } from '../registry/registry.js';
 import type { ConfigView } from '../store/view.js';
+import { credentialSecrets } from './credentials.js';
 import { GRPC_ENCODERS, SDK_ENCODERS } from './encoders.js';
 import { listenerMeant } from './grpc/names.js';
 import { type InboundInput, InboundListeners } from './inbound-listeners.js';
@@ -30,6 +31,7 @@ interface Compiled {
   readonly outline: Outline;
   readonly endpointsKey: string;
   readonly endpoints: ReadonlyMap<string, ClusterLoadAssignment>;
+  readonly secrets: ReadonlyMap<string, WireResource>;
   /** Listeners by names that clients asked for which are not their own; undefined = such a listener there is not. */
   readonly otherNames: Map<string, Listener | undefined>;
 }
@@ -74,7 +76,7 @@ class MemoizingCompiler implements Compiler {
     const { outline, endpoints } = compiled;
     const { listeners, routes, clusters } = outline;
     const { wireListeners = NONE } = outline;
-    const common = { routes, clusters, endpoints, wireListeners, secrets: NONE };
+    const common = { routes, clusters, endpoints, wireListeners, secrets: compiled.secrets };
     const input = { view, registry, shape: this.#shapeOf(registry) };
     if (profile.generator === 'grpc') {
       this.#listeners.servesGrpc?.(view);
@@ -110,7 +112,9 @@ class MemoizingCompiler implements Compiler {
     const endpoints = keepEqual(before?.endpoints, compileEndpoints(input, outline, profile));
     const otherNames =
       before?.outline === outline ? before.otherNames : new Map<string, Listener | undefined>();
-    const compiled = { outlineKey, outline, endpointsKey, endpoints, otherNames };
+    // Bytes of the same content are equal.
+    const secrets = keepEqual(before?.secrets, credentialSecrets(view, profile, outline.clusters));
+    const compiled = { outlineKey, outline, endpointsKey, endpoints, secrets, otherNames };
     this.#remember(profile.key, compiled);
     return compiled;
   }

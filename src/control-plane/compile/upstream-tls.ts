@@ -2,6 +2,7 @@ import type { Cluster } from '../../model/cluster.js';
 import type { StringMatcher } from '../../model/matcher.js';
 import type { PemSource, UpstreamTls } from '../../model/tls.js';
 import type { ClientTlsSettings } from '../kinds/types.js';
+import { certificateSecret, rootsSecret } from './credentials.js';
 
 /** What the TLS of a cluster depends on. */
 export interface TlsContext {
@@ -79,6 +80,13 @@ function simpleTls({ settings, host, subjectAltNames, alpn }: TlsContext): Upstr
 }
 
 function mutualTls(context: TlsContext, settings: ClientTlsSettings): UpstreamTls {
+  if (settings.credentialName) {
+    const simple = simpleTls(context);
+    return {
+      ...simple,
+      secrets: { ...simple.secrets, certificate: certificateSecret(settings.credentialName) },
+    };
+  }
   const { clientCertificate: chain, privateKey: key } = settings;
   // The rules of the kind see to it that both are there.
   if (!chain || !key) throw new TypeError('a DestinationRule with tls mode MUTUAL names no certificate');
@@ -89,9 +97,10 @@ function mutualTls(context: TlsContext, settings: ClientTlsSettings): UpstreamTl
 }
 
 /** Istio: insecureSkipVerify leaves the server unverified; without roots the platform's hold. */
-function rootsOf(settings: ClientTlsSettings | undefined): Pick<UpstreamTls, 'roots' | 'crl'> {
-  const { insecureSkipVerify, caCertificates, caCrl } = settings ?? {};
+function rootsOf(settings: ClientTlsSettings | undefined): Pick<UpstreamTls, 'roots' | 'crl' | 'secrets'> {
+  const { insecureSkipVerify, caCertificates, caCrl, credentialName } = settings ?? {};
   if (insecureSkipVerify === true) return { roots: 'none' };
+  if (credentialName) return { secrets: { validation: rootsSecret(credentialName) } };
   if (!caCertificates) return {};
   return { roots: fileAt(caCertificates), ...(caCrl && { crl: fileAt(caCrl) }) };
 }

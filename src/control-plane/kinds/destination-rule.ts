@@ -1,5 +1,6 @@
 import type { Document } from '../store/view.js';
 import { checkExportTo, checkLabels, checkSelector } from './common-rules.js';
+import { credentialReferences } from './credential-references.js';
 import { destinationRuleSchema } from './destination-rule-schema.js';
 import type { Kind } from './kind.js';
 import { isDnsLabel, isIpAddress, isWildcardDnsName } from './names.js';
@@ -12,6 +13,7 @@ export const destinationRuleKind: Kind<'DestinationRule'> = {
   apiVersions: ['networking.istio.io/v1', 'networking.istio.io/v1beta1', 'networking.istio.io/v1alpha3'],
   schema: destinationRuleSchema,
   validate,
+  references: credentialReferences,
 };
 
 function validate(document: Document<'DestinationRule'>) {

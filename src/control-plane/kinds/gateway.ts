@@ -1,4 +1,5 @@
 import type { Document, FieldPath } from '../store/view.js';
+import { credentialReferences } from './credential-references.js';
 import { gatewaySchema } from './gateway-schema.js';
 import { checkServerTls } from './gateway-tls-rules.js';
 import type { Kind } from './kind.js';
@@ -13,6 +14,7 @@ export const gatewayKind: Kind<'Gateway'> = {
   apiVersions: ['networking.istio.io/v1', 'networking.istio.io/v1beta1', 'networking.istio.io/v1alpha3'],
   schema: gatewaySchema,
   validate,
+  references: credentialReferences,
 };
 
 function validate(document: Document<'Gateway'>) {

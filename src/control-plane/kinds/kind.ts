@@ -9,6 +9,8 @@ export interface Kind<K extends KindName = KindName> {
   readonly apiVersions: readonly string[];
   /** The structure of `spec`. */
   readonly schema: z.ZodType;
+  /** Whether what others have below `spec` stands beside `metadata`. Default false. */
+  readonly isSpec?: boolean;
   /** The rules about one document that a schema cannot say (Istio: the checks of its admission webhook). */
   validate(document: Document<K>): readonly RuleViolation[];
   /** What the document refers to must exist in the view. */

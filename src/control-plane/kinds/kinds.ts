@@ -5,6 +5,7 @@ import type { Kind } from './kind.js';
 import { deploymentKind, namespaceKind, serviceAccountKind, serviceKind } from './kubernetes.js';
 import { peerAuthenticationKind } from './peer-authentication.js';
 import { requestAuthenticationKind } from './request-authentication.js';
+import { secretKind } from './secret.js';
 import { serviceEntryKind } from './service-entry.js';
 import type { KindName } from './types.js';
 import { virtualServiceKind } from './virtual-service.js';
@@ -24,6 +25,7 @@ export const KINDS: { readonly [K in KindName]: Kind<K> } = {
   Deployment: deploymentKind,
   Namespace: namespaceKind,
   ServiceAccount: serviceAccountKind,
+  Secret: secretKind,
 };
 
 /** Whether the text names a kind that the control plane reads. */

@@ -5,6 +5,7 @@ import type { gatewaySchema } from './gateway-schema.js';
 import type { deploymentSchema, metadataOnlySchema, serviceSchema } from './kubernetes-schema.js';
 import type { peerAuthenticationSchema } from './peer-authentication-schema.js';
 import type { requestAuthenticationSchema } from './request-authentication-schema.js';
+import type { SecretContent } from './secret-schema.js';
 import type { serviceEntrySchema, workloadEntrySchema } from './service-entry-schema.js';
 import type { virtualServiceSchema } from './virtual-service-schema.js';
 
@@ -32,6 +33,7 @@ export interface KindSpecs {
   readonly Deployment: DeepReadonly<z.output<typeof deploymentSchema>>;
   readonly Namespace: DeepReadonly<z.output<typeof metadataOnlySchema>>;
   readonly ServiceAccount: DeepReadonly<z.output<typeof metadataOnlySchema>>;
+  readonly Secret: SecretContent;
 }
 
 /** The kinds of documents that the control plane reads. */

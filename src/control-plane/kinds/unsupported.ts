@@ -24,7 +24,6 @@ const POLICY_PARTS: readonly Unsupported[] = [
     'connectionPool.tcp.tcpKeepalive.interval',
     'outlierDetection.consecutiveErrors',
     'outlierDetection.outlierDetectionHttpErrorCodes',
-    'tls.credentialName',
   ),
 ];
 
@@ -68,10 +67,6 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
   ],
   WorkloadEntry: fields('network'),
   Gateway: fields(
-    // Secrets of Kubernetes: the server is left out.
-    'servers.*.tls.credentialName',
-    'servers.*.tls.credentialNames',
-    'servers.*.tls.caCertCredentialName',
     'servers.*.defaultEndpoint',
     'servers.*.port.targetPort',
     'servers.*.tls.insecureSkipVerify',

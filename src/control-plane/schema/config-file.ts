@@ -29,6 +29,8 @@ export class ConfigFile {
   /** Tells two contents apart. */
   readonly hash: string;
   readonly #limits: ConfigLimits;
+  /** Whether its lines may hold what nobody is to be shown; also where it is too broken to tell which. */
+  readonly #hasSecrets: boolean;
   // Trees are an order of magnitude larger than the text and serve for messages only: let them go, parse again on demand.
   #trees: WeakRef<readonly Tree[]> | undefined;
   #lineStarts: readonly number[] | undefined;
@@ -38,6 +40,7 @@ export class ConfigFile {
     this.text = text;
     this.hash = createHash('sha256').update(text).digest('base64');
     this.#limits = limits;
+    this.#hasSecrets = /\bkind["']?\s*:\s*["']?Secret\b/.test(text);
   }
 
   /** The values of the documents that are not empty, and what is wrong with the text. */
@@ -87,7 +90,11 @@ export class ConfigFile {
     const start = starts[line] ?? 0;
     const excerpt = this.text.slice(start, (starts[line + 1] ?? this.text.length + 1) - 1).replace(/\r$/, '');
     const origin: Origin = { file: this.name, line: line + 1, column: offset - start + 1 };
-    return { origin, excerpt, length: Math.max(1, Math.min(length, excerpt.length - (offset - start))) };
+    return {
+      origin,
+      excerpt: this.#hasSecrets ? undefined : excerpt,
+      length: Math.max(1, Math.min(length, excerpt.length - (offset - start))),
+    };
   }
 }
 

@@ -128,7 +128,9 @@ function readDocument(value: PlainValue, seat: Seat): ConfigDocument | readonly 
   if (typeof kind !== 'string' || !isKindName(kind)) return refuse([unknownKind(kind)]);
   const version = checkApiVersion(kind, apiVersion);
   const metadata = checkStructure(metadataSchema, value['metadata'] ?? Object.create(null), ['metadata']);
-  const spec = checkStructure(KINDS[kind].schema, specOf(value), ['spec']);
+  const { schema, isSpec } = KINDS[kind];
+  const spec =
+    isSpec === true ? checkStructure(schema, value, ROOT) : checkStructure(schema, specOf(value), ['spec']);
   const violations = [...version, ...checkFields(kind, value), ...metadata.violations, ...spec.violations];
   if (metadata.value === undefined || typeof apiVersion !== 'string' || violations.length > 0) {
     const name = metadata.value?.name;

@@ -4,7 +4,7 @@ import { meshClient } from '../../../src/grpc.js';
 import type { RotatingSource } from '../../../src/identity.js';
 import type { Mesh } from '../../../src/index.js';
 import { TestClient } from '../grpc/interop-service.js';
-import { serveGrpc } from '../grpc/server-support.js';
+import { metadataOf, serveGrpc } from '../grpc/server-support.js';
 import { echo, readAll } from '../tcp/support.js';
 import { istio, service, World } from './features-world.js';
 import { eventually, joinQuietly, wait } from './support.js';
@@ -84,7 +84,9 @@ test('no exchange fails while certificates rotate: HTTP/1.1, HTTP/2, gRPC and TC
     'HTTP/2': () => fetchOk('http2'),
     gRPC: () =>
       new Promise((resolve) => {
-        stub.unaryCall({ responseSize: 3 }, (error) => resolve(error === null || error.message));
+        stub.unaryCall({ responseSize: 3 }, metadataOf({}), {}, (error) =>
+          resolve(error === null || error.message),
+        );
       }),
     TCP: async () => {
       const socket = client.connect('tcp', tcp.port);

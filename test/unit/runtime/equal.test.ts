@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { isEqual } from '../../../src/runtime/equal.js';
+import { Secret } from '../../../src/runtime/secret.js';
 
 describe('structural equality', () => {
   test.each([
@@ -44,4 +45,9 @@ describe('structural equality', () => {
     expect(isEqual(a, b)).toBe(false);
     expect(isEqual(b, a)).toBe(false);
   });
+});
+
+test('secrets are equal when their texts are', () => {
+  expect(isEqual({ a: new Secret('x') }, { a: new Secret('x') })).toBe(true);
+  expect(isEqual({ a: new Secret('x') }, { a: new Secret('y') })).toBe(false);
 });

@@ -11,6 +11,7 @@ import { packAny } from '../../../proto/any.js';
 import { listener, tcpProxy } from '../../../proto/xds.js';
 import type { GatewayServer } from '../../kinds/types.js';
 import { filtersFor } from '../cors.js';
+import { namedSecret } from '../credentials.js';
 import { OUTBOUND_FILTERS } from '../fault.js';
 import type { WireResource } from '../resource-set.js';
 import { addTcpRules, addTlsRules, Chains } from '../tcp-listeners.js';
@@ -34,6 +35,7 @@ export function gatewayListener(
   const tables: TablePlan[] = [];
   const chains: listener.FilterChain[] = [];
   const taken = new Set<string>();
+  const isThere = secretsOf(tools);
   const addHttp = (plan: TablePlan, make: (filter: listener.Filter) => listener.FilterChain) => {
     tables.push(plan);
     const filters = [...tools.filters, ...filtersFor(tableRoutes(plan, tools), OUTBOUND_FILTERS)];
@@ -66,7 +68,7 @@ export function gatewayListener(
       chains.push(...tcpChains(one, tools, taken));
       continue;
     }
-    const socket = gatewaySocket(server.tls ?? {}, ['h2', 'http/1.1']);
+    const socket = gatewaySocket(server.tls ?? {}, ['h2', 'http/1.1'], isThere);
     const names = freeNames(serverNames(server), taken);
     if (socket === undefined || names === undefined) continue;
     const { number, name } = server.port;
@@ -84,6 +86,11 @@ export function gatewayListener(
   return { listener: socketListener({ name: place, address, direction: 'outbound', chains }), tables };
 }
 
+/** Whether SDS has a secret of the gateway's own namespace. */
+function secretsOf({ view, profile }: GatewayTools): (name: string) => boolean {
+  return (name) => namedSecret(view, profile.namespace, name) !== undefined;
+}
+
 function bindSuffix({ bind = '' }: GatewayServer): string {
   return bind === '' ? '' : `.${bind}`;
 }
@@ -95,7 +102,7 @@ function tcpChains(
   taken: Set<string>,
 ): readonly listener.FilterChain[] {
   const { profile, serviceOf, policyOf } = tools;
-  const socket = kind === 'terminated' ? gatewaySocket(server.tls ?? {}, []) : undefined;
+  const socket = kind === 'terminated' ? gatewaySocket(server.tls ?? {}, [], secretsOf(tools)) : undefined;
   if (kind === 'terminated' && socket === undefined) return [];
   const chains = new Chains();
   for (const { document, host } of boundServices([{ server, gateway }], tools)) {

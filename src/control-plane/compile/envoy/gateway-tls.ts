@@ -1,21 +1,23 @@
 import { create } from '@bufbuild/protobuf';
 import { encodePemSource } from '../../../codec/pem-source.js';
-import { meshValidation, workloadSecret } from '../../../codec/tls-certificates.js';
+import { meshValidation, servedSecretConfig, workloadSecret } from '../../../codec/tls-certificates.js';
 import { packAny } from '../../../proto/any.js';
 import { core, tls } from '../../../proto/xds.js';
 import type { GatewayServer } from '../../kinds/types.js';
+import { gatewaySecrets } from '../credentials.js';
 
 type ServerTls = NonNullable<GatewayServer['tls']>;
 
 const SOCKET = 'envoy.transport_sockets.tls';
 
 /**
- * The TLS of a server that ends it (Istio ServerTLSSettings). Undefined when its certificate is nowhere: one that a
- * `credentialName` means is a secret of Kubernetes.
+ * The TLS of a server that ends it (Istio ServerTLSSettings). Undefined when a certificate or roots are nowhere: a
+ * `credentialName` means a Secret in the gateway's own namespace.
  */
 export function gatewaySocket(
   settings: ServerTls,
   alpnProtocols: string[],
+  isThere: (secret: string) => boolean,
 ): core.TransportSocket | undefined {
   const context = create(tls.CommonTlsContextSchema, { alpnProtocols, tlsParams: paramsOf(settings) });
   const isMesh = settings.mode === 'ISTIO_MUTUAL';
@@ -23,10 +25,13 @@ export function gatewaySocket(
     context.tlsCertificateSdsSecretConfigs = [workloadSecret()];
     context.validationContextType = meshValidation({ matchTypedSubjectAltNames: namesOf(settings) });
   } else {
+    const { certificates, roots } = gatewaySecrets(settings);
+    if (![...certificates, ...(roots === undefined ? [] : [roots])].every(isThere)) return undefined;
+    context.tlsCertificateSdsSecretConfigs = certificates.map(servedSecretConfig);
     context.tlsCertificates = certificatesOf(settings);
-    if (context.tlsCertificates.length === 0) return undefined;
+    if (context.tlsCertificates.length + certificates.length === 0) return undefined;
     const value = validationOf(settings);
-    if (value !== undefined) context.validationContextType = { case: 'validationContext', value };
+    if (value !== undefined) context.validationContextType = validationType(value, roots);
   }
   const message = create(tls.DownstreamTlsContextSchema, {
     commonTlsContext: context,
@@ -37,6 +42,19 @@ export function gatewaySocket(
     name: SOCKET,
     configType: { case: 'typedConfig', value: any },
   });
+}
+
+/** Names are checked here, roots may come by SDS. */
+function validationType(
+  value: tls.CertificateValidationContext,
+  roots: string | undefined,
+): tls.CommonTlsContext['validationContextType'] {
+  if (roots === undefined) return { case: 'validationContext', value };
+  const combined = create(tls.CommonTlsContext_CombinedCertificateValidationContextSchema, {
+    defaultValidationContext: value,
+    validationContextSdsSecretConfig: servedSecretConfig(roots),
+  });
+  return { case: 'combinedValidationContext', value: combined };
 }
 
 function certificatesOf({

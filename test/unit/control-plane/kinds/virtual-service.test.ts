@@ -117,12 +117,6 @@ describe('fields that are checked but not carried out', () => {
     expect(complaintsAbout(routeWith(line))).toEqual([complaint]);
   });
 
-  test('certificates by name are those of gateways', () => {
-    expect(complaintsAbout(ruleWith('trafficPolicy: {tls: {mode: MUTUAL, credentialName: x}}'))).toEqual([
-      '7:39 error INMESH_CONFIG_UNSUPPORTED inmesh does not carry out credentialName of DestinationRule yet',
-    ]);
-  });
-
   test('a VirtualService for gateways alone is accepted with a warning, whatever it holds', () => {
     const text = routeWith('rewrite: {uri: /x}').replace(
       'hosts: [reviews]',
