@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { type FilterChainMatch, MATCH_EVERYTHING, type SourceType } from '../model/filter-chain-match.js';
 import type { AddressRange } from '../model/value-matcher.js';
 import { type core, listener } from '../proto/xds.js';
+import { networkOf } from '../runtime/ip.js';
 import { onlyFields } from './field-guard.js';
 import { at, type Path, refuse } from './path.js';
 import { decodeRange, encodeRange } from './rbac-common.js';
@@ -84,8 +85,23 @@ function decodeSourceType(type: listener.FilterChainMatch_ConnectionSourceType, 
   }
 }
 
-/** The match as a message; undefined when the chain takes everything. */
-export function encodeFilterChainMatch(match: FilterChainMatch): listener.FilterChainMatch | undefined {
+/** Whether connections are told apart by anything but TLS or plaintext. */
+export function asksMore(match: FilterChainMatch): boolean {
+  return (
+    match.destinationPort !== undefined ||
+    match.sourceType !== 'any' ||
+    match.destinationRanges.length +
+      match.serverNames.length +
+      match.applicationProtocols.length +
+      match.directSourceRanges.length +
+      match.sourceRanges.length +
+      match.sourcePorts.length >
+      0
+  );
+}
+
+/** The match as a message. */
+export function encodeFilterChainMatch(match: FilterChainMatch): listener.FilterChainMatch {
   const message = create(listener.FilterChainMatchSchema, {
     prefixRanges: match.destinationRanges.map(encodeRange),
     serverNames: [...match.serverNames],
@@ -119,7 +135,7 @@ export function overlappingChain(
 
 /** Everything that a match names, combined with each other. */
 function combinationsOf(match: FilterChainMatch): readonly string[] {
-  const ranges = (list: readonly AddressRange[]) => list.map(({ address, bits }) => `${address}/${bits}`);
+  const ranges = (list: readonly AddressRange[]) => list.map(networkOf);
   const lists: readonly (readonly string[])[] = [
     [String(match.destinationPort ?? '')],
     ranges(match.destinationRanges),

@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import type { ChainCriteria, FilterChainMatch } from '../model/filter-chain-match.js';
 import type {
   FilterChain,
   InboundChainConfig,
@@ -20,7 +21,14 @@ import {
 import { decodeAddress, encodeAddress } from './address.js';
 import { decodeAny } from './codec.js';
 import { onlyFields } from './field-guard.js';
+import {
+  asksMore,
+  decodeFilterChainMatch,
+  encodeFilterChainMatch,
+  overlappingChain,
+} from './filter-chain-match.js';
 import { decodeConnectionManager, encodeConnectionManager } from './http-connection-manager.js';
+import { decodeInspection, encodeInspection } from './listener-filters.js';
 import { decodeNetworkRbac, encodeNetworkRbac } from './network-rbac.js';
 import { decodeOutboundTcp, encodeOutboundTcp, isOutboundTcp, TCP_PROXY } from './outbound-tcp.js';
 import { at, type Path, refuse, required } from './path.js';
@@ -39,7 +47,15 @@ const outboundFields = onlyFields(() => listener.ListenerSchema, {
 });
 
 const inboundFields = onlyFields(() => listener.ListenerSchema, {
-  enforced: ['name', 'address', 'filter_chains'],
+  enforced: [
+    'name',
+    'address',
+    'filter_chains',
+    'default_filter_chain',
+    'listener_filters',
+    'listener_filters_timeout',
+    'continue_on_listener_filters_timeout',
+  ],
   ignored: REMARKS,
 });
 
@@ -48,9 +64,6 @@ const chainFields = onlyFields(() => listener.FilterChainSchema, {
   ignored: ['metadata'],
 });
 
-const chainMatchFields = onlyFields(() => listener.FilterChainMatchSchema, {
-  enforced: ['transport_protocol'],
-});
 const networkFilterFields = onlyFields(() => listener.FilterSchema, { enforced: ['name', 'typed_config'] });
 
 /** The listener: outbound when it is an API listener or says so, else inbound. */
@@ -68,35 +81,62 @@ function decodeOutbound(message: listener.Listener, path: Path): OutboundListene
 
 function decodeInbound(message: listener.Listener, path: Path): InboundListener {
   inboundFields(message, path);
-  const { address } = message;
-  if (message.filterChains.length === 0) refuse(at(path, 'filter_chains'), 'must not be empty');
+  const { address, defaultFilterChain: last } = message;
+  if (message.filterChains.length === 0 && last === undefined) {
+    refuse(at(path, 'filter_chains'), 'must not be empty');
+  }
+  const matches = message.filterChains.map((chain, index) => ({
+    match: decodeFilterChainMatch(
+      chain.filterChainMatch,
+      at(at(path, 'filter_chains', index), 'filter_chain_match'),
+    ),
+  }));
+  const twice = overlappingChain(matches);
+  if (twice !== undefined) {
+    refuse(at(path, 'filter_chains', twice), 'has the same matching rules as another filter chain');
+  }
+  const inspection = decodeInspection(message, path);
   return {
     kind: 'inbound',
     name: message.name,
     address: address && decodeAddress(address, 'ip', at(path, 'address')),
     filterChains: message.filterChains.map((chain, index) =>
-      decodeChain(chain, at(path, 'filter_chains', index)),
+      decodeChain(chain, matches[index]?.match, at(path, 'filter_chains', index)),
     ),
+    ...(last && { defaultChain: decodeDefaultChain(last, at(path, 'default_filter_chain')) }),
+    ...(inspection && { inspection }),
   };
 }
 
-function decodeChain(chain: listener.FilterChain, path: Path): InboundChainConfig {
+/** The default chain takes whatever no other does; Envoy does not look at a match of it. */
+function decodeDefaultChain(chain: listener.FilterChain, path: Path): InboundChainConfig {
+  const match = decodeFilterChainMatch(chain.filterChainMatch, at(path, 'filter_chain_match'));
+  if (match.transportProtocol !== '' || asksMore(match)) {
+    refuse(
+      at(path, 'filter_chain_match'),
+      'is not supported here: the default takes what no other chain does',
+    );
+  }
+  return decodeChain(chain, undefined, path);
+}
+
+function decodeChain(
+  chain: listener.FilterChain,
+  match: FilterChainMatch | undefined,
+  path: Path,
+): InboundChainConfig {
   chainFields(chain, path);
-  const { filterChainMatch: match } = chain;
   return {
     name: chain.name,
-    transportProtocol: match ? decodeChainMatch(match, at(path, 'filter_chain_match')) : '',
+    transportProtocol: match?.transportProtocol ?? '',
+    ...(match !== undefined && asksMore(match) && { match: criteriaOf(match) }),
     tls: decodeDownstreamSocket(chain.transportSocket, at(path, 'transport_socket')),
     ...decodeNetworkFilters(chain.filters, path),
   };
 }
 
-function decodeChainMatch(match: listener.FilterChainMatch, path: Path): FilterChain['transportProtocol'] {
-  chainMatchFields(match, path);
-  const { transportProtocol } = match;
-  return transportProtocol === 'tls' || transportProtocol === 'raw_buffer' || transportProtocol === ''
-    ? transportProtocol
-    : refuse(at(path, 'transport_protocol'), `${JSON.stringify(transportProtocol)} is not supported`);
+function criteriaOf({ transportProtocol: _, ...criteria }: FilterChainMatch): ChainCriteria {
+  return criteria;
 }
 
 type Terminal = Pick<FilterChain, 'http'> | Pick<TcpServerChain, 'tcp' | 'guards'>;
@@ -152,22 +192,26 @@ function encodeOutbound({ name, http }: OutboundListener): listener.Listener {
   });
 }
 
-function encodeInbound({ name, address, filterChains }: InboundListener): listener.Listener {
+function encodeInbound(model: InboundListener): listener.Listener {
+  const { name, address, filterChains, defaultChain, inspection } = model;
   const message = create(listener.ListenerSchema, {
     name,
     filterChains: filterChains.map(encodeChain),
     trafficDirection: core.TrafficDirection.INBOUND,
   });
   if (address !== undefined) message.address = encodeAddress(address);
+  if (defaultChain !== undefined) message.defaultFilterChain = encodeChain(defaultChain);
+  if (inspection !== undefined) encodeInspection(inspection, message);
   return message;
 }
 
 function encodeChain(model: InboundChainConfig): listener.FilterChain {
-  const { name, transportProtocol, tls } = model;
+  const { name, transportProtocol, match, tls } = model;
   const guards = model.tcp === undefined ? [] : (model.guards ?? []);
   const filters = [...guards.map(encodeNetworkRbac), encodeTerminal(model)];
   const chain = create(listener.FilterChainSchema, { name, filters });
-  if (transportProtocol !== '')
+  if (match !== undefined) chain.filterChainMatch = encodeFilterChainMatch({ ...match, transportProtocol });
+  else if (transportProtocol !== '')
     chain.filterChainMatch = create(listener.FilterChainMatchSchema, { transportProtocol });
   if (tls !== undefined) chain.transportSocket = encodeDownstreamSocket(tls);
   return chain;

@@ -1,18 +1,16 @@
 import { create } from '@bufbuild/protobuf';
-import type { OutboundTcpListener, TcpFilterChain, TlsInspection } from '../model/listener.js';
+import type { OutboundTcpListener, TcpFilterChain } from '../model/listener.js';
 import { packAny } from '../proto/any.js';
-import { core, listener, tcpProxy, tlsInspector } from '../proto/xds.js';
+import { core, listener, tcpProxy } from '../proto/xds.js';
 import { decodeAddress, encodeAddress } from './address.js';
 import { decodeAny } from './codec.js';
-import { decodeOptionalDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
 import { decodeFilterChainMatch, encodeFilterChainMatch, overlappingChain } from './filter-chain-match.js';
-import { at, type Path, refuse, required } from './path.js';
+import { decodeInspection, encodeInspection } from './listener-filters.js';
+import { at, type Path, refuse } from './path.js';
 import { decodeTcpProxy, encodeTcpProxy } from './tcp-proxy.js';
 
 export const TCP_PROXY = 'envoy.filters.network.tcp_proxy';
-const TLS_INSPECTOR = 'envoy.filters.listener.tls_inspector';
-const INSPECTION_TIMEOUT_MS = 15_000;
 
 const listenerFields = onlyFields(() => listener.ListenerSchema, {
   enforced: [
@@ -42,16 +40,6 @@ const chainFields = onlyFields(() => listener.FilterChainSchema, {
 });
 
 const networkFilterFields = onlyFields(() => listener.FilterSchema, { enforced: ['name', 'typed_config'] });
-
-const listenerFilterFields = onlyFields(() => listener.ListenerFilterSchema, {
-  enforced: ['name', 'typed_config'],
-});
-
-const inspectorFields = onlyFields(() => tlsInspector.TlsInspectorSchema, {
-  enforced: [],
-  // Fingerprints are for logs, which do not have them; and how Envoy reads.
-  ignored: ['enable_ja3_fingerprinting', 'initial_read_buffer_size'],
-});
 
 /** Whether a listener is for TCP connections that this process opens. */
 export function isOutboundTcp({ apiListener, trafficDirection }: listener.Listener): boolean {
@@ -111,30 +99,6 @@ function decodeFilters(filters: readonly listener.Filter[], path: Path): TcpFilt
   return decodeTcpProxy(message, where);
 }
 
-function decodeInspection(message: listener.Listener, path: Path): TlsInspection | undefined {
-  const { listenerFilters, listenerFiltersTimeout: timeout } = message;
-  for (const [index, filter] of listenerFilters.entries()) {
-    decodeListenerFilter(filter, at(path, 'listener_filters', index));
-  }
-  if (listenerFilters.length === 0) return undefined;
-  return {
-    timeoutMs: decodeOptionalDuration(timeout, at(path, 'listener_filters_timeout')) ?? INSPECTION_TIMEOUT_MS,
-    continuesOnTimeout: message.continueOnListenerFiltersTimeout,
-  };
-}
-
-function decodeListenerFilter(filter: listener.ListenerFilter, path: Path): void {
-  listenerFilterFields(filter, path);
-  const where = at(path, 'typed_config');
-  const value = required(
-    filter.configType.case === 'typedConfig' ? filter.configType.value : undefined,
-    where,
-  );
-  const inspector = decodeAny(tlsInspector.TlsInspectorSchema, value, where);
-  if (inspector === undefined) refuse(where, `the filter ${JSON.stringify(value.typeUrl)} is not supported`);
-  else inspectorFields(inspector, where);
-}
-
 /** The listener as a message. */
 export function encodeOutboundTcp(model: OutboundTcpListener): listener.Listener {
   const { name, address, filterChains, defaultChain, inspection } = model;
@@ -145,17 +109,7 @@ export function encodeOutboundTcp(model: OutboundTcpListener): listener.Listener
   });
   if (address !== undefined) message.address = encodeAddress(address);
   if (defaultChain !== undefined) message.defaultFilterChain = encodeChain(defaultChain);
-  if (inspection !== undefined) {
-    const inspector = packAny(tlsInspector.TlsInspectorSchema, create(tlsInspector.TlsInspectorSchema));
-    message.listenerFilters = [
-      create(listener.ListenerFilterSchema, {
-        name: TLS_INSPECTOR,
-        configType: { case: 'typedConfig', value: inspector },
-      }),
-    ];
-    message.listenerFiltersTimeout = encodeDuration(inspection.timeoutMs);
-    message.continueOnListenerFiltersTimeout = inspection.continuesOnTimeout;
-  }
+  if (inspection !== undefined) encodeInspection(inspection, message);
   return message;
 }
 

@@ -6,13 +6,14 @@ import type { InboundLimits } from '../model/inbound-limits.js';
 import type {
   FilterChain,
   HttpConnectionManager,
-  InboundChainConfig,
   InboundListener,
+  TlsInspection,
 } from '../model/listener.js';
 import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
 import type { RouteMatch } from '../model/route-match.js';
 import { routesOf } from '../model/routes-of.js';
 import type { DownstreamTls } from '../model/tls.js';
+import type { ConnectionFacts } from '../routing/filter-chains.js';
 import type { MatchedRoute } from '../routing/route-list.js';
 import { compileRoutes } from '../routing/router.js';
 import { compileVirtualClusters } from '../routing/virtual-clusters.js';
@@ -28,6 +29,7 @@ import {
 } from '../service/service.js';
 import { noRoute } from './answers.js';
 import { createDoor, type Door } from './door.js';
+import { policyOfChains } from './inbound-chains.js';
 import { Rerouting } from './rerouting.js';
 import { layersOf, plaintextGuard, redirectToTls } from './route-answers.js';
 import type { RoutePlace } from './route-effects.js';
@@ -90,6 +92,13 @@ export interface InboundPolicy {
   readonly tls: InboundChain | undefined;
   /** For plaintext connections; undefined when they are refused. */
   readonly plaintext: InboundChain | undefined;
+  /**
+   * Set where connections are told apart by more than TLS or plaintext: what happens on one; undefined = it is refused. `tls`
+   * and `plaintext` then only say whether there is a chain for such connections.
+   */
+  readonly choose?: ((facts: ConnectionFacts) => InboundChain | undefined) | undefined;
+  /** How the first bytes are waited for; undefined = as the server does by itself. */
+  readonly inspection?: TlsInspection | undefined;
 }
 
 /** The application behind one request. A server binding puts it into `context.callerOptions`. */
@@ -127,35 +136,9 @@ export interface InboundOptions {
 export function inboundPolicy(listener: InboundListener | undefined, options: InboundOptions): InboundPolicy {
   if (listener === undefined) return unconfigured(options);
   // A chain for other bytes serves no HTTP.
-  const filterChains = listener.filterChains.filter(
-    (chain): chain is FilterChain => chain.http !== undefined,
+  return policyOfChains(listener, (chain) =>
+    chain.http === undefined ? undefined : inboundChain(chain, options),
   );
-  const tls = select(filterChains, 'tls', (chain) => chain.tls !== undefined);
-  const plaintext = select(filterChains, 'raw_buffer', (chain) => chain.tls === undefined);
-  return {
-    mode: modeOf(tls !== undefined, plaintext !== undefined),
-    tls: tls && inboundChain(tls, options),
-    plaintext: plaintext && inboundChain(plaintext, options),
-  };
-}
-
-/**
- * Envoy: a chain that names the transport protocol goes before one that leaves it open. A chain that takes TLS
- * without having a TLS context, or plaintext with one, can't serve HTTP and counts as none.
- */
-export function select<C extends InboundChainConfig>(
-  chains: readonly C[],
-  protocol: 'tls' | 'raw_buffer',
-  usable: (chain: C) => boolean,
-): C | undefined {
-  const exact = chains.find((chain) => chain.transportProtocol === protocol);
-  const chain = exact ?? chains.find((one) => one.transportProtocol === '');
-  return chain !== undefined && usable(chain) ? chain : undefined;
-}
-
-export function modeOf(hasTls: boolean, hasPlaintext: boolean): InboundMode {
-  if (hasTls) return hasPlaintext ? 'permissive' : 'strict';
-  return hasPlaintext ? 'disable' : 'closed';
 }
 
 function inboundChain(chain: FilterChain, options: InboundOptions): InboundChain {

@@ -16,6 +16,9 @@ export interface FilterChainMatch {
   readonly sourcePorts: readonly number[];
 }
 
+/** The same but for TLS or plaintext, which chains of servers say apart. */
+export type ChainCriteria = Omit<FilterChainMatch, 'transportProtocol'>;
+
 /** Where connections come from: this machine, another one, or any. */
 export type SourceType = 'any' | 'local' | 'external';
 

@@ -1,6 +1,6 @@
 import type { AccessLog } from './access-log.js';
 import type { SocketAddress } from './address.js';
-import type { FilterChainMatch } from './filter-chain-match.js';
+import type { ChainCriteria, FilterChainMatch } from './filter-chain-match.js';
 import type { HttpFilter } from './filter-config.js';
 import type { InboundLimits } from './inbound-limits.js';
 import type { NetworkRbac } from './network-rbac.js';
@@ -53,6 +53,10 @@ export interface InboundListener {
   readonly name: string;
   readonly address: SocketAddress | undefined;
   readonly filterChains: readonly InboundChainConfig[];
+  /** Takes what no other chain does. Undefined = such connections are refused. */
+  readonly defaultChain?: InboundChainConfig | undefined;
+  /** How the first bytes of connections are waited for. Undefined = as it is without configuration. */
+  readonly inspection?: TlsInspection | undefined;
 }
 
 /** A filter chain of an inbound listener: for HTTP, or for bytes of any kind. */
@@ -62,6 +66,8 @@ interface InboundChainHead {
   readonly name: string;
   /** `tls`, `raw_buffer`, or empty for both. */
   readonly transportProtocol: 'tls' | 'raw_buffer' | '';
+  /** What else connections are told apart by. Undefined = nothing. */
+  readonly match?: ChainCriteria | undefined;
   /** Undefined = plaintext. */
   readonly tls: DownstreamTls | undefined;
 }

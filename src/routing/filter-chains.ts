@@ -1,6 +1,6 @@
 import type { FilterChainMatch } from '../model/filter-chain-match.js';
 import type { AddressRange } from '../model/value-matcher.js';
-import { maskIp, parseIp } from '../runtime/ip.js';
+import { maskIp, networkOf, parseIp } from '../runtime/ip.js';
 
 /** What filter chains are chosen by. */
 export interface ConnectionFacts {
@@ -56,7 +56,7 @@ function within(
   addressOf: (facts: ConnectionFacts) => string | undefined,
 ): Level {
   return {
-    keysOf: (match) => listed(rangesOf(match).map(rangeKey)),
+    keysOf: (match) => listed(rangesOf(match).map(networkOf)),
     chooser: (known) => {
       const others = known.has(ANY) ? ANY : undefined;
       const ranges = [...known].filter((key) => key !== ANY).map(parseRange);
@@ -169,11 +169,6 @@ interface Range {
   readonly key: string;
   readonly prefix: Uint8Array;
   readonly bits: number;
-}
-
-function rangeKey({ address, bits }: AddressRange): string {
-  const bytes = parseIp(address);
-  return bytes === undefined ? `${address}/${bits}` : `${maskIp(bytes, bits).join('.')}/${bits}`;
 }
 
 function parseRange(key: string): Range {

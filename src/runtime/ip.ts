@@ -54,3 +54,9 @@ function prefixByte(prefixLength: number, index: number): number {
   const bits = Math.min(8, Math.max(0, prefixLength - 8 * index));
   return (0xff00 >> bits) & 0xff;
 }
+
+/** The network that a range of addresses is, whatever address of it names it: `10.0.0.0/8`, each byte in decimal. */
+export function networkOf({ address, bits }: { readonly address: string; readonly bits: number }): string {
+  const bytes = parseIp(address);
+  return bytes === undefined ? `${address}/${bits}` : `${maskIp(bytes, bits).join('.')}/${bits}`;
+}

@@ -1,7 +1,8 @@
 import type { FilterDirection } from '../model/custom-filter.js';
 import type { FilterConfig, HttpFilter } from '../model/filter-config.js';
 import type { FilterExtension } from '../model/filter-extension.js';
-import type { HttpConnectionManager, InboundChainConfig, Listener } from '../model/listener.js';
+import { inboundChains, withHttp } from '../model/inbound-chains.js';
+import type { HttpConnectionManager, Listener } from '../model/listener.js';
 import type { Found } from './found.js';
 
 /** Names of the filters whose configuration comes by ECDS. */
@@ -59,7 +60,7 @@ function configOf(
 function managersOf(listener: Listener): readonly HttpConnectionManager[] {
   if (listener.kind === 'outbound') return [listener.http];
   if (listener.kind === 'outbound-tcp') return [];
-  return listener.filterChains.flatMap(({ http }) => http ?? []);
+  return inboundChains(listener).flatMap(({ http }) => http ?? []);
 }
 
 function withConfigs<T extends Listener>(listener: T, configs: FilterConfig[]): T {
@@ -69,10 +70,7 @@ function withConfigs<T extends Listener>(listener: T, configs: FilterConfig[]): 
       filter.discovery === undefined ? filter : { ...filter, config: configs.shift() ?? filter.config },
     ),
   });
-  const chain = (one: InboundChainConfig): InboundChainConfig =>
-    one.http === undefined ? one : { ...one, http: fill(one.http) };
   if (listener.kind === 'outbound') return { ...listener, http: fill(listener.http) };
-  return listener.kind === 'inbound'
-    ? { ...listener, filterChains: listener.filterChains.map(chain) }
-    : listener;
+  // It was made of this very listener.
+  return listener.kind === 'inbound' ? (withHttp(listener, fill) as T) : listener;
 }

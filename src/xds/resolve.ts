@@ -2,6 +2,7 @@ import type { Cluster } from '../model/cluster.js';
 import { secretsOf } from '../model/cluster-secrets.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import type { FilterExtension } from '../model/filter-extension.js';
+import { inboundChains } from '../model/inbound-chains.js';
 import type { InboundListener, Listener, OutboundListener, OutboundTcpListener } from '../model/listener.js';
 import type { RouteConfiguration } from '../model/route.js';
 import type { Secret } from '../model/secret.js';
@@ -13,6 +14,7 @@ import {
 } from '../model/snapshot.js';
 import { discoveredOf, fillIn } from './discovered-filters.js';
 import type { Found } from './found.js';
+import { tablesOf, withTables } from './inbound-routes.js';
 import { targetsOfInbound, targetsOfListener, targetsOfTcp } from './targets.js';
 import { type FoundHosts, withHosts } from './virtual-hosts.js';
 
@@ -185,8 +187,14 @@ class Walk {
   }
 
   #inboundRoot(name: string, listener: InboundListener): void {
-    const targets = listener.filterChains.flatMap(targetsOfInbound);
-    if (this.#serve(name, targets)) this.#inbound.set(name, listener);
+    for (const table of tablesOf(listener)) {
+      this.#routes.add(table);
+      if (this.#view.routes(table) === 'pending') this.#miss('routes', table);
+    }
+    const filled = withTables(listener, (table) => this.#view.routes(table));
+    if (filled === 'pending') this.#keep(name);
+    else if (this.#serve(name, inboundChains(filled).flatMap(targetsOfInbound)))
+      this.#inbound.set(name, filled);
   }
 
   #outboundRoot(name: string, listener: OutboundListener): void {
@@ -240,7 +248,7 @@ class Walk {
     if (inbound !== undefined) {
       this.#inbound.set(name, inbound);
       for (const filter of discoveredOf(inbound)) this.#extensions.add(filter);
-      for (const chain of inbound.filterChains) this.#keepClusters(targetsOfInbound(chain));
+      for (const chain of inboundChains(inbound)) this.#keepClusters(targetsOfInbound(chain));
     }
     const tcp = this.#previous.tcp?.get(name);
     if (tcp !== undefined) {

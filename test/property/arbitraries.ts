@@ -80,7 +80,7 @@ import {
   redirectAction,
   requestProcessing,
 } from './route-effects-arbitraries.js';
-import { networkGuard, outboundTcp, tcpServer } from './tcp-arbitraries.js';
+import { chainMatch, inspection, networkGuard, outboundTcp, tcpServer } from './tcp-arbitraries.js';
 import {
   autoNames,
   proxyProtocol,
@@ -597,7 +597,27 @@ export const listener = (): fc.Arbitrary<Listener> =>
       kind: fc.constant('inbound' as const),
       name: name(),
       address: maybe(ipAddress()),
-      filterChains: few(filterChain(), 1),
+      filterChains: fc.oneof(
+        fc.uniqueArray(filterChain(), {
+          selector: ({ transportProtocol }) => transportProtocol,
+          minLength: 1,
+          maxLength: 3,
+        }),
+        fc
+          .array(fc.tuple(filterChain(), chainMatch(text(), fc.integer({ min: 1, max: 65_535 }))), {
+            minLength: 1,
+            maxLength: 3,
+          })
+          // No two of them may take the same connections.
+          .map((chains) =>
+            chains.map(([chain, { transportProtocol: _, ...match }], index) => ({
+              ...chain,
+              match: { ...match, destinationPort: index + 1 },
+            })),
+          ),
+      ),
+      defaultChain: maybe(filterChain().map((chain) => ({ ...chain, transportProtocol: '' as const }))),
+      inspection: maybe(inspection()),
     }),
   );
 

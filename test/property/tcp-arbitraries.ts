@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import type { AccessLog } from '../../src/model/access-log.js';
 import type { SocketAddress } from '../../src/model/address.js';
 import type { FilterChainMatch } from '../../src/model/filter-chain-match.js';
-import type { OutboundTcpListener } from '../../src/model/listener.js';
+import type { OutboundTcpListener, TlsInspection } from '../../src/model/listener.js';
 import type { MetadataStruct } from '../../src/model/metadata.js';
 import type { NetworkRbac } from '../../src/model/network-rbac.js';
 import type { TcpCluster, TcpProxy, TcpServer } from '../../src/model/tcp-proxy.js';
@@ -29,8 +29,11 @@ const range = (): fc.Arbitrary<AddressRange> =>
     fc.record({ address: fc.ipV6(), bits: fc.integer({ min: 0, max: 128 }) }),
   );
 
-/** But for the port of the destination, by which chains are told apart, and those of sources. */
-const match = ({ text }: TcpParts): fc.Arbitrary<FilterChainMatch> =>
+/** But for the port of the destination, by which chains are told apart. */
+export const chainMatch = (
+  text: fc.Arbitrary<string>,
+  sourcePort: fc.Arbitrary<number>,
+): fc.Arbitrary<FilterChainMatch> =>
   fc.record({
     destinationRanges: few(range()),
     serverNames: few(
@@ -43,7 +46,7 @@ const match = ({ text }: TcpParts): fc.Arbitrary<FilterChainMatch> =>
     directSourceRanges: few(range()),
     sourceType: fc.constantFrom('any' as const, 'local' as const, 'external' as const),
     sourceRanges: few(range()),
-    sourcePorts: fc.constant([]),
+    sourcePorts: few(sourcePort),
   });
 
 const cluster = ({ name, metadataMatch }: TcpParts): fc.Arbitrary<TcpCluster> =>
@@ -98,9 +101,14 @@ export const tcpServer = (
     accessLogs,
   });
 
+/** How the first bytes of connections are waited for. */
+export const inspection = (): fc.Arbitrary<TlsInspection> =>
+  fc.record({ timeoutMs: fc.nat(1_000_000), continuesOnTimeout: fc.boolean() });
+
 /** An outbound listener for TCP. */
 export const outboundTcp = (parts: TcpParts): fc.Arbitrary<OutboundTcpListener> => {
-  const chain = fc.record({ name: parts.text, match: match(parts), tcp: proxy(parts) });
+  const match = chainMatch(parts.text, fc.nat()).map((one) => ({ ...one, sourcePorts: [] }));
+  const chain = fc.record({ name: parts.text, match, tcp: proxy(parts) });
   return fc.record({
     kind: fc.constant('outbound-tcp' as const),
     name: parts.name,
@@ -113,7 +121,7 @@ export const outboundTcp = (parts: TcpParts): fc.Arbitrary<OutboundTcpListener> 
     defaultChain: maybe(
       chain.map((one) => ({ ...one, match: { ...one.match, destinationPort: undefined } })),
     ),
-    inspection: maybe(fc.record({ timeoutMs: fc.nat(1_000_000), continuesOnTimeout: fc.boolean() })),
+    inspection: maybe(inspection()),
   });
 };
 

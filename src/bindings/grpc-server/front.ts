@@ -1,12 +1,13 @@
 import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
 import { createMeshTls, type MeshTls } from '../../identity/tls-options.js';
-import type { InboundChain, InboundPolicy } from '../../mesh/inbound.js';
+import type { InboundPolicy } from '../../mesh/inbound.js';
 import { STREAM_REPORTS } from '../../mesh/orca/report-wire.js';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import type { ConnectionInfo } from '../../service/connection.js';
 import { Acceptor } from '../http/acceptor.js';
 import type { InboundPeer } from '../http/connection.js';
+import { type ConnectionEnd, chainOf } from '../http/connection-chain.js';
 import { connectionInfo } from '../http/connection-info.js';
 import { InboundSession } from '../http/http2/inbound-session.js';
 import { type RefusalCounts, Refusals } from '../http/refusals.js';
@@ -54,7 +55,7 @@ export class GrpcFront {
   readonly #answerLines: readonly (readonly [string, string])[];
   /** The connection whose stream is announced. */
   #current: Entry | undefined;
-  #arriving: { readonly socket: Duplex; readonly peer: InboundPeer | undefined } | undefined;
+  #arriving: ConnectionEnd | undefined;
   #isEmpty: (() => void) | undefined;
 
   constructor(server: Http2Server, options: GrpcFrontOptions) {
@@ -152,10 +153,10 @@ export class GrpcFront {
       return;
     }
     const { socket, peer } = arriving;
-    const limits = this.#chainOf(peer)?.limits;
+    const limits = chainOf(this.#options.policy.value, arriving)?.limits;
     session.on('error', ignore);
     const entry: Entry = {
-      session: new InboundSession(session, peer, this.#options.clock, limits, true),
+      session: new InboundSession(session, arriving, this.#options.clock, limits, true),
       peer,
       info: connectionInfo(socket),
     };
@@ -172,7 +173,7 @@ export class GrpcFront {
 
   #stream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: unknown, raw: string[] = []): void {
     const entry = this.#current;
-    const chain = entry && this.#chainOf(entry.peer);
+    const chain = entry && chainOf(this.#options.policy.value, entry.session);
     if (entry === undefined || chain === undefined) {
       refuse(stream, REFUSED_STREAM);
       return;
@@ -205,15 +206,9 @@ export class GrpcFront {
     call.run(chain);
   }
 
-  #chainOf(peer: InboundPeer | undefined): InboundChain | undefined {
-    const { tls, plaintext } = this.#options.policy.value;
-    return peer === undefined ? plaintext : tls;
-  }
-
   #enforce(policy: InboundPolicy): void {
-    for (const { session, peer } of this.#sessions) {
-      const allowed = peer === undefined ? policy.plaintext : policy.tls;
-      if (allowed === undefined) session.drain();
+    for (const { session } of this.#sessions) {
+      if (chainOf(policy, session) === undefined) session.drain();
     }
   }
 }

@@ -56,7 +56,8 @@ export function interceptedRequest(
   return { request, asksBack };
 }
 
-function connectionOf(
+/** What grpc-js tells of a call's connection. */
+export function connectionOf(
   call: ServerInterceptingCallInterface,
   peer: CallPeer | undefined,
   id: number,

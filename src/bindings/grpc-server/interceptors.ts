@@ -4,16 +4,17 @@ import {
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
 } from '@grpc/grpc-js';
-import type { InboundPolicy } from '../../mesh/inbound.js';
+import type { InboundChain, InboundPolicy } from '../../mesh/inbound.js';
 import { inboundPolicyOf } from '../../mesh/inbound-policy.js';
 import type { RunningMesh, ServedPort } from '../../mesh/mesh.js';
 import { messageOf } from '../../runtime/errors.js';
+import { connectionFacts } from '../http/connection-chain.js';
 import type { Mesh } from '../join.js';
 import { servingOf } from '../serving.js';
 import type { CallTools } from './call.js';
 import { type CallPeer, CallPeers } from './call-peer.js';
 import { InterceptedCall } from './intercepted-call.js';
-import { interceptedRequest } from './intercepted-request.js';
+import { connectionOf, interceptedRequest } from './intercepted-request.js';
 
 /** Which port of the mesh the server with the interceptors is. */
 export interface MeshInterceptorOptions {
@@ -130,17 +131,30 @@ class InterceptedPort {
       call.sendStatus({ code: UNAVAILABLE, details: 'the certificate of the caller does not hold here' });
       return undefined;
     }
-    const { tls, plaintext } = this.#policy;
-    const chain = peer === undefined ? plaintext : tls;
+    const connectionId = this.#connectionOf(call);
+    const chain = this.#chainOf(call, peer, connectionId);
     if (chain === undefined) {
       const what = peer === undefined ? 'plaintext' : 'mTLS';
       call.sendStatus({ code: UNAVAILABLE, details: `${what} is not allowed here` });
       return undefined;
     }
     const readPeer = this.#mesh.peers.read;
-    const head = { path, metadata, peer, connectionId: this.#connectionOf(call), readPeer };
+    const head = { path, metadata, peer, connectionId, readPeer };
     const { request, asksBack } = interceptedRequest(call, head, this.#tools);
     const answerLines = asksBack ? this.#answerLines : [];
     return new InterceptedCall(call, request, { chain, tools: this.#tools, answerLines });
+  }
+
+  #chainOf(
+    call: ServerInterceptingCallInterface,
+    peer: CallPeer | undefined,
+    connectionId: number,
+  ): InboundChain | undefined {
+    const { tls, plaintext, choose } = this.#policy;
+    const isTls = peer !== undefined;
+    if (choose === undefined) return isTls ? tls : plaintext;
+    // The name that the client asked for is not shown here.
+    const hello = isTls ? { serverName: '', applicationProtocols: ['h2'] } : undefined;
+    return choose(connectionFacts(connectionOf(call, peer, connectionId), isTls, hello));
   }
 }

@@ -4,9 +4,12 @@ import { createServer, TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { IdentitySource } from '../../identity/source.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import type { InboundPolicy } from '../../mesh/inbound.js';
+import type { DownstreamTls } from '../../model/tls.js';
 import type { Clock } from '../../runtime/clock.js';
 import { codeOf, MeshError, messageOf } from '../../runtime/errors.js';
+import { awaitHello } from './await-hello.js';
 import type { InboundPeer } from './connection.js';
+import { chainFor, sameConnection } from './connection-chain.js';
 import { HTTP2_ALPN } from './http2/http2-front.js';
 import { verifyInboundPeer } from './inbound-peer.js';
 import type { Refusal, Refusals } from './refusals.js';
@@ -44,32 +47,20 @@ export interface AcceptorOptions {
  */
 export class Acceptor {
   readonly #options: AcceptorOptions;
-  readonly #sniffOptions: SniffOptions;
   readonly #sniffResult: SniffResult;
   /** Connections before the first byte or in their handshake. */
   readonly #pending = new Set<Duplex>();
-  #server: TlsServer | undefined;
+  /** By the ALPN names that they choose from; those of chains that tell connections by nothing more are asked for at each handshake. */
+  readonly #servers = new Map<string, TlsServer>();
   #closed = false;
 
   constructor(options: AcceptorOptions) {
     this.#options = options;
-    this.#sniffOptions = { timeoutMs: options.sniffTimeoutMs, clock: options.clock };
     this.#sniffResult = {
       tls: (socket) => this.#handshake(socket),
       plaintext: (socket) => this.#plaintext(socket, options.accepted),
       http2: (socket) => this.#plaintext(socket, options.acceptedHttp2),
-      silent: (socket) => {
-        if (
-          isPlaintextOnly(options.policy()) ||
-          (options.isRaw && options.policy().plaintext !== undefined)
-        ) {
-          // Nobody said that the server has to be asked something at once.
-          this.#plaintext(socket, options.accepted);
-          return;
-        }
-        const what = `no byte came within ${options.sniffTimeoutMs} ms`;
-        this.#refuse('silent', socket, new MeshError('INMESH_TIMEOUT', what));
-      },
+      silent: (socket) => this.#silent(socket),
     };
   }
 
@@ -80,20 +71,37 @@ export class Acceptor {
     }
     this.#pending.add(socket);
     socket.once('close', () => this.#pending.delete(socket));
-    if (this.#options.isRaw !== true) sniff(socket, this.#sniffOptions, this.#sniffResult);
+    if (this.#options.isRaw !== true) sniff(socket, this.#sniffOptions(), this.#sniffResult);
     // A server that speaks first need not be kept from it where there is nothing to find out.
     else if (isPlaintextOnly(this.#options.policy())) this.#plaintext(socket, this.#options.accepted);
-    else peek(socket, this.#sniffOptions, this.#sniffResult);
+    else peek(socket, this.#sniffOptions(), this.#sniffResult);
+  }
+
+  #sniffOptions(): SniffOptions {
+    const { clock, sniffTimeoutMs, policy } = this.#options;
+    return { clock, timeoutMs: policy().inspection?.timeoutMs ?? sniffTimeoutMs };
+  }
+
+  #silent(socket: Duplex): void {
+    const { policy, isRaw, accepted } = this.#options;
+    const { plaintext, inspection } = policy();
+    // Nobody said that the server has to be asked something at once.
+    const goesOn = isPlaintextOnly(policy()) || (isRaw && plaintext !== undefined);
+    if (inspection?.continuesOnTimeout ?? goesOn) {
+      this.#plaintext(socket, accepted);
+      return;
+    }
+    const what = `no byte came within ${this.#sniffOptions().timeoutMs} ms`;
+    this.#refuse('silent', socket, new MeshError('INMESH_TIMEOUT', what));
   }
 
   /** Uses the newest certificate and roots for connections from now on. */
   rotate(): void {
-    if (this.#server === undefined) return;
     try {
-      this.#server.setSecureContext(this.#options.tls.serverOptions());
+      for (const server of this.#servers.values()) server.setSecureContext(this.#options.tls.serverOptions());
     } catch {
       // The identity is gone or unusable: the next handshake says so, and is refused.
-      this.#server = undefined;
+      this.#servers.clear();
     }
   }
 
@@ -110,8 +118,12 @@ export class Acceptor {
   #plaintext(socket: Duplex, accepted: AcceptorOptions['accepted']): void {
     this.#pending.delete(socket);
     const policy = this.#options.policy();
-    if (policy.plaintext !== undefined) {
+    if (chainFor(policy, socket, undefined) !== undefined) {
       accepted(socket, undefined);
+      return;
+    }
+    if (policy.plaintext !== undefined) {
+      this.#refuse('plaintext', socket, noChain(socket));
       return;
     }
     const error = new MeshError(
@@ -133,9 +145,24 @@ export class Acceptor {
       this.#refuse('tls', socket, error);
       return;
     }
+    if (policy.choose === undefined) {
+      this.#secure(socket, undefined);
+      return;
+    }
+    awaitHello(socket, this.#sniffOptions(), {
+      said: (hello) => {
+        const chain = chainFor(this.#options.policy(), socket, hello);
+        if (chain?.tls !== undefined) this.#secure(socket, chain.tls);
+        else this.#refuse('tls', socket, noChain(socket));
+      },
+      failed: (what) => this.#refuse('handshake', socket, new MeshError('INMESH_PEER_IDENTITY', what)),
+    });
+  }
+
+  #secure(socket: Duplex, tls: DownstreamTls | undefined): void {
     let server: TlsServer;
     try {
-      server = this.#tlsServer();
+      server = this.#tlsServer(tls?.alpn);
     } catch (error) {
       this.#refuse('identity', socket, asMeshError(error));
       return;
@@ -145,21 +172,24 @@ export class Acceptor {
     server.emit('connection', socket);
   }
 
-  #tlsServer(): TlsServer {
-    if (this.#server !== undefined) return this.#server;
+  /** The server for chains with these ALPN names; undefined = those of the policy's one chain, whatever they are then. */
+  #tlsServer(alpn: readonly string[] | undefined): TlsServer {
+    const key = alpn === undefined ? '' : JSON.stringify(alpn);
+    const known = this.#servers.get(key);
+    if (known !== undefined) return known;
+    const { tls, policy } = this.#options;
     const server = createServer({
-      ...this.#options.tls.serverOptions(),
-      ALPNCallback: ({ protocols }) => this.#chooseProtocol(protocols),
+      ...tls.serverOptions(),
+      ALPNCallback: ({ protocols }) => this.#chooseProtocol(protocols, alpn ?? policy().tls?.tls?.alpn ?? []),
     });
     server.on('secureConnection', (socket) => this.#secured(socket));
     server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
-    this.#server = server;
+    this.#servers.set(key, server);
     return server;
   }
 
   /** A client that offers nothing we speak is refused by TLS itself (RFC 7301 §3.2). */
-  #chooseProtocol(offered: readonly string[]): string | undefined {
-    const configured = this.#options.policy().tls?.tls?.alpn ?? [];
+  #chooseProtocol(offered: readonly string[], configured: readonly string[]): string | undefined {
     if (this.#options.isRaw === true) {
       // What is inside is the application's affair: whatever a client offers will do.
       return [...configured, RAW_ALPN].find((name) => offered.includes(name)) ?? offered[0];
@@ -170,11 +200,13 @@ export class Acceptor {
   }
 
   #secured(socket: TLSSocket): void {
-    this.#pending.delete(carrierOf(socket));
+    const carrier = carrierOf(socket);
+    this.#pending.delete(carrier);
     if (this.#closed || this.#options.policy().tls === undefined) {
       socket.destroy();
       return;
     }
+    sameConnection(socket, carrier);
     let peer: InboundPeer;
     try {
       peer = verifyInboundPeer(socket, this.#options.tls, this.#options.identity);
@@ -228,6 +260,13 @@ function carrierOf(socket: TLSSocket & { readonly _parent?: Duplex }): Duplex {
 /** gRPC over HTTP/2 asks for ALPN; a client that offers none would speak anything. */
 function noHttp2(): MeshError {
   return new MeshError('INMESH_PEER_IDENTITY', 'the client did not offer HTTP/2 (ALPN h2)');
+}
+
+/** Envoy's `filter_chain_not_found`. */
+function noChain(socket: Duplex): MeshError {
+  return new MeshError('INMESH_NO_ROUTE', `no filter chain takes the connection from ${remoteOf(socket)}`, {
+    hint: 'Let a filter chain of the listener match it, or give the listener a default filter chain',
+  });
 }
 
 function asMeshError(error: unknown): MeshError {

@@ -18,6 +18,7 @@ import type { Service } from '../../service/service.js';
 import type { WorkloadInfo } from '../../service/workload.js';
 import { Acceptor } from './acceptor.js';
 import { connectionOf, InboundConnection, type InboundPeer } from './connection.js';
+import { type ConnectionEnd, chainOf } from './connection-chain.js';
 import { enter } from './door.js';
 import { type ExchangeTools, runRequest, runTunnel } from './exchange.js';
 import { setForwardedClientCert, takePeerHeaders } from './headers.js';
@@ -126,7 +127,7 @@ class InboundServer implements InboundAttachment {
     });
     this.#http2 = new Http2Front({
       clock,
-      limits: (peer) => this.#limitsOf(peer),
+      limits: (end) => this.#limitsOf(end),
       accepted: (socket, peer) => this.#accepted(socket, peer),
     });
     this.#unsubscribe = [
@@ -229,7 +230,7 @@ class InboundServer implements InboundAttachment {
   #accepted(socket: Duplex, peer: InboundPeer | undefined): void {
     // A stream of HTTP/2 is no connection: its session is.
     const isStream = socket instanceof StreamSocket;
-    const limits = isStream ? undefined : this.#limitsOf(peer);
+    const limits = isStream ? undefined : this.#limitsOf({ socket, peer });
     const options = { limits, watches: !isStream };
     const connection = new InboundConnection(socket, peer, this.#options.clock, options);
     this.#connections.add(connection);
@@ -240,14 +241,13 @@ class InboundServer implements InboundAttachment {
     withHeadsUpTo(limits?.maxRequestHeadersKb ?? 0, this.#server, () => this.#emit('connection', socket));
   }
 
-  #limitsOf(peer: InboundPeer | undefined): InboundLimits | undefined {
-    const { tls, plaintext } = this.#options.policy.value;
-    return (peer === undefined ? plaintext : tls)?.limits;
+  #limitsOf(end: ConnectionEnd): InboundLimits | undefined {
+    return chainOf(this.#options.policy.value, end)?.limits;
   }
 
   #request(event: string, request: IncomingMessage, response: ServerResponse): boolean {
     const connection = connectionOf(request.socket);
-    const chain = this.#chain(connection);
+    const chain = this.#chain(connection, request.socket);
     if (chain === undefined || connection?.begin(response) === false) {
       request.socket.destroy();
       return true;
@@ -304,7 +304,7 @@ class InboundServer implements InboundAttachment {
 
   #tunnel(event: string, request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     const connection = connectionOf(socket);
-    const chain = this.#chain(connection);
+    const chain = this.#chain(connection, request.socket);
     if (chain === undefined || connection?.beginTunnel() === false) {
       socket.destroy();
       return true;
@@ -348,15 +348,13 @@ class InboundServer implements InboundAttachment {
   }
 
   /** What applies to a connection now; one from before we were attached counts as plaintext. */
-  #chain(connection: InboundConnection | undefined): InboundChain | undefined {
-    const policy = this.#options.policy.value;
-    return connection?.peer === undefined ? policy.plaintext : policy.tls;
+  #chain(connection: InboundConnection | undefined, socket: Duplex): InboundChain | undefined {
+    return chainOf(this.#options.policy.value, connection ?? { socket, peer: undefined });
   }
 
   #enforce(policy: InboundPolicy): void {
     for (const connection of [...this.#http2.sessions, ...this.#connections]) {
-      const allowed = connection.peer === undefined ? policy.plaintext : policy.tls;
-      if (allowed === undefined) connection.drain();
+      if (chainOf(policy, connection) === undefined) connection.drain();
     }
   }
 }

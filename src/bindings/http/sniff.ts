@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../../runtime/clock.js';
+import type { Clock, Timer } from '../../runtime/clock.js';
 import { isHttp2Preface, mayBecomePreface } from './http2/http2-front.js';
 
 /** The first byte of a TLS record that begins a handshake (RFC 8446 §5.1); no HTTP request begins with it. */
@@ -16,6 +16,7 @@ export interface SniffResult {
 }
 
 export interface SniffOptions {
+  /** 0 = it waits without end. */
   readonly timeoutMs: number;
   readonly clock: Clock;
 }
@@ -29,7 +30,7 @@ export interface SniffOptions {
 export function sniff(socket: Duplex, options: SniffOptions, result: SniffResult): void {
   /** What came, while it could still be one thing or the other. */
   let before: Buffer | undefined;
-  const timer = options.clock.schedule(options.timeoutMs, () => {
+  const timer = waitFor(options, () => {
     settle();
     if (before !== undefined) socket.unshift(before);
     result.silent(socket);
@@ -61,7 +62,7 @@ export function sniff(socket: Duplex, options: SniffOptions, result: SniffResult
     socket.destroy();
   };
   function settle(): void {
-    timer.cancel();
+    timer?.cancel();
     socket.removeListener('data', onData);
     socket.removeListener('end', onEnd);
     socket.removeListener('close', onEnd);
@@ -78,7 +79,7 @@ export function sniff(socket: Duplex, options: SniffOptions, result: SniffResult
  * begin to read whenever it likes.
  */
 export function peek(socket: Duplex, options: SniffOptions, result: Omit<SniffResult, 'http2'>): void {
-  const timer = options.clock.schedule(options.timeoutMs, () => {
+  const timer = waitFor(options, () => {
     settle();
     result.silent(socket);
   });
@@ -96,7 +97,7 @@ export function peek(socket: Duplex, options: SniffOptions, result: Omit<SniffRe
     socket.destroy();
   };
   function settle(): void {
-    timer.cancel();
+    timer?.cancel();
     socket.removeListener('readable', onReadable);
     socket.removeListener('end', onEnd);
     socket.removeListener('close', onEnd);
@@ -106,6 +107,10 @@ export function peek(socket: Duplex, options: SniffOptions, result: Omit<SniffRe
   socket.on('end', onEnd);
   socket.on('close', onEnd);
   socket.on('error', ignore);
+}
+
+function waitFor({ clock, timeoutMs }: SniffOptions, task: () => void): Timer | undefined {
+  return timeoutMs === 0 ? undefined : clock.schedule(timeoutMs, task);
 }
 
 /** An error is followed by `close`; without a listener it would end the process. */

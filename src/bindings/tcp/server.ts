@@ -13,6 +13,7 @@ import { createExchange } from '../../service/context.js';
 import type { Observer } from '../../service/observer.js';
 import { Acceptor } from '../http/acceptor.js';
 import { InboundConnection, type InboundPeer } from '../http/connection.js';
+import { chainOf } from '../http/connection-chain.js';
 import { connectionInfo } from '../http/connection-info.js';
 import { Refusals } from '../http/refusals.js';
 import { ignore } from '../http/sniff.js';
@@ -109,7 +110,7 @@ class TcpFront implements TcpAttachment {
 
   #accepted(given: Duplex, peer: InboundPeer | undefined): void {
     const { clock, policy } = this.#options;
-    const chain = peer === undefined ? policy.value.plaintext : policy.value.tls;
+    const chain = chainOf(policy.value, { socket: given, peer });
     // Servers of node:net have sockets of node:net.
     const socket = given as Socket;
     if (chain === undefined) {
@@ -129,8 +130,7 @@ class TcpFront implements TcpAttachment {
 
   #enforce(policy: InboundPolicy): void {
     for (const connection of this.#connections) {
-      const allowed = connection.peer === undefined ? policy.plaintext : policy.tls;
-      if (allowed === undefined) connection.drain();
+      if (chainOf(policy, connection) === undefined) connection.drain();
     }
   }
 }

@@ -5,7 +5,8 @@ import type { InboundChainConfig, InboundListener } from '../../model/listener.j
 import { DEFAULT_TCP_IDLE_MS } from '../../model/tcp-proxy.js';
 import type { Random } from '../../runtime/random.js';
 import type { ConnectionLogger } from '../../service/exchange-logger.js';
-import { type InboundChain, type InboundPolicy, modeOf, select, unconfigured } from '../inbound.js';
+import { type InboundChain, type InboundPolicy, unconfigured } from '../inbound.js';
+import { policyOfChains } from '../inbound-chains.js';
 
 /** What the policy of a server for TCP is made with. */
 export interface TcpInboundTools {
@@ -26,14 +27,7 @@ export function tcpInboundPolicyOf(
 ): InboundPolicy {
   if (listener === undefined)
     return withLog(unconfigured({ buildFilters: () => [], unconfigured: 'strict' }), tools);
-  const { filterChains } = listener;
-  const tls = select(filterChains, 'tls', (chain) => chain.tls !== undefined && isOpen(chain));
-  const plaintext = select(filterChains, 'raw_buffer', (chain) => chain.tls === undefined && isOpen(chain));
-  return {
-    mode: modeOf(tls !== undefined, plaintext !== undefined),
-    tls: tls && chainOf(tls, tools),
-    plaintext: plaintext && chainOf(plaintext, tools),
-  };
+  return policyOfChains(listener, (chain) => (isOpen(chain) ? chainOf(chain, tools) : undefined));
 }
 
 function isOpen({ http }: InboundChainConfig): boolean {

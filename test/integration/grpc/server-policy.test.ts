@@ -1,7 +1,12 @@
 import * as grpc from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { ROUTE_CONFIGURATION } from '../../../src/codec/resource-types.js';
+import { MATCH_EVERYTHING } from '../../../src/model/filter-chain-match.js';
+import type { FilterChain, InboundListener } from '../../../src/model/listener.js';
+import type { RouteConfiguration } from '../../../src/model/route.js';
 import { istio, World } from '../mesh/features-world.js';
 import { eventually } from '../mesh/support.js';
+import { forward, host } from '../support/static-mesh.js';
 import type { TestClient } from './interop-service.js';
 import { bareClient, credentialsOf, outcomeOf, serveGrpc } from './server-support.js';
 import { ServerWorld } from './server-world.js';
@@ -157,5 +162,49 @@ describe('limits of the listener', () => {
     const client = bareClient(servers.world, port);
     for (let i = 0; i < 6; i++) expect(await outcomeOf(client)).toEqual(['OK', '']);
     expect(peers.size).toBeGreaterThan(1);
+  });
+});
+
+describe('filter chains', () => {
+  let servers: ServerWorld;
+  beforeAll(async () => {
+    servers = await ServerWorld.start();
+  });
+  afterAll(() => servers.close());
+
+  /** One chain lets nobody in that asks for this name. */
+  const forNames =
+    (...serverNames: string[]) =>
+    (listener: InboundListener): InboundListener => {
+      const [chain] = listener.filterChains;
+      if (chain?.http === undefined) throw new Error('it serves gRPC');
+      const { transportProtocol: _, ...everything } = MATCH_EVERYTHING;
+      const closed: FilterChain = {
+        ...chain,
+        match: { ...everything, serverNames },
+        http: { ...chain.http, routes: { kind: 'rds', name: 'closed' } },
+      };
+      return { ...listener, filterChains: [closed], defaultChain: { ...chain, transportProtocol: '' } };
+    };
+
+  test('are chosen by SNI, and take their routes from RDS', async () => {
+    const table = host('closed', []).routes;
+    if (table === undefined) throw new Error('a host has a table');
+    const put = (routes: RouteConfiguration) =>
+      servers.state.put(ROUTE_CONFIGURATION, 'closed', { ...routes, name: 'closed' }).publish();
+    put(table);
+    const { port } = await servers.serve({ chains: ['tls'], change: forNames('closed.example') });
+    const credentials = credentialsOf(await servers.join());
+    const called = (name: string) =>
+      outcomeOf(bareClient(servers.world, port, credentials, { 'grpc.ssl_target_name_override': name })).then(
+        ([code]) => code,
+      );
+    expect(await called('open.example')).toBe('OK');
+    expect(await called('closed.example')).toBe('UNIMPLEMENTED');
+    // Only the table changes.
+    const open = host('closed', [{ ...forward('-'), action: { kind: 'non-forwarding' } }]).routes;
+    if (open === undefined) throw new Error('a host has a table');
+    put(open);
+    await eventually('the table holds', async () => (await called('closed.example')) === 'OK');
   });
 });

@@ -16,6 +16,8 @@ export interface ListenerSetup {
   /** Further fields of the connection manager. */
   readonly http?: Partial<HttpConnectionManager>;
   readonly chains?: readonly ('tls' | 'raw_buffer')[];
+  /** Changes the listener at last. */
+  readonly change?: (listener: InboundListener) => InboundListener;
 }
 
 /** Servers of gRPC whose listeners a test writes, by xDS of its own; certificates come from a real authority. */
@@ -75,7 +77,7 @@ export class ServerWorld {
 function listenerOf(
   name: string,
   port: number,
-  { filters = [], http = {}, chains = ['tls', 'raw_buffer'] }: ListenerSetup,
+  { filters = [], http = {}, chains = ['tls', 'raw_buffer'], change = (one) => one }: ListenerSetup,
 ): InboundListener {
   const table = host('inbound', [{ ...forward('-'), action: { kind: 'non-forwarding' } }]).routes;
   if (table === undefined) throw new Error('a host has a table');
@@ -87,7 +89,7 @@ function listenerOf(
     ],
     ...http,
   };
-  return {
+  return change({
     kind: 'inbound',
     name,
     address: { address: '127.0.0.1', port },
@@ -97,7 +99,7 @@ function listenerOf(
       tls: transportProtocol === 'tls' ? { requireClientCertificate: true, alpn: ['h2'] } : undefined,
       http: manager,
     })),
-  };
+  });
 }
 
 export async function freePort(): Promise<number> {

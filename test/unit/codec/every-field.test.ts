@@ -70,6 +70,8 @@ function listed(...lists: readonly (readonly string[])[]): string[] {
 /** Statistics, logs, spans, remarks for other tools. */
 const INVISIBLE = {
   LDS: [
+    // Where it is empty.
+    'envoy.config.listener.v3.FilterChain.filter_chain_match',
     'envoy.config.listener.v3.FilterChain.metadata',
     'envoy.config.listener.v3.Listener.access_log',
     'envoy.config.listener.v3.Listener.bind_to_port',

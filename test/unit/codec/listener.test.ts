@@ -13,10 +13,16 @@ const HCM: JsonValue = {
   httpFilters: [ROUTER],
 };
 
-const inbound = (chain: Record<string, JsonValue>): JsonValue => ({
-  name: 'inbound',
-  filterChains: [{ filters: [{ name: 'hcm', typedConfig: HCM }], ...chain }],
+const chainWith = (chain: Record<string, JsonValue>): JsonValue => ({
+  filters: [{ name: 'hcm', typedConfig: HCM }],
+  ...chain,
 });
+const chainsOf = (chains: readonly Record<string, JsonValue>[]): JsonValue => ({
+  name: 'inbound',
+  filterChains: chains.map(chainWith),
+});
+const inbound = (chain: Record<string, JsonValue>): JsonValue => chainsOf([chain]);
+const range = (addressPrefix: string, prefixLen: number): JsonValue => ({ addressPrefix, prefixLen });
 const downstream = (context: Record<string, JsonValue>): JsonValue =>
   inbound({
     transportSocket: {
@@ -123,6 +129,49 @@ describe('inbound', () => {
     });
   });
 
+  test('what chains are told apart by decodes, with the default chain and the wait for first bytes', () => {
+    const filterChainMatch = {
+      destinationPort: 443,
+      prefixRanges: [range('10.0.0.0', 8)],
+      serverNames: ['*.Example.com'],
+      transportProtocol: 'raw_buffer',
+      applicationProtocols: ['h2'],
+      directSourcePrefixRanges: [range('::1', 128)],
+      sourceType: 'SAME_IP_OR_LOOPBACK',
+      sourcePrefixRanges: [range('10.0.0.0', 8)],
+      sourcePorts: [1, 2],
+    };
+    const inspector = {
+      name: 'inspector',
+      typedConfig: { '@type': `${TYPE}.filters.listener.tls_inspector.v3.TlsInspector` },
+    };
+    const json = {
+      ...(chainsOf([{ filterChainMatch }, { filterChainMatch: { transportProtocol: 'tls' } }]) as object),
+      defaultFilterChain: chainWith({ name: 'others', filterChainMatch: {} }),
+      listenerFilters: [inspector],
+    };
+    expect(decoded(LISTENER, json)).toMatchObject({
+      filterChains: [
+        {
+          transportProtocol: 'raw_buffer',
+          match: {
+            destinationPort: 443,
+            destinationRanges: [{ address: '10.0.0.0', bits: 8 }],
+            serverNames: ['*.example.com'],
+            applicationProtocols: ['h2'],
+            directSourceRanges: [{ address: '::1', bits: 128 }],
+            sourceType: 'local',
+            sourceRanges: [{ address: '10.0.0.0', bits: 8 }],
+            sourcePorts: [1, 2],
+          },
+        },
+        { transportProtocol: 'tls' },
+      ],
+      defaultChain: { name: 'others' },
+      inspection: { timeoutMs: 15_000, continuesOnTimeout: false },
+    });
+  });
+
   test('the mTLS listener that Istio sends to gRPC decodes', () => {
     const json = downstream({
       requireClientCertificate: true,
@@ -167,9 +216,45 @@ describe('inbound', () => {
       'address.socket_address.protocol: must be TCP',
     ],
     [
-      'a match by source',
-      inbound({ filterChainMatch: { sourcePorts: [1] } }),
-      'filter_chains[0].filter_chain_match.source_ports: is not supported',
+      'a port that is none',
+      inbound({ filterChainMatch: { sourcePorts: [0] } }),
+      'filter_chains[0].filter_chain_match.source_ports[0]: must be a port number',
+    ],
+    [
+      'a partial wildcard',
+      inbound({ filterChainMatch: { serverNames: ['*a.example'] } }),
+      'filter_chains[0].filter_chain_match.server_names[0]',
+    ],
+    [
+      'a prefix that is too long',
+      inbound({ filterChainMatch: { sourcePrefixRanges: [{ addressPrefix: '10.0.0.0', prefixLen: 33 }] } }),
+      'source_prefix_ranges[0].prefix_len: must be at most 32',
+    ],
+    [
+      'the same match twice',
+      chainsOf([{}, { name: 'again' }]),
+      'filter_chains[1]: has the same matching rules as another filter chain',
+    ],
+    [
+      'matches that overlap, by another address of the same network',
+      chainsOf([
+        { filterChainMatch: { prefixRanges: [range('10.1.0.0', 8), range('127.0.0.1', 32)] } },
+        { filterChainMatch: { prefixRanges: [range('10.2.3.4', 8)] } },
+      ]),
+      'filter_chains[1]: has the same matching rules as another filter chain',
+    ],
+    [
+      'a default filter chain that matches',
+      {
+        ...(inbound({}) as object),
+        defaultFilterChain: chainWith({ filterChainMatch: { destinationPort: 1 } }),
+      },
+      'default_filter_chain.filter_chain_match: is not supported here',
+    ],
+    [
+      'another listener filter',
+      { ...(inbound({}) as object), listenerFilters: [{ name: 'x', typedConfig: UNKNOWN }] },
+      'listener_filters[0].typed_config: the filter',
     ],
     [
       'another transport protocol',
@@ -229,9 +314,9 @@ describe('inbound', () => {
       'names of clients are not supported',
     ],
     [
-      'a default filter chain',
+      'an empty default filter chain',
       { ...(inbound({}) as object), defaultFilterChain: {} },
-      'default_filter_chain: is not supported',
+      'default_filter_chain.filters: needs the HTTP connection manager',
     ],
   ])('is refused for %s', (_what, json, message) => {
     expect(refusal(LISTENER, json)).toContain(message);

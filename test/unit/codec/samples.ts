@@ -373,6 +373,16 @@ export const INBOUND: InboundListener = {
     {
       name: 'mtls',
       transportProtocol: 'tls',
+      match: {
+        destinationPort: 9080,
+        destinationRanges: [{ address: '10.0.0.0', bits: 8 }],
+        serverNames: ['*.example.com', 'example.com'],
+        applicationProtocols: ['h2'],
+        directSourceRanges: [{ address: '10.0.0.0', bits: 8 }],
+        sourceType: 'external',
+        sourceRanges: [{ address: '10.0.0.0', bits: 8 }],
+        sourcePorts: [4000],
+      },
       tls: { requireClientCertificate: true, alpn: ['h2', 'http/1.1'] },
       http: {
         routes: { kind: 'inline', config: { name: 'inbound', virtualHosts: [] } },
@@ -386,6 +396,13 @@ export const INBOUND: InboundListener = {
       tcp: { cluster: 'inbound', idleTimeoutMs: 1000, maxDurationMs: 1000, maxDurationJitterPercent: 1 },
     },
   ],
+  defaultChain: {
+    name: 'others',
+    transportProtocol: '',
+    tls: undefined,
+    tcp: { cluster: 'inbound', idleTimeoutMs: 1000 },
+  },
+  inspection: { timeoutMs: 5000, continuesOnTimeout: true },
 };
 
 export const CLUSTER_MODEL: Cluster = {

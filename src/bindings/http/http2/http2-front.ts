@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { InboundLimits } from '../../../model/inbound-limits.js';
 import type { Clock } from '../../../runtime/clock.js';
 import type { InboundPeer } from '../connection.js';
+import type { ConnectionEnd } from '../connection-chain.js';
 import { InboundSession } from './inbound-session.js';
 import { requestText } from './request-text.js';
 import { StreamSocket } from './stream-socket.js';
@@ -27,7 +28,7 @@ export const HTTP2_ALPN: readonly string[] = ['h2', 'istio-h2'];
 export interface Http2FrontOptions {
   readonly clock: Clock;
   /** What a connection is held to; undefined = nothing. */
-  readonly limits?: (peer: InboundPeer | undefined) => InboundLimits | undefined;
+  readonly limits?: (end: ConnectionEnd) => InboundLimits | undefined;
   /** Takes a stream, as a connection of HTTP/1.1 that carries one request. */
   readonly accepted: (socket: Duplex, peer: InboundPeer | undefined) => void;
 }
@@ -50,7 +51,7 @@ export class Http2Front {
   readonly #sessions = new Set<InboundSession>();
   #server: Http2.Http2Server | undefined;
   #closed: (() => void) | undefined;
-  #arriving: { readonly socket: Duplex; readonly peer: InboundPeer | undefined } | undefined;
+  #arriving: ConnectionEnd | undefined;
 
   constructor(options: Http2FrontOptions) {
     this.#options = options;
@@ -96,7 +97,12 @@ export class Http2Front {
       return;
     }
     const { socket, peer } = arriving;
-    const entry = new InboundSession(session, peer, this.#options.clock, this.#options.limits?.(peer));
+    const entry = new InboundSession(
+      session,
+      arriving,
+      this.#options.clock,
+      this.#options.limits?.(arriving),
+    );
     this.#sessions.add(entry);
     session.setLocalWindowSize(CONNECTION_WINDOW);
     session.on('error', ignore);

@@ -1,10 +1,12 @@
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { Duplex } from 'node:stream';
 import { DISTRUST_GRACE_MS } from '../../../identity/connect.js';
 import { atWallTime } from '../../../identity/wall-timer.js';
 import type { InboundLimits } from '../../../model/inbound-limits.js';
 import type { Unsubscribe } from '../../../runtime/abort.js';
 import type { Clock, Timer } from '../../../runtime/clock.js';
 import type { InboundPeer } from '../connection.js';
+import type { ConnectionEnd } from '../connection-chain.js';
 
 /** How long exchanges may run on after a certificate of their connection has expired. */
 const EXPIRY_GRACE_MS = 10_000;
@@ -19,6 +21,8 @@ const MAX_STREAM_ID = 2 ** 31 - 1;
 
 /** One accepted HTTP/2 connection: who is there, and when it has to end. Its streams are connections of their own. */
 export class InboundSession {
+  /** What carries it. */
+  readonly socket: Duplex;
   /** Undefined on a plaintext connection. */
   readonly peer: InboundPeer | undefined;
   readonly #session: ServerHttp2Session;
@@ -35,12 +39,13 @@ export class InboundSession {
 
   constructor(
     session: ServerHttp2Session,
-    peer: InboundPeer | undefined,
+    { socket, peer }: ConnectionEnd,
     clock: Clock,
     limits: InboundLimits = NO_LIMITS,
     drainsGently = false,
   ) {
     this.#session = session;
+    this.socket = socket;
     this.peer = peer;
     this.#clock = clock;
     this.#limits = limits;
