@@ -23,6 +23,8 @@ export class DeltaChannel implements Channel {
   #owesAnswer = false;
   /** Versions that the client brought, until it was told what differs. */
   #initial: Map<string, string> | undefined;
+  /** Names that it may hold though it was not told of them since it asked for everything. */
+  #doubted: Set<string> | undefined;
   /** Names that it must hear of though nothing changed. */
   #again: Set<string> | undefined;
 
@@ -68,6 +70,7 @@ export class DeltaChannel implements Channel {
     if (outgoing.length === 0 && this.#initial !== undefined) ledger.confirm(this.#version(target));
     this.#owesAnswer = false;
     this.#initial = undefined;
+    this.#doubted = undefined;
     this.#again = undefined;
     return outgoing;
   }
@@ -91,6 +94,8 @@ export class DeltaChannel implements Channel {
     for (const name of subscribe) {
       if (name === WILDCARD) {
         if (!this.ledger.type.hasWildcard) continue;
+        // It may hold what it gave up and wants again, above all what was on its way to it meanwhile.
+        this.#doubted = new Set(this.ledger.maybeHeld());
         // A client may have lost what it was told: a subscription that is made again is answered in full.
         if (isWildcard) this.ledger.forget();
         isWildcard = true;
@@ -129,12 +134,13 @@ export class DeltaChannel implements Channel {
   }
 
   #removed(target: Target, due: Due, { keepsRemoved }: SendTools): string[] {
-    const removed = keepsRemoved ? [] : [...due.removed, ...this.#gone(target)];
-    for (const name of this.#initial?.keys() ?? []) {
-      const { isWildcard, names } = this.ledger.interest;
-      if (isWildcard && !names.has(name) && !isThere(target, name)) removed.push(name);
+    const removed = new Set(keepsRemoved ? [] : [...due.removed, ...this.#gone(target)]);
+    const { isWildcard, names } = this.ledger.interest;
+    if (!isWildcard) return [...removed];
+    for (const name of [...(this.#initial?.keys() ?? []), ...(this.#doubted ?? [])]) {
+      if (!names.has(name) && !isThere(target, name)) removed.add(name);
     }
-    return removed;
+    return [...removed];
   }
 
   /** What was kept and has not come back. */

@@ -126,6 +126,12 @@ export class Ledger {
     yield* this.kept.values();
   }
 
+  /** Names of all that the client may hold: what it was told of, and what is on its way. */
+  *maybeHeld(): Generator<string> {
+    for (const { name } of this.toldResources()) yield name;
+    for (const { resources } of this.#outstanding) for (const { name } of resources) yield name;
+  }
+
   /** Names that the client asks for in vain. */
   toldAbsent(): readonly string[] {
     return this.#wholeTold.absent.filter((name) => !this.#told.own.has(name));
@@ -199,8 +205,7 @@ export class Ledger {
     this.#asked = this.interest;
     if (this.#kept === undefined) return;
     for (const name of this.#kept.keys()) {
-      const isWanted = this.interest.isWildcard || this.interest.names.has(name);
-      if (!isWanted || isThere(target, name)) this.#kept.delete(name);
+      if (!this.#wants(name) || isThere(target, name)) this.#kept.delete(name);
     }
     if (!keepsRemoved || this.#kept.size === 0) this.#kept = undefined;
   }
@@ -231,10 +236,10 @@ export class Ledger {
   mended(target: Target): readonly string[] {
     for (const [name, { hash }] of this.refused) {
       const now = target.own.get(name) ?? target.shared.get(name);
-      const isWanted = this.interest.isWildcard || this.interest.names.has(name);
-      if (now?.hash !== hash || !isWanted) this.#settle(name);
+      if (now?.hash !== hash || !this.#wants(name)) this.#settle(name);
     }
-    const again = [...(this.#again ?? [])].filter((name) => !this.refused.has(name));
+    // What the client gave up meanwhile is none of its business any more.
+    const again = [...(this.#again ?? [])].filter((name) => !this.refused.has(name) && this.#wants(name));
     this.#again = undefined;
     return again;
   }
@@ -250,6 +255,10 @@ export class Ledger {
     }
     this.#again ??= new Set();
     for (const one of refusal.company) if (one !== name) this.#again.add(one);
+  }
+
+  #wants(name: string): boolean {
+    return this.interest.isWildcard || this.interest.names.has(name);
   }
 
   get #wholeTold(): Plan {
