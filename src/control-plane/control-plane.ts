@@ -31,6 +31,7 @@ import { type FollowedKeys, followIssuerKeys, type IssuerKeysOptions } from './i
 import { createOwnIdentity, type OwnIdentity } from './own-identity.js';
 import { keepRegistry } from './registry/keep-registry.js';
 import { createRegistry, type WorkloadRegistry } from './registry/registry.js';
+import { countWorkloads } from './registry/snapshot.js';
 import type { Violation } from './schema/violation.js';
 import type { StreamLimits } from './serve/admission.js';
 import type { AppliedReport } from './serve/applied.js';
@@ -413,7 +414,7 @@ class RunningControlPlane implements ControlPlane {
       rejected: store.lastRejected.value,
       warnings: store.warnings.value,
       clients: this.#xds.clients(),
-      workloads: registry.current.value.workloads.length,
+      workloads: countWorkloads(registry.current.value),
     };
   }
 

@@ -5,7 +5,7 @@ import { registry } from '../../proto/registry.js';
 import { wkt } from '../../proto/xds.js';
 import { systemClock } from '../../runtime/clock.js';
 import { silentLogger } from '../../runtime/log.js';
-import type { RegistrySnapshot } from '../registry/registry.js';
+import { snapshotOf } from '../registry/snapshot.js';
 import type { Violation } from '../schema/violation.js';
 import { createConfigStore } from '../store/config-store.js';
 import type { ConfigInput } from '../store/file-reader.js';
@@ -65,7 +65,7 @@ const GENERATORS: Readonly<Record<CompileTarget['profile'], Generator>> = {
   envoy: 'envoy',
 };
 
-const NOBODY: RegistrySnapshot = { revision: 0, workloads: [] };
+const NOBODY = snapshotOf([]);
 
 /** Compiles documents for one client, as the control plane would when nobody is registered. */
 export function compileFor(input: ConfigInput, target: CompileTarget): CompileResult {

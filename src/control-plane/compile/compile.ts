@@ -2,8 +2,10 @@ import type { ClusterLoadAssignment } from '../../model/endpoint.js';
 import type { Listener } from '../../model/listener.js';
 import type { Node } from '../../model/node.js';
 import { isEqual } from '../../runtime/equal.js';
-import type { RegistrySnapshot } from '../registry/registry.js';
+import { ShardedMap } from '../../runtime/sharded-map.js';
+import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigView } from '../store/view.js';
+import { concernedPlans } from './concerned-plans.js';
 import { credentialSecrets } from './credentials.js';
 import { GRPC_ENCODERS, SDK_ENCODERS } from './encoders.js';
 import { listenerMeant } from './grpc/names.js';
@@ -11,8 +13,10 @@ import { type InboundInput, InboundListeners } from './inbound-listeners.js';
 import { INLINE_KEYS, type IssuerKeys } from './issuer-keys.js';
 import type { MeshConfig } from './mesh-config.js';
 import { compileEndpoints, compileOutline } from './outline.js';
-import type { Outline } from './outlined.js';
+import type { CompileInput, Outline } from './outlined.js';
+import { PodIndex } from './pods.js';
 import { type Profile, profileOf } from './profile.js';
+import { RegistryShapes } from './registry-shapes.js';
 import type { ResourceSet, WireResource } from './resource-set.js';
 
 /** Profiles remembered; beyond that the one unused for longest is compiled anew. */
@@ -29,8 +33,8 @@ export interface Compiler {
 interface Compiled {
   readonly outlineKey: string;
   readonly outline: Outline;
-  readonly endpointsKey: string;
-  readonly endpoints: ReadonlyMap<string, ClusterLoadAssignment>;
+  readonly registry: RegistrySnapshot;
+  readonly endpoints: ShardedMap<ClusterLoadAssignment>;
   readonly secrets: ReadonlyMap<string, WireResource>;
   /** Listeners by names that clients asked for which are not their own; undefined = such a listener there is not. */
   readonly otherNames: Map<string, Listener | undefined>;
@@ -61,7 +65,8 @@ class MemoizingCompiler implements Compiler {
   readonly #keys: IssuerKeys;
   readonly #inbound: InboundListeners;
   readonly #own = new WeakMap<Node, Own>();
-  #shape: { readonly registry: RegistrySnapshot; readonly key: string } | undefined;
+  readonly #shapes = new RegistryShapes();
+  readonly #pods = new PodIndex();
 
   constructor(config: MeshConfig, listeners: CompilerListeners) {
     this.#config = config;
@@ -77,7 +82,7 @@ class MemoizingCompiler implements Compiler {
     const { listeners, routes, clusters } = outline;
     const { wireListeners = NONE } = outline;
     const common = { routes, clusters, endpoints, wireListeners, secrets: compiled.secrets };
-    const input = { view, registry, shape: this.#shapeOf(registry) };
+    const input = { view, registry, shape: this.#shapes.of(registry) };
     if (profile.generator === 'grpc') {
       this.#listeners.servesGrpc?.(view);
       const listenerOf = (name: string) =>
@@ -99,22 +104,22 @@ class MemoizingCompiler implements Compiler {
   }
 
   #compiled(profile: Profile, view: ConfigView, registry: RegistrySnapshot): Compiled {
-    const input = { view, registry, config: this.#config, keys: this.#keys };
-    const shape = this.#shapeOf(registry);
+    const input = { view, registry, config: this.#config, keys: this.#keys, pods: this.#pods };
+    const shape = this.#shapes.of(registry);
     const outlineKey = `${this.#inbound.version({ view, registry, shape })} ${shape}`;
-    const endpointsKey = `${view.revision} ${registry.revision}`;
     const before = this.#profiles.get(profile.key);
-    if (before?.outlineKey === outlineKey && before.endpointsKey === endpointsKey) return before;
-    const outline =
-      before?.outlineKey === outlineKey
-        ? before.outline
-        : keepOutline(before?.outline, compileOutline(input, profile));
-    const endpoints = keepEqual(before?.endpoints, compileEndpoints(input, outline, profile));
-    const otherNames =
-      before?.outline === outline ? before.otherNames : new Map<string, Listener | undefined>();
+    const isCurrent = before?.outlineKey === outlineKey;
+    if (isCurrent && before.registry.services === registry.services) return before;
+    const outline = isCurrent ? before.outline : keepOutline(before?.outline, compileOutline(input, profile));
+    const endpoints = isCurrent
+      ? changeEndpoints(before, input, profile)
+      : allEndpoints(before?.endpoints, outline, compileEndpoints(input, outline.plans, profile));
+    const otherNames = isCurrent ? before.otherNames : new Map<string, Listener | undefined>();
     // Bytes of the same content are equal.
-    const secrets = keepEqual(before?.secrets, credentialSecrets(view, profile, outline.clusters));
-    const compiled = { outlineKey, outline, endpointsKey, endpoints, secrets, otherNames };
+    const secrets = isCurrent
+      ? before.secrets
+      : keepEqual(before?.secrets, credentialSecrets(view, profile, outline.clusters));
+    const compiled = { outlineKey, outline, registry, endpoints, secrets, otherNames };
     this.#remember(profile.key, compiled);
     return compiled;
   }
@@ -125,19 +130,29 @@ class MemoizingCompiler implements Compiler {
     const [oldest] = this.#profiles.keys();
     if (this.#profiles.size > MAX_PROFILES && oldest !== undefined) this.#profiles.delete(oldest);
   }
+}
 
-  /** What of the registry matters beyond addresses: which services, versions and identities there are. */
-  #shapeOf(registry: RegistrySnapshot): string {
-    if (this.#shape?.registry === registry) return this.#shape.key;
-    const lines = registry.workloads.map((one) => {
-      const { namespace, service, labels, serviceAccount, portName, port, protocol } = one;
-      const number = portName === '' && protocol === '' ? 0 : port;
-      return JSON.stringify([namespace, service, labels, serviceAccount, portName, number, protocol]);
-    });
-    const key = [...new Set(lines)].sort().join('\n');
-    this.#shape = { registry, key };
-    return key;
-  }
+/** The endpoints after workloads came and went, where no service, version or identity did. */
+function changeEndpoints(
+  { registry: then, outline, endpoints }: Compiled,
+  input: CompileInput,
+  profile: Profile,
+): ShardedMap<ClusterLoadAssignment> {
+  const changes = [...then.services.changesTo(input.registry.services)];
+  const changed = changes.flatMap(([, before, after]) => [before, after]).filter((one) => one !== undefined);
+  const anew = compileEndpoints(input, concernedPlans(outline.plans, changed), profile);
+  const different = [...anew].filter(([name, one]) => !isEqual(endpoints.get(name), one));
+  return different.length === 0 ? endpoints : endpoints.with(different);
+}
+
+/** The compiled endpoints and those that no instance decides. */
+function allEndpoints(
+  before: ShardedMap<ClusterLoadAssignment> | undefined,
+  { ownEndpoints = new Map() }: Outline,
+  compiled: ReadonlyMap<string, ClusterLoadAssignment>,
+): ShardedMap<ClusterLoadAssignment> {
+  const kept = keepEqual(before, new Map([...ownEndpoints, ...compiled]));
+  return kept === before ? before : ShardedMap.from(kept);
 }
 
 function keepOutline(before: Outline | undefined, after: Outline): Outline {

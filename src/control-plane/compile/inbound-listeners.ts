@@ -1,7 +1,7 @@
 import type { InboundListener } from '../../model/listener.js';
 import type { Node } from '../../model/node.js';
 import { isEqual } from '../../runtime/equal.js';
-import type { RegistrySnapshot } from '../registry/registry.js';
+import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigView } from '../store/view.js';
 import { type AuthorizationCompiler, authorizationCompiler } from './authorization/workload.js';
 import { grpcServerListener, servedAddress } from './grpc/server-listener.js';
@@ -17,7 +17,7 @@ export interface InboundInput {
   readonly view: ConfigView;
   readonly registry: RegistrySnapshot;
   /** Equal when the services of the registry are. */
-  readonly shape: string;
+  readonly shape: number;
 }
 
 /** The listeners of what nodes serve: each is for one node alone, and the same object as long as it says the same. */
@@ -78,7 +78,7 @@ export class InboundListeners {
   #authorizationOf(input: InboundInput): AuthorizationCompiler {
     const version = this.version(input);
     if (this.#authorization?.version !== version) {
-      const compile = authorizationCompiler(input.view, input.registry.workloads, this.#config);
+      const compile = authorizationCompiler(input.view, input.registry, this.#config);
       this.#authorization = { version, compile };
     }
     return this.#authorization.compile;

@@ -3,8 +3,11 @@ import { isUnixSocket } from '../../model/address.js';
 import type { Locality } from '../../model/endpoint.js';
 import { localityOfLabels, parseLocality } from '../../model/locality.js';
 import type { WorkloadEntrySpec } from '../kinds/types.js';
+import { type RegisteredService, registeredKey } from '../registry/snapshot.js';
 import type { Workload } from '../registry/workload.js';
 import type { ConfigView, Document } from '../store/view.js';
+import { LabelIndex, type Labels } from './label-index.js';
+import type { CompileInput } from './outlined.js';
 import { isTcpPort } from './port-protocol.js';
 import type { MeshPort, MeshService } from './services.js';
 import { selects } from './visibility.js';
@@ -39,54 +42,94 @@ export interface ServiceAccount {
 
 const DEFAULT_SERVICE_ACCOUNT = 'default';
 
-/** Indexes registered workloads and WorkloadEntries. */
-export function indexInstances(view: ConfigView, workloads: readonly Workload[]): InstanceIndex {
-  const byNamespace = byNamespaceOf(workloads.map((one) => withDefaults(view, one)));
-  const entriesByNamespace = byNamespaceOf(view.list('WorkloadEntry'));
+/** Finds registered workloads and WorkloadEntries. */
+export function indexInstances({
+  view,
+  registry,
+  pods,
+}: Pick<CompileInput, 'view' | 'registry' | 'pods'>): InstanceIndex {
+  const { services } = registry;
+  const complete = completionOf(view);
+  const found: Found = {
+    entries: (namespace, selector) => entryIndexOf(view).find(namespace, selector),
+    pods: (namespace, selector) =>
+      pods
+        .find(registry, namespace, selector)
+        .flatMap(complete)
+        .filter(({ labels }) => selects(selector, labels)),
+  };
+  const own = (namespace: string, name: string) => {
+    const registered = services.get(registeredKey({ namespace, service: name }));
+    return registered === undefined ? [] : complete(registered);
+  };
   return {
     of(service, port) {
-      const local = byNamespace.get(service.namespace) ?? [];
-      const entries = entriesByNamespace.get(service.namespace) ?? [];
-      const { source } = service;
-      if (source.kind === 'implied')
-        return registered(local, (one) => one.service === source.name, service, port);
-      if (source.kind === 'kubernetes') {
-        const { selector } = source.spec;
-        const isMember = (one: Workload) => serves(one, source.name, selector);
-        const chosen =
-          selector === undefined ? [] : entries.filter((one) => selects(selector, labelsOf(one)));
-        return [
-          ...registered(local, isMember, service, port),
-          ...chosen.map((one) => entryInstance(one, port)),
-        ];
-      }
-      return entryInstances(service, source, port, { local, entries });
+      const { source, namespace } = service;
+      if (source.kind === 'implied') return registered(own(namespace, source.name), service, port);
+      if (source.kind === 'entry') return entryInstances(service, source, port, found);
+      const { selector } = source.spec;
+      const named = own(namespace, source.name).filter((one) => contradictsNothing(one, selector));
+      if (selector === undefined) return registered(named, service, port);
+      const others = found.pods(namespace, selector).filter((one) => one.service !== source.name);
+      return [
+        ...registered([...named, ...others], service, port),
+        ...found.entries(namespace, selector).map((one) => entryInstance(one, port)),
+      ];
     },
     declared: (service) => declaredAccounts(view, service),
   };
 }
 
-/**
- * A workload that registered under the service's name serves it unless a label contradicts the selector: a process
- * started by hand rarely carries every label of its Deployment. Any other workload must match the selector in full.
- */
-function serves(
-  workload: Workload,
-  name: string,
-  selector: Readonly<Record<string, string>> | undefined,
-): boolean {
-  if (workload.service !== name) return selector !== undefined && selects(selector, workload.labels);
-  return Object.entries(selector ?? {}).every(([key, value]) => (workload.labels[key] ?? value) === value);
+/** A workload that registered under the service's name serves it unless a label contradicts the selector. */
+function contradictsNothing({ labels }: Workload, selector: Readonly<Record<string, string>> = {}): boolean {
+  // A process started by hand rarely carries every label of its Deployment. Any other must match the selector in full.
+  return Object.entries(selector).every(([key, value]) => (labels[key] ?? value) === value);
+}
+
+/** Where selectors look. */
+interface Found {
+  readonly entries: (namespace: string, selector: Labels | undefined) => readonly Document<'WorkloadEntry'>[];
+  readonly pods: (namespace: string, selector: Labels | undefined) => readonly Workload[];
+}
+
+const entryIndexes = new WeakMap<ConfigView, LabelIndex<Document<'WorkloadEntry'>>>();
+
+function entryIndexOf(view: ConfigView): LabelIndex<Document<'WorkloadEntry'>> {
+  let index = entryIndexes.get(view);
+  if (index === undefined) {
+    index = new LabelIndex((entry) => [labelsOf(entry)]);
+    for (const entry of view.list('WorkloadEntry')) index.add(entry.name, entry);
+    entryIndexes.set(view, index);
+  }
+  return index;
+}
+
+const completed = new WeakMap<ConfigView, (registered: RegisteredService) => readonly Workload[]>();
+
+/** Fills in what the documents say of workloads; once for each view and service. */
+function completionOf(view: ConfigView): (registered: RegisteredService) => readonly Workload[] {
+  const before = completed.get(view);
+  if (before !== undefined) return before;
+  const known = new WeakMap<RegisteredService, readonly Workload[]>();
+  const complete = (registered: RegisteredService): readonly Workload[] => {
+    let workloads = known.get(registered);
+    if (workloads === undefined) {
+      workloads = registered.workloads.map((one) => withDefaults(view, one));
+      known.set(registered, workloads);
+    }
+    return workloads;
+  };
+  completed.set(view, complete);
+  return complete;
 }
 
 function registered(
   workloads: readonly Workload[],
-  isMember: (one: Workload) => boolean,
   service: MeshService,
   port: MeshPort,
 ): readonly Instance[] {
   return workloads
-    .filter((one) => isMember(one) && servedPort(one, service) === port)
+    .filter((one) => servedPort(one, service) === port)
     .map((one) => ({ ...one, workload: one.service }));
 }
 
@@ -112,12 +155,12 @@ function entryInstances(
   service: MeshService,
   { name, spec }: Extract<MeshService['source'], { kind: 'entry' }>,
   port: MeshPort,
-  found: { readonly local: readonly Workload[]; readonly entries: readonly Document<'WorkloadEntry'>[] },
+  found: Found,
 ): readonly Instance[] {
   const labels = spec.workloadSelector?.labels;
   if (spec.workloadSelector !== undefined) {
-    const chosen = found.entries.filter((one) => selects(labels, labelsOf(one)));
-    const pods = registered(found.local, (one) => selects(labels, one.labels), service, port);
+    const chosen = found.entries(service.namespace, labels);
+    const pods = registered(found.pods(service.namespace, labels), service, port);
     return [...pods, ...chosen.map((one) => entryInstance(one, port))];
   }
   const endpoints = spec.endpoints ?? [];
@@ -189,18 +232,6 @@ function withDefaults(view: ConfigView, workload: Workload): Workload {
 function isFromTemplate(spec: Document<'Deployment'>['spec'], workload: Workload): boolean {
   const labels = spec.template.metadata?.labels;
   return labels !== undefined && Object.keys(labels).length > 0 && selects(labels, workload.labels);
-}
-
-function byNamespaceOf<T extends { readonly namespace: string }>(
-  items: readonly T[],
-): ReadonlyMap<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const group = groups.get(item.namespace);
-    if (group === undefined) groups.set(item.namespace, [item]);
-    else group.push(item);
-  }
-  return groups;
 }
 
 /** Whether an endpoint can go out by EDS, which takes no names. */

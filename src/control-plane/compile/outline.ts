@@ -2,9 +2,10 @@ import type { ClusterLoadAssignment } from '../../model/endpoint.js';
 import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
 import { coversHost } from '../kinds/hosts.js';
+import { snapshotOf } from '../registry/snapshot.js';
 import { aliasesOf } from './aliases.js';
 import { authorizationCompiler } from './authorization/workload.js';
-import { chosen, planClusters, servedByEds } from './clusters.js';
+import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
 import { type DestinationPolicy, indexDestinationRules, NO_POLICY } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
 import { listenPorts } from './envoy/gateway-ports.js';
@@ -20,6 +21,7 @@ import { clusterName } from './names.js';
 import { BLOCK_ALL } from './outbound-policy.js';
 import type { CompileInput, Outline } from './outlined.js';
 import { mtlsModes } from './peer-authentication.js';
+import { PodIndex } from './pods.js';
 import { isHttpPort, isTcpPort } from './port-protocol.js';
 import type { Profile } from './profile.js';
 import { compileVirtualHost, type Target } from './routes.js';
@@ -34,10 +36,10 @@ const DESTINATIONS = { inmesh: 'known', envoy: 'by-name', grpc: 'unknown' } as c
 /** Listeners, routes and clusters for a profile. */
 export function compileOutline(input: CompileInput, profile: Profile): Outline {
   const { view, registry, config } = input;
-  const services = listServices(view, registry.workloads).filter((service) => isReachable(service, profile));
+  const services = listServices(view, registry).filter((service) => isReachable(service, profile));
   const byHost = new Map(services.map((service) => [service.host, service]));
   const destinationRules = indexDestinationRules(view, config.rootNamespace);
-  const instances = indexInstances(view, registry.workloads);
+  const instances = indexInstances(input);
   const policies = new Map(
     services.map(({ host, namespace }) => {
       const query = { clientNamespace: profile.namespace, serviceNamespace: namespace, host };
@@ -57,7 +59,7 @@ export function compileOutline(input: CompileInput, profile: Profile): Outline {
   if (profile.envoy === undefined) return outline;
   const { namespace, envoy: place } = profile;
   const subject = { namespace, labels: place.labels, gateways: place.gateways };
-  const { http, tcp } = authorizationCompiler(view, registry.workloads, config)(subject);
+  const { http, tcp } = authorizationCompiler(view, registry, config)(subject);
   const gateways = envoyGateways({
     view,
     profile,
@@ -70,7 +72,7 @@ export function compileOutline(input: CompileInput, profile: Profile): Outline {
     listenPorts: listenPorts(profile.envoy, {
       services,
       // Envoys do not register, so that documents alone say which services lead to them.
-      instances: indexInstances(view, []),
+      instances: indexInstances({ view, registry: snapshotOf([]), pods: new PodIndex() }),
       labelsOf: ({ source, namespace }) => {
         if (source.kind === 'implied') return {};
         const kind = source.kind === 'kubernetes' ? 'Service' : 'ServiceEntry';
@@ -86,18 +88,19 @@ function policyOf({ port, subset: name }: Target, policy: DestinationPolicy = NO
   return effectivePolicy(policy.trafficPolicy, subset?.trafficPolicy, port);
 }
 
-/** The endpoints of the planned clusters that are served by EDS. */
+/** The endpoints of those of the clusters that are served by EDS. */
 export function compileEndpoints(
-  { view, registry, config }: CompileInput,
-  { plans, ownEndpoints }: Outline,
+  input: CompileInput,
+  plans: Iterable<ClusterPlan>,
   { place: client, generator }: Profile,
 ): ReadonlyMap<string, ClusterLoadAssignment> {
-  const instances = indexInstances(view, registry.workloads);
-  const modes = mtlsModes(view, config);
-  const endpoints = new Map<string, ClusterLoadAssignment>(ownEndpoints);
+  const instances = indexInstances(input);
+  const modes = mtlsModes(input.view, input.config);
   // gRPC's own clients refuse addresses other than those of IP.
   const canGoOut = generator === 'grpc' ? hasIpAddress : isResolved;
-  for (const plan of plans.filter(servedByEds)) {
+  const endpoints = new Map<string, ClusterLoadAssignment>();
+  for (const plan of plans) {
+    if (!servedByEds(plan)) continue;
     const serving = chosen(instances.of(plan.service, plan.port), plan.labels).filter(canGoOut);
     const assignment = compileAssignment(plan.cluster.name, serving, {
       acceptsMutualTls: (one) => one.tlsMode === 'istio' && modes(one, one.port) !== 'DISABLE',

@@ -1,5 +1,5 @@
 import type { ServiceEntrySpec, ServiceSpec } from '../kinds/types.js';
-import type { Workload } from '../registry/workload.js';
+import type { RegisteredService, RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigView, Document } from '../store/view.js';
 import { serviceHost } from './names.js';
 import { protocolOf } from './port-protocol.js';
@@ -36,7 +36,7 @@ const DEFAULT_GRPC_PORT: MeshPort = { number: 80, name: 'grpc', protocol: 'grpc'
 const DEFAULT_PORTS = { '': [DEFAULT_HTTP_PORT], grpc: [DEFAULT_GRPC_PORT], tcp: [] };
 
 /** All services: documents first (the oldest of one host wins), then those that only workloads tell of. */
-export function listServices(view: ConfigView, workloads: readonly Workload[]): readonly MeshService[] {
+export function listServices(view: ConfigView, registry: RegistrySnapshot): readonly MeshService[] {
   const services = new Map<string, MeshService>();
   const add = (service: MeshService) => {
     if (!services.has(service.host)) services.set(service.host, service);
@@ -46,7 +46,7 @@ export function listServices(view: ConfigView, workloads: readonly Workload[]): 
     if (document.spec.type !== 'ExternalName') add(kubernetesService(document));
   }
   for (const document of view.list('ServiceEntry')) for (const entry of entryServices(document)) add(entry);
-  for (const service of impliedServices(workloads)) add(service);
+  for (const service of impliedServices(registry)) add(service);
   return [...services.values()];
 }
 
@@ -91,27 +91,35 @@ function entryServices({
 }
 
 /** Port 80, each port that a workload gives another name, and the ports of workloads that speak no HTTP. */
-function impliedServices(workloads: readonly Workload[]): readonly MeshService[] {
-  const byHost = new Map<string, MeshService>();
-  for (const { service, namespace, port, portName, protocol } of workloads) {
-    const host = serviceHost(service, namespace);
+function impliedServices({ services }: RegistrySnapshot): readonly MeshService[] {
+  // The order must not depend on who came first.
+  const keys = [...services.keys()].sort();
+  return keys.flatMap((key) => {
+    const registered = services.get(key);
+    return registered === undefined ? [] : [impliedService(registered)];
+  });
+}
+
+function impliedService({ service, namespace, workloads }: RegisteredService): MeshService {
+  let ports: readonly MeshPort[] | undefined;
+  for (const { port, portName, protocol } of workloads) {
+    const known = ports ?? DEFAULT_PORTS[protocol];
     const name = portName || protocol;
-    const ports = byHost.get(host)?.ports ?? DEFAULT_PORTS[protocol];
-    const isKnown = name === '' || ports.some((one) => one.name === name || one.number === port);
+    const isKnown = name === '' || known.some((one) => one.name === name || one.number === port);
     const extra: MeshPort = {
       number: port,
       name,
       protocol: protocol || protocolOf(undefined, portName),
       target: undefined,
     };
-    byHost.set(host, {
-      host,
-      namespace,
-      ports: isKnown ? ports : [...ports, extra],
-      exportTo: undefined,
-      trafficDistribution: 'any',
-      source: { kind: 'implied', name: service },
-    });
+    ports = isKnown ? known : [...known, extra];
   }
-  return [...byHost.values()];
+  return {
+    host: serviceHost(service, namespace),
+    namespace,
+    ports: ports ?? [],
+    exportTo: undefined,
+    trafficDistribution: 'any',
+    source: { kind: 'implied', name: service },
+  };
 }

@@ -7,6 +7,7 @@ import { debounce } from '../../runtime/debounce.js';
 import { codeOf, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
 import type { WorkloadRegistry } from './registry.js';
+import { workloadsIn } from './snapshot.js';
 import { createWorkload, type Workload } from './workload.js';
 
 const FILE = 'registry.json';
@@ -51,7 +52,7 @@ export async function keepRegistry(
   restore(registry, await load(path, logger));
   let writing = Promise.resolve();
   const save = () => {
-    const text = JSON.stringify(registry.current.value.workloads);
+    const text = JSON.stringify([...workloadsIn(registry.current.value)]);
     writing = writing
       .then(() => writeFileAtomic(path, [Buffer.from(text)], { mode: 0o600 }))
       .catch((error: unknown) => {

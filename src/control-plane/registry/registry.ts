@@ -1,14 +1,7 @@
 import type { Clock, Timer } from '../../runtime/clock.js';
 import { createSignal, type Signal } from '../../runtime/signal.js';
+import { type RegisteredService, type RegistrySnapshot, registeredKey, snapshotOf } from './snapshot.js';
 import type { Workload } from './workload.js';
-
-/** Everything registered at one moment. */
-export interface RegistrySnapshot {
-  /** Grows with each change. */
-  readonly revision: number;
-  /** Ordered by owner, then as the owner listed them. */
-  readonly workloads: readonly Workload[];
-}
 
 /** One owner's registration; it lasts until `end` (plus grace), or until the same owner takes a new lease. */
 export interface Lease {
@@ -48,7 +41,9 @@ export function createRegistry(options: RegistryOptions, clock: Clock): Workload
 
 class Registry implements WorkloadRegistry {
   readonly #entries = new Map<string, Entry>();
-  readonly #signal = createSignal<RegistrySnapshot>({ revision: 0, workloads: [] });
+  /** Who registered workloads of a service, by the service's key. */
+  readonly #owners = new Map<string, Set<string>>();
+  readonly #signal = createSignal(snapshotOf([]));
   readonly #graceMs: number;
   readonly #clock: Clock;
 
@@ -88,7 +83,7 @@ class Registry implements WorkloadRegistry {
     entry.expiry?.cancel();
     entry.token = {};
     this.#entries.delete(owner);
-    if (entry.workloads.length > 0) this.#publish();
+    if (entry.workloads.length > 0) this.#publish(owner, entry.workloads, []);
     return true;
   }
 
@@ -111,14 +106,32 @@ class Registry implements WorkloadRegistry {
 
   #set(owner: string, entry: Entry, workloads: readonly Workload[]): void {
     if (JSON.stringify(entry.workloads) === JSON.stringify(workloads)) return;
+    const before = entry.workloads;
     entry.workloads = workloads;
     this.#entries.set(owner, entry);
-    this.#publish();
+    this.#publish(owner, before, workloads);
   }
 
-  #publish(): void {
-    const owners = [...this.#entries.keys()].sort();
-    const workloads = owners.flatMap((owner) => this.#entries.get(owner)?.workloads ?? []);
-    this.#signal.set({ revision: this.#signal.value.revision + 1, workloads });
+  /** Only what the owner registers, or registered, is put together anew. */
+  #publish(owner: string, before: readonly Workload[], after: readonly Workload[]): void {
+    const { revision, services } = this.#signal.value;
+    const own = new Set(after.map(registeredKey));
+    const keys = new Set([...before.map(registeredKey), ...own]);
+    const changes = [...keys].map((key) => [key, this.#serviceOf(key, owner, own.has(key))] as const);
+    this.#signal.set({ revision: revision + 1, services: services.with(changes) });
+  }
+
+  #serviceOf(key: string, owner: string, isOwner: boolean): RegisteredService | undefined {
+    const owners = this.#owners.get(key) ?? new Set();
+    if (isOwner) owners.add(owner);
+    else owners.delete(owner);
+    if (owners.size > 0) this.#owners.set(key, owners);
+    else this.#owners.delete(key);
+    const workloads = [...owners].sort().flatMap((name) => {
+      const listed = this.#entries.get(name)?.workloads ?? [];
+      return listed.filter((one) => registeredKey(one) === key);
+    });
+    const [first] = workloads;
+    return first && { namespace: first.namespace, service: first.service, workloads };
   }
 }

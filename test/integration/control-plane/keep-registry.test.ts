@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { keepRegistry } from '../../../src/control-plane/registry/keep-registry.js';
 import { createRegistry } from '../../../src/control-plane/registry/registry.js';
+import { workloadsIn } from '../../../src/control-plane/registry/snapshot.js';
 import { createWorkload } from '../../../src/control-plane/registry/workload.js';
 import { silentLogger } from '../../../src/runtime/log.js';
 import { createFakeClock } from '../../../src/testing/fake-clock.js';
@@ -20,7 +21,12 @@ async function start() {
   const clock = createFakeClock();
   const registry = createRegistry({ graceMs: 2_000 }, clock);
   const kept = await keepRegistry(registry, directory, { clock, logger: silentLogger });
-  return { clock, registry, kept, ports: () => registry.current.value.workloads.map(({ port }) => port) };
+  return {
+    clock,
+    registry,
+    kept,
+    ports: () => [...workloadsIn(registry.current.value)].map(({ port }) => port),
+  };
 }
 
 const workload = (port: number) => createWorkload('a', { service: 'reviews', address: '127.0.0.1', port });
@@ -30,7 +36,7 @@ test('workloads are there again after a restart, equal in every field', async ()
   first.registry.lease('a').update([workload(1), workload(2)]);
   await first.kept.close();
   const second = await start();
-  expect(second.registry.current.value.workloads).toEqual([workload(1), workload(2)]);
+  expect([...workloadsIn(second.registry.current.value)]).toEqual([workload(1), workload(2)]);
 });
 
 test('a workload that connects again takes over without a gap, one that does not is gone after a minute', async () => {

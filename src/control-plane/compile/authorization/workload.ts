@@ -1,6 +1,6 @@
 import type { HttpFilter } from '../../../model/filter-config.js';
 import type { NetworkRbac } from '../../../model/network-rbac.js';
-import type { Workload } from '../../registry/workload.js';
+import type { RegistrySnapshot } from '../../registry/snapshot.js';
 import type { ConfigView } from '../../store/view.js';
 import type { MeshConfig } from '../mesh-config.js';
 import type { PolicySubject } from '../policy-scope.js';
@@ -35,12 +35,12 @@ export type AuthorizationCompiler = (subject: PolicySubject) => WorkloadAuthoriz
 /** What the policies of one state of the mesh are compiled with. */
 export function authorizationCompiler(
   view: ConfigView,
-  workloads: readonly Workload[],
+  registry: RegistrySnapshot,
   config: MeshConfig,
 ): AuthorizationCompiler {
   // A mesh without policies pays nothing for them.
   if (view.list('AuthorizationPolicy').length === 0) return () => NOTHING;
-  const lookupFor = serviceLookup(view, workloads);
+  const lookupFor = serviceLookup(view, registry);
   return (subject) => {
     const policies = effectivePolicies(view, subject, config.rootNamespace);
     const tools: AuthorizationTools = {
@@ -62,11 +62,11 @@ export function authorizationCompiler(
 /** Services are looked up once they are asked for: only policies of action CUSTOM do. */
 function serviceLookup(
   view: ConfigView,
-  workloads: readonly Workload[],
+  registry: RegistrySnapshot,
 ): (clientNamespace: string) => ServiceLookup {
   let services: ReturnType<typeof listServices> | undefined;
   return (clientNamespace) => (host) => {
-    services ??= listServices(view, workloads);
+    services ??= listServices(view, registry);
     return services
       .filter((one) => one.host === host && isExported(one.exportTo, one.namespace, clientNamespace))
       .map(({ namespace }) => namespace);

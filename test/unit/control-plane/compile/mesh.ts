@@ -1,7 +1,7 @@
 import { createCompiler } from '../../../../src/control-plane/compile/compile.js';
 import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/compile/mesh-config.js';
 import type { ResourceSet } from '../../../../src/control-plane/compile/resource-set.js';
-import type { RegistrySnapshot } from '../../../../src/control-plane/registry/registry.js';
+import { type RegistrySnapshot, snapshotOf } from '../../../../src/control-plane/registry/snapshot.js';
 import { createWorkload, type WorkloadInput } from '../../../../src/control-plane/registry/workload.js';
 import { formatViolations } from '../../../../src/control-plane/schema/format.js';
 import { createConfigStore } from '../../../../src/control-plane/store/config-store.js';
@@ -22,7 +22,10 @@ export function viewOf(text: string): ConfigView {
 
 /** A registry in which each workload has an owner of its own. */
 export function registryOf(workloads: readonly WorkloadInput[], revision = 1): RegistrySnapshot {
-  return { revision, workloads: workloads.map((one, index) => createWorkload(`node-${index}`, one)) };
+  return snapshotOf(
+    workloads.map((one, index) => createWorkload(`node-${index}`, one)),
+    revision,
+  );
 }
 
 /** A client node. */

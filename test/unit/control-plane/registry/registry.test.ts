@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { workloadsOfNode } from '../../../../src/control-plane/registry/node-workloads.js';
 import { createRegistry } from '../../../../src/control-plane/registry/registry.js';
+import { workloadsIn } from '../../../../src/control-plane/registry/snapshot.js';
 import { createWorkload, type WorkloadInput } from '../../../../src/control-plane/registry/workload.js';
 import type { NodeWorkload } from '../../../../src/model/node.js';
 import { createFakeClock } from '../../../../src/testing/fake-clock.js';
@@ -11,7 +12,7 @@ const GRACE_MS = 2000;
 function setUp() {
   const clock = createFakeClock();
   const registry = createRegistry({ graceMs: GRACE_MS }, clock);
-  const ports = () => registry.current.value.workloads.map(({ port }) => port);
+  const ports = () => [...workloadsIn(registry.current.value)].map(({ port }) => port);
   return { clock, registry, ports };
 }
 

@@ -3,6 +3,7 @@ import { decodeRbac, encodeRbac } from '../../../../../src/codec/rbac.js';
 import { authorizationCompiler } from '../../../../../src/control-plane/compile/authorization/workload.js';
 import { createMeshConfig, type MeshSettings } from '../../../../../src/control-plane/compile/mesh-config.js';
 import type { PolicySubject } from '../../../../../src/control-plane/compile/policy-scope.js';
+import { snapshotOf } from '../../../../../src/control-plane/registry/snapshot.js';
 import { compileRbac } from '../../../../../src/filters/rbac-engine.js';
 import type { HttpFilter } from '../../../../../src/model/filter-config.js';
 import type { makeRequest } from '../../../filters/support.js';
@@ -18,7 +19,7 @@ export const SUBJECT: PolicySubject = { namespace: 'default', labels: { app: 'a'
 
 /** What policies come to for a workload. */
 export function authorizationOf(text: string, subject = SUBJECT, settings: MeshSettings = {}) {
-  return authorizationCompiler(viewOf(text), [], createMeshConfig(settings))(subject);
+  return authorizationCompiler(viewOf(text), snapshotOf([]), createMeshConfig(settings))(subject);
 }
 
 /** Whether filters of rules let a request pass, as the SDK reads them from the wire. */
