@@ -17,7 +17,16 @@ export function compileRegex(pattern: string): (value: string) => boolean {
   return (value) => value.startsWith(prefix) && regex.testExact(value);
 }
 
+/** Longer ones are nobody's rule, but an attack on the memory of whoever compiles them. */
+const MAX_PATTERN = 8192;
+
 function parse(pattern: string): RE2JS {
+  if (pattern.length > MAX_PATTERN) {
+    throw new MeshError(
+      'INMESH_CONFIG_INVALID',
+      `a regular expression has ${MAX_PATTERN} characters at most, not ${pattern.length}`,
+    );
+  }
   try {
     return RE2JS.compile(pattern);
   } catch (error) {

@@ -1,6 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { fromJson, type JsonObject } from '@bufbuild/protobuf';
-import { describe, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { rootPath } from '../../src/codec/path.js';
 import { decodeRules } from '../../src/codec/rbac.js';
 import { compileRbac } from '../../src/filters/rbac-engine.js';
@@ -8,6 +7,7 @@ import { rbac } from '../../src/proto/xds.js';
 import { HeaderMap } from '../../src/service/headers.js';
 import type { Request } from '../../src/service/service.js';
 import { makeRequest } from '../unit/filters/support.js';
+import { vectorJson, vectorSuite } from './score.js';
 
 /** The tables of gRPC's RBAC engine: chains of rules, each of which may refuse. */
 
@@ -24,10 +24,7 @@ interface EngineCase {
   }[];
 }
 
-const FILE = new URL('../../../shared/vectors/xds/rbac-engine.json', import.meta.url);
-const cases = existsSync(FILE)
-  ? (JSON.parse(readFileSync(FILE, 'utf8')) as { readonly cases: readonly EngineCase[] }).cases
-  : [];
+const FILE = 'xds/rbac-engine.json';
 
 /** Who audits is no part of the decision, and the tables have Go values there. */
 function rulesOf(config: JsonObject) {
@@ -47,16 +44,19 @@ function requestOf({ fullMethod = '', md = {}, peerInfo }: EngineCase['queries']
 /** Envoy: a metadata matcher without a filter is refused; in gRPC it takes nothing. */
 const isRefused = ({ name }: EngineCase) => name === 'PermissionMetadata';
 
-describe('RBAC decides as gRPC does', () => {
-  test.each(cases.filter((one) => !isRefused(one)))('$name', ({ rbacConfigs, queries }) => {
-    const engines = rbacConfigs.map((rules) => compileRbac(rulesOf(rules)));
-    for (const { rpc, want } of queries) {
+vectorSuite({
+  file: FILE,
+  cases: (vectorJson(FILE) as { cases: readonly EngineCase[] } | undefined)?.cases ?? [],
+  title: ({ name }) => name,
+  run(one) {
+    if (isRefused(one)) {
+      for (const rules of one.rbacConfigs) expect(() => rulesOf(rules)).toThrow('metadata');
+      return;
+    }
+    const engines = one.rbacConfigs.map((rules) => compileRbac(rulesOf(rules)));
+    for (const { rpc, want } of one.queries) {
       const isAllowed = engines.every((decide) => decide(requestOf(rpc)).allowed);
       expect([rpc, isAllowed ? 'ALLOW' : 'DENY']).toEqual([rpc, want]);
     }
-  });
-
-  test.each(cases.filter(isRefused))('$name is refused', ({ rbacConfigs }) => {
-    for (const rules of rbacConfigs) expect(() => rulesOf(rules)).toThrow('metadata');
-  });
+  },
 });

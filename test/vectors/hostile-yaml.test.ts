@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { openConfigFile } from '../../src/control-plane/schema/config-file.js';
 import { DEFAULT_LIMITS } from '../../src/control-plane/schema/limits.js';
 import { cpuMsOf } from './cpu-time.js';
+import { vectorJson, vectorSuite } from './score.js';
 
 interface HostileCase {
   readonly id: string;
@@ -13,13 +13,7 @@ interface HostileCase {
   readonly maxMs: number;
 }
 
-const file = new URL('../../../shared/vectors/yaml/yaml-hostile.json', import.meta.url);
-
-function hostileCases(): readonly HostileCase[] {
-  if (!existsSync(file)) return [];
-  const vectors: { cases: readonly HostileCase[] } = JSON.parse(readFileSync(file, 'utf8'));
-  return vectors.cases;
-}
+const FILE = 'yaml/yaml-hostile.json';
 
 function contentOf({ yaml, base64, generator }: HostileCase): string | Uint8Array {
   if (base64 !== undefined) return Buffer.from(base64, 'base64');
@@ -35,19 +29,21 @@ function read(content: string | Uint8Array): readonly unknown[] | undefined {
   return violations.length > 0 ? undefined : documents.map(({ value }) => value);
 }
 
-test('every hostile text gets its verdict, in its time', () => {
-  // The first call compiles: no case is to pay for that.
-  read('a: [1, {b: c}]');
-  const wrong: string[] = [];
-  for (const one of hostileCases()) {
+// The first call compiles: no case is to pay for that.
+read('a: [1, {b: c}]');
+
+vectorSuite({
+  file: FILE,
+  cases: (vectorJson(FILE) as { cases: readonly HostileCase[] } | undefined)?.cases ?? [],
+  title: ({ id }) => id,
+  run(one) {
     const content = contentOf(one);
     const { result: values, cpuMs } = cpuMsOf(() => read(content));
     // Slow machines: four times the stated limit is still far from a hang.
-    if (cpuMs > one.maxMs * 4) wrong.push(`${one.id}: took ${cpuMs.toFixed(0)} ms`);
-    if (!isExpected(one.expect, values)) wrong.push(`${one.id}: ${JSON.stringify(values)?.slice(0, 100)}`);
-  }
-  expect(wrong).toEqual([]);
-  expect(Object.prototype).not.toHaveProperty('polluted');
+    expect(cpuMs).toBeLessThan(one.maxMs * 4);
+    expect(isExpected(one.expect, values), JSON.stringify(values)?.slice(0, 100)).toBe(true);
+    expect(Object.prototype).not.toHaveProperty('polluted');
+  },
 });
 
 function isExpected(verdict: HostileCase['expect'], values: readonly unknown[] | undefined): boolean {

@@ -7,6 +7,7 @@ import { formatViolations } from '../../src/control-plane/schema/format.js';
 import { createConfigStore } from '../../src/control-plane/store/config-store.js';
 import { silentLogger } from '../../src/runtime/log.js';
 import { createFakeClock } from '../../src/testing/fake-clock.js';
+import { vectorJson, vectorSuite } from './score.js';
 
 const folder = new URL('../../../shared/vectors/istio/', import.meta.url);
 const hasVectors = existsSync(folder);
@@ -19,30 +20,24 @@ interface ValidationCase {
   readonly resource: { readonly kind: string };
 }
 
-function validationCases(): readonly ValidationCase[] {
-  if (!hasVectors) return [];
-  const all: ValidationCase[] = JSON.parse(readFileSync(new URL('validation.json', folder), 'utf8'));
-  return all.filter(({ resource }) => isKindName(resource.kind));
-}
+const VALIDATION = 'istio/validation.json';
 
-describe('published verdicts', () => {
-  test('every document of the kinds we read gets the verdict of Istio', () => {
-    const wrong: string[] = [];
-    for (const one of validationCases()) {
-      const store = createConfigStore(tools, { allowUnsupported: true });
-      const { violations } = store.propose('vector', {
-        files: [{ file: one.id, content: JSON.stringify(one.resource) }],
-      });
-      // A vector is one document: what it refers to is elsewhere.
-      const errors = violations.filter(
-        ({ code, severity }) => severity === 'error' && code !== 'INMESH_CONFIG_REFERENCE',
-      );
-      if ((errors.length === 0) !== one.expect.valid) {
-        wrong.push(`${one.id} (${one.name}): expected ${one.expect.valid}: ${formatViolations(errors)}`);
-      }
-    }
-    expect(wrong).toEqual([]);
-  });
+vectorSuite({
+  file: VALIDATION,
+  cases: (vectorJson(VALIDATION) as readonly ValidationCase[] | undefined) ?? [],
+  title: ({ id, name }) => `${id} ${name}`,
+  skip: ({ resource: { kind } }) => (isKindName(kind) ? undefined : `the kind ${kind} is not read`),
+  run(one) {
+    const store = createConfigStore(tools, { allowUnsupported: true });
+    const { violations } = store.propose('vector', {
+      files: [{ file: one.id, content: JSON.stringify(one.resource) }],
+    });
+    // A vector is one document: what it refers to is elsewhere.
+    const errors = violations.filter(
+      ({ code, severity }) => severity === 'error' && code !== 'INMESH_CONFIG_REFERENCE',
+    );
+    expect(errors.length === 0, formatViolations(errors)).toBe(one.expect.valid);
+  },
 });
 
 describe('published bookinfo documents', () => {

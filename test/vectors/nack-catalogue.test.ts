@@ -1,8 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
 import type { JsonValue } from '@bufbuild/protobuf';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { ResourceType } from '../../src/codec/codec.js';
 import { CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION } from '../../src/codec/resource-types.js';
+import { completeType, EngineUnderTest, packed, readRequest, response, wrappedResponse } from '../unit/xds/engine-fixtures.js';
+import { vectorJson, vectorSuite } from './score.js';
 import { clusterWith, endpointAt, listenerWith, refusalOfBytes, ROUTER, tableWithRoute, wire } from '../unit/codec/wire.js';
 
 interface Row {
@@ -12,17 +13,13 @@ interface Row {
   readonly expect: string;
 }
 
-const file = new URL('../../../shared/vectors/xds/nack-catalogue.json', import.meta.url);
-const rows: readonly Row[] = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).ours : [];
+const FILE = 'xds/nack-catalogue.json';
+const rows = (vectorJson(FILE) as { ours: readonly Row[] } | undefined)?.ours ?? [];
 
 /** Rows that no decoder of one resource can answer, each with who does. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
-  'empty-nonce': 'protocol engine',
-  'wrapped-resource': 'protocol engine',
-  'good-and-bad-mixed': 'protocol engine',
-  'version-not-advanced': 'protocol engine',
-  '50MB-response': 'stream',
-  'aggregate-diamond-10': 'resolution: see the unit tests of aggregate clusters',
+  '50MB-response': 'a limit of the stream, see its integration test',
+  'aggregate-diamond-10': 'resolution, see the unit tests of aggregate clusters',
   'link-local-address': 'a policy of the process that dials, not a rule of the resource',
 };
 
@@ -131,38 +128,70 @@ const ANSWERS: Readonly<Record<string, () => Answer>> = {
     }),
 };
 
-describe('what must be refused is refused', () => {
-  test.each(Object.entries(ANSWERS))('%s', (_id, answer) => {
-    const { type, bytes, verdict } = answer();
+function engine() {
+  const type = completeType();
+  const under = new EngineUnderTest();
+  under.protocol.subscribe(type, new Set(['*']));
+  under.protocol.reconnect();
+  const receive = (bytes: Uint8Array) => {
+    const { changes, reply } = under.receive(bytes);
+    return { changes: changes.map(({ kind, name }) => `${kind} ${name}`), reply: readRequest(reply) };
+  };
+  return { type, receive };
+}
+
+/** Rows about responses, which the protocol engine answers. */
+const OF_RESPONSES: Readonly<Record<string, () => void>> = {
+  'empty-nonce': () => {
+    const { type, receive } = engine();
+    expect(() => receive(response(type, '1', '', [packed(type, 'a', 'x')]))).not.toThrow();
+  },
+  'wrapped-resource': () => {
+    const { type, receive } = engine();
+    const { changes, reply } = receive(wrappedResponse(type, '1', 'n', [{ name: 'a', word: 'x' }]));
+    expect([changes, reply?.error]).toEqual([['updated a'], undefined]);
+  },
+  'good-and-bad-mixed': () => {
+    const { type, receive } = engine();
+    const good = Array.from({ length: 99 }, (_, index) => packed(type, `good-${index}`, 'x'));
+    const { changes, reply } = receive(response(type, '1', 'n', [...good, packed(type, 'the-bad-one', 'bad')]));
+    expect(changes.filter((one) => one.startsWith('updated '))).toHaveLength(99);
+    expect(reply?.error).toContain('the-bad-one');
+    expect(reply?.error).not.toContain('good-');
+  },
+  'version-not-advanced': () => {
+    const { type, receive } = engine();
+    receive(response(type, 'accepted', 'n1', [packed(type, 'a', 'x')]));
+    const { reply } = receive(response(type, 'refused', 'n2', [packed(type, 'a', 'bad')]));
+    expect([reply?.version, reply?.nonce, reply?.error !== undefined]).toEqual(['accepted', 'n2', true]);
+  },
+};
+
+vectorSuite({
+  file: FILE,
+  cases: rows,
+  title: ({ id, what }) => `${id}: ${what}`,
+  skip: ({ id }) => ELSEWHERE[id],
+  run({ id, expect: expected }) {
+    const ofResponse = OF_RESPONSES[id];
+    if (ofResponse !== undefined) {
+      ofResponse();
+      return;
+    }
+    const answer = ANSWERS[id]?.();
+    if (answer === undefined) throw new Error('nobody answers it');
+    const { type, bytes, verdict } = answer;
     if (verdict === 'refuse') expect(refusalOfBytes(type, bytes)).toContain('INMESH_XDS_DECODE');
     else expect(() => type.decode(bytes)).not.toThrow();
-  });
-
-  test('keys that are dangerous in JavaScript stay plain keys', () => {
-    const bytes = wire(CLUSTER, clusterWith({ transportSocketMatches: [polluted] }));
-    const { resource } = CLUSTER.decode(bytes);
-    expect(Object.keys(resource.transportSocketMatches[0]?.match ?? {})).toEqual(['__proto__', 'constructor']);
-    expect(({} as Record<string, unknown>)['x']).toBeUndefined();
-    expect(Object.getPrototypeOf(resource.transportSocketMatches[0]?.match)).toBe(Object.prototype);
-  });
+    if (expected.startsWith('NACK')) expect(verdict).toBe('refuse');
+    if (expected.startsWith('accept')) expect(verdict).toBe('accept');
+  },
 });
 
-test('every row of the catalogue has an answer here or elsewhere', () => {
-  const unanswered = rows.filter(({ id }) => ANSWERS[id] === undefined && ELSEWHERE[id] === undefined);
-  expect(unanswered.map(({ id }) => id)).toEqual([]);
-  const elsewhere = rows.filter(({ id }) => ELSEWHERE[id] !== undefined);
-  expect(elsewhere).toHaveLength(rows.length === 0 ? 0 : Object.keys(ELSEWHERE).length);
-});
-
-test('our answers are those of the catalogue, but for features that are refused as a whole', () => {
-  const stricter = rows.filter(({ id, expect: expected }) => {
-    const answer = ANSWERS[id]?.();
-    return answer?.verdict === 'refuse' && expected.startsWith('accept');
-  });
-  const laxer = rows.filter(({ id, expect: expected }) => {
-    const answer = ANSWERS[id]?.();
-    return answer?.verdict === 'accept' && expected.startsWith('NACK');
-  });
-  expect(laxer).toEqual([]);
-  expect(stricter.map(({ id }) => id)).toEqual([]);
+test('keys that are dangerous in JavaScript stay plain keys', () => {
+  const bytes = wire(CLUSTER, clusterWith({ transportSocketMatches: [polluted] }));
+  const { resource } = CLUSTER.decode(bytes);
+  expect(Object.keys(resource.transportSocketMatches[0]?.match ?? {})).toEqual(['__proto__', 'constructor']);
+  expect(({} as Record<string, unknown>)['x']).toBeUndefined();
+  expect(Object.getPrototypeOf(resource.transportSocketMatches[0]?.match)).toBe(Object.prototype);
 });

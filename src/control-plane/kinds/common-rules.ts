@@ -72,10 +72,17 @@ export function checkExportTo(
     report.invalid(path, '"~" (nobody) excludes every other namespace of the list');
 }
 
+/** Istio: a regular expression has 1,024 characters at most. */
+const MAX_PATTERN = 1024;
+
 /** A pattern must be one of RE2, which matches in linear time. */
 export function checkRegex(pattern: string, path: FieldPath, report: Report): void {
   if (pattern === '') {
     report.invalid(path, 'the regular expression must not be empty');
+    return;
+  }
+  if (pattern.length > MAX_PATTERN) {
+    report.invalid(path, `a regular expression has ${MAX_PATTERN} characters at most`);
     return;
   }
   try {

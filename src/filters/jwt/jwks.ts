@@ -11,13 +11,18 @@ import { type KeySet, parseKeySet } from './keys.js';
 export interface Jwks {
   /** The keys; `noValidKeys` when the configured ones can't be used, `fetch` when they could not be fetched. */
   keys(): Promise<KeySet | 'noValidKeys' | 'fetch'>;
+  /**
+   * The keys fetched anew, for a token that names one which is not among them: perhaps it is new. Undefined when they
+   * can't be, or were a moment ago: tokens with made-up names are not to become requests to the issuer.
+   */
+  newerKeys(): Promise<KeySet | undefined>;
 }
 
 /** The keys of a provider: from its configuration, or fetched and remembered. */
 export function createJwks(source: JwksSource, tools: FilterTools): Jwks {
   if (source.kind === 'remote') return new RemoteJwks(source, tools);
   const keys = Promise.resolve(parseKeySet(source.text) ?? ('noValidKeys' as const));
-  return { keys: () => keys };
+  return { keys: () => keys, newerKeys: () => Promise.resolve(undefined) };
 }
 
 type RemoteSource = Extract<JwksSource, { kind: 'remote' }>;
@@ -26,11 +31,15 @@ const MAX_BYTES = 1024 * 1024;
 /** Envoy fetches anew so long before the keys expire. */
 const REFETCH_AHEAD_MS = 5000;
 
+/** A key that nobody knows is looked for once in that time. */
+const UNKNOWN_KEY_MS = 30_000;
+
 class RemoteJwks implements Jwks {
   readonly #source: RemoteSource;
   readonly #tools: FilterTools;
   #keys: KeySet | undefined;
   #expiresMs = 0;
+  #attemptedMs = Number.NEGATIVE_INFINITY;
   /** Requests that come meanwhile share it. */
   #fetching: Promise<KeySet | 'fetch'> | undefined;
 
@@ -46,6 +55,12 @@ class RemoteJwks implements Jwks {
     return this.#fetch();
   }
 
+  async newerKeys(): Promise<KeySet | undefined> {
+    if (this.#tools.clock.now() - this.#attemptedMs < UNKNOWN_KEY_MS) return undefined;
+    const keys = await this.#fetch();
+    return keys === 'fetch' ? undefined : keys;
+  }
+
   /** Fetches ahead of requests; gives the time until it is due again. */
   async refresh(): Promise<number> {
     const { cacheDurationMs, asyncFetch } = this.#source;
@@ -54,6 +69,7 @@ class RemoteJwks implements Jwks {
   }
 
   #fetch(): Promise<KeySet | 'fetch'> {
+    this.#attemptedMs = this.#tools.clock.now();
     this.#fetching ??= this.#fetchWithRetries().finally(() => {
       this.#fetching = undefined;
     });

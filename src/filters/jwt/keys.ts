@@ -63,6 +63,8 @@ function readKey(value: unknown): Key | undefined {
   const keyId = claimOf(source, 'kid') ?? '';
   if (typeof kind !== 'string' || typeof algorithm !== 'string' || typeof keyId !== 'string')
     return undefined;
+  // RFC 7517 §4.2: a key for secrets proves nothing.
+  if (claimOf(source, 'use') === 'enc') return undefined;
   const members = Object.hasOwn(MEMBERS, kind) ? MEMBERS[kind] : undefined;
   if (members === undefined || (algorithm !== '' && FITTING[kind]?.test(algorithm) !== true))
     return undefined;
@@ -90,6 +92,8 @@ export async function verifySignature(
       (algorithm === '' || algorithm === token.algorithm),
   );
   if (candidates.length === 0) return 'keyMismatch';
+  // RFC 7515 §4.1.11: what must be understood is not; RFC 7797 §7 forbids the one extension that the library knows.
+  if (Object.hasOwn(token.header, 'crit')) return 'verification';
   for (const key of candidates) if (await isSignedBy(token, key)) return 'ok';
   return 'verification';
 }
@@ -104,7 +108,6 @@ async function isSignedBy({ text, algorithm }: Token, key: Key): Promise<boolean
     key.imported.set(algorithm, imported);
   }
   try {
-    // RFC 7515 §4.1.11: extensions that nobody here understands make the token invalid; the library sees to it.
     await compactVerify(text, (await imported) as Awaited<ReturnType<typeof importJWK>>, {
       algorithms: [algorithm],
     });

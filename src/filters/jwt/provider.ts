@@ -43,7 +43,11 @@ export class ProviderRuntime {
     if (claims !== 'ok' || isRemembered) return claims;
     const keys = await this.#jwks.keys();
     if (typeof keys === 'string') return keys;
-    const signature = await verifySignature(token, keys);
+    let signature = await verifySignature(token, keys);
+    if (signature === 'keyMismatch' && token.keyId !== '') {
+      const newer = await this.#jwks.newerKeys();
+      if (newer !== undefined) signature = await verifySignature(token, newer);
+    }
     if (signature === 'ok') this.#cache?.add(token);
     return signature;
   }

@@ -1,3 +1,4 @@
+import { parseStrictJson } from '../../runtime/strict-json.js';
 import type { JwtFailure } from './status.js';
 
 /** JSON of a token. */
@@ -69,12 +70,17 @@ const BASE64URL = /^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}(?:==)?|[A-Za-z0-9_-
 function parsePart(text: string, badBase64: JwtFailure, badJson: JwtFailure): Claims | JwtFailure {
   if (!BASE64URL.test(text)) return badBase64;
   try {
-    const json: unknown = JSON.parse(UTF8.decode(Buffer.from(text, 'base64url')));
+    const decoded = UTF8.decode(Buffer.from(text, 'base64url'));
+    // Of a member that is there twice, two readers might believe different ones.
+    parseStrictJson(decoded, notJson);
+    const json: unknown = JSON.parse(decoded);
     return isObject(json) ? json : badJson;
   } catch {
     return badJson;
   }
 }
+
+const notJson = (what: string) => new TypeError(what);
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

@@ -84,10 +84,25 @@ describe('remote keys', () => {
     answer(served(first));
     await get(await tokenOf(first));
     answer(served(second));
-    // Envoy: an unknown key is no reason to fetch.
+    // What was fetched a moment ago is not fetched for an unknown key.
     expect(await get(await tokenOf(second))).toBe(401);
     await path.clock.advance(60_000);
     expect(await get(await tokenOf(second))).toBe(200);
+    expect(fetches()).toBe(2);
+  });
+
+  test('are fetched again for a key that is not among them, but not for every token that names one', async () => {
+    const { path, answer, get, fetches } = scene();
+    answer(served(first));
+    await get(await tokenOf(first));
+    answer(served(first, second));
+    await path.clock.advance(30_000);
+    expect(await get(await tokenOf(second))).toBe(200);
+    const made = await createIssuer('ES256', 'made-up');
+    for (let i = 0; i < 5; i++) expect(await get(await tokenOf(made))).toBe(401);
+    expect(fetches()).toBe(2);
+    await path.clock.advance(29_999);
+    expect(await get(await tokenOf(made))).toBe(401);
     expect(fetches()).toBe(2);
   });
 
