@@ -4,6 +4,7 @@ export type { CreatedJoinToken, JoinTokenRecord } from './control-plane/access/j
 export type { KubernetesReview } from './control-plane/access/kubernetes.js';
 export type { OidcIdentity, OidcIssuer } from './control-plane/access/oidc.js';
 export { createJoinTokenIn } from './control-plane/access/plane-access.js';
+export type { AdminAccess, AdminRole, RoleGrant } from './control-plane/admin/roles.js';
 export type { Authenticator, Identity, UnauthenticatedCall } from './control-plane/ca/authenticate.js';
 export type { ExtensionProviderInput } from './control-plane/compile/authorization/extension-provider.js';
 export {

@@ -25,15 +25,7 @@ const DEFAULT_CONFIG = ['mesh.yaml', 'mesh.d'];
 
 /** Runs the control plane in this process until it is told to stop. */
 export async function dev(options: DevOptions, output: Output): Promise<number> {
-  const config =
-    options.config.length > 0 ? options.config : DEFAULT_CONFIG.filter((path) => existsSync(path));
-  for (const path of options.config) {
-    if (!existsSync(path)) {
-      throw new MeshError('INMESH_CONFIG_READ', `${path} does not exist`, {
-        hint: 'Give a file or a folder of YAML',
-      });
-    }
-  }
+  const config = configPaths(options.config);
   const plane = await createControlPlane({
     config,
     ...(options.data !== undefined && { dataDir: options.data }),
@@ -53,7 +45,18 @@ export async function dev(options: DevOptions, output: Output): Promise<number> 
   return 0;
 }
 
-function describe(plane: ControlPlane): object {
+/** What is read: what was named, which has to be there, or the usual files. */
+export function configPaths(named: readonly string[]): readonly string[] {
+  if (named.length === 0) return DEFAULT_CONFIG.filter((path) => existsSync(path));
+  const missing = named.find((path) => !existsSync(path));
+  if (missing === undefined) return named;
+  throw new MeshError('INMESH_CONFIG_READ', `${missing} does not exist`, {
+    hint: 'Give a file or a folder of YAML',
+  });
+}
+
+/** The addresses of a control plane, for programs. */
+export function describe(plane: ControlPlane): object {
   return { version, ...plane.addresses, trustDomain: plane.trustDomain, revision: plane.status().revision };
 }
 
@@ -73,13 +76,14 @@ function banner(plane: ControlPlane, options: DevOptions, config: readonly strin
 }
 
 /** Tells of each accepted change of the configuration; refusals are in the control plane's own log. */
-function watchConfig(plane: ControlPlane, output: Output): void {
+export function watchConfig(plane: ControlPlane, output: Output): void {
   plane.onConfigChange((event) => {
     if (event === 'accepted') output.err(`configuration revision ${plane.status().revision} in force\n`);
   });
 }
 
-function stopSignal(): Promise<void> {
+/** Resolves when the process is told to stop. */
+export function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });

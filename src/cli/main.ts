@@ -33,6 +33,8 @@ function createProgram(output: Output, done: (code: number) => void): Command {
     .exitOverride()
     .configureOutput({ writeOut: output.out, writeErr: output.err });
   addDev(program, output, done);
+  addServe(program, output, done);
+  addToken(program, output, done);
   addRun(program, output, done);
   addCompile(program, output, done);
   return program;
@@ -87,6 +89,92 @@ function addDev(program: Command, output: Output, done: (code: number) => void):
             pushThrottle: options.pushThrottle,
             logLevel: options.logLevel,
             format: options.output,
+          },
+          output,
+        ),
+      );
+    });
+}
+
+function addServe(program: Command, output: Output, done: (code: number) => void): void {
+  withServingOptions(program.command('serve'))
+    .description('Run the control plane for other machines: every caller has to prove who it is.')
+    .requiredOption(
+      '-d, --data <dir>',
+      'where state is kept: root certificate and key, join tokens, audit log',
+    )
+    .option(
+      '-c, --config <path...>',
+      'file or folder of Istio YAML, watched (default: mesh.yaml and mesh.d if there)',
+    )
+    .option('--host <address>', 'IP address of the secure port', '0.0.0.0')
+    .option('--name <name...>', 'names and addresses that clients call it by')
+    .option('--secure-port <port>', 'xDS and CA over TLS; 0 = any free', toPort, 15_012)
+    .option('--http-port <port>', 'JSON status API, on loopback; 0 = any free', toPort, 15_014)
+    .option('--metrics-port <port>', 'metrics and health, on --host; 0 = any free (default: none)', toPort)
+    .option('--trust-domain <name>', 'SPIFFE trust domain', 'cluster.local')
+    .option('--certificate-life <duration>', 'life of workload certificates (default: 24h)', toDuration)
+    .option('--access <file>', 'JSON: { callers, admin }, as createControlPlane takes them')
+    .option('--kubernetes', 'take service-account tokens, by the API server of this cluster', false)
+    .addOption(
+      new Option('--log-level <level>', 'what goes to stderr')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('warn'),
+    )
+    .addOption(
+      new Option('-o, --output <format>', 'how the addresses are printed')
+        .choices(['text', 'json'])
+        .default('text'),
+    )
+    .addHelpText('after', SERVE_EXAMPLES)
+    .action(async (options) => {
+      const { serve } = await import('./serve.js');
+      done(
+        await serve(
+          {
+            config: options.config ?? [],
+            data: options.data,
+            host: options.host,
+            names: options.name ?? [],
+            securePort: options.securePort,
+            httpPort: options.httpPort,
+            metricsPort: options.metricsPort,
+            trustDomain: options.trustDomain,
+            certificateLifeMs: options.certificateLife ?? 86_400_000,
+            access: options.access,
+            kubernetes: options.kubernetes,
+            debounceMs: { quietMs: options.debounceAfter ?? 100, maxMs: options.debounceMax ?? 10_000 },
+            pushThrottle: options.pushThrottle,
+            logLevel: options.logLevel,
+            format: options.output,
+          },
+          output,
+        ),
+      );
+    });
+}
+
+function addToken(program: Command, output: Output, done: (code: number) => void): void {
+  program
+    .command('token')
+    .description('Tokens by which workloads join; each is good for one certificate.')
+    .command('create')
+    .description('Make a token and print it; it is shown once.')
+    .requiredOption('-d, --data <dir>', 'the folder of the control plane')
+    .requiredOption('--service-account <name>', 'service account of the workload')
+    .option('-n, --namespace <namespace>', 'namespace of the workload', 'default')
+    .option('--trust-domain <name>', 'SPIFFE trust domain', 'cluster.local')
+    .option('--ttl <duration>', 'how long it may be used (default: 10m)', toDuration)
+    .action(async (options) => {
+      const { createToken } = await import('./token.js');
+      done(
+        await createToken(
+          {
+            data: options.data,
+            namespace: options.namespace,
+            serviceAccount: options.serviceAccount,
+            trustDomain: options.trustDomain,
+            ttlMs: options.ttl,
           },
           output,
         ),
@@ -212,6 +300,12 @@ Examples:
   $ inmesh dev                                    control plane on 15010, 15012 and 15014
   $ inmesh dev --config mesh.yaml --config routes/ watch a file and a folder
   $ inmesh dev --port 0 --secure-port 0 --http-port 0 -o json   free ports, printed as JSON`;
+
+const SERVE_EXAMPLES = `
+Examples:
+  $ inmesh serve --data /var/lib/inmesh --name mesh.example.com
+  $ inmesh token create --data /var/lib/inmesh --service-account reviews     a token for one workload
+  $ INMESH_CONTROL_PLANE=mesh.example.com:15012 INMESH_CA_ROOT=root.pem INMESH_JOIN_TOKEN=... node reviews.js`;
 
 const RUN_EXAMPLES = `
 Examples:

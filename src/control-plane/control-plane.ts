@@ -10,6 +10,9 @@ import type { CallerOptions } from './access/callers.js';
 import type { CreatedJoinToken } from './access/join-tokens.js';
 import { createPlaneAccess, type PlaneAccess } from './access/plane-access.js';
 import { type AdminServer, startAdminServer } from './admin/admin-server.js';
+import { renderMetrics } from './admin/metrics.js';
+import { startMetricsServer } from './admin/metrics-server.js';
+import type { AdminAccess } from './admin/roles.js';
 import { type CertificateAuthority, createCertificateAuthority } from './ca/certificate-authority.js';
 import { createDirectoryCaStore } from './ca/directory-store.js';
 import { JoinedSecrets } from './ca/joined-secrets.js';
@@ -69,10 +72,20 @@ export interface ControlPlaneOptions {
   /** By what workloads prove who they are, besides certificates of this mesh and join tokens. */
   readonly callers?: CallerOptions;
   /**
-   * Istio's ports by default (15010, 15012, 15014); 0 takes any free one. `xds` is plaintext on loopback: false = none,
-   * which is the default where loopback is not trusted.
+   * Who may use the status API. Where loopback is not trusted and there is a `dataDir`, its file `admin.token` (mode 0600)
+   * is the bearer token of an admin.
    */
-  readonly ports?: { readonly xds?: number | false; readonly secureXds?: number; readonly http?: number };
+  readonly admin?: AdminAccess;
+  /**
+   * Istio's ports by default (15010, 15012, 15014); 0 takes any free one. `xds` is plaintext on loopback: false = none,
+   * which is the default where loopback is not trusted. `metrics` serves `/metrics` and health, and nothing else, on `host`.
+   */
+  readonly ports?: {
+    readonly xds?: number | false;
+    readonly secureXds?: number;
+    readonly http?: number;
+    readonly metrics?: number;
+  };
   /** SPIFFE trust domain. Default `cluster.local`. */
   readonly trustDomain?: string;
   /** Istio's `trustDomainAliases`: to policies their members are those of the trust domain. Default none. */
@@ -132,8 +145,16 @@ export interface ControlPlaneLimits extends ConnectionLimits, StreamLimits, Acce
 /** A running control plane. */
 export interface ControlPlane {
   /** `host:port` of each port; `xds` is empty when there is no plaintext port. */
-  readonly addresses: { readonly xds: string; readonly secureXds: string; readonly http: string };
+  readonly addresses: {
+    readonly xds: string;
+    readonly secureXds: string;
+    readonly http: string;
+    /** Empty when there is no port for it. */
+    readonly metrics: string;
+  };
   readonly trustDomain: string;
+  /** PEM of the roots that vouch for this mesh: what clients need as `caRootFile` (`INMESH_CA_ROOT`). */
+  rootsPem(): string;
   status(): ControlPlaneStatus;
   /** What clients report of the requests that they send (LRS), in sums. */
   load(): LoadSummary;
@@ -192,7 +213,7 @@ export async function createControlPlane(options: ControlPlaneOptions = {}): Pro
   const host = options.host ?? '127.0.0.1';
   const own = await createOwnIdentity(authority, { clock, logger, names: [host, ...(options.names ?? [])] });
   const access = await createPlaneAccess(
-    { host, dataDir: options.dataDir, callers: options.callers ?? {} },
+    { host, dataDir: options.dataDir, callers: options.callers ?? {}, admin: options.admin ?? {} },
     { authority, clock, logger },
   );
   const registry = createRegistry({ graceMs: options.registrationGraceMs ?? 2_000 }, clock);
@@ -279,6 +300,7 @@ class RunningControlPlane implements ControlPlane {
   readonly #stopSources: () => Promise<void>;
   #grpc: RunningGrpcServer | undefined;
   #admin: AdminServer | undefined;
+  #metrics: AdminServer | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(parts: Parts, stopSources: () => Promise<void>) {
@@ -357,11 +379,16 @@ class RunningControlPlane implements ControlPlane {
     return this.#parts.authority.trustDomain;
   }
 
+  rootsPem(): string {
+    return this.#parts.authority.bundle().authorities.join('');
+  }
+
   get addresses(): ControlPlane['addresses'] {
     return {
       xds: this.#grpc?.address ?? '',
       secureXds: this.#grpc?.secureAddress ?? '',
       http: this.#admin?.address ?? '',
+      metrics: this.#metrics?.address ?? '',
     };
   }
 
@@ -392,8 +419,14 @@ class RunningControlPlane implements ControlPlane {
       logger,
     });
     this.#admin = await startAdminServer({
-      host: local,
+      host: options.admin?.host ?? local,
       port: ports.http ?? 15_014,
+      tls: isLoopbackPeer(options.admin?.host ?? local) ? undefined : tls,
+      operators: access.operators,
+      hosts: options.admin?.hosts ?? [],
+      audit,
+      joinTokens: access.joinTokens,
+      trustDomain: this.trustDomain,
       status: () => ({ ...this.status(), load: this.#xds.load.summary() }),
       waitApplied: (revision, timeoutMs) => this.waitApplied(revision, { timeoutMs }),
       loadByClient: () => this.#xds.load.byClient(),
@@ -402,6 +435,10 @@ class RunningControlPlane implements ControlPlane {
       clock,
       logger,
     });
+    if (ports.metrics === undefined) return;
+    this.#metrics = await startMetricsServer(host, ports.metrics, () =>
+      renderMetrics({ ...this.status(), load: this.#xds.load.summary() }),
+    );
   }
 
   status(): ControlPlaneStatus {
@@ -455,7 +492,7 @@ class RunningControlPlane implements ControlPlane {
     if (drainMs > 0) await this.#xds.drain(drainMs);
     await this.#stopSources();
     this.#xds.close();
-    await Promise.all([this.#grpc?.close(), this.#admin?.close()]);
+    await Promise.all([this.#grpc?.close(), this.#admin?.close(), this.#metrics?.close()]);
     this.#parts.registry.close();
     this.#secrets.close();
     this.#keys.close();

@@ -20,7 +20,7 @@ export interface ControlPlaneServer {
   /**
    * `insecure`: plaintext. `tls`: the server proves its name by the platform's roots; with files, by those of `caFile`, and
    * with `certificateFile` and `keyFile` this client proves itself. `mesh`: mutual TLS with this workload's own certificate.
-   * Default: plaintext to this machine, `tls` to any other. `INMESH_XDS_CREDENTIALS`, `INMESH_XDS_CA`, `INMESH_XDS_CERT`,
+   * Default: `mesh` where `caRootFile` is given, else plaintext to this machine and `tls` to any other. `INMESH_XDS_CREDENTIALS`, `INMESH_XDS_CA`, `INMESH_XDS_CERT`,
    * `INMESH_XDS_KEY`.
    */
   readonly credentials?: 'insecure' | 'tls' | 'mesh' | TlsCredentials;
@@ -79,6 +79,8 @@ export interface ResolvedControlPlane {
 
 type Env = Readonly<Record<string, string | undefined>>;
 const DEFAULT_CONTROL_PLANE = '127.0.0.1:15010';
+/** Where the roots of the mesh are given. */
+const DEFAULT_SECURE_CONTROL_PLANE = '127.0.0.1:15012';
 
 /**
  * The control plane that code, then environment, then bootstrap name.
@@ -87,16 +89,28 @@ const DEFAULT_CONTROL_PLANE = '127.0.0.1:15010';
 export function resolveControlPlane(
   given: string | ControlPlaneOptions | undefined,
   protocol: ServerSpec['protocol'],
-  { env, bootstrap }: { readonly env: Env; readonly bootstrap: Bootstrap | undefined },
+  {
+    env,
+    bootstrap,
+    hasRoots = false,
+  }: {
+    readonly env: Env;
+    readonly bootstrap: Bootstrap | undefined;
+    /** The roots of the mesh are known before the first certificate is: nothing goes in plaintext. */
+    readonly hasRoots?: boolean;
+  },
 ): ResolvedControlPlane {
   const options: ControlPlaneOptions = typeof given === 'string' ? { servers: split(given) } : (given ?? {});
   const streams = streamsOf(options.streams ?? env['INMESH_XDS_STREAMS']);
   const withWays = (one: ServerSpec): ServerSpec => ({ ...one, protocol, streams: streams ?? one.streams });
-  const read = (one: string | ControlPlaneServer) => withWays(serverSpec(one, env));
+  const read = (one: string | ControlPlaneServer) => withWays(serverSpec(one, env, hasRoots));
   const named =
     options.servers ?? (env['INMESH_CONTROL_PLANE'] ? split(env['INMESH_CONTROL_PLANE']) : undefined);
   if (named?.length === 0) throw invalid('controlPlane names no server');
-  const servers = named?.map(read) ?? bootstrap?.servers.map(withWays) ?? [read(DEFAULT_CONTROL_PLANE)];
+  const servers = named?.map(read) ??
+    bootstrap?.servers.map(withWays) ?? [
+      read(hasRoots ? DEFAULT_SECURE_CONTROL_PLANE : DEFAULT_CONTROL_PLANE),
+    ];
   const authorities = new Map(
     [...(bootstrap?.authorities ?? [])].map(([name, one]) => [
       name,
@@ -145,7 +159,7 @@ export function listenerNameOf(
   );
 }
 
-function serverSpec(given: string | ControlPlaneServer, env: Env): ServerSpec {
+function serverSpec(given: string | ControlPlaneServer, env: Env, hasRoots: boolean): ServerSpec {
   const server = typeof given === 'string' ? { address: given } : given;
   const target = bareTarget(server.address);
   if (target === undefined) {
@@ -154,7 +168,7 @@ function serverSpec(given: string | ControlPlaneServer, env: Env): ServerSpec {
       'For example 127.0.0.1:15010',
     );
   }
-  const security = securityOf(server, env);
+  const security = securityOf(server, env, hasRoots);
   const tokenFile = server.tokenFile ?? (env['INMESH_XDS_TOKEN'] || undefined);
   if (tokenFile !== undefined && isPlain(security, target)) {
     throw invalid(
@@ -173,14 +187,19 @@ function serverSpec(given: string | ControlPlaneServer, env: Env): ServerSpec {
   };
 }
 
-function securityOf({ credentials, serverIds }: ControlPlaneServer, env: Env): ChannelSecurity {
+function securityOf(
+  { credentials, serverIds }: ControlPlaneServer,
+  env: Env,
+  hasRoots: boolean,
+): ChannelSecurity {
   const files = {
     caFile: env['INMESH_XDS_CA'] || undefined,
     certificateFile: env['INMESH_XDS_CERT'] || undefined,
     keyFile: env['INMESH_XDS_KEY'] || undefined,
   };
   const hasFiles = files.caFile !== undefined || files.certificateFile !== undefined;
-  const chosen = credentials ?? (env['INMESH_XDS_CREDENTIALS'] || (hasFiles ? 'tls' : undefined));
+  const chosen =
+    credentials ?? (env['INMESH_XDS_CREDENTIALS'] || (hasFiles ? 'tls' : hasRoots ? 'mesh' : undefined));
   if (typeof chosen === 'object') return tls({ ...NO_FILES, ...chosen });
   switch (chosen) {
     case undefined:

@@ -19,11 +19,12 @@ import {
   resolveControlPlane,
 } from './control-plane-options.js';
 import { type IdentityOption, type ResolvedIdentity, resolveIdentity } from './identity-option.js';
+import { type JoinOptions, type ResolvedJoin, resolveJoin } from './joining.js';
 import { resolveSelf, type Self } from './self.js';
 import type { Surroundings } from './surroundings.js';
 
 /** What `createMesh` takes. Everything has a default; environment variables come after what is given here. */
-export interface MeshOptions {
+export interface MeshOptions extends JoinOptions {
   /** Name of this service. `INMESH_SERVICE`, `OTEL_SERVICE_NAME`, the name in package.json. */
   readonly service?: string;
   /** Version of this service. `INMESH_VERSION`, the version in package.json. */
@@ -133,6 +134,7 @@ export interface ResolvedMeshOptions extends Self {
   readonly controlPlane: string;
   readonly control: ResolvedControlPlane;
   readonly certificateAuthority: string;
+  readonly join: ResolvedJoin;
   readonly cacheDir: string | undefined;
   readonly startupTimeoutMs: number;
   readonly configurationTimeoutMs: number;
@@ -171,10 +173,11 @@ const DEFAULT_INBOUND_TEMPLATE = 'xds.istio.io/grpc/lds/inbound/%s';
 export function resolveOptions(options: MeshOptions, around: Surroundings): ResolvedMeshOptions {
   const { env } = around;
   const bootstrap = readBootstrap(env, around.readFile);
+  const join = resolveJoin(options, env, around.readFile);
   const control = resolveControlPlane(
     options.controlPlane,
     xdsProtocol(options.xdsProtocol ?? env['INMESH_XDS_PROTOCOL'] ?? 'sotw'),
-    { env, bootstrap },
+    { env, bootstrap, hasRoots: join.caRootFile !== undefined },
   );
   const controlPlane = control.servers[0]?.target ?? '';
   return {
@@ -182,6 +185,7 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
     localCluster: localClusterOf(options, env, bootstrap),
     controlPlane,
     control,
+    join,
     certificateAuthority: target(
       'certificateAuthority',
       options.certificateAuthority ?? env['INMESH_CA'] ?? controlPlane,

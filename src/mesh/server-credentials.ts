@@ -122,7 +122,8 @@ function meshCredentials(
     });
 }
 
-function chainOf(certificate: PeerCertificate): Uint8Array[] {
+/** The DER certificates that the other end presented, leaf first. */
+export function chainOf(certificate: PeerCertificate): Uint8Array[] {
   const chain: Uint8Array[] = [];
   const seen = new Set<string>();
   // Node gives the detailed form here; a root is its own issuer.

@@ -14,6 +14,7 @@ import { createXdsClient, type XdsClient } from '../xds/client.js';
 import { OLD_STYLE } from '../xds/resource-name.js';
 import type { ServerSpec } from './bootstrap/server-spec.js';
 import { createChosenIdentity } from './identity-option.js';
+import { joining } from './joining.js';
 import { LoadReporting } from './load-reporting.js';
 import { describeNode } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
@@ -35,14 +36,21 @@ export function createIdentity(
   if (identity !== undefined) return createChosenIdentity(identity, { clock, random, logger });
   if (identityFiles !== undefined) return followFiles({ ...identityFiles, clock, random, logger });
   const tools = { clock, random };
+  let source: CaSource | undefined;
+  const joinTools = { clock, random, current: () => source?.svid() };
+  const { credentials, callMetadata } = joining(options.join, options.certificateAuthority, joinTools);
   const isControlPlane = options.certificateAuthority === options.controlPlane;
-  return createCaSource({
+  source = createCaSource({
     target: options.certificateAuthority,
-    credentials: authorityCredentials(options, options.certificateAuthority, tools),
+    credentials: credentials ?? authorityCredentials(options, options.certificateAuthority, tools),
+    callMetadata,
     // Whoever stands in for the control plane stands in for its authority.
     fallbacks: options.control.servers
       .slice(isControlPlane ? 1 : options.control.servers.length)
-      .map(({ target }) => ({ target, credentials: authorityCredentials(options, target, tools) })),
+      .map(({ target }) => ({
+        target,
+        credentials: credentials ?? authorityCredentials(options, target, tools),
+      })),
     identity: { namespace, serviceAccount },
     clock,
     random,
@@ -55,6 +63,7 @@ export function createIdentity(
       }),
     }),
   });
+  return source;
 }
 
 /** An authority behind the same address as the control plane is trusted, and called, as that is. */

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { ADMIN_HEADERS, adminRefusal } from '../../runtime/admin-request.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
 import { bindServer } from './bind.js';
 
@@ -31,9 +32,9 @@ export async function serveMetrics(
   // Only a loopback address promises that nobody else reads it: there other names are DNS rebinding.
   const onlyLoopback = isLoopbackName(target.host.includes(':') ? `[${target.host}]` : target.host);
   const server = createServer((request, response) => {
-    if (onlyLoopback && !isLoopbackName(request.headers.host ?? '')) {
-      answer(request, response, 403, 'this endpoint answers to localhost only\n');
-    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+    const refused = adminRefusal(request, onlyLoopback ? [] : undefined);
+    if (refused !== undefined) answer(request, response, refused.status, `${refused.message}\n`);
+    else if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
       answer(request, response, 405, 'this endpoint only reads\n');
     } else show(request, response, sources);
@@ -78,8 +79,7 @@ function answer(
   response.writeHead(status, {
     'content-type': type,
     'content-length': Buffer.byteLength(text),
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
+    ...ADMIN_HEADERS,
   });
   response.end(request.method === 'HEAD' ? undefined : text);
 }

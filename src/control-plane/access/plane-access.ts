@@ -1,9 +1,14 @@
+import { randomBytes } from 'node:crypto';
+import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseSpiffeId, type SpiffeId } from '../../identity/spiffe-id.js';
-import type { Clock } from '../../runtime/clock.js';
+import { createWebFetch } from '../../identity/web-fetch.js';
+import { writeFileAtomic } from '../../runtime/atomic-file.js';
+import { type Clock, systemClock } from '../../runtime/clock.js';
 import type { Logger } from '../../runtime/log.js';
 import { surroundings } from '../../runtime/process.js';
 import { systemRandom } from '../../runtime/random.js';
+import { type AdminAccess, createOperators, type Operators, type RoleGrant } from '../admin/roles.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import { createFileAudit } from '../audit/file-audit.js';
 import { createLoggedAudit } from '../audit/log-audit.js';
@@ -12,12 +17,14 @@ import { isLoopbackPeer } from '../ca/peer-address.js';
 import { type CallerOptions, type Callers, createCallers } from './callers.js';
 import { createDirectoryJoinTokenStore, createMemoryJoinTokenStore } from './join-token-stores.js';
 import { type CreatedJoinToken, createJoinTokens, type JoinTokens } from './join-tokens.js';
+import { createTokenVerifier } from './oidc.js';
 
 /** What a control plane is told about who may call it. */
 export interface PlaneAccessOptions {
   readonly host: string;
   readonly dataDir: string | undefined;
   readonly callers: CallerOptions;
+  readonly admin: AdminAccess;
 }
 
 /** Who may call a control plane, and what is written down of that. */
@@ -25,13 +32,15 @@ export interface PlaneAccess {
   readonly audit: AuditLog;
   readonly joinTokens: JoinTokens;
   readonly callers: Callers;
+  /** Recognises who may use the status API. */
+  readonly operators: Operators;
   readonly trustsLoopback: boolean;
   close(): Promise<void>;
 }
 
 /** @throws MeshError `INMESH_OPTION_INVALID`, `INMESH_STORE_WRITE`. */
 export async function createPlaneAccess(
-  { host, dataDir, callers: options }: PlaneAccessOptions,
+  { host, dataDir, callers: options, admin }: PlaneAccessOptions,
   {
     authority,
     clock,
@@ -50,6 +59,14 @@ export async function createPlaneAccess(
   const joinTokens = createJoinTokens(store, { clock, trustDomain });
   const trustsLoopback = options.loopback ?? isLoopbackPeer(host);
   try {
+    const verifier = createTokenVerifier([...(admin.oidc ?? []), ...(options.oidc ?? [])], {
+      fetch: createWebFetch(clock),
+      clock,
+      random: systemRandom,
+    });
+    const isOpen = admin.loopback ?? trustsLoopback;
+    const own = dataDir === undefined || isOpen ? [] : [await ownGrant(dataDir)];
+    const operators = createOperators([...(admin.roles ?? []), ...own], { trustsLoopback: isOpen, verifier });
     const callers = createCallers(options, {
       trustDomain,
       bundle: () => authority.bundle(),
@@ -70,9 +87,11 @@ export async function createPlaneAccess(
       audit,
       joinTokens: audited(joinTokens, audit),
       callers,
+      operators,
       trustsLoopback,
       async close() {
         callers.close();
+        verifier.close();
         await audit.close();
       },
     };
@@ -84,6 +103,17 @@ export async function createPlaneAccess(
 
 /** Folder of the join tokens in the data folder. */
 export const JOIN_TOKENS = 'join-tokens';
+
+/** The bearer token of an admin in the data folder: whoever can read that folder is the operator anyway. */
+async function ownGrant(dataDir: string): Promise<RoleGrant> {
+  const tokenFile = join(dataDir, 'admin.token');
+  try {
+    await access(tokenFile);
+  } catch {
+    await writeFileAtomic(tokenFile, [Buffer.from(`${randomBytes(32).toString('base64url')}\n`)]);
+  }
+  return { role: 'admin', tokenFile };
+}
 
 function audited(joinTokens: JoinTokens, audit: AuditLog): JoinTokens {
   return {
@@ -99,11 +129,14 @@ function audited(joinTokens: JoinTokens, audit: AuditLog): JoinTokens {
   };
 }
 
-/** Makes a join token in the data folder of a control plane, which may run or not: the file is the token. */
+/**
+ * Makes a join token in the data folder of a control plane, which may run or not.
+ * @throws MeshError `INMESH_OPTION_INVALID`, `INMESH_SPIFFE_ID`, `INMESH_STORE_WRITE`.
+ */
 export async function createJoinTokenIn(
   dataDir: string,
   id: string,
-  { ttlMs, clock }: { readonly ttlMs?: number | undefined; readonly clock: Clock },
+  { ttlMs, clock = systemClock }: { readonly ttlMs?: number; readonly clock?: Clock } = {},
 ): Promise<CreatedJoinToken> {
   const parsed = parseSpiffeId(id);
   const store = createDirectoryJoinTokenStore(join(dataDir, JOIN_TOKENS));

@@ -1,31 +1,15 @@
-import { createServer, type IncomingMessage } from 'node:http';
-import type { Clock } from '../../runtime/clock.js';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { TLSSocket } from 'node:tls';
 import { messageOf } from '../../runtime/errors.js';
-import type { Logger } from '../../runtime/log.js';
-import type { WorkloadRegistry } from '../registry/registry.js';
-import { formatPath, type Violation } from '../schema/violation.js';
-import type { AppliedReport } from '../serve/applied.js';
+import type { AuditRecord } from '../audit/audit-log.js';
+import { isLoopbackPeer } from '../ca/peer-address.js';
 import { listen } from '../serve/grpc-server.js';
-import type { ConfigStore } from '../store/config-store.js';
-import type { KindName } from '../store/view.js';
+import { PeerLimits } from '../serve/peer-limits.js';
 import { type AdminRequest, type Answer, adminRequest, problem, refusal, write } from './http.js';
-import { renderMetrics } from './metrics.js';
-import type { AdminStatus } from './status.js';
-import { registerWorkload, removeWorkload } from './workloads.js';
-
-export interface AdminOptions {
-  readonly host: string;
-  readonly port: number;
-  readonly status: () => AdminStatus;
-  /** Waits until a revision has arrived everywhere; undefined = the one in force. */
-  readonly waitApplied: (revision: number | undefined, timeoutMs: number) => Promise<AppliedReport>;
-  /** What each client reports of its load. */
-  readonly loadByClient: () => readonly object[];
-  readonly store: ConfigStore;
-  readonly registry: WorkloadRegistry;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
+import type { AdminOptions } from './options.js';
+import { includesRole, type Operator } from './roles.js';
+import { carryOut, ROUTES } from './routes.js';
 
 /** The JSON status API. */
 export interface AdminServer {
@@ -34,50 +18,63 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-const KINDS: readonly KindName[] = [
-  'VirtualService',
-  'DestinationRule',
-  'ServiceEntry',
-  'WorkloadEntry',
-  'PeerAuthentication',
-  'Gateway',
-  'Service',
-  'Deployment',
-  'Namespace',
-  'ServiceAccount',
-  'Secret',
-];
+/** Requests of one address in a second, before anybody knows whose they are; processes of this machine are not counted. */
+const RATE = { perSecond: 50, burst: 200, countsLoopback: false };
+const MAX_CONNECTIONS = 1_000;
 
-const DEFAULT_WAIT_MS = 10_000;
-const MAX_WAIT_MS = 300_000;
-
-/** Serves the JSON status API: reading by GET, changes by POST and DELETE, to this machine only. */
+/** Serves the JSON status API: reading by GET, changes by POST and DELETE, each to those whose role allows it. */
 export async function startAdminServer(options: AdminOptions): Promise<AdminServer> {
-  const server = createServer((request, response) => {
-    answer(request, options).then(
+  const limits = new PeerLimits(RATE, options.clock);
+  const handle = (request: IncomingMessage, response: ServerResponse) => {
+    answer(request, { options, limits }).then(
       (result) => write(response, result, request.method === 'HEAD'),
       (error: unknown) => {
         options.logger.error({ path: request.url, error: messageOf(error) }, 'the status API failed');
         write(response, problem(500, 'INMESH_INTERNAL', 'the request failed; see the log'), false);
       },
     );
-  });
+  };
+  const { tls } = options;
+  const server =
+    tls === undefined
+      ? createServer({ maxHeaderSize: 16 * 1024 }, handle)
+      : createTlsServer(
+          {
+            ...tls.serverOptions({ alpn: ['http/1.1'], requireClientCertificate: false }),
+            maxHeaderSize: 16 * 1024,
+          },
+          handle,
+        );
+  const detach = tls !== undefined && 'setSecureContext' in server ? tls.attach(server) : () => {};
   // Slow clients are cut: this port has nothing that takes long.
   server.requestTimeout = 10_000;
   server.headersTimeout = 5_000;
+  server.maxHeadersCount = 100;
+  server.maxConnections = MAX_CONNECTIONS;
   const address = await listen(server, options.host, options.port, 'status');
   return {
     address,
     close: () =>
       new Promise((resolve) => {
+        detach();
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
 }
 
-async function answer(message: IncomingMessage, options: AdminOptions): Promise<Answer> {
-  const refused = refusal(message);
+interface Handling {
+  readonly options: AdminOptions;
+  readonly limits: PeerLimits;
+}
+
+/** Probes have no token. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz/live', '/healthz/ready', '/ready']);
+
+async function answer(message: IncomingMessage, { options, limits }: Handling): Promise<Answer> {
+  const peer = message.socket.remoteAddress ?? '';
+  if (!limits.take(peer)) return problem(429, 'INMESH_ADMIN_RATE', 'too many requests');
+  const refused = refusal(message, options.hosts);
   if (refused !== undefined) return refused;
   let request: AdminRequest;
   try {
@@ -86,106 +83,62 @@ async function answer(message: IncomingMessage, options: AdminOptions): Promise<
     return problem(400, 'INMESH_ADMIN_REQUEST', 'the request target can not be read');
   }
   const { method, path } = request;
-  if (method === 'GET' && path === '/api/applied') return applied(request, options);
-  if (method === 'GET' || method === 'HEAD') return read(request, options);
-  if (path === '/api/workloads' && method === 'POST') return registerWorkload(request, options.registry);
-  const workload = /^\/api\/workloads\/([^/]+)$/.exec(path);
-  if (workload !== null && method === 'DELETE')
-    return removeWorkload(decode(workload[1] ?? ''), options.registry);
-  const allow = path === '/api/workloads' ? 'GET, HEAD, POST' : 'GET, HEAD';
-  return { ...problem(405, 'INMESH_ADMIN_METHOD', `${method} is not for ${path}`), headers: { allow } };
-}
-
-/** Answers when the revision has arrived everywhere, or it can not be waited for any longer. */
-async function applied({ query }: AdminRequest, { waitApplied }: AdminOptions): Promise<Answer> {
-  const revision = numberOf(query.get('revision'), 0, Number.MAX_SAFE_INTEGER);
-  const timeoutMs = numberOf(query.get('timeoutMs'), 0, MAX_WAIT_MS);
-  if (revision === 'invalid' || timeoutMs === 'invalid') {
-    return problem(
-      400,
-      'INMESH_OPTION_INVALID',
-      `revision and timeoutMs (at most ${MAX_WAIT_MS}) are whole numbers`,
-    );
+  const isRead = method === 'GET' || method === 'HEAD';
+  if (isRead && OPEN_PATHS.has(path)) return { status: 200, text: 'ok\n' };
+  const audited: AuditRecord = { action: `admin ${method}`, outcome: 'refused', peer, target: path };
+  const operator = await identify(message, options).catch((error: unknown) => {
+    options.logger.warn({ peer, error: messageOf(error) }, 'a token was refused');
+    return undefined;
+  });
+  if (operator === undefined) {
+    options.audit.note({ ...audited, reason: 'nobody vouches for the caller' });
+    return {
+      ...problem(401, 'INMESH_ADMIN_UNAUTHENTICATED', 'show a token or a certificate'),
+      headers: { 'www-authenticate': 'Bearer' },
+    };
   }
-  const report = await waitApplied(revision, timeoutMs ?? DEFAULT_WAIT_MS);
-  return { status: report.isApplied ? 200 : 409, body: report };
+  return permitted(request, operator, { options, audited });
 }
 
-function numberOf(text: string | null, min: number, max: number): number | 'invalid' | undefined {
-  if (text === null) return undefined;
-  const value = text === '' ? Number.NaN : Number(text);
-  return Number.isInteger(value) && value >= min && value <= max ? value : 'invalid';
-}
-
-function read({ path }: AdminRequest, options: AdminOptions): Answer {
-  switch (path) {
-    case '/healthz/live':
-    case '/healthz/ready':
-    case '/ready':
-      return { status: 200, text: 'ok\n' };
-    case '/version':
-      return { status: 200, body: { version: options.status().version } };
-    case '/api/status':
-      return { status: 200, body: describeStatus(options.status()) };
-    case '/api/workloads':
-      return { status: 200, body: options.registry.current.value };
-    case '/api/config':
-      return { status: 200, body: describeConfig(options.store) };
-    case '/debug/syncz':
-      return { status: 200, body: options.status().clients };
-    case '/api/load': {
-      const { load } = options.status();
-      return { status: 200, body: { ...load, byClient: options.loadByClient() } };
-    }
-    case '/metrics':
-      return { status: 200, text: renderMetrics(options.status()) };
-    default:
-      return problem(404, 'INMESH_NOT_FOUND', `there is nothing at ${path}`);
+/** What a role does not allow is refused before it is looked for: nobody learns what is there. */
+async function permitted(
+  request: AdminRequest,
+  operator: Operator,
+  { options, audited }: { readonly options: AdminOptions; readonly audited: AuditRecord },
+): Promise<Answer> {
+  const { method, path } = request;
+  const wanted = method === 'HEAD' ? 'GET' : method;
+  const route = ROUTES.find((one) => one.method === wanted && one.path.test(path));
+  const needed = route?.role ?? (wanted === 'GET' ? 'viewer' : 'operator');
+  const { actor, authenticator, role } = operator;
+  const who = { ...audited, actor, authenticator, role };
+  if (!includesRole(role, needed)) {
+    options.audit.note({ ...who, reason: `the role ${needed} is needed` });
+    return problem(403, 'INMESH_ADMIN_FORBIDDEN', 'your role does not allow that');
   }
-}
-
-function describeStatus(status: AdminStatus): object {
-  const { rejected, warnings, ...rest } = status;
-  return {
-    ...rest,
-    rejected: rejected && {
-      at: new Date(rejected.at).toISOString(),
-      violations: rejected.violations.map(describeViolation),
-    },
-    warnings: warnings.map(describeViolation),
-  };
-}
-
-function describeViolation({
-  code,
-  severity,
-  message,
-  origin,
-  path,
-  suggestion,
-  resource,
-}: Violation): object {
-  return { code, severity, message, ...origin, path: formatPath(path), suggestion, resource };
-}
-
-function describeConfig(store: ConfigStore): object {
-  const view = store.current.value;
-  const documents = KINDS.flatMap((kind) =>
-    view.list(kind).map(({ apiVersion, name, namespace, labels, spec, origin }) => ({
-      apiVersion,
-      kind,
-      metadata: { name, namespace, labels },
-      spec,
-      origin,
-    })),
-  );
-  return { revision: view.revision, documents };
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
+  if (route === undefined) {
+    const allow = ROUTES.filter((one) => one.path.test(path)).map((one) => one.method);
+    return {
+      ...problem(405, 'INMESH_ADMIN_METHOD', `${method} is not for ${path}`),
+      headers: {
+        allow: [...new Set(allow.flatMap((one) => (one === 'GET' ? ['GET', 'HEAD'] : [one])))].join(', '),
+      },
+    };
   }
+  // On the disk before it happens.
+  if (route.action !== undefined)
+    await options.audit.record({ ...who, action: route.action, outcome: 'allowed' });
+  return carryOut(route, request, options);
+}
+
+function identify(message: IncomingMessage, { operators, tls }: AdminOptions): Promise<Operator | undefined> {
+  const { socket, headers } = message;
+  const hasCertificate =
+    tls !== undefined && socket instanceof TLSSocket && socket.getPeerX509Certificate() !== undefined;
+  return operators({
+    isLocal: isLoopbackPeer(socket.remoteAddress ?? ''),
+    authorization: headers.authorization,
+    // Throws for one that does not hold: then nobody vouches for the caller.
+    spiffeId: hasCertificate ? tls.verify(socket).id.toString() : undefined,
+  });
 }

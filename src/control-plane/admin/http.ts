@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isLoopbackName } from '../../runtime/loopback.js';
+import { ADMIN_HEADERS, adminRefusal, safeJson } from '../../runtime/admin-request.js';
 
 /** An answer of the admin API. */
 export interface Answer {
@@ -22,23 +22,9 @@ export interface AdminRequest {
 const MAX_BODY_BYTES = 64 * 1024;
 
 /** Why a request is turned away before anything looks at it; undefined when it may pass. */
-export function refusal(request: IncomingMessage): Answer | undefined {
-  const { host, origin } = request.headers;
-  // DNS rebinding: a page of another site reaches this port under its own name.
-  if (host === undefined || !isLoopbackName(host)) {
-    return problem(
-      403,
-      'INMESH_ADMIN_HOST',
-      `this API answers to localhost only, not to ${JSON.stringify(host ?? '')}`,
-    );
-  }
-  const site = request.headers['sec-fetch-site'];
-  if (
-    (site !== undefined && site !== 'same-origin' && site !== 'none') ||
-    (origin !== undefined && !isOwn(origin, host))
-  ) {
-    return problem(403, 'INMESH_ADMIN_ORIGIN', 'requests of other sites are refused');
-  }
+export function refusal(request: IncomingMessage, hosts: readonly string[]): Answer | undefined {
+  const refused = adminRefusal(request, hosts);
+  if (refused !== undefined) return problem(refused.status, refused.code, refused.message);
   const isMutation = request.method === 'POST' || request.method === 'DELETE';
   const type = request.headers['content-type'] ?? '';
   // A form of another site can't send this content type without asking first.
@@ -66,22 +52,16 @@ export function problem(status: number, code: string, message: string): Answer {
 
 /** Writes an answer; nothing of it may be cached, framed or sniffed. */
 export function write(response: ServerResponse, answer: Answer, isHead: boolean): void {
-  const text = answer.text ?? `${JSON.stringify(answer.body, undefined, 2)}\n`;
+  const text = answer.text ?? `${safeJson(answer.body, 2)}\n`;
   response.writeHead(answer.status, {
     'content-type': answer.text === undefined ? 'application/json' : 'text/plain; charset=utf-8',
     'content-length': Buffer.byteLength(text),
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    ...ADMIN_HEADERS,
     // Who was refused pays for a connection before the next refusal: many requests in one packet have one answer.
     ...(answer.status >= 400 && { connection: 'close' }),
     ...answer.headers,
   });
   response.end(isHead ? undefined : text);
-}
-
-function isOwn(origin: string, host: string): boolean {
-  return origin === `http://${host}`;
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {

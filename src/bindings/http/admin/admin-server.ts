@@ -2,6 +2,7 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { MeshAdmin } from '../../../mesh/admin/mesh-admin.js';
+import { ADMIN_HEADERS, adminRefusal, safeJson } from '../../../runtime/admin-request.js';
 import type { Clock } from '../../../runtime/clock.js';
 import { codeOf, messageOf } from '../../../runtime/errors.js';
 import { isLoopbackName } from '../../../runtime/loopback.js';
@@ -40,8 +41,9 @@ export async function serveAdmin(
   // Only a loopback address promises that nobody else reads it: there other names are DNS rebinding.
   const onlyLoopback = isLoopbackName(target.host.includes(':') ? `[${target.host}]` : target.host);
   const pages = createHttpServer((request, response) => {
-    if (onlyLoopback && !isLoopbackName(request.headers.host ?? '')) {
-      answer(request, response, text(403, 'this endpoint answers to localhost only\n'));
+    const refused = adminRefusal(request, onlyLoopback ? [] : undefined);
+    if (refused !== undefined && !isGrpcCall(request)) {
+      answer(request, response, text(refused.status, `${refused.message}\n`));
     } else if (isGrpcCall(request)) {
       serveClientStatus(request, response, (message) => sources.admin.clientStatus(message));
     } else if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -112,7 +114,7 @@ function dumpPage(query: URLSearchParams, { admin }: AdminSources): Page {
       resource: query.get('resource') ?? undefined,
       nameRegex: query.get('name_regex') ?? undefined,
     });
-    return { status: 200, type: JSON_TYPE, text: `${JSON.stringify(dump, null, 1)}\n` };
+    return { status: 200, type: JSON_TYPE, text: `${safeJson(dump, 1)}\n` };
   } catch (error) {
     return text(codeOf(error) === 'INMESH_OPTION_INVALID' ? 404 : 400, `${messageOf(error)}\n`);
   }
@@ -126,8 +128,7 @@ function answer(request: IncomingMessage, response: ServerResponse, page: Page):
   response.writeHead(page.status, {
     'content-type': page.type,
     'content-length': Buffer.byteLength(page.text),
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
+    ...ADMIN_HEADERS,
   });
   response.end(request.method === 'HEAD' ? undefined : page.text);
 }

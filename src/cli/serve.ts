@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ControlPlane, type ControlPlaneOptions, createControlPlane } from '../control-plane.js';
+import { writeFileAtomic } from '../runtime/atomic-file.js';
+import { MeshError } from '../runtime/errors.js';
+import { createTextLogger, type LogLevel } from '../runtime/log.js';
+import { configPaths, describe, stopSignal, watchConfig } from './dev.js';
+import { type Output, version } from './output.js';
+
+/** What `inmesh serve` was asked for. */
+export interface ServeOptions {
+  readonly config: readonly string[];
+  readonly data: string;
+  readonly host: string;
+  readonly names: readonly string[];
+  readonly securePort: number;
+  readonly httpPort: number;
+  readonly metricsPort: number | undefined;
+  readonly trustDomain: string;
+  readonly certificateLifeMs: number;
+  /** File with what is said of callers and operators. */
+  readonly access: string | undefined;
+  readonly kubernetes: boolean;
+  readonly debounceMs: { readonly quietMs: number; readonly maxMs: number };
+  readonly pushThrottle: number | undefined;
+  readonly logLevel: LogLevel;
+  readonly format: 'text' | 'json';
+}
+
+/** Runs a control plane for other machines until it is told to stop. */
+export async function serve(options: ServeOptions, output: Output): Promise<number> {
+  const { callers, admin } = await readAccess(options.access);
+  const rootFile = join(options.data, 'root.pem');
+  const plane = await createControlPlane({
+    config: configPaths(options.config),
+    dataDir: options.data,
+    host: options.host,
+    names: options.names,
+    ports: {
+      secureXds: options.securePort,
+      http: options.httpPort,
+      ...(options.metricsPort !== undefined && { metrics: options.metricsPort }),
+    },
+    // Every caller has to prove who it is, on this machine, too.
+    callers: { loopback: false, ...(options.kubernetes && { kubernetes: {} }), ...callers },
+    ...(admin !== undefined && { admin }),
+    trustDomain: options.trustDomain,
+    workloadCertificateLifeMs: options.certificateLifeMs,
+    debounceMs: options.debounceMs,
+    ...(options.pushThrottle !== undefined && { limits: { transfers: options.pushThrottle } }),
+    logger: createTextLogger(output.err, options.logLevel),
+  });
+  await writeFileAtomic(rootFile, [Buffer.from(plane.rootsPem())], { mode: 0o644 });
+  output.out(
+    options.format === 'json'
+      ? `${JSON.stringify({ ...describe(plane), rootFile })}\n`
+      : banner(plane, options, rootFile),
+  );
+  watchConfig(plane, output);
+  await stopSignal();
+  await plane.close();
+  return 0;
+}
+
+type Access = Pick<ControlPlaneOptions, 'callers' | 'admin'>;
+
+async function readAccess(path: string | undefined): Promise<Access> {
+  if (path === undefined) return {};
+  let cause: unknown;
+  try {
+    const read: unknown = JSON.parse(await readFile(path, 'utf8'));
+    const isKnown = (name: string) => name === 'callers' || name === 'admin';
+    if (typeof read === 'object' && read !== null && Object.keys(read).every(isKnown)) return read as Access;
+  } catch (error) {
+    cause = error;
+  }
+  throw new MeshError('INMESH_OPTION_INVALID', 'the file of --access is no JSON with callers and admin', {
+    resource: path,
+    cause,
+  });
+}
+
+function banner(plane: ControlPlane, options: ServeOptions, rootFile: string): string {
+  const { secureXds, http } = plane.addresses;
+  return [
+    `inmesh serve ${version}   trust domain ${plane.trustDomain}   state kept in ${options.data}`,
+    `  xDS and CA   ${secureXds} (TLS; certificate, join token${options.kubernetes ? ', service-account token' : ''})`,
+    `  status       http://${http}/api/status (token: ${join(options.data, 'admin.token')})`,
+    `  roots        ${rootFile}`,
+    `  next         inmesh token create --data ${options.data} --service-account reviews`,
+    '',
+  ].join('\n');
+}

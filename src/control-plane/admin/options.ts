@@ -1,0 +1,33 @@
+import type { MeshTls } from '../../identity/tls-options.js';
+import type { Clock } from '../../runtime/clock.js';
+import type { Logger } from '../../runtime/log.js';
+import type { JoinTokens } from '../access/join-tokens.js';
+import type { AuditLog } from '../audit/audit-log.js';
+import type { WorkloadRegistry } from '../registry/registry.js';
+import type { AppliedReport } from '../serve/applied.js';
+import type { ConfigStore } from '../store/config-store.js';
+import type { Operators } from './roles.js';
+import type { AdminStatus } from './status.js';
+
+/** What the status API works with. */
+export interface AdminOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Set = HTTPS, with client certificates for those that have one. */
+  readonly tls: MeshTls | undefined;
+  readonly operators: Operators;
+  /** Names besides those of loopback that the API is called by. */
+  readonly hosts: readonly string[];
+  readonly audit: AuditLog;
+  readonly joinTokens: JoinTokens;
+  readonly trustDomain: string;
+  readonly status: () => AdminStatus;
+  /** Waits until a revision has arrived everywhere; undefined = the one in force. */
+  readonly waitApplied: (revision: number | undefined, timeoutMs: number) => Promise<AppliedReport>;
+  /** What each client reports of its load. */
+  readonly loadByClient: () => readonly object[];
+  readonly store: ConfigStore;
+  readonly registry: WorkloadRegistry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}

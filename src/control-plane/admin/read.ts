@@ -1,0 +1,87 @@
+import { formatPath, type Violation } from '../schema/violation.js';
+import type { ConfigStore } from '../store/config-store.js';
+import type { KindName } from '../store/view.js';
+import { type Answer, problem } from './http.js';
+import { renderMetrics } from './metrics.js';
+import type { AdminOptions } from './options.js';
+import type { AdminStatus } from './status.js';
+
+const KINDS: readonly KindName[] = [
+  'VirtualService',
+  'DestinationRule',
+  'ServiceEntry',
+  'WorkloadEntry',
+  'PeerAuthentication',
+  'Gateway',
+  'Service',
+  'Deployment',
+  'Namespace',
+  'ServiceAccount',
+  'Secret',
+];
+
+/** What can be read. */
+export function read(path: string, options: AdminOptions): Answer {
+  switch (path) {
+    case '/healthz/live':
+    case '/healthz/ready':
+    case '/ready':
+      return { status: 200, text: 'ok\n' };
+    case '/version':
+      return { status: 200, body: { version: options.status().version } };
+    case '/api/status':
+      return { status: 200, body: describeStatus(options.status()) };
+    case '/api/workloads':
+      return { status: 200, body: options.registry.current.value };
+    case '/api/config':
+      return { status: 200, body: describeConfig(options.store) };
+    case '/debug/syncz':
+      return { status: 200, body: options.status().clients };
+    case '/api/load': {
+      const { load } = options.status();
+      return { status: 200, body: { ...load, byClient: options.loadByClient() } };
+    }
+    case '/metrics':
+      return { status: 200, text: renderMetrics(options.status()) };
+    default:
+      return problem(404, 'INMESH_NOT_FOUND', `there is nothing at ${path}`);
+  }
+}
+
+function describeStatus(status: AdminStatus): object {
+  const { rejected, warnings, ...rest } = status;
+  return {
+    ...rest,
+    rejected: rejected && {
+      at: new Date(rejected.at).toISOString(),
+      violations: rejected.violations.map(describeViolation),
+    },
+    warnings: warnings.map(describeViolation),
+  };
+}
+
+function describeViolation({
+  code,
+  severity,
+  message,
+  origin,
+  path,
+  suggestion,
+  resource,
+}: Violation): object {
+  return { code, severity, message, ...origin, path: formatPath(path), suggestion, resource };
+}
+
+function describeConfig(store: ConfigStore): object {
+  const view = store.current.value;
+  const documents = KINDS.flatMap((kind) =>
+    view.list(kind).map(({ apiVersion, name, namespace, labels, spec, origin }) => ({
+      apiVersion,
+      kind,
+      metadata: { name, namespace, labels },
+      spec,
+      origin,
+    })),
+  );
+  return { revision: view.revision, documents };
+}

@@ -1,0 +1,106 @@
+import { MeshError } from '../../runtime/errors.js';
+import { type AdminRequest, type Answer, problem } from './http.js';
+import { createJoinToken, listJoinTokens, revokeJoinToken } from './join-tokens.js';
+import type { AdminOptions } from './options.js';
+import { read } from './read.js';
+import type { AdminRole } from './roles.js';
+import { registerWorkload, removeWorkload } from './workloads.js';
+
+/** Something that a request may ask for. */
+export interface AdminRoute {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Whole path; its first group is handed to `answer`. */
+  readonly path: RegExp;
+  readonly role: AdminRole;
+  /** Name in the audit log; without one nothing is written down. */
+  readonly action?: string;
+  readonly answer: (request: AdminRequest, options: AdminOptions, name: string) => Answer | Promise<Answer>;
+}
+
+const DEFAULT_WAIT_MS = 10_000;
+const MAX_WAIT_MS = 300_000;
+
+/** What the API can do; what is not here and reads is looked for in `read`. */
+export const ROUTES: readonly AdminRoute[] = [
+  { method: 'GET', path: /^\/api\/applied$/, role: 'viewer', answer: applied },
+  {
+    method: 'POST',
+    path: /^\/api\/workloads$/,
+    role: 'operator',
+    action: 'workload.register',
+    answer: (request, { registry }) => registerWorkload(request, registry),
+  },
+  {
+    method: 'DELETE',
+    path: /^\/api\/workloads\/([^/]+)$/,
+    role: 'operator',
+    action: 'workload.remove',
+    answer: (_, { registry }, name) => removeWorkload(name, registry),
+  },
+  {
+    method: 'GET',
+    path: /^\/api\/join-tokens$/,
+    role: 'admin',
+    answer: (_, { joinTokens }) => listJoinTokens(joinTokens),
+  },
+  {
+    method: 'POST',
+    path: /^\/api\/join-tokens$/,
+    role: 'admin',
+    action: 'join-token.request',
+    answer: (request, { joinTokens, trustDomain }) => createJoinToken(request, joinTokens, trustDomain),
+  },
+  {
+    method: 'DELETE',
+    path: /^\/api\/join-tokens\/([^/]+)$/,
+    role: 'admin',
+    action: 'join-token.withdraw',
+    answer: (_, { joinTokens }, name) => revokeJoinToken(name, joinTokens),
+  },
+  { method: 'GET', path: /^\/.*$/, role: 'viewer', answer: ({ path }, options) => read(path, options) },
+];
+
+/** An answer, also for options that a caller got wrong. */
+export async function carryOut(
+  route: AdminRoute,
+  request: AdminRequest,
+  options: AdminOptions,
+): Promise<Answer> {
+  const name = decode(route.path.exec(request.path)?.[1] ?? '');
+  try {
+    return await route.answer(request, options, name);
+  } catch (error) {
+    if (MeshError.is(error) && (error.code === 'INMESH_OPTION_INVALID' || error.code === 'INMESH_SPIFFE_ID'))
+      return problem(400, error.code, error.message);
+    throw error;
+  }
+}
+
+/** Answers when the revision has arrived everywhere, or it can not be waited for any longer. */
+async function applied({ query }: AdminRequest, { waitApplied }: AdminOptions): Promise<Answer> {
+  const revision = numberOf(query.get('revision'), 0, Number.MAX_SAFE_INTEGER);
+  const timeoutMs = numberOf(query.get('timeoutMs'), 0, MAX_WAIT_MS);
+  if (revision === 'invalid' || timeoutMs === 'invalid') {
+    return problem(
+      400,
+      'INMESH_OPTION_INVALID',
+      `revision and timeoutMs (at most ${MAX_WAIT_MS}) are whole numbers`,
+    );
+  }
+  const report = await waitApplied(revision, timeoutMs ?? DEFAULT_WAIT_MS);
+  return { status: report.isApplied ? 200 : 409, body: report };
+}
+
+function numberOf(text: string | null, min: number, max: number): number | 'invalid' | undefined {
+  if (text === null) return undefined;
+  const value = text === '' ? Number.NaN : Number(text);
+  return Number.isInteger(value) && value >= min && value <= max ? value : 'invalid';
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
