@@ -12,6 +12,8 @@ const KINDS: readonly KindName[] = [
   'ServiceEntry',
   'WorkloadEntry',
   'PeerAuthentication',
+  'RequestAuthentication',
+  'AuthorizationPolicy',
   'Gateway',
   'Service',
   'Deployment',
