@@ -8,6 +8,7 @@ import type { CallerIdentity, CallerOf } from './caller.js';
 import { ClientSession, type PublishedState } from './client-session.js';
 import { type Conversation, DeltaConversation, type SharedTables, SotwConversation } from './conversation.js';
 import { checkIdentity } from './identity-check.js';
+import { joined } from './joined.js';
 import type { Pushed, PushQueue } from './push-queue.js';
 import type { ServedType } from './resources.js';
 import type { ClientStatus } from './status.js';
@@ -108,7 +109,7 @@ class XdsStream implements Connected, Pushed {
       logger: tools.logger,
       holdsBack: tools.holdsBack,
       wake: () => tools.queue.add(this),
-      write: (message) => this.#write(Buffer.concat(message)),
+      write: (message) => this.#write(joined(message)),
       onNode: (node) => {
         checkIdentity(node, caller, this.peer);
         const workloads = workloadsOfNode(node);
