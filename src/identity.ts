@@ -1,10 +1,22 @@
 export {
   type Authorizer,
+  authorizeAliases,
+  authorizeAll,
+  authorizeAny,
   authorizeIds,
+  authorizeOneOf,
+  authorizePathPrefix,
   authorizeTrustDomains,
   authorizeUris,
 } from './identity/authorizer.js';
 export { createX509Bundle, type ReadCertificate, type X509Bundle } from './identity/bundle.js';
+export {
+  type BundleEndpointOptions,
+  type BundleSource,
+  createBundleEndpointSource,
+  type SpiffeProfile,
+  type WebProfile,
+} from './identity/bundle-endpoint/source.js';
 export { type CaAddress, type CaSource, type CaSourceOptions, createCaSource } from './identity/ca-source.js';
 export {
   type ConnectCallback,
@@ -16,6 +28,13 @@ export {
   type MeshConnectOptions,
   verifyServerSidePeer,
 } from './identity/connect.js';
+export { federate } from './identity/federated-source.js';
+export {
+  createFileSink,
+  type FileSink,
+  type FileSinkOptions,
+  type SinkAction,
+} from './identity/file-sink.js';
 export { createFileSource, type FileSource, type FileSourceOptions } from './identity/file-source.js';
 export {
   type CachedIdentity,
@@ -28,6 +47,7 @@ export type { JwtSource } from './identity/jwt-source.js';
 export { type JwtSvid, type JwtSvidOptions, validateJwtSvid } from './identity/jwt-svid.js';
 export { type RevocationList, revocationList } from './identity/revocation.js';
 export type { RotatingSource } from './identity/rotation.js';
+export { createSdsSource, type SdsSourceOptions } from './identity/sds-source.js';
 export {
   createSettableSource,
   type IdentitySource,

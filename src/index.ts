@@ -29,7 +29,13 @@ export type {
   TlsCredentials,
 } from './mesh/control-plane-options.js';
 export type { MeshCore, OutboundTarget } from './mesh/core.js';
-export type { GivenIdentity, IdentityOption, WorkloadApiIdentity } from './mesh/identity-option.js';
+export type { FederatedTrustDomain } from './mesh/federation-option.js';
+export type {
+  GivenIdentity,
+  IdentityOption,
+  SdsIdentity,
+  WorkloadApiIdentity,
+} from './mesh/identity-option.js';
 export type { MeshOptions } from './mesh/options.js';
 export type { ControlPlaneServerStatus, MeshStatus } from './mesh/status.js';
 export type { FilterDirection } from './model/custom-filter.js';

@@ -156,7 +156,7 @@ function refuseExpired(notAfterMs: number | undefined, clock: Clock): void {
 }
 
 /** The DER certificates that the other end presented, leaf first. */
-function peerChain(socket: TLSSocket): Uint8Array[] {
+export function peerChain(socket: TLSSocket): Uint8Array[] {
   const chain: Uint8Array[] = [];
   let certificate = socket.getPeerX509Certificate();
   while (certificate !== undefined && chain.length < MAX_CHAIN) {

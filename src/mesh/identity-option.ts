@@ -1,4 +1,5 @@
 import type { RotatingSource } from '../identity/rotation.js';
+import { createSdsSource, type SdsSourceOptions } from '../identity/sds-source.js';
 import type { IdentitySource } from '../identity/source.js';
 import { createWorkloadApiSource, type WorkloadApiSourceOptions } from '../identity/workload-api/source.js';
 import type { Clock } from '../runtime/clock.js';
@@ -13,6 +14,12 @@ export interface WorkloadApiIdentity extends Pick<WorkloadApiSourceOptions, 'hin
   readonly endpoint?: string | undefined;
 }
 
+/** An agent that speaks Envoy's secret discovery (SDS), as Istio's and SPIRE's do. */
+export interface SdsIdentity
+  extends Pick<SdsSourceOptions, 'target' | 'certificateName' | 'rootsName' | 'nodeId' | 'credentials'> {
+  readonly kind: 'sds';
+}
+
 /** A source of the application's own; it is not closed with the mesh. */
 export interface GivenIdentity {
   readonly kind: 'source';
@@ -20,10 +27,13 @@ export interface GivenIdentity {
 }
 
 /** Where the certificate of this process comes from, when it is not the mesh's authority. */
-export type IdentityOption = WorkloadApiIdentity | GivenIdentity;
+export type IdentityOption = WorkloadApiIdentity | SdsIdentity | GivenIdentity;
 
 /** An option with every default filled in. */
-export type ResolvedIdentity = (WorkloadApiIdentity & { readonly endpoint: string }) | GivenIdentity;
+export type ResolvedIdentity =
+  | (WorkloadApiIdentity & { readonly endpoint: string })
+  | SdsIdentity
+  | GivenIdentity;
 
 /** Fills in what the environment says; undefined = the certificate authority, or files that the bootstrap names. */
 export function resolveIdentity(
@@ -35,7 +45,7 @@ export function resolveIdentity(
   const fallback = env['SPIFFE_ENDPOINT_SOCKET'] || undefined;
   if (given === undefined)
     return namesAuthority || fallback === undefined ? undefined : { kind: 'workloadApi', endpoint: fallback };
-  if (given.kind === 'source') return given;
+  if (given.kind !== 'workloadApi') return given;
   const endpoint = given.endpoint ?? fallback;
   if (endpoint !== undefined) return { ...given, endpoint };
   throw new MeshError('INMESH_OPTION_INVALID', 'identity has no endpoint of the Workload API', {
@@ -53,6 +63,7 @@ export interface IdentityTools {
 /** The source that an option asks for. */
 export function createChosenIdentity(option: ResolvedIdentity, tools: IdentityTools): RotatingSource {
   if (option.kind === 'source') return lent(option.source);
+  if (option.kind === 'sds') return createSdsSource({ ...option, ...tools });
   const { endpoint, hint, pick } = option;
   return createWorkloadApiSource({ endpoint, hint, pick, ...tools });
 }

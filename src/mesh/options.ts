@@ -18,6 +18,7 @@ import {
   type ResolvedControlPlane,
   resolveControlPlane,
 } from './control-plane-options.js';
+import type { FederatedTrustDomain } from './federation-option.js';
 import { type IdentityOption, type ResolvedIdentity, resolveIdentity } from './identity-option.js';
 import { type JoinOptions, type ResolvedJoin, resolveJoin } from './joining.js';
 import { resolveSelf, type Self } from './self.js';
@@ -61,9 +62,12 @@ export interface MeshOptions extends JoinOptions {
   readonly certificateAuthority?: string;
   /**
    * Where the certificate of this process comes from, when it is not the certificate authority: the SPIFFE Workload API
-   * (SPIRE's agent), or a source of your own. `SPIFFE_ENDPOINT_SOCKET`, unless an authority is named.
+   * (SPIRE's agent), an agent that speaks SDS, or a source of your own. `SPIFFE_ENDPOINT_SOCKET`, unless an authority is
+   * named.
    */
   readonly identity?: IdentityOption;
+  /** Other trust domains whose workloads are peers of this process, each by its SPIFFE bundle endpoint. */
+  readonly federation?: readonly FederatedTrustDomain[];
   /** Directory of the last-known-good cache; false keeps none. `INMESH_CACHE_DIR` (`off` for none), the user's cache directory. */
   readonly cacheDir?: string | false;
   /** How long `createMesh` waits for the first configuration before it returns anyway, in milliseconds. Default 2000; 0 with a cache. */
@@ -151,6 +155,7 @@ export interface ResolvedMeshOptions extends Self {
   readonly otelMetrics: boolean;
   readonly propagation: boolean;
   readonly identity: ResolvedIdentity | undefined;
+  readonly federation: readonly FederatedTrustDomain[];
   /** PEM files that hold the identity of this workload; undefined = the certificate authority issues it. */
   readonly identityFiles: IdentityFiles | undefined;
 }
@@ -191,6 +196,7 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
       options.certificateAuthority ?? env['INMESH_CA'] ?? controlPlane,
     ),
     identity: resolveIdentity(options.identity, env, namesAuthority(options, env)),
+    federation: options.federation ?? [],
     identityFiles: identityFilesOf(options, env, bootstrap),
     cacheDir: cacheDirOf(options, around),
     startupTimeoutMs: positive('startupTimeoutMs', options.startupTimeoutMs ?? 2_000),

@@ -1,5 +1,6 @@
 import type { LoadLedger } from '../cluster/load/load-ledger.js';
 import { type CaSource, createCaSource } from '../identity/ca-source.js';
+import { federate } from '../identity/federated-source.js';
 import { followFiles } from '../identity/file-rotation.js';
 import { createIdentityCache } from '../identity/identity-cache.js';
 import { staticSource } from '../identity/source.js';
@@ -13,6 +14,7 @@ import type { CredentialsSource } from '../xds/channel-credentials.js';
 import { createXdsClient, type XdsClient } from '../xds/client.js';
 import { OLD_STYLE } from '../xds/resource-name.js';
 import type { ServerSpec } from './bootstrap/server-spec.js';
+import { createFederation } from './federation-option.js';
 import { createChosenIdentity } from './identity-option.js';
 import { joining } from './joining.js';
 import { LoadReporting } from './load-reporting.js';
@@ -27,11 +29,14 @@ export interface SourceTools {
   readonly logger: Logger;
 }
 
-/** The source of this workload's certificate: the mesh's authority, with what it issued last on disk. */
-export function createIdentity(
-  options: ResolvedMeshOptions,
-  { clock, random, logger }: SourceTools,
-): CaSource {
+/** The source of this workload's certificate, and of the bundles of trust domains that it is federated with. */
+export function createIdentity(options: ResolvedMeshOptions, tools: SourceTools): CaSource {
+  const identity = createOwnIdentity(options, tools);
+  return federate(identity, createFederation(options.federation, identity, options.cacheDir, tools));
+}
+
+/** The mesh's authority, with what it issued last on disk; or what was chosen in its stead. */
+function createOwnIdentity(options: ResolvedMeshOptions, { clock, random, logger }: SourceTools): CaSource {
   const { namespace, serviceAccount, cacheDir, identity, identityFiles } = options;
   if (identity !== undefined) return createChosenIdentity(identity, { clock, random, logger });
   if (identityFiles !== undefined) return followFiles({ ...identityFiles, clock, random, logger });
