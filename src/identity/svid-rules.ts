@@ -52,6 +52,17 @@ export function authorityFault(facts: CertificateFacts, trustDomain: string): st
   return foreign ? 'has a SPIFFE ID that is not its trust domain' : undefined;
 }
 
+/** Tells why a certificate may not be at the end of a path although it is in the bundle, or undefined. */
+export function rootFault(facts: CertificateFacts): string | undefined {
+  if (facts.keyUsage?.has(KeyUsageBit.keyCertSign) === false) return 'may not sign certificates';
+  if (facts.unknownCritical.length > 0) return 'has critical extensions unknown here';
+  // X509-SVID §3.2: the SPIFFE ID of a signing certificate MUST NOT have a path.
+  const isWorkload = facts.subjectAltNames.some(
+    ({ tag, value }) => tag === GeneralNameTag.uri && /^spiffe:\/\/[^/]*\//.test(latin1(value)),
+  );
+  return isWorkload ? 'has the SPIFFE ID of a workload' : undefined;
+}
+
 function refused(what: string): MeshError {
   return new MeshError('INMESH_SVID_INVALID', `the certificate ${what}`, {
     hint: 'Issue it as the X.509-SVID standard says: one spiffe:// URI, CA:FALSE, key usage digitalSignature',

@@ -11,9 +11,10 @@ import type { Unsubscribe } from '../runtime/abort.js';
 import type { Clock } from '../runtime/clock.js';
 import { MeshError } from '../runtime/errors.js';
 import type { Authorizer } from './authorizer.js';
+import { PeerVerifier } from './peer-verifier.js';
 import type { IdentitySource } from './source.js';
 import { TrustWatch } from './trust-watch.js';
-import { type VerifiedPeer, verifyPeer } from './verify.js';
+import type { VerifiedPeer } from './verify.js';
 
 /** More than {@link verifyPeer} accepts, so that it is the one to refuse a longer chain. */
 const MAX_CHAIN = 17;
@@ -89,8 +90,9 @@ export function createMeshTls(source: IdentitySource, options: MeshTlsOptions): 
     source.federated?.().includes(trustDomain) === true
       ? source.bundle(trustDomain)
       : undefined;
+  const verifier = new PeerVerifier(bundleOf);
   const verify: MeshTls['verify'] = (socket, authorizer) =>
-    verifyPeer(peerChain(socket), bundleOf, { nowMs: options.clock.wallTime(), authorizer });
+    verifier.verify(peerChain(socket), { nowMs: options.clock.wallTime(), authorizer });
   const watch = new TrustWatch({ bundleOf, verify: (socket) => verify(socket), clock: options.clock });
   return {
     get generation() {

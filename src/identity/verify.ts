@@ -5,13 +5,15 @@ import { brokenNameConstraint } from './name-constraints.js';
 import { revocationOf } from './revocation.js';
 import type { SpiffeId } from './spiffe-id.js';
 import { isStrongSignature, weaknessOf } from './strength.js';
-import { authorityFault, leafId } from './svid-rules.js';
+import { authorityFault, leafId, rootFault } from './svid-rules.js';
 import { equalBytes, type NameConstraints } from './x509.js';
 
 /** Certificates a peer may send; more is bait for a search that never ends. */
 const MAX_CERTIFICATES = 16;
 /** Signatures checked for one peer at most, so that look-alike intermediates cost little. */
 const MAX_SIGNATURE_CHECKS = 32;
+/** Certificates put at the end of a path at most, in all the paths that are tried. */
+const MAX_STEPS = 256;
 
 /** A peer whose certificate holds. */
 export interface VerifiedPeer {
@@ -39,8 +41,35 @@ export function verifyPeer(
   bundleOf: (trustDomain: string) => X509Bundle | undefined,
   options: VerifyOptions,
 ): VerifiedPeer {
-  const [leafDer] = chain;
-  if (leafDer === undefined) {
+  const { id, notAfterMs } = verifyChain(chain, bundleOf, options.nowMs);
+  checkAuthorized(id, options.authorizer);
+  return { id, notAfterMs };
+}
+
+/** Refuses a verified peer that is not one of those expected. */
+export function checkAuthorized(id: SpiffeId, authorizer: Authorizer | undefined): void {
+  if (authorizer === undefined || authorizer(id)) return;
+  throw new MeshError('INMESH_PEER_IDENTITY', `the peer is ${id}, which is not an identity expected here`, {
+    resource: id.toString(),
+    hint: 'Check that the endpoint belongs to the service, and the subjectAltNames of its DestinationRule or ServiceEntry',
+  });
+}
+
+/** A chain that leads to a root, and while it does. */
+export interface VerifiedChain extends VerifiedPeer {
+  /** When the last certificate of its chain becomes valid. */
+  readonly notBeforeMs: number;
+  /** What vouches for it. */
+  readonly bundle: X509Bundle;
+}
+
+/** Verifies a chain without asking who may be talked to. */
+export function verifyChain(
+  chain: readonly Uint8Array[],
+  bundleOf: (trustDomain: string) => X509Bundle | undefined,
+  nowMs: number,
+): VerifiedChain {
+  if (chain.length === 0) {
     throw new MeshError('INMESH_PEER_IDENTITY', 'the peer presented no certificate', {
       hint: 'Let the peer join the mesh, or allow plaintext for it (PeerAuthentication PERMISSIVE)',
     });
@@ -52,26 +81,27 @@ export function verifyPeer(
   const id = leafId(leaf.facts);
   const weakness = weaknessOf(leaf.publicKey);
   if (weakness !== undefined) throw invalid(`the certificate of ${id} is too weak: ${weakness}`);
-  checkDates(leaf, id, options.nowMs);
+  checkDates(leaf, id, nowMs);
   const bundle = bundleOf(id.trustDomain);
   if (bundle === undefined) throw untrusted(id, 'its trust domain has no bundle here');
   const search: Search = {
     id,
     bundle,
     intermediates,
-    nowMs: options.nowMs,
+    nowMs,
+    issued: new Map(),
     checksLeft: MAX_SIGNATURE_CHECKS,
+    stepsLeft: MAX_STEPS,
     fault: undefined,
   };
   const path = findPath([leaf], search);
   if (path === undefined) throw search.fault ?? untrusted(id, 'no root of its trust domain vouches for it');
-  if (options.authorizer !== undefined && !options.authorizer(id)) {
-    throw new MeshError('INMESH_PEER_IDENTITY', `the peer is ${id}, which is not an identity expected here`, {
-      resource: id.toString(),
-      hint: 'Check that the endpoint belongs to the service, and the subjectAltNames of its DestinationRule or ServiceEntry',
-    });
-  }
-  return { id, notAfterMs: Math.min(...path.map(({ facts }) => facts.notAfterMs)) };
+  return {
+    id,
+    bundle,
+    notBeforeMs: Math.max(...path.map(({ facts }) => facts.notBeforeMs)),
+    notAfterMs: Math.min(...path.map(({ facts }) => facts.notAfterMs)),
+  };
 }
 
 interface Search {
@@ -79,7 +109,10 @@ interface Search {
   readonly bundle: X509Bundle;
   readonly intermediates: readonly ReadCertificate[];
   readonly nowMs: number;
+  /** Who issued whom, as far as it was looked at: several paths may lead through the same two. */
+  readonly issued: Map<ReadCertificate, Map<ReadCertificate, boolean>>;
   checksLeft: number;
+  stepsLeft: number;
   /** The most telling reason why a path that was found does not hold. */
   fault: MeshError | undefined;
 }
@@ -87,7 +120,7 @@ interface Search {
 /** Extends a path, leaf first, up to a root of the bundle; roots are tried first, so the shortest path wins. */
 function findPath(path: readonly ReadCertificate[], search: Search): readonly ReadCertificate[] | undefined {
   const last = path[path.length - 1];
-  if (last === undefined) return undefined;
+  if (last === undefined || search.stepsLeft-- <= 0) return undefined;
   for (const root of search.bundle.certificates) {
     const whole = [...path, root];
     if (isIssuedBy(last, root, search) && holds(whole, search)) return whole;
@@ -104,6 +137,17 @@ function findPath(path: readonly ReadCertificate[], search: Search): readonly Re
 function isIssuedBy(child: ReadCertificate, issuer: ReadCertificate, search: Search): boolean {
   // The names first: comparing them costs nothing, a signature 70 us.
   if (!equalBytes(child.facts.issuerDer, issuer.facts.subjectDer)) return false;
+  let known = search.issued.get(child);
+  if (known === undefined) {
+    known = new Map();
+    search.issued.set(child, known);
+  }
+  const found = known.get(issuer) ?? isSignedBy(child, issuer, search);
+  known.set(issuer, found);
+  return found;
+}
+
+function isSignedBy(child: ReadCertificate, issuer: ReadCertificate, search: Search): boolean {
   if (!child.certificate.checkIssued(issuer.certificate)) return false;
   if (!isStrongSignature(child.facts.signatureAlgorithm)) {
     search.fault ??= invalid(`the certificate of ${search.id} is signed with a broken algorithm`);
@@ -144,7 +188,8 @@ function brokenRule(path: readonly ReadCertificate[]): string | undefined {
     if (index === 0) continue;
     if (facts.pathLength !== undefined && below > facts.pathLength)
       return 'an authority allows no such long chain';
-    if (facts.unknownCritical.length > 0) return 'a root has critical extensions unknown here';
+    const fault = index === path.length - 1 ? rootFault(facts) : undefined;
+    if (fault !== undefined) return `a root ${fault}`;
     const broken = brokenConstraint(path.slice(0, index), facts.nameConstraints);
     if (broken !== undefined) return `of the name constraints of an authority, ${broken}`;
     // RFC 5280 §4.2.1.9: self-issued certificates do not count.

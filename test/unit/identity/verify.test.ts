@@ -157,6 +157,13 @@ describe('verifyPeer', () => {
   });
 });
 
+const AUTHORITY: TestCertificateChanges = {
+  isCa: true,
+  keyUsage: [KeyUsageBit.keyCertSign],
+  extendedKeyUsage: [],
+  names: {},
+};
+
 describe('a chain with an intermediate', () => {
   const issue = (middleChanges: TestCertificateChanges = {}, leafChanges: TestCertificateChanges = {}) => {
     const subjectDer = encodeName(encoder, 'middle');
@@ -200,6 +207,54 @@ describe('a chain with an intermediate', () => {
   test('is refused when the intermediate has expired', () => {
     const chain = issue({ notAfterMs: nowMs - 1000 });
     expect(() => verifyPeer(chain, own, { nowMs })).toThrow(failsWith('INMESH_CERTIFICATE_EXPIRED'));
+  });
+
+  test('is found among those with the same name, whichever root and cross-signature they lead to', async () => {
+    // A root is replaced: the old one signed the new one's key, and peers send that, too.
+    const next = await createTestCa({ clock });
+    const nextRoot = next.bundle.certificates[0]!;
+    const subjectDer = encodeName(encoder, 'middle');
+    const middleOf = (issuer: typeof ca) => issuer.certificate('middle', { ...AUTHORITY, subjectDer });
+    const middle = middleOf(next);
+    const twin = middleOf(ca);
+    const cross = ca.certificate('cross', {
+      ...AUTHORITY,
+      subjectDer: nextRoot.facts.subjectDer,
+      spkiDer: nextRoot.facts.spkiDer,
+      subjectKeyId: nextRoot.facts.subjectKeyId ?? new Uint8Array(),
+    });
+    const leaf = ca.certificate(
+      'reviews',
+      { issuerDer: subjectDer, authorityKeyId: readCertificate(middle.der).subjectKeyId ?? new Uint8Array() },
+      middle.privateKey,
+    );
+    // The path to the old root is the long one: leaf, middle, cross, old root.
+    for (const chain of [
+      [leaf.der, twin.der, middle.der, cross.der],
+      [leaf.der, cross.der, middle.der, twin.der],
+    ])
+      for (const bundle of [ca.bundle, next.bundle])
+        expect(verifyPeer(chain, () => bundle, { nowMs }).id).toEqual(ca.id('reviews'));
+    expect(() => verifyPeer([leaf.der, twin.der, cross.der], own, { nowMs })).toThrow(
+      failsWith('INMESH_TRUST_DOMAIN'),
+    );
+  });
+
+  test('a root with the SPIFFE ID of a workload vouches for nobody', () => {
+    const root = ca.certificate('root', {
+      ...AUTHORITY,
+      names: { uris: ['spiffe://cluster.local/workload'] },
+    });
+    const facts = readCertificate(root.der);
+    const leaf = ca.certificate(
+      'reviews',
+      { issuerDer: facts.subjectDer, authorityKeyId: facts.subjectKeyId ?? new Uint8Array() },
+      root.privateKey,
+    );
+    const bundle = createX509Bundle('cluster.local', root.pem);
+    expect(() => verifyPeer([leaf.der], () => bundle, { nowMs })).toThrow(
+      failsWith('INMESH_TRUST_DOMAIN', 'SPIFFE ID of a workload'),
+    );
   });
 
   test('look-alike intermediates cost a bounded number of signature checks', () => {
