@@ -138,24 +138,32 @@ function grpcStatusesOf(conditions: readonly RetryCondition[]): ReadonlySet<stri
 /** HTTP/2 error codes whose statuses may be retried, as gRPC maps them; all others are INTERNAL. */
 const GRPC_STATUS_OF_RESET: Readonly<Record<number, string>> = { 7: '14', 8: '1', 11: '8', 12: '7' };
 
-function retriesGrpcFailure(statuses: ReadonlySet<string>, { failure, resetCode }: TransportError): boolean {
+/** The status that a gRPC client sees of an attempt without an answer; undefined when it sees none of the peer's. */
+export function grpcStatusOfFailure({ failure, resetCode }: TransportError): number | undefined {
   switch (failure) {
     case 'connect':
     case 'refused':
     case 'protocol':
-      return statuses.has('14');
+      return 14;
     case 'reset':
     case 'remote-reset':
       // A connection that broke has no code.
-      return statuses.has(resetCode === undefined ? '14' : (GRPC_STATUS_OF_RESET[resetCode] ?? '13'));
+      return resetCode === undefined ? 14 : Number(GRPC_STATUS_OF_RESET[resetCode] ?? '13');
+    case 'stream-duration':
+      return 4;
     case 'per-try-timeout':
     case 'per-try-idle-timeout':
-      // gRPC: an attempt that takes too long is tried again whatever the statuses are.
-      return true;
-    case 'stream-duration':
     case 'aborted':
-      return false;
+      return undefined;
   }
+}
+
+function retriesGrpcFailure(statuses: ReadonlySet<string>, error: TransportError): boolean {
+  const { failure } = error;
+  // gRPC: an attempt that takes too long is tried again whatever the statuses are.
+  if (failure === 'per-try-timeout' || failure === 'per-try-idle-timeout') return true;
+  if (failure === 'stream-duration') return false;
+  return statuses.has(String(grpcStatusOfFailure(error)));
 }
 
 function retriesFailure(on: ReadonlySet<RetryCondition>, { failure, requestSent }: TransportError): boolean {

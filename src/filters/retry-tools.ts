@@ -8,6 +8,8 @@ export interface RetryTools extends RetryStateTools {
   readonly timeouts?: Clock | undefined;
   /** Bytes of a streamed request that are kept for another try; above it the request is not retried. */
   readonly replayLimitBytes: number;
+  /** Whether nobody configured the policy: then what the application says of its own calls comes first. */
+  readonly isDefault?: boolean | undefined;
   /** Undefined = one attempt at a time. */
   readonly hedge?: HedgePolicy | undefined;
   /** Whether an attempt may end by a limit that no request asks for: the cluster's. */

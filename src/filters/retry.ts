@@ -1,10 +1,11 @@
 import type { RetryPolicy } from '../model/retry.js';
-import type { Clock } from '../runtime/clock.js';
 import { discardBody, isReplayable } from '../service/body.js';
 import { createReplay, type Replay } from '../service/replay.js';
 import type { Filter, Request, Response, Service } from '../service/service.js';
 import { TransportError } from '../service/transport-error.js';
+import { runOwned } from './call-retry.js';
 import { hedged, hedgesAtStart } from './hedge.js';
+import { pause } from './pause.js';
 import { settle } from './retry-answers.js';
 import { compileRetryPlan, type RetryRules } from './retry-conditions.js';
 import { type Outcome, RetryState } from './retry-state.js';
@@ -19,11 +20,15 @@ export const DEFAULT_REPLAY_LIMIT_BYTES = 1024 * 1024;
  */
 export function retry(policy: RetryPolicy, tools: RetryTools): Filter {
   const plan = compileRetryPlan(policy);
-  const { hedge, limitsAttempts = false } = tools;
+  const { hedge, limitsAttempts = false, isDefault = false } = tools;
+  const yields = isDefault && hedge === undefined;
   const alwaysHedges = hedge !== undefined && hedgesAtStart(hedge);
   return (request, next) => {
-    const { limits, retryWishes } = request.context;
+    const { limits, retryWishes, callRetry } = request.context;
     const rules = plan.rulesFor(request, retryWishes);
+    if (callRetry !== undefined && yields && retryWishes === undefined) {
+      return runOwned({ request, next, own: callRetry, safe: rules, tools });
+    }
     if (alwaysHedges || (limits?.hedgeOnPerTry === true && rules !== undefined)) {
       return hedged({ request, next, policy, rules, tools });
     }
@@ -119,22 +124,4 @@ function isTimeout(outcome: Outcome): boolean {
     outcome instanceof TransportError &&
     (outcome.failure === 'per-try-timeout' || outcome.failure === 'per-try-idle-timeout')
   );
-}
-
-function pause(delayMs: number, request: Request, clock: Clock): Promise<void> {
-  if (delayMs <= 0) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const timer = clock.schedule(
-      delayMs,
-      () => {
-        unlink();
-        resolve();
-      },
-      true,
-    );
-    const unlink = request.abort.onAbort((reason) => {
-      timer.cancel();
-      reject(new TransportError('aborted', true, reason));
-    });
-  });
 }

@@ -65,6 +65,7 @@ export function resilienceOf(
     retry: (cluster) =>
       retry(policy, {
         ...retryTools(cluster, action, hedge, tools),
+        isDefault: policy === SAFE_RETRY,
         replayLimitBytes:
           route.bufferLimitBytes ?? virtualHost.bufferLimitBytes ?? DEFAULT_REPLAY_LIMIT_BYTES,
       }),

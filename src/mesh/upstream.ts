@@ -109,7 +109,7 @@ function prepare(request: Request, host: Host, options: AttemptOptions): void {
   if (context.attemptCount === 1) return;
   // What the last attempt ended with is not how this one does.
   context.details = undefined;
-  if (options.countsGrpcAttempts === true && isGrpc(request)) {
+  if ((options.countsGrpcAttempts === true || context.callRetry !== undefined) && isGrpc(request)) {
     headers.set('grpc-previous-rpc-attempts', String(context.attemptCount - 1));
   }
   if (options.sendIsTimeoutRetry === true) {

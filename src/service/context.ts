@@ -1,3 +1,4 @@
+import type { CallRetry } from './call-retry.js';
 import type { Completion } from './completion.js';
 import type { ConnectionInfo, SocketEnd, TlsInfo } from './connection.js';
 import type { GrpcMessages } from './grpc-messages.js';
@@ -164,6 +165,8 @@ export interface Exchange {
   completeMs: number | undefined;
   /** Set by the route's stack when the request's headers ask for anything; undefined = nothing. */
   retryWishes: RetryWishes | undefined;
+  /** What the service config of a gRPC client says of its attempts; undefined = nothing. */
+  callRetry: CallRetry | undefined;
   /** Whether the attempt that begins follows one that took too long. */
   followsTimeout: boolean;
   /** Every try so far, oldest first. Made by the first attempt. */
@@ -241,6 +244,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     limits: undefined,
     completeMs: undefined,
     retryWishes: undefined,
+    callRetry: undefined,
     followsTimeout: false,
     attempts: undefined,
     requestBytes: 0,

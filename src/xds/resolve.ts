@@ -191,7 +191,12 @@ class Walk {
       this.#routes.add(table);
       if (this.#view.routes(table) === 'pending') this.#miss('routes', table);
     }
-    const filled = withTables(listener, (table) => this.#view.routes(table));
+    const filled = withTables(listener, (table) => {
+      const found = this.#view.routes(table);
+      return typeof found === 'object' && found.virtualHostDiscovery === true
+        ? this.#withHosts(table, found)
+        : found;
+    });
     if (filled === 'pending') this.#keep(name);
     else if (this.#serve(name, inboundChains(filled).flatMap(targetsOfInbound)))
       this.#inbound.set(name, filled);

@@ -15,6 +15,7 @@ import { type ChannelzEntry, listChannel } from './channelz.js';
 import { type CallParts, MeshCall } from './client-call.js';
 import { Connectivity } from './connectivity.js';
 import { type Deadline, sooner } from './deadline.js';
+import { retryLimits } from './retry-config.js';
 import { type MethodSettingsOf, methodSettings } from './service-config.js';
 import { parseTarget } from './target.js';
 import { WaitingCall } from './waiting-call.js';
@@ -52,7 +53,7 @@ export class MeshChannel implements ChannelInterface {
     this.#target = target;
     this.#credentials = credentials;
     this.#options = options;
-    this.#settings = methodSettings(options['grpc.service_config']);
+    this.#settings = methodSettings(options['grpc.service_config'], retryLimits(options));
     const parsed = parseTarget(target);
     this.#isName = parsed !== undefined;
     this.#connectivity = new Connectivity(mesh.core.clock);
@@ -83,12 +84,12 @@ export class MeshChannel implements ChannelInterface {
       return this.#plainChannel.createCall(method, deadline, host, parentCall, propagateFlags);
     const flags = propagateFlags ?? PROPAGATE.ALL;
     const number = nextNumber();
-    const { timeoutMs, waitForReady } = this.#settings(method);
+    const { timeoutMs, waitForReady, retry } = this.#settings(method);
     const own =
       timeoutMs === undefined ? deadline : sooner(deadline, this.#core.clock.wallTime() + timeoutMs);
     const until = untilOf(own, parentCall, flags, this.#core);
     const authority = host ?? this.#place.authority;
-    const parts: CallParts = { method, authority, deadline: until, number, waitForReady };
+    const parts: CallParts = { method, authority, deadline: until, number, waitForReady, retry };
     const call =
       found === 'unknown'
         ? new WaitingCall(this.#place, () => this.#callLater(parts, host), parts)

@@ -10,6 +10,7 @@ import { Abort } from '../../runtime/abort.js';
 import type { Timer } from '../../runtime/clock.js';
 import { messageOf } from '../../runtime/errors.js';
 import { bytesBody } from '../../service/body.js';
+import type { CallRetry } from '../../service/call-retry.js';
 import { createExchange } from '../../service/context.js';
 import { formatGrpcTimeout } from '../../service/grpc-timeout.js';
 import { HeaderMap } from '../../service/headers.js';
@@ -34,6 +35,8 @@ export interface CallParts {
   readonly number: number;
   /** Whether it waits for ready, unless its metadata says otherwise. */
   readonly waitForReady?: boolean | undefined;
+  /** What its service config says of attempts; undefined = nothing. */
+  readonly retry?: CallRetry | undefined;
 }
 
 /** One call of a generated client on its way through the mesh. */
@@ -240,6 +243,7 @@ export class MeshCall implements Call, ReaderOwner {
     const context = createExchange('outbound', core.clock.now(), core.random());
     context.destination = authority;
     context.channelId = channelId;
+    context.callRetry = this.#parts.retry;
     const bytes = this.#writer.takeAll();
     return {
       method: 'POST',

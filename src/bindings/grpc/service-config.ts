@@ -1,4 +1,7 @@
 import { MeshError } from '../../runtime/errors.js';
+import type { CallRetry } from '../../service/call-retry.js';
+import { durationOf, field, listOf, textOf } from './config-fields.js';
+import { callRetryOf, DEFAULT_RETRY_LIMITS, type RetryLimits, throttleOf } from './retry-config.js';
 
 /** What a service config says of a method. */
 export interface MethodSettings {
@@ -6,23 +9,27 @@ export interface MethodSettings {
   readonly timeoutMs: number | undefined;
   /** Calls wait for ready unless they say otherwise; undefined = nothing is said. */
   readonly waitForReady: boolean | undefined;
+  /** Retries or hedging of its calls, where the mesh has no word on that; undefined = none. */
+  readonly retry: CallRetry | undefined;
 }
 
 /** Settings of methods by their path, `/package.Service/Method`. */
 export type MethodSettingsOf = (path: string) => MethodSettings;
 
-const NOTHING: MethodSettings = { timeoutMs: undefined, waitForReady: undefined };
+const NOTHING: MethodSettings = { timeoutMs: undefined, waitForReady: undefined, retry: undefined };
 
 /**
- * Reads the service config of a channel (`grpc.service_config`, JSON): timeouts and `waitForReady` of its methods. Balancing
- * and retries are what the mesh's configuration says, so those parts of it are of no use here.
+ * Reads the service config of a channel (`grpc.service_config`, JSON): timeouts, `waitForReady`, retries and hedging of its
+ * methods. Balancing is what the mesh's configuration says, so that part of it is of no use here.
  * @throws MeshError `INMESH_OPTION_INVALID`.
  */
-export function methodSettings(text: unknown): MethodSettingsOf {
+export function methodSettings(text: unknown, limits: RetryLimits = DEFAULT_RETRY_LIMITS): MethodSettingsOf {
   if (text === undefined) return () => NOTHING;
   const byName = new Map<string, MethodSettings>();
-  for (const config of listOf(parse(text), 'methodConfig')) {
-    const settings = settingsOf(config);
+  const whole = parse(text);
+  const throttle = throttleOf(field(whole, 'retryThrottling'));
+  for (const config of listOf(whole, 'methodConfig')) {
+    const settings = { ...settingsOf(config), retry: callRetryOf(config, throttle, limits) };
     for (const name of listOf(config, 'name')) {
       const key = `${textOf(name, 'service')}/${textOf(name, 'method')}`;
       // gRPC: of equal names the first counts.
@@ -43,43 +50,10 @@ function parse(text: unknown): unknown {
   }
 }
 
-function settingsOf(config: unknown): MethodSettings {
+function settingsOf(config: unknown): Omit<MethodSettings, 'retry'> {
   const waitForReady = field(config, 'waitForReady');
   return {
     timeoutMs: durationOf(field(config, 'timeout')),
     waitForReady: typeof waitForReady === 'boolean' ? waitForReady : undefined,
   };
-}
-
-const SECONDS = /^(\d+(?:\.\d{1,9})?)s$/;
-
-/** A duration as JSON of protobuf writes it (`1.5s`), or as its message (`{ seconds, nanos }`). */
-function durationOf(value: unknown): number | undefined {
-  if (value === undefined) return undefined;
-  const [, seconds] = typeof value === 'string' ? (SECONDS.exec(value) ?? []) : [];
-  if (seconds !== undefined) return Number(seconds) * 1000;
-  const [whole, nanos] = [Number(field(value, 'seconds') ?? 0), Number(field(value, 'nanos') ?? 0)];
-  if (typeof value === 'object' && Number.isFinite(whole + nanos)) return whole * 1000 + nanos / 1_000_000;
-  throw new MeshError(
-    'INMESH_OPTION_INVALID',
-    `grpc.service_config: ${JSON.stringify(value)} is no duration, such as "1.5s"`,
-  );
-}
-
-function listOf(value: unknown, name: string): readonly unknown[] {
-  const list = field(value, name) ?? [];
-  if (Array.isArray(list)) return list;
-  throw new MeshError('INMESH_OPTION_INVALID', `grpc.service_config: ${name} is no list`);
-}
-
-function textOf(value: unknown, name: string): string {
-  const text = field(value, name) ?? '';
-  if (typeof text === 'string') return text;
-  throw new MeshError('INMESH_OPTION_INVALID', `grpc.service_config: ${name} of a method is no text`);
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
-    ? (value as Record<string, unknown>)[name]
-    : undefined;
 }
