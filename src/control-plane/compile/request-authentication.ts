@@ -3,14 +3,10 @@ import type { JwtAuthnConfig, JwtProvider, JwtRequirement } from '../../model/jw
 import type { JwtRule } from '../kinds/types.js';
 import type { ConfigView } from '../store/view.js';
 import type { IssuerKeys } from './issuer-keys.js';
+import { JWT_FILTER, JWT_PAYLOAD } from './jwt-metadata.js';
 import type { MeshConfig } from './mesh-config.js';
 import { type PolicySubject, policiesFor } from './policy-scope.js';
 import { MATCH_ALL } from './route-match.js';
-
-/** Name of the filter, and of the metadata that it writes. */
-export const JWT_FILTER = 'envoy.filters.http.jwt_authn';
-/** Istio: the key of that metadata under which the claims are. */
-export const JWT_PAYLOAD = 'payload';
 
 /** Istio: these claims hold several values with spaces between them. */
 const LIST_CLAIMS = ['scope', 'permission'];

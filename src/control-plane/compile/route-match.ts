@@ -5,7 +5,10 @@ import type {
   StringMatcher,
 } from '../../model/matcher.js';
 import type { RouteMatch } from '../../model/route-match.js';
+import type { MetadataMatcher } from '../../model/value-matcher.js';
+import { claimPath } from '../kinds/claim-name.js';
 import type { HttpMatch, StringMatch } from '../kinds/types.js';
+import { ANY_TEXT, claimMatcher } from './authorization/matchers.js';
 
 const PSEUDO_HEADERS: ReadonlySet<string> = new Set(['uri', 'scheme', 'method', 'authority']);
 
@@ -21,8 +24,16 @@ export const MATCH_ALL: RouteMatch = {
 /** What of an HTTPMatchRequest is decided for each request; the rest is decided when compiling. */
 export function compileMatch(match: HttpMatch): RouteMatch {
   const headers: HeaderMatcher[] = [];
-  for (const [name, value] of fieldsOf(match.headers)) headers.push(headerMatcher(name, value, false));
-  for (const [name, value] of fieldsOf(match.withoutHeaders)) headers.push(headerMatcher(name, value, true));
+  const claims: MetadataMatcher[] = [];
+  const add = (fields: HttpMatch['headers'], invert: boolean) => {
+    for (const [name, value] of fieldsOf(fields)) {
+      const path = claimPath(name);
+      if (path === undefined) headers.push(headerMatcher(name.toLowerCase(), value, invert));
+      else claims.push(claimOf(path, value, invert));
+    }
+  };
+  add(match.headers, false);
+  add(match.withoutHeaders, true);
   for (const name of ['method', 'authority', 'scheme'] as const) {
     const value = match[name];
     if (value !== undefined) headers.push(headerMatcher(`:${name}`, value, false));
@@ -35,19 +46,19 @@ export function compileMatch(match: HttpMatch): RouteMatch {
     ),
     runtimeFraction: undefined,
     grpcOnly: false,
+    dynamicMetadata: claims.length === 0 ? undefined : claims,
   };
 }
 
 /** Whether no request gets past the match. */
-export function isCatchAll({ path, headers, queryParameters }: RouteMatch): boolean {
-  return path.kind === 'prefix' && path.value === '/' && headers.length === 0 && queryParameters.length === 0;
+export function isCatchAll({ path, headers, queryParameters, dynamicMetadata }: RouteMatch): boolean {
+  const conditions = headers.length + queryParameters.length + (dynamicMetadata?.length ?? 0);
+  return path.kind === 'prefix' && path.value === '/' && conditions === 0;
 }
 
 /** Istio: pseudo-headers have fields of their own, and are ignored here. */
 function fieldsOf(fields: HttpMatch['headers']): [string, StringMatch][] {
-  return Object.entries(fields ?? {})
-    .filter(([name]) => !PSEUDO_HEADERS.has(name))
-    .map(([name, value]) => [name.toLowerCase(), value]);
+  return Object.entries(fields ?? {}).filter(([name]) => !PSEUDO_HEADERS.has(name));
 }
 
 function pathMatcher(match: StringMatch | undefined, caseSensitive: boolean): PathMatcher {
@@ -63,6 +74,13 @@ function headerMatcher(name: string, value: StringMatch, invert: boolean): Heade
     ? { name, match: { kind: 'present', present: true }, invert, treatMissingAsEmpty: false }
     : // Envoy: a missing header fails even an inverted matcher, unless it counts as empty.
       { name, match: { kind: 'string', matcher }, invert, treatMissingAsEmpty: invert };
+}
+
+/** A claim of a verified token: a text, or one of a list of texts (Istio). */
+function claimOf(path: readonly string[], value: StringMatch, invert: boolean): MetadataMatcher {
+  const text = { kind: 'string', matcher: stringMatcher(value) ?? ANY_TEXT } as const;
+  const either = { kind: 'or', matchers: [{ kind: 'one-of', matcher: text }, text] } as const;
+  return { ...claimMatcher(path, either), invert };
 }
 
 function queryMatcher(name: string, value: StringMatch): QueryParameterMatcher {

@@ -1,4 +1,5 @@
 import type { FieldPath } from '../store/view.js';
+import { claimPath } from './claim-name.js';
 import { checkGatewayNames, checkLabels, checkRegex } from './common-rules.js';
 import { checkHeaderName } from './header-rules.js';
 import { isDnsLabel } from './names.js';
@@ -20,7 +21,7 @@ export function checkHttpMatch(match: HttpMatch, path: FieldPath, report: Report
       const at = [...path, field, name];
       if (OWN_FIELDS.has(name))
         report.warn(at, `the header ${name} is ignored: use the field ${name} of the match`);
-      if (!PSEUDO_HEADERS.has(name)) checkHeaderName(name, at, report);
+      if (!PSEUDO_HEADERS.has(name) && claimPath(name) === undefined) checkHeaderName(name, at, report);
       checkStringMatch(value, at, report);
     }
   }

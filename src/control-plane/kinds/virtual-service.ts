@@ -1,4 +1,5 @@
-import type { Document } from '../store/view.js';
+import type { Document, FieldPath } from '../store/view.js';
+import { claimPath } from './claim-name.js';
 import { checkExportTo, checkGatewayNames, checkLabels, MESH_GATEWAY } from './common-rules.js';
 import { coversHost } from './hosts.js';
 import { checkHttpRoute } from './http-route-rules.js';
@@ -6,7 +7,7 @@ import type { Kind } from './kind.js';
 import { isDnsLabel, isIpAddress, isSubnet, isWildcardDnsName } from './names.js';
 import { createReport, entriesOf, type Report } from './report.js';
 import { checkDestinations } from './route-destination-rules.js';
-import type { TcpRoute, TlsRoute, VirtualServiceSpec } from './types.js';
+import type { HttpRoute, TcpRoute, TlsRoute, VirtualServiceSpec } from './types.js';
 import { virtualServiceReferences } from './virtual-service-references.js';
 import { virtualServiceSchema } from './virtual-service-schema.js';
 
@@ -37,6 +38,7 @@ function validate(document: Document<'VirtualService'>) {
   }
   for (const [route, path] of entriesOf(spec.http, ['spec', 'http'])) {
     checkHttpRoute(route, path, isDelegate, report);
+    if (appliesToMesh(spec)) checkNoClaims(route, path, report);
   }
   for (const [route, path] of entriesOf(spec.tls, ['spec', 'tls'])) {
     checkTlsMatches(route, spec.hosts ?? [], path, report);
@@ -48,6 +50,18 @@ function validate(document: Document<'VirtualService'>) {
   }
   checkExportTo(spec.exportTo, document.namespace, report);
   return report.violations;
+}
+
+/** Istio: who calls as a member of the mesh has no token verified; only gateways choose routes by claims. */
+function checkNoClaims({ match }: HttpRoute, path: FieldPath, report: Report): void {
+  for (const [one, at] of entriesOf(match, [...path, 'match'])) {
+    for (const field of ['headers', 'withoutHeaders'] as const) {
+      for (const name of Object.keys(one[field] ?? {})) {
+        if (claimPath(name) === undefined) continue;
+        report.invalid([...at, field, name], 'routes are chosen by claims at gateways only: name gateways');
+      }
+    }
+  }
 }
 
 /** Istio: a virtual service without hosts is a delegate, and takes everything else from its root. */

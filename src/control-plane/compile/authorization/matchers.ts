@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { HeaderMatcher, StringMatcher } from '../../../model/matcher.js';
 import type { AddressRange, MetadataMatcher, ValueMatcher } from '../../../model/value-matcher.js';
+import { JWT_FILTER, JWT_PAYLOAD } from '../jwt-metadata.js';
 
 /** What is there, whatever it is. */
 export const ANY_TEXT: StringMatcher = { kind: 'regex', pattern: '.+' };
@@ -50,11 +51,9 @@ export function rangeOf(text: string): AddressRange {
   return { address, bits: bits === undefined ? (isIP(address) === 4 ? 32 : 128) : Number(bits) };
 }
 
-const JWT_FILTER = 'envoy.filters.http.jwt_authn';
-
 /** A claim of a verified token. */
 export function claimMatcher(names: readonly string[], value: ValueMatcher): MetadataMatcher {
-  return { namespace: JWT_FILTER, path: ['payload', ...names], value, invert: false };
+  return { namespace: JWT_FILTER, path: [JWT_PAYLOAD, ...names], value, invert: false };
 }
 
 /** One of the patterns matches a claim, or a member of the list that the claim is. */

@@ -99,6 +99,9 @@ const LIMITS: { readonly [K in KindName]?: readonly Limit[] } = {
     ...below('trafficPolicy', TRAFFIC_POLICY),
     ...below('subsets.*.trafficPolicy', TRAFFIC_POLICY),
   ],
+  RequestAuthentication: [
+    { path: 'jwtRules', instead: "gRPC's own servers verify no tokens; those of the SDK do" },
+  ],
   ServiceEntry: [
     {
       path: 'resolution',
