@@ -28,7 +28,22 @@ export {
   createControlPlane,
 } from './control-plane/control-plane.js';
 export { type EnvoyBootstrapOptions, envoyBootstrap } from './control-plane/envoy-bootstrap.js';
+export type {
+  MtlsReport,
+  MtlsWorkload,
+  PlaintextRule,
+  PlaintextUse,
+} from './control-plane/insight/mtls-report.js';
 export type { IssuerKeysOptions } from './control-plane/issuer-keys.js';
+export type {
+  PolicyAccount,
+  PolicyGroup,
+  PolicyMatch,
+  PolicyRange,
+  PolicyRule,
+  PolicyText,
+  WorkloadPolicy,
+} from './control-plane/policy/workload-policy.js';
 export type { ConfigText } from './control-plane/schema/config-file.js';
 export { formatViolation, formatViolations } from './control-plane/schema/format.js';
 export type { RuleViolation, Severity, Violation } from './control-plane/schema/violation.js';

@@ -37,6 +37,7 @@ function createProgram(output: Output, done: (code: number) => void): Command {
   addToken(program, output, done);
   addRun(program, output, done);
   addCompile(program, output, done);
+  addMtls(program, output, done);
   return program;
 }
 
@@ -269,6 +270,31 @@ function addCompile(program: Command, output: Output, done: (code: number) => vo
         ),
       );
     });
+}
+
+function addMtls(program: Command, output: Output, done: (code: number) => void): void {
+  const command = program
+    .command('mtls')
+    .description('Who speaks mTLS, and who would be refused were PeerAuthentication STRICT.');
+  const descriptions = {
+    report: 'Every workload with its mode, its identity and its callers without TLS.',
+    check: 'What stands in the way of STRICT; exit code 1 when something does.',
+  } as const;
+  for (const name of ['report', 'check'] as const) {
+    command
+      .command(name)
+      .description(descriptions[name])
+      .option('--control-plane <host:port>', 'status API of the control plane', '127.0.0.1:15014')
+      .option('-n, --namespace <namespace>', 'only the workloads of this namespace (default: all)')
+      .addOption(
+        new Option('-o, --output <format>', 'how it is printed').choices(['text', 'json']).default('text'),
+      )
+      .action(async (options) => {
+        const { mtls } = await import('./mtls.js');
+        const { controlPlane, namespace, output: format } = options;
+        done(await mtls({ command: name, controlPlane, namespace, format }, output));
+      });
+  }
 }
 
 function toPort(text: string): number {

@@ -3,6 +3,7 @@ import { type Locality, NO_LOCALITY } from '../model/endpoint.js';
 import type { Node, NodeMetadata, NodeWorkload } from '../model/node.js';
 import { core } from '../proto/xds.js';
 import { at, type Path, refuse, rootPath } from './path.js';
+import { decodePlaintextCallers, encodePlaintextCallers } from './plaintext-callers.js';
 
 /** What servers may rely on: resources come in a wrapper that may have a time to live. */
 const CLIENT_FEATURES = ['xds.config.supports-resource-ttl', 'xds.config.resource-in-sotw'] as const;
@@ -27,6 +28,8 @@ export function encodeNode(node: Node): core.Node {
   if (metadata.INMESH_WORKLOADS !== undefined) {
     json['INMESH_WORKLOADS'] = metadata.INMESH_WORKLOADS.map((workload) => ({ ...workload }));
   }
+  const { INMESH_PLAINTEXT: callers = [] } = metadata;
+  if (callers.length > 0) json['INMESH_PLAINTEXT'] = encodePlaintextCallers(callers);
   return create(core.NodeSchema, {
     id: node.id,
     cluster: node.cluster,
@@ -69,6 +72,7 @@ function decodeMetadata(json: JsonObject, path: Path): NodeMetadata {
   const version = json['INMESH_VERSION'];
   const clusterId = json['CLUSTER_ID'];
   const workloads = json['INMESH_WORKLOADS'];
+  const callers = json['INMESH_PLAINTEXT'];
   const mode = json['INTERCEPTION_MODE'];
   const proxyPort = json['INMESH_PROXY_PORT'];
   return {
@@ -84,6 +88,7 @@ function decodeMetadata(json: JsonObject, path: Path): NodeMetadata {
       : { INMESH_PROXY_PORT: proxyPort === 0 ? 0 : port(proxyPort, at(path, 'INMESH_PROXY_PORT')) }),
     ...(version === undefined ? {} : { INMESH_VERSION: text(json, 'INMESH_VERSION', path) }),
     ...(workloads === undefined ? {} : { INMESH_WORKLOADS: decodeWorkloads(workloads, path) }),
+    ...(callers === undefined ? {} : { INMESH_PLAINTEXT: decodePlaintextCallers(callers, path) }),
   };
 }
 

@@ -30,6 +30,7 @@ import {
   type ZoneAwareLbSetting,
 } from './compile/mesh-config.js';
 import type { ResourceSet } from './compile/resource-set.js';
+import { type MtlsReport, mtlsReport } from './insight/mtls-report.js';
 import { type FollowedKeys, followIssuerKeys, type IssuerKeysOptions } from './issuer-keys.js';
 import { createOwnIdentity, type OwnIdentity } from './own-identity.js';
 import { keepRegistry } from './registry/keep-registry.js';
@@ -156,6 +157,8 @@ export interface ControlPlane {
   /** PEM of the roots that vouch for this mesh: what clients need as `caRootFile` (`INMESH_CA_ROOT`). */
   rootsPem(): string;
   status(): ControlPlaneStatus;
+  /** Who speaks mTLS to whom, in a namespace or everywhere, and who would be refused were it STRICT. */
+  mtls(namespace?: string): MtlsReport;
   /** What clients report of the requests that they send (LRS), in sums. */
   load(): LoadSummary;
   /**
@@ -430,6 +433,7 @@ class RunningControlPlane implements ControlPlane {
       status: () => ({ ...this.status(), load: this.#xds.load.summary() }),
       waitApplied: (revision, timeoutMs) => this.waitApplied(revision, { timeoutMs }),
       loadByClient: () => this.#xds.load.byClient(),
+      mtls: (namespace) => this.mtls(namespace),
       store: this.#parts.store,
       registry: this.#parts.registry,
       clock,
@@ -439,6 +443,17 @@ class RunningControlPlane implements ControlPlane {
     this.#metrics = await startMetricsServer(host, ports.metrics, () =>
       renderMetrics({ ...this.status(), load: this.#xds.load.summary() }),
     );
+  }
+
+  mtls(namespace?: string): MtlsReport {
+    const { store, registry } = this.#parts;
+    return mtlsReport({
+      view: store.current.value,
+      config: this.#config,
+      registry: registry.current.value,
+      nodes: this.#xds.nodes(),
+      namespace,
+    });
   }
 
   status(): ControlPlaneStatus {

@@ -43,6 +43,7 @@ import { describeNode, describeWorkload, inboundListenerName } from './node.js';
 import { OnDemandRoutes } from './on-demand.js';
 import type { ResolvedMeshOptions } from './options.js';
 import { createPeerExchange, type PeerExchange } from './peer-exchange.js';
+import { PlaintextCallers } from './plaintext-callers.js';
 import { serverStatuses } from './server-statuses.js';
 import { createIdentity, createLoadReporting, createXds, waitForFresh } from './sources.js';
 import type { MeshStatus } from './status.js';
@@ -90,6 +91,8 @@ export class RunningMesh implements MeshCore, TcpCore {
   readonly workload: WorkloadInfo;
   readonly upstream: (clusterName: string) => Service | undefined;
   readonly filterMemory: FilterMemory = createFilterMemory();
+  /** Who calls without TLS; the control plane hears of it. */
+  readonly plaintextCallers = new PlaintextCallers(this, () => this.#tellNode());
   readonly custom: CustomFilters;
   /** The logger of a listener's access logs; undefined when it has none. */
   readonly accessLog = (logs: readonly AccessLog[] | undefined): ExchangeLogger | undefined =>
@@ -244,14 +247,18 @@ export class RunningMesh implements MeshCore, TcpCore {
   async announce(port: ServedPort): Promise<void> {
     this.#workloads = [...this.#workloads, { service: this.#options.service, tlsMode: 'istio', ...port }];
     this.#xds.setInboundNames(this.#workloads.map((one) => this.#inboundName(one)));
-    this.#xds.setNode(describeNode(this.#options, this.#workloads));
+    this.#tellNode();
     await this.#inboundWithin(port, this.#options.startupTimeoutMs);
+  }
+
+  #tellNode(): void {
+    this.#xds.setNode(describeNode(this.#options, this.#workloads, this.plaintextCallers.list()));
   }
 
   /** Takes a served port back; settles when callers have had the time to hear of it. */
   withdraw(port: ServedPort): Promise<void> {
     this.#workloads = this.#workloads.filter((one) => one.port !== port.port || one.address !== port.address);
-    this.#xds.setNode(describeNode(this.#options, this.#workloads));
+    this.#tellNode();
     if (this.#xds.connected.value.state !== 'connected') return Promise.resolve();
     return new Promise((resolve) => {
       this.clock.schedule(this.#options.leaveDelayMs, resolve, true);
@@ -308,6 +315,7 @@ export class RunningMesh implements MeshCore, TcpCore {
     this.#markConfigured();
     await this.#xds.close();
     await this.#loads.close();
+    this.plaintextCallers.close();
     this.identity.close();
     await this.#clusters.close();
     await this.#accessLogs.close();

@@ -1,10 +1,14 @@
-import type { Node, NodeWorkload } from '../model/node.js';
+import type { Node, NodeWorkload, PlaintextCaller } from '../model/node.js';
 import type { WorkloadInfo } from '../service/workload.js';
 import { fillTemplate } from './listener-names.js';
 import type { ResolvedMeshOptions } from './options.js';
 
 /** What this process says about itself to the control plane. */
-export function describeNode(options: ResolvedMeshOptions, workloads: readonly NodeWorkload[]): Node {
+export function describeNode(
+  options: ResolvedMeshOptions,
+  workloads: readonly NodeWorkload[],
+  callers: readonly PlaintextCaller[] = [],
+): Node {
   const { service, version, namespace, nodeExtra } = options;
   const { GENERATOR } = nodeExtra;
   return {
@@ -29,6 +33,7 @@ export function describeNode(options: ResolvedMeshOptions, workloads: readonly N
       CLUSTER_ID: options.clusterId,
       ...(version === '' ? {} : { INMESH_VERSION: version }),
       INMESH_WORKLOADS: workloads,
+      ...(callers.length > 0 && { INMESH_PLAINTEXT: callers }),
     },
   };
 }

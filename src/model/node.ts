@@ -32,6 +32,8 @@ export interface NodeMetadata {
   readonly INMESH_VERSION?: string;
   /** Ports this node serves: it is registered as an endpoint while its xDS stream lives. */
   readonly INMESH_WORKLOADS?: readonly NodeWorkload[];
+  /** Who calls this node without TLS. */
+  readonly INMESH_PLAINTEXT?: readonly PlaintextCaller[];
 }
 
 /** One served port of a node. */
@@ -46,4 +48,20 @@ export interface NodeWorkload {
   readonly tlsMode: 'istio' | 'disabled';
   /** What it speaks, when it is not HTTP of any kind: `tcp` for other bytes, `grpc` where callers need HTTP/2. */
   readonly protocol?: 'tcp' | 'grpc';
+}
+
+/** Connections without TLS from one address to one served port. */
+export interface PlaintextCaller {
+  /** Served port. */
+  readonly port: number;
+  /** IP address of the caller; empty = all that there was no room for. */
+  readonly source: string;
+  /** `name.namespace` of the caller, when it said so; empty otherwise. */
+  readonly workload: string;
+  /** Connections that were let in. */
+  readonly connections: number;
+  /** Connections that were refused. */
+  readonly refused: number;
+  /** Calendar milliseconds. */
+  readonly lastAtMs: number;
 }

@@ -72,6 +72,7 @@ export class GrpcFront {
       sniffTimeoutMs: options.sniffTimeoutMs ?? DEFAULT_SNIFF_TIMEOUT_MS,
       clock,
       refusals: this.#refusals,
+      callers: options.callers,
       // Whatever it is that does not begin as HTTP/2: Node's parser says so.
       accepted,
       acceptedHttp2: accepted,

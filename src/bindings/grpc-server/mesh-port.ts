@@ -36,7 +36,20 @@ export class MeshPort {
     const policy = this.#policy;
     const loads = this.#loads;
     const onReports = this.#onReports;
-    const options = { policy, identity, clock, random, logger, observer, peers, scope, loads, onReports };
+    const callers = this.#mesh.plaintextCallers;
+    const options = {
+      policy,
+      identity,
+      clock,
+      random,
+      logger,
+      observer,
+      peers,
+      scope,
+      loads,
+      callers,
+      onReports,
+    };
     this.#fronts.push({ server, front: new GrpcFront(server, options) });
   }
 

@@ -4,6 +4,7 @@ import { createServer, TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { IdentitySource } from '../../identity/source.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import type { InboundPolicy } from '../../mesh/inbound.js';
+import type { PlaintextCallers, PlaintextSocket } from '../../mesh/plaintext-callers.js';
 import type { DownstreamTls } from '../../model/tls.js';
 import type { Clock } from '../../runtime/clock.js';
 import { codeOf, MeshError, messageOf } from '../../runtime/errors.js';
@@ -28,6 +29,8 @@ export interface AcceptorOptions {
   readonly sniffTimeoutMs: number;
   readonly clock: Clock;
   readonly refusals: Refusals;
+  /** Takes note of connections without TLS; undefined = nobody does. */
+  readonly callers?: PlaintextCallers | undefined;
   /** Takes a connection that is allowed; `peer` is set when it is mTLS. */
   readonly accepted: (socket: Duplex, peer: InboundPeer | undefined) => void;
   /** Takes one whose client speaks HTTP/2. */
@@ -118,7 +121,10 @@ export class Acceptor {
   #plaintext(socket: Duplex, accepted: AcceptorOptions['accepted']): void {
     this.#pending.delete(socket);
     const policy = this.#options.policy();
-    if (chainFor(policy, socket, undefined) !== undefined) {
+    const isAllowed = chainFor(policy, socket, undefined) !== undefined;
+    // What is accepted is a socket of node:net, or looks like one.
+    this.#options.callers?.seen(socket as PlaintextSocket, !isAllowed);
+    if (isAllowed) {
       accepted(socket, undefined);
       return;
     }

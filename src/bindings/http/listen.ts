@@ -112,7 +112,16 @@ function rawServer(server: Server, mesh: RunningMesh): Attaching {
   return {
     announced: { protocol: 'tcp' },
     policyOf: (listener) => tcpInboundPolicyOf(listener, mesh),
-    attach: (policy) => attachTcp(server, { policy, identity, clock, random, logger, observer }),
+    attach: (policy) =>
+      attachTcp(server, {
+        policy,
+        identity,
+        clock,
+        random,
+        logger,
+        observer,
+        callers: mesh.plaintextCallers,
+      }),
   };
 }
 
@@ -133,6 +142,7 @@ function httpServer(server: Server, mesh: RunningMesh, loads: LoadReports | unde
         peers,
         scope,
         loads,
+        callers: mesh.plaintextCallers,
       }),
   };
 }

@@ -5,6 +5,7 @@ import type { IdentitySource } from '../../identity/source.js';
 import { createMeshTls, type MeshTls } from '../../identity/tls-options.js';
 import type { InboundChain, InboundPolicy } from '../../mesh/inbound.js';
 import type { InboundScope } from '../../mesh/inbound-scope.js';
+import type { PlaintextCallers } from '../../mesh/plaintext-callers.js';
 import type { InboundLimits } from '../../model/inbound-limits.js';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import type { Clock } from '../../runtime/clock.js';
@@ -42,6 +43,8 @@ export interface InboundServerOptions {
   readonly scope?: InboundScope | undefined;
   /** Istio's metadata exchange; undefined = callers are not asked who they are. */
   readonly peers?: InboundPeers;
+  /** Takes note of connections without TLS; undefined = nobody does. */
+  readonly callers?: PlaintextCallers | undefined;
   /** Tells callers of the load of this process; undefined = nobody does. */
   readonly loads?: LoadReports | undefined;
   /** A connection that sends no byte for this long is closed, in milliseconds. Default 5000. */
@@ -122,6 +125,7 @@ class InboundServer implements InboundAttachment {
       sniffTimeoutMs: options.sniffTimeoutMs ?? DEFAULT_SNIFF_TIMEOUT_MS,
       clock,
       refusals: this.#refusals,
+      callers: options.callers,
       accepted: (socket, peer) => this.#accepted(socket, peer),
       acceptedHttp2: (socket, peer) => this.#http2.accept(socket, peer),
     });
@@ -344,7 +348,11 @@ class InboundServer implements InboundAttachment {
       response.setHeader('x-envoy-peer-metadata', peers.metadata);
       response.setHeader('x-envoy-peer-metadata-id', peers.nodeId);
     }
-    return metadata === undefined ? undefined : peers.read(metadata);
+    if (metadata === undefined) return undefined;
+    const caller = peers.read(metadata);
+    if (caller !== undefined && connectionOf(request.socket)?.peer === undefined)
+      this.#options.callers?.named(request.socket, caller);
+    return caller;
   }
 
   /** What applies to a connection now; one from before we were attached counts as plaintext. */

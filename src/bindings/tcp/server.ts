@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { IdentitySource } from '../../identity/source.js';
 import { createMeshTls } from '../../identity/tls-options.js';
 import type { InboundChain, InboundPolicy } from '../../mesh/inbound.js';
+import type { PlaintextCallers } from '../../mesh/plaintext-callers.js';
 import { TcpSession } from '../../mesh/tcp/session.js';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
@@ -25,6 +26,8 @@ export interface TcpServerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly observer: Observer;
+  /** Takes note of connections without TLS; undefined = nobody does. */
+  readonly callers?: PlaintextCallers | undefined;
 }
 
 /** The mesh's hold on one server of any protocol. */
@@ -68,6 +71,7 @@ class TcpFront implements TcpAttachment {
       sniffTimeoutMs: PEEK_TIMEOUT_MS,
       clock,
       refusals: new Refusals(logger, clock),
+      callers: options.callers,
       accepted,
       acceptedHttp2: accepted,
       isRaw: true,

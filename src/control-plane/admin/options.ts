@@ -3,6 +3,7 @@ import type { Clock } from '../../runtime/clock.js';
 import type { Logger } from '../../runtime/log.js';
 import type { JoinTokens } from '../access/join-tokens.js';
 import type { AuditLog } from '../audit/audit-log.js';
+import type { MtlsReport } from '../insight/mtls-report.js';
 import type { WorkloadRegistry } from '../registry/registry.js';
 import type { AppliedReport } from '../serve/applied.js';
 import type { ConfigStore } from '../store/config-store.js';
@@ -26,6 +27,8 @@ export interface AdminOptions {
   readonly waitApplied: (revision: number | undefined, timeoutMs: number) => Promise<AppliedReport>;
   /** What each client reports of its load. */
   readonly loadByClient: () => readonly object[];
+  /** Who speaks mTLS to whom, in a namespace or everywhere. */
+  readonly mtls: (namespace: string | undefined) => MtlsReport;
   readonly store: ConfigStore;
   readonly registry: WorkloadRegistry;
   readonly clock: Clock;

@@ -57,6 +57,12 @@ export const ROUTES: readonly AdminRoute[] = [
     action: 'join-token.withdraw',
     answer: (_, { joinTokens }, name) => revokeJoinToken(name, joinTokens),
   },
+  {
+    method: 'GET',
+    path: /^\/api\/mtls$/,
+    role: 'viewer',
+    answer: ({ query }, { mtls }) => ({ status: 200, body: mtls(query.get('namespace') || undefined) }),
+  },
   { method: 'GET', path: /^\/.*$/, role: 'viewer', answer: ({ path }, options) => read(path, options) },
 ];
 

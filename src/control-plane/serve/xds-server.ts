@@ -1,3 +1,4 @@
+import type { Node } from '../../model/node.js';
 import type { Clock } from '../../runtime/clock.js';
 import { debounce } from '../../runtime/debounce.js';
 import type { Logger } from '../../runtime/log.js';
@@ -52,6 +53,8 @@ export interface XdsServer {
   /** Something that clients receive may have changed: each is sent what differs, after the debounce. */
   changed(): void;
   clients(): readonly ClientStatus[];
+  /** Who is connected, as they say. */
+  nodes(): readonly Node[];
   /** Waits until every connected client accepted everything that follows from a revision. */
   waitApplied(revision: number, timeoutMs: number): Promise<AppliedReport>;
   /** Ends the streams one after the other over that time, so that clients do not all come to the next server at once. */
@@ -118,6 +121,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     load: reports,
     changed: () => push.call(),
     clients: () => [...connected].flatMap((one) => clientStatus(one) ?? []),
+    nodes: () => [...connected].flatMap(({ session }) => session.node ?? []),
     waitApplied: (revision, timeoutMs) => waits.wait(revision, timeoutMs),
     drain: (overMs) => drain(connected, overMs, clock),
     close() {

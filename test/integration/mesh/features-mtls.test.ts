@@ -1,5 +1,6 @@
 import { Agent, type RequestListener, request } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
+import { main } from '../../../src/cli/main.js';
 import type { Mesh } from '../../../src/index.js';
 import { answerOf, istio, service, World } from './features-world.js';
 import { eventually, type Member } from './support.js';
@@ -212,3 +213,40 @@ function keepOpen(port: number, path: string, agent: Agent): Promise<Kept> {
     sent.end();
   });
 }
+
+describe('who would break', () => {
+  /** What the command line prints, and its exit code. */
+  async function cli(command: string) {
+    let text = '';
+    const output = {
+      color: false,
+      out: (part: string) => (text += part),
+      err: (part: string) => (text += part),
+    };
+    const code = await main(['mtls', command, '--control-plane', world.plane.addresses.http], output);
+    return { code, text };
+  }
+
+  test('callers without TLS are reported by the server, and keep a check from passing', async () => {
+    world = await World.start('');
+    const member = await world.serve({ service: 'echo', version: 'v1' }, whoami);
+    const client = await world.join({ service: 'web' });
+    expect(await meshed(client, 'echo')).toBe(CLIENT);
+    expect((await cli('check')).code).toBe(0);
+
+    expect(await plainly(member)).toBe('plaintext');
+    await eventually('the report names the caller', () => world.plane.mtls().obstacles > 0);
+    const [echo] = world.plane.mtls().workloads;
+    expect(echo).toMatchObject({ service: 'echo', mode: 'PERMISSIVE', isReadyForStrict: false });
+    expect(echo?.plaintext).toMatchObject([{ source: '127.0.0.1', connections: 1, refused: 0 }]);
+    const { code, text } = await cli('check');
+    expect(code).toBe(1);
+    expect(text).toMatch(
+      /echo\.default 127\.0\.0\.1:\d+ is called without TLS by 127\.0\.0\.1: 1 connections, last at/,
+    );
+    expect((await cli('report')).code).toBe(0);
+    expect((await cli('report')).text).toContain(`PERMISSIVE  ${CLIENT}`);
+    // What is served stays registered while its node tells of callers.
+    expect(await meshed(client, 'echo')).toBe(CLIENT);
+  });
+});
