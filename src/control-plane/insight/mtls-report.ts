@@ -8,7 +8,7 @@ import { coversHost, fullHostName } from '../kinds/hosts.js';
 import { refusedBy } from '../policy/decide.js';
 import { policyOfPeerAuthentications } from '../policy/from-peer-authentication.js';
 import type { WorkloadPolicy } from '../policy/workload-policy.js';
-import { type RegistrySnapshot, workloadsIn } from '../registry/registry.js';
+import { type RegistrySnapshot, workloadsIn } from '../registry/snapshot.js';
 import type { Workload } from '../registry/workload.js';
 import type { ConfigView, Document } from '../store/view.js';
 
@@ -139,7 +139,7 @@ function nameOf({ namespace, name }: Document): string {
 /** Addresses that everybody on a machine shares say nothing. */
 function candidates(source: string, registry: RegistrySnapshot): readonly string[] {
   if (source === '' || source.startsWith('127.') || source === '::1') return [];
-  const names = workloads
+  const names = [...workloadsIn(registry)]
     .filter(({ address }) => address === source)
     .map((one) => `${one.service}.${one.namespace}`);
   return [...new Set(names)].sort();
