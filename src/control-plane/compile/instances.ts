@@ -3,11 +3,11 @@ import { isUnixSocket } from '../../model/address.js';
 import type { Locality } from '../../model/endpoint.js';
 import { localityOfLabels, parseLocality } from '../../model/locality.js';
 import type { WorkloadEntrySpec } from '../kinds/types.js';
-import { type RegisteredService, registeredKey } from '../registry/snapshot.js';
+import { type RegisteredService, type RegistrySnapshot, registeredKey } from '../registry/snapshot.js';
 import type { Workload } from '../registry/workload.js';
 import type { ConfigView, Document } from '../store/view.js';
 import { LabelIndex, type Labels } from './label-index.js';
-import type { CompileInput } from './outlined.js';
+import type { PodIndex } from './pods.js';
 import { isTcpPort } from './port-protocol.js';
 import type { MeshPort, MeshService } from './services.js';
 import { selects } from './visibility.js';
@@ -42,12 +42,15 @@ export interface ServiceAccount {
 
 const DEFAULT_SERVICE_ACCOUNT = 'default';
 
+/** Where instances are found. */
+export interface InstanceInput {
+  readonly view: ConfigView;
+  readonly registry: RegistrySnapshot;
+  readonly pods: PodIndex;
+}
+
 /** Finds registered workloads and WorkloadEntries. */
-export function indexInstances({
-  view,
-  registry,
-  pods,
-}: Pick<CompileInput, 'view' | 'registry' | 'pods'>): InstanceIndex {
+export function indexInstances({ view, registry, pods }: InstanceInput): InstanceIndex {
   const { services } = registry;
   const complete = completionOf(view);
   const found: Found = {

@@ -2,21 +2,16 @@ import type { Cluster } from '../../model/cluster.js';
 import type { ClusterLoadAssignment } from '../../model/endpoint.js';
 import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
-import type { RegistrySnapshot } from '../registry/snapshot.js';
-import type { ConfigView } from '../store/view.js';
 import type { ClusterPlan } from './clusters.js';
+import type { InstanceInput } from './instances.js';
 import type { IssuerKeys } from './issuer-keys.js';
 import type { MeshConfig } from './mesh-config.js';
-import type { PodIndex } from './pods.js';
 import type { WireResource } from './resource-set.js';
 
 /** What compilation starts from. */
-export interface CompileInput {
-  readonly view: ConfigView;
-  readonly registry: RegistrySnapshot;
+export interface CompileInput extends InstanceInput {
   readonly config: MeshConfig;
   readonly keys: IssuerKeys;
-  readonly pods: PodIndex;
 }
 
 /** Everything but endpoints: it stays when only addresses come and go. */
