@@ -9,7 +9,7 @@ export {
   authorizeTrustDomains,
   authorizeUris,
 } from './identity/authorizer.js';
-export { createX509Bundle, type ReadCertificate, type X509Bundle } from './identity/bundle.js';
+export { createX509Bundle, type X509Bundle } from './identity/bundle.js';
 export {
   type BundleEndpointOptions,
   type BundleSource,
@@ -45,6 +45,7 @@ export {
 export { createJwtBundle, type JwtAuthority, type JwtBundle, parseJwtBundle } from './identity/jwt-bundle.js';
 export type { JwtSource } from './identity/jwt-source.js';
 export { type JwtSvid, type JwtSvidOptions, validateJwtSvid } from './identity/jwt-svid.js';
+export type { ReadCertificate } from './identity/read-certificate.js';
 export { type RevocationList, revocationList } from './identity/revocation.js';
 export type { RotatingSource } from './identity/rotation.js';
 export { createSdsSource, type SdsSourceOptions } from './identity/sds-source.js';

@@ -1,17 +1,10 @@
-import { type KeyObject, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { MeshError, messageOf } from '../runtime/errors.js';
 import { readPem, writePem } from './pem.js';
+import type { ReadCertificate } from './read-certificate.js';
 import type { RevocationList } from './revocation.js';
 import { parseTrustDomain } from './spiffe-id.js';
-import { type CertificateFacts, readCertificate } from './x509.js';
-
-/** A certificate together with what our own reader found in it. */
-export interface ReadCertificate {
-  readonly certificate: X509Certificate;
-  /** Read once: node:crypto decodes it anew each time, and throws when it cannot. */
-  readonly publicKey: KeyObject;
-  readonly facts: CertificateFacts;
-}
+import { readCertificate } from './x509.js';
 
 /** The authorities that may vouch for the workloads of one trust domain, and of no other. */
 export interface X509Bundle {

@@ -32,8 +32,8 @@ export function isKnownKeyType({ kty, crv }: JsonObject): boolean {
 export function readJwk(jwk: JsonObject): KeyObject | string {
   const { kty } = jwk;
   const members = typeof kty === 'string' ? MEMBERS.get(kty) : undefined;
-  if (members === undefined) return 'its kind of key is unknown here';
-  const plain: JsonWebKey = { kty: String(kty) };
+  if (typeof kty !== 'string' || members === undefined) return 'its kind of key is unknown here';
+  const plain: JsonWebKey = { kty };
   for (const name of members) {
     const value = jwk[name];
     if (typeof value !== 'string' || value === '') return `it has no member ${name}`;

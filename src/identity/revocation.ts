@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ReadCertificate } from './bundle.js';
+import type { ReadCertificate } from './read-certificate.js';
 import type { SpiffeId } from './spiffe-id.js';
 
 /**

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../runtime/clock.js';
-import type { ReadCertificate, X509Bundle } from './bundle.js';
+import type { X509Bundle } from './bundle.js';
 import type { CachedIdentity } from './identity-cache.js';
+import type { ReadCertificate } from './read-certificate.js';
 import type { IdentityState } from './source.js';
 import { authorityOf, fingerprintOf, joinBundles, type Trust, trustedBundles } from './trust.js';
 

@@ -1,6 +1,7 @@
-import { createX509Bundle, parseCertificate, type ReadCertificate, type X509Bundle } from './bundle.js';
+import { createX509Bundle, parseCertificate, type X509Bundle } from './bundle.js';
 import type { CachedIdentity } from './identity-cache.js';
 import { readPem } from './pem.js';
+import type { ReadCertificate } from './read-certificate.js';
 import { revocationOf } from './revocation.js';
 import { equalBytes } from './x509.js';
 import type { X509Svid } from './x509-svid.js';

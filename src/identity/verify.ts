@@ -1,7 +1,8 @@
 import { MeshError } from '../runtime/errors.js';
 import type { Authorizer } from './authorizer.js';
-import { parseCertificate, type ReadCertificate, type X509Bundle } from './bundle.js';
+import { parseCertificate, type X509Bundle } from './bundle.js';
 import { brokenNameConstraint } from './name-constraints.js';
+import type { ReadCertificate } from './read-certificate.js';
 import { revocationOf } from './revocation.js';
 import type { SpiffeId } from './spiffe-id.js';
 import { isStrongSignature, weaknessOf } from './strength.js';

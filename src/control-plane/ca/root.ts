@@ -1,8 +1,9 @@
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
-import { createX509Bundle, type ReadCertificate, type X509Bundle } from '../../identity/bundle.js';
+import { createX509Bundle, type X509Bundle } from '../../identity/bundle.js';
 import { loadDerEncoder } from '../../identity/der-encode.js';
 import { writePem } from '../../identity/pem.js';
+import type { ReadCertificate } from '../../identity/read-certificate.js';
 import { GeneralNameTag, KeyUsageBit, latin1 } from '../../identity/x509.js';
 import { MeshError } from '../../runtime/errors.js';
 import { encodeCertificate, encodeName, keyIdOf } from './encode-certificate.js';

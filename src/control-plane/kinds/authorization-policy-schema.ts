@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { policyTargets } from './policy-target.js';
+import { policyTargets } from './policy-target-schema.js';
 
 const texts = z.array(z.string()).optional();
 

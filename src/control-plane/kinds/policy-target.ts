@@ -1,25 +1,8 @@
-import { z } from 'zod';
 import type { FieldPath } from '../store/view.js';
 import { checkSelector } from './common-rules.js';
-import { stringMap } from './fields.js';
 import { entriesOf, fieldsOf, type Report } from './report.js';
 
-/** Istio PolicyTargetReference: a resource that a policy is for. */
-const policyTargetReference = z.strictObject({
-  group: z.string().optional(),
-  kind: z.string(),
-  name: z.string(),
-  namespace: z.string().optional(),
-});
-
-/** What the policies of Istio's security kinds are for: workloads by labels, or named resources. */
-export const policyTargets = {
-  selector: z.strictObject({ matchLabels: stringMap.optional() }).optional(),
-  targetRef: policyTargetReference.optional(),
-  targetRefs: z.array(policyTargetReference).optional(),
-};
-
-/** The parsed form of `policyTargets`. */
+/** What a policy is for. */
 export interface PolicyTargets {
   readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> | undefined } | undefined;
   readonly targetRef?: TargetReference | undefined;

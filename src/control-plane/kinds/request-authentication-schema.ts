@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { positiveDuration } from './fields.js';
-import { policyTargets } from './policy-target.js';
+import { policyTargets } from './policy-target-schema.js';
 
 const jwtRule = z.strictObject({
   issuer: z.string().optional(),
