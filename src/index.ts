@@ -37,6 +37,7 @@ export type {
   WorkloadApiIdentity,
 } from './mesh/identity-option.js';
 export type { MeshOptions } from './mesh/options.js';
+export type { RuntimeOptions } from './mesh/runtime-option.js';
 export type { ControlPlaneServerStatus, MeshStatus } from './mesh/status.js';
 export type { FilterDirection } from './model/custom-filter.js';
 export type { Locality } from './model/endpoint.js';

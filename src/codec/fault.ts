@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import type { FaultRuntimeKeys } from '../model/fault-runtime.js';
 import type { FaultConfig } from '../model/filter-config.js';
 import { commonFault, httpFault } from '../proto/xds.js';
 import { decodeDuration, encodeDuration } from './duration.js';
@@ -16,9 +17,6 @@ const faultFields = onlyFields(() => httpFault.HTTPFaultSchema, {
     'headers',
     'max_active_faults',
     'response_rate_limit',
-  ],
-  ignored: [
-    // Names of overrides in Envoy's runtime layer. There is no such layer here, so the configured values hold.
     'delay_percent_runtime',
     'abort_percent_runtime',
     'delay_duration_runtime',
@@ -26,6 +24,8 @@ const faultFields = onlyFields(() => httpFault.HTTPFaultSchema, {
     'max_active_faults_runtime',
     'response_rate_limit_percent_runtime',
     'abort_grpc_status_runtime',
+  ],
+  ignored: [
     // Shapes Envoy's own statistics and the metadata in its access log.
     'disable_downstream_cluster_stats',
     'filter_metadata',
@@ -57,7 +57,33 @@ export function decodeFault(message: httpFault.HTTPFault, path: Path): FaultConf
     upstreamCluster: message.upstreamCluster,
     headers: message.headers.map((header, index) => decodeHeaderMatcher(header, at(path, 'headers', index))),
     maxActiveFaults: message.maxActiveFaults,
+    runtimeKeys: decodeKeys(message),
   };
+}
+
+/** The field of each runtime key. */
+const KEY_FIELDS = {
+  delayPercent: 'delayPercentRuntime',
+  delayMs: 'delayDurationRuntime',
+  abortPercent: 'abortPercentRuntime',
+  httpStatus: 'abortHttpStatusRuntime',
+  grpcStatus: 'abortGrpcStatusRuntime',
+  maxActiveFaults: 'maxActiveFaultsRuntime',
+  ratePercent: 'responseRateLimitPercentRuntime',
+} as const satisfies Record<keyof FaultRuntimeKeys, keyof httpFault.HTTPFault>;
+
+function decodeKeys(message: httpFault.HTTPFault): FaultConfig['runtimeKeys'] {
+  const given = Object.entries(KEY_FIELDS).flatMap(([key, field]) =>
+    message[field] === '' ? [] : [[key, message[field]] as const],
+  );
+  return given.length === 0 ? undefined : Object.fromEntries(given);
+}
+
+function encodeKeys(keys: NonNullable<FaultConfig['runtimeKeys']>, message: httpFault.HTTPFault): void {
+  for (const [key, name] of Object.entries(keys)) {
+    // The keys are those of the table.
+    message[KEY_FIELDS[key as keyof FaultRuntimeKeys]] = name;
+  }
 }
 
 function decodeDelay(delay: commonFault.FaultDelay, path: Path): FaultConfig['delay'] {
@@ -105,12 +131,14 @@ export function encodeFault({
   maxActiveFaults,
   downstreamNodes = [],
   responseRate,
+  runtimeKeys = {},
 }: FaultConfig): httpFault.HTTPFault {
   const message = create(httpFault.HTTPFaultSchema, {
     upstreamCluster,
     downstreamNodes: [...downstreamNodes],
     headers: headers.map(encodeHeaderMatcher),
   });
+  encodeKeys(runtimeKeys, message);
   if (maxActiveFaults !== undefined) message.maxActiveFaults = maxActiveFaults;
   if (delay !== undefined) {
     message.delay = create(commonFault.FaultDelaySchema, {

@@ -12,6 +12,8 @@ export interface FilterCodec {
   readonly schema: () => DescMessage;
   /** Whether routes, virtual hosts and weighted clusters may have their own configuration of it. */
   readonly isPerRoute: boolean | 'only';
+  /** Whether it is for the requests of this process alone. */
+  readonly isOutbound: boolean;
   readonly fromBytes: (bytes: Uint8Array, path: Path) => FilterConfig;
   readonly fromJson: (json: JsonObject, path: Path) => FilterConfig;
   /** Refuses what only the filter's own configuration may leave out or have. */
@@ -24,6 +26,8 @@ export interface FilterCodecDefinition<C extends FilterConfig, Desc extends Desc
   readonly kind: C['kind'];
   readonly schema: () => Desc;
   readonly isPerRoute: boolean | 'only';
+  /** Default false. */
+  readonly isOutbound?: boolean;
   readonly decode: (message: MessageShape<Desc>, path: Path) => C;
   readonly encode: (config: C) => MessageShape<Desc>;
   readonly checkRoute?: (config: C, path: Path) => void;
@@ -33,11 +37,12 @@ export interface FilterCodecDefinition<C extends FilterConfig, Desc extends Desc
 export function filterCodec<C extends FilterConfig, Desc extends DescMessage>(
   definition: FilterCodecDefinition<C, Desc>,
 ): FilterCodec {
-  const { kind, schema, isPerRoute, decode, encode, checkRoute } = definition;
+  const { kind, schema, isPerRoute, isOutbound = false, decode, encode, checkRoute } = definition;
   return {
     kind,
     schema,
     isPerRoute,
+    isOutbound,
     fromBytes: (bytes, path) => decode(decodeMessage(schema(), bytes, path), path),
     fromJson: (json, path) => decode(messageFromJson(schema(), json, path), path),
     // The tables of codecs are asked by kind, so the configuration is the one that this codec is for.

@@ -214,6 +214,8 @@ export function decodeFilter(
   const codec = codecOf(given);
   if (codec !== undefined) {
     if (codec.isPerRoute === 'only') refuse(path, `the ${codec.kind} is for routes only`);
+    if (codec.isOutbound && direction === 'inbound')
+      return isOptional ? undefined : refuse(path, `the ${codec.kind} is not for inbound requests`);
     return decodeWith(codec, given, path);
   }
   const custom = findCustom(given, name, path);

@@ -14,6 +14,8 @@ export const ON_DEMAND_CODECS: readonly FilterCodec[] = [
     kind: 'on-demand',
     schema: () => httpOnDemand.OnDemandSchema,
     isPerRoute: false,
+    // Virtual hosts of servers come with their table.
+    isOutbound: true,
     decode: (message, path): OnDemandConfig => {
       filterFields(message, path);
       return { kind: 'on-demand' };

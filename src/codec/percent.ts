@@ -5,9 +5,7 @@ import { onlyFields } from './field-guard.js';
 import { at, type Path, refuse, required } from './path.js';
 
 const runtimeFields = onlyFields(() => core.RuntimeFractionalPercentSchema, {
-  enforced: ['default_value'],
-  // Names an override in Envoy's runtime layer. There is no such layer here, so the default always holds.
-  ignored: ['runtime_key'],
+  enforced: ['default_value', 'runtime_key'],
 });
 
 /** Envoy's default of an absent FractionalPercent: nothing is sampled. */
@@ -42,19 +40,23 @@ export function encodeFraction({ numerator, denominator }: FractionalPercent): t
   return create(type.FractionalPercentSchema, { numerator, denominator: unit });
 }
 
-/** The fraction that holds without a runtime layer. */
+/** The fraction that holds where the runtime says nothing else. */
 export function decodeRuntimeFraction(
   fraction: core.RuntimeFractionalPercent,
   path: Path,
 ): FractionalPercent {
   runtimeFields(fraction, path);
   const value = required(fraction.defaultValue, at(path, 'default_value'));
-  return decodeFraction(value, at(path, 'default_value'));
+  const percent = decodeFraction(value, at(path, 'default_value'));
+  return fraction.runtimeKey === '' ? percent : { ...percent, runtimeKey: fraction.runtimeKey };
 }
 
-/** The fraction as a message with no runtime key. */
+/** The fraction as a message. */
 export function encodeRuntimeFraction(percent: FractionalPercent): core.RuntimeFractionalPercent {
-  return create(core.RuntimeFractionalPercentSchema, { defaultValue: encodeFraction(percent) });
+  return create(core.RuntimeFractionalPercentSchema, {
+    defaultValue: encodeFraction(percent),
+    runtimeKey: percent.runtimeKey ?? '',
+  });
 }
 
 /** A `Percent` between 0 and 100, or the default when it is absent. */

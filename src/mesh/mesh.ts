@@ -196,9 +196,8 @@ export class RunningMesh implements MeshCore, TcpCore {
 
   /** What it shows of itself. */
   get admin(): MeshAdmin {
-    this.#admin ??= new MeshAdmin(this.#xds, this.#clusters, () =>
-      describeNode(this.#options, this.#workloads),
-    );
+    const node = () => describeNode(this.#options, this.#workloads);
+    this.#admin ??= new MeshAdmin(this.#xds, this.#clusters, node, this.#options.runtime);
     return this.#admin;
   }
 

@@ -3,6 +3,7 @@ import type { DefinedFilter, FilterUse } from '../filters/define-filter.js';
 import type { FailureRateBreakerOptions } from '../filters/failure-rate-breaker.js';
 import type { CustomFilters } from '../filters/filter.js';
 import { splitHostPort } from '../model/address.js';
+import type { RuntimeLayerSource } from '../model/runtime.js';
 import type { Clock } from '../runtime/clock.js';
 import { MeshError } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
@@ -21,6 +22,7 @@ import {
 import type { FederatedTrustDomain } from './federation-option.js';
 import { type IdentityOption, type ResolvedIdentity, resolveIdentity } from './identity-option.js';
 import { type JoinOptions, type ResolvedJoin, resolveJoin } from './joining.js';
+import { type RuntimeOptions, resolveRuntime } from './runtime-option.js';
 import { resolveSelf, type Self } from './self.js';
 import type { Surroundings } from './surroundings.js';
 
@@ -58,6 +60,8 @@ export interface MeshOptions extends JoinOptions {
    * (incremental: what changed is sent, and a new stream asks only for what is newer). `INMESH_XDS_PROTOCOL`, `sotw`.
    */
   readonly xdsProtocol?: 'sotw' | 'delta';
+  /** Values that the configuration names by keys (Envoy's runtime). `INMESH_RUNTIME_LAYERS`, the bootstrap's `layered_runtime`. */
+  readonly runtime?: RuntimeOptions;
   /** `host:port` of the certificate authority. `INMESH_CA`, the control plane's address. */
   readonly certificateAuthority?: string;
   /**
@@ -134,6 +138,7 @@ export interface MeshOptions extends JoinOptions {
 /** Options with every default filled in. */
 export interface ResolvedMeshOptions extends Self {
   readonly localCluster: string | undefined;
+  readonly runtime: readonly RuntimeLayerSource[];
   /** The preferred server. */
   readonly controlPlane: string;
   readonly control: ResolvedControlPlane;
@@ -188,6 +193,7 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
   return {
     ...resolveSelf(options, around, bootstrap),
     localCluster: localClusterOf(options, env, bootstrap),
+    runtime: resolveRuntime(options.runtime, env, bootstrap?.runtime),
     controlPlane,
     control,
     join,

@@ -104,6 +104,7 @@ export function createXds(
     authorities: new Map([...control.authorities].map(([name, { servers }]) => [name, servers.map(connect)])),
     outboundNames: control.listeners,
     wildcard: control.wildcard,
+    runtime: options.runtime,
     // Whoever awaits the configuration keeps the process alive, not the wait for it.
     holdsProcess: false,
     clusterNames: [

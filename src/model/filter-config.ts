@@ -3,6 +3,7 @@ import type { CorsConfig, CorsPolicyConfig } from './cors.js';
 import type { CustomFilterConfig } from './custom-filter.js';
 import type { ForwardProxyConfig, ForwardProxyRouteConfig } from './dns-cache.js';
 import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz.js';
+import type { FaultRuntimeKeys } from './fault-runtime.js';
 import type { FilterDiscovery, MissingConfig } from './filter-discovery.js';
 import type { GlobalRateLimitConfig, GlobalRateLimitRouteConfig } from './global-rate-limit.js';
 import type { HeaderMutationConfig, HeaderMutationRouteConfig } from './header-mutation.js';
@@ -46,6 +47,8 @@ export interface FaultConfig {
   readonly headers: readonly HeaderMatcher[];
   /** Exchanges that may have a fault at once; undefined = no limit. */
   readonly maxActiveFaults: number | undefined;
+  /** Runtime keys in place of Envoy's own names for them. Undefined = none. */
+  readonly runtimeKeys?: Partial<FaultRuntimeKeys> | undefined;
 }
 
 /** Envoy Router: the terminal filter. */

@@ -4,6 +4,8 @@ import { remainderOf } from '../runtime/random.js';
 export interface FractionalPercent {
   readonly numerator: number;
   readonly denominator: 100 | 10_000 | 1_000_000;
+  /** Where the runtime has a value for this key, that one counts. Undefined = none. */
+  readonly runtimeKey?: string | undefined;
 }
 
 export const ALWAYS: FractionalPercent = { numerator: 100, denominator: 100 };

@@ -2,6 +2,7 @@ import type { Cluster } from './cluster.js';
 import type { ClusterLoadAssignment } from './endpoint.js';
 import type { InboundListener, OutboundListener, OutboundTcpListener } from './listener.js';
 import type { RouteConfiguration } from './route.js';
+import type { Runtime } from './runtime.js';
 import type { Secret } from './secret.js';
 
 /**
@@ -16,6 +17,8 @@ export interface Snapshot {
   readonly clusters: ReadonlyMap<string, ResolvedCluster>;
   /** Secrets that clusters need; undefined = none. */
   readonly secrets?: ReadonlyMap<string, Secret> | undefined;
+  /** The values that keys of the configuration stand for; they are filled in already. Undefined = none. */
+  readonly runtime?: Runtime | undefined;
 }
 
 /** An outbound listener with its route table; without `routes` the table does not exist (404 NR). */

@@ -1,5 +1,6 @@
 import { FILTER_EXTENSION } from '../codec/filter-extension.js';
 import { CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION } from '../codec/resource-types.js';
+import { RUNTIME } from '../codec/runtime.js';
 import { SECRET } from '../codec/secret.js';
 import { VIRTUAL_HOST } from '../codec/virtual-host.js';
 import type { DecodableType } from './protocol.js';
@@ -14,6 +15,7 @@ export const CLIENT_TYPES = [
   CLUSTER_LOAD_ASSIGNMENT,
   SECRET,
   FILTER_EXTENSION,
+  RUNTIME,
 ] as const;
 
 /** The type that a kind of reference leads to. */
@@ -25,4 +27,5 @@ export const TYPE_OF: Readonly<Record<ReferenceKind, DecodableType>> = {
   assignment: CLUSTER_LOAD_ASSIGNMENT,
   secret: SECRET,
   extension: FILTER_EXTENSION,
+  runtime: RUNTIME,
 };

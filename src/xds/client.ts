@@ -4,6 +4,7 @@ import { LISTENER } from '../codec/resource-types.js';
 import { VIRTUAL_HOST } from '../codec/virtual-host.js';
 import type { CustomFilterTypes } from '../model/custom-filter.js';
 import type { Node } from '../model/node.js';
+import type { RuntimeLayerSource } from '../model/runtime.js';
 import type { Unsubscribe } from '../runtime/abort.js';
 import type { Clock, Timer } from '../runtime/clock.js';
 import type { MeshError } from '../runtime/errors.js';
@@ -57,6 +58,8 @@ export interface XdsClientOptions {
   readonly inboundNames?: readonly string[];
   /** Clusters to ask for that no listener needs. */
   readonly clusterNames?: readonly string[];
+  /** What the runtime is made of, the last layer above all; by default there is none. */
+  readonly runtime?: readonly RuntimeLayerSource[] | undefined;
   /** Secrets that are followed although no cluster names them; nothing waits for them. */
   readonly secretNames?: readonly string[];
   /** Filters of the application that listeners and routes may configure. */
@@ -253,7 +256,11 @@ class AdsClient implements XdsClient {
       store: this.#store,
       view: (isFirst) => storeView(this.#store, this.#authorities, isFirst),
       roots: () => this.#store.known(LISTENER.typeUrl),
-      followed: { clusters: this.#options.clusterNames, secrets: this.#options.secretNames },
+      followed: {
+        clusters: this.#options.clusterNames,
+        secrets: this.#options.secretNames,
+        runtime: this.#options.runtime,
+      },
       isAnswered: () =>
         this.#isAnswered &&
         this.#listeners.collections.every((name) => !this.#isUnanswered(LISTENER.typeUrl, name)),
@@ -382,6 +389,7 @@ class AdsClient implements XdsClient {
     this.#subscribe(TYPE_OF.assignment, wanted.assignments);
     this.#subscribe(TYPE_OF.secret, wanted.secrets);
     this.#subscribe(TYPE_OF.extension, wanted.extensions);
+    this.#subscribe(TYPE_OF.runtime, wanted.runtimes);
   }
 
   #subscribeHosts(): void {

@@ -5,6 +5,13 @@ import type { FilterExtension } from '../model/filter-extension.js';
 import { inboundChains } from '../model/inbound-chains.js';
 import type { InboundListener, Listener, OutboundListener, OutboundTcpListener } from '../model/listener.js';
 import type { RouteConfiguration } from '../model/route.js';
+import {
+  NO_RUNTIME,
+  type Runtime,
+  type RuntimeLayer,
+  type RuntimeLayerSource,
+  type RuntimeValue,
+} from '../model/runtime.js';
 import type { Secret } from '../model/secret.js';
 import {
   EMPTY_SNAPSHOT,
@@ -17,6 +24,7 @@ import type { Found } from './found.js';
 import { tablesOf, withTables } from './inbound-routes.js';
 import { targetsOfInbound, targetsOfListener, targetsOfTcp } from './targets.js';
 import { type FoundHosts, withHosts } from './virtual-hosts.js';
+import { withRuntime } from './with-runtime.js';
 
 /** What is known about every resource. */
 export interface ResourceView {
@@ -28,6 +36,7 @@ export interface ResourceView {
   assignment(name: string): Found<ClusterLoadAssignment>;
   secret(name: string): Found<Secret>;
   extension(name: string): Found<FilterExtension>;
+  runtime(name: string): Found<RuntimeLayer>;
 }
 
 /** The kinds of resources that references lead to. */
@@ -38,7 +47,8 @@ export type ReferenceKind =
   | 'cluster'
   | 'assignment'
   | 'secret'
-  | 'extension';
+  | 'extension'
+  | 'runtime';
 
 /** A resource that something needs and that was not answered yet. */
 export interface MissingResource {
@@ -55,6 +65,7 @@ export interface Resolution {
     readonly assignments: ReadonlySet<string>;
     readonly secrets: ReadonlySet<string>;
     readonly extensions: ReadonlySet<string>;
+    readonly runtimes: ReadonlySet<string>;
     /** Names of route tables that have more virtual hosts to give (VHDS). */
     readonly tables: ReadonlySet<string>;
   };
@@ -69,6 +80,8 @@ export interface Resolution {
 /** What is asked for although no listener needs it. */
 export interface FollowedNames {
   readonly clusters?: Iterable<string> | undefined;
+  /** What the runtime is made of. */
+  readonly runtime?: readonly RuntimeLayerSource[] | undefined;
   /** Nothing waits for them. */
   readonly secrets?: Iterable<string> | undefined;
 }
@@ -78,9 +91,10 @@ export function resolve(
   view: ResourceView,
   roots: Iterable<string>,
   previous: Snapshot = EMPTY_SNAPSHOT,
-  { clusters = [], secrets = [] }: FollowedNames = {},
+  { clusters = [], secrets = [], runtime = [] }: FollowedNames = {},
 ): Resolution {
   const walk = new Walk(view, previous);
+  walk.runtimeOf(runtime);
   for (const root of roots) walk.root(root);
   for (const name of clusters) walk.clusterRoot(name);
   for (const name of secrets) walk.secretRoot(name);
@@ -98,6 +112,8 @@ class Walk {
   readonly #previous: Snapshot;
   readonly #routes = new Set<string>();
   readonly #tables = new Set<string>();
+  readonly #runtimes = new Set<string>();
+  #runtime: Runtime = NO_RUNTIME;
   readonly #clusters = new Map<string, ClusterOutcome>();
   readonly #assignments = new Set<string>();
   readonly #extensions = new Set<string>();
@@ -114,6 +130,26 @@ class Walk {
     this.#previous = previous;
   }
 
+  /** Envoy: nothing begins before the layers of the runtime are there, or known not to come. */
+  runtimeOf(layers: readonly RuntimeLayerSource[]): void {
+    if (layers.length === 0) return;
+    const values = new Map<string, RuntimeValue>();
+    for (const layer of layers) {
+      const found = layer.kind === 'static' ? layer : this.#runtimeLayer(layer.name);
+      if (typeof found !== 'object') continue;
+      for (const [key, value] of found.values) values.set(key, value);
+    }
+    const { runtime = NO_RUNTIME } = this.#previous;
+    this.#runtime = isSameRuntime(values, runtime) ? runtime : values;
+  }
+
+  #runtimeLayer(name: string): Found<RuntimeLayer> {
+    this.#runtimes.add(name);
+    const found = this.#view.runtime(name);
+    if (found === 'pending') this.#miss('runtime', name);
+    return found;
+  }
+
   root(name: string): void {
     const found = this.#view.listener(name);
     if (found === 'absent') return;
@@ -127,7 +163,7 @@ class Walk {
     } else {
       const filled = this.#fillIn(found);
       if (filled === 'pending') this.#keep(name);
-      else this.#listenerRoot(name, filled);
+      else this.#listenerRoot(name, withRuntime(filled, this.#runtime));
     }
   }
 
@@ -164,6 +200,7 @@ class Walk {
       assignments: this.#assignments,
       secrets: new Set(this.#secrets.keys()),
       extensions: this.#extensions,
+      runtimes: this.#runtimes,
       tables: this.#tables,
     };
     const { outbound, tcp = NO_TCP, inbound, clusters } = this.#previous;
@@ -173,6 +210,7 @@ class Walk {
       isSameMap(this.#tcp, tcp) &&
       isSameMap(this.#inbound, inbound) &&
       isSameMap(this.#serving, clusters) &&
+      this.#runtime === (this.#previous.runtime ?? NO_RUNTIME) &&
       isSameMap(secrets, this.#previous.secrets ?? NO_SECRETS);
     const snapshot = isUnchanged
       ? this.#previous
@@ -182,21 +220,14 @@ class Walk {
           inbound: this.#inbound,
           clusters: this.#serving,
           ...(secrets.size > 0 && { secrets }),
+          ...(this.#runtime !== NO_RUNTIME && { runtime: this.#runtime }),
         };
     return { wanted, missing: [...this.#missing.values()], snapshot };
   }
 
   #inboundRoot(name: string, listener: InboundListener): void {
-    for (const table of tablesOf(listener)) {
-      this.#routes.add(table);
-      if (this.#view.routes(table) === 'pending') this.#miss('routes', table);
-    }
-    const filled = withTables(listener, (table) => {
-      const found = this.#view.routes(table);
-      return typeof found === 'object' && found.virtualHostDiscovery === true
-        ? this.#withHosts(table, found)
-        : found;
-    });
+    const tables = new Map(tablesOf(listener).map((table) => [table, this.#table(table)] as const));
+    const filled = withTables(listener, (table) => tables.get(table) ?? 'absent');
     if (filled === 'pending') this.#keep(name);
     else if (this.#serve(name, inboundChains(filled).flatMap(targetsOfInbound)))
       this.#inbound.set(name, filled);
@@ -230,12 +261,18 @@ class Walk {
 
   #routesOf({ http }: OutboundListener): RouteConfiguration | undefined | 'pending' {
     if (http.routes.kind === 'inline') return http.routes.config;
-    const { name } = http.routes;
+    const found = this.#table(http.routes.name);
+    return found === 'absent' || found === 'refused' ? undefined : found;
+  }
+
+  /** A table that comes by RDS, with all that belongs into it. */
+  #table(name: string): Found<RouteConfiguration> {
     this.#routes.add(name);
     const found = this.#view.routes(name);
     if (found === 'pending') this.#miss('routes', name);
-    if (typeof found !== 'object') return found === 'pending' ? found : undefined;
-    return found.virtualHostDiscovery === true ? this.#withHosts(name, found) : found;
+    if (typeof found !== 'object') return found;
+    const whole = found.virtualHostDiscovery === true ? this.#withHosts(name, found) : found;
+    return whole === 'pending' ? whole : withRuntime(whole, this.#runtime);
   }
 
   /** Envoy: a table warms until it is known which virtual hosts it begins with. */
@@ -362,6 +399,10 @@ function closedOutbound(name: string): ResolvedOutbound {
     listener: { kind: 'outbound', name, http: { routes: { kind: 'inline', config: routes }, filters: [] } },
     routes,
   };
+}
+
+function isSameRuntime(a: Runtime, b: Runtime): boolean {
+  return JSON.stringify([...a]) === JSON.stringify([...b]);
 }
 
 function isSameMap<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean {

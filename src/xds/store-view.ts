@@ -1,5 +1,6 @@
 import { FILTER_EXTENSION } from '../codec/filter-extension.js';
 import { CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION } from '../codec/resource-types.js';
+import { RUNTIME } from '../codec/runtime.js';
 import { SECRET } from '../codec/secret.js';
 import { VIRTUAL_HOST } from '../codec/virtual-host.js';
 import type { VirtualHost } from '../model/route.js';
@@ -36,6 +37,7 @@ export function storeView(store: ResourceStore, authorities: Authorities, isFirs
     cluster: (name) => find(CLUSTER, name),
     assignment: (name) => find(CLUSTER_LOAD_ASSIGNMENT, name),
     extension: (name) => find(FILTER_EXTENSION, name),
+    runtime: (name) => find(RUNTIME, name),
     secret: (name) => {
       const found = find(SECRET, name);
       return typeof found === 'object' ? found.secret : found;

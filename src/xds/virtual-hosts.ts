@@ -1,4 +1,5 @@
 import type { RouteConfiguration, VirtualHost } from '../model/route.js';
+import { originOf } from './with-runtime.js';
 
 /** What came by VHDS for a table. */
 export interface FoundHosts {
@@ -27,7 +28,7 @@ export function withHosts(table: RouteConfiguration, hosts: readonly VirtualHost
 
 /** Whether a table in force has a virtual host that came by VHDS. */
 export function hasHost(table: RouteConfiguration, host: VirtualHost): boolean {
-  return added.get(table)?.includes(host) === true;
+  return added.get(originOf(table))?.includes(host) === true;
 }
 
 /** Envoy: a domain stands only once in a table. Whoever has it keeps it. */

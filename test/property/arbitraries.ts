@@ -119,6 +119,12 @@ export const milliseconds = (min = 0): fc.Arbitrary<number> =>
 export const fractionalPercent = (): fc.Arbitrary<FractionalPercent> =>
   fc.record({ numerator: uint32(), denominator: fc.constantFrom(100, 10_000, 1_000_000) });
 
+/** RuntimeFractionalPercent. */
+const runtimeFraction = (): fc.Arbitrary<FractionalPercent> =>
+  fc
+    .tuple(fractionalPercent(), maybe(fc.constantFrom('a', 'b.c')))
+    .map(([percent, runtimeKey]) => (runtimeKey === undefined ? percent : { ...percent, runtimeKey }));
+
 /** StringMatcher. */
 export const stringMatcher = (): fc.Arbitrary<StringMatcher> =>
   fc.oneof(
@@ -196,13 +202,14 @@ export const faultConfig = (): fc.Arbitrary<FaultConfig> =>
     upstreamCluster: text(),
     headers: few(headerMatcher()),
     maxActiveFaults: maybe(uint32()),
+    runtimeKeys: maybe(fc.constantFrom({ delayMs: 'd' }, { abortPercent: 'x.y', httpStatus: 's' })),
   });
 
 const routeFilterConfig = (): fc.Arbitrary<FilterConfig> =>
   fc.oneof(
     faultConfig(),
     headerMutationRouteConfig(),
-    corsPolicyConfig(stringMatcher(), fractionalPercent()),
+    corsPolicyConfig(stringMatcher(), runtimeFraction()),
     statefulSessionRouteConfig(),
     jwtAuthnRouteConfig(),
     fc.constant({ kind: 'on-demand-route' as const }),
@@ -213,7 +220,6 @@ const listedFilterConfig = (): fc.Arbitrary<FilterConfig> =>
     faultConfig(),
     headerMutationConfig(),
     fc.constant({ kind: 'cors' as const }),
-    fc.constant({ kind: 'on-demand' as const }),
     statefulSessionConfig(),
     adaptiveConcurrency(),
     admissionControl(),
@@ -354,7 +360,7 @@ export const routeMatch = (): fc.Arbitrary<RouteMatch> =>
     path: pathMatcher(),
     headers: few(headerMatcher()),
     queryParameters: few(queryParameterMatcher()),
-    runtimeFraction: maybe(fractionalPercent()),
+    runtimeFraction: maybe(runtimeFraction()),
     grpcOnly: fc.boolean(),
     ...contextMatchers(stringMatcher()),
   });
@@ -390,7 +396,7 @@ const plainForward = () =>
     pathRewrite: pathRewrite(),
     hostRewrite: hostRewrite(),
     appendForwardedHost: maybe(fc.constant(true)),
-    mirrors: mirrors(fractionalPercent()),
+    mirrors: mirrors(runtimeFraction()),
     internalRedirect: internalRedirect(),
     hashPolicies: hashPolicies(),
     metadataMatch: maybe(metadataStruct()),
@@ -459,7 +465,7 @@ export const routeConfiguration = (configName = name()): fc.Arbitrary<RouteConfi
       ignorePathParameters: maybe(fc.constant(true)),
       virtualHostDiscovery: maybe(fc.constant(true as const)),
       filterOverrides: maybe(filterOverrides().filter(({ size }) => size > 0)),
-      mirrors: mirrors(fractionalPercent()),
+      mirrors: mirrors(runtimeFraction()),
     }),
   );
 
@@ -490,7 +496,7 @@ const anyVirtualHost = (domains: readonly string[]): fc.Arbitrary<VirtualHost> =
     includeRequestAttemptCount: fc.boolean(),
     includeAttemptCountInResponse: maybe(fc.constant(true)),
     headers: headerRules(),
-    mirrors: mirrors(fractionalPercent()),
+    mirrors: mirrors(runtimeFraction()),
     requireTls: maybe(fc.constantFrom('all', 'external-only')),
     virtualClusters: maybe(
       fc.array(

@@ -1,12 +1,14 @@
 import type { Clusters } from '../../cluster/clusters.js';
 import { encodeNode } from '../../codec/node.js';
 import type { Node } from '../../model/node.js';
+import { NO_RUNTIME, type RuntimeLayerSource } from '../../model/runtime.js';
 import { compileRegex } from '../../routing/regex.js';
 import { MeshError } from '../../runtime/errors.js';
 import type { XdsClient } from '../../xds/client.js';
 import { answerClientStatus, type ClientView } from '../../xds/client-status.js';
 import { configDump, DUMP_LISTS } from '../../xds/config-dump.js';
 import { clustersJson, clustersText } from './clusters-page.js';
+import { runtimePage } from './runtime-page.js';
 
 /** The configuration in force, in the form of Envoy's `/config_dump`. */
 export interface ConfigDump {
@@ -28,8 +30,15 @@ export class MeshAdmin {
   readonly #xds: XdsClient;
   readonly #clusters: Clusters;
   readonly #node: () => Node;
+  readonly #runtime: readonly RuntimeLayerSource[];
 
-  constructor(xds: XdsClient, clusters: Clusters, node: () => Node) {
+  constructor(
+    xds: XdsClient,
+    clusters: Clusters,
+    node: () => Node,
+    runtime: readonly RuntimeLayerSource[] = [],
+  ) {
+    this.#runtime = runtime;
     this.#xds = xds;
     this.#clusters = clusters;
     this.#node = node;
@@ -61,6 +70,13 @@ export class MeshAdmin {
   clusters(format: 'text' | 'json'): string {
     const clusters = [...this.#clusters.values()];
     return format === 'json' ? JSON.stringify(clustersJson(clusters), null, 1) : clustersText(clusters);
+  }
+
+  /** Envoy's `/runtime`. */
+  runtime(): string {
+    const { snapshot } = this.#xds.published.value;
+    const page = runtimePage(this.#runtime, this.#xds.status(), snapshot.runtime ?? NO_RUNTIME);
+    return JSON.stringify(page, null, 1);
   }
 
   #view(): ClientView {

@@ -1,4 +1,6 @@
 import type { Locality } from '../../model/endpoint.js';
+import type { RuntimeLayerSource } from '../../model/runtime.js';
+import { readLayeredRuntime } from '../runtime-option.js';
 import type { Field } from './field.js';
 import type { AuthoritySpec, ServerSpec, TlsFiles } from './server-spec.js';
 import { readServers, readTlsFiles } from './servers.js';
@@ -17,6 +19,8 @@ export interface Bootstrap {
   readonly certificateFiles: ReadonlyMap<string, TlsFiles & { readonly refreshMs: number }>;
   /** Envoy's `cluster_manager.local_cluster_name`, which may stand here, too. */
   readonly localCluster: string | undefined;
+  /** Envoy's `layered_runtime`, which may stand here, too; undefined = it does not. */
+  readonly runtime: readonly RuntimeLayerSource[] | undefined;
 }
 
 /** What a bootstrap says about this process. */
@@ -46,6 +50,7 @@ export function parseBootstrap(root: Field): Bootstrap {
     outboundTemplate: template(root.get('client_default_listener_resource_name_template')) ?? '%s',
     certificateFiles: readProviders(root.get('certificate_providers')),
     localCluster: root.get('cluster_manager').get('local_cluster_name').optionalText(),
+    runtime: readLayeredRuntime(root.get('layered_runtime')),
   };
 }
 

@@ -95,6 +95,7 @@ const view: fc.Arbitrary<ResourceView> = fc
     cluster: (key) => clusters.get(key) ?? 'pending',
     assignment: (key) => assignments.get(key) ?? 'pending',
     secret: (key) => secrets.get(key) ?? 'pending',
+    runtime: () => 'absent',
     virtualHosts: () => ({ hosts: [], isPending: false }),
     extension: (key) => extensions.get(key) ?? 'pending',
   }));
@@ -163,6 +164,7 @@ describe('resolve', () => {
         cluster: (key) => settle(one.cluster(key)),
         assignment: (key) => settle(one.assignment(key)),
         secret: (key) => settle(one.secret(key)),
+        runtime: () => 'absent',
         virtualHosts: () => ({ hosts: [], isPending: false }),
         extension: (key) => settle(one.extension(key)),
       };

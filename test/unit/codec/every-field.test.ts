@@ -110,14 +110,6 @@ const INVISIBLE = {
 };
 
 const FAULT = [
-  // Names of runtime overrides; there is no runtime layer.
-  'abort_grpc_status_runtime',
-  'abort_http_status_runtime',
-  'abort_percent_runtime',
-  'delay_duration_runtime',
-  'delay_percent_runtime',
-  'max_active_faults_runtime',
-  'response_rate_limit_percent_runtime',
   // Statistics and logs.
   'disable_downstream_cluster_stats',
   'filter_metadata',
@@ -169,8 +161,6 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
         manager,
       ),
       manager('path_with_escaped_slashes_action'),
-      // Names of runtime overrides; there is no runtime layer.
-      'envoy.config.core.v3.RuntimeFractionalPercent.runtime_key',
       // The headers that it leaves out are never sent.
       'envoy.config.core.v3.GrpcService.EnvoyGrpc.skip_envoy_headers',
       // Load balancing reads the namespace `envoy.lb` only.
@@ -202,8 +192,6 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       'envoy.type.matcher.v3.RegexMatcher.google_re2',
       // Superseded by the policy itself.
       'envoy.config.route.v3.RouteAction.retry_policy_typed_config',
-      // Names of runtime overrides; there is no runtime layer.
-      'envoy.config.core.v3.RuntimeFractionalPercent.runtime_key',
       'envoy.config.route.v3.WeightedCluster.runtime_key_prefix',
       // Load balancing reads the namespace `envoy.lb` only.
       'envoy.config.route.v3.WeightedCluster.ClusterWeight.metadata_match',

@@ -28,6 +28,7 @@ function start() {
       return assignments.get(name) ?? 'pending';
     },
     secret: () => 'absent',
+    runtime: () => 'absent',
     virtualHosts: () => ({ hosts: [], isPending: false }),
     extension: () => 'absent',
   };

@@ -42,6 +42,7 @@ function viewOf(one: OutboundListener, found: Found<FilterExtension>): ResourceV
     cluster: () => CLUSTER,
     assignment: () => ASSIGNMENT,
     secret: () => 'absent',
+    runtime: () => 'absent',
     virtualHosts: () => ({ hosts: [], isPending: false }),
     extension: () => found,
   };

@@ -21,6 +21,7 @@ function resolveWith(tables: Record<string, Found<RouteConfiguration>>, previous
   const view = {
     listener: () => LISTENER,
     routes: (name: string) => tables[name] ?? 'pending',
+    runtime: () => 'absent' as const,
     virtualHosts: () => ({ hosts: [], isPending: false }),
     cluster: () => 'absent' as const,
     assignment: () => 'absent' as const,

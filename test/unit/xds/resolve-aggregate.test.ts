@@ -30,6 +30,7 @@ function resolveWith(
       weightedPriorityHealth: false,
     }),
     secret: () => 'absent',
+    runtime: () => 'absent',
     virtualHosts: () => ({ hosts: [], isPending: false }),
     extension: () => 'absent',
   };

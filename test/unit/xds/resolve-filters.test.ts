@@ -46,6 +46,7 @@ function viewOf(
     cluster: (name) => (name === pending ? 'pending' : clusterOf(name)),
     assignment: (name) => assignmentOf(name, 1),
     secret: () => 'absent',
+    runtime: () => 'absent',
     virtualHosts: () => ({ hosts: [], isPending: false }),
     extension: () => 'absent',
   };

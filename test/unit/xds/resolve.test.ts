@@ -26,6 +26,7 @@ function viewOf(parts: Parts): ResourceView {
     cluster: (name) => parts.clusters?.[name] ?? 'pending',
     assignment: (name) => parts.assignments?.[name] ?? 'pending',
     secret: (name) => parts.secrets?.[name] ?? 'pending',
+    runtime: () => 'absent',
     virtualHosts: () => ({ hosts: [], isPending: false }),
     extension: (name) => parts.extensions?.[name] ?? 'pending',
   };

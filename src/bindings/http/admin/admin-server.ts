@@ -81,7 +81,7 @@ export async function serveAdmin(
   };
 }
 
-const INDEX = ['/config_dump', '/clusters', '/stats/prometheus', '/metrics', '/ready'];
+const INDEX = ['/config_dump', '/clusters', '/runtime', '/stats/prometheus', '/metrics', '/ready'];
 
 function pageOf(url: URL, sources: AdminSources): Page {
   const { searchParams: query } = url;
@@ -93,6 +93,8 @@ function pageOf(url: URL, sources: AdminSources): Page {
       const shown = sources.admin.clusters(isJson ? 'json' : 'text');
       return { status: 200, type: isJson ? JSON_TYPE : TEXT_TYPE, text: shown };
     }
+    case '/runtime':
+      return { status: 200, type: JSON_TYPE, text: `${sources.admin.runtime()}\n` };
     case '/metrics':
     case '/stats/prometheus':
       return { status: 200, type: METRICS_TYPE, text: sources.metrics() };
