@@ -1,5 +1,5 @@
 import type { asn1 } from 'node-forge';
-import { contextTag } from './der.js';
+import { contextTag, DerTag } from './der.js';
 import { GeneralNameTag, Oid } from './x509.js';
 
 /** Bytes of DER, already encoded. */
@@ -40,22 +40,29 @@ function createEncoder(forge: typeof asn1): DerEncoder {
   const leaf = (type: asn1.Type, value: string) => finish(forge.create(Class.UNIVERSAL, type, false, value));
   // Parts are encoded already, so a constructed value is its tag and length over their bytes.
   const join = (type: asn1.Type, parts: readonly Der[]): Der => tagged(0x20 | type, Buffer.concat(parts));
-  const tagged = (tag: number, content: Uint8Array): Der => {
-    const der = finish(forge.create(Class.UNIVERSAL, Type.OCTETSTRING, false, binary(content)));
-    der[0] = tag;
-    return der;
+  // Certificates are tags around tags: the library would copy the content of each through a string, once per level.
+  const tagged = (tag: number, content: Uint8Array): Der =>
+    Buffer.concat([headerOf(tag, content.length), content]);
+  const oids = new Map<string, Der>();
+  const oid = (text: string): Der => {
+    const known = oids.get(text) ?? leaf(Type.OID, forge.oidToDer(text).getBytes());
+    // The same few in every certificate.
+    if (oids.size < 64) oids.set(text, known);
+    return known;
   };
+  const yes = leaf(Type.BOOLEAN, '\u00ff');
+  const no = leaf(Type.BOOLEAN, '\u0000');
   return {
     sequence: (...parts) => join(Type.SEQUENCE, parts),
     set: (...parts) => join(Type.SET, parts),
     explicit: (number, part) => tagged(contextTag(number), part),
     tagged,
-    oid: (text) => leaf(Type.OID, forge.oidToDer(text).getBytes()),
+    oid,
     integer: (magnitude) => leaf(Type.INTEGER, binary(shortest(magnitude))),
-    boolean: (value) => leaf(Type.BOOLEAN, value ? '\u00ff' : '\u0000'),
-    octetString: (content) => leaf(Type.OCTETSTRING, binary(content)),
+    boolean: (value) => (value ? yes : no),
+    octetString: (content) => tagged(DerTag.octetString, content),
     bitString: (content, unusedBits = 0) =>
-      leaf(Type.BITSTRING, String.fromCharCode(unusedBits) + binary(content)),
+      tagged(DerTag.bitString, Buffer.concat([Uint8Array.of(unusedBits), content])),
     utf8: (text) => leaf(Type.UTF8, binary(Buffer.from(text, 'utf8'))),
     null: () => leaf(Type.NULL, ''),
     time(ms) {
@@ -65,6 +72,14 @@ function createEncoder(forge: typeof asn1): DerEncoder {
         : leaf(Type.GENERALIZEDTIME, forge.dateToGeneralizedTime(date));
     },
   };
+}
+
+/** Tag and length, in the shortest form that X.690 §10.1 wants. */
+function headerOf(tag: number, length: number): Uint8Array {
+  if (length < 0x80) return Uint8Array.of(tag, length);
+  if (length < 0x100) return Uint8Array.of(tag, 0x81, length);
+  if (length < 0x10000) return Uint8Array.of(tag, 0x82, length >> 8, length & 0xff);
+  return Uint8Array.of(tag, 0x83, length >> 16, (length >> 8) & 0xff, length & 0xff);
 }
 
 /** The shortest form of a positive INTEGER: no leading zeros but the one that keeps it positive. */
