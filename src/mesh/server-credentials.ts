@@ -101,8 +101,10 @@ function meshCredentials(
   const isServer = (id: string, trustDomain: string) =>
     serverIds.some((one) => one === id || (one.startsWith('/') && `spiffe://${trustDomain}${one}` === id));
   for (const id of serverIds) if (!id.startsWith('/')) parseSpiffeId(id);
-  return (grpc) =>
-    grpc.credentials.createFromSecureContext(tls.clientContext(), {
+  return async (grpc) => {
+    // At a start the certificate is on its way: an attempt without it would only begin a back-off.
+    if (identity.svid() === undefined) await firstUpdate(identity, clock);
+    return grpc.credentials.createFromSecureContext(tls.clientContext(), {
       checkServerIdentity(_, certificate) {
         const own = identity.svid()?.id.trustDomain ?? '';
         try {
@@ -120,7 +122,23 @@ function meshCredentials(
         }
       },
     });
+  };
 }
+
+/** Waits for a change of the identity, but not for long: then the connection fails and says why. */
+function firstUpdate(identity: IdentitySource, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      timer.cancel();
+      unsubscribe();
+      resolve();
+    };
+    const timer = clock.schedule(FIRST_CERTIFICATE_MS, done);
+    const unsubscribe = identity.onUpdate(done);
+  });
+}
+
+const FIRST_CERTIFICATE_MS = 5_000;
 
 /** The DER certificates that the other end presented, leaf first. */
 export function chainOf(certificate: PeerCertificate): Uint8Array[] {
