@@ -53,10 +53,10 @@ export function adminRefusal(
 ): AdminRefusal | undefined {
   const host = onlyOne(headers, rawHeaders, 'host');
   if (!url.startsWith('/') && url !== '*') {
-    return refusal(400, 'INMESH_ADMIN_REQUEST', 'the request target has to begin with a slash');
+    return problem(400, 'INMESH_ADMIN_REQUEST', 'the request target has to begin with a slash');
   }
   if (host === undefined || !isKnown(host, hosts)) {
-    return refusal(403, 'INMESH_ADMIN_HOST', 'this port does not answer to that name');
+    return problem(403, 'INMESH_ADMIN_HOST', 'this port does not answer to that name');
   }
   const site = headers['sec-fetch-site'];
   const origin = headers['origin'];
@@ -64,11 +64,11 @@ export function adminRefusal(
     (site !== undefined && site !== 'same-origin' && site !== 'none') ||
     (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`)
   ) {
-    return refusal(403, 'INMESH_ADMIN_ORIGIN', 'requests of other sites are refused');
+    return problem(403, 'INMESH_ADMIN_ORIGIN', 'requests of other sites are refused');
   }
   const [path = ''] = url.split('?', 1);
   if (ENVOY_MUTATIONS.has(path) && (method === 'GET' || method === 'HEAD')) {
-    return refusal(405, 'INMESH_ADMIN_METHOD', `${path} is not for ${method}`);
+    return problem(405, 'INMESH_ADMIN_METHOD', `${path} is not for ${method}`);
   }
   return undefined;
 }
@@ -98,6 +98,6 @@ function onlyOne(
   return count === 1 && typeof value === 'string' ? value : undefined;
 }
 
-function refusal(status: number, code: string, message: string): AdminRefusal {
+function problem(status: number, code: string, message: string): AdminRefusal {
   return { status, code, message };
 }
