@@ -25,6 +25,7 @@ export interface Answer {
 
 /** A server in the mesh, by the listener that the control plane compiles for it. */
 export interface MeshServer {
+  readonly port: number;
   /** Sends bytes and reads until the connection ends. */
   http1(head: string): Promise<Answer>;
   /** One request of HTTP/2. */
@@ -93,6 +94,7 @@ export async function startMeshServer(
     return session;
   };
   return {
+    port,
     http1: (head) => askHttp1(port, head),
     http2: (headers) => askHttp2(sessionOf(), headers),
     requests: () => requests,
