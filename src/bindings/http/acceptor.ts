@@ -11,6 +11,7 @@ import { codeOf, MeshError, messageOf } from '../../runtime/errors.js';
 import { awaitHello } from './await-hello.js';
 import type { InboundPeer } from './connection.js';
 import { chainFor, sameConnection } from './connection-chain.js';
+import { HandshakeLimit, type HandshakeLimits } from './handshake-limit.js';
 import { HTTP2_ALPN } from './http2/http2-front.js';
 import { verifyInboundPeer } from './inbound-peer.js';
 import type { Refusal, Refusals } from './refusals.js';
@@ -29,6 +30,8 @@ export interface AcceptorOptions {
   readonly sniffTimeoutMs: number;
   readonly clock: Clock;
   readonly refusals: Refusals;
+  /** How many handshakes of an address may come to nothing. */
+  readonly handshakes?: HandshakeLimits | undefined;
   /** Takes note of connections without TLS; undefined = nobody does. */
   readonly callers?: PlaintextCallers | undefined;
   /** Takes a connection that is allowed; `peer` is set when it is mTLS. */
@@ -50,6 +53,7 @@ export interface AcceptorOptions {
  */
 export class Acceptor {
   readonly #options: AcceptorOptions;
+  readonly #handshakes: HandshakeLimit;
   readonly #sniffResult: SniffResult;
   /** Connections before the first byte or in their handshake. */
   readonly #pending = new Set<Duplex>();
@@ -59,6 +63,7 @@ export class Acceptor {
 
   constructor(options: AcceptorOptions) {
     this.#options = options;
+    this.#handshakes = new HandshakeLimit(options.clock, options.handshakes);
     this.#sniffResult = {
       tls: (socket) => this.#handshake(socket),
       plaintext: (socket) => this.#plaintext(socket, options.accepted),
@@ -166,6 +171,10 @@ export class Acceptor {
   }
 
   #secure(socket: Duplex, tls: DownstreamTls | undefined): void {
+    if (!this.#handshakes.begin(addressOf(socket))) {
+      this.#refuse('rate', socket, tooMany(socket));
+      return;
+    }
     let server: TlsServer;
     try {
       server = this.#tlsServer(tls?.alpn);
@@ -186,7 +195,14 @@ export class Acceptor {
     const { tls, policy } = this.#options;
     const server = createServer({
       ...tls.serverOptions(),
-      ALPNCallback: ({ protocols }) => this.#chooseProtocol(protocols, alpn ?? policy().tls?.tls?.alpn ?? []),
+      // Node (CVE-2026-21637): what is thrown in here would end the process.
+      ALPNCallback: ({ protocols }) => {
+        try {
+          return this.#chooseProtocol(protocols, alpn ?? policy().tls?.tls?.alpn ?? []);
+        } catch {
+          return undefined;
+        }
+      },
     });
     server.on('secureConnection', (socket) => this.#secured(socket));
     server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
@@ -221,6 +237,7 @@ export class Acceptor {
       this.#refuse('peer', socket, asMeshError(error));
       return;
     }
+    this.#handshakes.succeeded(socket.remoteAddress);
     const { accepted, acceptedHttp2 } = this.#options;
     const isHttp2 = typeof socket.alpnProtocol === 'string' && HTTP2_ALPN.includes(socket.alpnProtocol);
     if (isHttp2) acceptedHttp2(socket, peer);
@@ -241,6 +258,17 @@ export class Acceptor {
     this.#options.refusals.add(reason, remoteOf(socket), error);
     reset(socket);
   }
+}
+
+function addressOf(socket: Duplex & { readonly remoteAddress?: string }): string | undefined {
+  return socket.remoteAddress;
+}
+
+function tooMany(socket: Duplex): MeshError {
+  const what = `too many TLS handshakes of ${addressOf(socket) ?? 'one address'} came to nothing`;
+  return new MeshError('INMESH_PEER_IDENTITY', what, {
+    hint: 'Look for what was refused before; its clients need valid certificates of a trusted certificate authority',
+  });
 }
 
 function isPlaintextOnly({ tls, plaintext }: InboundPolicy): boolean {

@@ -15,6 +15,8 @@ export type Refusal =
   | 'identity'
   /** The TLS handshake failed: no certificate, an unknown CA, an expired one, not TLS 1.3. */
   | 'handshake'
+  /** Too many handshakes of its address came to nothing. */
+  | 'rate'
   /** The certificate is valid, but no SPIFFE identity that we accept. */
   | 'peer';
 
@@ -34,6 +36,7 @@ export class Refusals {
     silent: 0,
     identity: 0,
     handshake: 0,
+    rate: 0,
     peer: 0,
   };
   readonly #logged = new Map<Refusal, { atMs: number; count: number }>();

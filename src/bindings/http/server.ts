@@ -22,6 +22,7 @@ import { connectionOf, InboundConnection, type InboundPeer } from './connection.
 import { type ConnectionEnd, chainOf } from './connection-chain.js';
 import { enter } from './door.js';
 import { type ExchangeTools, runRequest, runTunnel } from './exchange.js';
+import type { HandshakeLimits } from './handshake-limit.js';
 import { setForwardedClientCert, takePeerHeaders } from './headers.js';
 import { Http2Front } from './http2/http2-front.js';
 import { StreamSocket } from './http2/stream-socket.js';
@@ -43,6 +44,8 @@ export interface InboundServerOptions {
   readonly scope?: InboundScope | undefined;
   /** Istio's metadata exchange; undefined = callers are not asked who they are. */
   readonly peers?: InboundPeers;
+  /** How many TLS handshakes of an address may come to nothing. */
+  readonly handshakes?: HandshakeLimits | undefined;
   /** Takes note of connections without TLS; undefined = nobody does. */
   readonly callers?: PlaintextCallers | undefined;
   /** Tells callers of the load of this process; undefined = nobody does. */
@@ -126,6 +129,7 @@ class InboundServer implements InboundAttachment {
       clock,
       refusals: this.#refusals,
       callers: options.callers,
+      handshakes: options.handshakes,
       accepted: (socket, peer) => this.#accepted(socket, peer),
       acceptedHttp2: (socket, peer) => this.#http2.accept(socket, peer),
     });

@@ -41,6 +41,7 @@ export interface InboundSetup {
   readonly observer?: Observer;
   readonly clock?: Clock;
   readonly sniffTimeoutMs?: number;
+  readonly handshakes?: InboundServerOptions['handshakes'];
   readonly attach?: (server: Server) => void;
 }
 
@@ -56,6 +57,7 @@ export async function startInbound(listener: RequestListener, setup: InboundSetu
     random: seededRandom(1),
     logger: recordingLogger(log),
     observer: setup.observer ?? {},
+    handshakes: setup.handshakes,
     ...(setup.sniffTimeoutMs !== undefined && { sniffTimeoutMs: setup.sniffTimeoutMs }),
   };
   const attachment = attachInbound(server, options);
