@@ -15,10 +15,12 @@ export {
 } from './control-plane/compile/compile-for.js';
 export type {
   LocalityLbSetting,
+  MeshSettings,
   PathNormalization,
   RegionFailover,
   ZoneAwareLbSetting,
 } from './control-plane/compile/mesh-config.js';
+export { type MeshConfigRead, readMeshConfig } from './control-plane/compile/read-mesh-config.js';
 export { compileFiles } from './control-plane/compile-files.js';
 export {
   type ControlPlane,
@@ -35,6 +37,20 @@ export type {
   PlaintextUse,
 } from './control-plane/insight/mtls-report.js';
 export type { IssuerKeysOptions } from './control-plane/issuer-keys.js';
+export type {
+  AuthorizationCheck,
+  AuthorizationQuery,
+  AuthorizationStep,
+  EffectivePolicy,
+} from './control-plane/policy/authorization-check.js';
+export {
+  type AuthorizationJson,
+  type AuthorizationTarget,
+  checkAuthorizationFiles,
+  compileAuthorizationFiles,
+  type FromFiles,
+} from './control-plane/policy/authorization-files.js';
+export type { CheckedRequest } from './control-plane/policy/checked-request.js';
 export type {
   PolicyAccount,
   PolicyGroup,

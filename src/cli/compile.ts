@@ -1,4 +1,5 @@
 import { type CompileTarget, compileFiles, formatViolations } from '../control-plane.js';
+import { labelsOf } from './labels.js';
 import type { Output } from './output.js';
 
 /** What `inmesh compile` was asked for. */
@@ -30,13 +31,4 @@ export async function compile(options: CompileOptions, output: Output): Promise<
   for (const loss of result.losses) output.err(`${loss}\n`);
   output.out(`${JSON.stringify(result.resources, undefined, 2)}\n`);
   return 0;
-}
-
-function labelsOf(texts: readonly string[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    texts.map((text) => {
-      const at = text.indexOf('=');
-      return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
-    }),
-  );
 }

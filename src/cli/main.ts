@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../model/duration.js';
 import { MeshError } from '../runtime/errors.js';
+import { addAuthz, addCompileRbac, addMigrate } from './authorization-commands.js';
 import { type Output, terminalOutput, version } from './output.js';
 
 /** Exit codes: 0 ok, 1 findings (or the program's own), 2 could not run. */
@@ -38,6 +39,8 @@ function createProgram(output: Output, done: (code: number) => void): Command {
   addRun(program, output, done);
   addCompile(program, output, done);
   addMtls(program, output, done);
+  addAuthz(program, output, done);
+  addMigrate(program, output, done);
   return program;
 }
 
@@ -243,26 +246,31 @@ function addRun(program: Command, output: Output, done: (code: number) => void):
 }
 
 function addCompile(program: Command, output: Output, done: (code: number) => void): void {
-  program
-    .command('compile')
+  const command = program.command('compile');
+  addCompileRbac(command, output, done);
+  command
     .description('Show what documents come to for one client: xDS resources in the JSON of Envoy.')
-    .requiredOption('-f, --file <path...>', 'file or folder of Istio YAML')
+    .option('-f, --file <path...>', 'file or folder of Istio YAML (needed)')
     .addOption(new Option('--profile <profile>', 'for whom').choices(['sdk', 'grpc', 'envoy']).default('sdk'))
     .option('-n, --namespace <namespace>', 'namespace of the client', 'default')
     .option('-l, --label <key=value...>', 'labels of the client')
+    .option('--proxy-namespace <namespace>', 'the same as --namespace')
+    .option('--proxy-labels <key=value...>', 'the same as --label')
     .option('--proxy-port <port>', "port of an Envoy's HTTP proxy; 0 = none (default: 15001)", toPort)
     .option('--port-listeners', 'an Envoy listens on the port of each service, too', false)
     .addOption(new Option('-o, --output <format>', 'how it is printed').choices(['json']).default('json'))
     .addHelpText('after', COMPILE_EXAMPLES)
     .action(async (options) => {
+      if (options.file === undefined)
+        command.error("error: required option '-f, --file <path...>' not specified");
       const { compile } = await import('./compile.js');
       done(
         await compile(
           {
             files: options.file,
             profile: options.profile,
-            namespace: options.namespace,
-            labels: options.label ?? [],
+            namespace: options.proxyNamespace ?? options.namespace,
+            labels: [...(options.label ?? []), ...(options.proxyLabels ?? [])],
             proxyPort: options.proxyPort,
             portListeners: options.portListeners,
           },

@@ -5,6 +5,7 @@ import type { HeaderMatcher } from '../model/matcher.js';
 import type { Abort } from '../runtime/abort.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
+import type { Exchange } from '../service/context.js';
 import type { Filter, RequestHead, Service } from '../service/service.js';
 import type { FilterMemory } from './filter-memory.js';
 import type { RouteRateLimits } from './route-rate-limits.js';
@@ -24,6 +25,8 @@ export interface FilterTools {
   /** The rate limits of the stack's route and its virtual host. */
   readonly rateLimits: RouteRateLimits;
   readonly direction: FilterDirection;
+  /** Hears of what a policy wants audited; undefined = nobody does. */
+  readonly audited?: Audited | undefined;
   /** What stands below filters that may have the route chosen anew; undefined = there are none. */
   readonly turnouts?: { below(index: number): Filter } | undefined;
   /** How many hosts the cluster has that this process belongs to; undefined = it is not known. */
@@ -38,6 +41,9 @@ export interface FilterTools {
   /** The same as a dynamic forward proxy; undefined when there is no such cluster, or it is of another kind. */
   readonly forwardProxy?: ((clusterName: string) => ForwardProxy | undefined) | undefined;
 }
+
+/** Hears that a policy of action AUDIT matched: which one, what was asked for, and in which exchange. */
+export type Audited = (policy: string, what: string, context: Exchange) => void;
 
 /** What comes of a name. */
 type ForwardedName =

@@ -1,11 +1,12 @@
 import type { NetworkRbac } from '../model/network-rbac.js';
+import { compileRbac, type RbacDecision, setMetadata } from '../routing/rbac.js';
 import { Abort } from '../runtime/abort.js';
 import { EMPTY_BODY } from '../service/body.js';
 import type { Exchange } from '../service/context.js';
 import { HeaderMap } from '../service/headers.js';
 import type { Request } from '../service/service.js';
+import type { Audited } from './filter.js';
 import type { FilterMemory } from './filter-memory.js';
-import { compileRbac, type RbacDecision, setMetadata } from './rbac-engine.js';
 
 /** Decides whether a connection is let in; what it decided stands in the exchange. */
 export type AdmitConnection = (context: Exchange) => boolean;
@@ -16,12 +17,17 @@ const NAMESPACE = 'envoy.filters.network.rbac';
 export function networkRbac(
   guards: readonly NetworkRbac[],
   memory: FilterMemory,
+  audited?: Audited,
 ): AdmitConnection | undefined {
-  const tests = guards.map((guard) => compileGuard(guard, memory));
+  const tests = guards.map((guard) => compileGuard(guard, memory, audited));
   return tests.length === 0 ? undefined : (context) => tests.every((test) => test(context));
 }
 
-function compileGuard(guard: NetworkRbac, memory: FilterMemory): AdmitConnection {
+function compileGuard(
+  guard: NetworkRbac,
+  memory: FilterMemory,
+  audited: Audited | undefined,
+): AdmitConnection {
   const { statPrefix, rules, shadowRules, shadowRulesStatPrefix: prefix } = guard;
   const enforced = rules && compileRbac(rules);
   const shadow = shadowRules && compileRbac(shadowRules);
@@ -41,6 +47,9 @@ function compileGuard(guard: NetworkRbac, memory: FilterMemory): AdmitConnection
     if (enforced === undefined) return true;
     const decision = enforced(request);
     (decision.allowed ? allowed : denied).value++;
+    if (rules?.action === 'log' && decision.policy !== undefined) {
+      audited?.(decision.policy, 'a connection', context);
+    }
     if (decision.allowed) return true;
     const { policy = 'none' } = decision;
     context.details = `rbac_access_denied_matched_policy[${policy.replaceAll(/\s/g, '_')}]`;

@@ -1,16 +1,16 @@
 import type { FilterConfig } from '../model/filter-config.js';
 import type { RbacConfig } from '../model/rbac.js';
+import {
+  compileRbacTree,
+  compileStrictRbac,
+  type RbacDecision,
+  type RbacEngine,
+  setMetadata,
+} from '../routing/rbac.js';
 import { localReply } from '../service/local-reply.js';
 import type { Filter, Request, Response } from '../service/service.js';
 import type { FilterTools } from './filter.js';
 import type { FilterMemory } from './filter-memory.js';
-import {
-  compileRbac,
-  compileRbacTree,
-  type RbacDecision,
-  type RbacEngine,
-  setMetadata,
-} from './rbac-engine.js';
 
 /**
  * Role-based access control (Envoy `envoy.filters.http.rbac`): the shadow rules are decided and recorded first, then the
@@ -29,16 +29,20 @@ export function rbac(
   const engine = engineOf(config.matcher, config.rules);
   const shadow = shadowEngine && recorder(shadowEngine, shadowNames(config), config, tools.memory);
   const enforced = engine && recorder(engine, enforcedNames(config), config, tools.memory);
+  const audited = config.rules?.action === 'log' ? tools.audited : undefined;
   if (shadow === undefined && enforced === undefined) return undefined;
   return async (request, next) => {
     shadow?.(request);
     const decision = enforced?.(request);
+    if (audited !== undefined && decision?.policy !== undefined) {
+      audited(decision.policy, `${request.method} ${request.authority}${request.path}`, request.context);
+    }
     return decision === undefined || decision.allowed ? next(request) : deny(request, decision);
   };
 }
 
 function engineOf(tree: RbacConfig['matcher'], rules: RbacConfig['rules']): RbacEngine | undefined {
-  return tree === undefined ? rules && compileRbac(rules) : compileRbacTree(tree);
+  return tree === undefined ? rules && compileStrictRbac(rules) : compileRbacTree(tree);
 }
 
 /** Names of what a decision leaves behind. */

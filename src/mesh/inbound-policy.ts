@@ -9,9 +9,11 @@ import type { AccessLog } from '../model/access-log.js';
 import type { HttpConnectionManager, InboundListener } from '../model/listener.js';
 import { compileHeaderMatchers } from '../routing/match.js';
 import type { Clock } from '../runtime/clock.js';
+import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import type { ExchangeLogger } from '../service/exchange-logger.js';
 import type { Filter, Service } from '../service/service.js';
+import { auditLines } from './audit-lines.js';
 import { type InboundPolicy, inboundPolicy } from './inbound.js';
 import { routeEffects } from './route-effects.js';
 
@@ -30,6 +32,8 @@ export interface InboundTools {
   readonly filterMemory?: FilterMemory | undefined;
   /** The logger of a chain's access logs; undefined when it has none. */
   readonly accessLog?: ((logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined) | undefined;
+  /** Gets a line for each request that a policy wants audited; by default nobody does. */
+  readonly logger?: Logger | undefined;
 }
 
 /**
@@ -44,6 +48,7 @@ export function inboundPolicyOf(listener: InboundListener | undefined, tools: In
     headerPredicate: compileHeaderMatchers,
     clusterName: undefined,
     direction: 'inbound',
+    audited: tools.logger && auditLines(tools.logger),
     node,
     localMembers,
     upstream,

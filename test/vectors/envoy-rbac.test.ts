@@ -12,7 +12,7 @@ import {
   compilePrincipal,
   compileRbac,
   compileRbacTree,
-} from '../../src/filters/rbac-engine.js';
+} from '../../src/routing/rbac.js';
 import { registry } from '../../src/proto/registry.js';
 import { rbac, route, xdsMatcher } from '../../src/proto/xds.js';
 import type { SocketEnd } from '../../src/service/connection.js';

@@ -2,7 +2,7 @@ import { fromJson, type JsonObject } from '@bufbuild/protobuf';
 import { expect } from 'vitest';
 import { rootPath } from '../../src/codec/path.js';
 import { decodeRules } from '../../src/codec/rbac.js';
-import { compileRbac } from '../../src/filters/rbac-engine.js';
+import { compileRbac } from '../../src/routing/rbac.js';
 import { rbac } from '../../src/proto/xds.js';
 import { HeaderMap } from '../../src/service/headers.js';
 import type { Request } from '../../src/service/service.js';

@@ -3,8 +3,10 @@ import { networkRbac } from '../../filters/network-rbac.js';
 import type { AccessLog } from '../../model/access-log.js';
 import type { InboundChainConfig, InboundListener } from '../../model/listener.js';
 import { DEFAULT_TCP_IDLE_MS } from '../../model/tcp-proxy.js';
+import type { Logger } from '../../runtime/log.js';
 import type { Random } from '../../runtime/random.js';
 import type { ConnectionLogger } from '../../service/exchange-logger.js';
+import { auditLines } from '../audit-lines.js';
 import { type InboundChain, type InboundPolicy, unconfigured } from '../inbound.js';
 import { policyOfChains } from '../inbound-chains.js';
 
@@ -13,6 +15,8 @@ export interface TcpInboundTools {
   readonly random: Random;
   /** Figures of those who decide who may connect. */
   readonly filterMemory: FilterMemory;
+  /** Gets a line for each connection that a policy wants audited; by default nobody does. */
+  readonly logger?: Logger | undefined;
   readonly connectionLog: (logs: readonly AccessLog[] | undefined) => ConnectionLogger | undefined;
 }
 
@@ -36,7 +40,7 @@ function isOpen({ http }: InboundChainConfig): boolean {
 
 function chainOf(
   chain: InboundChainConfig,
-  { random, connectionLog, filterMemory }: TcpInboundTools,
+  { random, connectionLog, filterMemory, logger }: TcpInboundTools,
 ): InboundChain {
   const { name, tls, tcp } = chain;
   const guards = chain.tcp === undefined ? [] : (chain.guards ?? []);
@@ -54,7 +58,7 @@ function chainOf(
       // Envoy: the jitter only lengthens.
       lifeMs: () => maxDurationMs && maxDurationMs * (1 + (random() * jitter) / 100),
       log: connectionLog(tcp?.accessLogs),
-      admits: networkRbac(guards, filterMemory),
+      admits: networkRbac(guards, filterMemory, logger && auditLines(logger)),
     },
   };
 }

@@ -68,7 +68,7 @@ const envoyExtAuthzHttp = z.strictObject({
 const envoyExtAuthzGrpc = z.strictObject(common);
 
 /** Istio `MeshConfig.ExtensionProvider`, as far as it is about authorization. */
-const extensionProviderSchema = z
+export const extensionProviderSchema = z
   .strictObject({
     name: z.string().min(1),
     envoyExtAuthzHttp: envoyExtAuthzHttp.optional(),

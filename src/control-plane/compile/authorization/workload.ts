@@ -40,14 +40,10 @@ export function authorizationCompiler(
 ): AuthorizationCompiler {
   // A mesh without policies pays nothing for them.
   if (view.list('AuthorizationPolicy').length === 0) return () => NOTHING;
-  const lookupFor = serviceLookup(view, registry);
+  const toolsFor = authorizationTools(view, registry, config);
   return (subject) => {
     const policies = effectivePolicies(view, subject, config.rootNamespace);
-    const tools: AuthorizationTools = {
-      trustDomains: [config.trustDomain, ...config.trustDomainAliases],
-      providers: config.extensionProviders,
-      namespacesOf: lookupFor(subject.namespace),
-    };
+    const tools = toolsFor(subject.namespace);
     const http = httpAuthorization(policies, tools);
     const tcp = tcpAuthorization(policies, tools);
     return {
@@ -57,6 +53,20 @@ export function authorizationCompiler(
       problems: [...new Set([...http.problems, ...tcp.problems])],
     };
   };
+}
+
+/** What the policies of the workloads of a namespace are compiled with. */
+export function authorizationTools(
+  view: ConfigView,
+  registry: RegistrySnapshot,
+  config: MeshConfig,
+): (namespace: string) => AuthorizationTools {
+  const lookupFor = serviceLookup(view, registry);
+  return (namespace) => ({
+    trustDomains: [config.trustDomain, ...config.trustDomainAliases],
+    providers: config.extensionProviders,
+    namespacesOf: lookupFor(namespace),
+  });
 }
 
 /** Services are looked up once they are asked for: only policies of action CUSTOM do. */

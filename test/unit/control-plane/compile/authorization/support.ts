@@ -4,8 +4,8 @@ import { authorizationCompiler } from '../../../../../src/control-plane/compile/
 import { createMeshConfig, type MeshSettings } from '../../../../../src/control-plane/compile/mesh-config.js';
 import type { PolicySubject } from '../../../../../src/control-plane/compile/policy-scope.js';
 import { snapshotOf } from '../../../../../src/control-plane/registry/snapshot.js';
-import { compileRbac } from '../../../../../src/filters/rbac-engine.js';
 import type { HttpFilter } from '../../../../../src/model/filter-config.js';
+import { compileRbac } from '../../../../../src/routing/rbac.js';
 import type { makeRequest } from '../../../filters/support.js';
 import { viewOf } from '../mesh.js';
 

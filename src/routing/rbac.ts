@@ -8,12 +8,13 @@ import type {
   RbacPrincipal,
   RbacRules,
 } from '../model/rbac.js';
-import { compileHeaderMatcher, compileString, pathOf } from '../routing/match.js';
-import { compileMatchTree } from '../routing/match-tree.js';
-import { compileMetadata, compileRanges, compileState } from '../routing/value-match.js';
 import { unreachable } from '../runtime/errors.js';
 import type { SocketEnd } from '../service/connection.js';
 import type { Request } from '../service/service.js';
+import { compileString } from './match.js';
+import { compileMatchTree } from './match-tree.js';
+import { EXACT, type RbacReading, WIDE } from './rbac-reading.js';
+import { compileMetadata, compileRanges, compileState } from './value-match.js';
 
 /** What an engine says of a request. */
 export interface RbacDecision {
@@ -28,8 +29,8 @@ export type RbacEngine = (request: Request) => RbacDecision;
 type Test = (request: Request) => boolean;
 
 /** Compiles rules (Envoy `RoleBasedAccessControlEngineImpl`): the first policy in order of names counts. */
-export function compileRbac({ action, policies }: RbacRules): RbacEngine {
-  const compiled = policies.map((policy) => ({ name: policy.name, matches: compilePolicy(policy) }));
+export function compileRbac({ action, policies }: RbacRules, reading: RbacReading = EXACT): RbacEngine {
+  const compiled = policies.map((policy) => ({ name: policy.name, matches: compilePolicy(policy, reading) }));
   return (request) => {
     const policy = compiled.find(({ matches }) => matches(request))?.name;
     const matched = policy !== undefined;
@@ -45,6 +46,39 @@ export function compileRbac({ action, policies }: RbacRules): RbacEngine {
         return unreachable(action);
     }
   };
+}
+
+/**
+ * Compiles rules so that no other way to write a request gets by them: what is denied is denied by either reading, and
+ * what is allowed has to be allowed by both.
+ */
+export function compileStrictRbac(rules: RbacRules): RbacEngine {
+  const exact = compileRbac(rules);
+  if (rules.action === 'log' || !rules.policies.some(readsHead)) return exact;
+  const wide = compileRbac(rules, WIDE);
+  return (request) => {
+    const decision = exact(request);
+    if (!decision.allowed) return decision;
+    const other = wide(request);
+    return other.allowed ? decision : other;
+  };
+}
+
+/** Whether a policy looks at what can be written in several ways. */
+function readsHead({ permissions, principals }: RbacPolicy): boolean {
+  return [...permissions, ...principals].some(isOfHead);
+}
+
+function isOfHead(one: RbacPermission | RbacPrincipal): boolean {
+  switch (one.kind) {
+    case 'and':
+    case 'or':
+      return one.of.some(isOfHead);
+    case 'not':
+      return isOfHead(one.of);
+    default:
+      return one.kind === 'header' || one.kind === 'path' || one.kind === 'template';
+  }
 }
 
 /** Compiles a match tree (Envoy `RoleBasedAccessControlMatcherEngineImpl`): what finds no action is denied. */
@@ -65,9 +99,9 @@ export function setMetadata({ context }: Request, namespace: string, values: Rec
 }
 
 /** Compiles a policy. */
-export function compilePolicy({ permissions, principals }: RbacPolicy): Test {
-  const permitted = anyOf(permissions.map(compilePermission));
-  const known = anyOf(principals.map(compilePrincipal));
+export function compilePolicy({ permissions, principals }: RbacPolicy, reading: RbacReading = EXACT): Test {
+  const permitted = anyOf(permissions.map((one) => compilePermission(one, reading)));
+  const known = anyOf(principals.map((one) => compilePrincipal(one, reading)));
   return (request) => permitted(request) && known(request);
 }
 
@@ -82,14 +116,14 @@ function allOf(tests: readonly Test[]): Test {
 }
 
 /** Compiles a permission. */
-export function compilePermission(permission: RbacPermission): Test {
+export function compilePermission(permission: RbacPermission, reading: RbacReading = EXACT): Test {
   switch (permission.kind) {
     case 'and':
-      return allOf(permission.of.map(compilePermission));
+      return allOf(permission.of.map((one) => compilePermission(one, reading)));
     case 'or':
-      return anyOf(permission.of.map(compilePermission));
+      return anyOf(permission.of.map((one) => compilePermission(one, reading)));
     case 'not': {
-      const test = compilePermission(permission.of);
+      const test = compilePermission(permission.of, reading);
       return (request) => !test(request);
     }
     case 'destination-ip':
@@ -107,22 +141,22 @@ export function compilePermission(permission: RbacPermission): Test {
     }
     case 'template': {
       const regex = templateRegExp(permission.template);
-      return ({ path }) => regex.test(pathOf(path));
+      return reading.path((path) => regex.test(path));
     }
     default:
-      return compileCommon(permission);
+      return compileCommon(permission, reading);
   }
 }
 
 /** Compiles a principal. */
-export function compilePrincipal(principal: RbacPrincipal): Test {
+export function compilePrincipal(principal: RbacPrincipal, reading: RbacReading = EXACT): Test {
   switch (principal.kind) {
     case 'and':
-      return allOf(principal.of.map(compilePrincipal));
+      return allOf(principal.of.map((one) => compilePrincipal(one, reading)));
     case 'or':
-      return anyOf(principal.of.map(compilePrincipal));
+      return anyOf(principal.of.map((one) => compilePrincipal(one, reading)));
     case 'not': {
-      const test = compilePrincipal(principal.of);
+      const test = compilePrincipal(principal.of, reading);
       return (request) => !test(request);
     }
     case 'authenticated':
@@ -136,21 +170,18 @@ export function compilePrincipal(principal: RbacPrincipal): Test {
       return ({ context }) => test(context.filterState);
     }
     default:
-      return compileCommon(principal);
+      return compileCommon(principal, reading);
   }
 }
 
-function compileCommon(matcher: RbacPlain): Test {
+function compileCommon(matcher: RbacPlain, reading: RbacReading): Test {
   switch (matcher.kind) {
     case 'any':
       return () => true;
     case 'header':
-      return compileHeaderMatcher(matcher.matcher);
-    case 'path': {
-      const test = compileString(matcher.matcher);
-      // Envoy: a request without a path (CONNECT) has none that could match.
-      return ({ path }) => path !== '' && test(pathOf(path));
-    }
+      return reading.header(matcher.matcher);
+    case 'path':
+      return reading.path(compileString(matcher.matcher));
     case 'metadata': {
       const test = compileMetadata(matcher.matcher);
       return ({ context }) => test(context.dynamicMetadata);

@@ -1,0 +1,35 @@
+import type { Command } from 'commander';
+
+/** The options by which a command names a workload and the settings of its mesh, as commander gives them. */
+export interface WorkloadOptions {
+  readonly file: readonly string[];
+  readonly namespace?: string;
+  readonly proxyNamespace?: string;
+  readonly label?: readonly string[];
+  readonly proxyLabels?: readonly string[];
+  readonly service?: string;
+  readonly trustDomain?: string;
+  readonly trustDomainAlias?: readonly string[];
+  readonly rootNamespace?: string;
+  readonly meshConfig?: string;
+}
+
+/** Adds those options. Each value has an option of its own, since arguments may follow. */
+export function withWorkloadOptions(command: Command): Command {
+  return command
+    .requiredOption('-f, --file <path>', 'file or folder of Istio YAML; may be repeated', collect)
+    .option('-n, --namespace <namespace>', 'namespace of the workload (default: default)')
+    .option('-l, --label <key=value>', 'label of the workload; may be repeated', collect)
+    .option('--proxy-namespace <namespace>', 'the same as --namespace')
+    .option('--proxy-labels <key=value>', 'the same as --label; several with commas between', collect)
+    .option('-s, --service <name>', 'service that the workload serves, for policies that name one')
+    .option('--trust-domain <name>', 'SPIFFE trust domain of the mesh (default: cluster.local)')
+    .option('--trust-domain-alias <name>', 'another name of it; may be repeated', collect)
+    .option('--root-namespace <namespace>', 'namespace of mesh-wide policies (default: istio-system)')
+    .option('--mesh-config <file>', "Istio's MeshConfig: trust domain, aliases, extension providers");
+}
+
+/** Gathers the values of an option that is given several times. */
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}

@@ -1,0 +1,80 @@
+import { type JsonValue, toJson } from '@bufbuild/protobuf';
+import { encodeFilter } from '../../codec/filter-config.js';
+import { encodeNetworkRbac } from '../../codec/network-rbac.js';
+import type { HttpFilter } from '../../model/filter-config.js';
+import { registry } from '../../proto/registry.js';
+import { listener, wkt } from '../../proto/xds.js';
+import { systemClock } from '../../runtime/clock.js';
+import { silentLogger } from '../../runtime/log.js';
+import { authorizationCompiler } from '../compile/authorization/workload.js';
+import { createMeshConfig, type MeshSettings } from '../compile/mesh-config.js';
+import type { PolicySubject } from '../compile/policy-scope.js';
+import { snapshotOf } from '../registry/snapshot.js';
+import { DEFAULT_LIMITS } from '../schema/limits.js';
+import type { Violation } from '../schema/violation.js';
+import { readFiles } from '../sources/read-files.js';
+import { createConfigStore } from '../store/config-store.js';
+import type { ConfigView } from '../store/view.js';
+import {
+  type AuthorizationCheck,
+  type AuthorizationQuery,
+  checkAuthorization,
+} from './authorization-check.js';
+
+/** Files tell of documents alone. */
+const NOBODY = snapshotOf([]);
+
+/** For which workload policies are compiled. */
+export interface AuthorizationTarget extends PolicySubject {
+  readonly mesh?: MeshSettings | undefined;
+}
+
+/** The filters of a workload in Envoy's JSON, in the order in which they decide. */
+export interface AuthorizationJson {
+  readonly http: readonly JsonValue[];
+  readonly tcp: readonly JsonValue[];
+}
+
+/** What documents come to, or what is wrong with them. */
+export type FromFiles<T> =
+  | { readonly accepted: true; readonly result: T; readonly warnings: readonly Violation[] }
+  | { readonly accepted: false; readonly violations: readonly Violation[] };
+
+/** Compiles the AuthorizationPolicies in files and folders for one workload. */
+export function compileAuthorizationFiles(
+  paths: readonly string[],
+  target: AuthorizationTarget,
+): Promise<FromFiles<AuthorizationJson & { readonly problems: readonly string[] }>> {
+  return fromFiles(paths, (view) => {
+    const config = createMeshConfig(target.mesh ?? {});
+    const { http, tcp, problems } = authorizationCompiler(view, NOBODY, config)(target);
+    return { http: http.map(httpJson), tcp: tcp.map(tcpJson), problems };
+  });
+}
+
+/** Tells which policies in files and folders hold for a workload, and what they say of a request. */
+export function checkAuthorizationFiles(
+  paths: readonly string[],
+  query: AuthorizationQuery,
+): Promise<FromFiles<AuthorizationCheck>> {
+  return fromFiles(paths, (view) => checkAuthorization(view, query));
+}
+
+async function fromFiles<T>(paths: readonly string[], read: (view: ConfigView) => T): Promise<FromFiles<T>> {
+  const store = createConfigStore({ clock: systemClock, logger: silentLogger });
+  const result = store.propose('documents', await readFiles(paths, DEFAULT_LIMITS));
+  if (!result.accepted) return { accepted: false, violations: result.violations };
+  return { accepted: true, result: read(store.current.value), warnings: store.warnings.value };
+}
+
+const options = () => ({ registry: registry(), useProtoFieldName: true });
+
+/** Filters are known by what they are: their names in a listener only tell them apart. */
+function httpJson({ name, config }: HttpFilter): JsonValue {
+  const known = /^envoy\.filters\.http\.(?:rbac|ext_authz)/.exec(name)?.[0] ?? name;
+  return { name: known, typed_config: toJson(wkt.AnySchema, encodeFilter(config), options()) };
+}
+
+function tcpJson(guard: Parameters<typeof encodeNetworkRbac>[0]): JsonValue {
+  return toJson(listener.FilterSchema, encodeNetworkRbac(guard), options());
+}
