@@ -20,6 +20,7 @@ import {
   type AuthorizationQuery,
   checkAuthorization,
 } from './authorization-check.js';
+import { type MigratedRbac, migrateRbac } from './legacy-rbac.js';
 
 /** Files tell of documents alone. */
 const NOBODY = snapshotOf([]);
@@ -58,6 +59,16 @@ export function checkAuthorizationFiles(
   query: AuthorizationQuery,
 ): Promise<FromFiles<AuthorizationCheck>> {
   return fromFiles(paths, (view) => checkAuthorization(view, query));
+}
+
+/** Translates the policies of Istio's v1alpha1 in files and folders. */
+export async function migrateRbacFiles(
+  paths: readonly string[],
+  rootNamespace?: string,
+): Promise<FromFiles<MigratedRbac>> {
+  const { files, violations } = await readFiles(paths, DEFAULT_LIMITS);
+  if (violations.length > 0) return { accepted: false, violations };
+  return { accepted: true, result: migrateRbac(files, rootNamespace), warnings: [] };
 }
 
 async function fromFiles<T>(paths: readonly string[], read: (view: ConfigView) => T): Promise<FromFiles<T>> {
