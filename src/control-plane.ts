@@ -51,8 +51,8 @@ export {
   type FromFiles,
   migrateRbacFiles,
 } from './control-plane/policy/authorization-files.js';
-export type { MigratedPolicy, MigratedRbac } from './control-plane/policy/legacy-rbac.js';
 export type { CheckedRequest } from './control-plane/policy/checked-request.js';
+export type { MigratedPolicy, MigratedRbac } from './control-plane/policy/legacy-rbac.js';
 export type {
   PolicyAccount,
   PolicyGroup,
