@@ -4,7 +4,7 @@ import type { Unsubscribe } from '../runtime/abort.js';
 import type { Request, Service } from '../service/service.js';
 
 /** Asks for a virtual host of a table; `done` is called once, when requests find it or when there is none. */
-export type AskForHost = (table: string, host: string, done: (isThere: boolean) => void) => Unsubscribe;
+type AskForHost = (table: string, host: string, done: (isThere: boolean) => void) => Unsubscribe;
 
 /** Lets requests wait for virtual hosts that come when they are asked for (VHDS, Envoy's on_demand filter). */
 export class OnDemandRoutes {
