@@ -25,6 +25,8 @@ export interface RetryRules {
   retriesResponse(response: Response): boolean;
   /** Whether an attempt without response asks for another try. */
   retriesFailure(error: TransportError): boolean;
+  /** So often, after such failures, the next host is asked at once, without a permit and uncounted. Undefined = never. */
+  readonly free?: { readonly count: number; fits(error: TransportError): boolean } | undefined;
 }
 
 /** The rules of a policy for requests of which some may not be retried at all. */

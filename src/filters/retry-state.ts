@@ -35,6 +35,8 @@ export class RetryState {
   readonly #rules: RetryRules;
   readonly #tools: RetryStateTools;
   #remaining: number;
+  #freeLeft: number;
+  #isNextFree = false;
   #holdsPermit = false;
   #backoff: Backoff | undefined;
 
@@ -43,6 +45,7 @@ export class RetryState {
     this.#rules = rules;
     this.#tools = tools;
     this.#remaining = rules.numRetries;
+    this.#freeLeft = rules.free?.count ?? 0;
   }
 
   /** Whether the outcome asks for another try, whatever forbids it. */
@@ -53,18 +56,19 @@ export class RetryState {
 
   /** Decides about another try after an outcome. */
   decide(outcome: Outcome): RetryDecision {
-    return this.#decide(this.wouldRetry(outcome));
+    return this.#decide(this.wouldRetry(outcome), this.#isFree(outcome));
   }
 
   /** Decides about another try beside an attempt that is late; no condition is needed for that (Envoy). */
   decideHedge(): RetryDecision {
-    return this.#decide(true);
+    return this.#decide(true, false);
   }
 
   /** How long to wait before the retry that was decided last. */
   nextWaitMs(outcome: Outcome | undefined): number {
     const { rateLimitedBackOff, baseIntervalMs, maxIntervalMs } = this.#policy;
     const { clock, random } = this.#tools;
+    if (this.#isNextFree) return 0;
     const pushbackMs = outcome === undefined ? undefined : pushbackOf(outcome);
     if (pushbackMs !== undefined) {
       // gRFC A6: the server's word replaces the wait, and the waits begin anew after it.
@@ -87,9 +91,20 @@ export class RetryState {
     this.#tools.permits.release();
   }
 
-  #decide(isWanted: boolean): RetryDecision {
+  #isFree(outcome: Outcome): boolean {
+    return (
+      outcome instanceof TransportError && this.#freeLeft > 0 && this.#rules.free?.fits(outcome) === true
+    );
+  }
+
+  #decide(isWanted: boolean, isFree: boolean): RetryDecision {
     this.close();
+    this.#isNextFree = isWanted && isFree;
     if (!isWanted) return 'no';
+    if (isFree) {
+      this.#freeLeft--;
+      return 'yes';
+    }
     // Envoy's order: the count, then the permit; the count is spent even when the permit is refused.
     if (this.#remaining <= 0) return 'limit';
     this.#remaining--;

@@ -7,7 +7,7 @@ import { runOwned } from './call-retry.js';
 import { hedged, hedgesAtStart } from './hedge.js';
 import { pause } from './pause.js';
 import { settle } from './retry-answers.js';
-import { compileRetryPlan, type RetryRules } from './retry-conditions.js';
+import { compileRetryPlan, type RetryPlan, type RetryRules } from './retry-conditions.js';
 import { type Outcome, RetryState } from './retry-state.js';
 import type { RetryTools } from './retry-tools.js';
 
@@ -22,10 +22,11 @@ export function retry(policy: RetryPolicy, tools: RetryTools): Filter {
   const plan = compileRetryPlan(policy);
   const { hedge, limitsAttempts = false, isDefault = false } = tools;
   const yields = isDefault && hedge === undefined;
+  const rulesOf = isDefault ? defaultRules(plan) : rulesOfPolicy(plan);
   const alwaysHedges = hedge !== undefined && hedgesAtStart(hedge);
   return (request, next) => {
     const { limits, retryWishes, callRetry } = request.context;
-    const rules = plan.rulesFor(request, retryWishes);
+    const rules = rulesOf(request);
     if (callRetry !== undefined && yields && retryWishes === undefined) {
       return runOwned({ request, next, own: callRetry, safe: rules, tools });
     }
@@ -36,6 +37,38 @@ export function retry(policy: RetryPolicy, tools: RetryTools): Filter {
       return limits === undefined && !limitsAttempts ? next(request) : once(request, next);
     }
     return retried({ request, next, policy, rules, tools });
+  };
+}
+
+type RulesOf = (request: Request) => RetryRules | undefined;
+
+function rulesOfPolicy(plan: RetryPlan): RulesOf {
+  return (request) => plan.rulesFor(request, request.context.retryWishes);
+}
+
+function defaultRules(plan: RetryPlan): RulesOf {
+  // Nobody's policy is the same for all calls, so its rules are, too.
+  let untilConnected: RetryRules | undefined;
+  return (request) => {
+    const { retryWishes, channelId } = request.context;
+    const rules = plan.rulesFor(request, retryWishes);
+    if (rules === undefined || channelId === undefined || retryWishes !== undefined) return rules;
+    untilConnected ??= untilSomeHost(rules);
+    return untilConnected;
+  };
+}
+
+/** Hosts that a call of gRPC asks for a connection. */
+const MAX_HOSTS = 10;
+
+/**
+ * gRPC: a call is given to a host that has a connection, so hosts without one cost it nothing but the asking, as long as
+ * there is another (A42 says so even of rings).
+ */
+function untilSomeHost(rules: RetryRules): RetryRules {
+  return {
+    ...rules,
+    free: { count: MAX_HOSTS - 1, fits: ({ failure, requestSent }) => failure === 'connect' && !requestSent },
   };
 }
 

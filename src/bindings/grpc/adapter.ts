@@ -16,6 +16,7 @@ const NEEDED = [
   'QueuePicker',
   'UnavailablePicker',
   'BaseSubchannelWrapper',
+  'BaseFilter',
 ] as const;
 
 /**

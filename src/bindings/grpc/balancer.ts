@@ -148,7 +148,8 @@ class MeshConnection {
     number: number = numbers++,
   ): MeshCall {
     const deadline = Number.POSITIVE_INFINITY;
-    const call = new MeshCall(this.#place, { method, authority, deadline, number });
+    const { retry } = this.#place.settings(method);
+    const call = new MeshCall(this.#place, { method, authority, deadline, number, retry });
     call.start(metadata, listener);
     return call;
   }

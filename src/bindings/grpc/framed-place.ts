@@ -2,6 +2,8 @@ import type { ChannelOptions, status } from '@grpc/grpc-js';
 import type { MeshCore, OutboundTarget } from '../../mesh/core.js';
 import type { CallPlace } from './call-place.js';
 import { transportLines } from './common-lines.js';
+import { retryLimits } from './retry-config.js';
+import { type MethodSettingsOf, methodSettings } from './service-config.js';
 
 /** gRPC: 4 MiB. */
 const MAX_RECEIVE_BYTES = 4 * 1024 * 1024;
@@ -18,6 +20,8 @@ export class FramedPlace implements CallPlace {
   readonly credentials = undefined;
   readonly encoding = 'identity';
   readonly waiting = new Set<{ cancelWithStatus(code: status, details: string): void }>();
+  /** What the channel's service config says. */
+  readonly settings: MethodSettingsOf;
   readonly #origin: string;
 
   constructor(core: MeshCore, target: string, options: ChannelOptions) {
@@ -25,6 +29,7 @@ export class FramedPlace implements CallPlace {
     this.target = target;
     this.channelId = String(Math.floor(core.random() * Number.MAX_SAFE_INTEGER));
     this.commonLines = transportLines(options);
+    this.settings = methodSettings(options['grpc.service_config'], retryLimits(options));
     this.maxReceiveBytes = options['grpc.max_receive_message_length'] ?? MAX_RECEIVE_BYTES;
     this.#origin = `http://${target}`;
   }

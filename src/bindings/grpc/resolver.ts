@@ -2,6 +2,7 @@ import { type ChannelOptions, type experimental, Metadata, status } from '@grpc/
 import type { MeshCore } from '../../mesh/core.js';
 import { type Experimental, experimentalOf } from './adapter.js';
 import { PLACE_ATTRIBUTE, POLICY, registerMeshBalancer } from './balancer.js';
+import { meshConfigSelector } from './config-selector.js';
 import { FramedPlace } from './framed-place.js';
 import { parseTarget } from './target.js';
 
@@ -72,9 +73,10 @@ function resolverClass(grpc: Experimental, core: MeshCore) {
       }
       const endpoints = [{ addresses: [{ host: this.#place.target, port: 0 }] }];
       const config = { loadBalancingConfig: [{ [POLICY]: {} }], methodConfig: [] };
+      const selector = meshConfigSelector(grpc, this.#place.settings);
       this.#listener(
         grpc.statusOrFromValue(endpoints),
-        { [PLACE_ATTRIBUTE]: this.#place },
+        { [PLACE_ATTRIBUTE]: this.#place, [grpc.CHANNEL_ARGS_CONFIG_SELECTOR_KEY]: selector },
         grpc.statusOrFromValue(config),
         '',
       );

@@ -130,6 +130,58 @@ describe('channels that others make', () => {
     expect((await asked).serverId).toBe('one');
   });
 
+  test('do not leave a stream behind when they are cancelled at once', async () => {
+    let streams = 0;
+    const server = await serveScripts({
+      FullDuplexCall: () => {
+        streams++;
+      },
+      UnaryCall: answerOnly({ ':status': 200, 'grpc-status': 5 }),
+    });
+    closers.push(() => server.close());
+    registerMeshResolver(meshOf([server.port]));
+    const client = clientOf(`mesh:///${SHOP}`);
+    expect((await ask(client)).code).toBe(grpc.status.NOT_FOUND);
+    for (let i = 0; i < 5; i++) {
+      const call = client.fullDuplexCall();
+      const ended = new Promise<number>((resolve) => call.on('status', ({ code }) => resolve(code)));
+      call.on('error', () => {});
+      call.cancel();
+      expect(await ended).toBe(grpc.status.CANCELLED);
+    }
+    // Whatever was sent came before this one.
+    expect((await ask(client)).code).toBe(grpc.status.NOT_FOUND);
+    expect(streams).toBe(0);
+  });
+
+  test('have the retries and the times of their service config', async () => {
+    let attempts = 0;
+    const server = await serveScripts({
+      UnaryCall: (stream) => {
+        if (++attempts < 3) answerOnly({ ':status': 200, 'grpc-status': attempts === 1 ? 14 : 5 })(stream);
+      },
+    });
+    closers.push(() => server.close());
+    registerMeshResolver(meshOf([server.port]));
+    const retryPolicy = {
+      maxAttempts: 2,
+      initialBackoff: '0.001s',
+      maxBackoff: '0.001s',
+      backoffMultiplier: 1,
+      retryableStatusCodes: ['UNAVAILABLE'],
+    };
+    const client = new TestClient(`mesh:///${SHOP}`, grpc.credentials.createInsecure(), {
+      'grpc.service_config': JSON.stringify({
+        methodConfig: [{ name: [{}], timeout: '0.2s', retryPolicy }],
+      }),
+    });
+    closers.push(() => client.close());
+    expect((await ask(client)).code).toBe(grpc.status.NOT_FOUND);
+    expect(attempts).toBe(2);
+    // The third hangs.
+    expect((await ask(client)).code).toBe(grpc.status.DEADLINE_EXCEEDED);
+  });
+
   test('compress, and have their deadlines', async () => {
     registerMeshResolver(meshOf([await interop('one')]));
     const client = new TestClient(`mesh:///${SHOP}`, grpc.credentials.createInsecure(), {

@@ -224,9 +224,12 @@ describe('documented defects of grpc-js-xds that inmesh does not have', () => {
       const names = await homes();
       return names.includes('a') && names.includes('b') && names;
     });
-    // Envoy: a session whose host is dead fails, one whose host lives never does.
-    expect(first).toContain('!14');
-    expect(await homes()).toEqual(first);
+    // gRFC A42: a session whose host is dead goes to the next one of the ring.
+    expect(first).not.toContain('!14');
+    // Where its own lives, it stays there.
+    const again = await homes();
+    expect(again).not.toContain('!14');
+    expect(again.filter((name, index) => name === first[index]).length).toBeGreaterThan(20);
   });
 
   test('nothing of all this was refused', () => {

@@ -93,7 +93,7 @@ export async function stop(server: Server): Promise<void> {
 
 /** A document of one of Istio's groups with the given specification in block style. */
 export function istio(kind: string, name: string, spec: string, namespace = 'default'): string {
-  const group = kind === 'PeerAuthentication' ? 'security' : 'networking';
+  const group = /^(Peer|Authorization|RequestA)/.test(kind) ? 'security' : 'networking';
   const indented = spec.trim().replace(/^/gm, '  ');
   return `---
 apiVersion: ${group}.istio.io/v1

@@ -181,3 +181,41 @@ describe('hedging of the application', () => {
     expect([attempts, status]).toEqual([1, 14]);
   });
 });
+
+describe('a call of gRPC under no policy', () => {
+  async function call(steps: readonly Step[], free: number) {
+    const clock = createFakeClock();
+    const filter = retry(SAFE, {
+      clock,
+      random: () => 0.5,
+      replayLimitBytes: 1000,
+      permits: { tryAcquire: () => free > 0, release: () => {} },
+      isDefault: true,
+    });
+    const request = makeRequest();
+    request.context.channelId = '1';
+    let attempts = 0;
+    const outcome = await filter(request, async () => {
+      const step = steps[attempts++];
+      if (step instanceof TransportError) throw step;
+      // The scripts of this test have nothing else.
+      return step as Response;
+    }).catch((error: TransportError) => error.failure);
+    return { outcome, attempts, now: clock.now() };
+  }
+  const dead = () => failure('connect', false);
+
+  test('asks the next host at once where there is no connection, whatever the limit of retries (gRFC A42)', async () => {
+    const fine = only(0);
+    const steps = [...Array.from({ length: 9 }, dead), fine];
+    expect(await call(steps, 0)).toEqual({ outcome: fine, attempts: 10, now: 0 });
+    expect(await call(Array.from({ length: 13 }, dead), 0)).toMatchObject({
+      outcome: 'connect',
+      attempts: 10,
+    });
+  });
+
+  test('has no more retries for other failures than requests of HTTP', async () => {
+    expect(await call([failure('refused')], 0)).toMatchObject({ outcome: 'refused', attempts: 1 });
+  });
+});
