@@ -1,4 +1,5 @@
 import type { TLSSocket } from 'node:tls';
+import { closeAtExpiry } from '../../identity/connect.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 
 /** Who is at the other end of a connection, as its certificate or a token proved. */
@@ -23,15 +24,28 @@ export class CallerTable {
   /** gRPC hands the metadata that the interceptor passed on to the handler: it stands for the call. */
   readonly #calls = new WeakMap<object, CallerIdentity>();
 
-  /** Verifies the peer of a fresh connection; one without a certificate is nobody. Throws for one that does not hold. */
+  /**
+   * Verifies the peer of a fresh connection; one without a certificate is nobody. Throws for one that does not hold. The
+   * connection ends when the certificate expires, or no longer holds by new roots or revocations: who has lost an identity
+   * hears nothing more.
+   */
   admit(socket: TLSSocket, tls: MeshTls): void {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return;
-    const { id } = tls.verify(socket);
+    const { id, notAfterMs } = tls.verify(socket);
     const key = peerKey(socket);
     const caller = { spiffeId: id.toString(), certificate: certificate.raw };
     this.#callers.set(key, caller);
+    closeAtExpiry(socket, notAfterMs, tls.clock);
+    const unsubscribe = tls.onUpdate(() => {
+      try {
+        tls.verify(socket);
+      } catch {
+        socket.destroy();
+      }
+    });
     socket.once('close', () => {
+      unsubscribe();
       if (this.#callers.get(key) === caller) this.#callers.delete(key);
     });
   }

@@ -92,6 +92,16 @@ describe('the TLS port', () => {
     expect(await client.ended()).toBe(7);
   });
 
+  test('ends the connection when the certificate of the client expires', async () => {
+    const plane = await start({ workloadCertificateLifeMs: 3_000 });
+    const client = connect(plane, await joinMesh(plane, 'reviews'), true);
+    client.send({ type: 'CDS', node: nodeOf({ SERVICE_ACCOUNT: 'reviews' }) });
+    expect((await client.next()).type).toBe('CDS');
+    const startedMs = Date.now();
+    expect(await client.ended()).toBe(14);
+    expect(Date.now() - startedMs).toBeLessThan(10_000);
+  });
+
   test('serves a client without a certificate yet', async () => {
     const plane = await start();
     const client = connect(plane, await joinMesh(plane, 'reviews'), false);
