@@ -1,5 +1,3 @@
-import { unreachable } from '../../../runtime/errors.js';
-
 /** What a condition looks at, as far as not everybody can. */
 export type Feature =
   /** The connection. */
@@ -68,32 +66,4 @@ export function matchersOf<T>(
     if (notValues.length > 0) all.push(not(match(notValues)));
   }
   return all;
-}
-
-/** The features that a rule needs and an enforcer lacks. */
-export function lackingOf(
-  conditions: readonly Pick<Condition<unknown>, 'needs'>[],
-  enforcer: Enforcer,
-): readonly Feature[] {
-  return [...new Set(conditions.map(({ needs }) => needs).filter((one) => LACKS[enforcer].has(one)))];
-}
-
-/** A feature in words. */
-export function featureName(feature: Feature): string {
-  switch (feature) {
-    case 'connection':
-      return 'connections';
-    case 'sni':
-      return 'the server name of TLS';
-    case 'http':
-      return 'requests of HTTP';
-    case 'template':
-      return 'path templates';
-    case 'jwt':
-      return 'claims of tokens';
-    case 'metadata':
-      return 'metadata of filters';
-    default:
-      return unreachable(feature);
-  }
 }
