@@ -36,6 +36,7 @@ export {
   type SinkAction,
 } from './identity/file-sink.js';
 export { createFileSource, type FileSource, type FileSourceOptions } from './identity/file-source.js';
+export type { AgentCredentials } from './identity/grpc-channel.js';
 export {
   type CachedIdentity,
   createIdentityCache,

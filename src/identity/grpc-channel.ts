@@ -3,14 +3,17 @@ import { inBackground } from '../runtime/background.js';
 import type { Clock } from '../runtime/clock.js';
 
 /** The library, which is loaded when it is needed. */
-export type Grpc = typeof import('@grpc/grpc-js');
+type Grpc = typeof import('@grpc/grpc-js');
+
+/** Makes the credentials of a connection to an agent. */
+export type AgentCredentials = (grpc: Grpc) => ChannelCredentials;
 
 /** How a server of identities is called. */
 export interface ChannelSpec {
   /** gRPC target: `unix:///run/agent.sock`, `ipv4:127.0.0.1:8081`. */
   readonly target: string;
   /** Plaintext when absent. */
-  readonly credentials?: ((grpc: Grpc) => ChannelCredentials) | undefined;
+  readonly credentials?: AgentCredentials | undefined;
   /** Sent with every call. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly maxMessageBytes: number;

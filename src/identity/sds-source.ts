@@ -1,5 +1,4 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { ChannelCredentials } from '@grpc/grpc-js';
 import { core, discovery, rpc, tls } from '../proto/xds.js';
 import type { Unsubscribe } from '../runtime/abort.js';
 import type { Clock, Timer } from '../runtime/clock.js';
@@ -8,9 +7,9 @@ import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import { createX509Bundle, type X509Bundle } from './bundle.js';
 import {
+  type AgentCredentials,
   type CallFailure,
   type ChannelSpec,
-  type Grpc,
   GrpcStatus,
   type OpenStream,
   openStream,
@@ -31,7 +30,7 @@ export interface SdsSourceOptions {
   /** gRPC target: `unix:///var/run/secrets/workload-spiffe-uds/socket`, `127.0.0.1:8234`. */
   readonly target: string;
   /** Default: plaintext, which suits a socket of this machine only. */
-  readonly credentials?: ((grpc: Grpc) => ChannelCredentials) | undefined;
+  readonly credentials?: AgentCredentials | undefined;
   /** Name of the secret with certificate and key. Default `default`, as of Istio's and SPIRE's agents. */
   readonly certificateName?: string | undefined;
   /** Name of the secret with the roots. Default `ROOTCA`; SPIRE's `ALL` adds those of federated trust domains. */

@@ -30,7 +30,11 @@ function unixTarget(endpoint: string, url: URL): string {
   // `unix:/path` is the same without an authority; a host would be part of a relative path by mistake.
   if (url.host !== '' || !/^unix:(\/\/)?\/[^/]/.test(endpoint))
     throw refused(endpoint, 'has no absolute path');
-  return `unix:${decodeURIComponent(url.pathname)}`;
+  try {
+    return `unix:${decodeURIComponent(url.pathname)}`;
+  } catch {
+    throw refused(endpoint, 'has a path that is not percent-encoded as it must be');
+  }
 }
 
 function tcpTarget(endpoint: string, url: URL): string {

@@ -1,6 +1,6 @@
 import type { Unsubscribe } from '../../runtime/abort.js';
 import type { Timer } from '../../runtime/clock.js';
-import { MeshError } from '../../runtime/errors.js';
+import { MeshError, messageOf } from '../../runtime/errors.js';
 import type { X509Bundle } from '../bundle.js';
 import type { JwtBundle } from '../jwt-bundle.js';
 import { JwtCache, type JwtSource } from '../jwt-source.js';
@@ -152,9 +152,14 @@ class ApiSource implements WorkloadApiSource {
   }
 
   #pick(svids: readonly HintedSvid[]): HintedSvid | undefined {
-    const { pick, hint } = this.#options;
-    if (pick !== undefined) return pick(svids);
-    return hint === undefined ? svids[0] : svids.find((one) => one.hint === hint);
+    const { pick, hint, logger } = this.#options;
+    if (pick === undefined) return hint === undefined ? svids[0] : svids.find((one) => one.hint === hint);
+    try {
+      return pick(svids);
+    } catch (error) {
+      logger.error({ error: messageOf(error) }, 'the choice of an SVID failed; none is used');
+      return undefined;
+    }
   }
 
   async #fetchJwt(audience: readonly string[], id: SpiffeId | undefined): Promise<JwtSvid> {

@@ -21,6 +21,7 @@ describe('the address of a Workload API', () => {
     'unix:///run/agent.sock?a=b',
     'unix:///run/agent.sock#a',
     'unix:///run/agent.sock#',
+    'unix:///run/%zz.sock',
     'tcp://localhost:8081',
     'tcp://127.0.0.1',
     'tcp://127.0.0.1:8081/',
