@@ -20,6 +20,7 @@ export type {
   RegionFailover,
   ZoneAwareLbSetting,
 } from './control-plane/compile/mesh-config.js';
+export type { MtlsMode } from './control-plane/compile/peer-authentication.js';
 export { type MeshConfigRead, readMeshConfig } from './control-plane/compile/read-mesh-config.js';
 export { compileFiles } from './control-plane/compile-files.js';
 export {
