@@ -5,7 +5,43 @@ export type { KubernetesReview } from './control-plane/access/kubernetes.js';
 export type { OidcIdentity, OidcIssuer } from './control-plane/access/oidc.js';
 export { createJoinTokenIn } from './control-plane/access/plane-access.js';
 export type { AdminAccess, AdminRole, RoleGrant } from './control-plane/admin/roles.js';
+export type { AuditLog, AuditRecord } from './control-plane/audit/audit-log.js';
+export { type BundleEndpointOptions, bundleDocument } from './control-plane/bundle-endpoint.js';
 export type { Authenticator, Identity, UnauthenticatedCall } from './control-plane/ca/authenticate.js';
+export type { Revocation } from './control-plane/ca/ca-state.js';
+export type {
+  AuthorityCertificateStatus,
+  CaStatus,
+  IssueCounts,
+  RootStatus,
+} from './control-plane/ca/ca-status.js';
+export {
+  type CertificateAuthority,
+  type CertificateAuthorityOptions,
+  type CertifyRequest,
+  createCertificateAuthority,
+  crlPem,
+  type IssueRecord,
+  type IssueRequest,
+  type IssueServerRequest,
+} from './control-plane/ca/certificate-authority.js';
+export { createDirectoryCaStore } from './control-plane/ca/directory-store.js';
+export type { CaSigner, SigningTemplate } from './control-plane/ca/external-signer.js';
+export type { IssuedCertificate, LifePolicy } from './control-plane/ca/issuer.js';
+export { type AuthorityDirectory, openCertificateAuthority } from './control-plane/ca/open-directory.js';
+export type { ImportedRoot } from './control-plane/ca/own-origin.js';
+export type { PluggedCa } from './control-plane/ca/plugged-authority.js';
+export { revocable } from './control-plane/ca/revocable.js';
+export type { RevocationDesk, RevokeRequest } from './control-plane/ca/revocation-desk.js';
+export type { CaKeyType, CaStore } from './control-plane/ca/root.js';
+export type { ClientCount } from './control-plane/ca/root-rotation.js';
+export type {
+  BeginOptions,
+  CaRotation,
+  RotationClients,
+  StepOptions,
+} from './control-plane/ca/rotation-steps.js';
+export type { ControlPlaneCaOptions, FederatedSource } from './control-plane/ca-parts.js';
 export type { ExtensionProviderInput } from './control-plane/compile/authorization/extension-provider.js';
 export {
   type CompiledJson,
@@ -76,3 +112,4 @@ export type { ConfigSink, ConfigSource } from './control-plane/sources/source.js
 export type { ConfigInput } from './control-plane/store/file-reader.js';
 export type { FieldPath, Origin } from './control-plane/store/view.js';
 export type { ResourceShortName } from './model/resource-short-name.js';
+export type { RevokedNames, TrustDocument, TrustedAuthorities } from './model/trust.js';

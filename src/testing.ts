@@ -1,9 +1,10 @@
 export type {
   CertificateAuthority,
-  IssuedCertificate,
+  CertifyRequest,
   IssueRequest,
   IssueServerRequest,
 } from './control-plane/ca/certificate-authority.js';
+export type { IssuedCertificate } from './control-plane/ca/issuer.js';
 export { seededRandom } from './runtime/random.js';
 export { createFakeClock, type FakeClock } from './testing/fake-clock.js';
 export {

@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { parseDuration } from '../model/duration.js';
 import { MeshError } from '../runtime/errors.js';
 import { addAuthz, addCompileRbac, addMigrate } from './authorization-commands.js';
+import { addCa } from './ca-command.js';
 import { type Output, terminalOutput, version } from './output.js';
 
 /** Exit codes: 0 ok, 1 findings (or the program's own), 2 could not run. */
@@ -41,6 +42,7 @@ function createProgram(output: Output, done: (code: number) => void): Command {
   addMtls(program, output, done);
   addAuthz(program, output, done);
   addMigrate(program, output, done);
+  addCa(program, output, done);
   return program;
 }
 

@@ -1,7 +1,6 @@
-import { istioId, parseSpiffeId } from '../identity/spiffe-id.js';
+import { parseSpiffeId } from '../identity/spiffe-id.js';
 import { createMeshTls } from '../identity/tls-options.js';
 import { createWebFetch } from '../identity/web-fetch.js';
-import type { Node } from '../model/node.js';
 import { type Clock, systemClock } from '../runtime/clock.js';
 import { type Logger, silentLogger } from '../runtime/log.js';
 import { systemRandom } from '../runtime/random.js';
@@ -13,11 +12,19 @@ import { type AdminServer, startAdminServer } from './admin/admin-server.js';
 import { renderMetrics } from './admin/metrics.js';
 import { startMetricsServer } from './admin/metrics-server.js';
 import type { AdminAccess } from './admin/roles.js';
-import { type CertificateAuthority, createCertificateAuthority } from './ca/certificate-authority.js';
-import { createDirectoryCaStore } from './ca/directory-store.js';
-import { JoinedSecrets } from './ca/joined-secrets.js';
+import type { AdminStatus } from './admin/status.js';
+import { type BundleEndpoint, type BundleEndpointOptions, startBundleEndpoint } from './bundle-endpoint.js';
+import type { CertificateAuthority } from './ca/certificate-authority.js';
 import { isLoopbackPeer } from './ca/peer-address.js';
-import { createWorkloadSecrets, type WorkloadSecrets } from './ca/workload-secrets.js';
+import type { CaDriver } from './ca-driver.js';
+import {
+  type AuthorityServing,
+  type ControlPlaneCaOptions,
+  type FederatedSource,
+  federateAuthority,
+  openAuthority,
+  serveAuthority,
+} from './ca-parts.js';
 import type { ExtensionProviderInput } from './compile/authorization/extension-provider.js';
 import { createCompiler } from './compile/compile.js';
 import { createLossReport } from './compile/grpc/report-losses.js';
@@ -29,7 +36,6 @@ import {
   type PathNormalization,
   type ZoneAwareLbSetting,
 } from './compile/mesh-config.js';
-import type { ResourceSet } from './compile/resource-set.js';
 import { type MtlsReport, mtlsReport } from './insight/mtls-report.js';
 import { type FollowedKeys, followIssuerKeys, type IssuerKeysOptions } from './issuer-keys.js';
 import { createOwnIdentity, type OwnIdentity } from './own-identity.js';
@@ -40,7 +46,7 @@ import type { Violation } from './schema/violation.js';
 import type { StreamLimits } from './serve/admission.js';
 import type { AppliedReport } from './serve/applied.js';
 import { createCaService } from './serve/ca-service.js';
-import { type CallerIdentity, CallerTable } from './serve/caller.js';
+import { CallerTable } from './serve/caller.js';
 import {
   type AccessLimits,
   type ConnectionLimits,
@@ -112,6 +118,12 @@ export interface ControlPlaneOptions {
   readonly pathNormalization?: PathNormalization;
   /** Life of workload certificates in milliseconds. Default 24 hours. */
   readonly workloadCertificateLifeMs?: number;
+  /** The certificate authority: plugged in or external, its keys, roots and intermediates. */
+  readonly certificateAuthority?: ControlPlaneCaOptions;
+  /** Publishes the trust domain's bundle for others (SPIFFE federation). Default: not at all. */
+  readonly bundleEndpoint?: BundleEndpointOptions;
+  /** Other trust domains whose workloads are trusted, each by its bundle; ended with the control plane. */
+  readonly federation?: readonly FederatedSource[];
   /** How long endpoints outlive the stream that registered them, so that a reconnect is no outage. Default 2000 ms. */
   readonly registrationGraceMs?: number;
   /** Istio's PILOT_DEBOUNCE_AFTER and PILOT_DEBOUNCE_MAX in milliseconds. Default 100 and 10 000. */
@@ -152,8 +164,12 @@ export interface ControlPlane {
     readonly http: string;
     /** Empty when there is no port for it. */
     readonly metrics: string;
+    /** Of the bundle endpoint, where there is one. */
+    readonly bundles?: string;
   };
   readonly trustDomain: string;
+  /** Its certificate authority: roots, what was revoked, whom members trust. */
+  readonly certificateAuthority: CertificateAuthority;
   /** PEM of the roots that vouch for this mesh: what clients need as `caRootFile` (`INMESH_CA_ROOT`). */
   rootsPem(): string;
   status(): ControlPlaneStatus;
@@ -205,13 +221,13 @@ export async function createControlPlane(options: ControlPlaneOptions = {}): Pro
   const store = createConfigStore({ clock, logger });
   const stopReading = new AbortController();
   const reading = await readSources(options, { store, clock, signal: stopReading.signal });
-  const authority = await createCertificateAuthority({
+  const authority = await openAuthority({
     trustDomain: options.trustDomain ?? DEFAULT_MESH_CONFIG.trustDomain,
+    options: options.certificateAuthority ?? {},
+    dataDir: options.dataDir,
+    workloadLifeMs: options.workloadCertificateLifeMs,
     clock,
-    ...(options.workloadCertificateLifeMs !== undefined && {
-      workloadLifeMs: options.workloadCertificateLifeMs,
-    }),
-    ...(options.dataDir !== undefined && { store: createDirectoryCaStore(options.dataDir) }),
+    logger,
   });
   const host = options.host ?? '127.0.0.1';
   const own = await createOwnIdentity(authority, { clock, logger, names: [host, ...(options.names ?? [])] });
@@ -296,9 +312,10 @@ class RunningControlPlane implements ControlPlane {
   readonly #callers = new CallerTable();
   readonly #sockets = new SocketTable();
   readonly #config: MeshConfig;
-  readonly #secrets: WorkloadSecrets;
+  readonly #authority: AuthorityServing;
+  #driver: CaDriver | undefined;
+  #bundles: BundleEndpoint | undefined;
   readonly #keys: FollowedKeys;
-  readonly #joined = new JoinedSecrets();
   readonly #unsubscribe: (() => void)[] = [];
   readonly #stopSources: () => Promise<void>;
   #grpc: RunningGrpcServer | undefined;
@@ -322,7 +339,7 @@ class RunningControlPlane implements ControlPlane {
       ...(zoneAwareLbSetting !== undefined && { zoneAwareLbSetting }),
       reportsLoad: options.loadReportIntervalMs !== undefined,
     });
-    this.#secrets = createWorkloadSecrets(authority, { clock, logger, renewed: () => this.#xds.changed() });
+    this.#authority = serveAuthority(authority, { clock, logger, changed: () => this.#xds.changed() });
     this.#keys = followIssuerKeys(store.current, options.issuerKeys ?? {}, {
       fetch: createWebFetch(clock),
       clock,
@@ -338,7 +355,7 @@ class RunningControlPlane implements ControlPlane {
         return {
           revision: view.revision,
           resourcesFor: (node, caller) =>
-            this.#withSecrets(compiler.compile(view, workloads, node), node, caller),
+            this.#authority.withSecrets(compiler.compile(view, workloads, node), node, caller),
         };
       },
       registry,
@@ -361,21 +378,8 @@ class RunningControlPlane implements ControlPlane {
     );
   }
 
-  /** Secrets are issued when somebody asks for them, to whom its connection proved to be. */
-  #withSecrets(set: ResourceSet, node: Node, caller: CallerIdentity | undefined): ResourceSet {
-    const { NAMESPACE, SERVICE_ACCOUNT } = node.metadata;
-    // The port without TLS is on loopback, where processes are believed (see `loopbackAuthenticator`).
-    const identity = () =>
-      caller === undefined
-        ? istioId(this.trustDomain, NAMESPACE || 'default', SERVICE_ACCOUNT || 'default')
-        : parseSpiffeId(caller.spiffeId);
-    const secrets = () => this.#joined.of(this.#secrets.of(identity), set.secrets);
-    return {
-      ...set,
-      get secrets() {
-        return secrets();
-      },
-    };
+  get certificateAuthority(): CertificateAuthority {
+    return this.#parts.authority;
   }
 
   get trustDomain(): string {
@@ -392,6 +396,7 @@ class RunningControlPlane implements ControlPlane {
       secureXds: this.#grpc?.secureAddress ?? '',
       http: this.#admin?.address ?? '',
       metrics: this.#metrics?.address ?? '',
+      ...(this.#bundles !== undefined && { bundles: this.#bundles.address }),
     };
   }
 
@@ -421,6 +426,10 @@ class RunningControlPlane implements ControlPlane {
       ...(options.limits !== undefined && { limits: options.limits }),
       logger,
     });
+    this.#driver = this.#authority.drive(() => this.#xds.live(), options.certificateAuthority?.settleMs);
+    this.#unsubscribe.push(federateAuthority(authority, options.federation ?? []));
+    if (options.bundleEndpoint !== undefined)
+      this.#bundles = await startBundleEndpoint(options.bundleEndpoint, { authority, tls, clock, logger });
     this.#admin = await startAdminServer({
       host: options.admin?.host ?? local,
       port: ports.http ?? 15_014,
@@ -430,7 +439,7 @@ class RunningControlPlane implements ControlPlane {
       audit,
       joinTokens: access.joinTokens,
       trustDomain: this.trustDomain,
-      status: () => ({ ...this.status(), load: this.#xds.load.summary() }),
+      status: () => this.#adminStatus(),
       waitApplied: (revision, timeoutMs) => this.waitApplied(revision, { timeoutMs }),
       loadByClient: () => this.#xds.load.byClient(),
       mtls: (namespace) => this.mtls(namespace),
@@ -440,9 +449,7 @@ class RunningControlPlane implements ControlPlane {
       logger,
     });
     if (ports.metrics === undefined) return;
-    this.#metrics = await startMetricsServer(host, ports.metrics, () =>
-      renderMetrics({ ...this.status(), load: this.#xds.load.summary() }),
-    );
+    this.#metrics = await startMetricsServer(host, ports.metrics, () => renderMetrics(this.#adminStatus()));
   }
 
   mtls(namespace?: string): MtlsReport {
@@ -468,6 +475,11 @@ class RunningControlPlane implements ControlPlane {
       clients: this.#xds.clients(),
       workloads: countWorkloads(registry.current.value),
     };
+  }
+
+  #adminStatus(): AdminStatus {
+    const ca = this.#driver && { authority: this.#parts.authority, clients: this.#driver.clients };
+    return { ...this.status(), load: this.#xds.load.summary(), ca };
   }
 
   load(): LoadSummary {
@@ -507,9 +519,15 @@ class RunningControlPlane implements ControlPlane {
     if (drainMs > 0) await this.#xds.drain(drainMs);
     await this.#stopSources();
     this.#xds.close();
-    await Promise.all([this.#grpc?.close(), this.#admin?.close(), this.#metrics?.close()]);
+    await Promise.all([
+      this.#grpc?.close(),
+      this.#admin?.close(),
+      this.#metrics?.close(),
+      this.#bundles?.close(),
+    ]);
     this.#parts.registry.close();
-    this.#secrets.close();
+    this.#driver?.close();
+    this.#authority.close();
     this.#keys.close();
     this.#parts.own.close();
     await this.#parts.access.close();

@@ -38,20 +38,27 @@ export async function createOwnIdentity(
   let timer: Timer | undefined;
   const renew = async () => {
     const issued = await authority.issueServer({ id, dnsNames, ips });
-    source.set({
-      svid: parseX509Svid(issued.chainPem.slice(0, 1), issued.privateKey),
-      bundles: [authority.bundle()],
-    });
-    again((issued.notAfterMs - clock.wallTime()) / 2);
+    source.set({ svid: parseX509Svid(issued.chainPem, issued.privateKey), bundles: [authority.bundle()] });
+    again(Math.max(1_000, (issued.notAfterMs - clock.wallTime()) / 2));
   };
   const again = (delayMs: number) => {
-    timer = clock.schedule(Math.max(1_000, delayMs), () => {
+    timer?.cancel();
+    timer = clock.schedule(delayMs, () => {
       renew().catch((error: unknown) => {
         logger.error({ error: messageOf(error) }, 'the control plane could not renew its own certificate');
         again(RETRY_MS);
       });
     });
   };
+  const renewSoon = () => again(0);
   await renew();
-  return { source, close: () => timer?.cancel() };
+  // Another root signs, or more are trusted.
+  const unsubscribe = authority.onChange(renewSoon);
+  return {
+    source,
+    close() {
+      unsubscribe();
+      timer?.cancel();
+    },
+  };
 }

@@ -6,7 +6,7 @@ import { codeOf, MeshError, messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import { createX509Bundle } from './bundle.js';
-import { NAMESPACE_METADATA, SERVICE_ACCOUNT_METADATA } from './caller-metadata.js';
+import { INSTANCE_METADATA, NAMESPACE_METADATA, SERVICE_ACCOUNT_METADATA } from './caller-metadata.js';
 import { createCsr } from './csr.js';
 import type { CachedIdentity, IdentityCache } from './identity-cache.js';
 import { readPem } from './pem.js';
@@ -52,6 +52,8 @@ export interface CaSourceOptions extends CaAddress {
   /** Metadata that proves who is calling; default: the claimed identity, over loopback only. */
   readonly callMetadata?: (() => Promise<Readonly<Record<string, string>>>) | undefined;
   readonly readyTimeoutMs?: number | undefined;
+  /** Id of this process in xDS: a rotation of roots waits until it has renewed its certificate. */
+  readonly instance?: string | undefined;
 }
 
 /** Gets certificates from an authority over gRPC (`istio.v1.auth.IstioCertificateService`) and renews them. */
@@ -150,6 +152,7 @@ function createGrpcSigner(options: CaSourceOptions): SignCsr {
     const metadata = new grpc.Metadata();
     for (const [name, value] of Object.entries(await callMetadata(options, isLocal)))
       metadata.set(name, value);
+    if (options.instance !== undefined) metadata.set(INSTANCE_METADATA, encodeURIComponent(options.instance));
     const client = new grpc.Client(options.target, credentials, {
       'grpc.max_receive_message_length': MAX_ANSWER_BYTES,
       // A pooled subchannel would remember the last failure and wait a back-off of its own.

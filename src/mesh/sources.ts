@@ -57,6 +57,7 @@ function createOwnIdentity(options: ResolvedMeshOptions, { clock, random, logger
         credentials: credentials ?? authorityCredentials(options, target, tools),
       })),
     identity: { namespace, serviceAccount },
+    instance: describeNode(options, []).id,
     clock,
     random,
     logger,

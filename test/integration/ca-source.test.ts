@@ -28,14 +28,20 @@ afterEach(async () => {
   for (const close of closers.splice(0)) await close();
 });
 
-type Answer = (csr: string, validityDuration: bigint, peer: string, metadata: Metadata) => string[];
+type Answer = (
+  csr: string,
+  validityDuration: bigint,
+  peer: string,
+  metadata: Metadata,
+) => string[] | Promise<string[]>;
 
 const honest =
   (authority: TestCa): Answer =>
-  (csr, validityDurationSeconds, peerAddress, metadata) => {
+  async (csr, validityDurationSeconds, peerAddress, metadata) => {
     const read = (name: string) => metadata.get(name)[0]?.toString();
     const caller = loopbackAuthenticator(authority.trustDomain)({ peerAddress, metadata: read });
-    return handleCreateCertificate(authority.authority, { csr, validityDurationSeconds }, caller).certChain;
+    const request = { csr, validityDurationSeconds };
+    return (await handleCreateCertificate(authority.authority, request, { caller })).certChain;
   };
 
 async function serve(answer: Answer, port = 0): Promise<{ readonly port: number; stop(): void }> {
@@ -53,10 +59,10 @@ async function serve(answer: Answer, port = 0): Promise<{ readonly port: number;
     },
   } as const;
   server.addService(definition, {
-    CreateCertificate(call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) {
+    async CreateCertificate(call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) {
       try {
         const request = fromBinary(istioCa.IstioCertificateRequestSchema, call.request);
-        const certChain = answer(request.csr, request.validityDuration, call.getPeer(), call.metadata);
+        const certChain = await answer(request.csr, request.validityDuration, call.getPeer(), call.metadata);
         const response = create(istioCa.IstioCertificateResponseSchema, { certChain });
         callback(null, Buffer.from(toBinary(istioCa.IstioCertificateResponseSchema, response)));
       } catch (error) {
@@ -132,12 +138,14 @@ describe('a source fed by a certificate authority', () => {
   test('does not believe an answer for somebody else, with another key, or without a root', async () => {
     const other = await ca.csr('shop/cart');
     const caller = { id: ca.id('shop/cart'), authenticator: 'test' };
-    const issue = (csr: string, id = caller.id) =>
-      handleCreateCertificate(ca.authority, { csr, validityDurationSeconds: 0 }, { ...caller, id }).certChain;
+    const issue = async (csr: string, id = caller.id) => {
+      const request = { csr, validityDurationSeconds: 0 };
+      return (await handleCreateCertificate(ca.authority, request, { caller: { ...caller, id } })).certChain;
+    };
     const answers: Answer[] = [
       (csr) => issue(csr, ca.id('shop/admin')),
       () => issue(other.csrPem),
-      (csr) => issue(csr).slice(0, 1),
+      async (csr) => (await issue(csr)).slice(0, 1),
       () => ['garbage', 'garbage'],
       () => [],
     ];

@@ -1,4 +1,5 @@
 import type { LoadFigures, LoadSummary } from '../serve/load-reports.js';
+import { authorityMetrics } from './authority.js';
 import type { AdminStatus } from './status.js';
 
 /** The control plane's metrics in Prometheus' text format, with Istio's names where it has them. */
@@ -11,6 +12,7 @@ export function renderMetrics(status: AdminStatus): string {
     gauge('inmesh_config_rejected', status.rejected === undefined ? 0 : 1),
     gauge('inmesh_workloads', status.workloads),
     ...loadLines(status.load),
+    ...(status.ca === undefined ? [] : authorityMetrics(status.ca)),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -1,6 +1,7 @@
 import { formatPath, type Violation } from '../schema/violation.js';
 import type { ConfigStore } from '../store/config-store.js';
 import type { KindName } from '../store/view.js';
+import { readAuthority } from './authority.js';
 import { type Answer, problem } from './http.js';
 import { renderMetrics } from './metrics.js';
 import type { AdminOptions } from './options.js';
@@ -45,13 +46,16 @@ export function read(path: string, options: AdminOptions): Answer {
     }
     case '/metrics':
       return { status: 200, text: renderMetrics(options.status()) };
-    default:
-      return problem(404, 'INMESH_NOT_FOUND', `there is nothing at ${path}`);
+    default: {
+      const { ca } = options.status();
+      const found = ca && readAuthority(path, ca);
+      return found ?? problem(404, 'INMESH_NOT_FOUND', `there is nothing at ${path}`);
+    }
   }
 }
 
 function describeStatus(status: AdminStatus): object {
-  const { rejected, warnings, ...rest } = status;
+  const { rejected, warnings, ca: _, ...rest } = status;
   return {
     ...rest,
     rejected: rejected && {

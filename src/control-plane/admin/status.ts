@@ -1,6 +1,7 @@
 import type { Violation } from '../schema/violation.js';
 import type { LoadSummary } from '../serve/load-reports.js';
 import type { ClientStatus } from '../serve/status.js';
+import type { AdminAuthority } from './authority.js';
 
 /** What the admin API reports. */
 export interface AdminStatus {
@@ -11,4 +12,5 @@ export interface AdminStatus {
   readonly clients: readonly ClientStatus[];
   readonly workloads: number;
   readonly load: LoadSummary;
+  readonly ca?: AdminAuthority | undefined;
 }

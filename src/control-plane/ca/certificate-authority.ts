@@ -1,44 +1,66 @@
-import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import type { X509Bundle } from '../../identity/bundle.js';
-import { readCsr } from '../../identity/csr.js';
-import { type AltNames, type DerEncoder, loadDerEncoder } from '../../identity/der-encode.js';
+import { createCsrFor, readCsr } from '../../identity/csr.js';
+import { loadDerEncoder } from '../../identity/der-encode.js';
 import { writePem } from '../../identity/pem.js';
 import { parseTrustDomain, type SpiffeId } from '../../identity/spiffe-id.js';
-import { Oid } from '../../identity/x509.js';
-import type { Clock } from '../../runtime/clock.js';
-import { MeshError } from '../../runtime/errors.js';
-import { encodeCertificate, encodeName, keyIdOf, leafKeyUsage } from './encode-certificate.js';
+import type { TrustDocument } from '../../model/trust.js';
+import type { Unsubscribe } from '../../runtime/abort.js';
+import { type Clock, systemClock } from '../../runtime/clock.js';
+import { MeshError, messageOf } from '../../runtime/errors.js';
+import { type Logger, silentLogger } from '../../runtime/log.js';
+import type { AuditLog } from '../audit/audit-log.js';
+import { AuthorityLife, type AuthorityOrigin, createMemoryCaStore } from './authority-life.js';
+import { type CaStatus, describeAuthority } from './ca-status.js';
+import { ExternalOrigin } from './external-origin.js';
+import { type CaSigner, signExternally } from './external-signer.js';
 import {
-  type CaKeyType,
-  type CaStore,
-  createServerKey,
-  loadOrCreateRoot,
-  type Root,
-  randomSerial,
-} from './root.js';
+  checkId,
+  createIssuer,
+  type IssuedCertificate,
+  type Issuer,
+  type Leaf,
+  type LifePolicy,
+  refused,
+  validityOf,
+} from './issuer.js';
+import { OwnOrigin } from './own-origin.js';
+import type { PluggedCa } from './plugged-authority.js';
+import { PluggedOrigin } from './plugged-origin.js';
+import { RevocationDesk } from './revocation-desk.js';
+import type { CaKeyType, CaStore } from './root.js';
+import { createServerKey } from './root.js';
+import { type CaRotation, createRotation } from './rotation-steps.js';
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-/** Certificates count in whole seconds, so anything shorter may be over when it arrives. */
-const MIN_LIFE_MS = 2000;
+const DAY_MS = 86_400_000;
 
-export interface CertificateAuthorityOptions {
+/** How a certificate authority is opened; all but its trust domain has a default. */
+export interface CertificateAuthorityOptions extends LifePolicy {
   readonly trustDomain: string;
-  readonly clock: Clock;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
   /** Default 3650 days. */
   readonly rootLifeMs?: number;
-  /** Life of a certificate when the caller asks for none; default 24 hours. */
-  readonly workloadLifeMs?: number;
-  /** Longest life a caller can ask for; default 90 days. */
-  readonly maxWorkloadLifeMs?: number;
-  /** How far certificates begin in the past, against clocks that are behind; default 2 minutes, which is also the most. */
-  readonly backdateMs?: number;
   /** Default `ecdsa-p256`. */
   readonly keyType?: CaKeyType;
-  /** Where key and root are kept; in memory only when absent. */
+  /** Leaves are signed by intermediates that live so long and follow each other by themselves; default: by the root. */
+  readonly intermediateLifeMs?: number;
+  /** Where keys and roots are kept; in memory only when absent. */
   readonly store?: CaStore | undefined;
+  /** Encrypts the keys that are kept (PBES2, AES-256); without it the mode of their file protects them. */
+  readonly passphrase?: string | undefined;
+  /** An intermediate that somebody else made, in files; they are read again when they change. */
+  readonly plugged?: PluggedCa | undefined;
+  /** Signs in place of a key that is here. */
+  readonly signer?: CaSigner | undefined;
   /** Hears of every certificate after it was signed. */
   readonly audit?: ((record: IssueRecord) => void) | undefined;
+  /** Where every certificate is written down before it leaves, and every refusal. */
+  readonly auditLog?: AuditLog | undefined;
+  /** Changes nothing by itself, and makes no root: for tools beside a control plane that uses the same store. */
+  readonly offline?: boolean;
+  /** Renewals that a change of roots causes are spread over so long; default 10 s. */
+  readonly renewWithinMs?: number;
 }
 
 /** One line of the authority's audit trail. */
@@ -50,15 +72,6 @@ export interface IssueRecord {
   readonly kind: 'workload' | 'server';
 }
 
-/** A certificate with its chain. */
-export interface IssuedCertificate {
-  /** PEM, leaf first, root last. */
-  readonly chainPem: readonly string[];
-  readonly notAfterMs: number;
-  /** Hexadecimal. */
-  readonly serial: string;
-}
-
 /** What a workload certificate is made from. */
 export interface IssueRequest {
   /** Contributes its public key and nothing else. */
@@ -66,6 +79,18 @@ export interface IssueRequest {
   /** Who the authenticated caller is; the only name in the certificate. */
   readonly id: SpiffeId;
   readonly lifeMs?: number | undefined;
+}
+
+/** Who asks for a certificate, for the audit log and for the rotation of roots. */
+export interface CertifyRequest extends IssueRequest {
+  /** Who says who the caller is. */
+  readonly authenticator?: string | undefined;
+  /** Address of its end. */
+  readonly peer?: string | undefined;
+  /** Id of its node in xDS: a rotation waits until it has a certificate of the new root. */
+  readonly instance?: string | undefined;
+  /** Istio's `CertSigner`, for an external authority. */
+  readonly certSigner?: string | undefined;
 }
 
 /** What the certificate of a server in this process is made from. */
@@ -80,126 +105,266 @@ export interface IssueServerRequest {
 /** Issues the X.509-SVIDs of one trust domain. */
 export interface CertificateAuthority {
   readonly trustDomain: string;
+  /** Whether somebody else signs: then `issue` and `issueWithKey` can't, and `certify` waits for it. */
+  readonly isExternal: boolean;
+  /** PEM of the root that signs now, directly or through an intermediate. */
   rootPem(): string;
-  /** The bundle that vouches for what this authority issues. */
+  /** The bundle that vouches for what this authority issued: all roots in use, and what was taken back. */
   bundle(): X509Bundle;
+  /** Whom members are to trust. */
+  trust(): TrustDocument;
+  /** Calls `listener` after each change of `trust()` or of what signs. */
+  onChange(listener: () => void): Unsubscribe;
   /** Issues to a workload; refuses with INMESH_CSR_INVALID or INMESH_CA_REFUSED. */
   issue(request: IssueRequest): IssuedCertificate;
+  /** Issues to a workload, here or elsewhere, and writes it down before it answers. */
+  certify(request: CertifyRequest): Promise<IssuedCertificate>;
   /** Issues to a workload that gets its key from here (SDS); refuses with INMESH_CA_REFUSED. */
   issueWithKey(id: SpiffeId): IssuedCertificate & { readonly privateKey: KeyObject };
   /** Issues to a server of this process, with a new key and DNS and IP names besides its identity. */
   issueServer(request: IssueServerRequest): Promise<IssuedCertificate & { readonly privateKey: KeyObject }>;
+  /** The life of its roots. */
+  readonly rotation: CaRotation;
+  /** What was taken back. */
+  readonly revocation: RevocationDesk;
+  /** Trusts other trust domains, and has members trust them. */
+  setFederated(bundles: readonly X509Bundle[]): void;
+  status(): CaStatus;
+  /** Looks for changes that other processes made and files that changed, and renews intermediates that are due. */
+  refresh(): Promise<void>;
 }
 
-/** Opens the authority of a trust domain: loads its root, or makes one. */
+/** Opens the authority of a trust domain: loads its roots, or makes one. */
 export async function createCertificateAuthority(
   options: CertificateAuthorityOptions,
 ): Promise<CertificateAuthority> {
   const trustDomain = parseTrustDomain(options.trustDomain);
-  const now = options.clock.wallTime();
-  const fresh = {
+  const clock = options.clock ?? systemClock;
+  const resolved = { ...options, trustDomain, clock };
+  const own = ownOrigin(resolved);
+  const [encoder, origin] = await Promise.all([loadDerEncoder(), originOf(resolved, own)]);
+  const life = await AuthorityLife.open({
     trustDomain,
-    keyType: options.keyType ?? 'ecdsa-p256',
-    notBeforeMs: now - HOUR_MS,
-    notAfterMs: now + (options.rootLifeMs ?? 3650 * DAY_MS),
-  };
-  const [encoder, root] = await Promise.all([loadDerEncoder(), loadOrCreateRoot(fresh, options.store)]);
-  const issuer = createIssuer(options, encoder, root);
-  return {
+    store: options.store ?? createMemoryCaStore(),
+    origin,
+    clock,
+    renewWithinMs: options.renewWithinMs ?? 10_000,
+  });
+  return new Authority(resolved, { life, encoder, own: origin === own ? own : undefined });
+}
+
+type Resolved = CertificateAuthorityOptions & { readonly clock: Clock };
+
+function ownOrigin(options: Resolved) {
+  const { trustDomain, clock, keyType, rootLifeMs, intermediateLifeMs, passphrase, offline } = options;
+  return new OwnOrigin({
     trustDomain,
-    rootPem: () => root.pem,
-    bundle: () => root.bundle,
-    issue({ csrPem, id, lifeMs }) {
-      const { publicKey, spkiDer } = readCsr(csrPem);
-      const names = { uris: [id.toString()] };
-      return issuer({ id, names, spkiDer, keyType: publicKey.asymmetricKeyType, lifeMs, kind: 'workload' });
-    },
-    issueWithKey(id) {
-      const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-      const spkiDer = publicKey.export({ type: 'spki', format: 'der' });
-      const names = { uris: [id.toString()] };
-      const leaf: Leaf = { id, names, spkiDer, keyType: 'ec', lifeMs: undefined, kind: 'workload' };
-      return { ...issuer(leaf), privateKey };
-    },
-    async issueServer({ id, dnsNames = [], ips = [], lifeMs }) {
-      const { privateKey, spkiDer } = await createServerKey();
-      const names = { uris: [id.toString()], dnsNames, ips };
-      return { ...issuer({ id, names, spkiDer, keyType: 'ec', lifeMs, kind: 'server' }), privateKey };
-    },
-  };
+    clock,
+    keyType: keyType ?? 'ecdsa-p256',
+    rootLifeMs: rootLifeMs ?? 3650 * DAY_MS,
+    intermediateLifeMs,
+    passphrase: passphrase === '' ? undefined : passphrase,
+    isOffline: offline === true,
+  });
 }
 
-interface Leaf {
-  readonly id: SpiffeId;
-  readonly names: AltNames;
-  readonly spkiDer: Uint8Array;
-  readonly keyType: string | undefined;
-  readonly lifeMs: number | undefined;
-  readonly kind: IssueRecord['kind'];
-}
-
-type Issuer = (leaf: Leaf) => IssuedCertificate;
-
-function createIssuer(options: CertificateAuthorityOptions, encoder: DerEncoder, root: Root): Issuer {
-  const rootSpki = createPublicKey(root.privateKey).export({ type: 'spki', format: 'der' });
-  const rootKeyId = root.root.facts.subjectKeyId ?? keyIdOf(rootSpki);
-  const nobody = encodeName(encoder, '');
-  return (leaf) => {
-    checkId(leaf.id, root.bundle.trustDomain);
-    const validity = validityOf(leaf, root, options);
-    const serial = randomSerial();
-    const der = encodeCertificate(
-      encoder,
-      {
-        serial,
-        issuerDer: root.root.facts.subjectDer,
-        subjectDer: nobody,
-        ...validity,
-        spkiDer: leaf.spkiDer,
-        isCa: false,
-        keyUsage: leafKeyUsage(leaf.keyType),
-        extendedKeyUsage: [Oid.serverAuth, Oid.clientAuth],
-        names: leaf.names,
-        subjectKeyId: keyIdOf(leaf.spkiDer),
-        authorityKeyId: rootKeyId,
-      },
-      root.privateKey,
-    );
-    const record = { serial: Buffer.from(serial).toString('hex'), ...validity };
-    options.audit?.({ id: leaf.id.toString(), kind: leaf.kind, ...record });
-    const chainPem = [writePem(der, 'CERTIFICATE'), root.pem];
-    return { chainPem, notAfterMs: record.notAfterMs, serial: record.serial };
-  };
-}
-
-/** Whole seconds, rounded inwards; never outside the root's own life. */
-function validityOf({ id, lifeMs }: Leaf, { root }: Root, options: CertificateAuthorityOptions) {
-  const now = options.clock.wallTime();
-  const wanted = lifeMs ?? options.workloadLifeMs ?? DAY_MS;
-  if (!Number.isFinite(wanted) || wanted <= 0)
-    throw refused(id, 'the life it asks for is not a positive duration');
-  const life = Math.max(MIN_LIFE_MS, Math.min(wanted, options.maxWorkloadLifeMs ?? 90 * DAY_MS));
-  const backdate = Math.min(120_000, options.backdateMs ?? 120_000);
-  const notBeforeMs = Math.max(Math.ceil((now - backdate) / 1000) * 1000, root.facts.notBeforeMs);
-  const notAfterMs = Math.min(Math.floor((now + life) / 1000) * 1000, root.facts.notAfterMs);
-  if (notAfterMs <= now) {
-    throw new MeshError('INMESH_CERTIFICATE_EXPIRED', 'the root of the certificate authority has expired', {
-      resource: `trust domain ${id.trustDomain}`,
-      hint: 'Delete its file to start with a new root, and restart the workloads',
+function originOf(options: Resolved, own: OwnOrigin): Promise<AuthorityOrigin> | AuthorityOrigin {
+  const { plugged, signer, trustDomain, clock, logger = silentLogger } = options;
+  if (plugged !== undefined && signer !== undefined) {
+    throw new MeshError('INMESH_OPTION_INVALID', 'an authority is plugged in or external, not both', {
+      hint: 'Leave out plugged or signer',
     });
   }
-  return { notBeforeMs, notAfterMs };
+  if (signer !== undefined) return ExternalOrigin.open(trustDomain, clock, () => signer.roots());
+  if (plugged !== undefined) return PluggedOrigin.open({ trustDomain, files: plugged, clock, logger });
+  return own;
 }
 
-function checkId(id: SpiffeId, trustDomain: string): void {
-  if (id.trustDomain !== trustDomain)
-    throw refused(id, `this authority issues for trust domain ${trustDomain} only`);
-  if (id.path === '') throw refused(id, 'a trust domain itself is no workload');
+interface Parts {
+  readonly life: AuthorityLife;
+  readonly encoder: Parameters<typeof createIssuer>[0];
+  readonly own: OwnOrigin | undefined;
 }
 
-function refused(id: SpiffeId, why: string): MeshError {
-  return new MeshError('INMESH_CA_REFUSED', `no certificate was issued: ${why}`, {
-    resource: id.toString(),
-    hint: 'Check the trust domain and the requested life of the workload against those of the control plane',
-  });
+class Authority implements CertificateAuthority {
+  readonly rotation: CaRotation;
+  readonly revocation: RevocationDesk;
+  readonly #options: Resolved;
+  readonly #life: AuthorityLife;
+  readonly #encoder: Parts['encoder'];
+  readonly #counts = { issued: 0, refused: 0, failed: 0 };
+  #issuer: { readonly of: unknown; readonly issue: Issuer } | undefined;
+
+  constructor(options: Resolved, { life, encoder, own }: Parts) {
+    this.#options = options;
+    this.#life = life;
+    this.#encoder = encoder;
+    this.rotation = createRotation(life, own, options);
+    this.revocation = new RevocationDesk(life, encoder, options.clock);
+  }
+
+  get trustDomain(): string {
+    return this.#options.trustDomain;
+  }
+
+  get isExternal(): boolean {
+    return this.#options.signer !== undefined;
+  }
+
+  rootPem(): string {
+    const { issuing, trust } = this.#life;
+    return issuing?.rootPem ?? trust.bundle.authorities[0] ?? '';
+  }
+
+  bundle(): X509Bundle {
+    return this.#life.trust.bundle;
+  }
+
+  trust(): TrustDocument {
+    return this.#life.trust.document;
+  }
+
+  onChange(listener: () => void): Unsubscribe {
+    return this.#life.onChange(listener);
+  }
+
+  issue({ csrPem, id, lifeMs }: IssueRequest): IssuedCertificate {
+    const { publicKey, spkiDer } = readCsr(csrPem);
+    return this.#sign(
+      { id, names: { uris: [id.toString()] }, spkiDer, keyType: publicKey.asymmetricKeyType, lifeMs },
+      'workload',
+    );
+  }
+
+  async certify(request: CertifyRequest): Promise<IssuedCertificate> {
+    const { auditLog } = this.#options;
+    let issued: IssuedCertificate;
+    try {
+      issued = this.isExternal ? await this.#signElsewhere(request, {}) : this.issue(request);
+    } catch (error) {
+      const isRefusal =
+        MeshError.is(error) && (error.code === 'INMESH_CA_REFUSED' || error.code === 'INMESH_CSR_INVALID');
+      this.#counts[isRefusal ? 'refused' : 'failed']++;
+      auditLog?.note({
+        ...auditOf(request),
+        outcome: isRefusal ? 'refused' : 'failed',
+        reason: messageOf(error),
+      });
+      throw error;
+    }
+    // Nothing leaves that is not written down.
+    await auditLog?.record({
+      ...auditOf(request),
+      outcome: 'allowed',
+      details: {
+        serial: issued.serial,
+        notBefore: new Date(issued.notBeforeMs).toISOString(),
+        notAfter: new Date(issued.notAfterMs).toISOString(),
+      },
+    });
+    this.rotation.holds(request.id.toString(), request.instance, issued);
+    return issued;
+  }
+
+  issueWithKey(id: SpiffeId): IssuedCertificate & { readonly privateKey: KeyObject } {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const spkiDer = publicKey.export({ type: 'spki', format: 'der' });
+    const names = { uris: [id.toString()] };
+    const issued = this.#sign({ id, names, spkiDer, keyType: 'ec', lifeMs: undefined }, 'workload');
+    this.#options.auditLog
+      ?.record({
+        ...auditOf({ id, authenticator: 'sds' }),
+        outcome: 'allowed',
+        details: { serial: issued.serial },
+      })
+      // It says so in the log itself.
+      .catch(() => {});
+    return { ...issued, privateKey };
+  }
+
+  async issueServer({ id, dnsNames = [], ips = [], lifeMs }: IssueServerRequest) {
+    const { privateKey, spkiDer } = await createServerKey();
+    if (this.isExternal) {
+      const csrPem = await createCsrFor(id, privateKey);
+      return { ...(await this.#signElsewhere({ csrPem, id, lifeMs }, { dnsNames, ips })), privateKey };
+    }
+    const names = { uris: [id.toString()], dnsNames, ips };
+    return { ...this.#sign({ id, names, spkiDer, keyType: 'ec', lifeMs }, 'server'), privateKey };
+  }
+
+  setFederated(bundles: readonly X509Bundle[]): void {
+    this.#life.setFederated(bundles);
+  }
+
+  status(): CaStatus {
+    return describeAuthority(this.#life, { ...this.#counts }, this.#options.clock.wallTime());
+  }
+
+  refresh(): Promise<void> {
+    return this.#life.refresh();
+  }
+
+  #sign(leaf: Leaf, kind: IssueRecord['kind']): IssuedCertificate {
+    const { clock, trustDomain, audit } = this.#options;
+    checkId(leaf.id, trustDomain);
+    this.#checkRevoked(leaf.id, leaf.spkiDer);
+    const { issuing } = this.#life;
+    if (issuing === undefined) throw elsewhere(leaf.id);
+    if (this.#issuer?.of !== issuing)
+      this.#issuer = {
+        of: issuing,
+        issue: createIssuer(this.#encoder, issuing, { ...this.#options, clock }),
+      };
+    const issued = this.#issuer.issue(leaf);
+    this.#counts.issued++;
+    const { serial, notBeforeMs, notAfterMs } = issued;
+    audit?.({ id: leaf.id.toString(), kind, serial, notBeforeMs, notAfterMs });
+    return issued;
+  }
+
+  async #signElsewhere(
+    { csrPem, id, lifeMs, certSigner }: CertifyRequest,
+    { dnsNames = [], ips = [] }: Pick<IssueServerRequest, 'dnsNames' | 'ips'>,
+  ): Promise<IssuedCertificate> {
+    const { signer, trustDomain, clock } = this.#options;
+    checkId(id, trustDomain);
+    const { spkiDer } = readCsr(csrPem);
+    this.#checkRevoked(id, spkiDer);
+    if (signer === undefined) throw elsewhere(id);
+    const bounds = { notBeforeMs: 0, notAfterMs: Number.MAX_SAFE_INTEGER };
+    const validity = validityOf(id, lifeMs, { policy: { ...this.#options, clock }, ...bounds });
+    const issued = await signExternally(
+      signer,
+      { csrPem, spiffeId: id.toString(), dnsNames, ips, ...validity, certSigner },
+      { id, spkiDer, bundle: this.bundle(), clock },
+    );
+    this.#counts.issued++;
+    return issued;
+  }
+
+  /** Who was shut out gets no new certificate, and neither does a key that others may have. */
+  #checkRevoked(id: SpiffeId, spkiDer: Uint8Array): void {
+    const why = this.revocation.refusalOf(id, spkiDer);
+    if (why !== undefined) throw refused(id, why);
+  }
+}
+
+function auditOf({ id, authenticator, peer }: Pick<CertifyRequest, 'id' | 'authenticator' | 'peer'>) {
+  return { action: 'certificate.issue', actor: id.toString(), authenticator, peer, target: id.toString() };
+}
+
+function elsewhere(id: SpiffeId): MeshError {
+  return new MeshError(
+    'INMESH_CA_UNAVAILABLE',
+    'the certificate authority signs elsewhere, and only when it is waited for',
+    {
+      resource: id.toString(),
+      hint: 'Use certify() in place of issue()',
+    },
+  );
+}
+
+/** DER as the one PEM block that lists are published in. */
+export function crlPem(der: Uint8Array): string {
+  return writePem(der, 'X509 CRL');
 }

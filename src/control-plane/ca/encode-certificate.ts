@@ -23,6 +23,8 @@ export interface CertificateTemplate {
   readonly notAfterMs: number;
   readonly spkiDer: Uint8Array;
   readonly isCa: boolean;
+  /** How many authorities may stand below; any number when absent. */
+  readonly pathLength?: number;
   /** Bits of the key usage extension. */
   readonly keyUsage: readonly number[];
   readonly extendedKeyUsage: readonly string[];
@@ -59,7 +61,9 @@ export function keyIdOf(spkiDer: Uint8Array): Uint8Array {
 
 function encodeExtensions(encoder: DerEncoder, template: CertificateTemplate): Der {
   const { isCa, extendedKeyUsage, names } = template;
-  const constraints = isCa ? encoder.sequence(encoder.boolean(true)) : encoder.sequence();
+  const length =
+    template.pathLength === undefined ? [] : [encoder.integer(Uint8Array.of(template.pathLength))];
+  const constraints = isCa ? encoder.sequence(encoder.boolean(true), ...length) : encoder.sequence();
   const parts = [
     encodeExtension(encoder, Oid.basicConstraints, true, constraints),
     encodeExtension(encoder, Oid.keyUsage, true, encodeBits(encoder, template.keyUsage)),

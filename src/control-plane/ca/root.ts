@@ -23,9 +23,13 @@ export interface Root {
 
 /** Where an authority keeps its key and root between starts. */
 export interface CaStore {
-  /** PEM of the private key and the root certificate, or undefined when nothing was saved. */
+  /** What was saved last, or undefined. PEM of a private key with its root is taken, too. */
   load(): Promise<string | undefined>;
-  save(pem: string): Promise<void>;
+  save(text: string): Promise<void>;
+  /** Runs `work` while no other process changes what is kept; default: nobody else does. */
+  exclusively?<T>(work: () => Promise<T>): Promise<T>;
+  /** A text that changes when what is kept does; default: only this process changes it. */
+  stamp?(): Promise<string>;
 }
 
 export interface NewRoot {
@@ -68,20 +72,11 @@ export async function createRoot(options: NewRoot): Promise<Root> {
   return assemble(options.trustDomain, writePem(der, 'CERTIFICATE'), privateKey);
 }
 
-/** Loads the saved root, or makes one and saves it before anything is signed with it. */
-export async function loadOrCreateRoot(options: NewRoot, store: CaStore | undefined): Promise<Root> {
-  const saved = await store?.load();
-  if (saved !== undefined) return parseRoot(saved, options.trustDomain);
-  const root = await createRoot(options);
-  const keyPem = root.privateKey.export({ type: 'pkcs8', format: 'pem' });
-  await store?.save(`${keyPem.toString()}${root.pem}`);
-  return root;
-}
-
-function parseRoot(pem: string, trustDomain: string): Root {
+/** Takes a key and its root certificate, both in PEM, after checking that they are one, and of this trust domain. */
+export function parseRoot(pem: string, trustDomain: string, key?: KeyObject): Root {
   let root: Root;
   try {
-    root = assemble(trustDomain, pem, createPrivateKey(pem));
+    root = assemble(trustDomain, pem, key ?? createPrivateKey(pem));
   } catch (error) {
     // What OpenSSL says of a key that it cannot read stays out of messages.
     if (MeshError.is(error)) throw error;
@@ -90,7 +85,8 @@ function parseRoot(pem: string, trustDomain: string): Root {
   if (!root.root.certificate.checkPrivateKey(root.privateKey))
     throw corrupt('the saved key belongs to another root');
   const uris = root.root.facts.subjectAltNames.filter(({ tag }) => tag === GeneralNameTag.uri);
-  if (!uris.some(({ value }) => latin1(value) === `spiffe://${trustDomain}`)) {
+  // One that was imported may have none.
+  if (uris.length > 0 && !uris.some(({ value }) => latin1(value) === `spiffe://${trustDomain}`)) {
     throw corrupt(`the saved root is not that of trust domain ${trustDomain}`);
   }
   return root;

@@ -1,14 +1,16 @@
-import { encodeCertificateSecret, encodeRootsSecret } from '../../codec/secret.js';
+import type { KeyObject } from 'node:crypto';
+import { encodeCertificateSecret } from '../../codec/secret.js';
 import type { SpiffeId } from '../../identity/spiffe-id.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
 import { messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
 import type { WireResource } from '../compile/resource-set.js';
 import type { CertificateAuthority } from './certificate-authority.js';
+import type { IssuedCertificate } from './issuer.js';
+import { createTrustSecrets, type TrustSecrets } from './trust-secrets.js';
 
-/** Istio's names of what SDS serves: the workload's certificate with its key, and the roots of the mesh. */
-const CERTIFICATE = 'default';
-const ROOTS = 'ROOTCA';
+/** Istio's name of the workload's certificate with its key. */
+export const CERTIFICATE_SECRET = 'default';
 /** Identities whose secrets are kept; beyond that the oldest are issued anew when they are asked for. */
 const MAX_IDENTITIES = 10_000;
 
@@ -20,39 +22,46 @@ const NONE: Secrets = new Map();
 export interface WorkloadSecrets {
   /**
    * The secrets of an identity; the same object as long as they are in force. Empty when it may have none, or is no
-   * identity: then the function throws.
+   * identity: then the function throws. Empty, too, while somebody else signs: `renewed` tells when it is there.
    */
   of(identity: () => SpiffeId): Secrets;
+  /** Content of the certificate secret in force of an identity. */
+  current(id: string): Uint8Array | undefined;
   close(): void;
 }
 
-/** Issues on demand, and anew at half of the life of a certificate; `renewed` hears of that. */
+export interface WorkloadSecretsOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly renewed: () => void;
+  /** Default: made of the authority. */
+  readonly trust?: TrustSecrets;
+}
+
+type Keyed = IssuedCertificate & { readonly privateKey: KeyObject };
+
+interface Held {
+  readonly secrets: Secrets;
+  readonly renewal: Timer;
+}
+
+/** Issues on demand, and anew at half of the life of a certificate and when the authority changes; `renewed` hears of that. */
 export function createWorkloadSecrets(
   authority: CertificateAuthority,
-  {
-    clock,
-    logger,
-    renewed,
-  }: { readonly clock: Clock; readonly logger: Logger; readonly renewed: () => void },
+  options: WorkloadSecretsOptions,
 ): WorkloadSecrets {
-  const issued = new Map<string, { readonly secrets: Secrets; readonly renewal: Timer }>();
+  const { clock, logger, renewed } = options;
+  const trust = options.trust ?? createTrustSecrets(authority);
+  const issued = new Map<string, Held>();
+  const awaited = new Set<string>();
   const drop = (key: string) => {
     issued.get(key)?.renewal.cancel();
     issued.delete(key);
   };
-  const issue = (id: SpiffeId, key: string): Secrets => {
-    const { chainPem, privateKey, notAfterMs } = authority.issueWithKey(id);
-    const certificate = encodeCertificateSecret(CERTIFICATE, {
-      // The root is what the other side has.
-      chain: chainPem.slice(0, -1).join(''),
-      key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    });
-    const secrets: Secrets = new Map([
-      [CERTIFICATE, { name: CERTIFICATE, bytes: certificate }],
-      [ROOTS, { name: ROOTS, bytes: encodeRootsSecret(ROOTS, authority.rootPem()) }],
-    ]);
+  const hold = (key: string, keyed: Keyed): Secrets => {
+    const secrets = secretsOf(keyed, trust);
     // Who is still there asks again when it hears of the change; who is not needs no new one.
-    const renewal = clock.schedule(Math.max(1_000, (notAfterMs - clock.wallTime()) / 2), () => {
+    const renewal = clock.schedule(Math.max(1_000, (keyed.notAfterMs - clock.wallTime()) / 2), () => {
       issued.delete(key);
       renewed();
     });
@@ -61,19 +70,53 @@ export function createWorkloadSecrets(
     if (issued.size > MAX_IDENTITIES && oldest !== undefined) drop(oldest);
     return secrets;
   };
+  const wait = (id: SpiffeId, key: string): Secrets => {
+    if (awaited.has(key)) return NONE;
+    awaited.add(key);
+    authority
+      .issueServer({ id })
+      .then((keyed) => void hold(key, keyed))
+      .catch((error: unknown) => logger.warn({ error: messageOf(error) }, 'no secret was issued'))
+      .finally(() => {
+        awaited.delete(key);
+        if (issued.has(key)) renewed();
+      });
+    return NONE;
+  };
+  const unsubscribe = authority.onChange(() => {
+    for (const key of [...issued.keys()]) drop(key);
+    renewed();
+  });
   return {
     of(identity) {
       try {
         const id = identity();
         const key = id.toString();
-        return issued.get(key)?.secrets ?? issue(id, key);
+        const known = issued.get(key)?.secrets;
+        if (known !== undefined) return known;
+        return authority.isExternal ? wait(id, key) : hold(key, authority.issueWithKey(id));
       } catch (error) {
         logger.warn({ error: messageOf(error) }, 'no secret was issued');
         return NONE;
       }
     },
+    current: (id) => issued.get(id)?.secrets.get(CERTIFICATE_SECRET)?.bytes,
     close() {
+      unsubscribe();
       for (const key of issued.keys()) drop(key);
     },
   };
+}
+
+function secretsOf({ chainPem, privateKey }: Keyed, trust: TrustSecrets): Secrets {
+  const certificate = encodeCertificateSecret(CERTIFICATE_SECRET, {
+    // The root is what the other side has.
+    chain: chainPem.slice(0, -1).join(''),
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  });
+  const roots = trust.roots();
+  return new Map([
+    [CERTIFICATE_SECRET, { name: CERTIFICATE_SECRET, bytes: certificate }],
+    [roots.name, roots],
+  ]);
 }

@@ -1,5 +1,6 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, type JsonObject, toBinary } from '@bufbuild/protobuf';
 import type { handleUnaryCall, ServerUnaryCall, ServiceDefinition } from '@grpc/grpc-js';
+import { INSTANCE_METADATA } from '../../identity/caller-metadata.js';
 import { istioCa } from '../../proto/xds.js';
 import { MeshError, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
@@ -11,7 +12,9 @@ import { onlyValue } from './access.js';
 import type { CallerIdentity } from './caller.js';
 
 const STATUS_INVALID_ARGUMENT = 3;
+const STATUS_UNAVAILABLE = 14;
 const STATUS_UNAUTHENTICATED = 16;
+const MAX_NAME = 1024;
 /** A signing request with room to spare: RSA 8192 takes 4 KiB. */
 const MAX_REQUEST_BYTES = 64 * 1024;
 
@@ -70,15 +73,45 @@ async function answer(call: Call, options: CaServiceOptions): Promise<Buffer> {
   if (call.request.length > MAX_REQUEST_BYTES) {
     throw new MeshError('INMESH_CSR_INVALID', `the request has more than ${MAX_REQUEST_BYTES} bytes`);
   }
-  const { csr, validityDuration } = fromBinary(istioCa.IstioCertificateRequestSchema, call.request);
+  const request = fromBinary(istioCa.IstioCertificateRequestSchema, call.request);
   const caller = await identify(call, options);
-  const issued = handleCreateCertificate(
+  const peer = call.getPeer();
+  const { certChain, issued } = await handleCreateCertificate(
     options.authority,
-    { csr, validityDurationSeconds: validityDuration },
-    caller,
+    {
+      csr: request.csr,
+      validityDurationSeconds: request.validityDuration,
+      certSigner: certSignerOf(request.metadata),
+    },
+    { caller, peer, instance: instanceOf(onlyValue(call.metadata, INSTANCE_METADATA)) },
   );
-  const message = create(istioCa.IstioCertificateResponseSchema, { certChain: issued.certChain });
+  // Nothing leaves that is not written down.
+  await options.audit.record({
+    action: 'certificate.issue',
+    outcome: 'allowed',
+    actor: caller?.id.toString(),
+    authenticator: caller?.authenticator,
+    peer,
+    target: caller?.id.toString(),
+    details: { serial: issued.serial, notAfter: new Date(issued.notAfterMs).toISOString() },
+  });
+  const message = create(istioCa.IstioCertificateResponseSchema, { certChain });
   return Buffer.from(toBinary(istioCa.IstioCertificateResponseSchema, message));
+}
+
+/** Istio: which of several signers is meant (`metadata.CertSigner`, ISTIO_META_CERT_SIGNER of the agent). */
+function certSignerOf(metadata: JsonObject | undefined): string | undefined {
+  const signer = metadata?.['CertSigner'];
+  return typeof signer === 'string' && signer !== '' ? signer.slice(0, MAX_NAME) : undefined;
+}
+
+function instanceOf(text: string | undefined): string | undefined {
+  if (text === undefined || text.length > MAX_NAME) return undefined;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }
 
 async function identify(
@@ -100,8 +133,21 @@ async function identify(
 /** Why an authenticator refused stays here: a caller could learn from it which tokens exist. */
 function statusOf(error: unknown): { readonly code: number; readonly details: string } {
   const isRefused = MeshError.is(error) && error.code === 'INMESH_CA_REFUSED';
-  return {
-    code: isRefused ? STATUS_UNAUTHENTICATED : STATUS_INVALID_ARGUMENT,
-    details: isRefused ? error.message : messageOf(error),
-  };
+  return { code: codeFor(error), details: isRefused ? error.message : messageOf(error) };
+}
+
+/** What passes by itself is UNAVAILABLE: agents ask again, and other clients ask the next authority. */
+function codeFor(error: unknown): number {
+  if (!MeshError.is(error)) return STATUS_INVALID_ARGUMENT;
+  switch (error.code) {
+    case 'INMESH_CA_REFUSED':
+      return STATUS_UNAUTHENTICATED;
+    case 'INMESH_CA_UNAVAILABLE':
+    case 'INMESH_CA_UNFIT':
+    case 'INMESH_CERTIFICATE_EXPIRED':
+    case 'INMESH_STORE_WRITE':
+      return STATUS_UNAVAILABLE;
+    default:
+      return STATUS_INVALID_ARGUMENT;
+  }
 }

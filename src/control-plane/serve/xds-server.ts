@@ -12,6 +12,7 @@ import { type SharedTables, SotwConversation } from './conversation.js';
 import { earlyPublish } from './early-publish.js';
 import { checkIdentity } from './identity-check.js';
 import { InterestTable } from './interest.js';
+import { type LiveClient, liveClients } from './live-clients.js';
 import { LoadReports } from './load-reports.js';
 import { createLoadService } from './load-service.js';
 import { NameListTable } from './name-list.js';
@@ -55,6 +56,8 @@ export interface XdsServer {
   clients(): readonly ClientStatus[];
   /** Who is connected, as they say. */
   nodes(): readonly Node[];
+  /** What each connected client has accepted. */
+  live(): readonly LiveClient[];
   /** Waits until every connected client accepted everything that follows from a revision. */
   waitApplied(revision: number, timeoutMs: number): Promise<AppliedReport>;
   /** Ends the streams one after the other over that time, so that clients do not all come to the next server at once. */
@@ -110,18 +113,13 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
         failure: failureOf,
       }),
       createClientStatusService({ connected: () => connected, callerOf }),
-      createLoadService({
-        reports,
-        intervalMs: options.loadReportIntervalMs ?? 10_000,
-        callerOf,
-        clustersFor: (node, caller) => published.resourcesFor(node, caller).clusters.keys(),
-        logger,
-      }),
+      loadService(options, reports, () => published),
     ],
     load: reports,
     changed: () => push.call(),
     clients: () => [...connected].flatMap((one) => clientStatus(one) ?? []),
     nodes: () => [...connected].flatMap(({ session }) => session.node ?? []),
+    live: () => liveClients(connected),
     waitApplied: (revision, timeoutMs) => waits.wait(revision, timeoutMs),
     drain: (overMs) => drain(connected, overMs, clock),
     close() {
@@ -133,6 +131,20 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       waits.close();
     },
   };
+}
+
+function loadService(
+  { loadReportIntervalMs = 10_000, callerOf, logger }: XdsServerOptions,
+  reports: LoadReports,
+  published: () => PublishedState,
+): GrpcService {
+  return createLoadService({
+    reports,
+    intervalMs: loadReportIntervalMs,
+    callerOf,
+    clustersFor: (node, caller) => published().resourcesFor(node, caller).clusters.keys(),
+    logger,
+  });
 }
 
 function waitsFor(connected: Set<Connected>, clock: Clock, published: () => number): AppliedWaits {

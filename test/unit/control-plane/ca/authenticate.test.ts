@@ -101,23 +101,27 @@ describe('CreateCertificate', () => {
     const { csrPem } = await ca.csr('admin');
     const caller = { id: ca.id('reviews'), authenticator: 'test' };
     const request = { csr: csrPem, validityDurationSeconds: 60n };
-    const { certChain } = handleCreateCertificate(ca.authority, request, caller);
+    const { certChain } = await handleCreateCertificate(ca.authority, request, { caller });
     expect(certChain).toHaveLength(2);
     expect(certChain[1]).toBe(ca.authority.rootPem());
   });
 
   test('refuses a caller that nobody knows', async () => {
     const { csrPem } = await ca.csr('admin');
-    expect(() =>
-      handleCreateCertificate(ca.authority, { csr: csrPem, validityDurationSeconds: 0 }, undefined),
-    ).toThrow(expect.objectContaining({ code: 'INMESH_CA_REFUSED' }));
+    await expect(
+      handleCreateCertificate(
+        ca.authority,
+        { csr: csrPem, validityDurationSeconds: 0 },
+        { caller: undefined },
+      ),
+    ).rejects.toThrow(expect.objectContaining({ code: 'INMESH_CA_REFUSED' }));
   });
 
   test('refuses a life below zero', async () => {
     const { csrPem } = await ca.csr('admin');
     const caller = { id: ca.id('admin'), authenticator: 'test' };
-    expect(() =>
-      handleCreateCertificate(ca.authority, { csr: csrPem, validityDurationSeconds: -1n }, caller),
-    ).toThrow(expect.objectContaining({ code: 'INMESH_CA_REFUSED' }));
+    await expect(
+      handleCreateCertificate(ca.authority, { csr: csrPem, validityDurationSeconds: -1n }, { caller }),
+    ).rejects.toThrow(expect.objectContaining({ code: 'INMESH_CA_REFUSED' }));
   });
 });

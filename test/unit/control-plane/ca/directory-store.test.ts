@@ -12,7 +12,7 @@ test('a root that cannot be saved is told with a code, the place and what to do'
   const store = createDirectoryCaStore(join(folder, 'file', 'data'));
   await expect(store.save('pem')).rejects.toMatchObject({
     code: 'INMESH_STORE_WRITE',
-    resource: join(folder, 'file', 'data', 'ca.pem'),
+    resource: join(folder, 'file', 'data', 'ca.json'),
     hint: expect.stringContaining('writable'),
   });
 });

@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { codeOf, MeshError } from './errors.js';
+
+const POLL_MS = 20;
+const TIMEOUT_MS = 10_000;
+/** A holder on another machine can't be asked whether it lives; nobody holds a lock for so long. */
+const FOREIGN_STALE_MS = 60_000;
+const BREAKING_STALE_MS = 5_000;
+
+/**
+ * Runs `work` while no other process does, by a file that says who holds it. A holder that died, `kill -9` too, is found
+ * by its process id, and its lock is taken away.
+ */
+export async function withFileLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const mine = `${process.pid} ${hostname()} ${randomBytes(8).toString('hex')}\n`;
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await acquire(path, mine);
+  try {
+    return await work();
+  } finally {
+    if ((await contentOf(path)) === mine) await rm(path, { force: true });
+  }
+}
+
+async function acquire(path: string, mine: string): Promise<void> {
+  for (let waitedMs = 0; ; waitedMs += POLL_MS) {
+    try {
+      await writeFile(path, mine, { flag: 'wx', mode: 0o600 });
+      return;
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw cannotLock(path, error);
+    }
+    await removeStale(path);
+    if (waitedMs >= TIMEOUT_MS) throw cannotLock(path, new Error(`held by ${await contentOf(path)}`));
+    await wait(POLL_MS);
+  }
+}
+
+/**
+ * Takes a dead holder's lock away. One at a time, and after another look: then nobody can have taken it over, because
+ * nobody else could have removed it.
+ */
+async function removeStale(path: string): Promise<void> {
+  const content = await contentOf(path);
+  if (content === undefined || !(await isStale(path, content))) return;
+  const breaking = `${path}.breaking`;
+  try {
+    await writeFile(breaking, '', { flag: 'wx', mode: 0o600 });
+  } catch {
+    // Whoever holds this for longer than a moment died over it.
+    if (await isOlderThan(breaking, BREAKING_STALE_MS)) await rm(breaking, { force: true });
+    return;
+  }
+  try {
+    if ((await contentOf(path)) === content) await rm(path, { force: true });
+  } finally {
+    await rm(breaking, { force: true });
+  }
+}
+
+async function isOlderThan(path: string, ms: number): Promise<boolean> {
+  try {
+    return Date.now() - (await stat(path)).mtimeMs > ms;
+  } catch {
+    return false;
+  }
+}
+
+async function isStale(path: string, content: string): Promise<boolean> {
+  const [pid = '', host] = content.trim().split(' ');
+  if (host === hostname() && /^\d+$/.test(pid)) return !isAlive(Number(pid));
+  // Cut in half by a crash, or of another machine.
+  return isOlderThan(path, FOREIGN_STALE_MS);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Somebody else's process is alive, too.
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+async function contentOf(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function cannotLock(path: string, cause: unknown): MeshError {
+  return new MeshError('INMESH_STORE_WRITE', 'the lock of a folder could not be had', {
+    resource: path,
+    cause,
+    hint: 'Make the folder writable for this user; if no other process uses it, delete the file',
+  });
+}
