@@ -1,7 +1,7 @@
 import { MATCH_EVERYTHING } from '../model/filter-chain-match.js';
 import type { InboundChainConfig, InboundListener } from '../model/listener.js';
 import { compileFilterChains } from '../routing/filter-chains.js';
-import type { InboundChain, InboundMode, InboundPolicy } from './inbound.js';
+import type { InboundChain, InboundMode, InboundPolicy } from './inbound-types.js';
 
 type TransportProtocol = 'tls' | 'raw_buffer';
 

@@ -1,8 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import type { InboundChain, InboundPolicy } from '../../mesh/inbound.js';
+import type { ConnectionFacts, InboundChain, InboundPolicy } from '../../mesh/inbound-types.js';
 import type { ClientHello } from '../../mesh/tcp/listener.js';
-import type { ConnectionFacts } from '../../routing/filter-chains.js';
 import type { ConnectionInfo } from '../../service/connection.js';
 import type { InboundPeer } from './connection.js';
 import { connectionInfo } from './connection-info.js';
