@@ -1,3 +1,4 @@
+export { type Access, parseAccess } from './control-plane/access/access-file.js';
 export type { CallerOptions, KubernetesIssuer } from './control-plane/access/callers.js';
 export type { ClaimConditions } from './control-plane/access/identity-template.js';
 export type { CreatedJoinToken, JoinTokenRecord } from './control-plane/access/join-tokens.js';

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ControlPlane, type ControlPlaneOptions, createControlPlane } from '../control-plane.js';
+import { type Access, type ControlPlane, createControlPlane, parseAccess } from '../control-plane.js';
 import { writeFileAtomic } from '../runtime/atomic-file.js';
 import { MeshError } from '../runtime/errors.js';
 import { createTextLogger, type LogLevel } from '../runtime/log.js';
@@ -62,22 +62,20 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
   return 0;
 }
 
-type Access = Pick<ControlPlaneOptions, 'callers' | 'admin'>;
-
 async function readAccess(path: string | undefined): Promise<Access> {
   if (path === undefined) return {};
-  let cause: unknown;
+  let text: string;
   try {
-    const read: unknown = JSON.parse(await readFile(path, 'utf8'));
-    const isKnown = (name: string) => name === 'callers' || name === 'admin';
-    if (typeof read === 'object' && read !== null && Object.keys(read).every(isKnown)) return read as Access;
-  } catch (error) {
-    cause = error;
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    const hint = 'Name a file that can be read';
+    throw new MeshError('INMESH_OPTION_INVALID', 'the access file could not be read', {
+      resource: path,
+      hint,
+      cause,
+    });
   }
-  throw new MeshError('INMESH_OPTION_INVALID', 'the file of --access is no JSON with callers and admin', {
-    resource: path,
-    cause,
-  });
+  return parseAccess(text, path);
 }
 
 function banner(plane: ControlPlane, options: ServeOptions, rootFile: string): string {

@@ -135,7 +135,8 @@ function decodeChain(
   };
 }
 
-function criteriaOf({ transportProtocol: _, ...criteria }: FilterChainMatch): ChainCriteria {
+function criteriaOf(match: FilterChainMatch): ChainCriteria {
+  const { transportProtocol, ...criteria } = match;
   return criteria;
 }
 

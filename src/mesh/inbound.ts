@@ -34,7 +34,6 @@ export type {
   InboundChain,
   InboundMode,
   InboundPolicy,
-  TcpServerPolicy,
 } from './inbound-types.js';
 
 /** The application behind one request. A server binding puts it into `context.callerOptions`. */

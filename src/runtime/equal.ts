@@ -1,4 +1,5 @@
 import { Secret } from './secret.js';
+import { ShardedMap } from './sharded-map.js';
 
 /**
  * Whether two immutable values have the same structure: primitives by `Object.is`, arrays, Maps, Sets, byte arrays,
@@ -12,6 +13,7 @@ export function isEqual(a: unknown, b: unknown): boolean {
   if (a instanceof Secret) return b instanceof Secret && a.equals(b.reveal());
   if (Array.isArray(a)) return Array.isArray(b) && equalArrays(a, b);
   if (a instanceof Map) return b instanceof Map && equalMaps(a, b);
+  if (a instanceof ShardedMap) return b instanceof ShardedMap && equalMaps(a, b);
   if (a instanceof Set) return b instanceof Set && a.size === b.size && [...a].every((one) => b.has(one));
   if (ArrayBuffer.isView(a)) return a instanceof Uint8Array && b instanceof Uint8Array && equalArrays(a, b);
   return equalObjects(a, b);

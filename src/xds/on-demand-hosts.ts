@@ -116,13 +116,13 @@ export class OnDemandHosts {
   settle(): void {
     for (const { table, target, waiting } of this.#asked.values()) {
       if (target === undefined || waiting.size === 0 || !this.#options.isInForce(table, target)) continue;
-      for (const done of [...waiting]) done(true);
+      for (const done of waiting) done(true);
     }
   }
 
   /** Nobody waits any more. */
   close(): void {
-    for (const name of [...this.#asked.keys()]) this.#finish(name, false);
+    for (const name of this.#asked.keys()) this.#finish(name, false);
   }
 
   #answer(name: string, target: string | undefined): void {

@@ -83,16 +83,15 @@ export class AuthorityLife {
   /** Takes one step from the newest state, whoever made it. */
   change(step: (state: CaState) => CaState | Promise<CaState>): Promise<CaState> {
     const { store } = this.#options;
-    const work = this.#queue.then(() =>
-      exclusively(store, async () => {
-        const current = (await load(this.#options)) ?? this.#state;
-        const next = await step(current);
-        if (next !== current) await store.save(writeState(next));
-        this.#stamp = (await store.stamp?.()) ?? '';
-        this.#apply(next);
-        return next;
-      }),
-    );
+    const take = async () => {
+      const current = (await load(this.#options)) ?? this.#state;
+      const changed = await step(current);
+      if (changed !== current) await store.save(writeState(changed));
+      this.#stamp = (await store.stamp?.()) ?? '';
+      this.#apply(changed);
+      return changed;
+    };
+    const work = this.#queue.then(() => exclusively(store, take));
     this.#queue = work.catch(() => {});
     return work;
   }

@@ -84,7 +84,7 @@ export function createWorkloadSecrets(
     return NONE;
   };
   const unsubscribe = authority.onChange(() => {
-    for (const key of [...issued.keys()]) drop(key);
+    for (const key of issued.keys()) drop(key);
     renewed();
   });
   return {

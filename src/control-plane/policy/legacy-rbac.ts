@@ -127,13 +127,13 @@ class Migration {
   #take(value: PlainValue): void {
     if (!isPlainObject(value)) return;
     const metadata = isPlainObject(value['metadata']) ? value['metadata'] : {};
-    const name = String(metadata['name'] ?? '');
-    const namespace = String(metadata['namespace'] ?? 'default');
+    const name = textOf(metadata['name']);
+    const namespace = textOf(metadata['namespace']) || 'default';
     const spec = value['spec'] ?? {};
     const read = <S extends z.ZodType>(schema: S, into: Old<z.output<S>>[]) => {
       const checked = checkStructure(schema, spec, ['spec']);
       for (const { message } of checked.violations) {
-        this.#losses.push(`${String(value['kind'])} ${namespace}/${name}: ${message}`);
+        this.#losses.push(`${textOf(value['kind'])} ${namespace}/${name}: ${message}`);
       }
       if (checked.value !== undefined) into.push({ name, namespace, spec: checked.value });
     };
@@ -142,7 +142,7 @@ class Migration {
     else if (value['kind'] === 'RbacConfig' || value['kind'] === 'ClusterRbacConfig')
       read(configSchema, this.#configs);
     else if (value['kind'] === 'Service' && isPlainObject(spec) && isPlainObject(spec['selector'])) {
-      const labels = Object.entries(spec['selector']).map(([key, label]) => [key, String(label)] as const);
+      const labels = Object.entries(spec['selector']).map(([key, label]) => [key, textOf(label)] as const);
       this.#selectors.set(`${namespace}/${name}`, Object.fromEntries(labels));
     }
   }
@@ -334,4 +334,11 @@ function policy(name: string, namespace: string, spec: object, isDry: boolean): 
     metadata: { name, namespace, ...(isDry && { annotations: { 'istio.io/dry-run': 'true' } }) },
     spec: { ...spec },
   };
+}
+
+/** YAML may have a number or a truth value where a text is meant. */
+function textOf(value: PlainValue | undefined): string {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : '';
 }

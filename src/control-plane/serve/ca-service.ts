@@ -1,5 +1,5 @@
 import { create, fromBinary, type JsonObject, toBinary } from '@bufbuild/protobuf';
-import type { handleUnaryCall, ServerUnaryCall, ServiceDefinition } from '@grpc/grpc-js';
+import type { handleUnaryCall, ServerUnaryCall, ServiceDefinition, sendUnaryData } from '@grpc/grpc-js';
 import { INSTANCE_METADATA } from '../../identity/caller-metadata.js';
 import { istioCa } from '../../proto/xds.js';
 import { MeshError, messageOf } from '../../runtime/errors.js';
@@ -49,24 +49,27 @@ const DEFINITION: ServiceDefinition = {
 };
 
 export function createCaService(options: CaServiceOptions): CaService {
-  const { logger, audit } = options;
   return {
     definition: DEFINITION,
     implementation: {
       CreateCertificate: (call, callback) => {
-        answer(call, options).then(
-          (bytes) => callback(null, bytes),
-          (error: unknown) => {
-            const peer = call.getPeer();
-            const reason = messageOf(error);
-            logger.warn({ peer, error: reason }, 'no certificate was issued');
-            audit.note({ action: 'certificate.issue', outcome: 'refused', peer, reason });
-            callback(statusOf(error));
-          },
-        );
+        void settle(call, options, callback);
       },
     },
   };
+}
+
+/** Answers in any case. */
+async function settle(call: Call, options: CaServiceOptions, callback: sendUnaryData<Buffer>): Promise<void> {
+  try {
+    callback(null, await answer(call, options));
+  } catch (error) {
+    const peer = call.getPeer();
+    const reason = messageOf(error);
+    options.logger.warn({ peer, error: reason }, 'no certificate was issued');
+    options.audit.note({ action: 'certificate.issue', outcome: 'refused', peer, reason });
+    callback(statusOf(error));
+  }
 }
 
 async function answer(call: Call, options: CaServiceOptions): Promise<Buffer> {

@@ -74,7 +74,7 @@ describe.each(names)('%s', (name) => {
     const { listeners: shared, routes, clusters, endpoints, listenerOf } = compiled(name);
     const inbound = listenerOf(INBOUND);
     const listeners = new Map(inbound === undefined ? shared : [...shared, [INBOUND, inbound]]);
-    const resources = plain({ listeners, routes, clusters, endpoints });
+    const resources = plain({ listeners, routes, clusters, endpoints: new Map(endpoints) });
     if (process.env['UPDATE_GOLDEN'] === '1' || !existsSync(file)) {
       writeFileSync(file, `${JSON.stringify(resources, undefined, 2)}\n`);
     }

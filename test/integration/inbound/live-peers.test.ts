@@ -160,7 +160,12 @@ describe('a root that leaves the bundle', () => {
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    open.push({ close: () => (attachment.close(), server.close()) });
+    open.push({
+      close() {
+        attachment.close();
+        server.close();
+      },
+    });
     const socket = await client((server.address() as AddressInfo).port);
     await once(socket, 'data');
     const gone = whenClosed(socket.resume());

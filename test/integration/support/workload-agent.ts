@@ -52,7 +52,7 @@ export class WorkloadAgent {
       FetchX509Bundles: (call: ServerWritableStream<Buffer, Buffer>) => this.#serve('FetchX509Bundles', call),
       FetchJWTBundles: (call: ServerWritableStream<Buffer, Buffer>) => this.#serve('FetchJWTBundles', call),
       FetchJWTSVID: (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) =>
-        this.#mint(call, done),
+        void this.#mint(call, done),
       ValidateJWTSVID: (call: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>) =>
         this.#validate(call, done),
     });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { isEqual } from '../../../src/runtime/equal.js';
 import { ShardedMap } from '../../../src/runtime/sharded-map.js';
 
 const entries = fc.array(fc.tuple(fc.string(), fc.integer()), { maxLength: 40 });
@@ -56,4 +57,11 @@ test('tells what is different between two copies', () => {
       for (const [key, then, now] of told) expect([then, now]).toEqual([before.get(key), after.get(key)]);
     }),
   );
+});
+
+test('is compared by content', () => {
+  const one = ShardedMap.from([['a', { x: 1 }]]);
+  expect(isEqual(one, ShardedMap.from([['a', { x: 1 }]]))).toBe(true);
+  expect(isEqual(one, ShardedMap.from([['a', { x: 2 }]]))).toBe(false);
+  expect(isEqual(one, one.with([['b', { x: 1 }]]))).toBe(false);
 });

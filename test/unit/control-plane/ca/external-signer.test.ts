@@ -86,9 +86,9 @@ describe('an external authority', () => {
         return Promise.reject(new Error('busy'));
       },
     });
-    const failed = expect(failing.certify({ csrPem, id })).rejects.toThrow(/INMESH_CA_UNAVAILABLE.*busy/);
+    const failed = failing.certify({ csrPem, id }).catch(String);
     await clock.advance(10_000);
-    await failed;
+    expect(await failed).toMatch(/INMESH_CA_UNAVAILABLE.*busy/);
     expect(calls).toBe(3);
     const refusing = await open({
       sign: () => Promise.reject(new MeshError('INMESH_CA_REFUSED', 'not this one')),
@@ -107,9 +107,9 @@ describe('an external authority', () => {
           signal.addEventListener('abort', () => aborted++);
         }),
     });
-    const failed = expect(authority.certify({ csrPem, id })).rejects.toThrow(/no answer within 500 ms/);
+    const failed = authority.certify({ csrPem, id }).catch(String);
     await clock.advance(10_000);
-    await failed;
+    expect(await failed).toMatch(/no answer within 500 ms/);
     expect(aborted).toBe(2);
   });
 

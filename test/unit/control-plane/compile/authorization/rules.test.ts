@@ -58,7 +58,7 @@ describe('a workload without policies', () => {
 });
 
 describe('an empty policy', () => {
-  test('allows nothing, as {} ', () => {
+  test('allows nothing, as an empty spec', () => {
     expect(passes(authorizationOf(policy('one', '{}')).http, request())).toBe(false);
   });
 
