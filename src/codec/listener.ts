@@ -136,7 +136,7 @@ function decodeChain(
 }
 
 function criteriaOf(match: FilterChainMatch): ChainCriteria {
-  const { transportProtocol, ...criteria } = match;
+  const { transportProtocol: _known, ...criteria } = match;
   return criteria;
 }
 

@@ -616,7 +616,7 @@ export const listener = (): fc.Arbitrary<Listener> =>
           })
           // No two of them may take the same connections.
           .map((chains) =>
-            chains.map(([chain, { transportProtocol, ...match }], index) => ({
+            chains.map(([chain, { transportProtocol: _known, ...match }], index) => ({
               ...chain,
               match: { ...match, destinationPort: index + 1 },
             })),

@@ -406,7 +406,7 @@ describe('a route table is refused when', () => {
 
 test('an error names the resource', () => {
   expect(refusal(ROUTE_CONFIGURATION, { name: 'r', vhds: {} })).toBe(
-    'INMESH_XDS_DECODE: vhds: is not supported (RDS r)',
+    'INMESH_XDS_DECODE: vhds.config_source: is required (RDS r)',
   );
 });
 
