@@ -75,5 +75,5 @@ test('the store of an authority keeps key and root in one private file', async (
   expect(await store.load()).toBeUndefined();
   await store.save('content');
   expect(await store.load()).toBe('content');
-  expect((await stat(join(dir, 'ca', 'ca.pem'))).mode & 0o777).toBe(0o600);
+  expect((await stat(join(dir, 'ca', 'ca.json'))).mode & 0o777).toBe(0o600);
 });
