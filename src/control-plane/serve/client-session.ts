@@ -66,6 +66,7 @@ export class ClientSession {
   #sequence = 0;
   #blocked = false;
   #isReturning = false;
+  #heardAtMs = Number.NEGATIVE_INFINITY;
   #waiting: Timer | undefined;
 
   constructor(tools: SessionTools) {
@@ -87,6 +88,7 @@ export class ClientSession {
    */
   receive(bytes: Uint8Array): boolean {
     const { conversation, only, logger, clock } = this.#tools;
+    this.#heardAtMs = clock.now();
     const request = conversation.read(bytes);
     if (request.node !== undefined) this.#named(decodeNode(request.node));
     if (this.#node === undefined) throw broken('the first request of a stream must carry the node');
@@ -143,6 +145,18 @@ export class ClientSession {
   /** The newest revision that the client accepted everything of; -1 when there is none. */
   get applied(): number {
     return this.#progress.applied(this.#tools.conversation.channels);
+  }
+
+  /** Whether something that it asked for has not been sent, or not been answered; `applied` tells nothing of that. */
+  get owes(): boolean {
+    for (const { hasNews, ledger } of this.#tools.conversation.channels)
+      if (hasNews || ledger.outstanding.length > 0) return true;
+    return false;
+  }
+
+  /** When the client said something last, in milliseconds of the clock. */
+  get heardAtMs(): number {
+    return this.#heardAtMs;
   }
 
   /** What the client has and asks for. */

@@ -154,7 +154,8 @@ function waitsFor(connected: Set<Connected>, clock: Clock, published: () => numb
     clients: () =>
       [...connected].flatMap((one) => {
         const status = clientStatus(one);
-        return status === undefined ? [] : [status];
+        const { owes, heardAtMs } = one.session;
+        return status === undefined ? [] : [{ status, owes, heardAtMs }];
       }),
   });
 }
