@@ -112,7 +112,7 @@ export function createXds(
       ...(options.localCluster === undefined ? [] : [options.localCluster]),
       ...options.custom.clusters,
     ],
-    // Who has its identity from elsewhere has its roots from there, too.
+    // Who has its identity from elsewhere has its roots from there, too; servers that are not ours are not asked.
     ...(options.identityFiles === undefined && { secretNames: [TRUST_SECRET] }),
     customFilters: {
       find: (name) => options.custom.find(name),

@@ -1,3 +1,4 @@
+import { isOursAlone } from '../model/control-plane-name.js';
 import type { MeshError } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Channel } from './channel.js';
@@ -143,7 +144,9 @@ export class Authority implements ChannelUser {
   /** gRFC A71: as long as everything wanted was answered once, what is held is better than another server's view. */
   #lacksSome(): boolean {
     for (const [{ typeUrl }, names] of this.#wants) {
-      for (const name of names) if (this.#options.isUnanswered(typeUrl, name)) return true;
+      // Whether a server has those depends on whose it is: no reason to look for another.
+      for (const name of names)
+        if (!isOursAlone(name) && this.#options.isUnanswered(typeUrl, name)) return true;
     }
     return false;
   }

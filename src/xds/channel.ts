@@ -1,3 +1,4 @@
+import { isOurs, isOursAlone } from '../model/control-plane-name.js';
 import type { core } from '../proto/xds.js';
 import type { Clock } from '../runtime/clock.js';
 import type { MeshError } from '../runtime/errors.js';
@@ -35,6 +36,13 @@ export class Channel {
   readonly #streams = new Map<string, ResourceStream>();
   #node: core.Node;
   #isFailing = false;
+  /**
+   * Whether the server said that it is ours. That stays with its address: a new stream to it may bring nothing that
+   * tells it again.
+   */
+  #isOurs = false;
+  /** By type, with the names that are for our servers alone. */
+  readonly #ofOurs = new Map<DecodableType, ReadonlySet<string>>();
 
   constructor(options: ChannelOptions) {
     this.#options = options;
@@ -68,9 +76,13 @@ export class Channel {
   }
 
   subscribe(type: DecodableType, names: ReadonlySet<string>): void {
-    const key = this.#keyOf(type.typeUrl);
-    if (!this.#streams.has(key) && names.size === 0) return;
-    this.#stream(key).subscribe(type, names);
+    this.#ofOurs.delete(type);
+    for (const name of names) {
+      if (!isOursAlone(name)) continue;
+      this.#ofOurs.set(type, names);
+      break;
+    }
+    this.#ask(type, names);
   }
 
   setNode(node: core.Node): void {
@@ -89,6 +101,20 @@ export class Channel {
 
   async close(): Promise<void> {
     await Promise.all([...this.#streams.values()].map((stream) => stream.close()));
+  }
+
+  #ask(type: DecodableType, wanted: ReadonlySet<string>): void {
+    const isWhole = this.#isOurs || !this.#ofOurs.has(type);
+    const names = isWhole ? wanted : new Set([...wanted].filter((name) => !isOursAlone(name)));
+    const key = this.#keyOf(type.typeUrl);
+    if (!this.#streams.has(key) && names.size === 0) return;
+    this.#stream(key).subscribe(type, names);
+  }
+
+  #hear(identifier: string | undefined): void {
+    const before = this.#isOurs;
+    this.#isOurs = isOurs(identifier);
+    if (this.#isOurs !== before) for (const [type, names] of this.#ofOurs) this.#ask(type, names);
   }
 
   /** The variant that carries a type. */
@@ -135,6 +161,7 @@ export class Channel {
         },
         onReceived: (received) => {
           this.#isFailing = false;
+          this.#hear(received.server);
           onReceived(received);
         },
       },

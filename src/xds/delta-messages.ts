@@ -23,6 +23,7 @@ export interface DeltaRequest {
 export interface DeltaResponse {
   readonly typeUrl: string;
   readonly nonce: string;
+  readonly server: string | undefined;
   readonly resources: readonly discovery.Resource[];
   readonly removed: readonly string[];
   readonly failures: readonly ResourceFailure[];
@@ -48,6 +49,7 @@ export function decodeDeltaResponse(bytes: Uint8Array): DeltaResponse {
   return {
     typeUrl: message.typeUrl,
     nonce: message.nonce,
+    server: message.controlPlane?.identifier,
     resources: message.resources,
     removed: [...message.removedResources, ...message.removedResourceNames.map(({ name }) => name)].map(
       canonicalName,

@@ -120,12 +120,12 @@ class Delta implements Protocol {
     const state = this.#states.get(typeUrl);
     if (state === undefined || !state.isOpen) {
       return ignored(
-        typeUrl,
+        response,
         `the control plane sent resources of type ${JSON.stringify(typeUrl)}, which nobody asked for`,
       );
     }
     if (nonce === '') {
-      return ignored(typeUrl, `the control plane sent a ${state.type.short} response without nonce`);
+      return ignored(response, `the control plane sent a ${state.type.short} response without nonce`);
     }
     const complaints: Complaint[] = [];
     const aliases = state.type.isNamespaced === true ? collectAliases(response) : undefined;
@@ -143,6 +143,7 @@ class Delta implements Protocol {
     ];
     return {
       typeUrl,
+      server: response.server,
       changes,
       errors: namelessErrors(complaints),
       aliases,

@@ -74,6 +74,8 @@ export type ResourceChange =
 /** What follows from one message of the server. */
 export interface Received {
   readonly typeUrl: string;
+  /** What the server says of itself (xDS `control_plane.identifier`). */
+  readonly server?: string | undefined;
   readonly changes: readonly ResourceChange[];
   /** Complaints that belong to no nameable resource. */
   readonly errors: readonly MeshError[];

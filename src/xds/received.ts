@@ -90,9 +90,9 @@ export function namelessErrors(complaints: readonly Complaint[]): MeshError[] {
 }
 
 /** What follows from a response that is not answered. */
-export function ignored(typeUrl: string, text: string): Received {
+export function ignored({ typeUrl, server }: Pick<Received, 'typeUrl' | 'server'>, text: string): Received {
   const errors = [new MeshError('INMESH_XDS_REJECTED', text)];
-  return { typeUrl, changes: [], errors, reply: undefined, withheld: undefined };
+  return { typeUrl, server, changes: [], errors, reply: undefined, withheld: undefined };
 }
 
 /** A complaint about a resource as an error. */

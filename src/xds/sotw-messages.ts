@@ -20,6 +20,7 @@ export interface SotwResponse {
   readonly typeUrl: string;
   readonly version: string;
   readonly nonce: string;
+  readonly server: string | undefined;
   readonly resources: readonly wkt.Any[];
   readonly failures: readonly ResourceFailure[];
 }
@@ -44,6 +45,7 @@ export function decodeResponse(bytes: Uint8Array): SotwResponse {
     typeUrl: message.typeUrl,
     version: message.versionInfo,
     nonce: message.nonce,
+    server: message.controlPlane?.identifier,
     resources: message.resources,
     failures: readFailures(message.resourceErrors),
   };

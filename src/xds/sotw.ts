@@ -139,14 +139,14 @@ class Sotw implements Protocol {
     if (state === undefined || !state.isOpen) {
       // Replying would subscribe (an empty list of names is a wildcard to many servers), so it stays unanswered.
       return ignored(
-        response.typeUrl,
+        response,
         `the control plane sent resources of type ${JSON.stringify(response.typeUrl)}, which nobody asked for`,
       );
     }
     if (response.nonce !== '') this.#givesNonces = true;
     else if (this.#givesNonces) {
       // Of a server that gives them a request without nonce would start the subscription anew.
-      return ignored(response.typeUrl, `the control plane sent a ${state.type.short} response without nonce`);
+      return ignored(response, `the control plane sent a ${state.type.short} response without nonce`);
     }
     const complaints: Complaint[] = [];
     const present = collect(state.type, state.names, response, complaints);
@@ -161,6 +161,7 @@ class Sotw implements Protocol {
     );
     return {
       typeUrl: response.typeUrl,
+      server: response.server,
       changes,
       errors: namelessErrors(complaints),
       ...this.#answer(state, response, { changes, complaints }),

@@ -137,10 +137,15 @@ export class SotwConversation implements Conversation {
 /** Delta. */
 export class DeltaConversation implements Conversation {
   readonly #channels: ChannelTable<DeltaChannel>;
+  #hasChannels = false;
   readonly #node = new NodeReader();
 
   constructor(tables: SharedTables) {
-    this.#channels = new ChannelTable(tables, (ledger, interests) => new DeltaChannel(ledger, interests));
+    this.#channels = new ChannelTable(tables, (ledger, interests) => {
+      const isFirst = !this.#hasChannels;
+      this.#hasChannels = true;
+      return new DeltaChannel(ledger, interests, isFirst);
+    });
   }
 
   get channels(): Iterable<Channel> {

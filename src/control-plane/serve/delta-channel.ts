@@ -3,7 +3,7 @@ import type { EncodedResource } from './encoded-resource.js';
 import { type InterestTable, WILDCARD } from './interest.js';
 import { type Due, isThere, type Ledger, type Outstanding, type Target } from './ledger.js';
 import { type Plan, partsOf, planVersion } from './plan.js';
-import { headFields, removedFields } from './wire.js';
+import { deltaHead, removedFields } from './wire.js';
 
 /** What of a delta request concerns one type. */
 export interface DeltaRequest {
@@ -28,9 +28,11 @@ export class DeltaChannel implements Channel {
   /** Names that it must hear of though nothing changed. */
   #again: Set<string> | undefined;
 
-  constructor(ledger: Ledger, interests: InterestTable) {
+  /** `greets`: its first request is answered in any case, so that the client hears whose server this is. */
+  constructor(ledger: Ledger, interests: InterestTable, greets = false) {
     this.ledger = ledger;
     this.#interests = interests;
+    this.#owesAnswer = greets;
   }
 
   get owesAnswer(): boolean {
@@ -204,7 +206,7 @@ export class DeltaChannel implements Channel {
     const number = sequence();
     const nonce = String(number);
     this.ledger.sent({ sequence: number, nonce, version, atMs: nowMs, resources, removed });
-    return [headFields(this.ledger.type.typeUrl, version, nonce), ...fields];
+    return [deltaHead({ typeUrl: this.ledger.type.typeUrl, version, nonce }), ...fields];
   }
 }
 

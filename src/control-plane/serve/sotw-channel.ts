@@ -5,7 +5,7 @@ import type { Due, Ledger, Target } from './ledger.js';
 import type { NameList } from './name-list.js';
 import { partsOf, planVersion } from './plan.js';
 import { versionOf } from './resources.js';
-import { headFields } from './wire.js';
+import { sotwHead } from './wire.js';
 
 /** What of a state-of-the-world request concerns one type. */
 export interface SotwRequest {
@@ -134,7 +134,7 @@ export class SotwChannel implements Channel {
     const number = sequence();
     this.#nonce = String(number);
     this.ledger.sent({ sequence: number, nonce: this.#nonce, version, atMs: nowMs, resources, removed: [] });
-    return [headFields(type.typeUrl, version, this.#nonce), ...fields];
+    return [sotwHead({ typeUrl: type.typeUrl, version, nonce: this.#nonce }), ...fields];
   }
 
   /** Names that an overtaken request leaves out may be back in the next: the client forgot them in between. */

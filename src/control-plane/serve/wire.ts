@@ -1,14 +1,18 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { controlPlaneIdentifier } from '../../model/control-plane-name.js';
+import { version as ownVersion } from '../../runtime/version.js';
 import type { EncodedResource } from './encoded-resource.js';
 
 const BYTES = WireType.LengthDelimited;
 
-/** Field numbers of `DiscoveryResponse` and `DeltaDiscoveryResponse`; where both have a field, the numbers are equal. */
+/** Field numbers of `DiscoveryResponse` and `DeltaDiscoveryResponse`; where both have a field, most numbers are equal. */
 const VERSION = 1;
 const RESOURCES = 2;
 const TYPE_URL = 4;
 const NONCE = 5;
 const REMOVED = 6;
+const SOTW_CONTROL_PLANE = 6;
+const DELTA_CONTROL_PLANE = 7;
 
 /*
  * Responses are put together from encoded fields: protobuf messages are concatenated by concatenating their bytes, so
@@ -50,8 +54,27 @@ export function removedFields(names: Iterable<string>): Uint8Array {
 }
 
 /** What a response says about itself. */
-export function headFields(typeUrl: string, version: string, nonce: string): Uint8Array {
+interface Head {
+  readonly typeUrl: string;
+  readonly version: string;
+  readonly nonce: string;
+}
+
+/** The head of a DiscoveryResponse. */
+export function sotwHead(head: Head): Uint8Array {
+  return headFields(head, SOTW_CONTROL_PLANE);
+}
+
+/** The head of a DeltaDiscoveryResponse. */
+export function deltaHead(head: Head): Uint8Array {
+  return headFields(head, DELTA_CONTROL_PLANE);
+}
+
+const IDENTIFIER = controlPlaneIdentifier(ownVersion);
+
+function headFields({ typeUrl, version, nonce }: Head, controlPlane: number): Uint8Array {
   const writer = new BinaryWriter();
   writer.tag(VERSION, BYTES).string(version).tag(TYPE_URL, BYTES).string(typeUrl);
-  return writer.tag(NONCE, BYTES).string(nonce).finish();
+  writer.tag(NONCE, BYTES).string(nonce);
+  return writer.tag(controlPlane, BYTES).fork().tag(1, BYTES).string(IDENTIFIER).join().finish();
 }

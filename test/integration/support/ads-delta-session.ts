@@ -108,7 +108,9 @@ export class AdsDeltaSession {
     if (resources.length === 0 && gone.length === 0 && !type.owesAnswer) return;
     type.owesAnswer = false;
     const nonce = `${++this.#nonces}`;
+    const { identifier } = this.#state;
     const message = create(discovery.DeltaDiscoveryResponseSchema, {
+      ...(identifier !== undefined && { controlPlane: { identifier } }),
       typeUrl,
       nonce,
       resources,

@@ -31,16 +31,18 @@ export interface ResponseParts {
   readonly version: string;
   readonly nonce: string;
   readonly resources: readonly (readonly [typeUrl: string, bytes: Uint8Array])[];
+  readonly identifier?: string | undefined;
 }
 
 /** Encodes a response. */
-export function writeResponse({ typeUrl, version, nonce, resources }: ResponseParts): Uint8Array {
+export function writeResponse({ typeUrl, version, nonce, resources, identifier }: ResponseParts): Uint8Array {
   return toBinary(
     discovery.DiscoveryResponseSchema,
     create(discovery.DiscoveryResponseSchema, {
       typeUrl,
       versionInfo: version,
       nonce,
+      ...(identifier !== undefined && { controlPlane: { identifier } }),
       resources: resources.map(([url, value]) => create(wkt.AnySchema, { typeUrl: url, value })),
     }),
   );
@@ -68,6 +70,8 @@ export class AdsState {
   readonly aliases = new Map<string, readonly string[]>();
   /** Types for which nothing is sent. */
   readonly muted = new Set<string>();
+  /** What it says of itself. */
+  identifier: string | undefined;
 
   get version(): string {
     return `v${this.#version}`;
@@ -153,7 +157,8 @@ export class AdsSession {
       type.sent = this.#state.version;
       type.nonce = `${++this.#nonces}`;
       const resources = wanted.map(([, bytes]) => [typeUrl, bytes] as const);
-      this.#send(writeResponse({ typeUrl, version: type.sent, nonce: type.nonce, resources }));
+      const { identifier } = this.#state;
+      this.#send(writeResponse({ typeUrl, version: type.sent, nonce: type.nonce, resources, identifier }));
     }
   }
 

@@ -14,9 +14,6 @@ export interface Nack {
   readonly atMs: number;
 }
 
-/** What inmesh's members ask every control plane for: which roots and certificates hold. Others do not have it. */
-const TRUST = 'inmesh:trust';
-
 /** What a client is known to hold, over all its streams: what it accepted, by type. */
 export class Memory {
   /** State of the world: the version accepted last. */
@@ -78,7 +75,7 @@ export class Referee {
     if (names.includes('')) this.blame('names are not empty', type);
     if (type === 'LDS') return;
     for (const name of names) {
-      if (name !== '*' && name !== TRUST && !this.mentioned.has(name))
+      if (name !== '*' && !this.mentioned.has(name))
         this.blame('only what is referred to is asked for', type, name);
     }
   }
