@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import type { TrustDocument } from '../model/trust.js';
+import type { RevokedNames, TrustDocument } from '../model/trust.js';
 import { at, type Path, refuse } from './path.js';
 
 const MAX_CHARS = 16 * 1024 * 1024;
@@ -14,7 +14,11 @@ export function encodeTrust(document: TrustDocument): string {
   return JSON.stringify({
     trust_domain: trustDomain,
     sequence,
-    bundles: bundles.map((one) => ({ trust_domain: one.trustDomain, x509_authorities: one.authorities })),
+    bundles: bundles.map((one) => ({
+      trust_domain: one.trustDomain,
+      x509_authorities: one.authorities,
+      ...(one.revoked !== undefined && { revoked: one.revoked }),
+    })),
     tainted,
     distrusted,
     revoked,
@@ -34,8 +38,6 @@ export function decodeTrust(text: string, path: Path): TrustDocument {
     'revoked',
     'renew_within_ms',
   ]);
-  const revokedPath = at(path, 'revoked');
-  const revoked = objectOf(json['revoked'], revokedPath, ['serials', 'ids', 'keys']);
   const bundles = listOf(json['bundles'], at(path, 'bundles')).map((one, index) =>
     bundleOf(one, at(path, 'bundles', index)),
   );
@@ -50,21 +52,27 @@ export function decodeTrust(text: string, path: Path): TrustDocument {
     bundles,
     tainted: textsOf(json['tainted'], SHA256, at(path, 'tainted')),
     distrusted: textsOf(json['distrusted'], SHA256, at(path, 'distrusted')),
-    revoked: {
-      serials: textsOf(revoked['serials'], SERIAL, at(revokedPath, 'serials')),
-      ids: textsOf(revoked['ids'], SPIFFE_ID, at(revokedPath, 'ids')),
-      keys: textsOf(revoked['keys'], SHA256, at(revokedPath, 'keys')),
-    },
+    revoked: revokedOf(json['revoked'], at(path, 'revoked')),
     renewWithinMs: numberOf(json['renew_within_ms'], at(path, 'renew_within_ms')),
   };
 }
 
 function bundleOf(value: unknown, path: Path): TrustDocument['bundles'][number] {
-  const json = objectOf(value, path, ['trust_domain', 'x509_authorities']);
+  const json = objectOf(value, path, ['trust_domain', 'x509_authorities', 'revoked']);
   const authorities = listOf(json['x509_authorities'], at(path, 'x509_authorities'));
   return {
     trustDomain: textOf(json['trust_domain'], TRUST_DOMAIN, at(path, 'trust_domain')),
     authorities: authorities.map((one, index) => authorityOf(one, at(path, 'x509_authorities', index))),
+    ...(json['revoked'] !== undefined && { revoked: revokedOf(json['revoked'], at(path, 'revoked')) }),
+  };
+}
+
+function revokedOf(value: unknown, path: Path): RevokedNames {
+  const json = objectOf(value, path, ['serials', 'ids', 'keys']);
+  return {
+    serials: textsOf(json['serials'], SERIAL, at(path, 'serials')),
+    ids: textsOf(json['ids'], SPIFFE_ID, at(path, 'ids')),
+    keys: textsOf(json['keys'], SHA256, at(path, 'keys')),
   };
 }
 

@@ -4,6 +4,7 @@ import { createX509Bundle, parseCertificate, type X509Bundle } from './bundle.js
 import { readJwk, writeJwk } from './jwk.js';
 import { badBundle, createJwtBundle, type JwtBundle, jwtBundleOf, keysOf, readJwkSet } from './jwt-bundle.js';
 import { writePem } from './pem.js';
+import { type RevocationList, revocationList } from './revocation.js';
 import { parseTrustDomain } from './spiffe-id.js';
 
 /** All that is trusted for one trust domain: what a SPIFFE bundle document says. */
@@ -77,7 +78,7 @@ function bundleOf(name: string, document: JsonObject): SpiffeBundle {
   const keys = keysOf(document, name);
   const roots = keys.flatMap((key) => (key['use'] === 'x509-svid' ? (rootOf(name, key) ?? []) : []));
   return createSpiffeBundle(name, {
-    x509: createX509Bundle(name, roots),
+    x509: createX509Bundle(name, roots, revokedOf(name, document[REVOKED])),
     jwt: jwtBundleOf(
       name,
       keys.filter(({ use }) => use === 'jwt-svid'),
@@ -106,6 +107,36 @@ function rootOf(name: string, { kty, x5c, ...jwk }: JsonObject): string | undefi
     if (!key.equals(publicKey)) throw badBundle(name, 'an "x5c" with another key than the entry');
   }
   return writePem(der, 'CERTIFICATE');
+}
+
+/**
+ * A member of our own, which others pass over (RFC 7517 §5): what the trust domain took back before its time. Consumers
+ * that know it refuse that, too; what is malformed would weaken it, and refuses the document.
+ */
+const REVOKED = 'inmesh_revoked';
+const REVOKED_NAMES = {
+  serials: /^(?:0|[1-9a-f][0-9a-f]{0,39})$/,
+  ids: /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/[A-Za-z0-9._-]+)+$/,
+  keys: /^[0-9a-f]{64}$/,
+} as const;
+
+function revokedOf(name: string, value: JsonValue | undefined): RevocationList | undefined {
+  if (value === undefined) return undefined;
+  if (!isJsonObject(value)) throw badBundle(name, `a "${REVOKED}" that is no object`);
+  const namesOf = (kind: keyof typeof REVOKED_NAMES): string[] => {
+    const list: JsonValue = value[kind] ?? [];
+    const isName = (one: JsonValue): one is string =>
+      typeof one === 'string' && REVOKED_NAMES[kind].test(one);
+    if (!Array.isArray(list) || !list.every(isName)) throw badBundle(name, `a "${REVOKED}" with bad ${kind}`);
+    return list;
+  };
+  return revocationList({ serials: namesOf('serials'), ids: namesOf('ids'), keys: namesOf('keys') });
+}
+
+/** Nothing when nothing was taken back: then the document is as any other. */
+function revokedMember({ serials, ids, keys }: RevocationList) {
+  if (serials.size + ids.size + keys.size === 0) return {};
+  return { [REVOKED]: { serials: [...serials], ids: [...ids], keys: [...keys] } };
 }
 
 function sequenceOf(name: string, value: JsonValue | undefined): bigint | undefined {
@@ -155,5 +186,6 @@ function documentOf({ x509, jwt, sequence, refreshHintMs }: SpiffeBundle) {
     keys: [...roots, ...signers],
     ...(sequence !== undefined && { spiffe_sequence: sequence.toString() }),
     ...(refreshHintMs !== undefined && { spiffe_refresh_hint: Math.ceil(refreshHintMs / 1000) }),
+    ...(x509.revoked !== undefined && revokedMember(x509.revoked)),
   };
 }

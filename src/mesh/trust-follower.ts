@@ -48,13 +48,10 @@ function trustOf({
 }: TrustDocument): Trust {
   return {
     trustDomain,
-    bundles: bundles.map((one) =>
-      createX509Bundle(
-        one.trustDomain,
-        one.authorities,
-        one.trustDomain === trustDomain ? revocationList(revoked) : undefined,
-      ),
-    ),
+    bundles: bundles.map((one) => {
+      const names = one.trustDomain === trustDomain ? revoked : one.revoked;
+      return createX509Bundle(one.trustDomain, one.authorities, names && revocationList(names));
+    }),
     tainted: new Set(tainted),
     distrusted: new Set(distrusted),
     renewWithinMs,

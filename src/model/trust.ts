@@ -13,7 +13,7 @@ export interface TrustDocument {
   readonly tainted: readonly string[];
   /** SHA-256 of authorities that are not trusted any more, whoever still has them. */
   readonly distrusted: readonly string[];
-  /** What was taken back of the mesh's own trust domain. */
+  /** What was taken back of the mesh's own trust domain; others tell with their bundle. */
   readonly revoked: RevokedNames;
   /** Renewals that this document causes are spread over so long. */
   readonly renewWithinMs: number;
@@ -23,6 +23,8 @@ export interface TrustDocument {
 export interface TrustedAuthorities {
   readonly trustDomain: string;
   readonly authorities: readonly string[];
+  /** What another trust domain took back, as its bundle tells; the mesh's own is in `revoked` of the document. */
+  readonly revoked?: RevokedNames | undefined;
 }
 
 /** Certificates that are refused before their time; hexadecimal is in lower case. */

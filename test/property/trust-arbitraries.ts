@@ -18,24 +18,31 @@ e2wnmlVw5Utl5mSc6qqrs8RTuE5W5hFgb+ocGA==
 const hex = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`));
 const some = <T>(one: fc.Arbitrary<T>) => fc.array(one, { maxLength: 3 });
 
+const revokedNames = () =>
+  fc.record({
+    serials: some(fc.stringMatching(/^[1-9a-f][0-9a-f]{0,39}$/)),
+    ids: some(fc.stringMatching(/^spiffe:\/\/a\.test\/ns\/[a-z]{1,5}\/sa\/[a-z]{1,5}$/)),
+    keys: some(hex(64)),
+  });
+
 /** Whom to trust. */
 const trustDocument = (): fc.Arbitrary<TrustDocument> =>
   fc.record({
     trustDomain: fc.constantFrom('a.test', 'b.test'),
     sequence: fc.nat(),
     bundles: fc
-      .record({ a: some(fc.constant(AUTHORITY)), b: some(fc.constant(AUTHORITY)) })
-      .map(({ a, b }) => [
+      .record({
+        a: some(fc.constant(AUTHORITY)),
+        b: some(fc.constant(AUTHORITY)),
+        revoked: fc.option(revokedNames(), { nil: undefined }),
+      })
+      .map(({ a, b, revoked }) => [
         { trustDomain: 'a.test', authorities: a },
-        { trustDomain: 'b.test', authorities: b },
+        { trustDomain: 'b.test', authorities: b, ...(revoked !== undefined && { revoked }) },
       ]),
     tainted: some(hex(64)),
     distrusted: some(hex(64)),
-    revoked: fc.record({
-      serials: some(fc.stringMatching(/^[1-9a-f][0-9a-f]{0,39}$/)),
-      ids: some(fc.stringMatching(/^spiffe:\/\/a\.test\/ns\/[a-z]{1,5}\/sa\/[a-z]{1,5}$/)),
-      keys: some(hex(64)),
-    }),
+    revoked: revokedNames(),
     renewWithinMs: fc.nat(),
   });
 

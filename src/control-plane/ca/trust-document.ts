@@ -1,7 +1,7 @@
 import { createX509Bundle, type X509Bundle } from '../../identity/bundle.js';
 import { revocationList } from '../../identity/revocation.js';
 import { fingerprintOf } from '../../identity/trust.js';
-import type { RevokedNames, TrustDocument } from '../../model/trust.js';
+import type { RevokedNames, TrustDocument, TrustedAuthorities } from '../../model/trust.js';
 import type { CaState } from './ca-state.js';
 
 /** What an authority has everybody trust. */
@@ -40,16 +40,23 @@ export function trustFrom({ state, moreRoots, federated, nowMs, renewWithinMs }:
   const document: TrustDocument = {
     trustDomain,
     sequence,
-    bundles: [bundle, ...federated.filter((one) => one.trustDomain !== trustDomain)].map((one) => ({
-      trustDomain: one.trustDomain,
-      authorities: one.authorities,
-    })),
+    bundles: [
+      { trustDomain, authorities: bundle.authorities },
+      ...federated.filter((one) => one.trustDomain !== trustDomain).map(trustedOf),
+    ],
     tainted: roots.filter(({ phase }) => phase === 'retiring').map(({ fingerprint }) => fingerprint),
     distrusted: distrusted.filter(({ untilMs }) => untilMs > nowMs).map(({ fingerprint }) => fingerprint),
     revoked,
     renewWithinMs,
   };
   return { document, bundle };
+}
+
+/** Another trust domain, with what it says that it took back. */
+function trustedOf({ trustDomain, authorities, revoked }: X509Bundle): TrustedAuthorities {
+  if (revoked === undefined) return { trustDomain, authorities };
+  const { serials, ids, keys } = revoked;
+  return { trustDomain, authorities, revoked: { serials: [...serials], ids: [...ids], keys: [...keys] } };
 }
 
 /** What is taken back now, by kind. */

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { createX509Bundle } from '../../../src/identity/bundle.js';
 import { createJwtBundle } from '../../../src/identity/jwt-bundle.js';
+import { revocationList } from '../../../src/identity/revocation.js';
 import {
   createSpiffeBundle,
   encodeBundleMap,
@@ -126,6 +127,30 @@ describe('a SPIFFE bundle document', () => {
     expect(encodeSpiffeBundle(read)).toBe(text);
     // X509-SVID §6.1: certificates have no key ID.
     expect(JSON.parse(text).keys[0].kid).toBeUndefined();
+  });
+
+  test('tells what was taken back, in a member that others pass over', () => {
+    const revoked = revocationList({
+      serials: ['4f3a'],
+      ids: ['spiffe://td.test/ns/shop/sa/cart'],
+      keys: ['ab'.repeat(32)],
+    });
+    const x509 = createX509Bundle('td.test', ca.bundle.authorities, revoked);
+    const text = encodeSpiffeBundle(createSpiffeBundle('td.test', { x509 }));
+    expect(parseSpiffeBundle('td.test', text).x509.revoked).toEqual(revoked);
+    expect(parse({ keys: [rootEntry] }).x509.revoked).toBeUndefined();
+    const none = createX509Bundle('td.test', [], revocationList({ serials: [], ids: [], keys: [] }));
+    expect(encodeSpiffeBundle(createSpiffeBundle('td.test', { x509: none }))).not.toContain('inmesh');
+  });
+
+  test.each<[string, unknown]>([
+    ['no object', []],
+    ['a serial number with leading zeros', { serials: ['01'] }],
+    ['an ID without path', { ids: ['spiffe://td.test'] }],
+    ['a key that is no SHA-256', { keys: ['abc'] }],
+    ['no lists', { ids: 'spiffe://td.test/a' }],
+  ])('that says of what was taken back %s is refused', (_, inmesh_revoked) => {
+    expect(() => parse({ keys: [rootEntry], inmesh_revoked })).toThrow(refusal('inmesh_revoked'));
   });
 
   test('is of one trust domain', () => {
