@@ -46,6 +46,8 @@ export class Http2Attempt implements BodyControl, StreamEvents {
   #queue: BodyQueue | undefined;
   #completion: Completion | undefined;
   #trailers: HeaderMap | undefined;
+  /** What came of the body before node:http2 told of its head. */
+  #early: Buffer[] | undefined;
   #unlink: Unsubscribe | undefined;
   #error: Error | undefined;
   #limits: CallerLimits | undefined;
@@ -144,6 +146,7 @@ export class Http2Attempt implements BodyControl, StreamEvents {
     if (upgrade !== undefined) {
       if (isAgreed(status, upgrade)) {
         this.#switch(upgrade, status, raw);
+        this.#catchUp();
         return;
       }
       this.#stream?.end();
@@ -164,6 +167,15 @@ export class Http2Attempt implements BodyControl, StreamEvents {
       completion: this.#completion,
       isWhole,
     });
+    this.#catchUp();
+  }
+
+  /** Now that the head is known, its body goes on from the beginning. */
+  #catchUp(): void {
+    const early = this.#early;
+    if (early === undefined) return;
+    this.#early = undefined;
+    for (const chunk of early) this.onData(chunk);
   }
 
   /** A time-out that the caller's own library asked for; the mesh's are kept elsewhere. */
@@ -199,6 +211,13 @@ export class Http2Attempt implements BodyControl, StreamEvents {
   }
 
   onData(chunk: Buffer): void {
+    // node:http2 tells of heads in a later tick, but of data at once: when it reads on within somebody's callback (TLS
+    // does, where several records are there and a callback sends something), the first bytes come before their head.
+    if (!this.#settled) {
+      this.#early ??= [];
+      this.#early.push(chunk);
+      return;
+    }
     if (this.#tunnel !== undefined) {
       if (!this.#tunnel.deliver(chunk)) this.#stream?.pause();
       return;
