@@ -99,7 +99,8 @@ async function revoke() {
   times.push(['revocation: until the last connection has ended', closedMs - began]);
   const isShutOut =
     !wasIn && accepted === 0 && refusedMs - began < SHUT_OUT_MS && closedMs - began < SHUT_OUT_MS;
-  if (!isShutOut) console.log(`The revoked identity was let in: ${accepted} connections after the first refusal\n`);
+  if (!isShutOut)
+    console.log(`The revoked identity was let in: ${accepted} connections after the first refusal\n`);
   return isShutOut;
 }
 

@@ -8,7 +8,8 @@ const TICK_MS = 2;
 const TCP_SHARE = 50;
 const SHOWN = 20;
 
-let retried = 0;
+const results = [];
+let current;
 const mesh = await createMesh({
   service: 'client',
   serviceAccount: 'client',
@@ -16,8 +17,11 @@ const mesh = await createMesh({
   controlPlane,
   observers: [
     {
-      exchange({ context }) {
-        if (context.attemptCount > 1) retried++;
+      exchange({ authority, context }) {
+        if (context.attemptCount <= 1 || current === undefined) return;
+        const [host] = authority.split(':');
+        const one = current.find(({ stats }) => stats.protocol === host);
+        if (one !== undefined) one.stats.retried++;
       },
     },
   ],
@@ -54,9 +58,7 @@ for (const { protocol, send } of senders) await works(protocol, send);
 tellCertificates([mesh]);
 process.send({ ready: true });
 
-const results = [];
 const running = new Set();
-let current;
 let next = 0;
 let sent = 0;
 let begin = 0;
@@ -93,7 +95,9 @@ function choose() {
   const id = next++;
   const tcp = current.find(({ stats }) => stats.protocol === 'tcp');
   const others = current.filter((one) => one !== tcp);
-  return tcp !== undefined && (others.length === 0 || id % TCP_SHARE === 0) ? tcp : others[id % others.length];
+  return tcp !== undefined && (others.length === 0 || id % TCP_SHARE === 0)
+    ? tcp
+    : others[id % others.length];
 }
 
 function launch(dueMs) {

@@ -10,7 +10,7 @@ import { istio, service, World } from './features-world.js';
 import { eventually, joinQuietly, wait } from './support.js';
 
 // Certificates are renewed over and over, long before they end, so that a slow machine is no reason to fail. The form in
-// which they live for ten seconds is bench/rotation.mjs.
+// which they live for ten seconds, and in which the root is replaced and an identity revoked, is bench/rotation.mjs.
 
 let world: World;
 afterEach(() => world.close());
