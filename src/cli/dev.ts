@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { type ControlPlane, createControlPlane } from '../control-plane.js';
 import { MeshError } from '../runtime/errors.js';
 import { createTextLogger, type LogLevel } from '../runtime/log.js';
+import { authorityOf } from './authority.js';
+import type { AuthorityOptions } from './authority-options.js';
 import { type Output, version } from './output.js';
 
 /** What `inmesh dev` was asked for. */
@@ -16,6 +18,7 @@ export interface DevOptions {
   readonly debounceMs: { readonly quietMs: number; readonly maxMs: number };
   /** How many clients are sent to at a time. */
   readonly pushThrottle: number | undefined;
+  readonly authority: AuthorityOptions;
   readonly logLevel: LogLevel;
   readonly format: 'text' | 'json';
 }
@@ -26,6 +29,7 @@ const DEFAULT_CONFIG = ['mesh.yaml', 'mesh.d'];
 /** Runs the control plane in this process until it is told to stop. */
 export async function dev(options: DevOptions, output: Output): Promise<number> {
   const config = configPaths(options.config);
+  const logger = createTextLogger(output.err, options.logLevel);
   const plane = await createControlPlane({
     config,
     ...(options.data !== undefined && { dataDir: options.data }),
@@ -34,7 +38,8 @@ export async function dev(options: DevOptions, output: Output): Promise<number> 
     workloadCertificateLifeMs: options.certificateLifeMs,
     debounceMs: options.debounceMs,
     ...(options.pushThrottle !== undefined && { limits: { transfers: options.pushThrottle } }),
-    logger: createTextLogger(output.err, options.logLevel),
+    ...(await authorityOf(options.authority, logger)),
+    logger,
   });
   output.out(
     options.format === 'json' ? `${JSON.stringify(describe(plane))}\n` : banner(plane, options, config),

@@ -4,6 +4,7 @@ import { MeshError } from '../runtime/errors.js';
 import { addAuthz, addCompileRbac, addMigrate } from './authorization-commands.js';
 import { addCa } from './ca-command.js';
 import { type Output, terminalOutput, version } from './output.js';
+import { withServingOptions } from './serving-options.js';
 
 /** Exit codes: 0 ok, 1 findings (or the program's own), 2 could not run. */
 const COULD_NOT_RUN = 2;
@@ -94,6 +95,7 @@ function addDev(program: Command, output: Output, done: (code: number) => void):
             },
             pushThrottle: options.pushThrottle,
             logLevel: options.logLevel,
+            authority: options,
             format: options.output,
           },
           output,
@@ -152,6 +154,7 @@ function addServe(program: Command, output: Output, done: (code: number) => void
             debounceMs: { quietMs: options.debounceAfter ?? 100, maxMs: options.debounceMax ?? 10_000 },
             pushThrottle: options.pushThrottle,
             logLevel: options.logLevel,
+            authority: options,
             format: options.output,
           },
           output,
@@ -186,29 +189,6 @@ function addToken(program: Command, output: Output, done: (code: number) => void
         ),
       );
     });
-}
-
-/** How changes go out to clients; the variables are istiod's. */
-function withServingOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option(
-        '--debounce-after <duration>',
-        'changes are sent after so long without another (default: 100ms)',
-      )
-        .env('PILOT_DEBOUNCE_AFTER')
-        .argParser(toAnyDuration),
-    )
-    .addOption(
-      new Option('--debounce-max <duration>', 'changes are sent after so long at the latest (default: 10s)')
-        .env('PILOT_DEBOUNCE_MAX')
-        .argParser(toAnyDuration),
-    )
-    .addOption(
-      new Option('--push-throttle <count>', 'clients that are sent to at a time (default: 100)')
-        .env('PILOT_PUSH_THROTTLE')
-        .argParser(toCount),
-    );
 }
 
 function addRun(program: Command, output: Output, done: (code: number) => void): void {
@@ -317,18 +297,6 @@ function toDuration(text: string): number {
   const ms = parseDuration(text);
   if (ms !== undefined && ms >= 1000) return ms;
   throw new InvalidArgumentError('Write a duration such as 24h, 90s or 10m, at least 1s.');
-}
-
-function toAnyDuration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms !== undefined) return ms;
-  throw new InvalidArgumentError('Write a duration such as 100ms, 2s or 1m.');
-}
-
-function toCount(text: string): number {
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 1) return count;
-  throw new InvalidArgumentError('Write a whole number from 1.');
 }
 
 const DEV_EXAMPLES = `

@@ -4,6 +4,8 @@ import { type Access, type ControlPlane, createControlPlane, parseAccess } from 
 import { writeFileAtomic } from '../runtime/atomic-file.js';
 import { MeshError } from '../runtime/errors.js';
 import { createTextLogger, type LogLevel } from '../runtime/log.js';
+import { authorityOf } from './authority.js';
+import type { AuthorityOptions } from './authority-options.js';
 import { configPaths, describe, stopSignal, watchConfig } from './dev.js';
 import { type Output, version } from './output.js';
 
@@ -23,6 +25,7 @@ export interface ServeOptions {
   readonly kubernetes: boolean;
   readonly debounceMs: { readonly quietMs: number; readonly maxMs: number };
   readonly pushThrottle: number | undefined;
+  readonly authority: AuthorityOptions;
   readonly logLevel: LogLevel;
   readonly format: 'text' | 'json';
 }
@@ -30,6 +33,7 @@ export interface ServeOptions {
 /** Runs a control plane for other machines until it is told to stop. */
 export async function serve(options: ServeOptions, output: Output): Promise<number> {
   const { callers, admin } = await readAccess(options.access);
+  const logger = createTextLogger(output.err, options.logLevel);
   const rootFile = join(options.data, 'root.pem');
   const plane = await createControlPlane({
     config: configPaths(options.config),
@@ -48,7 +52,8 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
     workloadCertificateLifeMs: options.certificateLifeMs,
     debounceMs: options.debounceMs,
     ...(options.pushThrottle !== undefined && { limits: { transfers: options.pushThrottle } }),
-    logger: createTextLogger(output.err, options.logLevel),
+    ...(await authorityOf(options.authority, logger)),
+    logger,
   });
   await writeFileAtomic(rootFile, [Buffer.from(plane.rootsPem())], { mode: 0o644 });
   output.out(
