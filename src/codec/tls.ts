@@ -12,6 +12,7 @@ import {
   hasWorkloadCertificate,
   meshValidation,
   type PresentedCertificate,
+  servedSecret,
   servedSecretConfig,
   workloadSecret,
 } from './tls-certificates.js';
@@ -108,10 +109,36 @@ export function decodeDownstreamTls(message: tls.DownstreamTlsContext, path: Pat
   const commonPath = at(path, 'common_tls_context');
   const common = required(message.commonTlsContext, commonPath);
   commonFields(common, commonPath);
-  if (!hasWorkloadCertificate(common, commonPath)) refuse(commonPath, 'needs the workload certificate');
+  const certificateSecret = decodeServerSecret(common, commonPath);
   const requireClientCertificate = message.requireClientCertificate ?? false;
+  if (certificateSecret !== undefined && !requireClientCertificate) {
+    refuse(
+      at(path, 'require_client_certificate'),
+      'must be true: clients without a certificate are not let in',
+    );
+  }
   checkClientValidation(common, requireClientCertificate, commonPath);
-  return { requireClientCertificate, alpn: common.alpnProtocols };
+  return {
+    requireClientCertificate,
+    alpn: common.alpnProtocols,
+    ...(certificateSecret && { certificateSecret }),
+  };
+}
+
+/** The secret with the server's certificate; undefined when that is the workload's. */
+function decodeServerSecret(common: tls.CommonTlsContext, path: Path): string | undefined {
+  const [config, ...more] = common.tlsCertificateSdsSecretConfigs;
+  const secretPath = at(path, 'tls_certificate_sds_secret_configs', 0);
+  const secret = servedSecret(config, secretPath);
+  if (secret === undefined) {
+    if (!hasWorkloadCertificate(common, path)) refuse(path, 'needs the workload certificate');
+    return undefined;
+  }
+  const { tlsCertificateProviderInstance: instance, tlsCertificateCertificateProviderInstance: older } =
+    common;
+  if (more.length > 0 || instance !== undefined || older !== undefined)
+    refuse(secretPath, 'excludes other certificates');
+  return secret;
 }
 
 function checkClientValidation(common: tls.CommonTlsContext, isRequired: boolean, path: Path): void {
@@ -194,10 +221,13 @@ function encodeSans({ mode, subjectAltNames }: UpstreamTls): tls.SubjectAltNameM
 export function encodeDownstreamTls({
   requireClientCertificate,
   alpn,
+  certificateSecret,
 }: DownstreamTls): tls.DownstreamTlsContext {
   const common = create(tls.CommonTlsContextSchema, {
     alpnProtocols: [...alpn],
-    tlsCertificateSdsSecretConfigs: [workloadSecret()],
+    tlsCertificateSdsSecretConfigs: [
+      certificateSecret === undefined ? workloadSecret() : servedSecretConfig(certificateSecret),
+    ],
   });
   if (requireClientCertificate) common.validationContextType = meshValidation({});
   return create(tls.DownstreamTlsContextSchema, { requireClientCertificate, commonTlsContext: common });

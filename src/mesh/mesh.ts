@@ -107,7 +107,8 @@ export class RunningMesh implements MeshCore, TcpCore {
   #admin: MeshAdmin | undefined;
   readonly #clusters: ReturnType<typeof createClusters>;
   readonly #applier: Applier;
-  readonly #secrets = new SecretTable();
+  /** What SDS brings, as it is now. */
+  readonly secrets = new SecretTable();
   readonly #trust = new TrustFollower(this);
   readonly #breakers: FailureRateBreakers | undefined;
   readonly #startMs: number;
@@ -153,7 +154,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       ...hostTools(clock),
       zone: localZone(options),
       compileHash: (policies) => compileHashPolicies(policies, options.address),
-      transport: tools.transport(this.identity, this.#secrets),
+      transport: tools.transport(this.identity, this.secrets),
     });
     this.node = { id: options.nodeId, cluster: options.nodeCluster };
     this.custom = options.custom;
@@ -339,7 +340,7 @@ export class RunningMesh implements MeshCore, TcpCore {
     const old = this.#published.snapshot;
     if (outbound !== old.outbound || tcp !== old.tcp) this.#tcpTable = undefined;
     this.#published = published;
-    this.#secrets.replace(published.snapshot.secrets ?? new Map());
+    this.secrets.replace(published.snapshot.secrets ?? new Map());
     this.#trust.follow(published.snapshot.secrets);
     this.#table = this.#applier.apply(published.snapshot);
     this.observer.applied?.({

@@ -24,7 +24,7 @@ export class TlsMaterial {
 
   /** The context for a new connection. Throws when it could not be made even once. */
   context(): SecureContext {
-    const state = this.#files.map(stateOf).join('\n');
+    const state = this.#files.map(stateOfFile).join('\n');
     if (this.#context !== undefined && state === this.#state) return this.#context;
     try {
       this.#context = makeContext(this.#tls);
@@ -37,7 +37,7 @@ export class TlsMaterial {
 }
 
 /** Changes when the file does, also when a link in its path is moved to another file, as Kubernetes does. */
-function stateOf(path: string): string {
+export function stateOfFile(path: string): string {
   const found = statSync(path, { throwIfNoEntry: false });
   return found === undefined ? 'gone' : `${found.ino} ${found.size} ${found.mtimeMs}`;
 }
@@ -56,6 +56,6 @@ function makeContext({ roots, crl, certificate, ...tls }: UpstreamTls): SecureCo
   });
 }
 
-function pemOf(source: PemSource): string {
+export function pemOf(source: PemSource): string {
   return source.kind === 'file' ? readFileSync(source.path, 'utf8') : source.pem;
 }

@@ -15,7 +15,7 @@ export interface Snapshot {
   readonly tcp?: ReadonlyMap<string, OutboundTcpListener> | undefined;
   readonly inbound: ReadonlyMap<string, InboundListener>;
   readonly clusters: ReadonlyMap<string, ResolvedCluster>;
-  /** Secrets that clusters need; undefined = none. */
+  /** Secrets that clusters and inbound listeners need; undefined = none. */
   readonly secrets?: ReadonlyMap<string, Secret> | undefined;
   /** The values that keys of the configuration stand for; they are filled in already. Undefined = none. */
   readonly runtime?: Runtime | undefined;

@@ -49,10 +49,12 @@ export interface ClientCertificate {
   readonly password?: PemSource | undefined;
 }
 
-/** Server side of TLS (Envoy DownstreamTlsContext with our SVID and the mesh's bundle). */
+/** Server side of TLS (Envoy DownstreamTlsContext); clients are verified by the mesh's bundle. */
 export interface DownstreamTls {
   readonly requireClientCertificate: boolean;
   readonly alpn: readonly string[];
+  /** The SDS secret with the certificate that is shown to clients. Undefined = our SVID. */
+  readonly certificateSecret?: string | undefined;
 }
 
 /** Envoy `transport_socket_matches`: the first entry whose labels the endpoint's `envoy.transport_socket_match` metadata holds. */

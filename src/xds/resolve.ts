@@ -4,6 +4,7 @@ import type { ClusterLoadAssignment } from '../model/endpoint.js';
 import type { FilterExtension } from '../model/filter-extension.js';
 import { inboundChains } from '../model/inbound-chains.js';
 import type { InboundListener, Listener, OutboundListener, OutboundTcpListener } from '../model/listener.js';
+import { secretsOfListener } from '../model/listener-secrets.js';
 import type { RouteConfiguration } from '../model/route.js';
 import {
   NO_RUNTIME,
@@ -228,7 +229,9 @@ class Walk {
   #inboundRoot(name: string, listener: InboundListener): void {
     const tables = new Map(tablesOf(listener).map((table) => [table, this.#table(table)] as const));
     const filled = withTables(listener, (table) => tables.get(table) ?? 'absent');
-    if (filled === 'pending') this.#keep(name);
+    // Envoy: a listener warms until the secrets of its connections are there.
+    const isReady = this.#secretsAreReady(secretsOfListener(listener));
+    if (filled === 'pending' || !isReady) this.#keep(name);
     else if (this.#serve(name, inboundChains(filled).flatMap(targetsOfInbound)))
       this.#inbound.set(name, filled);
   }
@@ -290,6 +293,7 @@ class Walk {
     if (inbound !== undefined) {
       this.#inbound.set(name, inbound);
       for (const filter of discoveredOf(inbound)) this.#extensions.add(filter);
+      this.#secretsAreReady(secretsOfListener(inbound));
       for (const chain of inboundChains(inbound)) this.#keepClusters(targetsOfInbound(chain));
     }
     const tcp = this.#previous.tcp?.get(name);
@@ -321,7 +325,7 @@ class Walk {
   #serveCluster(name: string, resolved: ResolvedCluster | undefined): void {
     if (resolved === undefined || this.#serving.get(name) === resolved) return;
     this.#serving.set(name, resolved);
-    this.#secretsAreReady(resolved.cluster);
+    this.#secretsAreReady(secretsOf(resolved.cluster));
     const { discovery } = resolved.cluster;
     if (discovery.kind === 'aggregate') this.#keepClusters(discovery.clusters);
   }
@@ -357,7 +361,7 @@ class Walk {
     const assignment = this.#assignmentOf(cluster);
     const isReady = this.#membersAreReady(cluster);
     // Envoy: a cluster warms until the secrets of its connections are there.
-    if (!this.#secretsAreReady(cluster) || assignment === 'pending' || !isReady) return waiting;
+    if (!this.#secretsAreReady(secretsOf(cluster)) || assignment === 'pending' || !isReady) return waiting;
     const isSame = previous?.cluster === cluster && previous.assignment === assignment;
     return { resolved: isSame ? previous : { cluster, assignment }, isReady: true };
   }
@@ -370,10 +374,10 @@ class Walk {
     return found === 'absent' || found === 'refused' ? undefined : found;
   }
 
-  /** Whether every secret of a cluster is there, or known not to come; all of them are asked for. */
-  #secretsAreReady(cluster: Cluster): boolean {
+  /** Whether every one of the secrets is there, or known not to come; all of them are asked for. */
+  #secretsAreReady(names: Iterable<string>): boolean {
     let isReady = true;
-    for (const name of secretsOf(cluster)) {
+    for (const name of names) {
       const found = this.#view.secret(name);
       const present = found === 'pending' ? this.#previous.secrets?.get(name) : found;
       this.#secrets.set(name, typeof present === 'object' ? present : undefined);

@@ -547,7 +547,14 @@ export const namedSecret = (): fc.Arbitrary<NamedSecretValue> =>
   fc.oneof(fc.record({ name: name(), secret: secret(few(stringMatcher())) }), trustSecret());
 
 const downstreamTls = (): fc.Arbitrary<DownstreamTls> =>
-  fc.record({ requireClientCertificate: fc.boolean(), alpn: alpn() });
+  fc.oneof(
+    fc.record({ requireClientCertificate: fc.boolean(), alpn: alpn() }),
+    fc.record({
+      requireClientCertificate: fc.constant(true),
+      alpn: alpn(),
+      certificateSecret: name().map((text) => `sds-${text}`),
+    }),
+  );
 
 const pathRules = (): fc.Arbitrary<PathRules> =>
   fc.record({

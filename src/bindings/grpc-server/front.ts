@@ -69,6 +69,7 @@ export class GrpcFront {
       policy: () => policy.value,
       tls: this.#tls,
       identity,
+      secrets: options.secrets,
       sniffTimeoutMs: options.sniffTimeoutMs ?? DEFAULT_SNIFF_TIMEOUT_MS,
       clock,
       refusals: this.#refusals,

@@ -32,7 +32,7 @@ export class MeshPort {
 
   /** Puts the mesh in front of a server of the port. */
   hold(server: Http2Server): void {
-    const { clock, random, identity, observer, logger, peers, scope } = this.#mesh;
+    const { clock, random, identity, secrets, observer, logger, peers, scope } = this.#mesh;
     const policy = this.#policy;
     const loads = this.#loads;
     const onReports = this.#onReports;
@@ -40,6 +40,7 @@ export class MeshPort {
     const options = {
       policy,
       identity,
+      secrets,
       clock,
       random,
       logger,

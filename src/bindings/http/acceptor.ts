@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createServer, TLSSocket, type Server as TlsServer } from 'node:tls';
+import type { SecretLookup } from '../../cluster/secret-table.js';
 import type { IdentitySource } from '../../identity/source.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import type { InboundPolicy } from '../../mesh/inbound.js';
@@ -15,6 +16,7 @@ import { HandshakeLimit, type HandshakeLimits } from './handshake-limit.js';
 import { HTTP2_ALPN } from './http2/http2-front.js';
 import { verifyInboundPeer } from './inbound-peer.js';
 import type { Refusal, Refusals } from './refusals.js';
+import { ServedCertificate } from './served-certificate.js';
 import { ignore, peek, type SniffOptions, type SniffResult, sniff } from './sniff.js';
 
 /** ALPN names that a mesh's clients offer, best first; Istio's own prefix marks connections between proxies. */
@@ -27,6 +29,8 @@ export interface AcceptorOptions {
   readonly policy: () => InboundPolicy;
   readonly tls: MeshTls;
   readonly identity: IdentitySource;
+  /** Where certificates come from that chains name (SDS). */
+  readonly secrets?: SecretLookup | undefined;
   readonly sniffTimeoutMs: number;
   readonly clock: Clock;
   readonly refusals: Refusals;
@@ -44,6 +48,12 @@ export interface AcceptorOptions {
   readonly isHttp2?: boolean;
 }
 
+/** A TLS server, and its certificate where that is not the workload's. */
+interface TlsFront {
+  readonly server: TlsServer;
+  readonly certificate: ServedCertificate | undefined;
+}
+
 /**
  * Takes raw connections, finds out what they are, and passes on those that the policy allows: plaintext as it came,
  * TLS after a full handshake with a peer whose SPIFFE identity was verified here.
@@ -57,8 +67,11 @@ export class Acceptor {
   readonly #sniffResult: SniffResult;
   /** Connections before the first byte or in their handshake. */
   readonly #pending = new Set<Duplex>();
-  /** By the ALPN names that they choose from; those of chains that tell connections by nothing more are asked for at each handshake. */
-  readonly #servers = new Map<string, TlsServer>();
+  /**
+   * By the ALPN names that they choose from and their certificates; the ALPN names of chains that tell connections by nothing
+   * more are asked for at each handshake.
+   */
+  readonly #servers = new Map<string, TlsFront>();
   #closed = false;
 
   constructor(options: AcceptorOptions) {
@@ -106,7 +119,10 @@ export class Acceptor {
   /** Uses the newest certificate and roots for connections from now on. */
   rotate(): void {
     try {
-      for (const server of this.#servers.values()) server.setSecureContext(this.#options.tls.serverOptions());
+      for (const { server, certificate } of this.#servers.values()) {
+        if (certificate === undefined) server.setSecureContext(this.#options.tls.serverOptions());
+        else certificate.reset();
+      }
     } catch {
       // The identity is gone or unusable: the next handshake says so, and is refused.
       this.#servers.clear();
@@ -177,7 +193,7 @@ export class Acceptor {
     }
     let server: TlsServer;
     try {
-      server = this.#tlsServer(tls?.alpn);
+      server = this.#tlsServer(tls?.alpn, (tls ?? this.#options.policy().tls?.tls)?.certificateSecret);
     } catch (error) {
       this.#refuse('identity', socket, asMeshError(error));
       return;
@@ -187,11 +203,24 @@ export class Acceptor {
     server.emit('connection', socket);
   }
 
-  /** The server for chains with these ALPN names; undefined = those of the policy's one chain, whatever they are then. */
-  #tlsServer(alpn: readonly string[] | undefined): TlsServer {
-    const key = alpn === undefined ? '' : JSON.stringify(alpn);
-    const known = this.#servers.get(key);
-    if (known !== undefined) return known;
+  /**
+   * The server for chains with these ALPN names (undefined = those of the policy's one chain, whatever they are then) and the
+   * certificate of a secret (undefined = the workload's).
+   */
+  #tlsServer(alpn: readonly string[] | undefined, secret: string | undefined): TlsServer {
+    const key = JSON.stringify([alpn ?? null, secret ?? null]);
+    let front = this.#servers.get(key);
+    if (front === undefined) {
+      const certificate =
+        secret === undefined ? undefined : new ServedCertificate(secret, this.#options.secrets);
+      front = { server: this.#createServer(alpn), certificate };
+      this.#servers.set(key, front);
+    }
+    front.certificate?.show(front.server, () => this.#options.tls.serverOptions());
+    return front.server;
+  }
+
+  #createServer(alpn: readonly string[] | undefined): TlsServer {
     const { tls, policy } = this.#options;
     const server = createServer({
       ...tls.serverOptions(),
@@ -206,7 +235,6 @@ export class Acceptor {
     });
     server.on('secureConnection', (socket) => this.#secured(socket));
     server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
-    this.#servers.set(key, server);
     return server;
   }
 

@@ -98,6 +98,11 @@ export function certificateInfo(certificate: X509Certificate): PeerCertificate {
 /** One name of Node's list: a name with a comma, a quote or the like stands in quotes, as JSON writes it. */
 const SAN = /([^:]*):(?:("(?:[^"\\]|\\.)*")|([^"][^,]*|))(?:, |$)/gsy;
 
+/** The URIs that a certificate names its holder by. */
+export function uriSansOf(certificate: X509Certificate): readonly string[] {
+  return sansOf(certificate, 'URI');
+}
+
 /** Names of a kind; a list that can't be read has none, so that nobody takes a name by what another one contains. */
 function sansOf({ subjectAltName = '' }: X509Certificate, kind: 'URI' | 'DNS'): readonly string[] {
   const names: string[] = [];

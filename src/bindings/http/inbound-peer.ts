@@ -1,8 +1,10 @@
+import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { IdentitySource } from '../../identity/source.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import { MeshError } from '../../runtime/errors.js';
 import type { InboundPeer } from './connection.js';
+import { uriSansOf } from './connection-info.js';
 
 /**
  * Finds out who is at the other end of a finished handshake, and how long that holds.
@@ -19,19 +21,27 @@ export function verifyInboundPeer(socket: TLSSocket, tls: MeshTls, identity: Ide
     throw new MeshError('INMESH_PEER_IDENTITY', 'the client resumed a TLS session, which is never allowed');
   }
   const peer = tls.verify(socket);
+  const shown = socket.getX509Certificate();
   const hash = leaf.fingerprint256.replaceAll(':', '').toLowerCase();
   return {
     spiffeId: peer.id.toString(),
     onDistrust: (lost) => tls.onDistrust(socket, peer, lost),
-    expiresAtMs: Math.min(peer.notAfterMs, ownExpiryMs(socket, own.notAfterMs)),
+    expiresAtMs: Math.min(peer.notAfterMs, ownExpiryMs(shown, own.notAfterMs)),
     // SPIFFE IDs hold no character that this header would have to quote.
-    forwardedClientCert: `By=${own.id};Hash=${hash};Subject="";URI=${peer.id}`,
+    forwardedClientCert: `${byOf(shown)}Hash=${hash};Subject="";URI=${peer.id}`,
   };
 }
 
+/** Envoy: `By` is the URI in the certificate that was shown; one that comes by SDS need not have any. */
+function byOf(shown: X509Certificate | undefined): string {
+  const uri = shown && uriSansOf(shown)[0];
+  // What could end the element, or begin another, is left out.
+  return uri === undefined || /[",;=\s]/.test(uri) ? '' : `By=${uri};`;
+}
+
 /** The handshake may have used the certificate before the newest: ask the connection. */
-function ownExpiryMs(socket: TLSSocket, newestMs: number): number {
-  const text = socket.getX509Certificate()?.validTo;
+function ownExpiryMs(shown: X509Certificate | undefined, newestMs: number): number {
+  const text = shown?.validTo;
   const used = text === undefined ? Number.NaN : Date.parse(text);
   return Number.isNaN(used) ? newestMs : used;
 }

@@ -108,7 +108,7 @@ function isRawServer(server: Server): boolean {
 }
 
 function rawServer(server: Server, mesh: RunningMesh): Attaching {
-  const { clock, random, identity, observer, logger } = mesh;
+  const { clock, random, identity, secrets, observer, logger } = mesh;
   return {
     announced: { protocol: 'tcp' },
     policyOf: (listener) => tcpInboundPolicyOf(listener, mesh),
@@ -116,6 +116,7 @@ function rawServer(server: Server, mesh: RunningMesh): Attaching {
       attachTcp(server, {
         policy,
         identity,
+        secrets,
         clock,
         random,
         logger,
@@ -126,7 +127,7 @@ function rawServer(server: Server, mesh: RunningMesh): Attaching {
 }
 
 function httpServer(server: Server, mesh: RunningMesh, loads: LoadReports | undefined): Attaching {
-  const { clock, random, identity, observer, logger, peers, scope } = mesh;
+  const { clock, random, identity, secrets, observer, logger, peers, scope } = mesh;
   return {
     announced: {},
     policyOf: (listener) => inboundPolicyOf(listener, mesh),
@@ -135,6 +136,7 @@ function httpServer(server: Server, mesh: RunningMesh, loads: LoadReports | unde
       attachInbound(server as HttpServer, {
         policy,
         identity,
+        secrets,
         clock,
         random,
         logger,

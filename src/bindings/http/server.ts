@@ -1,6 +1,7 @@
 import { Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Server as TlsServer } from 'node:tls';
+import type { SecretLookup } from '../../cluster/secret-table.js';
 import type { IdentitySource } from '../../identity/source.js';
 import { createMeshTls, type MeshTls } from '../../identity/tls-options.js';
 import type { InboundChain, InboundPolicy } from '../../mesh/inbound.js';
@@ -35,6 +36,8 @@ export interface InboundServerOptions {
   /** What is allowed now; a new value closes the connections that it no longer allows. */
   readonly policy: Signal<InboundPolicy>;
   readonly identity: IdentitySource;
+  /** Certificates that the policy names (SDS). */
+  readonly secrets?: SecretLookup | undefined;
   /** Trust domains besides our own whose workloads may connect. */
   readonly trustDomains?: readonly string[];
   readonly clock: Clock;
@@ -125,6 +128,7 @@ class InboundServer implements InboundAttachment {
       policy: () => policy.value,
       tls: this.#tls,
       identity,
+      secrets: options.secrets,
       sniffTimeoutMs: options.sniffTimeoutMs ?? DEFAULT_SNIFF_TIMEOUT_MS,
       clock,
       refusals: this.#refusals,

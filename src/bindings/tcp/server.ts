@@ -1,5 +1,6 @@
 import type { Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { SecretLookup } from '../../cluster/secret-table.js';
 import type { IdentitySource } from '../../identity/source.js';
 import { createMeshTls } from '../../identity/tls-options.js';
 import type { InboundChain, InboundPolicy } from '../../mesh/inbound.js';
@@ -22,6 +23,8 @@ import { ignore } from '../http/sniff.js';
 export interface TcpServerOptions {
   readonly policy: Signal<InboundPolicy>;
   readonly identity: IdentitySource;
+  /** Certificates that the policy names (SDS). */
+  readonly secrets?: SecretLookup | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -68,6 +71,7 @@ class TcpFront implements TcpAttachment {
       policy: () => policy.value,
       tls,
       identity,
+      secrets: options.secrets,
       sniffTimeoutMs: PEEK_TIMEOUT_MS,
       clock,
       refusals: new Refusals(logger, clock),

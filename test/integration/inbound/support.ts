@@ -42,6 +42,7 @@ export interface InboundSetup {
   readonly clock?: Clock;
   readonly sniffTimeoutMs?: number;
   readonly handshakes?: InboundServerOptions['handshakes'];
+  readonly secrets?: InboundServerOptions['secrets'];
   readonly attach?: (server: Server) => void;
 }
 
@@ -58,6 +59,7 @@ export async function startInbound(listener: RequestListener, setup: InboundSetu
     logger: recordingLogger(log),
     observer: setup.observer ?? {},
     handshakes: setup.handshakes,
+    secrets: setup.secrets,
     ...(setup.sniffTimeoutMs !== undefined && { sniffTimeoutMs: setup.sniffTimeoutMs }),
   };
   const attachment = attachInbound(server, options);

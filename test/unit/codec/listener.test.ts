@@ -187,6 +187,16 @@ describe('inbound', () => {
     });
   });
 
+  const served = { tlsCertificateSdsSecretConfigs: [{ name: 'own', sdsConfig: { ads: {} } }] };
+
+  test('a certificate that SDS brings is named', () => {
+    const json = downstream({
+      requireClientCertificate: true,
+      commonTlsContext: { ...served, validationContextSdsSecretConfig: { name: 'ROOTCA' } },
+    });
+    expect(decoded(LISTENER, json)).toMatchObject({ filterChains: [{ tls: { certificateSecret: 'own' } }] });
+  });
+
   const certificate = { tlsCertificateSdsSecretConfigs: [{ name: 'default' }] };
   const roots = { validationContextSdsSecretConfig: { name: 'ROOTCA' } };
 
@@ -285,6 +295,69 @@ describe('inbound', () => {
       'required clients without roots',
       downstream({ requireClientCertificate: true, commonTlsContext: certificate }),
       'a required client certificate needs a validation context',
+    ],
+    [
+      'a served certificate for anybody',
+      downstream({ commonTlsContext: served }),
+      'require_client_certificate: must be true',
+    ],
+    [
+      'a served certificate with roots that are served, too',
+      downstream({
+        requireClientCertificate: true,
+        commonTlsContext: {
+          ...served,
+          validationContextSdsSecretConfig: { name: 'roots', sdsConfig: { ads: {} } },
+        },
+      }),
+      'clients are verified by the roots of the mesh only',
+    ],
+    [
+      'two served certificates',
+      downstream({
+        requireClientCertificate: true,
+        commonTlsContext: {
+          tlsCertificateSdsSecretConfigs: [
+            { name: 'own', sdsConfig: { ads: {} } },
+            { name: 'other', sdsConfig: { ads: {} } },
+          ],
+          ...roots,
+        },
+      }),
+      'tls_certificate_sds_secret_configs[0]: excludes other certificates',
+    ],
+    [
+      'a served certificate besides that of a provider',
+      downstream({
+        requireClientCertificate: true,
+        commonTlsContext: {
+          ...served,
+          ...roots,
+          tlsCertificateProviderInstance: { instanceName: 'default' },
+        },
+      }),
+      'tls_certificate_sds_secret_configs[0]: excludes other certificates',
+    ],
+    [
+      'a served certificate from nowhere',
+      downstream({
+        requireClientCertificate: true,
+        commonTlsContext: { tlsCertificateSdsSecretConfigs: [{ name: 'own' }], ...roots },
+      }),
+      'tls_certificate_sds_secret_configs[0].sds_config',
+    ],
+    [
+      'a served certificate from files',
+      downstream({
+        requireClientCertificate: true,
+        commonTlsContext: {
+          tlsCertificateSdsSecretConfigs: [
+            { name: 'own', sdsConfig: { pathConfigSource: { path: '/etc/own.yaml' } } },
+          ],
+          ...roots,
+        },
+      }),
+      'tls_certificate_sds_secret_configs[0].sds_config',
     ],
     [
       'optional clients',

@@ -383,7 +383,7 @@ export const INBOUND: InboundListener = {
         sourceRanges: [{ address: '10.0.0.0', bits: 8 }],
         sourcePorts: [4000],
       },
-      tls: { requireClientCertificate: true, alpn: ['h2', 'http/1.1'] },
+      tls: { requireClientCertificate: true, alpn: ['h2', 'http/1.1'], certificateSecret: 'own' },
       http: {
         routes: { kind: 'inline', config: { name: 'inbound', virtualHosts: [] } },
         filters: [{ name: 'router', config: { kind: 'router' } }],
