@@ -138,6 +138,13 @@ class InterceptedPort {
       call.sendStatus({ code: UNAVAILABLE, details: `${what} is not allowed here` });
       return undefined;
     }
+    if (chain.tls?.certificateSecret !== undefined) {
+      // The handshake is grpc-js's own and over: it has shown the workload's certificate.
+      const what = `the certificate ${JSON.stringify(chain.tls.certificateSecret)} can not be shown here`;
+      this.#tools.logger.warn({ peer: call.getPeer() }, `a call was refused: ${what}`);
+      call.sendStatus({ code: UNAVAILABLE, details: what });
+      return undefined;
+    }
     const readPeer = this.#mesh.peers.read;
     const head = { path, metadata, peer, connectionId, readPeer };
     const { request, asksBack } = interceptedRequest(call, head, this.#tools);

@@ -1,5 +1,6 @@
 import * as grpc from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SECRET } from '../../../src/codec/secret.js';
 import { meshServerCredentials, meshServerInterceptors } from '../../../src/grpc.js';
 import type { FilterConfig } from '../../../src/model/filter-config.js';
 import { World } from '../mesh/features-world.js';
@@ -102,6 +103,27 @@ test('RBAC goes by who the caller proves to be; what it says counts for nothing'
   expect(metrics).toMatch(
     /istio_requests_total\{reporter="destination".*grpc_response_status="7".*mutual_tls/,
   );
+});
+
+test('a listener with a certificate by SDS lets nobody in: the handshake shows another one', async () => {
+  const { world, state } = servers;
+  const { port } = await build([], 'mesh');
+  const client = bareClient(world, port, credentialsOf(await world.join()));
+  await eventually('the policy is there', async () => (await outcomeOf(client))[0] === 'OK');
+  const pem = { kind: 'inline', pem: 'any' } as const;
+  const secret = { kind: 'certificate', certificate: { chain: pem, key: pem } } as const;
+  state.put(SECRET, 'own', { name: 'own', secret });
+  const tls = { requireClientCertificate: true, alpn: [], certificateSecret: 'own' };
+  servers.listen(port, {
+    chains: ['tls'],
+    change: (listener) => ({
+      ...listener,
+      filterChains: listener.filterChains.map((one) => ({ ...one, tls })),
+    }),
+  });
+  const refused = ['UNAVAILABLE', 'the certificate "own" can not be shown here'];
+  await eventually('the refusal', async () => (await outcomeOf(client))[1] === refused[1]);
+  expect(await outcomeOf(client)).toEqual(refused);
 });
 
 test('a certificate of another authority is refused, and ours is renewed while the server runs', async () => {
