@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createCertificateAuthority, createDirectoryCaStore } from '../../../src/control-plane.js';
+import { bareClient, credentialsOf, outcomeOf, serveGrpc } from '../grpc/server-support.js';
 import { answerOf, service, World } from './features-world.js';
 import { eventually, startLoad } from './support.js';
 
@@ -99,4 +100,28 @@ describe('revocation', () => {
     await eventually('it is refused', async () => (await outcome()) !== 200, 10_000);
     expect(await answerOf(good.fetch('http://echo/'))).toEqual([200, 'ok']);
   });
+
+  test('ends calls and connections of gRPC, too', async () => {
+    world = await World.start(STRICT, { certificateAuthority: QUICK });
+    const { port } = await serveGrpc(world);
+    const good = bareClient(world, port, credentialsOf(await world.join({ serviceAccount: 'good' })));
+    const bad = bareClient(world, port, credentialsOf(await world.join({ serviceAccount: 'bad' })));
+    const call = bad.fullDuplexCall();
+    call.on('error', () => {});
+    const ended = new Promise<number>((resolve) => call.on('status', ({ code }) => resolve(code)));
+    const answer = new Promise((resolve) => call.once('data', resolve));
+    call.write({ responseParameters: [{ size: 1 }] });
+    await answer;
+    expect((await outcomeOf(good))[0]).toBe('OK');
+    const value = 'spiffe://cluster.local/ns/default/sa/bad';
+    await world.plane.certificateAuthority.revocation.revoke({ kind: 'ids', value });
+    await eventually(
+      'new calls are refused',
+      async () => (await outcomeOf(bad))[0] === 'UNAVAILABLE',
+      10_000,
+    );
+    // What runs has some seconds.
+    expect(await ended).not.toBe(0);
+    expect((await outcomeOf(good))[0]).toBe('OK');
+  }, 30_000);
 });
