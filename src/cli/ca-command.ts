@@ -30,16 +30,22 @@ export function addCa(program: Command, output: Output, done: Done): void {
 function addRoots(ca: Command, output: Output, done: Done): void {
   targeted(ca, 'status', 'Show roots and intermediates: phase, expiry, how much of their life is over.')
     .option('--server <url>', 'ask a running control plane instead, which knows how far its clients are')
+    .option('--token-file <file>', 'bearer token for its status API, e.g. admin.token of its data folder')
+    .option('--ca-root <file>', 'PEM of the roots of the mesh: it is asked over TLS')
     .addHelpText(
       'after',
       examples([
         'ca status',
         'ca status -d /var/lib/inmesh -o yaml',
         'ca status --server http://127.0.0.1:15014 -o json',
+        'ca status --server mesh.example.com:15014 --ca-root root.pem --token-file token',
       ]),
     )
     .action(
-      run(done, (one, target, options) => one.caStatus({ ...target, server: options['server'] }, output)),
+      run(done, (one, target, { server: address, tokenFile, caRoot }) => {
+        const server = address === undefined ? undefined : { address, tokenFile, caRoot };
+        return one.caStatus({ ...target, server }, output);
+      }),
     );
   targeted(ca, 'root', 'Print the root that signs now, as PEM.')
     .addHelpText(
@@ -203,6 +209,8 @@ interface Options {
   readonly passphraseFile?: string;
   readonly output: CaTarget['format'];
   readonly server?: string;
+  readonly tokenFile?: string;
+  readonly caRoot?: string;
   readonly force?: boolean;
   readonly hold?: boolean;
   readonly abandon?: boolean;

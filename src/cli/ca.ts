@@ -11,6 +11,7 @@ import { parseSpiffeId } from '../identity.js';
 import { codeOf, MeshError, messageOf } from '../runtime/errors.js';
 import type { Output } from './output.js';
 import { age, type Format, print } from './print.js';
+import { askStatus, type StatusApi } from './status-api.js';
 
 /** Which authority a command is for. */
 export interface CaTarget {
@@ -41,7 +42,7 @@ async function step(output: Output, act: () => Promise<void>): Promise<number> {
 
 /** `inmesh ca status` */
 export async function caStatus(
-  target: CaTarget & { readonly server: string | undefined },
+  target: CaTarget & { readonly server: StatusApi | undefined },
   output: Output,
 ): Promise<number> {
   const status =
@@ -51,23 +52,9 @@ export async function caStatus(
 }
 
 /** What a running control plane says, with how far its clients are. */
-async function fetchStatus(server: string): Promise<CaStatus> {
-  try {
-    const response = await fetch(new URL('/api/ca', server));
-    if (!response.ok) throw new Error(`it answered ${response.status}`);
-    // The control plane's own API; what it lacks shows as undefined.
-    return (await response.json()) as CaStatus;
-  } catch (error) {
-    throw new MeshError(
-      'INMESH_CONTROL_PLANE_UNAVAILABLE',
-      `its status API does not answer: ${messageOf(error)}`,
-      {
-        resource: server,
-        cause: error,
-        hint: 'Give the address that inmesh dev prints, e.g. http://127.0.0.1:15014',
-      },
-    );
-  }
+async function fetchStatus(api: StatusApi): Promise<CaStatus> {
+  // The control plane's own API; what it lacks shows as undefined.
+  return (await askStatus(api, '/api/ca')) as CaStatus;
 }
 
 function statusRows(status: CaStatus): readonly (readonly string[])[] {

@@ -275,14 +275,16 @@ function addMtls(program: Command, output: Output, done: (code: number) => void)
       .command(name)
       .description(descriptions[name])
       .option('--control-plane <host:port>', 'status API of the control plane', '127.0.0.1:15014')
+      .option('--token-file <file>', 'bearer token for it, e.g. admin.token of its data folder')
+      .option('--ca-root <file>', 'PEM of the roots of the mesh: it is asked over TLS')
       .option('-n, --namespace <namespace>', 'only the workloads of this namespace (default: all)')
       .addOption(
         new Option('-o, --output <format>', 'how it is printed').choices(['text', 'json']).default('text'),
       )
       .action(async (options) => {
         const { mtls } = await import('./mtls.js');
-        const { controlPlane, namespace, output: format } = options;
-        done(await mtls({ command: name, controlPlane, namespace, format }, output));
+        const { controlPlane, namespace, tokenFile, caRoot, output: format } = options;
+        done(await mtls({ command: name, controlPlane, namespace, tokenFile, caRoot, format }, output));
       });
   }
 }

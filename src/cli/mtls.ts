@@ -1,11 +1,11 @@
 import type { MtlsReport, MtlsWorkload, PlaintextUse } from '../control-plane.js';
-import { MeshError, messageOf } from '../runtime/errors.js';
 import type { Output } from './output.js';
+import { askStatus, type StatusApi } from './status-api.js';
 
 /** What `inmesh mtls` was asked for. */
-export interface MtlsOptions {
+export interface MtlsOptions extends Pick<StatusApi, 'tokenFile' | 'caRoot'> {
   readonly command: 'report' | 'check';
-  /** `host:port` of the control plane's status API. */
+  /** `host:port` or URL of the control plane's status API. */
   readonly controlPlane: string;
   readonly namespace: string | undefined;
   readonly format: 'text' | 'json';
@@ -20,24 +20,10 @@ export async function mtls(options: MtlsOptions, output: Output): Promise<number
   return isCheck && report.obstacles > 0 ? 1 : 0;
 }
 
-async function fetchReport({ controlPlane, namespace }: MtlsOptions): Promise<MtlsReport> {
-  const url = new URL(`http://${controlPlane}/api/mtls`);
-  if (namespace !== undefined) url.searchParams.set('namespace', namespace);
-  try {
-    const response = await fetch(url);
-    if (!response.ok) throw new Error(`it answered with status ${response.status}`);
-    // The control plane's own form.
-    return (await response.json()) as MtlsReport;
-  } catch (cause) {
-    throw new MeshError(
-      'INMESH_CONTROL_PLANE_UNAVAILABLE',
-      `no report from ${controlPlane}: ${messageOf(cause)}`,
-      {
-        cause,
-        hint: 'Start the control plane (inmesh dev), or name its status API: --control-plane host:port',
-      },
-    );
-  }
+async function fetchReport({ controlPlane, namespace, tokenFile, caRoot }: MtlsOptions): Promise<MtlsReport> {
+  const query = namespace === undefined ? '' : `?${new URLSearchParams({ namespace })}`;
+  // The control plane's own form.
+  return (await askStatus({ address: controlPlane, tokenFile, caRoot }, `/api/mtls${query}`)) as MtlsReport;
 }
 
 function linesOf(report: MtlsReport): string[] {

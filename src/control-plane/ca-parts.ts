@@ -132,11 +132,16 @@ export function federateAuthority(
 /** Serves secrets and whom to trust; `changed` hears when any of that did. */
 export function serveAuthority(
   authority: CertificateAuthority,
-  tools: { readonly clock: Clock; readonly logger: Logger; readonly changed: () => void },
+  tools: {
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly audit: AuditLog;
+    readonly changed: () => void;
+  },
 ): AuthorityServing {
-  const { clock, logger, changed } = tools;
+  const { clock, logger, audit, changed } = tools;
   const trust = createTrustSecrets(authority);
-  const secrets = createWorkloadSecrets(authority, { clock, logger, renewed: changed, trust });
+  const secrets = createWorkloadSecrets(authority, { clock, logger, audit, renewed: changed, trust });
   const unsubscribe = authority.onChange(changed);
   const ofMembers = secretsOfMembers(trust);
   const joined = new JoinedSecrets();

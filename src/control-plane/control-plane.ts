@@ -339,7 +339,12 @@ class RunningControlPlane implements ControlPlane {
       ...(zoneAwareLbSetting !== undefined && { zoneAwareLbSetting }),
       reportsLoad: options.loadReportIntervalMs !== undefined,
     });
-    this.#authority = serveAuthority(authority, { clock, logger, changed: () => this.#xds.changed() });
+    this.#authority = serveAuthority(authority, {
+      clock,
+      logger,
+      audit: parts.access.audit,
+      changed: () => this.#xds.changed(),
+    });
     this.#keys = followIssuerKeys(store.current, options.issuerKeys ?? {}, {
       fetch: createWebFetch(clock),
       clock,

@@ -4,6 +4,7 @@ import type { SpiffeId } from '../../identity/spiffe-id.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
 import { messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
+import type { AuditLog } from '../audit/audit-log.js';
 import type { WireResource } from '../compile/resource-set.js';
 import type { CertificateAuthority } from './certificate-authority.js';
 import type { IssuedCertificate } from './issuer.js';
@@ -34,6 +35,8 @@ export interface WorkloadSecretsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly renewed: () => void;
+  /** Where it is written down who got a certificate with its key. */
+  readonly audit?: AuditLog | undefined;
   /** Default: made of the authority. */
   readonly trust?: TrustSecrets;
 }
@@ -60,6 +63,7 @@ export function createWorkloadSecrets(
   };
   const hold = (key: string, keyed: Keyed): Secrets => {
     const secrets = secretsOf(keyed, trust);
+    writeDown(key, keyed, options);
     // Who is still there asks again when it hears of the change; who is not needs no new one.
     const renewal = clock.schedule(Math.max(1_000, (keyed.notAfterMs - clock.wallTime()) / 2), () => {
       issued.delete(key);
@@ -96,7 +100,14 @@ export function createWorkloadSecrets(
         if (known !== undefined) return known;
         return authority.isExternal ? wait(id, key) : hold(key, authority.issueWithKey(id));
       } catch (error) {
-        logger.warn({ error: messageOf(error) }, 'no secret was issued');
+        const reason = messageOf(error);
+        logger.warn({ error: reason }, 'no secret was issued');
+        options.audit?.note({
+          action: 'certificate.issue',
+          outcome: 'refused',
+          authenticator: 'sds',
+          reason,
+        });
         return NONE;
       }
     },
@@ -106,6 +117,26 @@ export function createWorkloadSecrets(
       for (const key of issued.keys()) drop(key);
     },
   };
+}
+
+/** A write that fails is in the log: who asks for secrets again and again can't wait for a disk. */
+function writeDown(id: string, keyed: Keyed, { audit, logger }: WorkloadSecretsOptions): void {
+  audit
+    ?.record({
+      action: 'certificate.issue',
+      outcome: 'allowed',
+      actor: id,
+      authenticator: 'sds',
+      target: id,
+      details: {
+        serial: keyed.serial,
+        notBefore: new Date(keyed.notBeforeMs).toISOString(),
+        notAfter: new Date(keyed.notAfterMs).toISOString(),
+      },
+    })
+    .catch((error: unknown) =>
+      logger.error({ error: messageOf(error), id }, 'an issued certificate could not be written down'),
+    );
 }
 
 function secretsOf({ chainPem, privateKey }: Keyed, trust: TrustSecrets): Secrets {

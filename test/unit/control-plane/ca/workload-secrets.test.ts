@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { fromBinary } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
+import type { AuditLog, AuditRecord } from '../../../../src/control-plane/audit/audit-log.js';
 import { createCertificateAuthority } from '../../../../src/control-plane/ca/certificate-authority.js';
 import { createWorkloadSecrets } from '../../../../src/control-plane/ca/workload-secrets.js';
 import { istioId, type SpiffeId } from '../../../../src/identity/spiffe-id.js';
@@ -15,12 +16,23 @@ async function start() {
   const clock = createFakeClock();
   const authority = await createCertificateAuthority({ trustDomain: 'cluster.local', clock });
   let renewals = 0;
+  const records: AuditRecord[] = [];
+  const note = (record: AuditRecord) => void records.push(record);
+  const audit: AuditLog = { note, record: async (record) => note(record), close: async () => {} };
   const secrets = createWorkloadSecrets(authority, {
     clock,
     logger: silentLogger,
+    audit,
     renewed: () => renewals++,
   });
-  return { clock, authority, secrets, of: (id: SpiffeId) => secrets.of(() => id), renewals: () => renewals };
+  return {
+    clock,
+    authority,
+    secrets,
+    records,
+    of: (id: SpiffeId) => secrets.of(() => id),
+    renewals: () => renewals,
+  };
 }
 
 function read(secrets: ReadonlyMap<string, { readonly bytes: Uint8Array }>, name: string) {
@@ -54,6 +66,27 @@ describe('the secrets of a workload', () => {
     await clock.advance(2 * HOUR);
     expect(renewals()).toBe(1);
     expect(read(of(REVIEWS), 'default').key).not.toBe(read(first, 'default').key);
+  });
+
+  test('are in the audit log, each time that they are issued; so are refusals', async () => {
+    const { of, records, clock } = await start();
+    const id = REVIEWS.toString();
+    const serialOf = () =>
+      new X509Certificate(read(of(REVIEWS), 'default').certificate).serialNumber.toLowerCase();
+    const serials = [serialOf(), serialOf()];
+    await clock.advance(13 * HOUR);
+    serials.push(serialOf());
+    const issue = { action: 'certificate.issue', authenticator: 'sds' };
+    expect(records).toMatchObject([
+      { ...issue, outcome: 'allowed', actor: id, target: id },
+      { ...issue, outcome: 'allowed', actor: id, target: id },
+    ]);
+    // Node writes whole bytes, the log no leading zeros.
+    const logged = records.map(({ details }) => BigInt(`0x${details?.['serial']}`));
+    expect(logged).toEqual([serials[0], serials[2]].map((serial) => BigInt(`0x${serial}`)));
+    expect(records[0]?.details).toHaveProperty('notAfter');
+    of(istioId('other.test', 'default', 'reviews'));
+    expect(records.at(-1)).toMatchObject({ ...issue, outcome: 'refused' });
   });
 
   test('are nobody else’s', async () => {
