@@ -71,7 +71,12 @@ describe('the authority of inmesh dev and inmesh serve', () => {
 
   test('is one in PKCS #12, whose passphrase is in a file', async () => {
     const { certificateAuthority } = await optionsOf(
-      ...['--ca-pkcs12', 'ca.p12', '--ca-root', 'root.pem', '--ca-key-passphrase-file', 'p'],
+      '--ca-pkcs12',
+      'ca.p12',
+      '--ca-root',
+      'root.pem',
+      '--ca-key-passphrase-file',
+      'p',
     );
     expect(certificateAuthority).toEqual({
       plugged: { pkcs12File: 'ca.p12', rootFile: 'root.pem', passphraseFile: 'p' },
