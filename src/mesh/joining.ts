@@ -175,7 +175,7 @@ async function readRoots(path: string): Promise<string> {
     throw new MeshError('INMESH_IDENTITY_UNAVAILABLE', 'the roots of the mesh can not be read', {
       resource: path,
       cause,
-      hint: 'Copy ca.pem of the control plane (only its certificate) to that path, or correct INMESH_CA_ROOT',
+      hint: 'Copy root.pem of the data folder of the control plane to that path, or correct INMESH_CA_ROOT',
     });
   }
 }

@@ -47,7 +47,7 @@ async function start(options: ControlPlaneOptions = {}): Promise<{ plane: Contro
     ...options,
   });
   closing.push(() => plane.close());
-  return { plane, rootPem: await readFile(join(dataDir, 'ca.pem')) };
+  return { plane, rootPem: Buffer.from(plane.rootsPem()) };
 }
 
 function certificate(plane: ControlPlane, rootPem: Buffer, authorization?: string) {
@@ -173,7 +173,7 @@ describe('a control plane that trusts nobody without proof', () => {
       dataDir,
       callers: { loopback: false, oidc },
     });
-    const rootPem = await readFile(join(dataDir, 'ca.pem'));
+    const rootPem = Buffer.from(plane.rootsPem());
     const created = await plane.createJoinToken('spiffe://cluster.local/ns/default/sa/cart');
     await certificate(plane, rootPem, `Bearer ${created.token.reveal()}`);
     const bad = await issuer.sign({ sub: 'cart', exp: 1 });
