@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -10,6 +10,8 @@ const TIMEOUT_MS = 10_000;
 /** A holder on another machine can't be asked whether it lives; nobody holds a lock for so long. */
 const FOREIGN_STALE_MS = 60_000;
 const BREAKING_STALE_MS = 5_000;
+/** Where files can have one name only. */
+const NO_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK']);
 
 /**
  * Runs `work` while no other process does, by a file that says who holds it. A holder that died, `kill -9` too, is found
@@ -29,7 +31,7 @@ export async function withFileLock<T>(path: string, work: () => Promise<T>): Pro
 async function acquire(path: string, mine: string): Promise<void> {
   for (let waitedMs = 0; ; waitedMs += POLL_MS) {
     try {
-      await writeFile(path, mine, { flag: 'wx', mode: 0o600 });
+      await create(path, mine);
       return;
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw cannotLock(path, error);
@@ -37,6 +39,20 @@ async function acquire(path: string, mine: string): Promise<void> {
     await removeStale(path);
     if (waitedMs >= TIMEOUT_MS) throw cannotLock(path, new Error(`held by ${await contentOf(path)}`));
     await wait(POLL_MS);
+  }
+}
+
+/** The file is there with its content or not at all: a crash in between would leave a lock of nobody. */
+async function create(path: string, content: string): Promise<void> {
+  const whole = `${path}.${randomBytes(8).toString('hex')}`;
+  await writeFile(whole, content, { flag: 'wx', mode: 0o600 });
+  try {
+    await link(whole, path);
+  } catch (error) {
+    if (!NO_LINKS.has(codeOf(error) ?? '')) throw error;
+    await writeFile(path, content, { flag: 'wx', mode: 0o600 });
+  } finally {
+    await rm(whole, { force: true });
   }
 }
 
@@ -73,8 +89,8 @@ async function isOlderThan(path: string, ms: number): Promise<boolean> {
 async function isStale(path: string, content: string): Promise<boolean> {
   const [pid = '', host] = content.trim().split(' ');
   if (host === hostname() && /^\d+$/.test(pid)) return !isAlive(Number(pid));
-  // Cut in half by a crash, or of another machine.
-  return isOlderThan(path, FOREIGN_STALE_MS);
+  // Of another machine, or cut off by a crash where files can't be linked: that much is written in an instant.
+  return isOlderThan(path, host === undefined ? BREAKING_STALE_MS : FOREIGN_STALE_MS);
 }
 
 function isAlive(pid: number): boolean {

@@ -1,3 +1,4 @@
+import { type RegistrySnapshot, workloadsIn } from '../registry/snapshot.js';
 import { formatPath, type Violation } from '../schema/violation.js';
 import type { ConfigStore } from '../store/config-store.js';
 import type { KindName } from '../store/view.js';
@@ -35,7 +36,7 @@ export function read(path: string, options: AdminOptions): Answer {
     case '/api/status':
       return { status: 200, body: describeStatus(options.status()) };
     case '/api/workloads':
-      return { status: 200, body: options.registry.current.value };
+      return { status: 200, body: describeRegistry(options.registry.current.value) };
     case '/api/config':
       return { status: 200, body: describeConfig(options.store) };
     case '/debug/syncz':
@@ -90,4 +91,9 @@ function describeConfig(store: ConfigStore): object {
     })),
   );
   return { revision: view.revision, documents };
+}
+
+function describeRegistry(registry: RegistrySnapshot) {
+  const workloads = [...workloadsIn(registry)].sort((a, b) => (a.owner < b.owner ? -1 : 1));
+  return { revision: registry.revision, workloads };
 }

@@ -9,6 +9,7 @@ import { connectable } from '../../../src/mesh/server-credentials.js';
 import { systemClock } from '../../../src/runtime/clock.js';
 import { seededRandom } from '../../../src/runtime/random.js';
 import { joinQuietly } from '../mesh/support.js';
+import { protoType } from './ads/protos.js';
 import { IndependentAds } from './ads/server.js';
 
 // What grpc-js-xds 1.14.1 is known to get wrong when it starts, each as a test of ours.
@@ -74,6 +75,8 @@ describe('documented defects of grpc-js-xds that inmesh does not have', () => {
     });
     const ads = await IndependentAds.start();
     onTestFinished(() => ads.close());
+    // The server of the test reads such files itself, once.
+    protoType('envoy.service.discovery.v3.DiscoveryRequest');
     for (const spy of spies) spy.mockClear();
     for (const service of ['one', 'two']) {
       const mesh = await joinQuietly({ service, controlPlane: ads.address, startupTimeoutMs: 50 }).catch(

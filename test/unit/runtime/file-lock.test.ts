@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -47,4 +47,19 @@ test('the lock of a process that is gone is taken away, also by several at once'
 test('a folder that can not be written is told', async () => {
   writeFileSync(join(dir, 'file'), '');
   await expect(withFileLock(join(dir, 'file', 'x.lock'), () => Promise.resolve())).rejects.toThrow();
+});
+
+test('a lock that was cut off by a crash is taken away once nobody can be writing it', async () => {
+  const path = join(dir, 'd.lock');
+  writeFileSync(path, '');
+  const past = new Date(Date.now() - 6000);
+  utimesSync(path, past, past);
+  expect(await withFileLock(path, () => Promise.resolve(1))).toBe(1);
+});
+
+test('while it is held its file says by whom, whole from the first moment', async () => {
+  const path = join(dir, 'e.lock');
+  const seen = await withFileLock(path, () => Promise.resolve(readFileSync(path, 'utf8')));
+  expect(seen).toMatch(new RegExp(`^${process.pid} \\S+ [0-9a-f]{16}\n$`));
+  expect(readdirSync(dir).filter((name) => name.startsWith('e.lock'))).toEqual([]);
 });

@@ -85,7 +85,10 @@ export class Origin {
     // Whether these come at all is a matter of time.
     if (!entry.path.includes('unordered')) this.seen.push(entry);
     for (const wake of this.#waiting.splice(0)) wake();
-    const { pathname } = new URL(request.url ?? '/', 'http://x');
+    // `//?a` is a path here, and no host.
+    const { pathname } = request.url?.startsWith('/')
+      ? new URL(`http://x${request.url}`)
+      : new URL('http://x');
     const early = this.#early.get(pathname);
     if (early !== undefined) early(request, response, Buffer.alloc(0));
     const chunks: Buffer[] = [];
