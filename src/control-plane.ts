@@ -9,7 +9,7 @@ export type { AdminAccess, AdminRole, RoleGrant } from './control-plane/admin/ro
 export type { AuditLog, AuditRecord } from './control-plane/audit/audit-log.js';
 export { type BundleEndpointOptions, bundleDocument } from './control-plane/bundle-endpoint.js';
 export type { Authenticator, Identity, UnauthenticatedCall } from './control-plane/ca/authenticate.js';
-export type { Revocation } from './control-plane/ca/ca-state.js';
+export type { Revocation, RootPhase, StoredIntermediate } from './control-plane/ca/ca-state.js';
 export type {
   AuthorityCertificateStatus,
   CaStatus,
@@ -114,3 +114,4 @@ export type { ConfigInput } from './control-plane/store/file-reader.js';
 export type { FieldPath, Origin } from './control-plane/store/view.js';
 export type { ResourceShortName } from './model/resource-short-name.js';
 export type { RevokedNames, TrustDocument, TrustedAuthorities } from './model/trust.js';
+export type { Secret } from './runtime/secret.js';

@@ -98,3 +98,4 @@ export async function createMesh(options: MeshOptions = {}): Promise<Mesh> {
   const { joinMesh } = await import('./bindings/join.js');
   return joinMesh(options);
 }
+export type { CallRetry, RetryThrottle } from './service/call-retry.js';

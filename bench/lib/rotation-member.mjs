@@ -27,7 +27,7 @@ export class Member {
       // Latencies are many numbers.
       serialization: 'advanced',
     });
-    this.#process.on('message', ({ ready: _, ...facts }) => Object.assign(this, facts));
+    this.#process.on('message', ({ ready: _ready, ...facts }) => Object.assign(this, facts));
     this.#process.on('exit', (code) => {
       if (code === null) return;
       console.error(`the ${role} ended with code ${code}`);

@@ -2,11 +2,8 @@ import type { ChannelCredentials, Client, ClientReadableStream, Metadata, Servic
 import { inBackground } from '../runtime/background.js';
 import type { Clock } from '../runtime/clock.js';
 
-/** The library, which is loaded when it is needed. */
-type Grpc = typeof import('@grpc/grpc-js');
-
-/** Makes the credentials of a connection to an agent. */
-export type AgentCredentials = (grpc: Grpc) => ChannelCredentials;
+/** Makes the credentials of a connection to an agent; the library is loaded when it is needed. */
+export type AgentCredentials = (grpc: typeof import('@grpc/grpc-js')) => ChannelCredentials;
 
 /** How a server of identities is called. */
 export interface ChannelSpec {
