@@ -112,11 +112,11 @@ describe('inmesh ca', () => {
   });
 
   test.each(['status', 'root', 'rotate', 'activate', 'retire', 'import', 'revoke', 'crl', 'issue', 'bundle'])(
-    'the help of %s has three examples',
+    'the help of %s has at least three examples',
     async (command) => {
       const { out, code } = await ca(command, '--help');
       expect(code).toBe(0);
-      expect(out.match(/^ {2}\$ inmesh ca /gm)).toHaveLength(3);
+      expect(out.match(/^ {2}\$ inmesh ca /gm)?.length).toBeGreaterThanOrEqual(3);
     },
   );
 });
