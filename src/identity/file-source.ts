@@ -108,7 +108,12 @@ function allPaths(options: FileSourceOptions): [string, string, ...string[]] {
 }
 
 async function readFiles(options: FileSourceOptions): Promise<Files> {
-  const texts = await Promise.all(allPaths(options).map(readText));
+  // Read to the end of each, so that of several that are missing it is always the first that is named.
+  const results = await Promise.allSettled(allPaths(options).map(readText));
+  const texts = results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
   const [certificate = '', key = '', ...bundles] = texts;
   const digest = createHash('sha256');
   for (const text of texts) digest.update(`${text.length}\n${text}`);

@@ -59,11 +59,10 @@ test('requests are distributed by the weights for the place of the client', asyn
   await serveIn(['eu/a/', 'eu/b/', 'us/a/']);
   const near = await world.join({ locality: 'eu/a/' });
   const far = await world.join({ locality: 'us/a/' });
-  expect(await bodiesOf(near, url, 20)).toEqual(
-    new Map([
-      ['eu/a/', 16],
-      ['eu/b/', 4],
-    ]),
-  );
+  // Exact in any twenty requests, unless an update of the endpoints starts the schedule anew among them.
+  await eventually('the weights hold', async () => {
+    const bodies = await bodiesOf(near, url, 20);
+    return bodies.size === 2 && bodies.get('eu/a/') === 16 && bodies.get('eu/b/') === 4;
+  });
   expect(new Set((await bodiesOf(far, url, 12)).values())).toEqual(new Set([4]));
 });

@@ -43,7 +43,8 @@ describe('a certificate authority', () => {
     const [leafPem = ''] = authority.issue({ csrPem, id }).chainPem;
     const leaf = new X509Certificate(leafPem);
     expect(leaf.subjectAltName).toBe(`URI:${id}`);
-    expect(leaf.subject).toBeUndefined();
+    // Node 26 says '' of an empty subject, older ones nothing.
+    expect(leaf.subject ?? '').toBe('');
     expect(leaf.checkPrivateKey(privateKey)).toBe(true);
   });
 
