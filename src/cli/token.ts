@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import { createJoinTokenIn } from '../control-plane.js';
 import type { Output } from './output.js';
 
@@ -14,7 +15,10 @@ export interface TokenOptions {
 export async function createToken(options: TokenOptions, output: Output): Promise<number> {
   const { data, namespace, serviceAccount, trustDomain, ttlMs } = options;
   const id = `spiffe://${trustDomain}/ns/${namespace}/sa/${serviceAccount}`;
-  const { token, expiresAtMs } = await createJoinTokenIn(data, id, ttlMs === undefined ? {} : { ttlMs });
+  const { token, expiresAtMs } = await createJoinTokenIn(data, id, {
+    actor: userInfo().username,
+    ...(ttlMs !== undefined && { ttlMs }),
+  });
   output.out(`${token.reveal()}\n`);
   output.err(`good for one certificate of ${id}, until ${new Date(expiresAtMs).toISOString()}\n`);
   return 0;

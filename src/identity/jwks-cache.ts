@@ -2,6 +2,7 @@ import { type Backoff, createBackoff } from '../runtime/backoff.js';
 import type { Clock, Timer } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
 import { createSignal, type MutableSignal, type Signal } from '../runtime/signal.js';
+import { isJsonObject, type JsonValue, parseStrictJson } from '../runtime/strict-json.js';
 import { checkedUrl, type WebFetch, type WebRequest } from './web-fetch.js';
 
 /** The public keys of an issuer, as they were fetched last. */
@@ -167,10 +168,9 @@ class RemoteJwks implements JwksCache {
     if (location.kind === 'uri') return location.uri;
     const { issuer } = location;
     const { text } = await this.#ask(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`);
-    const found: unknown = JSON.parse(text);
-    if (typeof found !== 'object' || found === null)
-      throw new TypeError('the discovery document is no object');
-    const { issuer: named, jwks_uri: uri } = found as { issuer?: unknown; jwks_uri?: unknown };
+    const found = parseStrictJson(text, (what) => new TypeError(`the discovery document: ${what}`));
+    if (!isJsonObject(found)) throw new TypeError('the discovery document is no object');
+    const { issuer: named, jwks_uri: uri } = found;
     // OpenID Connect Discovery §4.3: it must name exactly the issuer that was asked.
     if (named !== issuer || typeof uri !== 'string')
       throw new TypeError('the discovery document is of another issuer');
@@ -187,16 +187,13 @@ class RemoteJwks implements JwksCache {
 
 /** The keys of a JWK set; undefined when it is none. */
 export function readKeys(text: string): JwksDocument['keys'] | undefined {
-  let json: unknown;
+  let json: JsonValue;
   try {
-    json = JSON.parse(text);
+    json = parseStrictJson(text, (what) => new TypeError(what));
   } catch {
     return undefined;
   }
-  if (typeof json !== 'object' || json === null || !Object.hasOwn(json, 'keys')) return undefined;
-  const { keys } = json as { keys: unknown };
+  const keys = isJsonObject(json) ? json['keys'] : undefined;
   if (!Array.isArray(keys) || keys.length > MAX_KEYS) return undefined;
-  return keys.filter(
-    (key): key is Record<string, unknown> => typeof key === 'object' && key !== null && !Array.isArray(key),
-  );
+  return keys.filter((key: JsonValue) => isJsonObject(key));
 }

@@ -1,5 +1,6 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import type { Clock } from '../runtime/clock.js';
+import { isJsonObject, parseStrictJson } from '../runtime/strict-json.js';
 import type { JwksCache, JwksDocument } from './jwks-cache.js';
 import { weaknessOf } from './strength.js';
 
@@ -61,6 +62,13 @@ export function claimedIssuer(token: string): string | undefined {
   return typeof issuer === 'string' ? issuer : undefined;
 }
 
+/** When a token ends, as it says itself, in milliseconds of the calendar; for tokens that somebody else verified. */
+export function claimedExpiry(token: string): number | undefined {
+  const claims = readPart(token.split('.')[1] ?? '');
+  const expires = claims && own(claims, 'exp');
+  return typeof expires === 'number' ? expires * 1000 : undefined;
+}
+
 /**
  * Verifies a JWT of an OIDC issuer: signature by a key that the issuer publishes, `iss`, `aud`, `exp`, `nbf`, `iat`.
  * @throws TokenRefused
@@ -84,6 +92,11 @@ export async function verifyToken(
   if (document === undefined) throw new TokenRefused('the keys of its issuer are not known');
   await checkSignature(token, candidates(document, algorithm, keyId), algorithm);
   return claims;
+}
+
+/** Calendar time from which a verified token is not taken any more, in milliseconds. */
+export function tokenEndMs(claims: TokenClaims, { skewMs = SKEW_MS }: Pick<TokenRules, 'skewMs'>): number {
+  return (timeOf(claims, 'exp') ?? 0) * 1000 + skewMs;
 }
 
 function readHeader(header: TokenClaims, { algorithms = TOKEN_ALGORITHMS }: TokenRules) {
@@ -198,14 +211,13 @@ async function checkSignature(token: string, keys: readonly KeyObject[], algorit
 }
 
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function readPart(text: string): TokenClaims | undefined {
   if (!BASE64URL.test(text)) return undefined;
   try {
-    const json: unknown = JSON.parse(UTF8.decode(Buffer.from(text, 'base64url')));
-    if (typeof json !== 'object' || json === null || Array.isArray(json)) return undefined;
-    return json as TokenClaims;
+    // A member that stands twice is another one to another reader.
+    const json = parseStrictJson(Buffer.from(text, 'base64url'), (what) => new TokenRefused(what));
+    return isJsonObject(json) ? json : undefined;
   } catch {
     return undefined;
   }

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { claimedIssuer } from '../../identity/oidc-token.js';
+import { claimedExpiry, claimedIssuer } from '../../identity/oidc-token.js';
 import { istioId, type SpiffeId } from '../../identity/spiffe-id.js';
 import type { WebFetch } from '../../identity/web-fetch.js';
 import { MeshError } from '../../runtime/errors.js';
+import { parseStrictJson } from '../../runtime/strict-json.js';
 import type { Authenticator } from '../ca/authenticate.js';
 import { bearerToken } from './bearer.js';
 
@@ -51,13 +52,18 @@ export function kubernetesAuthenticator(options: KubernetesReview, tools: Kubern
     });
     if (answer.status !== 200 && answer.status !== 201)
       throw new Error(`the API server answered ${answer.status} to a TokenReview`);
-    return { id: reviewed(answer.text, audiences, tools.trustDomain), authenticator: 'kubernetes' };
+    return {
+      id: reviewed(answer.text, audiences, tools.trustDomain),
+      authenticator: 'kubernetes',
+      // The API server vouches for the token, so what it says of its end holds.
+      expiresAtMs: claimedExpiry(token),
+    };
   };
 }
 
 /** Who the API server says the bearer is. An API server that does not know audiences does not confirm one: refused. */
 function reviewed(text: string, audiences: readonly string[], trustDomain: string): SpiffeId {
-  const review: unknown = JSON.parse(text);
+  const review = parseStrictJson(text, (what) => new Error(`the answer of the API server: ${what}`));
   const { authenticated, user, audiences: confirmed } = statusOf(review);
   if (authenticated !== true) throw new Error('the API server does not know the token');
   if (!Array.isArray(confirmed) || !confirmed.some((one) => audiences.includes(one as string)))

@@ -4,6 +4,7 @@ import {
   TOKEN_ALGORITHMS,
   type TokenClaims,
   type TokenKeys,
+  tokenEndMs,
   verifyToken,
 } from '../../identity/oidc-token.js';
 import { checkedUrl, type WebFetch } from '../../identity/web-fetch.js';
@@ -49,10 +50,18 @@ export interface OidcTools {
   readonly random: Random;
 }
 
+/** A token that holds. */
+export interface VerifiedToken {
+  readonly issuer: string;
+  readonly claims: TokenClaims;
+  /** Calendar time from which it is not taken any more. */
+  readonly expiresAtMs: number;
+}
+
 /** Verifies the tokens of configured issuers. */
 export interface TokenVerifier {
   /** Undefined when no issuer is configured that the token claims; throws when it does not hold. */
-  verify(token: string): Promise<{ readonly issuer: string; readonly claims: TokenClaims } | undefined>;
+  verify(token: string): Promise<VerifiedToken | undefined>;
   close(): void;
 }
 
@@ -70,7 +79,8 @@ export function createTokenVerifier(
       const found = issuer === undefined ? undefined : known.get(issuer);
       if (issuer === undefined || found === undefined) return undefined;
       const { rules, keys } = found;
-      return { issuer, claims: await verifyToken(token, rules, { keys, clock: tools.clock }) };
+      const claims = await verifyToken(token, rules, { keys, clock: tools.clock });
+      return { issuer, claims, expiresAtMs: tokenEndMs(claims, rules) };
     },
     close() {
       for (const { keys } of known.values()) keys.close();
@@ -96,7 +106,7 @@ export function oidcAuthenticator(
     const fitting = identities.get(verified.issuer)?.find(({ when }) => fulfils(verified.claims, when));
     const id = fitting?.template(verified.claims);
     if (id === undefined) throw new TypeError('the claims of the token name no identity');
-    return { id, authenticator: 'oidc' };
+    return { id, authenticator: 'oidc', expiresAtMs: verified.expiresAtMs };
   };
 }
 

@@ -5,11 +5,11 @@ import { parseSpiffeId, type SpiffeId } from '../../identity/spiffe-id.js';
 import { createWebFetch } from '../../identity/web-fetch.js';
 import { writeFileAtomic } from '../../runtime/atomic-file.js';
 import { type Clock, systemClock } from '../../runtime/clock.js';
-import type { Logger } from '../../runtime/log.js';
+import { type Logger, silentLogger } from '../../runtime/log.js';
 import { surroundings } from '../../runtime/process.js';
 import { systemRandom } from '../../runtime/random.js';
 import { type AdminAccess, createOperators, type Operators, type RoleGrant } from '../admin/roles.js';
-import type { AuditLog } from '../audit/audit-log.js';
+import type { AuditLog, AuditRecord } from '../audit/audit-log.js';
 import { createFileAudit } from '../audit/file-audit.js';
 import { createLoggedAudit } from '../audit/log-audit.js';
 import type { CertificateAuthority } from '../ca/certificate-authority.js';
@@ -50,7 +50,7 @@ export async function createPlaneAccess(
   const audit =
     dataDir === undefined
       ? createLoggedAudit(logger)
-      : await createFileAudit({ path: join(dataDir, 'audit.jsonl'), clock, logger });
+      : await createFileAudit({ path: join(dataDir, AUDIT_FILE), clock, logger });
   const store =
     dataDir === undefined
       ? createMemoryJoinTokenStore()
@@ -101,6 +101,8 @@ export async function createPlaneAccess(
   }
 }
 
+/** The audit log in the data folder. */
+const AUDIT_FILE = 'audit.jsonl';
 /** Folder of the join tokens in the data folder. */
 export const JOIN_TOKENS = 'join-tokens';
 
@@ -115,30 +117,51 @@ async function ownGrant(dataDir: string): Promise<RoleGrant> {
   return { role: 'admin', tokenFile };
 }
 
-function audited(joinTokens: JoinTokens, audit: AuditLog): JoinTokens {
+function audited(
+  joinTokens: JoinTokens,
+  audit: AuditLog,
+  by: Pick<AuditRecord, 'actor' | 'authenticator'> = {},
+): JoinTokens {
   return {
     ...joinTokens,
     async create(id: SpiffeId, ttlMs?: number): Promise<CreatedJoinToken> {
-      await audit.record({ action: 'join-token.create', outcome: 'allowed', target: id.toString() });
+      await audit.record({ action: 'join-token.create', outcome: 'allowed', ...by, target: id.toString() });
       return joinTokens.create(id, ttlMs);
     },
     async revoke(hash) {
-      await audit.record({ action: 'join-token.revoke', outcome: 'allowed', target: hash });
+      await audit.record({ action: 'join-token.revoke', outcome: 'allowed', ...by, target: hash });
       return joinTokens.revoke(hash);
     },
   };
 }
 
 /**
- * Makes a join token in the data folder of a control plane, which may run or not.
+ * Makes a join token in the data folder of a control plane, which may run or not. Its audit log says so: a token that can't
+ * be recorded is not made.
  * @throws MeshError `INMESH_OPTION_INVALID`, `INMESH_SPIFFE_ID`, `INMESH_STORE_WRITE`.
  */
 export async function createJoinTokenIn(
   dataDir: string,
   id: string,
-  { ttlMs, clock = systemClock }: { readonly ttlMs?: number; readonly clock?: Clock } = {},
+  {
+    ttlMs,
+    actor,
+    clock = systemClock,
+  }: { readonly ttlMs?: number; readonly actor?: string; readonly clock?: Clock } = {},
 ): Promise<CreatedJoinToken> {
   const parsed = parseSpiffeId(id);
   const store = createDirectoryJoinTokenStore(join(dataDir, JOIN_TOKENS));
-  return createJoinTokens(store, { clock, trustDomain: parsed.trustDomain }).create(parsed, ttlMs);
+  const joinTokens = createJoinTokens(store, { clock, trustDomain: parsed.trustDomain });
+  // Only who runs the control plane moves full files on: two at the same time would lose one.
+  const audit = await createFileAudit({
+    path: join(dataDir, AUDIT_FILE),
+    clock,
+    logger: silentLogger,
+    maxBytes: Number.POSITIVE_INFINITY,
+  });
+  try {
+    return await audited(joinTokens, audit, { actor, authenticator: 'data-folder' }).create(parsed, ttlMs);
+  } finally {
+    await audit.close();
+  }
 }

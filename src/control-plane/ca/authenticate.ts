@@ -18,6 +18,8 @@ export interface UnauthenticatedCall {
 export interface Identity {
   readonly id: SpiffeId;
   readonly authenticator: string;
+  /** Calendar time until which what it showed is taken; undefined = for as long as the connection lasts. */
+  readonly expiresAtMs?: number | undefined;
 }
 
 /**

@@ -1,4 +1,6 @@
 import type { Metadata, ServerInterceptingCallInterface, ServerInterceptor } from '@grpc/grpc-js';
+import { atWallTime } from '../../identity/wall-timer.js';
+import type { Clock, Timer } from '../../runtime/clock.js';
 import { messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
 import type { AuditLog } from '../audit/audit-log.js';
@@ -9,6 +11,7 @@ import { addressOf, type PeerLimits } from './peer-limits.js';
 
 const STATUS_RESOURCE_EXHAUSTED = 8;
 const STATUS_UNIMPLEMENTED = 12;
+const STATUS_UNAVAILABLE = 14;
 const STATUS_UNAUTHENTICATED = 16;
 
 /** How callers of the gRPC services are judged before anything is read of them. */
@@ -21,6 +24,7 @@ export interface AccessOptions {
   /** How often an address may call without a certificate. */
   readonly limits: PeerLimits;
   readonly audit: AuditLog;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -39,10 +43,18 @@ export function accessInterceptor(
   { ServerInterceptingCall }: typeof import('@grpc/grpc-js'),
   options: AccessOptions,
 ): ServerInterceptor {
-  return (method, call) =>
-    new ServerInterceptingCall(call, {
+  return (method, call) => {
+    let expiry: Timer | undefined;
+    return new ServerInterceptingCall(call, {
+      sendStatus(status, next) {
+        expiry?.cancel();
+        next(status);
+      },
       start(next) {
         next({
+          onCancel() {
+            expiry?.cancel();
+          },
           onReceiveMetadata(metadata, pass) {
             judge(method.path, call, metadata, options).then(
               (verdict) => {
@@ -50,7 +62,10 @@ export function accessInterceptor(
                   call.sendStatus({ code: verdict.code, details: verdict.details });
                   return;
                 }
-                if (verdict.caller !== undefined) options.callers.recognise(metadata, verdict.caller);
+                const { caller } = verdict;
+                if (caller !== undefined) options.callers.recognise(metadata, caller);
+                if (caller?.expiresAtMs !== undefined)
+                  expiry = atWallTime(options.clock, caller.expiresAtMs, () => call.sendStatus(EXPIRED));
                 pass(metadata);
               },
               (error: unknown) => {
@@ -62,7 +77,11 @@ export function accessInterceptor(
         });
       },
     });
+  };
 }
+
+/** Whoever renews its token comes back with the new one, and is told what it has missed; whoever can't is refused then. */
+const EXPIRED = { code: STATUS_UNAVAILABLE, details: 'the token of this call has expired' };
 
 async function judge(
   path: string,
@@ -88,7 +107,10 @@ async function judge(
     peerAddress: peer,
     metadata: (name) => onlyValue(metadata, name),
   });
-  if (identity !== undefined) return { kind: 'pass', caller: { spiffeId: identity.id.toString() } };
+  if (identity !== undefined) {
+    const { id, expiresAtMs } = identity;
+    return { kind: 'pass', caller: { spiffeId: id.toString(), expiresAtMs } };
+  }
   if (isTrusted) return PASS;
   throw new Error('neither a certificate nor a token that is known');
 }

@@ -7,6 +7,8 @@ export interface CallerIdentity {
   readonly spiffeId: string;
   /** DER of the leaf; undefined when it was a token. */
   readonly certificate?: Uint8Array | undefined;
+  /** Calendar time at which calls by a token end; undefined = with the connection. */
+  readonly expiresAtMs?: number | undefined;
 }
 
 /** A gRPC call, as far as it tells who calls. */
@@ -32,20 +34,15 @@ export class CallerTable {
   admit(socket: TLSSocket, tls: MeshTls): void {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return;
-    const { id, notAfterMs } = tls.verify(socket);
+    const peer = tls.verify(socket);
+    const { id, notAfterMs } = peer;
     const key = peerKey(socket);
     const caller = { spiffeId: id.toString(), certificate: certificate.raw };
     this.#callers.set(key, caller);
     closeAtExpiry(socket, notAfterMs, tls.clock);
-    const unsubscribe = tls.onUpdate(() => {
-      try {
-        tls.verify(socket);
-      } catch {
-        socket.destroy();
-      }
-    });
+    // Looked at again only when trust changes, and in turns: a thousand clients are not verified at once.
+    tls.onDistrust(socket, peer, () => socket.destroy());
     socket.once('close', () => {
-      unsubscribe();
       if (this.#callers.get(key) === caller) this.#callers.delete(key);
     });
   }

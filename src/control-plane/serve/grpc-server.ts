@@ -90,6 +90,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
         ...options.access,
         callers,
         limits: peerLimits(limits.callsPerSecond, 50, clock),
+        clock,
         logger,
       }),
     ],

@@ -150,6 +150,27 @@ describe('a control plane that trusts nobody without proof', () => {
     expect(await other.ended()).toBe(7);
   });
 
+  test('ends a stream with its token; who comes back with a new one has missed nothing', async () => {
+    const { plane, rootPem } = await start({
+      callers: { loopback: false, oidc: oidc.map((one) => ({ ...one, skewMs: 0 })) },
+    });
+    const node = nodeOf({ SERVICE_ACCOUNT: 'reviews' });
+    const brief = await issuer.sign({ sub: 'reviews', exp: Date.now() / 1000 + 1 });
+    const first = ads(plane, rootPem, `Bearer ${brief}`);
+    first.send({ type: 'CDS', node });
+    const before = await first.next();
+    first.ack(before);
+    expect(await first.ended()).toBe(14);
+    expect(first.status?.details).toBe('the token of this call has expired');
+    expect(plane.status().clients).toEqual([]);
+    const late = ads(plane, rootPem, `Bearer ${brief}`);
+    late.send({ type: 'CDS', node });
+    expect(await late.ended()).toBe(16);
+    const again = ads(plane, rootPem, `Bearer ${await token('reviews')}`);
+    again.send({ type: 'CDS', node });
+    expect([...(await again.next()).resources.keys()]).toEqual([...before.resources.keys()]);
+  });
+
   test('serves xDS to nobody else, not from this machine either', async () => {
     const { plane, rootPem } = await start({ ports: { xds: 0, secureXds: 0, http: 0 } });
     const joinToken = await plane.createJoinToken('spiffe://cluster.local/ns/default/sa/reviews');

@@ -102,6 +102,30 @@ describe('the TLS port', () => {
     expect(Date.now() - startedMs).toBeLessThan(10_000);
   });
 
+  test('ends the live stream of an identity that is taken back, and of nobody else', async () => {
+    const plane = await start();
+    const lost = connect(plane, await joinMesh(plane, 'reviews'), true);
+    const kept = connect(plane, await joinMesh(plane, 'ratings'), true);
+    lost.send({ type: 'CDS', node: nodeOf({ SERVICE_ACCOUNT: 'reviews' }) });
+    kept.send({
+      type: 'CDS',
+      node: {
+        ...nodeOf({ SERVICE_ACCOUNT: 'ratings' }),
+        id: 'sidecar~127.0.0.1~ratings.default~default.svc.cluster.local',
+      },
+    });
+    await Promise.all([lost.next(), kept.next()]);
+    const revokedAtMs = performance.now();
+    await plane.certificateAuthority.revocation.revoke({
+      kind: 'ids',
+      value: 'spiffe://cluster.local/ns/default/sa/reviews',
+    });
+    expect(await lost.ended()).toBe(14);
+    expect(performance.now() - revokedAtMs).toBeLessThan(10_000);
+    kept.send({ type: 'LDS' });
+    expect((await kept.next()).type).toBe('LDS');
+  });
+
   test('serves a client without a certificate yet', async () => {
     const plane = await start();
     const client = connect(plane, await joinMesh(plane, 'reviews'), false);

@@ -1,3 +1,4 @@
+import { sign } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { identityTemplate } from '../../../../src/control-plane/access/identity-template.js';
 import {
@@ -104,6 +105,23 @@ describe('tokens of an OIDC issuer', () => {
   ])('with %s are refused', async (_, options) => {
     const signed = bearer({}, options);
     await expect(signed.then(authenticate)).rejects.toThrow();
+  });
+
+  test.each([
+    ['claim', '{"alg":"ES256","kid":"ec"}', '"sub":"cart","sub":"admin"'],
+    ['claim, spelled in two ways', '{"alg":"ES256","kid":"ec"}', '"sub":"cart","s\\u0075b":"admin"'],
+    ['member of the header', '{"alg":"ES256","kid":"ec","alg":"none"}', '"sub":"cart"'],
+  ])('with a %s that stands twice are refused, however they are signed', async (_, header, members) => {
+    const part = (text: string) => Buffer.from(text).toString('base64url');
+    const payload = `{"iss":"${issuer.issuer}","aud":"inmesh","exp":${now + 60},"namespace":"shop",${members}}`;
+    const signed = `${part(header)}.${part(payload)}`;
+    const key = KEYS['ES256'];
+    if (key === undefined) throw new Error('no key');
+    const signature = sign('sha256', Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' });
+    const token = `${signed}.${signature.toString('base64url')}`;
+    await expect(
+      authenticate(`Bearer ${token}`).then((id) => id ?? Promise.reject(new Error('unknown'))),
+    ).rejects.toThrow();
   });
 
   test('signed by a weak key, by none, or changed after it was signed, are refused', async () => {

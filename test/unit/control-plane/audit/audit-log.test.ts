@@ -1,7 +1,8 @@
-import { appendFile, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import { createJoinTokenIn } from '../../../../src/control-plane/access/plane-access.js';
 import { createFileAudit } from '../../../../src/control-plane/audit/file-audit.js';
 import { createLoggedAudit } from '../../../../src/control-plane/audit/log-audit.js';
 import { type Logger, silentLogger } from '../../../../src/runtime/log.js';
@@ -45,6 +46,37 @@ describe('the audit log on disk', () => {
     ]);
     expect((await stat(path)).mode & 0o777).toBe(0o600);
     await log.close();
+  });
+
+  test('tells of tokens that are made in the data folder, next to what the control plane writes', async () => {
+    const folder = await newFolder();
+    const path = join(folder, 'audit.jsonl');
+    // So small that each line of the control plane begins a new file: who only makes a token moves none.
+    const log = await createFileAudit({ path, clock, logger: silentLogger, maxBytes: 100 });
+    await log.record({ action: 'a', outcome: 'allowed' });
+    const id = 'spiffe://cluster.local/ns/default/sa/cart';
+    const made = await createJoinTokenIn(folder, id, { actor: 'root', clock });
+    expect(await lines(path)).toMatchObject([
+      { action: 'a' },
+      {
+        action: 'join-token.create',
+        outcome: 'allowed',
+        actor: 'root',
+        authenticator: 'data-folder',
+        target: id,
+      },
+    ]);
+    expect(await readFile(path, 'utf8')).not.toContain(made.token.reveal());
+    expect((await readdir(folder)).sort()).toEqual(['audit.jsonl', 'join-tokens']);
+    await log.close();
+  });
+
+  test('is no way around: a token that can not be recorded is not made', async () => {
+    const folder = await newFolder();
+    await mkdir(join(folder, 'audit.jsonl'));
+    const making = createJoinTokenIn(folder, 'spiffe://cluster.local/ns/default/sa/cart', { clock });
+    await expect(making).rejects.toMatchObject({ code: 'INMESH_STORE_WRITE' });
+    expect(await readdir(folder)).toEqual(['audit.jsonl']);
   });
 
   test('stays one line per record, whatever callers put into it', async () => {
