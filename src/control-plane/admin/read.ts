@@ -1,28 +1,12 @@
+import { KIND_NAMES } from '../kinds/kinds.js';
 import { type RegistrySnapshot, workloadsIn } from '../registry/snapshot.js';
 import { formatPath, type Violation } from '../schema/violation.js';
 import type { ConfigStore } from '../store/config-store.js';
-import type { KindName } from '../store/view.js';
 import { readAuthority } from './authority.js';
 import { type Answer, problem } from './http.js';
 import { renderMetrics } from './metrics.js';
 import type { AdminOptions } from './options.js';
 import type { AdminStatus } from './status.js';
-
-const KINDS: readonly KindName[] = [
-  'VirtualService',
-  'DestinationRule',
-  'ServiceEntry',
-  'WorkloadEntry',
-  'PeerAuthentication',
-  'RequestAuthentication',
-  'AuthorizationPolicy',
-  'Gateway',
-  'Service',
-  'Deployment',
-  'Namespace',
-  'ServiceAccount',
-  'Secret',
-];
 
 /** What can be read. */
 export function read(path: string, options: AdminOptions): Answer {
@@ -81,7 +65,7 @@ function describeViolation({
 
 function describeConfig(store: ConfigStore): object {
   const view = store.current.value;
-  const documents = KINDS.flatMap((kind) =>
+  const documents = KIND_NAMES.flatMap((kind) =>
     view.list(kind).map(({ apiVersion, name, namespace, labels, spec, origin }) => ({
       apiVersion,
       kind,

@@ -14,7 +14,8 @@ import {
 
 const failover = z.array(z.strictObject({ from: z.string().optional(), to: z.string().optional() }));
 
-const localityLbSetting = z.strictObject({
+/** Istio LocalityLoadBalancerSetting. */
+export const localityLbSetting = z.strictObject({
   distribute: z
     .array(z.strictObject({ from: z.string().optional(), to: mapOf(uint32).optional() }))
     .optional(),
@@ -23,7 +24,8 @@ const localityLbSetting = z.strictObject({
   enabled: z.boolean().optional(),
 });
 
-const zoneAwareLbSetting = z.strictObject({
+/** Istio ZoneAwareLoadBalancerSetting. */
+export const zoneAwareLbSetting = z.strictObject({
   enabled: z.boolean().optional(),
   failover: failover.optional(),
   failoverPriority: z.array(z.string()).optional(),
@@ -64,18 +66,20 @@ const loadBalancer = z.strictObject({
     .optional(),
 });
 
-const connectionPool = z.strictObject({
+/** Istio TcpKeepalive. */
+export const tcpKeepalive = z.strictObject({
+  probes: uint32.optional(),
+  time: positiveDuration.optional(),
+  interval: positiveDuration.optional(),
+});
+
+/** Istio ConnectionPoolSettings. */
+export const connectionPool = z.strictObject({
   tcp: z
     .strictObject({
       maxConnections: int32(0).optional(),
       connectTimeout: positiveDuration.optional(),
-      tcpKeepalive: z
-        .strictObject({
-          probes: uint32.optional(),
-          time: positiveDuration.optional(),
-          interval: positiveDuration.optional(),
-        })
-        .optional(),
+      tcpKeepalive: tcpKeepalive.optional(),
       maxConnectionDuration: positiveDuration.optional(),
       idleTimeout: wholeDuration.optional(),
     })
@@ -95,7 +99,8 @@ const connectionPool = z.strictObject({
     .optional(),
 });
 
-const outlierDetection = z.strictObject({
+/** Istio OutlierDetection. */
+export const outlierDetection = z.strictObject({
   consecutiveErrors: int32(0).optional(),
   splitExternalLocalOriginErrors: z.boolean().optional(),
   consecutiveLocalOriginFailures: uint32.optional(),
@@ -108,7 +113,8 @@ const outlierDetection = z.strictObject({
   outlierDetectionHttpErrorCodes: z.array(uint32).optional(),
 });
 
-const clientTls = z.strictObject({
+/** Istio ClientTLSSettings. */
+export const clientTls = z.strictObject({
   mode: z.enum(['DISABLE', 'SIMPLE', 'MUTUAL', 'ISTIO_MUTUAL']).optional(),
   clientCertificate: z.string().optional(),
   privateKey: z.string().optional(),

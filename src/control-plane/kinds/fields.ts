@@ -71,3 +71,12 @@ export const exportTo = z.array(
 
 /** Selects workloads by labels, as the networking kinds do (Istio: `workloadSelector.matchLabels`). */
 export const matchLabelsSelector = z.strictObject({ matchLabels: stringMap.optional() });
+
+/** A map of anything: what it means is said elsewhere (protobuf's Struct). */
+export const openMap = z.record(z.string(), z.unknown());
+
+/** Which traffic something is about, seen from the workload (Istio WorkloadMode). */
+export const workloadMode = z.enum(['CLIENT_AND_SERVER', 'CLIENT', 'SERVER']);
+
+/** Selects workloads of a namespace by labels (Istio: `workloadSelector.labels`). */
+export const labelsSelector = z.strictObject({ labels: stringMap.optional() });

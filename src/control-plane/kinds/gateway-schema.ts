@@ -3,7 +3,8 @@ import { stringMap, uint32 } from './fields.js';
 
 const tlsProtocol = z.enum(['TLS_AUTO', 'TLSV1_0', 'TLSV1_1', 'TLSV1_2', 'TLSV1_3']);
 
-const serverTls = z.strictObject({
+/** Istio ServerTLSSettings. */
+export const serverTls = z.strictObject({
   httpsRedirect: z.boolean().optional(),
   mode: z
     .enum(['PASSTHROUGH', 'SIMPLE', 'MUTUAL', 'AUTO_PASSTHROUGH', 'ISTIO_MUTUAL', 'OPTIONAL_MUTUAL'])

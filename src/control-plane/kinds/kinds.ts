@@ -1,15 +1,35 @@
 import { authorizationPolicyKind } from './authorization-policy.js';
 import { destinationRuleKind } from './destination-rule.js';
+import { envoyFilterKind } from './envoy-filter.js';
+import { failureRateBreakerKind } from './failure-rate-breaker.js';
 import { gatewayKind } from './gateway.js';
 import type { Kind } from './kind.js';
-import { deploymentKind, namespaceKind, serviceAccountKind, serviceKind } from './kubernetes.js';
+import {
+  configMapKind,
+  daemonSetKind,
+  deploymentKind,
+  endpointSliceKind,
+  endpointsKind,
+  namespaceKind,
+  podKind,
+  serviceAccountKind,
+  serviceKind,
+  statefulSetKind,
+} from './kubernetes.js';
+import { meshConfigKind } from './mesh-config.js';
 import { peerAuthenticationKind } from './peer-authentication.js';
+import { proxyConfigKind } from './proxy-config.js';
+import { quotaKind, rateLimitPolicyKind } from './rate-limit-policy.js';
 import { requestAuthenticationKind } from './request-authentication.js';
 import { secretKind } from './secret.js';
 import { serviceEntryKind } from './service-entry.js';
+import { sidecarKind } from './sidecar.js';
+import { telemetryKind } from './telemetry.js';
 import type { KindName } from './types.js';
 import { virtualServiceKind } from './virtual-service.js';
+import { trafficExtensionKind, wasmPluginKind } from './wasm-plugin.js';
 import { workloadEntryKind } from './workload-entry.js';
+import { workloadGroupKind } from './workload-group.js';
 
 /** Every kind that the control plane reads. A new kind is one file and one line here. */
 export const KINDS: { readonly [K in KindName]: Kind<K> } = {
@@ -17,18 +37,38 @@ export const KINDS: { readonly [K in KindName]: Kind<K> } = {
   DestinationRule: destinationRuleKind,
   ServiceEntry: serviceEntryKind,
   WorkloadEntry: workloadEntryKind,
+  WorkloadGroup: workloadGroupKind,
+  Sidecar: sidecarKind,
+  Gateway: gatewayKind,
   PeerAuthentication: peerAuthenticationKind,
   RequestAuthentication: requestAuthenticationKind,
   AuthorizationPolicy: authorizationPolicyKind,
-  Gateway: gatewayKind,
+  Telemetry: telemetryKind,
+  ProxyConfig: proxyConfigKind,
+  EnvoyFilter: envoyFilterKind,
+  WasmPlugin: wasmPluginKind,
+  TrafficExtension: trafficExtensionKind,
+  MeshConfig: meshConfigKind,
+  RateLimitPolicy: rateLimitPolicyKind,
+  Quota: quotaKind,
+  FailureRateBreaker: failureRateBreakerKind,
   Service: serviceKind,
+  Endpoints: endpointsKind,
+  EndpointSlice: endpointSliceKind,
+  Pod: podKind,
   Deployment: deploymentKind,
+  StatefulSet: statefulSetKind,
+  DaemonSet: daemonSetKind,
   Namespace: namespaceKind,
   ServiceAccount: serviceAccountKind,
   Secret: secretKind,
+  ConfigMap: configMapKind,
 };
 
 /** Whether the text names a kind that the control plane reads. */
 export function isKindName(name: string): name is KindName {
   return Object.hasOwn(KINDS, name);
 }
+
+/** The names of all kinds, in the order of the table. */
+export const KIND_NAMES: readonly KindName[] = Object.keys(KINDS).filter(isKindName);

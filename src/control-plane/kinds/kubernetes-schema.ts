@@ -24,26 +24,101 @@ export const serviceSchema = z.object({
     .optional(),
 });
 
-/** What inmesh reads of a Kubernetes Deployment. */
+const containers = z
+  .array(
+    z.object({
+      name: z.string().optional(),
+      image: z.string().optional(),
+      args: z.array(z.string()).optional(),
+      env: z.array(z.object({ name: z.string(), value: z.string().optional() })).optional(),
+      ports: z
+        .array(
+          z.object({
+            name: z.string().optional(),
+            containerPort: port,
+            protocol: z.enum(['TCP', 'UDP', 'SCTP']).optional(),
+          }),
+        )
+        .optional(),
+    }),
+  )
+  .optional();
+
+/** What inmesh reads of a Kubernetes Pod. */
+export const podSchema = z.object({
+  serviceAccountName: z.string().optional(),
+  nodeName: z.string().optional(),
+  containers,
+  initContainers: containers,
+});
+
+/** What inmesh reads of a Kubernetes Deployment, StatefulSet or DaemonSet. */
 export const deploymentSchema = z.object({
   replicas: z.int().min(0).optional(),
   selector: z.object({ matchLabels: stringMap.optional() }).optional(),
   template: z.object({
     metadata: z.object({ labels: stringMap.optional(), annotations: stringMap.optional() }).optional(),
-    spec: z
-      .object({
-        serviceAccountName: z.string().optional(),
-        containers: z
+    spec: podSchema.optional(),
+  }),
+});
+
+/** What inmesh reads of Kubernetes Endpoints; it stands beside `metadata`. */
+export const endpointsSchema = z.object({
+  subsets: z
+    .array(
+      z.object({
+        addresses: z.array(z.object({ ip: z.string(), nodeName: z.string().optional() })).optional(),
+        notReadyAddresses: z.array(z.object({ ip: z.string() })).optional(),
+        ports: z
           .array(
             z.object({
               name: z.string().optional(),
-              ports: z.array(z.object({ name: z.string().optional(), containerPort: port })).optional(),
+              port,
+              protocol: z.enum(['TCP', 'UDP', 'SCTP']).optional(),
             }),
           )
           .optional(),
-      })
-      .optional(),
-  }),
+      }),
+    )
+    .optional(),
+});
+
+/** What inmesh reads of a Kubernetes EndpointSlice; it stands beside `metadata`. */
+export const endpointSliceSchema = z.object({
+  addressType: z.enum(['IPv4', 'IPv6', 'FQDN']),
+  endpoints: z
+    .array(
+      z.object({
+        addresses: z.array(z.string()).min(1).max(100),
+        conditions: z
+          .object({
+            ready: z.boolean().optional(),
+            serving: z.boolean().optional(),
+            terminating: z.boolean().optional(),
+          })
+          .optional(),
+        hostname: z.string().optional(),
+        nodeName: z.string().optional(),
+        zone: z.string().optional(),
+      }),
+    )
+    .optional(),
+  ports: z
+    .array(
+      z.object({
+        name: z.string().optional(),
+        port: port.optional(),
+        protocol: z.enum(['TCP', 'UDP', 'SCTP']).optional(),
+        appProtocol: z.string().optional(),
+      }),
+    )
+    .optional(),
+});
+
+/** What inmesh reads of a Kubernetes ConfigMap; it stands beside `metadata`. */
+export const configMapSchema = z.object({
+  data: stringMap.optional(),
+  binaryData: stringMap.optional(),
 });
 
 /** A document of which inmesh reads the metadata only (Namespace, ServiceAccount). */

@@ -1,7 +1,15 @@
 import type { Document } from '../store/view.js';
 import { checkLabels } from './common-rules.js';
 import type { Kind } from './kind.js';
-import { deploymentSchema, metadataOnlySchema, serviceSchema } from './kubernetes-schema.js';
+import {
+  configMapSchema,
+  deploymentSchema,
+  endpointSliceSchema,
+  endpointsSchema,
+  metadataOnlySchema,
+  podSchema,
+  serviceSchema,
+} from './kubernetes-schema.js';
 import { isDnsLabel } from './names.js';
 import { createReport, entriesOf } from './report.js';
 
@@ -19,6 +27,57 @@ export const deploymentKind: Kind<'Deployment'> = {
   apiVersions: ['apps/v1'],
   schema: deploymentSchema,
   validate: validateDeployment,
+};
+
+/** Kubernetes StatefulSet: the same of its workloads. */
+export const statefulSetKind: Kind<'StatefulSet'> = {
+  name: 'StatefulSet',
+  apiVersions: ['apps/v1'],
+  schema: deploymentSchema,
+  validate: validateDeployment,
+};
+
+/** Kubernetes DaemonSet: the same of its workloads. */
+export const daemonSetKind: Kind<'DaemonSet'> = {
+  name: 'DaemonSet',
+  apiVersions: ['apps/v1'],
+  schema: deploymentSchema,
+  validate: validateDeployment,
+};
+
+/** Kubernetes Pod: labels and service account of one workload. */
+export const podKind: Kind<'Pod'> = {
+  name: 'Pod',
+  apiVersions: ['v1'],
+  schema: podSchema,
+  validate: () => [],
+};
+
+/** Kubernetes Endpoints: where a service without selector is served. */
+export const endpointsKind: Kind<'Endpoints'> = {
+  name: 'Endpoints',
+  apiVersions: ['v1'],
+  schema: endpointsSchema,
+  isSpec: true,
+  validate: () => [],
+};
+
+/** Kubernetes EndpointSlice: where a service is served. */
+export const endpointSliceKind: Kind<'EndpointSlice'> = {
+  name: 'EndpointSlice',
+  apiVersions: ['discovery.k8s.io/v1', 'discovery.k8s.io/v1beta1'],
+  schema: endpointSliceSchema,
+  isSpec: true,
+  validate: () => [],
+};
+
+/** Kubernetes ConfigMap: data that others refer to; the MeshConfig is in one. */
+export const configMapKind: Kind<'ConfigMap'> = {
+  name: 'ConfigMap',
+  apiVersions: ['v1'],
+  schema: configMapSchema,
+  isSpec: true,
+  validate: () => [],
 };
 
 /** Kubernetes Namespace: its labels. */
@@ -58,7 +117,7 @@ function validateService(document: Document<'Service'>) {
   return report.violations;
 }
 
-function validateDeployment(document: Document<'Deployment'>) {
+function validateDeployment(document: Document<'Deployment' | 'StatefulSet' | 'DaemonSet'>) {
   const report = createReport();
   checkLabels(document.spec.template.metadata?.labels, ['spec', 'template', 'metadata', 'labels'], report);
   return report.violations;

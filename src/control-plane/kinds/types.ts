@@ -1,13 +1,30 @@
 import type { z } from 'zod';
 import type { authorizationPolicySchema } from './authorization-policy-schema.js';
 import type { destinationRuleSchema } from './destination-rule-schema.js';
+import type { envoyFilterSchema } from './envoy-filter-schema.js';
+import type { failureRateBreakerSchema } from './failure-rate-breaker-schema.js';
 import type { gatewaySchema } from './gateway-schema.js';
-import type { deploymentSchema, metadataOnlySchema, serviceSchema } from './kubernetes-schema.js';
+import type {
+  configMapSchema,
+  deploymentSchema,
+  endpointSliceSchema,
+  endpointsSchema,
+  metadataOnlySchema,
+  podSchema,
+  serviceSchema,
+} from './kubernetes-schema.js';
+import type { meshConfigSchema } from './mesh-config-schema.js';
 import type { peerAuthenticationSchema } from './peer-authentication-schema.js';
+import type { proxyConfigSchema } from './proxy-config-schema.js';
+import type { quotaSchema, rateLimitPolicySchema } from './rate-limit-policy-schema.js';
 import type { requestAuthenticationSchema } from './request-authentication-schema.js';
 import type { SecretContent } from './secret-schema.js';
 import type { serviceEntrySchema, workloadEntrySchema } from './service-entry-schema.js';
+import type { sidecarSchema } from './sidecar-schema.js';
+import type { telemetrySchema } from './telemetry-schema.js';
 import type { virtualServiceSchema } from './virtual-service-schema.js';
+import type { trafficExtensionSchema, wasmPluginSchema } from './wasm-plugin-schema.js';
+import type { workloadGroupSchema } from './workload-group-schema.js';
 
 /** A type with all its parts read-only. */
 export type DeepReadonly<T> = T extends readonly (infer Item)[]
@@ -29,6 +46,23 @@ export interface KindSpecs {
   readonly RequestAuthentication: DeepReadonly<z.output<typeof requestAuthenticationSchema>>;
   readonly AuthorizationPolicy: DeepReadonly<z.output<typeof authorizationPolicySchema>>;
   readonly Gateway: DeepReadonly<z.output<typeof gatewaySchema>>;
+  readonly WorkloadGroup: DeepReadonly<z.output<typeof workloadGroupSchema>>;
+  readonly Sidecar: DeepReadonly<z.output<typeof sidecarSchema>>;
+  readonly Telemetry: DeepReadonly<z.output<typeof telemetrySchema>>;
+  readonly ProxyConfig: DeepReadonly<z.output<typeof proxyConfigSchema>>;
+  readonly EnvoyFilter: DeepReadonly<z.output<typeof envoyFilterSchema>>;
+  readonly WasmPlugin: DeepReadonly<z.output<typeof wasmPluginSchema>>;
+  readonly TrafficExtension: DeepReadonly<z.output<typeof trafficExtensionSchema>>;
+  readonly MeshConfig: DeepReadonly<z.output<typeof meshConfigSchema>>;
+  readonly RateLimitPolicy: DeepReadonly<z.output<typeof rateLimitPolicySchema>>;
+  readonly Quota: DeepReadonly<z.output<typeof quotaSchema>>;
+  readonly FailureRateBreaker: DeepReadonly<z.output<typeof failureRateBreakerSchema>>;
+  readonly Endpoints: DeepReadonly<z.output<typeof endpointsSchema>>;
+  readonly EndpointSlice: DeepReadonly<z.output<typeof endpointSliceSchema>>;
+  readonly Pod: DeepReadonly<z.output<typeof podSchema>>;
+  readonly StatefulSet: DeepReadonly<z.output<typeof deploymentSchema>>;
+  readonly DaemonSet: DeepReadonly<z.output<typeof deploymentSchema>>;
+  readonly ConfigMap: DeepReadonly<z.output<typeof configMapSchema>>;
   readonly Service: DeepReadonly<z.output<typeof serviceSchema>>;
   readonly Deployment: DeepReadonly<z.output<typeof deploymentSchema>>;
   readonly Namespace: DeepReadonly<z.output<typeof metadataOnlySchema>>;

@@ -73,15 +73,25 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
   ),
 };
 
-/** Kinds of Istio and of the Gateway API that are not carried out yet. */
-export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
-  'Sidecar',
-  'EnvoyFilter',
+/** Kinds that are read and checked, but not carried out yet. */
+const UNSUPPORTED_WHOLE: ReadonlySet<KindName> = new Set<KindName>([
   'WorkloadGroup',
-  'ProxyConfig',
+  'Sidecar',
   'Telemetry',
+  'ProxyConfig',
+  'EnvoyFilter',
   'WasmPlugin',
   'TrafficExtension',
+  'MeshConfig',
+  'RateLimitPolicy',
+  'Quota',
+  'FailureRateBreaker',
+  'Endpoints',
+  'EndpointSlice',
+]);
+
+/** Kinds that are not read yet. */
+export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
   'GatewayClass',
   'HTTPRoute',
   'GRPCRoute',
@@ -95,6 +105,7 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
 
 /** What of a document inmesh does not carry out. */
 export function findUnsupported(document: Document): readonly RuleViolation[] {
+  if (UNSUPPORTED_WHOLE.has(document.kind)) return [unsupportedKind(document.kind)];
   const forGateways = findForGateways(document);
   const violations: RuleViolation[] = [];
   for (const entry of UNSUPPORTED[document.kind] ?? []) {
@@ -119,6 +130,12 @@ function findForGateways(document: Document): RuleViolation | undefined {
     message: `${what} has an effect on Envoys only: no process of inmesh is a gateway`,
     path: isGateway ? ['kind'] : ['spec', 'gateways'],
   };
+}
+
+/** The refusal of a kind as a whole. */
+export function unsupportedKind(kind: string): RuleViolation {
+  const message = `inmesh does not carry out the kind ${kind} yet`;
+  return { code: 'INMESH_CONFIG_UNSUPPORTED', severity: 'error', message, path: ['kind'] };
 }
 
 function isKind<K extends KindName>(document: Document, kind: K): document is Document<K> {

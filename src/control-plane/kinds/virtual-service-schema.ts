@@ -85,7 +85,8 @@ const httpRewrite = z.strictObject({
     .optional(),
 });
 
-const httpRetry = z.strictObject({
+/** Istio HTTPRetry. */
+export const httpRetry = z.strictObject({
   attempts: int32(0).optional(),
   perTryTimeout: positiveDuration.optional(),
   retryOn: z.string().optional(),

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { mapOf } from '../kinds/fields.js';
 import { isKindName, KINDS } from '../kinds/kinds.js';
 import { isDnsName } from '../kinds/names.js';
-import { UNSUPPORTED_KINDS } from '../kinds/unsupported.js';
+import { UNSUPPORTED_KINDS, unsupportedKind } from '../kinds/unsupported.js';
 import type { Document, FieldPath, KindName, KindSpecs, Origin } from '../store/view.js';
 import type { ConfigFile, Place } from './config-file.js';
 import { checkStructure } from './structure.js';
@@ -186,10 +186,7 @@ function checkFields(kind: KindName, value: PlainObject): readonly RuleViolation
 function unknownKind(kind: PlainValue | undefined): RuleViolation {
   const path = ['kind'];
   if (typeof kind !== 'string') return invalid(path, 'a document needs a kind, such as VirtualService');
-  if (UNSUPPORTED_KINDS.has(kind)) {
-    const message = `inmesh does not carry out the kind ${kind} yet`;
-    return { code: 'INMESH_CONFIG_UNSUPPORTED', severity: 'error', message, path };
-  }
+  if (UNSUPPORTED_KINDS.has(kind)) return unsupportedKind(kind);
   return {
     code: 'INMESH_CONFIG_UNKNOWN_KIND',
     severity: 'error',

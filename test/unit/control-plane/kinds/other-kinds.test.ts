@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { kindNamed } from '../../../../src/control-plane/kinds/kind-names.js';
 import { complaintsAbout, ruleWith } from '../load.js';
 
 const messages = (text: string): readonly string[] =>
@@ -159,4 +160,63 @@ test.each([
   expect(complaints).toHaveLength(1);
   expect(complaints[0]).toMatch(/ error INMESH_CONFIG_UNSUPPORTED /);
   expect(complaints[0]).toContain(`inmesh does not carry out ${what} yet`);
+});
+
+describe('the names of kinds', () => {
+  test.each([
+    ['vs', 'VirtualService'],
+    ['AuthorizationPolicies', 'AuthorizationPolicy'],
+    ['endpoints', 'Endpoints'],
+    ['proxyconfig', 'ProxyConfig'],
+    ['wg', 'WorkloadGroup'],
+    ['quotas', 'Quota'],
+  ])('%s means %s', (text, kind) => {
+    expect(kindNamed(text)).toBe(kind);
+  });
+
+  test('nothing else means a kind', () => {
+    expect(kindNamed('constructor')).toBeUndefined();
+  });
+});
+
+describe('kinds of Kubernetes and of inmesh', () => {
+  const isRead = (text: string) => expect(messages(text)).toEqual([]);
+
+  test('what stands beside metadata is read there', () => {
+    isRead(`apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: a, labels: {kubernetes.io/service-name: a}}
+addressType: IPv4
+endpoints: [{addresses: [10.0.0.1], conditions: {ready: true}, zone: z1}]
+ports: [{name: http, port: 8080}]
+`);
+    isRead(`apiVersion: v1
+kind: Endpoints
+metadata: {name: a}
+subsets: [{addresses: [{ip: 10.0.0.1}], ports: [{port: 80}]}]
+`);
+  });
+
+  test('limits, quotas and breakers', () => {
+    isRead(
+      document(
+        'RateLimitPolicy',
+        'inmesh.dev/v1',
+        '{selector: {matchLabels: {app: a}}, rules: [{by: [{header: x-user}], limit: {requests: 10, per: 1s}}]}',
+      ),
+    );
+    isRead(
+      document(
+        'Quota',
+        'inmesh.dev/v1',
+        '{host: a, service: {host: limits, port: 8081}, domain: shop, descriptors: [{entries: [{key: k, value: v}]}]}',
+      ),
+    );
+    isRead(document('FailureRateBreaker', 'inmesh.dev/v1', '{host: a, errorThresholdPercentage: 50}'));
+    expect(
+      messages(
+        document('RateLimitPolicy', 'inmesh.dev/v1', '{rules: [{by: [{}], limit: {requests: 1, per: 1s}}]}'),
+      ),
+    ).toEqual(['by[0] must have one of header, queryParameter and remoteAddress']);
+  });
 });
