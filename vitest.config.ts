@@ -2,8 +2,9 @@ import { defineConfig } from 'vitest/config';
 
 const named = (name: string) => ({
   extends: true as const,
-  // Long enough for a machine that is busy with other things.
-  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: 30_000 },
+  // Long enough for a machine that is busy with other things. A worker keeps its modules from file to file: loading
+  // them anew for each took five times as long as the tests. So a test may leave nothing behind in module state.
+  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: 30_000, isolate: false },
 });
 
 /** Real sockets, processes and clocks, or minutes of virtual time: a longer leash, and one file at a time so that two tests never share a core. */
