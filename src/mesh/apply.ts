@@ -2,9 +2,10 @@ import type { ClusterRuntime } from '../cluster/cluster.js';
 import type { Clusters } from '../cluster/clusters.js';
 import { createFilterMemory } from '../filters/filter-memory.js';
 import type { ResolvedOutbound, Snapshot } from '../model/snapshot.js';
+import { HostTable } from '../routing/host-table.js';
 import type { Service } from '../service/service.js';
 import { clustersOf } from '../xds/targets.js';
-import { HostTable } from './host-table.js';
+import { hostOfListener } from './listener-names.js';
 import { type OutboundTools, outboundService } from './outbound.js';
 
 interface Built {
@@ -39,7 +40,10 @@ export class Applier {
       built.set(resolved, this.#reuse(resolved) ?? this.#build(resolved));
     this.#built = built;
     this.#tools.onDemand?.retain(outbound);
-    const table = new HostTable([...built].map(([resolved, { service }]) => [resolved, service] as const));
+    const table = new HostTable(
+      [...built].map(([resolved, { service }]) => [resolved, service] as const),
+      hostOfListener,
+    );
     this.#applied = { outbound, table };
     return table;
   }

@@ -1,14 +1,8 @@
+import type { OutboundTarget } from '../routing/host-table.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
-import type { Service } from '../service/service.js';
 
-/** Where a request for one origin goes. */
-export interface OutboundTarget {
-  readonly scheme: string;
-  /** Host and, unless it is the scheme's default, port, as the caller wrote them. */
-  readonly authority: string;
-  readonly service: Service;
-}
+export type { OutboundTarget } from '../routing/host-table.js';
 
 /** What the bindings need of a mesh. */
 export interface MeshCore {

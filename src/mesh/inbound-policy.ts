@@ -8,6 +8,7 @@ import { NO_RATE_LIMITS, rateLimitsAt } from '../filters/route-rate-limits.js';
 import type { AccessLog } from '../model/access-log.js';
 import type { HttpConnectionManager, InboundListener } from '../model/listener.js';
 import { compileHeaderMatchers } from '../routing/match.js';
+import { routeEffects } from '../routing/route-effects.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
@@ -15,7 +16,6 @@ import type { ExchangeLogger } from '../service/exchange-logger.js';
 import type { Filter, Service } from '../service/service.js';
 import { auditLines } from './audit-lines.js';
 import { type InboundPolicy, inboundPolicy } from './inbound.js';
-import { routeEffects } from './route-effects.js';
 
 /** What the filters of a server are built with. */
 export interface InboundTools {

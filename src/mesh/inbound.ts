@@ -6,6 +6,8 @@ import type { Route, RouteConfiguration, VirtualHost } from '../model/route.js';
 import type { RouteMatch } from '../model/route-match.js';
 import { routesOf } from '../model/routes-of.js';
 import type { DownstreamTls } from '../model/tls.js';
+import { layersOf, plaintextGuard, redirectToTls } from '../routing/route-answers.js';
+import type { RoutePlace } from '../routing/route-effects.js';
 import type { MatchedRoute } from '../routing/route-list.js';
 import { compileRoutes } from '../routing/router.js';
 import { compileVirtualClusters } from '../routing/virtual-clusters.js';
@@ -24,8 +26,6 @@ import { createDoor } from './door.js';
 import { policyOfChains } from './inbound-chains.js';
 import type { ExchangeTimes, InboundChain, InboundMode, InboundPolicy } from './inbound-types.js';
 import { Rerouting } from './rerouting.js';
-import { layersOf, plaintextGuard, redirectToTls } from './route-answers.js';
-import type { RoutePlace } from './route-effects.js';
 import type { Turnouts } from './turnouts.js';
 import { gateUpgrades } from './upgrades.js';
 

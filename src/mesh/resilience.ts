@@ -8,12 +8,12 @@ import type { RouterConfig } from '../model/filter-config.js';
 import type { HttpConnectionManager } from '../model/listener.js';
 import type { HedgePolicy, RetryPolicy } from '../model/retry.js';
 import type { RouteAction } from '../model/route.js';
+import type { RoutePlace } from '../routing/route-effects.js';
+import { autoHostOf } from '../routing/route-effects.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
 import type { Filter } from '../service/service.js';
 import { compileRejects } from './retry-hosts.js';
-import type { RoutePlace } from './route-effects.js';
-import { autoHostOf } from './route-effects.js';
 import type { AttemptOptions } from './upstream.js';
 
 /**

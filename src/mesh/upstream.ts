@@ -9,6 +9,7 @@ import type { MetadataStruct } from '../model/metadata.js';
 import type { RetryPolicy } from '../model/retry.js';
 import type { RoutePriority } from '../model/route.js';
 import type { RequestHash } from '../routing/hash-policy.js';
+import { type HostMemory, rewriteHost } from '../routing/route-effects.js';
 import type { Clock } from '../runtime/clock.js';
 import { codeOf, MeshError, messageOf } from '../runtime/errors.js';
 import type { Attempt, Exchange, ResponseFlag } from '../service/context.js';
@@ -20,7 +21,6 @@ import { noHealthyUpstream, overflow } from './answers.js';
 import { dropOverload } from './drop-overload.js';
 import { withRequestMetadata } from './metadata-match.js';
 import type { PeerExchange } from './peer-exchange.js';
-import { type HostMemory, rewriteHost } from './route-effects.js';
 import { sendWithin } from './timed-attempt.js';
 
 export interface AttemptOptions {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { HostTable } from '../../../src/mesh/host-table.js';
 import { NO_OVERRIDES } from '../../../src/model/filter-config.js';
 import type { ResolvedOutbound } from '../../../src/model/snapshot.js';
+import { HostTable } from '../../../src/routing/host-table.js';
 import type { Service } from '../../../src/service/service.js';
 
 function outbound(name: string, domains: readonly string[]): ResolvedOutbound {

@@ -2,8 +2,8 @@ import { type Clusters, createClusters } from '../../../src/cluster/clusters.js'
 import type { HostBreakers } from '../../../src/filters/failure-rate-breaker.js';
 import { Applier } from '../../../src/mesh/apply.js';
 import { callOut } from '../../../src/mesh/call-out.js';
-import type { HostTable } from '../../../src/mesh/host-table.js';
 import type { Snapshot } from '../../../src/model/snapshot.js';
+import type { HostTable } from '../../../src/routing/host-table.js';
 import { silentLogger } from '../../../src/runtime/log.js';
 import { seededRandom } from '../../../src/runtime/random.js';
 import { readBody } from '../../../src/service/body.js';

@@ -1,8 +1,14 @@
 import { splitHostPort } from '../model/address.js';
 import type { ResolvedOutbound } from '../model/snapshot.js';
 import type { Service } from '../service/service.js';
-import type { OutboundTarget } from './core.js';
-import { hostOfListener } from './listener-names.js';
+
+/** Where a request for one origin goes. */
+export interface OutboundTarget {
+  readonly scheme: string;
+  /** Host and, unless it is the scheme's default, port, as the caller wrote them. */
+  readonly authority: string;
+  readonly service: Service;
+}
 
 /** Origins remembered per table; a client that makes up hosts must not fill the memory. */
 const MAX_ORIGINS = 10_000;
@@ -28,8 +34,12 @@ export class HostTable {
   #others: Service | undefined;
   readonly #origins = new Map<string, OutboundTarget | undefined>();
 
-  constructor(entries: Iterable<readonly [ResolvedOutbound, Service]>) {
-    for (const [resolved, service] of entries) this.#add(resolved, service);
+  /** `hostOf` tells host and port that a listener stands for by its name; by default that is its name. */
+  constructor(
+    entries: Iterable<readonly [ResolvedOutbound, Service]>,
+    hostOf: (name: string) => string = (name) => name,
+  ) {
+    for (const [resolved, service] of entries) this.#add(resolved, hostOf(resolved.listener.name), service);
     this.#suffixes.sort((a, b) => b.text.length - a.text.length);
     this.#prefixes.sort((a, b) => b.text.length - a.text.length);
   }
@@ -45,8 +55,8 @@ export class HostTable {
     return found;
   }
 
-  #add({ listener, routes }: ResolvedOutbound, service: Service): void {
-    const own = splitHostPort(hostOfListener(listener.name));
+  #add({ routes }: ResolvedOutbound, name: string, service: Service): void {
+    const own = splitHostPort(name);
     if (own.host === '*') {
       this.#others = service;
       return;

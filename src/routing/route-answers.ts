@@ -1,12 +1,12 @@
 import type { FilterOverrides } from '../model/filter-config.js';
 import type { RedirectAction } from '../model/redirect.js';
 import type { DirectResponseAction, RouteConfiguration } from '../model/route.js';
-import { compileRedirect } from '../routing/redirect.js';
-import type { Router } from '../routing/router.js';
 import type { Clock } from '../runtime/clock.js';
 import { localReply } from '../service/local-reply.js';
 import type { RequestHead, Service } from '../service/service.js';
+import { compileRedirect } from './redirect.js';
 import { type RoutePlace, responseEffects } from './route-effects.js';
+import type { Router } from './router.js';
 
 /** The service of a route that answers here: redirects and direct responses. */
 export function routeAnswer(

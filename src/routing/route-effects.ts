@@ -1,18 +1,13 @@
 import type { HeaderRules } from '../model/header-mutation.js';
 import type { HostRewrite } from '../model/rewrite.js';
 import type { Route, RouteConfiguration, VirtualHost, WeightedCluster } from '../model/route.js';
-import { compileMutations, type HeaderChange, orderMutations } from '../routing/header-mutation.js';
-import {
-  compileHostRewrite,
-  compilePathRewrite,
-  type HostChange,
-  type PathChange,
-} from '../routing/rewrite.js';
 import type { Clock } from '../runtime/clock.js';
 import { formatToolsOf, inputOf } from '../service/format/tools.js';
 import type { ResponseHead } from '../service/head-change.js';
 import { changeHead } from '../service/response-head.js';
 import type { Filter, Request, Response } from '../service/service.js';
+import { compileMutations, type HeaderChange, orderMutations } from './header-mutation.js';
+import { compileHostRewrite, compilePathRewrite, type HostChange, type PathChange } from './rewrite.js';
 
 /** Where a stack stands in its route table. */
 export interface RoutePlace {
