@@ -68,6 +68,22 @@ export {
   createControlPlane,
 } from './control-plane/control-plane.js';
 export { type EnvoyBootstrapOptions, envoyBootstrap } from './control-plane/envoy-bootstrap.js';
+export type { CallerQuery } from './control-plane/explain/caller.js';
+export type {
+  ExplainedEndpoint,
+  ExplainedHead,
+  ExplainedPolicy,
+  ExplainedRoute,
+  ExplainedServer,
+  RequestExplanation,
+} from './control-plane/explain/explanation.js';
+export type { ExplainedRequest } from './control-plane/explain/request.js';
+export {
+  type ExplainQuery,
+  type ExplainResult,
+  explainDocuments,
+  explainFiles,
+} from './control-plane/explain-files.js';
 export type {
   MtlsReport,
   MtlsWorkload,

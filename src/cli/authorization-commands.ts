@@ -1,9 +1,8 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
+import { toPort } from './arguments.js';
+import type { Done } from './done.js';
 import type { Output } from './output.js';
 import { collect, withWorkloadOptions } from './workload-options.js';
-
-/** What gets the exit code of a command. */
-type Done = (code: number) => void;
 
 /** Adds `compile rbac`. */
 export function addCompileRbac(compile: Command, output: Output, done: Done): void {
@@ -77,12 +76,6 @@ export function addMigrate(program: Command, output: Output, done: Done): void {
       const { migrateRbac } = await import('./migrate-rbac.js');
       done(await migrateRbac(options, output));
     });
-}
-
-function toPort(text: string): number {
-  const port = Number(text);
-  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new InvalidArgumentError('A port is a number from 0 to 65535.');
 }
 
 const COMPILE_RBAC_EXAMPLES = `

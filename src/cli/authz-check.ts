@@ -6,6 +6,7 @@ import {
   formatViolations,
 } from '../control-plane.js';
 import { MeshError, messageOf } from '../runtime/errors.js';
+import { headerOf } from './headers.js';
 import type { Output } from './output.js';
 import { table } from './table.js';
 import type { WorkloadOptions } from './workload-options.js';
@@ -89,13 +90,6 @@ function parseUrl(url: string): {
     path,
     port: port === undefined ? undefined : Number(port),
   };
-}
-
-function headerOf(text: string): readonly [string, string] {
-  const colon = text.indexOf(':');
-  if (colon < 1)
-    throw new MeshError('INMESH_OPTION_INVALID', `${JSON.stringify(text)} is no header: write name:value`);
-  return [text.slice(0, colon).trim().toLowerCase(), text.slice(colon + 1).trim()];
 }
 
 function claimsOf(text: string): Readonly<Record<string, unknown>> {

@@ -16,7 +16,7 @@ export async function targetOf(
   output: Output,
 ): Promise<AuthorizationTarget | undefined> {
   const { service, trustDomain, trustDomainAlias, rootNamespace } = options;
-  const read = options.meshConfig === undefined ? {} : await readMesh(options.meshConfig, output);
+  const read = options.meshConfig === undefined ? {} : await meshOf(options.meshConfig, output);
   if (read === undefined) return undefined;
   return {
     namespace: options.proxyNamespace ?? options.namespace ?? 'default',
@@ -31,7 +31,8 @@ export async function targetOf(
   };
 }
 
-async function readMesh(path: string, output: Output): Promise<MeshSettings | undefined> {
+/** The settings in a file with a MeshConfig; undefined, with the reason on stderr, when it can't be read. */
+export async function meshOf(path: string, output: Output): Promise<MeshSettings | undefined> {
   let content: Buffer;
   try {
     content = await readFile(path);

@@ -5,7 +5,7 @@ import type { Request } from '../../service/service.js';
 import { httpAuthorization, tcpAuthorization } from '../compile/authorization/filters.js';
 import { type EffectivePolicies, effectivePolicies } from '../compile/authorization/select-policies.js';
 import { authorizationTools } from '../compile/authorization/workload.js';
-import { createMeshConfig, type MeshSettings } from '../compile/mesh-config.js';
+import { createMeshConfig, type MeshConfig, type MeshSettings } from '../compile/mesh-config.js';
 import type { PolicySubject } from '../compile/policy-scope.js';
 import { isDryRun } from '../kinds/authorization-policy.js';
 import { targetsOf } from '../kinds/policy-target.js';
@@ -62,8 +62,11 @@ export interface AuthorizationQuery extends PolicySubject {
 }
 
 /** The policies of a workload, and what they say of a request, by the engine that decides at run time. */
-export function checkAuthorization(view: ConfigView, query: AuthorizationQuery): AuthorizationCheck {
-  const config = createMeshConfig(query.mesh ?? {});
+export function checkAuthorization(
+  view: ConfigView,
+  query: AuthorizationQuery,
+  config: MeshConfig = createMeshConfig(query.mesh ?? {}),
+): AuthorizationCheck {
   const policies = effectivePolicies(view, query, config.rootNamespace);
   const tools = authorizationTools(view, NOBODY, config)(query.namespace);
   const isTcp = query.request?.protocol === 'tcp';

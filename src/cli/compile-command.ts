@@ -1,0 +1,47 @@
+import { type Command, Option } from 'commander';
+import { toPort } from './arguments.js';
+import { addCompileRbac } from './authorization-commands.js';
+import type { Done } from './done.js';
+import type { Output } from './output.js';
+
+/** Adds `compile`. */
+export function addCompile(program: Command, output: Output, done: Done): void {
+  const command = program.command('compile');
+  addCompileRbac(command, output, done);
+  command
+    .description('Show what documents come to for one client: xDS resources in the JSON of Envoy.')
+    .option('-f, --file <path...>', 'file or folder of Istio YAML (needed)')
+    .addOption(new Option('--profile <profile>', 'for whom').choices(['sdk', 'grpc', 'envoy']).default('sdk'))
+    .option('-n, --namespace <namespace>', 'namespace of the client', 'default')
+    .option('-l, --label <key=value...>', 'labels of the client')
+    .option('--proxy-namespace <namespace>', 'the same as --namespace')
+    .option('--proxy-labels <key=value...>', 'the same as --label')
+    .option('--proxy-port <port>', "port of an Envoy's HTTP proxy; 0 = none (default: 15001)", toPort)
+    .option('--port-listeners', 'an Envoy listens on the port of each service, too', false)
+    .addOption(new Option('-o, --output <format>', 'how it is printed').choices(['json']).default('json'))
+    .addHelpText('after', COMPILE_EXAMPLES)
+    .action(async (options) => {
+      if (options.file === undefined)
+        command.error("error: required option '-f, --file <path...>' not specified");
+      const { compile } = await import('./compile.js');
+      done(
+        await compile(
+          {
+            files: options.file,
+            profile: options.profile,
+            namespace: options.proxyNamespace ?? options.namespace,
+            labels: [...(options.label ?? []), ...(options.proxyLabels ?? [])],
+            proxyPort: options.proxyPort,
+            portListeners: options.portListeners,
+          },
+          output,
+        ),
+      );
+    });
+}
+
+const COMPILE_EXAMPLES = `
+Examples:
+  $ inmesh compile -f mesh.yaml                    what members of the mesh receive
+  $ inmesh compile -f mesh.yaml --profile grpc     what gRPC's own clients receive, and what they do not follow
+  $ inmesh compile -f mesh.d --profile envoy -l istio=ingressgateway   what that gateway receives`;

@@ -1,0 +1,52 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Done } from './done.js';
+import type { Output } from './output.js';
+import { withPlaneOptions } from './plane-options.js';
+import { collect } from './workload-options.js';
+
+/** Adds `explain`. */
+export function addExplain(program: Command, output: Output, done: Done): void {
+  withPlaneOptions(program.command('explain'))
+    .description(
+      'Tell what the mesh would do with a request: its route, cluster, changes, limits, policies and endpoints. Exit code 1: it would be refused.',
+    )
+    .argument('<method>', 'method of the request')
+    .argument('<url>', 'its URL, such as http://reviews/ratings/42')
+    .option(
+      '-f, --file <path>',
+      'documents to answer from, in place of a control plane; may be repeated',
+      collect,
+    )
+    .option('--from <namespace/name>', 'who sends it: a service, Deployment or service account', 'default/')
+    .option(
+      '-l, --labels <key=value>',
+      'labels of the sender, with commas between (default: those of its name)',
+      collect,
+    )
+    .option('-H, --header <name:value>', 'header of the request; may be repeated', collect)
+    .option('--gateway <namespace/name>', 'the Gateway by which it comes in')
+    .option('--draw <number>', 'the draw in [0, 1) among weighted clusters (default: the heaviest)', toDraw)
+    .option('--mesh-config <file>', "Istio's MeshConfig, with -f")
+    .addOption(
+      new Option('-o, --output <format>', 'how it is printed')
+        .choices(['table', 'wide', 'json', 'yaml'])
+        .default('table'),
+    )
+    .addHelpText('after', EXAMPLES)
+    .action(async (method: string, url: string, options) => {
+      const { explain } = await import('./explain.js');
+      done(await explain({ method, url, ...options, format: options.output }, output));
+    });
+}
+
+function toDraw(text: string): number {
+  const draw = text === '' ? Number.NaN : Number(text);
+  if (draw >= 0 && draw < 1) return draw;
+  throw new InvalidArgumentError('A draw is a number from 0 to below 1.');
+}
+
+const EXAMPLES = `
+Examples:
+  $ inmesh explain GET http://reviews/ratings/42 -f mesh.yaml          by documents
+  $ inmesh explain GET http://reviews:9080/ --from shop/web -H x-beta:yes    by the control plane of inmesh dev
+  $ inmesh explain GET http://shop.example.com/ --gateway shop/edge -f mesh.d -o json`;

@@ -1,0 +1,29 @@
+import type { VirtualHost } from '../../model/route.js';
+import { indexVirtualServices } from '../compile/virtual-services.js';
+import { fullHostName } from '../kinds/hosts.js';
+import type { ConfigView, Document } from '../store/view.js';
+import type { Caller } from './caller.js';
+import type { RequestExplanation } from './explanation.js';
+
+interface World {
+  readonly view: ConfigView;
+  readonly caller: Caller;
+}
+
+/** The VirtualService of the virtual host and the DestinationRules of the cluster, with their places. */
+export function documentsFor(
+  { name: hostPort }: VirtualHost,
+  cluster: string | undefined,
+  { view, caller }: World,
+): RequestExplanation['documents'] {
+  const routed = indexVirtualServices(view, caller.namespace).find(hostPort.replace(/:\d+$/, ''));
+  const destination = cluster?.split('|')[3];
+  const rules = view
+    .list('DestinationRule')
+    .filter(({ spec, namespace }) => fullHostName(spec.host, namespace) === destination);
+  return [...(routed === undefined ? [] : [routed]), ...rules].map(placeOf);
+}
+
+function placeOf({ kind, namespace, name, origin }: Document): RequestExplanation['documents'][number] {
+  return { kind, namespace, name, ...origin };
+}

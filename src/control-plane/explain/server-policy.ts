@@ -1,0 +1,97 @@
+import { indexDestinationRules } from '../compile/destination-rules.js';
+import { indexInstances } from '../compile/instances.js';
+import type { MeshConfig } from '../compile/mesh-config.js';
+import { mtlsModes } from '../compile/peer-authentication.js';
+import { PodIndex } from '../compile/pods.js';
+import { listServices } from '../compile/services.js';
+import { selects } from '../compile/visibility.js';
+import { checkAuthorization } from '../policy/authorization-check.js';
+import type { RegistrySnapshot } from '../registry/snapshot.js';
+import type { ConfigView } from '../store/view.js';
+import type { Caller } from './caller.js';
+import type { ExplainedHead, ExplainedServer } from './explanation.js';
+
+/** Who serves: a cluster by its name, as `outbound|port|subset|host`. */
+export interface ServerQuery {
+  readonly clusterName: string;
+  readonly caller: Caller;
+  readonly head: ExplainedHead;
+  /** Whether the client would speak TLS of the mesh. */
+  readonly isMutual: boolean;
+}
+
+interface World {
+  readonly view: ConfigView;
+  readonly registry: RegistrySnapshot;
+  readonly config: MeshConfig;
+}
+
+/** What the workloads behind a cluster say of the request; those that are alike stand once. */
+export function serverPolicies(query: ServerQuery, world: World): readonly ExplainedServer[] {
+  const { view, registry, config } = world;
+  const [, port, subset, host] = /^outbound\|(\d+)\|([^|]*)\|(.+)$/.exec(query.clusterName) ?? [];
+  const service = listServices(view, registry).find((one) => one.host === host);
+  const servicePort = service?.ports.find(({ number }) => number === Number(port));
+  if (service === undefined || servicePort === undefined) return [];
+  const rules = indexDestinationRules(view, config.rootNamespace).find({
+    clientNamespace: query.caller.namespace,
+    serviceNamespace: service.namespace,
+    host: service.host,
+  });
+  const subsetLabels = rules.subsets.find(({ name }) => name === subset)?.labels;
+  const instances = indexInstances({ view, registry, pods: new PodIndex() })
+    .of(service, servicePort)
+    .filter(({ labels }) => selects(subsetLabels, labels));
+  const modes = mtlsModes(view, config);
+  const found = new Map<string, ExplainedServer>();
+  const selector = service.source.kind === 'kubernetes' ? service.source.spec.selector : undefined;
+  // Before anybody runs there is what the service selects.
+  const workloads =
+    instances.length > 0
+      ? instances
+      : [
+          {
+            namespace: service.namespace,
+            labels: { ...selector, ...subsetLabels },
+            port: Number(servicePort.target ?? port),
+          },
+        ];
+  for (const { namespace, labels, port: serving } of workloads) {
+    const key = JSON.stringify([namespace, labels, serving]);
+    if (found.has(key)) continue;
+    const mtls = modes({ namespace, labels }, serving);
+    found.set(key, { namespace, labels, mtls, ...decide(query, { namespace, labels, serving }, world) });
+  }
+  return [...found.values()];
+}
+
+function decide(
+  { caller, head, isMutual }: ServerQuery,
+  server: {
+    readonly namespace: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly serving: number;
+  },
+  { view, config }: World,
+): Pick<ExplainedServer, 'authorization' | 'policies'> {
+  const principal = `${config.trustDomain}/ns/${caller.namespace}/sa/${caller.serviceAccount}`;
+  const request = {
+    protocol: 'http' as const,
+    method: head.method,
+    authority: head.authority,
+    path: head.path,
+    headers: head.headers,
+    principal: isMutual ? principal : undefined,
+    port: server.serving,
+  };
+  const { namespace: serverNamespace, labels } = server;
+  const { decision, policies } = checkAuthorization(
+    view,
+    { namespace: serverNamespace, labels, request },
+    config,
+  );
+  return {
+    authorization: decision?.verdict ?? 'allowed',
+    policies: policies.map(({ namespace, name }) => `${namespace}/${name}`),
+  };
+}
