@@ -7,6 +7,7 @@ import type { AuditLog } from '../audit/audit-log.js';
 import { type Authenticator, UNAUTHENTICATED } from '../ca/authenticate.js';
 import { isLoopbackPeer } from '../ca/peer-address.js';
 import type { CallerIdentity, CallerTable } from './caller.js';
+import { writesDirectly } from './direct-writes.js';
 import { addressOf, type PeerLimits } from './peer-limits.js';
 
 const STATUS_RESOURCE_EXHAUSTED = 8;
@@ -40,12 +41,12 @@ type Verdict =
  * certificate of the connection, else by a token. Who has neither is nobody, and goes no further.
  */
 export function accessInterceptor(
-  { ServerInterceptingCall }: typeof import('@grpc/grpc-js'),
+  grpc: typeof import('@grpc/grpc-js'),
   options: AccessOptions,
 ): ServerInterceptor {
   return (method, call) => {
     let expiry: Timer | undefined;
-    return new ServerInterceptingCall(call, {
+    return new grpc.ServerInterceptingCall(writesDirectly(grpc, call), {
       sendStatus(status, next) {
         expiry?.cancel();
         next(status);

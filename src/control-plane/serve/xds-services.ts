@@ -5,15 +5,23 @@ import type {
   ServiceDefinition,
 } from '@grpc/grpc-js';
 import type { IncomingCall } from './caller.js';
+import type { Outgoing } from './channel.js';
 import { type ServedType, servedType } from './resources.js';
 
 export type Stream = ServerDuplexStream<Buffer, Buffer>;
+/** A stream whose responses are written in pieces. */
+export type PiecewiseStream = ServerDuplexStream<Buffer, Outgoing>;
 
 /** A gRPC service with what carries it out. */
 export interface GrpcService {
   readonly definition: ServiceDefinition;
   readonly implementation: Readonly<
-    Record<string, handleBidiStreamingCall<Buffer, Buffer> | handleUnaryCall<Buffer, Buffer>>
+    Record<
+      string,
+      | handleBidiStreamingCall<Buffer, Buffer>
+      | handleBidiStreamingCall<Buffer, Outgoing>
+      | handleUnaryCall<Buffer, Buffer>
+    >
   >;
 }
 
@@ -23,7 +31,7 @@ export type ProtocolName = 'sotw' | 'delta';
 /** What carries streams and single questions out. */
 export interface XdsHandlers {
   /** `only` is set on a service for one type. */
-  readonly stream: (call: Stream, protocol: ProtocolName, only: ServedType | undefined) => void;
+  readonly stream: (call: PiecewiseStream, protocol: ProtocolName, only: ServedType | undefined) => void;
   readonly fetch: (call: IncomingCall & { readonly request: Buffer }, only: ServedType) => Buffer;
   /** The gRPC status of an error. */
   readonly failure: (error: unknown) => { readonly code: number; readonly details: string };
@@ -41,6 +49,14 @@ export function bytesMethod(service: string, method: string, isStream: boolean):
     requestDeserialize: identity,
     responseSerialize: identity,
     responseDeserialize: identity,
+  };
+}
+
+/** The method of a stream whose responses are written in pieces. */
+function discoveryMethod(service: string, method: string): ServiceDefinition[string] {
+  return {
+    ...bytesMethod(service, method, true),
+    responseSerialize: (pieces: Outgoing) => Buffer.concat(pieces),
   };
 }
 
@@ -67,12 +83,12 @@ export function xdsServices(handlers: XdsHandlers): readonly GrpcService[] {
   return [
     {
       definition: {
-        StreamAggregatedResources: bytesMethod(ads, 'StreamAggregatedResources', true),
-        DeltaAggregatedResources: bytesMethod(ads, 'DeltaAggregatedResources', true),
+        StreamAggregatedResources: discoveryMethod(ads, 'StreamAggregatedResources'),
+        DeltaAggregatedResources: discoveryMethod(ads, 'DeltaAggregatedResources'),
       },
       implementation: {
-        StreamAggregatedResources: (call: Stream) => handlers.stream(call, 'sotw', undefined),
-        DeltaAggregatedResources: (call: Stream) => handlers.stream(call, 'delta', undefined),
+        StreamAggregatedResources: (call: PiecewiseStream) => handlers.stream(call, 'sotw', undefined),
+        DeltaAggregatedResources: (call: PiecewiseStream) => handlers.stream(call, 'delta', undefined),
       },
     },
     ...SERVICES.flatMap(([service, what, message]) => {
@@ -92,13 +108,13 @@ function serviceOf(service: string, what: string, type: ServedType, handlers: Xd
   };
   return {
     definition: {
-      [`Stream${what}`]: bytesMethod(service, `Stream${what}`, true),
-      [`Delta${what}`]: bytesMethod(service, `Delta${what}`, true),
+      [`Stream${what}`]: discoveryMethod(service, `Stream${what}`),
+      [`Delta${what}`]: discoveryMethod(service, `Delta${what}`),
       [`Fetch${what}`]: bytesMethod(service, `Fetch${what}`, false),
     },
     implementation: {
-      [`Stream${what}`]: (call: Stream) => handlers.stream(call, 'sotw', type),
-      [`Delta${what}`]: (call: Stream) => handlers.stream(call, 'delta', type),
+      [`Stream${what}`]: (call: PiecewiseStream) => handlers.stream(call, 'sotw', type),
+      [`Delta${what}`]: (call: PiecewiseStream) => handlers.stream(call, 'delta', type),
       [`Fetch${what}`]: fetch,
     },
   };

@@ -5,14 +5,14 @@ import { workloadsOfNode } from '../registry/node-workloads.js';
 import type { Lease, WorkloadRegistry } from '../registry/registry.js';
 import type { Admission } from './admission.js';
 import type { CallerIdentity, CallerOf } from './caller.js';
+import type { Outgoing } from './channel.js';
 import { ClientSession, type PublishedState } from './client-session.js';
 import { type Conversation, DeltaConversation, type SharedTables, SotwConversation } from './conversation.js';
 import { checkIdentity } from './identity-check.js';
-import { joined } from './joined.js';
 import type { Pushed, PushQueue } from './push-queue.js';
 import type { ServedType } from './resources.js';
 import type { ClientStatus } from './status.js';
-import type { ProtocolName, Stream } from './xds-services.js';
+import type { PiecewiseStream, ProtocolName } from './xds-services.js';
 
 const STATUS_INVALID_ARGUMENT = 3;
 const STATUS_PERMISSION_DENIED = 7;
@@ -57,7 +57,7 @@ export interface StreamTools {
 
 /** Serves one stream. */
 export function serveStream(
-  call: Stream,
+  call: PiecewiseStream,
   protocol: ProtocolName,
   only: ServedType | undefined,
   tools: StreamTools,
@@ -76,7 +76,7 @@ export function serveStream(
 }
 
 interface StreamParts {
-  readonly call: Stream;
+  readonly call: PiecewiseStream;
   readonly protocol: ProtocolName;
   readonly only: ServedType | undefined;
   readonly caller: CallerIdentity | undefined;
@@ -88,7 +88,7 @@ class XdsStream implements Connected, Pushed {
   readonly peer: string;
   readonly spiffeId: string | undefined;
   readonly connectedAtMs: number;
-  readonly #call: Stream;
+  readonly #call: PiecewiseStream;
   readonly #tools: StreamTools;
   #lease: { readonly owner: string; readonly lease: Lease } | undefined;
   #patience: Timer | undefined;
@@ -109,7 +109,7 @@ class XdsStream implements Connected, Pushed {
       logger: tools.logger,
       holdsBack: tools.holdsBack,
       wake: () => tools.queue.add(this),
-      write: (message) => this.#write(joined(message)),
+      write: (message) => this.#write(message),
       onNode: (node) => {
         checkIdentity(node, caller, this.peer);
         const workloads = workloadsOfNode(node);
@@ -176,7 +176,7 @@ class XdsStream implements Connected, Pushed {
     this.#call.emit('error', { code: STATUS_UNAVAILABLE, details: reason });
   }
 
-  #write(message: Buffer): boolean {
+  #write(message: Outgoing): boolean {
     if (this.#call.write(message)) return true;
     const { clock, sendTimeoutMs, logger, disconnect } = this.#tools;
     this.#patience?.cancel();
