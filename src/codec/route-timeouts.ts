@@ -24,6 +24,7 @@ const streamDurationFields = onlyFields(() => route.RouteAction_MaxStreamDuratio
 type Timeouts = Pick<
   RouteAction,
   | 'timeoutMs'
+  | 'timeoutIsDefault'
   | 'maxStreamDurationMs'
   | 'grpcTimeoutHeader'
   | 'maxGrpcTimeoutMs'
@@ -40,6 +41,7 @@ export function decodeTimeouts(action: route.RouteAction, path: Path): Timeouts 
   ): number | undefined => decodeOptionalDuration(duration, at(path, field));
   return {
     timeoutMs: timeout === undefined ? DEFAULT_TIMEOUT_MS : decodeDuration(timeout, at(path, 'timeout')),
+    ...(timeout === undefined && { timeoutIsDefault: true }),
     ...decodeStreamDuration(maxStreamDuration, at(path, 'max_stream_duration')),
     idleTimeoutMs: optional(action.idleTimeout, 'idle_timeout'),
     maxGrpcTimeoutMs: optional(action.maxGrpcTimeout, 'max_grpc_timeout'),
@@ -67,9 +69,9 @@ function decodeStreamDuration(
   return { maxStreamDurationMs, grpcTimeoutHeader: isPlain ? undefined : { maxMs, offsetMs } };
 }
 
-/** Writes the time limits into the message; the timeout is always written, because its absence means 15 s. */
+/** Writes the time limits into the message; a timeout that is somebody's is always written, because its absence means 15 s. */
 export function encodeTimeouts(action: Timeouts, message: route.RouteAction): void {
-  message.timeout = encodeDuration(action.timeoutMs);
+  if (action.timeoutIsDefault !== true) message.timeout = encodeDuration(action.timeoutMs);
   const { idleTimeoutMs, maxGrpcTimeoutMs, grpcTimeoutOffsetMs } = action;
   if (idleTimeoutMs !== undefined) message.idleTimeout = encodeDuration(idleTimeoutMs);
   if (maxGrpcTimeoutMs !== undefined) message.maxGrpcTimeout = encodeDuration(maxGrpcTimeoutMs);

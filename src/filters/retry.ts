@@ -42,8 +42,19 @@ export function retry(policy: RetryPolicy, tools: RetryTools): Filter {
 
 type RulesOf = (request: Request) => RetryRules | undefined;
 
+/** gRFC A44 with A6: an application of gRPC sees five attempts at most. */
+const MOST_RETRIES_OF_CALLS = 4;
+
 function rulesOfPolicy(plan: RetryPlan): RulesOf {
-  return (request) => plan.rulesFor(request, request.context.retryWishes);
+  let capped: { readonly of: RetryRules; readonly rules: RetryRules } | undefined;
+  return (request) => {
+    const { retryWishes, channelId } = request.context;
+    const rules = plan.rulesFor(request, retryWishes);
+    if (channelId === undefined || retryWishes !== undefined) return rules;
+    if (rules === undefined || rules.numRetries <= MOST_RETRIES_OF_CALLS) return rules;
+    if (capped?.of !== rules) capped = { of: rules, rules: { ...rules, numRetries: MOST_RETRIES_OF_CALLS } };
+    return capped.rules;
+  };
 }
 
 function defaultRules(plan: RetryPlan): RulesOf {

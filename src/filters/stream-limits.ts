@@ -50,6 +50,7 @@ export function streamLimits(limits: StreamLimits, clock: Clock): Filter | undef
  */
 function durationOf(request: Request, limits: StreamLimits, clock: Clock): number | undefined {
   const { grpcTimeout } = limits;
+  if (request.context.channelId !== undefined) return durationOfCall(request, limits, clock);
   const asked = grpcTimeout?.maxMs === undefined ? undefined : grpcTimeoutOf(request.headers);
   const rewrites = grpcTimeout !== undefined && isGrpc(request);
   const limitMs =
@@ -59,6 +60,20 @@ function durationOf(request: Request, limits: StreamLimits, clock: Clock): numbe
   if (limitMs === undefined) return undefined;
   if (rewrites) request.headers.set('grpc-timeout', formatGrpcTimeout(limitMs));
   return Math.max(0, limitMs - (clock.now() - request.context.startMs));
+}
+
+/**
+ * gRFC A31, for calls of a gRPC client: `grpc_timeout_header_max`, where it is there, else the longest duration; never more
+ * than the application's deadline. There is no offset: it is the client that keeps the deadline.
+ */
+function durationOfCall({ headers, context }: Request, limits: StreamLimits, clock: Clock) {
+  const maxMs = limits.grpcTimeout?.maxMs;
+  const limitMs = maxMs === undefined ? configured(limits) : maxMs === 0 ? undefined : maxMs;
+  if (limitMs === undefined) return undefined;
+  const asked = grpcTimeoutOf(headers);
+  if (asked !== undefined && asked <= limitMs) return undefined;
+  headers.set('grpc-timeout', formatGrpcTimeout(limitMs));
+  return Math.max(0, limitMs - (clock.now() - context.startMs));
 }
 
 /** Envoy: 0 on the route is no limit, whatever the connection manager's is; 0 there is as good as nothing. */

@@ -32,10 +32,17 @@ export interface TimeLimitTools {
  * attempts is kept here.
  */
 export function timeLimits(sources: TimeLimitSources, tools: TimeLimitTools): Filter {
-  const rules = compile(sources);
+  const forRequests = compile(sources);
+  const { action } = sources;
+  const forCalls =
+    action.timeoutIsDefault === true
+      ? compile({ ...sources, action: { ...action, timeoutMs: 0 } })
+      : forRequests;
   const timeouts = tools.timeouts ?? tools.clock;
   return (request, next) => {
     const { context, headers } = request;
+    // gRFC A31: a call has no timeout that nobody asked for.
+    const rules = context.channelId === undefined ? forRequests : forCalls;
     let controls: RequestControls | undefined;
     // A request that was redirected here may have those of its last route.
     context.limits = undefined;

@@ -103,6 +103,8 @@ export interface RouteAction {
   readonly includeVirtualHostRateLimits?: boolean | undefined;
   /** Covers all attempts; 0 = none. Envoy's default is 15 s, Istio's compiled default is 0. */
   readonly timeoutMs: number;
+  /** The timeout is Envoy's default, nobody asked for it: calls of gRPC clients have none then (gRFC A31). Default false. */
+  readonly timeoutIsDefault?: true | undefined;
   readonly retryPolicy: RetryPolicy | undefined;
   /**
    * `max_stream_duration`: covers the whole exchange from its start; gRPC clients read their timeout from it (gRFC A31).

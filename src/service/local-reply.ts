@@ -15,7 +15,7 @@ export interface LocalReply {
   readonly reason: string;
   readonly flag?: ResponseFlag;
   readonly headers?: readonly (readonly [string, string])[];
-  /** gRPC status to answer gRPC callers with; by default mapped from `status`. */
+  /** gRPC status to answer gRPC callers with; by default mapped from `status`, or what the gRFCs say where the caller is a client of gRPC. */
   readonly grpcStatus?: number;
 }
 
@@ -31,7 +31,7 @@ export function localReply(request: Request, reply: LocalReply): Response {
   const local = { reason: reply.reason, details: reply.details };
   if (isGrpc(request)) {
     headers.append('content-type', 'application/grpc');
-    headers.append('grpc-status', String(reply.grpcStatus ?? grpcStatusOf(reply.status)));
+    headers.append('grpc-status', String(reply.grpcStatus ?? statusOfCall(request, reply)));
     if (reply.body !== '') headers.append('grpc-message', percentEncode(reply.body));
     addExtra(headers, reply);
     return { status: 200, statusText: '', headers, body: EMPTY_BODY, completion: Completion.done, local };
@@ -57,6 +57,14 @@ export function isGrpc(request: Request): boolean {
 export function isGrpcType(type: string | undefined): boolean {
   if (type === undefined || !type.startsWith('application/grpc')) return false;
   return type.length === 16 || type[16] === '+';
+}
+
+/** What clients of gRPC say where Envoy's mapping says something else: gRFC A31 (a time limit), A28 (no route). */
+const OF_CALLS: Readonly<Record<string, number>> = { INMESH_TIMEOUT: 4, INMESH_NO_ROUTE: 14 };
+
+function statusOfCall({ context }: Request, { status, reason }: LocalReply): number {
+  const own = context.channelId === undefined ? undefined : OF_CALLS[reason];
+  return own ?? grpcStatusOf(status);
 }
 
 /** Envoy's mapping of HTTP status to gRPC status for local replies. */

@@ -368,7 +368,11 @@ export const routeMatch = (): fc.Arbitrary<RouteMatch> =>
 const forward = (): fc.Arbitrary<Route['action']> =>
   fc
     .tuple(plainForward(), streamDuration())
-    .map(([action, limits]): RouteAction => ({ ...action, ...limits }));
+    .map(([action, limits]): RouteAction => ({ ...action, ...limits }))
+    // Envoy: none is one of 15 s.
+    .map((action) =>
+      action.timeoutMs % 5 === 0 ? { ...action, timeoutMs: 15_000, timeoutIsDefault: true } : action,
+    );
 
 const plainForward = () =>
   fc.record({

@@ -81,11 +81,11 @@ describe('what the mesh does not reach', () => {
     expect(details).toMatch(/^INMESH_UPSTREAM_CONNECT: could not connect to 127\.0\.0\.1:1 .*ECONNREFUSED/);
   });
 
-  test('a call without a route is unimplemented', async () => {
+  test('a call without a route is unavailable (A28)', async () => {
     const mesh = meshOf([1]);
     mesh.apply(snapshotOf([host(SHOP, [])], []));
     const { code, details } = await ask(clientOf(mesh));
-    expect([code, details]).toEqual([grpc.status.UNIMPLEMENTED, 'route_not_found (INMESH_NO_ROUTE)']);
+    expect([code, details]).toEqual([grpc.status.UNAVAILABLE, 'route_not_found (INMESH_NO_ROUTE)']);
   });
 });
 
@@ -278,7 +278,7 @@ describe('limits and faults', () => {
   test('the route’s time limit ends a call that has no deadline', async () => {
     const mesh = meshOf([await scripted(() => {})], { action: { timeoutMs: 30 } });
     const { code, details } = await ask(clientOf(mesh));
-    expect(code).toBe(grpc.status.UNAVAILABLE);
+    expect(code).toBe(grpc.status.DEADLINE_EXCEEDED);
     expect(details).toBe('upstream request timeout (INMESH_TIMEOUT)');
   });
 

@@ -28,6 +28,7 @@ describe('defaults', () => {
       kind: 'forward',
       cluster: { kind: 'cluster', name: 'c' },
       timeoutMs: 15_000,
+      timeoutIsDefault: true,
       retryPolicy: undefined,
       maxStreamDurationMs: undefined,
       priority: 'default',
