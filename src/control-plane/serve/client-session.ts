@@ -39,8 +39,11 @@ export interface SessionTools {
   readonly holdsBack: () => boolean;
   /** Something may be due that was not when the session was looked at last. */
   readonly wake: () => void;
+  /** The streams of the same client for other types. */
+  readonly siblings?: () => readonly ClientSession[];
 }
 
+const ALONE = (): readonly ClientSession[] => [];
 const NOTHING_OWN: ReadonlyMap<string, EncodedResource> = new Map();
 
 const WORST: readonly TypeStatus['state'][] = ['NACKED', 'STALE', 'NOT SENT', 'SYNCED'];
@@ -120,6 +123,16 @@ export class ClientSession {
 
   /** Sends whatever is due, in the order that makes before it breaks. */
   push(): void {
+    for (const earlier of this.#earlierSiblings()) earlier.#pushOwn();
+    this.#pushOwn();
+  }
+
+  /** Whether something waits that another stream of the client may set free. */
+  get isHeldBack(): boolean {
+    return this.#caughtUpWith !== this.#tools.state();
+  }
+
+  #pushOwn(): void {
     if (this.#blocked || this.#node === undefined || !this.#flush()) return;
     if (this.#isReturning && this.#tools.holdsBack()) return;
     this.#waiting?.cancel();
@@ -194,10 +207,11 @@ export class ClientSession {
     if (type.short === 'LDS') return false;
     if (type.role === 'referrer') return this.#isWaitingForType('LDS');
     if (this.#isWaitingFor('referrer')) return true;
-    const isNamed = SERVED_TYPES.some((one) => {
-      const referrer = one.role === 'referrer' ? this.#tools.conversation.channel(one) : undefined;
-      return referrer?.isDue(this.#targetOf(referrer, set)) === true;
-    });
+    const isNamed = SERVED_TYPES.some(
+      (one) =>
+        one.role === 'referrer' &&
+        this.#channelsOf(one).some((referrer) => referrer.isDue(this.#targetOf(referrer, set))),
+    );
     // Endpoints go after their cluster.
     return isNamed || (type.short === 'EDS' && this.#isWaitingForType('CDS'));
   }
@@ -208,15 +222,38 @@ export class ClientSession {
 
   /** Whether the client has not answered yet, and there is still hope; it is looked at again when hope ends. */
   #isWaitingForType(short: ServedType['short']): boolean {
-    const { conversation, clock, wake } = this.#tools;
+    const { clock, wake } = this.#tools;
     const type = SERVED_TYPES.find((one) => one.short === short);
-    const last = type && conversation.channel(type)?.ledger.outstanding.at(-1);
-    if (last === undefined) return false;
-    const leftMs = last.atMs + ORDER_WAIT_MS - clock.now();
+    let leftMs = 0;
+    for (const { ledger } of type === undefined ? [] : this.#channelsOf(type)) {
+      const last = ledger.outstanding.at(-1);
+      if (last !== undefined) leftMs = Math.max(leftMs, last.atMs + ORDER_WAIT_MS - clock.now());
+    }
     if (leftMs <= 0) return false;
     this.#waiting?.cancel();
     this.#waiting = clock.schedule(leftMs, wake);
     return true;
+  }
+
+  /** The channel of a type, be it on another stream of the client. */
+  #channelsOf(type: ServedType): readonly Channel[] {
+    const { conversation, siblings = ALONE } = this.#tools;
+    const own = conversation.channel(type);
+    if (own !== undefined) return [own];
+    return siblings().flatMap((sibling) => sibling.#tools.conversation.channel(type) ?? []);
+  }
+
+  /** Streams of the client for types that a change goes out to before this one, in that order, as far as they owe something. */
+  #earlierSiblings(): readonly ClientSession[] {
+    const { only, siblings = ALONE } = this.#tools;
+    if (only === undefined) return [];
+    const others = siblings().filter((other) => other.isHeldBack && other.#order < this.#order);
+    return others.toSorted((a, b) => a.#order - b.#order);
+  }
+
+  get #order(): number {
+    const { only } = this.#tools;
+    return only === undefined ? -1 : SERVED_TYPES.indexOf(only);
   }
 
   #setFrom(published: PublishedState, node: Node): ResourceSet {

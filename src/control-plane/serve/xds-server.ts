@@ -19,6 +19,7 @@ import { NameListTable } from './name-list.js';
 import { createPushQueue } from './push-queue.js';
 import { ResourceEncoder, type ServedType } from './resources.js';
 import { createSettling } from './settling.js';
+import { SiblingStreams } from './sibling-streams.js';
 import type { ClientStatus } from './status.js';
 import { SnapshotTable } from './type-snapshot.js';
 import { type GrpcService, xdsServices } from './xds-services.js';
@@ -90,6 +91,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
   settling.settled.subscribe(publish);
   const tools: StreamTools = {
     connected,
+    siblings: new SiblingStreams(),
     tables,
     queue,
     admission: createAdmission(options.limits ?? {}, clock),

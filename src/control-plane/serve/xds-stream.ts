@@ -11,6 +11,7 @@ import { type Conversation, DeltaConversation, type SharedTables, SotwConversati
 import { checkIdentity } from './identity-check.js';
 import type { Pushed, PushQueue } from './push-queue.js';
 import type { ServedType } from './resources.js';
+import type { SiblingStreams, TypeStream } from './sibling-streams.js';
 import type { ClientStatus } from './status.js';
 import type { PiecewiseStream, ProtocolName } from './xds-services.js';
 
@@ -33,9 +34,17 @@ export interface Connected {
   end(reason: string): void;
 }
 
+/** A stream for one type, among those of its client. */
+interface Sibling extends TypeStream {
+  readonly session: ClientSession;
+  readonly turn: Pushed;
+}
+
 /** What streams work with. */
 export interface StreamTools {
   readonly connected: Set<Connected>;
+  /** Streams for one type. */
+  readonly siblings: SiblingStreams<Sibling>;
   readonly tables: SharedTables;
   readonly queue: PushQueue;
   readonly admission: Admission;
@@ -75,6 +84,8 @@ export function serveStream(
   for (const event of ['cancelled', 'error', 'close', 'end']) call.once(event, () => admitted.leave());
 }
 
+const ALONE: readonly Sibling[] = [];
+
 interface StreamParts {
   readonly call: PiecewiseStream;
   readonly protocol: ProtocolName;
@@ -92,6 +103,8 @@ class XdsStream implements Connected, Pushed {
   readonly #tools: StreamTools;
   #lease: { readonly owner: string; readonly lease: Lease } | undefined;
   #patience: Timer | undefined;
+  /** Its place among the streams of its client. */
+  #place: { readonly client: string; readonly self: Sibling } | undefined;
 
   constructor({ call, protocol, only, caller, tools }: StreamParts) {
     this.#call = call;
@@ -110,8 +123,10 @@ class XdsStream implements Connected, Pushed {
       holdsBack: tools.holdsBack,
       wake: () => tools.queue.add(this),
       write: (message) => this.#write(message),
+      siblings: () => this.#siblings().map(({ session }) => session),
       onNode: (node) => {
         checkIdentity(node, caller, this.peer);
+        if (only !== undefined) this.#takePlace(node.id, only);
         const workloads = workloadsOfNode(node);
         if (workloads === undefined) return;
         if (this.#lease?.owner !== node.id) {
@@ -141,6 +156,7 @@ class XdsStream implements Connected, Pushed {
     call.on('data', (bytes: Buffer) => {
       this.#attempt(() => {
         if (this.session.receive(bytes)) this.#tools.queue.add(this);
+        this.#wakeSiblings();
         this.#tools.onProgress();
       });
     });
@@ -191,6 +207,29 @@ class XdsStream implements Connected, Pushed {
     return false;
   }
 
+  #siblings(): readonly Sibling[] {
+    const place = this.#place;
+    return place === undefined ? ALONE : this.#tools.siblings.of(place.client, place.self);
+  }
+
+  #wakeSiblings(): void {
+    for (const { session, turn } of this.#siblings()) if (session.isHeldBack) this.#tools.queue.add(turn);
+  }
+
+  #takePlace(id: string, only: ServedType): void {
+    this.#leavePlace();
+    const self = { session: this.session, turn: this, peer: this.peer, only };
+    const client = `${id}\0${this.spiffeId ?? ''}`;
+    this.#place = { client, self };
+    this.#tools.siblings.join(client, self);
+  }
+
+  #leavePlace(): void {
+    if (this.#place === undefined) return;
+    this.#tools.siblings.leave(this.#place.client, this.#place.self);
+    this.#place = undefined;
+  }
+
   #attempt(act: () => void): void {
     try {
       act();
@@ -212,6 +251,9 @@ class XdsStream implements Connected, Pushed {
     this.session.close();
     this.#lease?.lease.end();
     this.#lease = undefined;
+    // What waited for its client's answers on this stream waits no more.
+    this.#wakeSiblings();
+    this.#leavePlace();
     this.#tools.onProgress();
   }
 }

@@ -117,6 +117,70 @@ describe('a service for one type', () => {
   });
 });
 
+describe('a client with a stream for each type', () => {
+  const paths = {
+    CDS: 'cluster.v3.ClusterDiscoveryService/StreamClusters',
+    LDS: 'listener.v3.ListenerDiscoveryService/StreamListeners',
+    RDS: 'route.v3.RouteDiscoveryService/StreamRoutes',
+  } as const;
+
+  test('has listeners and routes after the clusters that they name, and loses clusters after them', async () => {
+    const open = (type: keyof typeof paths) => {
+      const client = connect(`/envoy.service.${paths[type]}`);
+      client.send({ type, node: nodeOf(), names: type === 'RDS' ? names : [] });
+      return client;
+    };
+    const names = [REVIEWS, RATINGS];
+    const [clusters, listeners, routes] = [open('CDS'), open('LDS'), open('RDS')];
+    // Whether the referrers come at once or after the clusters depends on which stream the server saw first.
+    clusters.ack(await clusters.next());
+    listeners.ack(await listeners.next());
+    routes.ack(await routes.next(), names);
+    await plane.waitApplied();
+
+    source.set(service('reviews') + service('ratings'));
+    const more = await clusters.next();
+    expect([...more.resources.keys()].toSorted()).toEqual([RATINGS, REVIEWS]);
+    await roundTrip();
+    expect([listeners.seen.length, routes.seen.length]).toEqual([1, 1]);
+    clusters.ack(more);
+    listeners.ack(await listeners.next());
+    routes.ack(await routes.next(), names);
+    await plane.waitApplied();
+
+    source.set(service('reviews'));
+    const fewer = await listeners.next();
+    expect(fewer.resources.size).toBe(1);
+    await roundTrip();
+    expect(clusters.seen.length).toBe(2);
+    listeners.ack(fewer);
+    expect([...(await clusters.next()).resources.keys()]).toEqual([REVIEWS]);
+  });
+
+  test('goes on when the stream that it waits for ends', async () => {
+    const clusters = connect(`/envoy.service.${paths.CDS}`);
+    clusters.send({ type: 'CDS', node: nodeOf() });
+    await clusters.next();
+    const listeners = connect(`/envoy.service.${paths.LDS}`);
+    listeners.send({ type: 'LDS', node: nodeOf() });
+    listeners.ack(await listeners.next());
+    source.set(service('reviews') + service('ratings'));
+    await clusters.next();
+    clusters.close();
+    expect((await listeners.next()).resources.size).toBe(2);
+  });
+
+  /** Whatever the server had to send before is here. */
+  async function roundTrip(): Promise<void> {
+    const request = create(discovery.DiscoveryRequestSchema, { node: encodeNode(nodeOf()) });
+    for (let turn = 0; turn < 3; turn++)
+      await unary(
+        '/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters',
+        toBinary(discovery.DiscoveryRequestSchema, request),
+      );
+  }
+});
+
 describe('waiting until a revision is applied', () => {
   test('ends when the last client accepted, and tells who refused', async () => {
     const good = await synced('good');
