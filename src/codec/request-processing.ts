@@ -9,6 +9,7 @@ import {
 } from '../model/request-processing.js';
 import { core, httpConnectionManager as hcm } from '../proto/xds.js';
 import { isEqual } from '../runtime/equal.js';
+import { decodeHeaderValidation, encodeHeaderValidation } from './header-validation.js';
 import { at, type Path, refuse } from './path.js';
 
 /** Names of the connection manager's fields that are decoded here. */
@@ -16,6 +17,7 @@ export const PROCESSING_FIELDS: readonly string[] = [
   'normalize_path',
   'merge_slashes',
   'path_with_escaped_slashes_action',
+  'typed_header_validation_config',
   'strip_matching_host_port',
   'strip_any_host_port',
   'strip_trailing_host_dot',
@@ -43,6 +45,7 @@ export function decodeProcessing(
     normalizePath: message.normalizePath ?? false,
     mergeSlashes: message.mergeSlashes,
     escapedSlashes: decodeSlashes(message.pathWithEscapedSlashesAction, path),
+    universalPath: decodeHeaderValidation(message, at(path, 'typed_header_validation_config')),
     stripHostPort: decodeStripPort(message, path),
     stripTrailingHostDot: message.stripTrailingHostDot,
     useRemoteAddress: message.useRemoteAddress ?? false,
@@ -62,8 +65,8 @@ export function decodeProcessing(
     addUserAgent: message.addUserAgent ?? false,
   };
   const isAsked = message.generateRequestId !== undefined || message.useRemoteAddress !== undefined;
-  const { normalizePath, mergeSlashes, escapedSlashes } = processing;
-  const paths = { normalizePath, mergeSlashes, escapedSlashes };
+  const { normalizePath, mergeSlashes, escapedSlashes, universalPath } = processing;
+  const paths = { normalizePath, mergeSlashes, escapedSlashes, universalPath };
   const isMore = isAsked || !isEqual({ ...processing, ...NO_PATH_RULES }, NO_PROCESSING);
   if (isMore) return { processing, paths: undefined };
   // That a path is to be left alone is said, too.
@@ -71,7 +74,12 @@ export function decodeProcessing(
   return { processing: undefined, paths: isSaid ? paths : undefined };
 }
 
-const NO_PATH_RULES: PathRules = { normalizePath: false, mergeSlashes: false, escapedSlashes: 'keep' };
+const NO_PATH_RULES: PathRules = {
+  normalizePath: false,
+  mergeSlashes: false,
+  escapedSlashes: 'keep',
+  universalPath: undefined,
+};
 
 type Slashes = hcm.HttpConnectionManager_PathWithEscapedSlashesAction;
 
@@ -155,6 +163,9 @@ export function encodePathRules(rules: PathRules, message: hcm.HttpConnectionMan
   if (rules.escapedSlashes !== 'keep') {
     message.pathWithEscapedSlashesAction = encodeSlashes(rules.escapedSlashes);
   }
+  const { universalPath } = rules;
+  if (universalPath !== undefined)
+    message.typedHeaderValidationConfig = encodeHeaderValidation(universalPath);
 }
 
 /** Writes what is done to requests into the connection manager. */

@@ -12,6 +12,8 @@ export interface RequestProcessing {
   /** RFC 3986 normalisation of the path. Default false. */
   readonly normalizePath: boolean;
   readonly mergeSlashes: boolean;
+  /** In place of the two above and `escapedSlashes`: the rules of the universal header validator. Default none. */
+  readonly universalPath?: UniversalPathRules | undefined;
   /** What happens to `%2F` and `%5C` in paths. */
   readonly escapedSlashes: 'keep' | 'reject' | 'redirect' | 'forward';
   /** The port that is taken off the host: none, the server's own, or any. */
@@ -40,11 +42,22 @@ export interface RequestProcessing {
 }
 
 /** What is done to paths. */
-export type PathRules = Pick<RequestProcessing, 'normalizePath' | 'mergeSlashes' | 'escapedSlashes'>;
+export type PathRules = Pick<
+  RequestProcessing,
+  'normalizePath' | 'mergeSlashes' | 'escapedSlashes' | 'universalPath'
+>;
+
+/** Envoy's universal header validator, as far as it is about paths. */
+export interface UniversalPathRules extends Pick<RequestProcessing, 'mergeSlashes' | 'escapedSlashes'> {
+  readonly skipNormalization: boolean;
+  /** A fragment is cut off; else who sends one is refused. */
+  readonly stripFragment: boolean;
+}
 
 export const NO_PROCESSING: RequestProcessing = {
   normalizePath: false,
   mergeSlashes: false,
+  universalPath: undefined,
   escapedSlashes: 'keep',
   stripHostPort: 'none',
   stripTrailingHostDot: false,

@@ -1,4 +1,5 @@
 import type { PathRules } from '../model/request-processing.js';
+import { universalTarget } from './universal-path.js';
 
 /** What becomes of a request's path. */
 export type PathVerdict =
@@ -14,7 +15,14 @@ const CANONICAL =
 /** Envoy's order: escaped slashes, then RFC 3986, then double slashes; the query is left alone. */
 export function normalizePath(path: string, rules: PathRules): PathVerdict {
   if (CANONICAL.test(path)) return { kind: 'continue', path };
-  if (path.includes('#')) return { kind: 'reject' };
+  const fragment = path.indexOf('#');
+  const { universalPath: universal } = rules;
+  if (universal !== undefined) {
+    if (fragment >= 0 && !universal.stripFragment) return { kind: 'reject' };
+    // The door knows the forms of CONNECT and OPTIONS.
+    return universalTarget('GET', fragment < 0 ? path : path.slice(0, fragment), universal);
+  }
+  if (fragment >= 0) return { kind: 'reject' };
   let changed = path;
   let isRedirect = false;
   if (rules.escapedSlashes !== 'keep') {

@@ -560,17 +560,29 @@ const downstreamTls = (): fc.Arbitrary<DownstreamTls> =>
     }),
   );
 
+const escapedSlashes = () =>
+  fc.constantFrom('keep' as const, 'reject' as const, 'redirect' as const, 'forward' as const);
+
 const pathRules = (): fc.Arbitrary<PathRules> =>
-  fc.record({
-    normalizePath: fc.boolean(),
-    mergeSlashes: fc.boolean(),
-    escapedSlashes: fc.constantFrom(
-      'keep' as const,
-      'reject' as const,
-      'redirect' as const,
-      'forward' as const,
-    ),
-  });
+  fc.oneof(
+    fc.record({
+      normalizePath: fc.boolean(),
+      mergeSlashes: fc.boolean(),
+      escapedSlashes: escapedSlashes(),
+      universalPath: fc.constant(undefined),
+    }),
+    fc.record({
+      normalizePath: fc.constant(false),
+      mergeSlashes: fc.constant(false),
+      escapedSlashes: fc.constant('keep' as const),
+      universalPath: fc.record({
+        skipNormalization: fc.boolean(),
+        mergeSlashes: fc.boolean(),
+        escapedSlashes: escapedSlashes(),
+        stripFragment: fc.boolean(),
+      }),
+    }),
+  );
 
 const filterChain = (): fc.Arbitrary<InboundChainConfig> => {
   const head = {

@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, expect } from 'vitest';
 import type { PathNormalization } from '../../src/control-plane/compile/mesh-config.js';
+import type { UniversalPathRules } from '../../src/model/request-processing.js';
 import { pathOf } from '../../src/routing/match.js';
 import { mergeSlashes, normalizePath, unescapeSlashes } from '../../src/routing/normalize-path.js';
+import { universalTarget } from '../../src/routing/universal-path.js';
 import { type MeshServer, startMeshServer } from './mesh-server.js';
 import { hasVectors, vectorJson, vectorSuite } from './score.js';
 
 interface PathCase {
   readonly mode: string;
+  readonly method?: string;
   readonly input: string;
   readonly output: string | null;
   readonly reject: boolean;
@@ -29,6 +32,23 @@ const FUNCTIONS: Readonly<Record<string, (path: string) => string | null>> = {
   removeQueryAndFragment: pathOf,
 };
 
+/** Modes of the universal header validator are named by what they set. */
+function universalRules(mode: string): UniversalPathRules {
+  const escapedSlashes = /reject/.test(mode)
+    ? 'reject'
+    : /redirect/.test(mode)
+      ? 'redirect'
+      : /decode|unescape|forward/.test(mode)
+        ? 'forward'
+        : 'keep';
+  return {
+    skipNormalization: false,
+    mergeSlashes: !/skip|no-?merge/.test(mode),
+    escapedSlashes,
+    stripFragment: false,
+  };
+}
+
 const ISTIO = 'istio-';
 const MODES: readonly PathNormalization[] = ['NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'];
 const servers = new Map<string, MeshServer>();
@@ -48,10 +68,14 @@ vectorSuite({
   file: FILE,
   cases,
   title: ({ mode, input }) => `${mode}: ${input}`,
-  skip: ({ mode }) =>
-    mode.startsWith('uhv-') ? 'another path treatment of Envoy, which is off unless asked for' : undefined,
   async run(one) {
     const wanted = one.reject ? null : one.output;
+    if (one.mode.startsWith('uhv-')) {
+      const found = universalTarget(one.method ?? 'GET', one.input, universalRules(one.mode));
+      expect(found.kind).toBe(one.reject ? 'reject' : one.redirect ? 'redirect' : 'continue');
+      if (found.kind !== 'reject') expect(found.path).toBe(one.output);
+      return;
+    }
     const change = FUNCTIONS[one.mode];
     if (change !== undefined) {
       expect(change(one.input)).toBe(wanted);

@@ -13,6 +13,13 @@ const meshConfigSchema = z.object({
   trustDomainAliases: z.array(z.string().min(1)).optional(),
   rootNamespace: z.string().min(1).optional(),
   extensionProviders: z.array(z.unknown()).optional(),
+  pathNormalization: z
+    .object({
+      normalization: z
+        .enum(['DEFAULT', 'NONE', 'BASE', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'])
+        .optional(),
+    })
+    .optional(),
   outboundTrafficPolicy: z.object({ mode: z.enum(['ALLOW_ANY', 'REGISTRY_ONLY']).optional() }).optional(),
 });
 
@@ -33,7 +40,12 @@ export function readMeshConfig({ file, content }: ConfigText): MeshConfigRead {
   const found: RuleViolation[] = [];
   const checked = checkStructure(meshConfigSchema, document.value, []);
   found.push(...checked.violations, ...unread(document.value));
-  const { extensionProviders = [], outboundTrafficPolicy, ...others } = checked.value ?? {};
+  const {
+    extensionProviders = [],
+    outboundTrafficPolicy,
+    pathNormalization,
+    ...others
+  } = checked.value ?? {};
   const { trustDomain, trustDomainAliases, rootNamespace } = others;
   const providers = extensionProviders.flatMap((one, index) => {
     // What was parsed from the file is plain.
@@ -46,6 +58,7 @@ export function readMeshConfig({ file, content }: ConfigText): MeshConfigRead {
       : [value as NonNullable<MeshSettings['extensionProviders']>[number]];
   });
   const mode = outboundTrafficPolicy?.mode;
+  const { normalization = 'DEFAULT' } = pathNormalization ?? {};
   return {
     settings: {
       ...(trustDomain !== undefined && { trustDomain }),
@@ -53,6 +66,8 @@ export function readMeshConfig({ file, content }: ConfigText): MeshConfigRead {
       ...(rootNamespace !== undefined && { rootNamespace }),
       extensionProviders: providers,
       ...(mode !== undefined && { outboundTrafficPolicy: mode }),
+      // Istio: DEFAULT is BASE.
+      ...(normalization !== 'DEFAULT' && { pathNormalization: normalization }),
     },
     violations: found.map((one) => ({
       ...one,

@@ -5,7 +5,7 @@ import type { Request } from '../../service/service.js';
 import { httpAuthorization, tcpAuthorization } from '../compile/authorization/filters.js';
 import { type EffectivePolicies, effectivePolicies } from '../compile/authorization/select-policies.js';
 import { authorizationTools } from '../compile/authorization/workload.js';
-import { createMeshConfig, type MeshConfig, type MeshSettings } from '../compile/mesh-config.js';
+import { createMeshConfig, type MeshConfig, type MeshSettings, pathRules } from '../compile/mesh-config.js';
 import type { PolicySubject } from '../compile/policy-scope.js';
 import { isDryRun } from '../kinds/authorization-policy.js';
 import { targetsOf } from '../kinds/policy-target.js';
@@ -76,7 +76,7 @@ export function checkAuthorization(
   return {
     policies: listed(policies, config.rootNamespace),
     problems: [...new Set([...http.problems, ...tcp.problems])],
-    decision: query.request && decisionOf(filters, requestFor(query.request)),
+    decision: query.request && decisionOf(filters, requestFor(query.request, pathRules(config))),
   };
 }
 

@@ -1,3 +1,4 @@
+import type { PathRules } from '../../model/request-processing.js';
 import { normalizePath } from '../../routing/normalize-path.js';
 import { Abort } from '../../runtime/abort.js';
 import { EMPTY_BODY } from '../../service/body.js';
@@ -30,12 +31,9 @@ export interface CheckedRequest {
 
 const SPIFFE = 'spiffe://';
 
-/** Istio's default for paths: they are normalised before anybody looks at them (BASE). */
-const PATHS = { normalizePath: true, mergeSlashes: false, escapedSlashes: 'keep' } as const;
-
-/** The request as it would arrive; undefined when its path would be refused. */
-export function requestFor(asked: CheckedRequest): Request | undefined {
-  const verdict = normalizePath(asked.path ?? '/', PATHS);
+/** The request as it would arrive where paths are treated so; undefined when its path would be refused. */
+export function requestFor(asked: CheckedRequest, paths: PathRules): Request | undefined {
+  const verdict = normalizePath(asked.path ?? '/', paths);
   if (asked.protocol === 'http' && verdict.kind === 'reject') return undefined;
   const context = createExchange('inbound', 0, 0);
   context.connection = connectionOf(asked);

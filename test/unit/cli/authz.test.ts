@@ -50,6 +50,13 @@ metadata: {name: checker, namespace: shop}
 spec: {ports: [{name: http, port: 8000}]}
 `;
 
+const ALLOWED_PATH = `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: allowed, namespace: shop}
+spec: {rules: [{to: [{operation: {paths: [/a/b]}}]}]}
+`;
+
 const MESH = `
 trustDomain: cluster.local
 extensionProviders:
@@ -106,6 +113,20 @@ describe('inmesh authz check', () => {
       result: 'denied',
       rule: 'ns[istio-system]-policy[no-admin]-rule[0]',
     });
+  });
+
+  test.each([
+    ['', 1],
+    ['pathNormalization: { normalization: DEFAULT }', 1],
+    ['pathNormalization: { normalization: MERGE_SLASHES }', 0],
+    ['pathNormalization: { normalization: DECODE_AND_MERGE_SLASHES }', 0],
+  ])('sees the path as the mesh with %j makes it', async (settings, exit) => {
+    const files = [join(folder, 'paths.yaml'), join(folder, 'paths-mesh.yaml')] as const;
+    await writeFile(files[0], ALLOWED_PATH);
+    await writeFile(files[1], settings);
+    const options = settings === '' ? [] : ['--mesh-config', files[1]];
+    const { code } = await run('authz', 'check', '-f', files[0], '-n', 'shop', ...options, 'GET', '/a//b');
+    expect(code).toBe(exit);
   });
 
   test('points at what of a MeshConfig is not read', async () => {

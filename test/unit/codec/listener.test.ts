@@ -93,6 +93,11 @@ describe('outbound', () => {
       '.rds.config_source: is required',
     ],
     [
+      'header validation',
+      listenerWith([ROUTER], { typedHeaderValidationConfig: { name: 'v' } }),
+      '.typed_header_validation_config: is not supported',
+    ],
+    [
       'path normalization',
       listenerWith([ROUTER], { normalizePath: true }),
       '.normalize_path: is not supported',

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { HeaderMatcher } from '../../../src/model/matcher.js';
+import type { UniversalPathRules } from '../../../src/model/request-processing.js';
 import {
   asciiLower,
   compileHeaderMatcher,
@@ -10,6 +11,8 @@ import {
   findQueryParameter,
   pathOf,
 } from '../../../src/routing/match.js';
+import { normalizePath } from '../../../src/routing/normalize-path.js';
+import { universalTarget } from '../../../src/routing/universal-path.js';
 import { exactHeader, head } from './fixtures.js';
 
 describe('string matchers', () => {
@@ -204,5 +207,59 @@ describe('a range beyond 2^53', () => {
     expect(matches('-9223372036854775808', 0, '-9223372036854775808')).toBe(true);
     expect(matches('-9223372036854775808', 0, '-9223372036854775809')).toBe(false);
     expect(matches('-9223372036854775808', 0, '0')).toBe(false);
+  });
+});
+
+describe('paths under the universal header validator', () => {
+  const RULES = {
+    skipNormalization: false,
+    mergeSlashes: true,
+    escapedSlashes: 'keep',
+    stripFragment: false,
+  } as const;
+  const via = (path: string, universal: Partial<UniversalPathRules> = {}) => {
+    const verdict = normalizePath(path, {
+      normalizePath: false,
+      mergeSlashes: false,
+      escapedSlashes: 'keep',
+      universalPath: { ...RULES, ...universal },
+    });
+    return verdict.kind === 'reject' ? 'reject' : `${verdict.kind} ${verdict.path}`;
+  };
+
+  test.each([
+    ['//a///b//', 'continue /a/b/'],
+    ['/a/./b/../c', 'continue /a/c'],
+    ['/a//../b', 'continue /b'],
+    ['/a/%2e%2E/b', 'continue /b'],
+    ['/a/b/..', 'continue /a/'],
+    ['/%7euser/%c3%a9?q=%7e', 'continue /~user/%C3%A9?q=%7e'],
+    ['/%252e%252e/x', 'continue /%252e%252e/x'],
+    ['/a%2fb%5Cc', 'continue /a%2Fb%5Cc'],
+    ['/a\\..\\b', 'continue /b'],
+    ['/..', 'reject'],
+    ['/a/../../b', 'reject'],
+    ['/a%2', 'reject'],
+    ['/a%zz', 'reject'],
+    ['a/b', 'reject'],
+    ['*', 'reject'],
+    ['/a#b', 'reject'],
+  ])('%s', (path, expected) => {
+    expect(via(path)).toBe(expected);
+  });
+
+  test('as far as they are asked for', () => {
+    expect(via('//a//b', { mergeSlashes: false })).toBe('continue //a//b');
+    expect(via('/a%2f..%5Cb', { escapedSlashes: 'forward' })).toBe('continue /b');
+    expect(via('/a%2fb', { escapedSlashes: 'redirect' })).toBe('redirect /a/b');
+    expect(via('/a%5cb', { escapedSlashes: 'reject' })).toBe('reject');
+    expect(via('/a/../b', { skipNormalization: true })).toBe('continue /a/../b');
+    expect(via('/a?b#c', { stripFragment: true })).toBe('continue /a?b');
+  });
+
+  test('the forms of CONNECT and OPTIONS', () => {
+    expect(universalTarget('OPTIONS', '*', RULES).kind).toBe('continue');
+    expect(universalTarget('CONNECT', '', RULES).kind).toBe('continue');
+    expect(universalTarget('CONNECT', '/', RULES).kind).toBe('reject');
   });
 });
