@@ -1,9 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
+// A worker keeps its modules from file to file (`isolate: false`): loading them anew for each took several times as long
+// as the tests. So a test may leave nothing behind in module state.
 const named = (name: string) => ({
   extends: true as const,
-  // Long enough for a machine that is busy with other things. A worker keeps its modules from file to file: loading
-  // them anew for each took five times as long as the tests. So a test may leave nothing behind in module state.
+  // Long enough for a machine that is busy with other things.
   test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: 30_000, isolate: false },
 });
 
@@ -16,6 +17,7 @@ const slow = (name: string) => ({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     fileParallelism: false,
+    isolate: false,
   },
 });
 
