@@ -1,0 +1,100 @@
+/** What Istio says about one of its annotations. */
+export interface AnnotationInfo {
+  /** Kinds where it has an effect; `Any` = all. */
+  readonly kinds: readonly string[];
+  readonly isAlpha: boolean;
+  readonly isDeprecated: boolean;
+}
+
+const info = (kinds: string, isAlpha = true, isDeprecated = false): AnnotationInfo => ({
+  kinds: kinds.split(' '),
+  isAlpha,
+  isDeprecated,
+});
+
+/** The annotations of Istio's API. */
+export const ISTIO_ANNOTATIONS: ReadonlyMap<string, AnnotationInfo> = new Map([
+  ['alpha.istio.io/canonical-serviceaccounts', info('Service', true, true)],
+  ['alpha.istio.io/identity', info('Pod', true, true)],
+  ['alpha.istio.io/kubernetes-serviceaccounts', info('Service', true, true)],
+  ['ambient.istio.io/bypass-inbound-capture', info('Pod')],
+  ['ambient.istio.io/dns-capture', info('Pod')],
+  ['ambient.istio.io/redirection', info('Pod')],
+  ['ambient.istio.io/waypoint-inbound-binding', info('GatewayClass Gateway')],
+  ['galley.istio.io/analyze-suppress', info('Any')],
+  ['gateway.istio.io/controller-version', info('Gateway')],
+  ['gateway.istio.io/name-override', info('Gateway')],
+  ['gateway.istio.io/service-account', info('Gateway')],
+  ['gateway.istio.io/tls-cipher-suites', info('Gateway')],
+  ['gateway.istio.io/tls-max-protocol-version', info('Gateway')],
+  ['gateway.istio.io/tls-min-protocol-version', info('Gateway')],
+  ['gateway.istio.io/tls-terminate-mode', info('Gateway')],
+  ['inject.istio.io/templates', info('Pod')],
+  ['install.operator.istio.io/chart-owner', info('Any')],
+  ['install.operator.istio.io/owner-generation', info('Any')],
+  ['install.operator.istio.io/version', info('Any')],
+  ['internal.istio.io/parents', info('Any')],
+  ['istio.io/autoRegistrationGroup', info('WorkloadEntry')],
+  ['istio.io/connectedAt', info('WorkloadEntry')],
+  ['istio.io/disconnectedAt', info('WorkloadEntry')],
+  ['istio.io/dry-run', info('AuthorizationPolicy')],
+  ['istio.io/for-service-account', info('Gateway')],
+  ['istio.io/http-retry', info('HTTPRoute GRPCRoute')],
+  ['istio.io/reroute-virtual-interfaces', info('Pod')],
+  ['istio.io/rev', info('Pod')],
+  ['istio.io/workloadController', info('WorkloadEntry')],
+  ['kubernetes.io/ingress.class', info('Ingress', false)],
+  ['networking.istio.io/address-type', info('Gateway')],
+  ['networking.istio.io/exportTo', info('Service')],
+  ['networking.istio.io/service-type', info('Gateway')],
+  ['networking.istio.io/traffic-distribution', info('Service ServiceEntry Namespace')],
+  ['prometheus.istio.io/merge-metrics', info('Pod')],
+  ['proxy.istio.io/config', info('Pod', false)],
+  ['proxy.istio.io/overrides', info('Pod')],
+  ['readiness.status.sidecar.istio.io/applicationPorts', info('Pod')],
+  ['readiness.status.sidecar.istio.io/failureThreshold', info('Pod')],
+  ['readiness.status.sidecar.istio.io/initialDelaySeconds', info('Pod')],
+  ['readiness.status.sidecar.istio.io/periodSeconds', info('Pod')],
+  ['sidecar.istio.io/agentLogLevel', info('Pod')],
+  ['sidecar.istio.io/bootstrapOverride', info('Pod')],
+  ['sidecar.istio.io/componentLogLevel', info('Pod')],
+  ['sidecar.istio.io/controlPlaneAuthPolicy', info('Pod', true, true)],
+  ['sidecar.istio.io/discoveryAddress', info('Pod', true, true)],
+  ['sidecar.istio.io/enableCoreDump', info('Pod')],
+  ['sidecar.istio.io/extraStatTags', info('Pod')],
+  ['sidecar.istio.io/inject', info('Pod', false, true)],
+  ['sidecar.istio.io/interceptionMode', info('Pod')],
+  ['sidecar.istio.io/logLevel', info('Pod')],
+  ['sidecar.istio.io/nativeSidecar', info('Pod')],
+  ['sidecar.istio.io/proxyCPU', info('Pod')],
+  ['sidecar.istio.io/proxyCPULimit', info('Pod')],
+  ['sidecar.istio.io/proxyImage', info('Pod')],
+  ['sidecar.istio.io/proxyImageType', info('Pod')],
+  ['sidecar.istio.io/proxyMemory', info('Pod')],
+  ['sidecar.istio.io/proxyMemoryLimit', info('Pod')],
+  ['sidecar.istio.io/rewriteAppHTTPProbers', info('Pod')],
+  ['sidecar.istio.io/statsCompression', info('Pod')],
+  ['sidecar.istio.io/statsEvictionInterval', info('Pod')],
+  ['sidecar.istio.io/statsHistogramBuckets', info('Pod')],
+  ['sidecar.istio.io/statsInclusionPrefixes', info('Pod', true, true)],
+  ['sidecar.istio.io/statsInclusionRegexps', info('Pod', true, true)],
+  ['sidecar.istio.io/statsInclusionSuffixes', info('Pod', true, true)],
+  ['sidecar.istio.io/status', info('Pod')],
+  ['sidecar.istio.io/userVolume', info('Pod')],
+  ['sidecar.istio.io/userVolumeMount', info('Pod')],
+  ['status.sidecar.istio.io/port', info('Pod')],
+  ['topology.istio.io/controlPlaneClusters', info('Namespace')],
+  ['traffic.sidecar.istio.io/excludeInboundPorts', info('Pod')],
+  ['traffic.sidecar.istio.io/excludeInterfaces', info('Pod')],
+  ['traffic.sidecar.istio.io/excludeOutboundIPRanges', info('Pod')],
+  ['traffic.sidecar.istio.io/excludeOutboundPorts', info('Pod')],
+  ['traffic.sidecar.istio.io/includeInboundPorts', info('Pod')],
+  ['traffic.sidecar.istio.io/includeOutboundIPRanges', info('Pod')],
+  ['traffic.sidecar.istio.io/includeOutboundPorts', info('Pod')],
+  ['traffic.sidecar.istio.io/kubevirtInterfaces', info('Pod', true, true)],
+]);
+
+/** Whether the annotation is Istio's by its name, known or not. */
+export function isIstioAnnotation(name: string): boolean {
+  return name === 'kubernetes.io/ingress.class' || (name.split('/')[0] ?? '').endsWith('istio.io');
+}

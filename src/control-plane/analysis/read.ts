@@ -1,0 +1,111 @@
+import { ConfigFile, openConfigFile, type Place } from '../schema/config-file.js';
+import { readDocuments } from '../schema/document.js';
+import type { ConfigLimits } from '../schema/limits.js';
+import type { Violation } from '../schema/violation.js';
+import { checkDocuments } from '../store/check.js';
+import { createView } from '../store/config-view.js';
+import type { ConfigInput } from '../store/file-reader.js';
+import { CODES, type FindingCode } from './codes.js';
+import { type AnalysisDocument, documentsOf } from './document.js';
+import type { Finding } from './finding.js';
+import { at, text } from './plain.js';
+
+/** What files hold for analysis: their documents, and what is wrong with each by itself. */
+export interface AnalysisInput {
+  readonly documents: readonly AnalysisDocument[];
+  readonly findings: readonly Finding[];
+}
+
+/** Reads texts for analysis. A text that cannot be read is a finding; the others are analyzed all the same. */
+export function readForAnalysis(
+  { files, violations = [] }: ConfigInput,
+  limits: ConfigLimits,
+): AnalysisInput {
+  const documents: AnalysisDocument[] = [];
+  const findings: Finding[] = violations.map((one) => toFinding('INM0001', one));
+  const opened: ConfigFile[] = [];
+  for (const source of files) {
+    const result = openConfigFile(source, limits);
+    if ('violation' in result) findings.push(toFinding('INM0001', result.violation));
+    else opened.push(result.file);
+  }
+  for (const file of opened) {
+    const read = file.read();
+    findings.push(...read.violations.map((one) => toFinding('INM0001', one)));
+    const own = documentsOf(file, read.documents);
+    documents.push(...own, ...own.flatMap((one) => meshDocumentsOf(one, limits)));
+  }
+  findings.push(...checkKinds(opened, limits, documents));
+  return { documents, findings };
+}
+
+/** What violations analysis tells elsewhere, or not at all: other kinds are none of its business. */
+const SILENT: ReadonlySet<string> = new Set([
+  'INMESH_CONFIG_SYNTAX',
+  'INMESH_CONFIG_TOO_LARGE',
+  'INMESH_CONFIG_UNKNOWN_KIND',
+  'INMESH_CONFIG_UNSUPPORTED',
+  'INMESH_CONFIG_REFERENCE',
+]);
+
+/** What breaks a rule of its kind (Istio: schema.ValidationAnalyzer). */
+function checkKinds(
+  files: readonly ConfigFile[],
+  limits: ConfigLimits,
+  known: readonly AnalysisDocument[],
+): readonly Finding[] {
+  const contents = files.map((file) => readDocuments(file, limits.violations));
+  const documents = contents.flatMap((content) => content.documents).map((one, order) => one.at(order));
+  const violations = [
+    ...contents.flatMap((content) => content.violations),
+    ...checkDocuments(documents, createView(0, documents), true),
+  ];
+  const spaces = new Map(known.map((one) => [originKey(one.kind, one.namespace, one.name), one]));
+  return violations
+    .filter((one) => !SILENT.has(one.code) && isChecked(one, spaces))
+    .map((one) => {
+      const code = one.severity === 'error' ? 'IST0106' : 'IST0133';
+      return toFinding(code, one, spaces.get(one.resource ?? ''));
+    });
+}
+
+const originKey = (kind: string, namespace: string, name: string): string =>
+  `${kind} ${namespace === '' ? 'default' : namespace}/${name}`;
+
+/** Kubernetes checks its own kinds; analysis reads of them what it needs. */
+function isChecked({ resource }: Violation, known: ReadonlyMap<string, AnalysisDocument>): boolean {
+  const document = known.get(resource ?? '');
+  return document === undefined || (document.group !== '' && document.group !== 'apps');
+}
+
+function toFinding(code: FindingCode, violation: Violation, document?: AnalysisDocument): Finding {
+  const { message, path, origin, excerpt, length, suggestion, resource } = violation;
+  return {
+    code,
+    ...CODES[code],
+    origin: document?.origin ?? resource ?? origin.file,
+    namespace: document?.namespace ?? '',
+    message,
+    analyzer: `schema.ValidationAnalyzer${document === undefined ? '' : `.${document.kind}`}`,
+    path,
+    place: { origin, excerpt, length },
+    suggestion,
+  };
+}
+
+/** Istio's own ConfigMap holds the MeshConfig and the MeshNetworks as texts. */
+function meshDocumentsOf(document: AnalysisDocument, limits: ConfigLimits): readonly AnalysisDocument[] {
+  const { kind, name, namespace, value } = document;
+  if (kind !== 'ConfigMap' || !/^istio(?:-[\w-]+)?$/.test(name) || name.startsWith('istio-sidecar-injector'))
+    return [];
+  return ['mesh', 'meshNetworks'].flatMap((key) => {
+    const source = text(at(value, 'data'), key);
+    if (source === '') return [];
+    const place = (): Place => document.place(['data', key], false);
+    const read = new ConfigFile(document.place([], false).origin.file, source, limits).read();
+    const inner = documentsOf(new ConfigFile(name, source, limits), read.documents);
+    return inner
+      .filter((one) => one.kind === 'MeshConfig' || one.kind === 'MeshNetworks')
+      .map((one) => ({ ...one, origin: `${one.kind} ${namespace}/${name}`, place }));
+  });
+}

@@ -1,0 +1,44 @@
+import type { PlainObject, PlainValue } from '../schema/value.js';
+import { labelsAt, list, text, texts } from './plain.js';
+
+export type Labels = Readonly<Record<string, string>>;
+
+/** Whether the labels have every pair of the selector; an empty selector takes everything. */
+export function selects(selector: Labels, labels: Labels): boolean {
+  return Object.entries(selector).every(([key, value]) => labels[key] === value);
+}
+
+/** `app=web,version=v1`, ordered by key. */
+export function selectorText(selector: Labels): string {
+  return Object.entries(selector)
+    .map(([key, value]) => `${key}=${value}`)
+    .sort()
+    .join(',');
+}
+
+/** Whether a Kubernetes LabelSelector takes the labels; one that is not there takes all (as webhooks have it). */
+export function labelSelectorMatches(selector: PlainObject | undefined, labels: Labels): boolean {
+  if (selector === undefined) return true;
+  return (
+    selects(labelsAt(selector, 'matchLabels'), labels) &&
+    list(selector, 'matchExpressions').every((expression) => expressionMatches(expression, labels))
+  );
+}
+
+function expressionMatches(expression: PlainValue, labels: Labels): boolean {
+  const key = text(expression, 'key');
+  const value = labels[key];
+  const values = texts(expression, 'values');
+  switch (text(expression, 'operator')) {
+    case 'In':
+      return value !== undefined && values.includes(value);
+    case 'NotIn':
+      return value === undefined || !values.includes(value);
+    case 'Exists':
+      return value !== undefined;
+    case 'DoesNotExist':
+      return value === undefined;
+    default:
+      return false;
+  }
+}
