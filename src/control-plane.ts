@@ -6,6 +6,24 @@ export type { KubernetesReview } from './control-plane/access/kubernetes.js';
 export type { OidcIdentity, OidcIssuer } from './control-plane/access/oidc.js';
 export { createJoinTokenIn } from './control-plane/access/plane-access.js';
 export type { AdminAccess, AdminRole, RoleGrant } from './control-plane/admin/roles.js';
+export type { AnalysisOptions } from './control-plane/analysis/analyze.js';
+export type { RegisteredService } from './control-plane/analysis/analyzer.js';
+export { ANALYZERS } from './control-plane/analysis/analyzers/table.js';
+export {
+  CODES as FINDING_CODES,
+  type CodeInfo,
+  type FindingCode,
+  isAtLeast,
+  type Level as FindingLevel,
+} from './control-plane/analysis/codes.js';
+export { type Finding, formatFinding } from './control-plane/analysis/finding.js';
+export { parseSuppression, type Suppression } from './control-plane/analysis/suppressions.js';
+export {
+  type AnalyzedFiles,
+  type AnalyzeOptions,
+  analyzeDocuments,
+  analyzeFiles,
+} from './control-plane/analyze-files.js';
 export type { AuditLog, AuditRecord } from './control-plane/audit/audit-log.js';
 export { type BundleEndpointOptions, bundleDocument } from './control-plane/bundle-endpoint.js';
 export type { Authenticator, Identity, UnauthenticatedCall } from './control-plane/ca/authenticate.js';
@@ -118,7 +136,12 @@ export type {
 } from './control-plane/policy/workload-policy.js';
 export type { ConfigText } from './control-plane/schema/config-file.js';
 export { formatViolation, formatViolations } from './control-plane/schema/format.js';
-export type { RuleViolation, Severity, Violation } from './control-plane/schema/violation.js';
+export {
+  formatPath,
+  type RuleViolation,
+  type Severity,
+  type Violation,
+} from './control-plane/schema/violation.js';
 export type { StreamLimits } from './control-plane/serve/admission.js';
 export type { AppliedReport } from './control-plane/serve/applied.js';
 export type { AccessLimits, ConnectionLimits } from './control-plane/serve/grpc-server.js';
@@ -128,6 +151,12 @@ export { createMemorySource, type MemorySource } from './control-plane/sources/m
 export type { ConfigSink, ConfigSource } from './control-plane/sources/source.js';
 export type { ConfigInput } from './control-plane/store/file-reader.js';
 export type { FieldPath, Origin } from './control-plane/store/view.js';
+export {
+  type ValidatedFiles,
+  type ValidateOptions,
+  validateDocuments,
+  validateFiles,
+} from './control-plane/validate-files.js';
 export type { ResourceShortName } from './model/resource-short-name.js';
 export type { RevokedNames, TrustDocument, TrustedAuthorities } from './model/trust.js';
 export type { Secret } from './runtime/secret.js';

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { MeshError } from '../runtime/errors.js';
+import { addAnalyze } from './analyze-command.js';
 import { addAuthz, addMigrate } from './authorization-commands.js';
 import { addCa } from './ca-command.js';
 import { addCompile } from './compile-command.js';
@@ -11,6 +12,7 @@ import { type Output, terminalOutput, version } from './output.js';
 import { addRun } from './run-command.js';
 import { addServe } from './serve-command.js';
 import { addToken } from './token-command.js';
+import { addValidate } from './validate-command.js';
 
 /** Exit codes: 0 ok, 1 findings (or the program's own), 2 could not run. */
 const COULD_NOT_RUN = 2;
@@ -21,6 +23,8 @@ const COMMANDS: readonly ((program: Command, output: Output, done: Done) => void
   addServe,
   addToken,
   addRun,
+  addValidate,
+  addAnalyze,
   addCompile,
   addExplain,
   addMtls,

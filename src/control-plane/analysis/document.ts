@@ -1,3 +1,4 @@
+import { meshConfigSchema } from '../kinds/mesh-config-schema.js';
 import type { ConfigFile, Place } from '../schema/config-file.js';
 import { isPlainObject, type PlainObject, type PlainValue } from '../schema/value.js';
 import type { FieldPath } from '../store/view.js';
@@ -99,23 +100,15 @@ function toDocument(value: PlainObject, place: AnalysisDocument['place']): Analy
   };
 }
 
-const MESH_CONFIG_FIELDS = [
-  'defaultConfig',
-  'extensionProviders',
-  'defaultProviders',
-  'rootNamespace',
-  'trustDomain',
-  'outboundTrafficPolicy',
-  'accessLogFile',
-  'enableTracing',
-  'clusterDomain',
-];
+const MESH_CONFIG_FIELDS: ReadonlySet<string> = new Set(Object.keys(meshConfigSchema.shape));
 
 /** A bare MeshConfig or MeshNetworks (as in `istio` of Istio's ConfigMap, or a file of its own) has no kind. */
 function withImpliedKind(value: PlainObject): PlainObject {
   if ('kind' in value || 'apiVersion' in value) return value;
   if (isPlainObject(value['networks'])) return implied('MeshNetworks', 'meshnetworks', value);
-  if (MESH_CONFIG_FIELDS.some((name) => name in value)) return implied('MeshConfig', 'istio', value);
+  const fields = Object.keys(value);
+  const isMeshConfig = fields.length > 0 && fields.every((name) => MESH_CONFIG_FIELDS.has(name));
+  if (isMeshConfig) return implied('MeshConfig', 'istio', value);
   return value;
 }
 

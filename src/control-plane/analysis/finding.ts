@@ -1,4 +1,5 @@
 import type { Place } from '../schema/config-file.js';
+import { excerptOf } from '../schema/format.js';
 import type { FieldPath } from '../store/view.js';
 import type { FindingCode, Level } from './codes.js';
 
@@ -21,4 +22,17 @@ export interface Finding {
   readonly place: Place;
   /** What was probably meant. */
   readonly suggestion: string | undefined;
+}
+
+/**
+ * The text of a finding for people: one line with place, level, code and message (and what was probably meant), then
+ * the line of the file with a mark under the place. A wide one tells who found it.
+ */
+export function formatFinding(finding: Finding, isWide = false): string {
+  const { code, level, name, origin, message, suggestion, analyzer, place } = finding;
+  const { file, line, column } = place.origin;
+  const where = line === 0 ? file : `${file}:${line}:${column}`;
+  const hint = suggestion === undefined ? '' : ` (did you mean ${JSON.stringify(suggestion)}?)`;
+  const who = isWide ? ` [${name}, ${analyzer}]` : '';
+  return [`${where} ${level} ${code} ${origin}: ${message}${hint}${who}`, ...excerptOf(place)].join('\n');
 }

@@ -1,3 +1,4 @@
+import type { Place } from './config-file.js';
 import type { Violation } from './violation.js';
 
 const MAX_EXCERPT = 160;
@@ -19,8 +20,8 @@ export function formatViolations(violations: readonly Violation[]): string {
   return violations.map(formatViolation).join('\n');
 }
 
-function excerptOf(violation: Violation): string[] {
-  const { excerpt, origin, length } = violation;
+/** The line of a place with a mark under it; nothing when the line is not shown. */
+export function excerptOf({ excerpt, origin, length }: Place): string[] {
   if (excerpt === undefined || origin.column > MAX_EXCERPT) return [];
   const shown = excerpt.slice(0, MAX_EXCERPT);
   const before = shown.slice(0, origin.column - 1);

@@ -52,8 +52,14 @@ const SET_BY_CNI: ReadonlySet<string> = new Set([
   'traffic.sidecar.istio.io/includeOutboundIPRanges',
 ]);
 
+/** Nobody means to try an alpha feature by these. */
+const NOT_CHOSEN: ReadonlySet<string> = new Set([
+  'sidecar.istio.io/status',
+  'galley.istio.io/analyze-suppress',
+]);
+
 function isSetByInjector(name: string, { kind, spec }: AnalysisDocument): boolean {
-  if (name === 'sidecar.istio.io/status') return true;
+  if (NOT_CHOSEN.has(name)) return true;
   const hasInit = list(spec, 'initContainers').some((container) => text(container, 'name') === 'istio-init');
   return kind === 'Pod' && !hasInit && SET_BY_CNI.has(name);
 }

@@ -1,0 +1,60 @@
+import { type Command, Option } from 'commander';
+import type { Done } from './done.js';
+import type { Output } from './output.js';
+import { collect } from './workload-options.js';
+
+const LEVELS = ['Info', 'Warning', 'Error'];
+
+/** Adds `analyze`. */
+export function addAnalyze(program: Command, output: Output, done: Done): void {
+  const command = program.command('analyze');
+  command
+    .description(
+      'Check documents against each other: references that lead nowhere, conflicts, rules that never hold. Exit code 1: a finding at the failure threshold.',
+    )
+    .argument('[path...]', 'files or folders of YAML or JSON; - is the standard input')
+    .option('-f, --file <path...>', 'the same as the argument')
+    .option('-n, --namespace <namespace>', 'only findings about documents of this namespace')
+    .option('--analyzer <name...>', 'only these analyzers, such as gateway.SecretAnalyzer')
+    .option(
+      '-S, --suppress <code=document>',
+      'leave out a code, everywhere or about a document: IST0102, IST0101=VirtualService shop/cart; * for any text; may be repeated',
+      collect,
+    )
+    .addOption(level('--failure-threshold', 'fails from this level on', 'Error'))
+    .addOption(level('--output-threshold', 'shows findings from this level on', 'Info'))
+    .option('--mesh-config <file>', "Istio's MeshConfig")
+    .option('--mesh-networks <file>', "Istio's MeshNetworks")
+    .option('-i, --istio-namespace <namespace>', 'namespace of the control plane', 'istio-system')
+    .option('-L, --list-analyzers', 'list the analyzers with their codes instead', false)
+    .addOption(
+      new Option('-o, --output <format>', 'how it is printed')
+        .choices(['table', 'wide', 'json', 'yaml', 'name'])
+        .default('table'),
+    )
+    .addHelpText('after', EXAMPLES)
+    .action(async (paths: readonly string[], { file = [], ...options }) => {
+      const files: readonly string[] = [...file, ...paths];
+      if (files.length === 0 && !options.listAnalyzers) {
+        command.error("error: missing files: give some, or '-f, --file <path...>'");
+      }
+      const { analyze } = await import('./analyze.js');
+      done(await analyze({ ...options, files, format: options.output }, output));
+    });
+}
+
+function level(flag: string, description: string, standard: string): Option {
+  return new Option(`${flag} <level>`, description)
+    .choices(LEVELS)
+    .argParser((text) => {
+      const found = LEVELS.find((one) => one.toLowerCase() === text.toLowerCase());
+      return found ?? text;
+    })
+    .default(standard);
+}
+
+const EXAMPLES = `
+Examples:
+  $ inmesh analyze mesh.d                                    findings of a folder, each with its place
+  $ inmesh analyze -f mesh.yaml -o json --failure-threshold Warning
+  $ inmesh analyze mesh.d --suppress "IST0101=VirtualService shop/*" --suppress IST0102`;

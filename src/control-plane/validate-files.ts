@@ -1,0 +1,60 @@
+import { DEFAULT_LIMITS } from './schema/limits.js';
+import type { Violation } from './schema/violation.js';
+import { readFiles } from './sources/read-files.js';
+import { checkDocuments } from './store/check.js';
+import { createView } from './store/config-view.js';
+import { type ConfigInput, createFileReader } from './store/file-reader.js';
+
+/** How documents are validated. */
+export interface ValidateOptions {
+  /**
+   * Whether what a control plane of inmesh refuses counts as an error, too: fields and kinds that are not carried out,
+   * and references to what is not among the documents. Default false: each document by itself, as Istio's webhook.
+   */
+  readonly strict?: boolean | undefined;
+}
+
+/** What the validation of files found. */
+export interface ValidatedFiles {
+  /** Everything wrong or odd, in the order of the files. */
+  readonly violations: readonly Violation[];
+  /** What could not be read: files that are not there. */
+  readonly unread: readonly Violation[];
+  /** How many documents there were that are read. */
+  readonly documents: number;
+}
+
+/** Validates the documents in files and folders. */
+export async function validateFiles(
+  paths: readonly string[],
+  options: ValidateOptions = {},
+): Promise<ValidatedFiles> {
+  const { files, violations } = await readFiles(paths, DEFAULT_LIMITS);
+  return { ...validateDocuments({ files }, options), unread: violations };
+}
+
+/** Validates documents by their texts. */
+export function validateDocuments(
+  input: ConfigInput,
+  { strict = false }: ValidateOptions = {},
+): Omit<ValidatedFiles, 'unread'> {
+  const read = createFileReader(DEFAULT_LIMITS)([['documents', input]]);
+  const view = createView(1, read.documents);
+  const found = [...read.violations, ...checkDocuments(read.documents, view, false)];
+  const violations = strict ? found : found.flatMap((one) => soften(one) ?? []);
+  return { violations, documents: read.documents.length };
+}
+
+/** What does not break a rule of Istio is a warning, and what other documents may bear out is left to analysis. */
+function soften(violation: Violation): Violation | undefined {
+  switch (violation.code) {
+    case 'INMESH_CONFIG_REFERENCE':
+      return undefined;
+    case 'INMESH_CONFIG_UNSUPPORTED':
+      return { ...violation, severity: 'warning' };
+    case 'INMESH_CONFIG_UNKNOWN_KIND':
+      return { ...violation, severity: violation.suggestion === undefined ? 'warning' : 'error' };
+    default:
+      return violation;
+  }
+}
