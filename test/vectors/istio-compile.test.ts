@@ -43,8 +43,7 @@ describe('which VirtualService holds for which host', () => {
       .filter(({ config }) => config.every(({ kind }) => kind === 'VirtualService' || kind === 'Sidecar'))
       .filter(({ expectedVirtualHosts }) => expectedVirtualHosts !== null)
       .flatMap((one) => {
-        const documents = one.config.filter(({ kind }) => kind === 'VirtualService');
-        const text = [...routes.services.map(named), ...documents.map((document) => JSON.stringify(document))].join('\n---\n');
+        const text = [...routes.services.map(named), ...one.config.map((document) => JSON.stringify(document))].join('\n---\n');
         const set = compile(text, [], nodeOf({ NAMESPACE: one.proxyNamespace }));
         return Object.entries(one.expectedVirtualHosts ?? {}).flatMap(([host, expected]) => {
           const [virtualHost] = set.routes.get(`outbound|${one.routeName}||${host}`)?.virtualHosts ?? [];

@@ -1,7 +1,7 @@
 import { coversHost, fullHostName } from '../kinds/hosts.js';
 import type { Subset, TrafficPolicy } from '../kinds/types.js';
 import type { ConfigView, Document } from '../store/view.js';
-import { isExported } from './visibility.js';
+import { isExported, selects } from './visibility.js';
 
 /** What holds for the connections to one host: rules of one namespace for that host, merged. */
 export interface DestinationPolicy {
@@ -14,6 +14,8 @@ export const NO_POLICY: DestinationPolicy = { trafficPolicy: undefined, subsets:
 /** Who asks, and for what. */
 export interface DestinationQuery {
   readonly clientNamespace: string;
+  /** Those of the client. */
+  readonly labels: Readonly<Record<string, string>>;
   readonly serviceNamespace: string;
   readonly host: string;
 }
@@ -36,19 +38,33 @@ export function indexDestinationRules(view: ConfigView, rootNamespace: string): 
     byNamespace.set(document.namespace, rules);
   }
   return {
-    find({ clientNamespace, serviceNamespace, host }) {
+    find({ clientNamespace, labels, serviceNamespace, host }) {
       // Istio: the client's namespace, then the service's, then the root; the first that has a rule decides alone.
       for (const namespace of new Set([clientNamespace, serviceNamespace, rootNamespace])) {
         const visible = (byNamespace.get(namespace) ?? []).filter(
-          ({ document }) =>
-            namespace === clientNamespace || isExported(document.spec.exportTo, namespace, clientNamespace),
+          ({ document: { spec } }) =>
+            namespace === clientNamespace ||
+            // Istio: rules for some workloads are for those of their own namespace.
+            (spec.workloadSelector === undefined && isExported(spec.exportTo, namespace, clientNamespace)),
         );
-        const rules = mostSpecific(visible, host);
+        const rules = forClient(mostSpecific(visible, host), labels);
         if (rules.length > 0) return merge(rules);
       }
       return NO_POLICY;
     },
   };
+}
+
+/** Istio: the oldest rule that selects the client holds alone; else those without a selector do. */
+function forClient(rules: readonly Rule[], labels: DestinationQuery['labels']): readonly Rule[] {
+  const selectorOf = ({ document }: Rule) => document.spec.workloadSelector?.matchLabels;
+  const own = rules.find((rule) => {
+    const selector = selectorOf(rule);
+    return selector !== undefined && Object.keys(selector).length > 0 && selects(selector, labels);
+  });
+  return own === undefined
+    ? rules.filter(({ document }) => document.spec.workloadSelector === undefined)
+    : [own];
 }
 
 /** The rules for the most specific host that covers the asked one, oldest first. */

@@ -1,38 +1,88 @@
 import { NO_OVERRIDES } from '../../model/filter-config.js';
 import type { OutboundListener } from '../../model/listener.js';
-import type { RouteConfiguration } from '../../model/route.js';
+import type { RouteConfiguration, VirtualHost } from '../../model/route.js';
 import { outboundListener } from './listeners.js';
+import type { MeshConfig } from './mesh-config.js';
+import { clusterName } from './names.js';
+import type { Profile } from './profile.js';
 import { MATCH_ALL } from './route-match.js';
+import { type Target, targetOf } from './routes.js';
+import type { MeshService } from './services.js';
 
 const NAME = 'block_all';
 
-const routes: RouteConfiguration = {
+/** Istio's REGISTRY_ONLY: requests for unknown hosts are answered with 502. */
+export const BLOCK_HOST: VirtualHost = {
   name: NAME,
-  virtualHosts: [
+  domains: ['*'],
+  routes: [
     {
       name: NAME,
-      domains: ['*'],
-      routes: [
-        {
-          name: NAME,
-          match: MATCH_ALL,
-          action: { kind: 'direct-response', status: 502, body: '' },
-          filterOverrides: NO_OVERRIDES,
-        },
-      ],
-      retryPolicy: undefined,
+      match: MATCH_ALL,
+      action: { kind: 'direct-response', status: 502, body: '' },
       filterOverrides: NO_OVERRIDES,
-      includeRequestAttemptCount: false,
     },
   ],
+  retryPolicy: undefined,
+  filterOverrides: NO_OVERRIDES,
+  includeRequestAttemptCount: false,
 };
 
-/** Istio's REGISTRY_ONLY: the listener `*` takes every host that no other listener knows, and answers 502. */
-export const BLOCK_ALL: { readonly listener: OutboundListener; readonly routes: RouteConfiguration } = {
-  listener: outboundListener(
-    '*',
-    NAME,
-    routes.virtualHosts.flatMap((one) => one.routes),
-  ),
-  routes,
-};
+/**
+ * What takes the hosts that the mesh does not know; undefined = they are let through. Istio: the Sidecar's word goes before
+ * the mesh's, and one that speaks of it without a mode means REGISTRY_ONLY.
+ */
+export function unknownHostOf(
+  { sidecar, namespace }: Pick<Profile, 'sidecar' | 'namespace'>,
+  mesh: MeshConfig,
+  serviceOf: (host: string) => MeshService | undefined,
+): VirtualHost | undefined {
+  const own = sidecar?.spec.outboundTrafficPolicy;
+  const mode = own === undefined ? mesh.outboundTrafficPolicy : (own.mode ?? 'REGISTRY_ONLY');
+  if (mode === 'REGISTRY_ONLY') return BLOCK_HOST;
+  const proxy = own?.egressProxy;
+  // Without a port of its own it is the only one of the service, or that of plain HTTP.
+  return proxy && egressProxyHost(targetOf(proxy, namespace, { serviceOf, port: 80 }));
+}
+
+const PROXY_NAME = 'egress_proxy';
+
+/** The virtual host that takes all hosts that no other does, and sends their requests to a proxy. */
+function egressProxyHost({ host, port, subset }: Target): VirtualHost {
+  return {
+    name: PROXY_NAME,
+    domains: ['*'],
+    routes: [
+      {
+        name: PROXY_NAME,
+        match: MATCH_ALL,
+        action: {
+          kind: 'forward',
+          cluster: { kind: 'cluster', name: clusterName(port, subset, host) },
+          timeoutMs: 0,
+          retryPolicy: undefined,
+          maxStreamDurationMs: undefined,
+          priority: 'default',
+        },
+        filterOverrides: NO_OVERRIDES,
+      },
+    ],
+    retryPolicy: undefined,
+    filterOverrides: NO_OVERRIDES,
+    includeRequestAttemptCount: false,
+  };
+}
+
+/** The listener `*` takes every host that no other listener knows. */
+export function unknownHosts(virtualHost: VirtualHost): UnknownHosts {
+  const { name } = virtualHost;
+  return {
+    listener: outboundListener('*', name, virtualHost.routes),
+    routes: { name, virtualHosts: [virtualHost] },
+  };
+}
+
+interface UnknownHosts {
+  readonly listener: OutboundListener;
+  readonly routes: RouteConfiguration;
+}

@@ -2,10 +2,12 @@ import { NO_LOCALITY } from '../../model/endpoint.js';
 import { isNowhere, localityOfLabels } from '../../model/locality.js';
 import type { Node } from '../../model/node.js';
 import { DEFAULT_CLUSTER_ID } from '../registry/workload.js';
-import type { ConfigView } from '../store/view.js';
+import type { ConfigView, Document } from '../store/view.js';
+import { virtualServicesOf } from './delegates.js';
 import { CLUSTER_LABEL, type ClientPlace, withTopology } from './locality-balance.js';
 import { localityInterest } from './locality-setting.js';
 import type { MeshConfig } from './mesh-config.js';
+import { clientLabels, sidecarFor } from './sidecar.js';
 import { selects } from './visibility.js';
 
 /** Who reads a configuration. */
@@ -34,6 +36,8 @@ export interface Profile {
   readonly envoy: EnvoyOptions | undefined;
   /** Where the client is, as far as that makes a difference. */
   readonly place: ClientPlace;
+  /** What narrows its view of the mesh; undefined = nothing does. */
+  readonly sidecar: Document<'Sidecar'> | undefined;
   readonly key: string;
 }
 
@@ -49,8 +53,13 @@ export function profileOf(node: Node, view: ConfigView, config: MeshConfig): Pro
   const labels =
     wanted.length === 0 ? NO_LABELS : Object.fromEntries(wanted.map((key) => [key, LABELS[key] ?? '']));
   const place = placeOf(node, view, config);
-  const key = JSON.stringify([generator, namespace, labels, place, envoy]);
-  return { namespace, labels, generator, place, envoy, key };
+  // Istio: Sidecars are not for gateways.
+  const sidecar = isRouter(node.id)
+    ? undefined
+    : sidecarFor(view, { namespace, labels: clientLabels(node) }, config.rootNamespace);
+  const sidecarName = sidecar && `${sidecar.namespace}/${sidecar.name}`;
+  const key = JSON.stringify([generator, namespace, labels, place, envoy, sidecarName]);
+  return { namespace, labels, generator, place, envoy, sidecar, key };
 }
 
 /** A node says what it wants, or its program is known; gRPC's clients are many, so that they are who the others are not. */
@@ -111,18 +120,19 @@ function namespaceOfId(id: string): string {
 
 const keysOfView = new WeakMap<ConfigView, readonly string[]>();
 
-/** Labels of clients that some route depends on, sorted. */
+/** Labels of clients that some route or policy depends on, sorted. */
 function sourceLabelKeys(view: ConfigView): readonly string[] {
   const known = keysOfView.get(view);
   if (known !== undefined) return known;
-  const keys = new Set<string>();
-  for (const { spec } of view.list('VirtualService')) {
-    for (const { match } of [...(spec.http ?? []), ...(spec.tls ?? []), ...(spec.tcp ?? [])]) {
-      for (const { sourceLabels } of match ?? [])
-        for (const key of Object.keys(sourceLabels ?? {})) keys.add(key);
-    }
-  }
-  const sorted = [...keys].sort();
+  const selectors = [
+    ...view.list('DestinationRule').map(({ spec }) => spec.workloadSelector?.matchLabels),
+    ...virtualServicesOf(view).flatMap(({ spec }) =>
+      [...(spec.http ?? []), ...(spec.tls ?? []), ...(spec.tcp ?? [])].flatMap(({ match = [] }) =>
+        match.map(({ sourceLabels }) => sourceLabels),
+      ),
+    ),
+  ];
+  const sorted = [...new Set(selectors.flatMap((selector) => Object.keys(selector ?? {})))].sort();
   keysOfView.set(view, sorted);
   return sorted;
 }

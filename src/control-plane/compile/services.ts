@@ -4,6 +4,7 @@ import type { ConfigView, Document } from '../store/view.js';
 import { serviceHost } from './names.js';
 import { protocolOf } from './port-protocol.js';
 import { type TrafficDistribution, trafficDistributionOf } from './traffic-distribution.js';
+import { isExported } from './visibility.js';
 
 /** One port of a service. */
 export interface MeshPort {
@@ -35,19 +36,40 @@ const DEFAULT_GRPC_PORT: MeshPort = { number: 80, name: 'grpc', protocol: 'grpc'
 /** What a service has whose ports nobody described, by what its first workload speaks. */
 const DEFAULT_PORTS = { '': [DEFAULT_HTTP_PORT], grpc: [DEFAULT_GRPC_PORT], tcp: [] };
 
-/** All services: documents first (the oldest of one host wins), then those that only workloads tell of. */
+/**
+ * All services, oldest first: those of Kubernetes, those of ServiceEntries (of which several may name one host), and those
+ * that only workloads tell of.
+ */
 export function listServices(view: ConfigView, registry: RegistrySnapshot): readonly MeshService[] {
-  const services = new Map<string, MeshService>();
-  const add = (service: MeshService) => {
-    if (!services.has(service.host)) services.set(service.host, service);
-  };
+  const services: MeshService[] = [];
   for (const document of view.list('Service')) {
     // An alias of a DNS name: its host is dialled as the application asked for it.
-    if (document.spec.type !== 'ExternalName') add(kubernetesService(document));
+    if (document.spec.type !== 'ExternalName') services.push(kubernetesService(document));
   }
-  for (const document of view.list('ServiceEntry')) for (const entry of entryServices(document)) add(entry);
-  for (const service of impliedServices(registry)) add(service);
-  return [...services.values()];
+  for (const document of view.list('ServiceEntry')) services.push(...entryServices(document));
+  const known = new Set(services.map(({ host }) => host));
+  services.push(...impliedServices(registry).filter(({ host }) => !known.has(host)));
+  return services;
+}
+
+/**
+ * The services that clients of a namespace see; of one host, those that count first. Istio: nobody takes a host from
+ * Kubernetes; of others the client's own comes first, then what is shown to its namespace by name, then what all see.
+ */
+export function visibleServices(
+  services: readonly MeshService[],
+  clientNamespace: string,
+): readonly MeshService[] {
+  const rank = ({ source, namespace, exportTo = [] }: MeshService) => {
+    if (source.kind === 'kubernetes') return 0;
+    if (exportTo.length === 0 || exportTo.includes('*')) return 3;
+    return namespace === clientNamespace ? 1 : 2;
+  };
+  return services
+    .filter(({ exportTo, namespace }) => isExported(exportTo, namespace, clientNamespace))
+    .map((service) => ({ service, rank: rank(service) }))
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ service }) => service);
 }
 
 function kubernetesService({ name, namespace, annotations, spec }: Document<'Service'>): MeshService {

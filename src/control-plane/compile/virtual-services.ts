@@ -1,6 +1,7 @@
 import { coversHost, fullHostName } from '../kinds/hosts.js';
 import { appliesToMesh } from '../kinds/virtual-service.js';
 import type { ConfigView, Document } from '../store/view.js';
+import { virtualServicesOf } from './delegates.js';
 import { isMoreSpecific } from './destination-rules.js';
 import { isExported } from './visibility.js';
 
@@ -12,15 +13,23 @@ export interface VirtualServiceIndex {
   readonly hosts: readonly string[];
 }
 
-/** Indexes the VirtualServices of a view for clients of a namespace. */
-export function indexVirtualServices(view: ConfigView, clientNamespace: string): VirtualServiceIndex {
-  // Oldest first, so the first to name a host has it.
+/** The VirtualServices that clients of a namespace follow, in the order in which they count. */
+export function meshVirtualServices(
+  view: ConfigView,
+  clientNamespace: string,
+): readonly Document<'VirtualService'>[] {
+  return virtualServicesOf(view).filter(
+    ({ spec, namespace }) => appliesToMesh(spec) && isExported(spec.exportTo, namespace, clientNamespace),
+  );
+}
+
+/** Indexes VirtualServices that are in the order in which they count. */
+export function indexVirtualServices(documents: readonly Document<'VirtualService'>[]): VirtualServiceIndex {
+  // The first to name a host has it.
   const byHost = new Map<string, Document<'VirtualService'>>();
-  for (const document of view.list('VirtualService')) {
-    const { spec, namespace } = document;
-    if (!appliesToMesh(spec) || !isExported(spec.exportTo, namespace, clientNamespace)) continue;
-    for (const host of spec.hosts ?? []) {
-      const full = fullHostName(host, namespace);
+  for (const document of documents) {
+    for (const host of document.spec.hosts ?? []) {
+      const full = fullHostName(host, document.namespace);
       if (!byHost.has(full)) byHost.set(full, document);
     }
   }

@@ -159,7 +159,7 @@ function rulesWithoutTls({ view, registry }: MtlsReportInput): readonly Plaintex
     if (!settings.some((tls) => tls !== undefined && tls.mode !== 'ISTIO_MUTUAL')) continue;
     const covered = services.filter((one) => coversHost(fullHostName(host, document.namespace), one.host));
     if (covered.length === 0) continue;
-    found.push({ rule: nameOf(document), host, services: covered.map((one) => one.host) });
+    found.push({ rule: nameOf(document), host, services: [...new Set(covered.map((one) => one.host))] });
   }
   return found;
 }

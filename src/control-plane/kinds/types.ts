@@ -98,6 +98,7 @@ export type ServiceEntrySpec = KindSpecs['ServiceEntry'];
 export type WorkloadEntrySpec = KindSpecs['WorkloadEntry'];
 export type GatewaySpec = KindSpecs['Gateway'];
 export type GatewayServer = Item<GatewaySpec['servers']>;
+export type SidecarSpec = KindSpecs['Sidecar'];
 export type ServiceSpec = KindSpecs['Service'];
 
 export type RequestAuthenticationSpec = KindSpecs['RequestAuthentication'];

@@ -1,5 +1,7 @@
 import type { RuleViolation } from '../schema/violation.js';
 import type { Document, FieldPath, KindName } from '../store/view.js';
+import { entriesOf } from './report.js';
+import type { SidecarSpec } from './types.js';
 import { valuesAt } from './values-at.js';
 import { appliesToMesh } from './virtual-service.js';
 
@@ -13,6 +15,8 @@ interface Unsupported {
   readonly values?: readonly unknown[];
   /** Only texts of this form are refused; without `values` and `form`, every value is. */
   readonly form?: RegExp;
+  /** Why it is let pass all the same, with a warning; undefined = it is refused. */
+  readonly because?: string;
 }
 
 const fields = (...paths: readonly string[]): readonly Unsupported[] => paths.map((path) => ({ path }));
@@ -38,8 +42,6 @@ const TRAFFIC_POLICY: readonly Unsupported[] = [
 
 const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
   VirtualService: [
-    // Without hosts it is a delegate.
-    { path: 'hosts', values: [undefined] },
     // Envoy redirects with these five only.
     {
       path: 'http.*.redirect.redirectCode',
@@ -51,7 +53,6 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
       // Istio reads it and does nothing.
       'tcp.*.match.*.sourceSubnet',
       'http.*.match.*.statPrefix',
-      'http.*.delegate',
       'http.*.fault.delay.percent',
       'http.*.directResponse.body.bytes',
     ),
@@ -59,7 +60,19 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
   DestinationRule: [
     ...below('trafficPolicy', TRAFFIC_POLICY),
     ...below('subsets.*.trafficPolicy', TRAFFIC_POLICY),
-    ...fields('workloadSelector'),
+  ],
+  Sidecar: [
+    ...['egress.*.bind', 'ingress.*.bind', 'egress.*.captureMode', 'ingress.*.captureMode'].map((path) => ({
+      path,
+      because:
+        'calls are seen in the process that makes or takes them, without capture and sockets of a proxy',
+    })),
+    ...fields(
+      // No process of inmesh ends TLS for strangers beside its own, or limits what a proxy in front would.
+      'ingress.*.tls',
+      'ingress.*.connectionPool',
+      'inboundConnectionPool',
+    ),
   ],
   ServiceEntry: [
     { path: 'resolution', values: ['DYNAMIC_DNS'] },
@@ -76,7 +89,6 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
 /** Kinds that are read and checked, but not carried out yet. */
 const UNSUPPORTED_WHOLE: ReadonlySet<KindName> = new Set<KindName>([
   'WorkloadGroup',
-  'Sidecar',
   'Telemetry',
   'ProxyConfig',
   'EnvoyFilter',
@@ -107,7 +119,7 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
 export function findUnsupported(document: Document): readonly RuleViolation[] {
   if (UNSUPPORTED_WHOLE.has(document.kind)) return [unsupportedKind(document.kind)];
   const forGateways = findForGateways(document);
-  const violations: RuleViolation[] = [];
+  const violations: RuleViolation[] = isKind(document, 'Sidecar') ? [...elsewhere(document.spec)] : [];
   for (const entry of UNSUPPORTED[document.kind] ?? []) {
     for (const [value, at] of valuesAt(document.spec, entry.path.split('.'), ['spec'])) {
       if (isRefused(entry, value)) violations.push(unsupported(document.kind, at, entry, value));
@@ -138,6 +150,19 @@ export function unsupportedKind(kind: string): RuleViolation {
   return { code: 'INMESH_CONFIG_UNSUPPORTED', severity: 'error', message, path: ['kind'] };
 }
 
+/** No proxy stands before the application: what comes to a port is for who listens there. */
+function* elsewhere({ ingress = [] }: SidecarSpec): Iterable<RuleViolation> {
+  for (const [{ port, defaultEndpoint }, at] of entriesOf(ingress, ['spec', 'ingress'])) {
+    if (!defaultEndpoint || defaultEndpoint.endsWith(`:${port.number}`)) continue;
+    yield {
+      code: 'INMESH_CONFIG_UNSUPPORTED',
+      severity: 'error',
+      message: `the defaultEndpoint must have the port ${port.number}: no proxy sends requests on to another`,
+      path: [...at, 'defaultEndpoint'],
+    };
+  }
+}
+
 function isKind<K extends KindName>(document: Document, kind: K): document is Document<K> {
   return document.kind === kind;
 }
@@ -148,10 +173,16 @@ function isRefused({ values, form }: Unsupported, value: unknown): boolean {
   return value !== undefined;
 }
 
+function withoutEffect(what: string, path: FieldPath, because: string): RuleViolation {
+  const message = `${what} has no effect: ${because}`;
+  return { code: 'INMESH_CONFIG_UNSUPPORTED', severity: 'warning', message, path, atKey: true };
+}
+
 function unsupported(kind: KindName, path: FieldPath, entry: Unsupported, value: unknown): RuleViolation {
   const field = path.findLast((step) => typeof step === 'string');
   const isWhole = entry.values === undefined && entry.form === undefined;
   const shown = typeof value === 'string' ? value : 'left out';
+  if (entry.because !== undefined) return withoutEffect(`${field} of ${kind}`, path, entry.because);
   return {
     code: 'INMESH_CONFIG_UNSUPPORTED',
     severity: 'error',

@@ -2,7 +2,7 @@ import { createServer as createHttp2Server } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer, type Server } from 'node:net';
 import { MeshDispatcher } from '../../../src/bindings/undici/dispatcher.js';
-import { BLOCK_ALL } from '../../../src/control-plane/compile/outbound-policy.js';
+import { BLOCK_HOST, unknownHosts } from '../../../src/control-plane/compile/outbound-policy.js';
 import { loadFailureRateBreakers } from '../../../src/filters/failure-rate-breaker.js';
 import { createMeshTls } from '../../../src/identity/tls-options.js';
 import type { MeshCore } from '../../../src/mesh/core.js';
@@ -231,7 +231,7 @@ export async function startStage(): Promise<Stage> {
 
 const http2: Partial<Cluster> = { protocol: { kind: 'http2', http2: DEFAULT_HTTP2_OPTIONS } };
 
-const BLOCKED: ResolvedOutbound = BLOCK_ALL;
+const BLOCKED: ResolvedOutbound = unknownHosts(BLOCK_HOST);
 
 function fault(status: { kind: 'http' | 'grpc'; code: number }): FilterConfig {
   return {

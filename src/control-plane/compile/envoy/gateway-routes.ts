@@ -3,6 +3,7 @@ import type { Route, RouteConfiguration, VirtualHost } from '../../../model/rout
 import { coversHost, fullHostName } from '../../kinds/hosts.js';
 import type { GatewayServer } from '../../kinds/types.js';
 import type { Document } from '../../store/view.js';
+import { virtualServicesOf } from '../delegates.js';
 import { isCatchAll } from '../route-match.js';
 import { compileRoutes } from '../routes.js';
 import { fullGatewayName, isExported } from '../visibility.js';
@@ -22,8 +23,7 @@ export function boundServices(
   servers: readonly ServerOf[],
   { view, profile }: GatewayTools,
 ): readonly BoundService[] {
-  return view
-    .list('VirtualService')
+  return virtualServicesOf(view)
     .filter(({ spec, namespace }) => isExported(spec.exportTo, namespace, profile.namespace))
     .flatMap((document) => {
       const found = new Map<string, BoundService>();

@@ -7,11 +7,10 @@ import { filtersFor } from '../cors.js';
 import { OUTBOUND_FILTERS } from '../fault.js';
 import { type MeshConfig, pathRules } from '../mesh-config.js';
 import { clusterName, parseClusterName } from '../names.js';
-import { BLOCK_ALL } from '../outbound-policy.js';
 import type { Outline } from '../outlined.js';
 import type { EnvoyOptions } from '../profile.js';
 import type { WireResource } from '../resource-set.js';
-import { ALLOW_ANY, FORWARD_PROXY_FILTER } from './forward-proxy.js';
+import { FORWARD_PROXY_FILTER } from './forward-proxy.js';
 import { httpFilter, openChain, socketListener } from './listener.js';
 import { tcpListener } from './tcp-listener.js';
 
@@ -33,15 +32,13 @@ export interface EnvoyOutbound {
 export function envoyOutbound(
   outline: Outline,
   { proxyPort, hasPortListeners }: EnvoyOptions,
-  config: MeshConfig,
+  { config, unknown }: { readonly config: MeshConfig; readonly unknown: VirtualHost },
 ): EnvoyOutbound {
   const hosts = hostsOf(outline);
-  const unknown =
-    config.outboundTrafficPolicy === 'ALLOW_ANY' ? [ALLOW_ANY] : [...BLOCK_ALL.routes.virtualHosts];
   const listeners: WireResource[] = [];
   const tables: RouteConfiguration[] = [];
   const add = (table: string, address: SocketAddress, virtualHosts: readonly VirtualHost[]) => {
-    tables.push({ name: table, virtualHosts: [...withoutSharedDomains(virtualHosts), ...unknown] });
+    tables.push({ name: table, virtualHosts: [...withoutSharedDomains(virtualHosts), unknown] });
     listeners.push(httpListener({ table, address, paths: pathRules(config) }, virtualHosts));
   };
   if (proxyPort !== 0) {

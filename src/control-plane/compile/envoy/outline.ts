@@ -1,9 +1,10 @@
 import type { Cluster } from '../../../model/cluster.js';
 import type { Listener } from '../../../model/listener.js';
+import type { VirtualHost } from '../../../model/route.js';
 import type { MeshConfig } from '../mesh-config.js';
 import type { Outline } from '../outlined.js';
 import type { EnvoyOptions } from '../profile.js';
-import { dialsNamedHost, PASSTHROUGH_CLUSTER } from './forward-proxy.js';
+import { ALLOW_ANY, dialsNamedHost, PASSTHROUGH_CLUSTER } from './forward-proxy.js';
 import type { EnvoyGateways } from './gateways.js';
 import { envoyOutbound } from './outbound.js';
 
@@ -16,9 +17,16 @@ export function envoyOutline(
     options,
     config,
     gateways,
-  }: { readonly options: EnvoyOptions; readonly config: MeshConfig; readonly gateways: EnvoyGateways },
+    unknown,
+  }: {
+    readonly options: EnvoyOptions;
+    readonly config: MeshConfig;
+    readonly gateways: EnvoyGateways;
+    /** What takes the hosts that the mesh does not know; undefined = they are let through. */
+    readonly unknown: VirtualHost | undefined;
+  },
 ): Outline {
-  const outbound = envoyOutbound(outline, options, config);
+  const outbound = envoyOutbound(outline, options, { config, unknown: unknown ?? ALLOW_ANY });
   const clusters = new Map<string, Cluster>();
   for (const cluster of outline.clusters.values()) {
     const isOpen = cluster.discovery.kind === 'original-dst';
