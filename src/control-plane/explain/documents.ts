@@ -1,5 +1,5 @@
 import type { VirtualHost } from '../../model/route.js';
-import { indexVirtualServices } from '../compile/virtual-services.js';
+import { indexVirtualServices, meshVirtualServices } from '../compile/virtual-services.js';
 import { fullHostName } from '../kinds/hosts.js';
 import type { ConfigView, Document } from '../store/view.js';
 import type { Caller } from './caller.js';
@@ -16,7 +16,9 @@ export function documentsFor(
   cluster: string | undefined,
   { view, caller }: World,
 ): RequestExplanation['documents'] {
-  const routed = indexVirtualServices(view, caller.namespace).find(hostPort.replace(/:\d+$/, ''));
+  const routed = indexVirtualServices(meshVirtualServices(view, caller.namespace)).find(
+    hostPort.replace(/:\d+$/, ''),
+  );
   const destination = cluster?.split('|')[3];
   const rules = view
     .list('DestinationRule')

@@ -3,7 +3,7 @@ import { indexInstances } from '../compile/instances.js';
 import type { MeshConfig } from '../compile/mesh-config.js';
 import { mtlsModes } from '../compile/peer-authentication.js';
 import { PodIndex } from '../compile/pods.js';
-import { listServices } from '../compile/services.js';
+import { listServices, visibleServices } from '../compile/services.js';
 import { selects } from '../compile/visibility.js';
 import { checkAuthorization } from '../policy/authorization-check.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
@@ -30,11 +30,13 @@ interface World {
 export function serverPolicies(query: ServerQuery, world: World): readonly ExplainedServer[] {
   const { view, registry, config } = world;
   const [, port, subset, host] = /^outbound\|(\d+)\|([^|]*)\|(.+)$/.exec(query.clusterName) ?? [];
-  const service = listServices(view, registry).find((one) => one.host === host);
+  const services = visibleServices(listServices(view, registry), query.caller.namespace);
+  const service = services.find((one) => one.host === host);
   const servicePort = service?.ports.find(({ number }) => number === Number(port));
   if (service === undefined || servicePort === undefined) return [];
   const rules = indexDestinationRules(view, config.rootNamespace).find({
     clientNamespace: query.caller.namespace,
+    labels: query.caller.labels,
     serviceNamespace: service.namespace,
     host: service.host,
   });
