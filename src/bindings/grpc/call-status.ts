@@ -77,6 +77,10 @@ export function endingOfFailure(error: unknown, request: Request, httpStatus: nu
   if (cause instanceof TimeLimitError) {
     return { code: status.DEADLINE_EXCEEDED, details: `INMESH_TIMEOUT: ${cause.message}` };
   }
+  // gRPC: metadata that is too large is no fault of the server, and of no use again.
+  if (MeshError.is(cause) && cause.code === 'INMESH_HEADER_INVALID') {
+    return { code: status.RESOURCE_EXHAUSTED, details: cause.message };
+  }
   if (failure === undefined) return endingOfError(error);
   const reset = resetEnding(failure, context.resetCode, httpStatus);
   if (reset !== undefined) return reset;

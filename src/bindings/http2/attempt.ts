@@ -54,6 +54,8 @@ export class Http2Attempt implements BodyControl, StreamEvents {
   #timer: Timer | undefined;
   /** Bytes that the response's head announced. */
   #expectedBytes: number | undefined;
+  /** Its head, or its trailers, can't be sent: node:http2 says so as if the server had refused the stream. */
+  #isUnsendable = false;
   /** The stream was reset from here. */
   #gaveUp = false;
   /** The caller has its response, or its error. */
@@ -252,6 +254,18 @@ export class Http2Attempt implements BodyControl, StreamEvents {
     this.#completion?.settle(this.#trailers);
   }
 
+  onUnsendable(): void {
+    this.#error ??= new MeshError(
+      'INMESH_HEADER_INVALID',
+      'the headers are too large to be sent over HTTP/2',
+      {
+        resource: this.#request.authority,
+        hint: 'Send less than 64 KiB of headers',
+      },
+    );
+    this.#isUnsendable = true;
+  }
+
   onError(error: Error): void {
     this.#error ??= error;
   }
@@ -265,7 +279,7 @@ export class Http2Attempt implements BodyControl, StreamEvents {
     this.#ended = true;
     const error = this.#error ?? this.#session?.error ?? brokenOff();
     // What node:http2 makes of a connection that broke is no word of the peer.
-    if (!this.#gaveUp && this.#session?.isGone === false)
+    if (!this.#gaveUp && !this.#isUnsendable && this.#session?.isGone === false)
       this.#request.context.resetCode = this.#stream?.rstCode;
     if (this.#tunnel !== undefined) {
       this.#tunnel.gone(error);
@@ -282,7 +296,8 @@ export class Http2Attempt implements BodyControl, StreamEvents {
   }
 
   #classify(): TransportFailure {
-    if (this.#request.abort.aborted || this.#sender?.isToBlame === true) return 'aborted';
+    if (this.#isUnsendable || this.#request.abort.aborted || this.#sender?.isToBlame === true)
+      return 'aborted';
     const { rstCode = 0, id } = this.#stream ?? {};
     // RFC 9113 §6.8: what lies above the last stream of a GOAWAY was not and will not be looked at.
     const lastId = this.#session?.goawayLastId;

@@ -6,6 +6,8 @@ export interface StreamEvents {
   onData(chunk: Buffer): void;
   onTrailers(raw: readonly string[]): void;
   onEnd(): void;
+  /** A frame of it could not be sent: its headers are too large. */
+  onUnsendable(): void;
   onError(error: Error): void;
   onClose(): void;
 }
@@ -25,6 +27,7 @@ export function listen(stream: ClientHttp2Stream, listener: StreamEvents): void 
   mine.on('data', onData);
   mine.on('trailers', onTrailers);
   mine.on('end', onEnd);
+  mine.on('frameError', onUnsendable);
   mine.on('error', onError);
   mine.on('close', onClose);
 }
@@ -57,6 +60,10 @@ function onTrailers(
 
 function onEnd(this: ClientHttp2Stream): void {
   (this as HeardStream)[LISTENER].onEnd();
+}
+
+function onUnsendable(this: ClientHttp2Stream): void {
+  (this as HeardStream)[LISTENER].onUnsendable();
 }
 
 function onError(this: ClientHttp2Stream, error: Error): void {

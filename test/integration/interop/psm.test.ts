@@ -124,6 +124,15 @@ describe.each(cases.map(([caller, protocol]) => ({ caller, protocol, name: calle
       return name;
     };
 
+    test('affinity of a channel (A42): its calls go together, and requests have none', async () => {
+      const hash = { hash_policy: [{ filter_state: { key: 'io.grpc.channel_id' } }] };
+      world.host('channel', [toCluster('channel', hash)]);
+      world.cluster('channel', ['a', 'b', 'c'], { lb_policy: 'RING_HASH' }).publish();
+      await waitUntil(async () => !(await world.call('channel')).startsWith('!'));
+      const hosts = Object.keys(await world.tally('channel', 20));
+      expect(hosts.length === 1).toBe(caller.name === 'gRPC');
+    });
+
     test('session affinity by cookie', async () => {
       const filter = {
         name: 'envoy.filters.http.stateful_session',
