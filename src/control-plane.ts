@@ -146,6 +146,7 @@ export type { StreamLimits } from './control-plane/serve/admission.js';
 export type { AppliedReport } from './control-plane/serve/applied.js';
 export type { AccessLimits, ConnectionLimits } from './control-plane/serve/grpc-server.js';
 export type { DropFigures, LoadFigures, LoadSummary } from './control-plane/serve/load-reports.js';
+export type { ResourceTtlOptions } from './control-plane/serve/resource-ttls.js';
 export type { ClientStatus, RefusedResource, TypeStatus } from './control-plane/serve/status.js';
 export { createMemorySource, type MemorySource } from './control-plane/sources/memory-source.js';
 export type { ConfigSink, ConfigSource } from './control-plane/sources/source.js';

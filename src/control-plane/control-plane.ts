@@ -54,6 +54,7 @@ import {
   startGrpcServer,
 } from './serve/grpc-server.js';
 import type { LoadSummary } from './serve/load-reports.js';
+import type { ResourceTtlOptions } from './serve/resource-ttls.js';
 import { SocketTable } from './serve/socket-table.js';
 import type { ClientStatus } from './serve/status.js';
 import { createXdsServer, type XdsServer } from './serve/xds-server.js';
@@ -140,6 +141,11 @@ export interface ControlPlaneOptions {
   readonly loadReportIntervalMs?: number;
   /** How the keys of the issuers of tokens are fetched (RequestAuthentication). */
   readonly issuerKeys?: IssuerKeysOptions;
+  /**
+   * Resources that end for clients that hear nothing of this control plane for so long (xDS `ttl`): it sends heartbeats.
+   * By default none end: without a control plane the newest configuration stays in force.
+   */
+  readonly resourceTtl?: ResourceTtlOptions;
   /** What clients may take up. */
   readonly limits?: ControlPlaneLimits;
   readonly logger?: Logger;
@@ -369,6 +375,7 @@ class RunningControlPlane implements ControlPlane {
       callerOf: this.#callers.of,
       disconnect: (peer) => this.#sockets.destroy(peer),
       ...(options.limits !== undefined && { limits: options.limits }),
+      ...(options.resourceTtl !== undefined && { resourceTtl: options.resourceTtl }),
       ...(options.loadReportIntervalMs !== undefined && {
         loadReportIntervalMs: options.loadReportIntervalMs,
       }),

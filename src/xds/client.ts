@@ -19,7 +19,7 @@ import { changedAssignments } from './changed-assignments.js';
 import { Channels, type ChannelUser } from './channels.js';
 import { createClientStore } from './client-store.js';
 import { CLIENT_TYPES, TYPE_OF } from './client-types.js';
-import { keepsValue } from './data-errors.js';
+import { isAbsence, keepsValue } from './data-errors.js';
 import { createEngine } from './engine.js';
 import { MissingTimer } from './missing-timer.js';
 import { OnDemandHosts } from './on-demand-hosts.js';
@@ -354,7 +354,9 @@ class AdsClient implements XdsClient {
       ) {
         this.#report(change.error, { typeUrl: type.typeUrl, name });
       }
-      if (change.kind === 'failed') this.#report(change.error, { typeUrl: type.typeUrl, name });
+      // That there is none is told like an absence: by those who need it.
+      if (change.kind === 'failed' && !isAbsence(change.code))
+        this.#report(change.error, { typeUrl: type.typeUrl, name });
       this.#store.apply(change, keepsValue(change, features));
     }
     if (received.typeUrl === VIRTUAL_HOST.typeUrl) this.#receiveHosts(received);

@@ -11,6 +11,8 @@ export interface SendTools {
   /** Numbers the responses of a stream. */
   readonly sequence: () => number;
   readonly nowMs: number;
+  /** How long resources of the type count for this client unless they are sent again. */
+  readonly ttlMs?: number | undefined;
   /** Nothing that is gone is told of yet: something that the client has may still name it. */
   readonly keepsRemoved: boolean;
 }
@@ -28,6 +30,8 @@ export interface Channel {
   isDue(target: Target): boolean;
   /** The responses that are due; from now on the client counts as told. */
   take(target: Target, tools: SendTools): readonly Outgoing[];
+  /** Says that what the client has is still there. */
+  heartbeat(ttlMs: number, tools: Pick<SendTools, 'sequence' | 'nowMs'>): readonly Outgoing[];
 }
 
 /** What a request says about the responses before it. */

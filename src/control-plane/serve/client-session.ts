@@ -9,6 +9,7 @@ import { broken, type Conversation } from './conversation.js';
 import type { EncodedResource } from './encoded-resource.js';
 import type { Target } from './ledger.js';
 import { Progress } from './progress.js';
+import type { ResourceTtls } from './resource-ttls.js';
 import { SERVED_TYPES, type ServedType, servedType } from './resources.js';
 import { channelStatus, type TypeStatus } from './status.js';
 import type { SnapshotTable } from './type-snapshot.js';
@@ -39,6 +40,8 @@ export interface SessionTools {
   readonly holdsBack: () => boolean;
   /** Something may be due that was not when the session was looked at last. */
   readonly wake: () => void;
+  /** How long resources count for clients that keep time. */
+  readonly ttls?: ResourceTtls | undefined;
   /** The streams of the same client for other types. */
   readonly siblings?: () => readonly ClientSession[];
 }
@@ -71,6 +74,8 @@ export class ClientSession {
   #isReturning = false;
   #heardAtMs = Number.NEGATIVE_INFINITY;
   #waiting: Timer | undefined;
+  #keepsTime = false;
+  #heartbeat: Timer | undefined;
 
   constructor(tools: SessionTools) {
     this.#tools = tools;
@@ -93,7 +98,10 @@ export class ClientSession {
     const { conversation, only, logger, clock } = this.#tools;
     this.#heardAtMs = clock.now();
     const request = conversation.read(bytes);
-    if (request.node !== undefined) this.#named(decodeNode(request.node));
+    if (request.node !== undefined) {
+      this.#named(decodeNode(request.node));
+      this.#keepsTime = keepsTime(conversation, request.node.clientFeatures);
+    }
     if (this.#node === undefined) throw broken('the first request of a stream must carry the node');
     const type = request.typeUrl === '' && only !== undefined ? only : servedType(request.typeUrl);
     if (only !== undefined && type !== only) throw broken(`this service serves ${only.typeUrl} only`);
@@ -147,6 +155,27 @@ export class ClientSession {
     if (isComplete) this.#progress.reached(published.revision, this.#sequence);
     this.#caughtUpWith = isComplete ? published : undefined;
     this.#flush();
+    this.#keepAlive();
+  }
+
+  /** Sends heartbeats from now on, if anything that the client has ends without them. */
+  #keepAlive(): void {
+    const { ttls, clock } = this.#tools;
+    if (!this.#keepsTime || ttls === undefined || this.#heartbeat !== undefined) return;
+    // What a client has brought may be about to end.
+    this.#heartbeat = clock.schedule(this.#isReturning ? 0 : ttls.heartbeatMs, () => this.#beat(ttls));
+  }
+
+  #beat(ttls: ResourceTtls): void {
+    const { conversation, clock } = this.#tools;
+    this.#heartbeat = clock.schedule(ttls.heartbeatMs, () => this.#beat(ttls));
+    if (this.#blocked) return;
+    const tools = { sequence: () => ++this.#sequence, nowMs: clock.now() };
+    for (const channel of conversation.channels) {
+      const ttlMs = ttls.of(channel.ledger.type);
+      if (ttlMs !== undefined) this.#queue.push(...channel.heartbeat(ttlMs, tools));
+    }
+    this.#flush();
   }
 
   /** The client takes data again: what waits goes out. */
@@ -178,6 +207,7 @@ export class ClientSession {
   }
 
   close(): void {
+    this.#heartbeat?.cancel();
     this.#waiting?.cancel();
   }
 
@@ -196,6 +226,7 @@ export class ClientSession {
     const responses = channel.take(this.#targetOf(channel, set), {
       sequence: () => ++this.#sequence,
       nowMs: this.#tools.clock.now(),
+      ttlMs: this.#keepsTime ? this.#tools.ttls?.of(type) : undefined,
       keepsRemoved: this.#keepsRemoved(type, set),
     });
     this.#queue.push(...responses);
@@ -287,4 +318,10 @@ export class ClientSession {
     this.#tools.onNode(node);
     this.#node = node;
   }
+}
+
+/** Whether a client says that it knows what a time to live means, where its protocol has it. */
+function keepsTime({ protocol }: Conversation, features: readonly string[]): boolean {
+  if (!features.includes('xds.config.supports-resource-ttl')) return false;
+  return protocol === 'delta' || features.includes('xds.config.resource-in-sotw');
 }

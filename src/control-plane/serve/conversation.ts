@@ -10,6 +10,7 @@ import type { ServedType } from './resources.js';
 import { SotwChannel } from './sotw-channel.js';
 import { takeOut } from './take-out.js';
 import type { SnapshotTable } from './type-snapshot.js';
+import type { ProtocolName } from './wire.js';
 
 /** What all streams share, so that equal things are there once. */
 export interface SharedTables {
@@ -33,6 +34,7 @@ export interface Incoming {
 
 /** The requests and channels of one stream in one of the two protocols. */
 export interface Conversation {
+  readonly protocol: ProtocolName;
   /**
    * Reads a request.
    * @throws MeshError `INMESH_XDS_DECODE`.
@@ -92,6 +94,7 @@ class ChannelTable<C extends Channel> {
 
 /** State of the world. */
 export class SotwConversation implements Conversation {
+  readonly protocol = 'sotw';
   readonly #channels: ChannelTable<SotwChannel>;
   readonly #node = new NodeReader();
 
@@ -136,6 +139,7 @@ export class SotwConversation implements Conversation {
 
 /** Delta. */
 export class DeltaConversation implements Conversation {
+  readonly protocol = 'delta';
   readonly #channels: ChannelTable<DeltaChannel>;
   #hasChannels = false;
   readonly #node = new NodeReader();

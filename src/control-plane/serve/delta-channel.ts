@@ -3,7 +3,7 @@ import type { EncodedResource } from './encoded-resource.js';
 import { type InterestTable, WILDCARD } from './interest.js';
 import { type Due, isThere, type Ledger, type Outstanding, type Target } from './ledger.js';
 import { type Plan, partsOf, planVersion } from './plan.js';
-import { deltaHead, removedFields } from './wire.js';
+import { deltaHead, errorFields, removedFields } from './wire.js';
 
 /** What of a delta request concerns one type. */
 export interface DeltaRequest {
@@ -57,7 +57,8 @@ export class DeltaChannel implements Channel {
   isDue(target: Target): boolean {
     if (this.#owesAnswer || this.ledger.kept.size > 0) return true;
     const due = this.ledger.due(target);
-    return due.plan.resources.length + due.own.length + due.removed.length + due.absent.length > 0;
+    const { resources, broken } = due.plan;
+    return resources.length + broken.length + due.own.length + due.removed.length + due.absent.length > 0;
   }
 
   take(target: Target, tools: SendTools): readonly Outgoing[] {
@@ -75,6 +76,14 @@ export class DeltaChannel implements Channel {
     this.#doubted = undefined;
     this.#again = undefined;
     return outgoing;
+  }
+
+  heartbeat(ttlMs: number, tools: Pick<SendTools, 'sequence' | 'nowMs'>): readonly Outgoing[] {
+    const { type, held, sentVersion = '' } = this.ledger;
+    const framing = type.framing({ protocol: 'delta', ttlMs, isHeartbeat: true });
+    return partsOf(held, framing, false).map((part) =>
+      this.#response(sentVersion, { resources: [] }, [part.fields()], tools),
+    );
   }
 
   #begin({ subscribe, unsubscribe, initialVersions }: DeltaRequest): void {
@@ -181,13 +190,15 @@ export class DeltaChannel implements Channel {
   ): readonly Outgoing[] {
     const { type } = this.ledger;
     const { plan, extra, removed } = found;
-    const parts = partsOf(plan.resources, type.delta, false);
-    const isEmpty = plan.resources.length + extra.length + removed.length === 0;
+    const framing = type.framing({ protocol: 'delta', ttlMs: tools.ttlMs, isHeartbeat: false });
+    const parts = partsOf(plan.resources, framing, false);
+    const isEmpty = plan.resources.length + plan.broken.length + extra.length + removed.length === 0;
     if (isEmpty && !this.#owesAnswer) return [];
     const version = this.#version(target);
     const outgoing = parts.slice(0, -1).map((part) => this.#response(version, part, [part.fields()], tools));
     const last = parts.at(-1);
-    const rest = [last?.fields() ?? NO_BYTES, type.delta(extra), removedFields(removed)];
+    const rest = [last?.fields() ?? NO_BYTES, framing(extra), removedFields(removed)];
+    if (plan.broken.length > 0) rest.push(errorFields('delta', plan.broken));
     const resources = extra.length === 0 ? (last?.resources ?? []) : [...(last?.resources ?? []), ...extra];
     outgoing.push(this.#response(version, { resources, removed }, rest, tools));
     return outgoing;
@@ -201,7 +212,7 @@ export class DeltaChannel implements Channel {
     version: string,
     { resources, removed = [] }: Pick<Outstanding, 'resources'> & Partial<Outstanding>,
     fields: readonly Uint8Array[],
-    { sequence, nowMs }: SendTools,
+    { sequence, nowMs }: Pick<SendTools, 'sequence' | 'nowMs'>,
   ): Outgoing {
     const number = sequence();
     const nonce = String(number);

@@ -8,3 +8,10 @@ export interface EncodedResource {
 
 /** How a protocol frames the resources of a response. */
 export type Framing = (resources: readonly EncodedResource[]) => Uint8Array;
+
+/** What a client is told of a resource that it can't have (gRFC A88); `code` is gRPC's. */
+export interface ResourceFault {
+  readonly name: string;
+  readonly code: number;
+  readonly message: string;
+}

@@ -119,6 +119,16 @@ export class Ledger {
     return this.#wholeTold.resources.length + this.#told.own.size + this.kept.size;
   }
 
+  /** What the client holds of its profile's resources, as far as it answered and took them. */
+  get held(): readonly EncodedResource[] {
+    if (this.#outstanding.length > 0) return [];
+    const { resources } = this.#wholeTold;
+    const { refused } = this;
+    const own = [...this.#told.own.values(), ...this.kept.values()];
+    if (refused.size + own.length === 0) return resources;
+    return [...resources, ...own].filter(({ name }) => !refused.has(name));
+  }
+
   /** What the client was told of. */
   *toldResources(): Generator<EncodedResource> {
     yield* this.#wholeTold.resources;

@@ -1,4 +1,4 @@
-import type { EncodedResource, Framing } from './encoded-resource.js';
+import type { EncodedResource, Framing, ResourceFault } from './encoded-resource.js';
 import type { Interest } from './interest.js';
 import { versionOf } from './resources.js';
 
@@ -13,15 +13,21 @@ export interface Plan {
   readonly removed: readonly string[];
   /** It asked for them expressly, and they are not there. */
   readonly absent: readonly string[];
+  /** New and changed ones that can not be sent. */
+  readonly broken: readonly ResourceFault[];
 }
 
 /** Nothing to hear. */
-export const NO_PLAN: Plan = { resources: [], removed: [], absent: [] };
+export const NO_PLAN: Plan = { resources: [], removed: [], absent: [], broken: [] };
+
+const INTERNAL = 13;
 
 /** Resources by name, to be encoded when they are needed. */
 export interface Shelf {
   readonly resources: ReadonlyMap<string, object>;
   get(name: string): EncodedResource | undefined;
+  /** Why it is there and can not be sent. */
+  faultOf(name: string): string | undefined;
 }
 
 interface Before {
@@ -49,8 +55,16 @@ export function createPlan(before: Before, after: After): Plan {
     } else if (isNewlyNamed || !knew || hasChanged(before, after, name)) changed.push(name);
   }
   const resources = changed.flatMap((name) => after.to.get(name) ?? []);
-  const isEmpty = resources.length + removed.length + absent.length === 0;
-  return isEmpty ? NO_PLAN : { resources, removed, absent };
+  const broken = resources.length === changed.length ? [] : faultsOf(after.to, changed);
+  const isEmpty = resources.length + broken.length + removed.length + absent.length === 0;
+  return isEmpty ? NO_PLAN : { resources, removed, absent, broken };
+}
+
+function faultsOf(shelf: Shelf, names: readonly string[]): readonly ResourceFault[] {
+  return names.flatMap((name) => {
+    const message = shelf.faultOf(name);
+    return message === undefined ? [] : [{ name, code: INTERNAL, message }];
+  });
 }
 
 /** Names that the client asks for, as far as there is, was, or should be something. */

@@ -8,9 +8,10 @@ import {
 import { SECRET_TYPE_URL } from '../../codec/secret.js';
 import type { Listener } from '../../model/listener.js';
 import type { ResourceShortName } from '../../model/resource-short-name.js';
+import { messageOf } from '../../runtime/errors.js';
 import type { ResourceEncoders, ResourceSet, WireResource } from '../compile/resource-set.js';
 import type { EncodedResource, Framing } from './encoded-resource.js';
-import { deltaFields, sotwFields } from './wire.js';
+import { type FramingOptions, framingOf } from './wire.js';
 
 type Resources = ReadonlyMap<string, object>;
 
@@ -29,8 +30,8 @@ export interface ServedType {
   /** What only those receive who ask for its name. */
   readonly onDemand: (set: ResourceSet, name: string) => object | undefined;
   readonly encode: (resource: object, encoders: ResourceEncoders) => Uint8Array;
-  readonly sotw: Framing;
-  readonly delta: Framing;
+  /** How resources of it travel; the same function for the same options. */
+  readonly framing: (options: FramingOptions) => Framing;
 }
 
 interface Definition<T extends object> {
@@ -55,8 +56,17 @@ function served<T extends object>(
     onDemand,
     // What it is given comes out of `resources` or `onDemand`.
     encode: (resource, encoders) => encode(resource as T, encoders),
-    sotw: (list) => sotwFields(typeUrl, list),
-    delta: (list) => deltaFields(typeUrl, list),
+    framing: framings(typeUrl),
+  };
+}
+
+function framings(typeUrl: string): ServedType['framing'] {
+  const known = new Map<string, Framing>();
+  return (options) => {
+    const key = `${options.protocol} ${options.ttlMs} ${options.isHeartbeat}`;
+    const framing = known.get(key) ?? framingOf(typeUrl, options);
+    known.set(key, framing);
+    return framing;
   };
 }
 
@@ -119,11 +129,28 @@ export function servedType(typeUrl: string): ServedType | undefined {
   return SERVED_TYPES.find((type) => type.typeUrl === typeUrl);
 }
 
+/** A resource that can not be put on the wire, and why. */
+export interface BrokenResource {
+  readonly name: string;
+  readonly broken: string;
+}
+
 /** Encodes each resource once for each class of clients, however many clients and pushes it goes out to. */
 export class ResourceEncoder {
-  readonly #encoded = new WeakMap<ResourceEncoders, WeakMap<object, EncodedResource>>();
+  readonly #encoded = new WeakMap<ResourceEncoders, WeakMap<object, EncodedResource | BrokenResource>>();
+  readonly #onBroken: (type: ServedType, resource: BrokenResource) => void;
 
-  encode(type: ServedType, name: string, resource: object, encoders: ResourceEncoders): EncodedResource {
+  /** `onBroken` hears of each broken resource once. */
+  constructor(onBroken: (type: ServedType, resource: BrokenResource) => void = () => {}) {
+    this.#onBroken = onBroken;
+  }
+
+  encode(
+    type: ServedType,
+    name: string,
+    resource: object,
+    encoders: ResourceEncoders,
+  ): EncodedResource | BrokenResource {
     let known = this.#encoded.get(encoders);
     if (known === undefined) {
       known = new WeakMap();
@@ -131,11 +158,26 @@ export class ResourceEncoder {
     }
     const before = known.get(resource);
     if (before !== undefined) return before;
+    const encoded = encodeOne(type, name, resource, encoders);
+    known.set(resource, encoded);
+    if ('broken' in encoded) this.#onBroken(type, encoded);
+    return encoded;
+  }
+}
+
+/** One that can not be encoded must not keep clients from all others. */
+function encodeOne(
+  type: ServedType,
+  name: string,
+  resource: object,
+  encoders: ResourceEncoders,
+): EncodedResource | BrokenResource {
+  try {
     const bytes = type.encode(resource, encoders);
     const hash = createHash('sha256').update(bytes).digest('base64url').slice(0, 16);
-    const encoded = { name, bytes, hash };
-    known.set(resource, encoded);
-    return encoded;
+    return { name, bytes, hash };
+  } catch (error) {
+    return { name, broken: messageOf(error) };
   }
 }
 

@@ -1,11 +1,11 @@
 import type { Channel, Outcome, Outgoing, SendTools } from './channel.js';
-import type { EncodedResource } from './encoded-resource.js';
+import type { EncodedResource, Framing, ResourceFault } from './encoded-resource.js';
 import type { InterestTable } from './interest.js';
 import type { Due, Ledger, Target } from './ledger.js';
 import type { NameList } from './name-list.js';
 import { partsOf, planVersion } from './plan.js';
-import { versionOf } from './resources.js';
-import { sotwHead } from './wire.js';
+import { type ServedType, versionOf } from './resources.js';
+import { errorFields, sotwHead } from './wire.js';
 
 /** What of a state-of-the-world request concerns one type. */
 export interface SotwRequest {
@@ -82,39 +82,52 @@ export class SotwChannel implements Channel {
     ledger.advance(target, due, tools.keepsRemoved && ledger.type.complete);
     if (!isDue) return [];
     return ledger.type.complete
-      ? this.#complete(target, tools)
+      ? this.#complete(target, due, tools)
       : this.#partial(target, due, { again, tools });
   }
 
+  heartbeat(ttlMs: number, tools: Pick<SendTools, 'sequence' | 'nowMs'>): readonly Outgoing[] {
+    const { type, held, sentVersion = '' } = this.ledger;
+    const framing = type.framing({ protocol: 'sotw', ttlMs, isHeartbeat: true });
+    // A response of heartbeats alone is none that lacks anything, so it may be split.
+    return partsOf(held, framing, false).map((part) =>
+      this.#response(sentVersion, [], [part.fields()], tools),
+    );
+  }
+
   #hasNews({ plan, own, removed }: Due, keepsRemoved: boolean): boolean {
-    if (plan.resources.length + own.length > 0) return true;
+    if (plan.resources.length + plan.broken.length + own.length > 0) return true;
     return this.ledger.type.complete && !keepsRemoved && removed.length > 0;
   }
 
-  #complete(target: Target, tools: SendTools): readonly Outgoing[] {
+  #complete(target: Target, due: Due, tools: SendTools): readonly Outgoing[] {
     const { type, kept } = this.ledger;
     const plan = this.ledger.whole(target);
     const extra = [...target.own.values(), ...kept.values()];
     const version = withExtra(planVersion(plan), extra);
-    const [part] = partsOf(plan.resources, type.sotw, true);
+    const framing = framingFor(type, tools);
+    const [part] = partsOf(plan.resources, framing, true);
     const resources = extra.length === 0 ? plan.resources : [...plan.resources, ...extra];
-    const fields = [part?.fields() ?? NO_BYTES, type.sotw(extra)];
+    const fields = [part?.fields() ?? NO_BYTES, framing(extra), faultsIn(due.plan.broken)];
     return [this.#response(version, resources, fields, tools)];
   }
 
   #partial(
     target: Target,
-    { plan, own }: Due,
+    { plan, own, absent }: Due,
     { again, tools }: { readonly again: readonly string[]; readonly tools: SendTools },
   ): readonly Outgoing[] {
     const { type } = this.ledger;
     const version = withExtra(planVersion(this.ledger.whole(target)), [...target.own.values()]);
-    const outgoing = partsOf(plan.resources, type.sotw, false).map((part) =>
+    const framing = framingFor(type, tools);
+    const outgoing = partsOf(plan.resources, framing, false).map((part) =>
       this.#response(version, part.resources, [part.fields()], tools),
     );
     const extra = [...own, ...this.#repeated(again, plan.resources)];
-    if (extra.length > 0 || outgoing.length === 0)
-      outgoing.push(this.#response(version, extra, [type.sotw(extra)], tools));
+    // Without that a client learns only by its patience that there is nothing (gRFC A88).
+    const faults = [...plan.broken, ...absent.map(notFound)];
+    if (extra.length + faults.length > 0 || outgoing.length === 0)
+      outgoing.push(this.#response(version, extra, [framing(extra), faultsIn(faults)], tools));
     return outgoing;
   }
 
@@ -128,7 +141,7 @@ export class SotwChannel implements Channel {
     version: string,
     resources: readonly EncodedResource[],
     fields: readonly Uint8Array[],
-    { sequence, nowMs }: SendTools,
+    { sequence, nowMs }: Pick<SendTools, 'sequence' | 'nowMs'>,
   ): Outgoing {
     const { type } = this.ledger;
     const number = sequence();
@@ -172,6 +185,20 @@ export class SotwChannel implements Channel {
 }
 
 const NO_BYTES = new Uint8Array(0);
+const NOT_FOUND = 5;
+
+/** What a client may not have is told like what does not exist. */
+function notFound(name: string): ResourceFault {
+  return { name, code: NOT_FOUND, message: 'there is none of this name' };
+}
+
+function faultsIn(faults: readonly ResourceFault[]): Uint8Array {
+  return faults.length === 0 ? NO_BYTES : errorFields('sotw', faults);
+}
+
+function framingFor(type: ServedType, { ttlMs }: SendTools): Framing {
+  return type.framing({ protocol: 'sotw', ttlMs, isHeartbeat: false });
+}
 
 function withExtra(version: string, extra: readonly EncodedResource[]): string {
   if (extra.length === 0) return version;

@@ -2,10 +2,10 @@ import type { ResourceSet } from '../compile/resource-set.js';
 import type { EncodedResource } from './encoded-resource.js';
 import type { Interest } from './interest.js';
 import { createPlan, type Plan, type Shelf } from './plan.js';
-import type { ResourceEncoder, ServedType } from './resources.js';
+import type { BrokenResource, ResourceEncoder, ServedType } from './resources.js';
 
 type Resources = ReadonlyMap<string, object>;
-type Encode = (name: string, resource: object) => EncodedResource;
+type Encode = (name: string, resource: object) => EncodedResource | BrokenResource;
 
 /** Beyond that many the oldest is worked out again when it is needed. */
 const MAX_PLANS = 2_000;
@@ -30,6 +30,16 @@ export class TypeSnapshot implements Shelf {
   }
 
   get(name: string): EncodedResource | undefined {
+    const found = this.#find(name);
+    return found === undefined || 'broken' in found ? undefined : found;
+  }
+
+  faultOf(name: string): string | undefined {
+    const found = this.#find(name);
+    return found !== undefined && 'broken' in found ? found.broken : undefined;
+  }
+
+  #find(name: string): EncodedResource | BrokenResource | undefined {
     const resource = this.resources.get(name);
     return resource === undefined ? undefined : this.#encode(name, resource);
   }
@@ -94,7 +104,9 @@ export class SnapshotTable {
   /** A resource that is there for those only who ask for its name. */
   onDemand(type: ServedType, set: ResourceSet, name: string): EncodedResource | undefined {
     const resource = type.onDemand(set, name);
-    return resource === undefined ? undefined : this.#encoder.encode(type, name, resource, set.encoders);
+    if (resource === undefined) return undefined;
+    const found = this.#encoder.encode(type, name, resource, set.encoders);
+    return 'broken' in found ? undefined : found;
   }
 }
 

@@ -17,6 +17,7 @@ import { LoadReports } from './load-reports.js';
 import { createLoadService } from './load-service.js';
 import { NameListTable } from './name-list.js';
 import { createPushQueue } from './push-queue.js';
+import { type ResourceTtlOptions, resourceTtls } from './resource-ttls.js';
 import { ResourceEncoder, type ServedType } from './resources.js';
 import { createSettling } from './settling.js';
 import { SiblingStreams } from './sibling-streams.js';
@@ -42,6 +43,8 @@ export interface XdsServerOptions {
   readonly sendTimeoutMs?: number;
   /** How often clients are asked to report their load (LRS), in milliseconds. Default 10 000. */
   readonly loadReportIntervalMs?: number;
+  /** Makes resources end for clients that hear nothing for so long. By default they do not. */
+  readonly resourceTtl?: ResourceTtlOptions;
   readonly callerOf: CallerOf;
   /** Cuts a connection. */
   readonly disconnect: (peer: string) => void;
@@ -72,11 +75,7 @@ const NO_BYTES = Buffer.alloc(0);
 export function createXdsServer(options: XdsServerOptions): XdsServer {
   const { clock, registry, logger, callerOf, debounceMs = { quietMs: 100, maxMs: 10_000 } } = options;
   const connected = new Set<Connected>();
-  const tables: SharedTables = {
-    snapshots: new SnapshotTable(new ResourceEncoder()),
-    interests: new InterestTable(),
-    nameLists: new NameListTable(),
-  };
+  const tables = createTables(logger);
   const settling = createSettling(options.settleMs ?? { quietMs: 1_000, maxMs: 5_000 }, clock);
   const queue = createPushQueue({ maxTransfers: options.maxTransfers ?? 100, clock });
   let published = options.state();
@@ -102,6 +101,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     freshen: earlyPublish(push, clock),
     holdsBack: () => !settling.settled.value,
     callerOf,
+    ttls: options.resourceTtl && resourceTtls(options.resourceTtl),
     disconnect: options.disconnect,
     sendTimeoutMs: options.sendTimeoutMs ?? 30_000,
     onProgress: () => waits.touch(),
@@ -132,6 +132,17 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       for (const one of connected) one.end('the control plane stops');
       waits.close();
     },
+  };
+}
+
+function createTables(logger: Logger): SharedTables {
+  const encoder = new ResourceEncoder((type, { name, broken }) =>
+    logger.error({ type: type.short, name, error: broken }, 'a resource can not be encoded'),
+  );
+  return {
+    snapshots: new SnapshotTable(encoder),
+    interests: new InterestTable(),
+    nameLists: new NameListTable(),
   };
 }
 

@@ -7,6 +7,7 @@ import type {
 import type { IncomingCall } from './caller.js';
 import type { Outgoing } from './channel.js';
 import { type ServedType, servedType } from './resources.js';
+import type { ProtocolName } from './wire.js';
 
 export type Stream = ServerDuplexStream<Buffer, Buffer>;
 /** A stream whose responses are written in pieces. */
@@ -24,9 +25,6 @@ export interface GrpcService {
     >
   >;
 }
-
-/** How a stream is to be read. */
-export type ProtocolName = 'sotw' | 'delta';
 
 /** What carries streams and single questions out. */
 export interface XdsHandlers {

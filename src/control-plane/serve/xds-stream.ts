@@ -10,10 +10,12 @@ import { ClientSession, type PublishedState } from './client-session.js';
 import { type Conversation, DeltaConversation, type SharedTables, SotwConversation } from './conversation.js';
 import { checkIdentity } from './identity-check.js';
 import type { Pushed, PushQueue } from './push-queue.js';
+import type { ResourceTtls } from './resource-ttls.js';
 import type { ServedType } from './resources.js';
 import type { SiblingStreams, TypeStream } from './sibling-streams.js';
 import type { ClientStatus } from './status.js';
-import type { PiecewiseStream, ProtocolName } from './xds-services.js';
+import type { ProtocolName } from './wire.js';
+import type { PiecewiseStream } from './xds-services.js';
 
 const STATUS_INVALID_ARGUMENT = 3;
 const STATUS_PERMISSION_DENIED = 7;
@@ -56,6 +58,7 @@ export interface StreamTools {
   readonly freshen: () => void;
   readonly holdsBack: () => boolean;
   readonly callerOf: CallerOf;
+  readonly ttls: ResourceTtls | undefined;
   /** Cuts the connection of a client that can not be told anything. */
   readonly disconnect: (peer: string) => void;
   /** A client that reads nothing for so long is cut off. */
@@ -115,6 +118,7 @@ class XdsStream implements Connected, Pushed {
     this.session = new ClientSession({
       conversation: conversationOf(protocol, tools.tables),
       snapshots: tools.tables.snapshots,
+      ttls: tools.ttls,
       only,
       caller,
       state: tools.state,
