@@ -23,6 +23,7 @@ export const roots = [
   'envoy/config/common/matcher/v3/',
   'envoy/config/common/mutation_rules/v3/',
   // Listeners and HTTP filters
+  'envoy/extensions/filters/network/ext_authz/v3/',
   'envoy/extensions/filters/network/http_connection_manager/v3/',
   'envoy/extensions/filters/network/rbac/v3/',
   'envoy/extensions/filters/network/tcp_proxy/v3/',
@@ -169,6 +170,7 @@ export const namespaces = {
   'envoy.extensions.filters.http.router.v3': 'httpRouter',
   'envoy.extensions.filters.http.stateful_session.v3': 'httpStatefulSession',
   'envoy.extensions.filters.listener.tls_inspector.v3': 'tlsInspector',
+  'envoy.extensions.filters.network.ext_authz.v3': 'networkExtAuthz',
   'envoy.extensions.filters.network.http_connection_manager.v3': 'httpConnectionManager',
   'envoy.extensions.filters.network.rbac.v3': 'networkRbac',
   'envoy.extensions.filters.network.tcp_proxy.v3': 'tcpProxy',

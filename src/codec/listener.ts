@@ -8,16 +8,9 @@ import type {
   OutboundListener,
   TcpServerChain,
 } from '../model/listener.js';
-import type { NetworkRbac } from '../model/network-rbac.js';
+import type { NetworkGuard } from '../model/network-guard.js';
 import { packAny } from '../proto/any.js';
-import {
-  core,
-  httpConnectionManager as hcm,
-  listener,
-  networkRbac,
-  tcpProxy,
-  type wkt,
-} from '../proto/xds.js';
+import { core, httpConnectionManager as hcm, listener, tcpProxy, type wkt } from '../proto/xds.js';
 import { decodeAddress, encodeAddress } from './address.js';
 import { decodeAny } from './codec.js';
 import { onlyFields } from './field-guard.js';
@@ -29,7 +22,7 @@ import {
 } from './filter-chain-match.js';
 import { decodeConnectionManager, encodeConnectionManager } from './http-connection-manager.js';
 import { decodeInspection, encodeInspection } from './listener-filters.js';
-import { decodeNetworkRbac, encodeNetworkRbac } from './network-rbac.js';
+import { decodeNetworkGuard, encodeNetworkGuard } from './network-guard.js';
 import { decodeOutboundTcp, encodeOutboundTcp, isOutboundTcp, TCP_PROXY } from './outbound-tcp.js';
 import { at, type Path, refuse, required } from './path.js';
 import { decodeTcpServer, encodeTcpServer } from './tcp-proxy.js';
@@ -143,16 +136,16 @@ function criteriaOf(match: FilterChainMatch): ChainCriteria {
 type Terminal = Pick<FilterChain, 'http'> | Pick<TcpServerChain, 'tcp' | 'guards'>;
 
 function decodeNetworkFilters(filters: readonly listener.Filter[], path: Path): Terminal {
-  const guards: NetworkRbac[] = [];
+  const guards: NetworkGuard[] = [];
   for (const [index, filter] of filters.entries()) {
     const filterPath = at(path, 'filters', index);
     networkFilterFields(filter, filterPath);
     const { configType } = filter;
     const where = at(filterPath, 'typed_config');
     if (configType.case !== 'typedConfig') return refuse(where, 'is required');
-    const guard = decodeAny(networkRbac.RBACSchema, configType.value, where);
+    const guard = decodeNetworkGuard(configType.value, where);
     if (guard !== undefined) {
-      guards.push(decodeNetworkRbac(guard, where));
+      guards.push(guard);
       continue;
     }
     if (index < filters.length - 1) refuse(at(path, 'filters', index + 1), 'nothing may follow here');
@@ -209,7 +202,7 @@ function encodeInbound(model: InboundListener): listener.Listener {
 function encodeChain(model: InboundChainConfig): listener.FilterChain {
   const { name, transportProtocol, match, tls } = model;
   const guards = model.tcp === undefined ? [] : (model.guards ?? []);
-  const filters = [...guards.map(encodeNetworkRbac), encodeTerminal(model)];
+  const filters = [...guards.map(encodeNetworkGuard), encodeTerminal(model)];
   const chain = create(listener.FilterChainSchema, { name, filters });
   if (match !== undefined) chain.filterChainMatch = encodeFilterChainMatch({ ...match, transportProtocol });
   else if (transportProtocol !== '')

@@ -101,6 +101,11 @@ export interface ControlPlaneOptions {
   /** Istio's `extensionProviders`, as far as they authorize: what policies of action CUSTOM ask. Default none. */
   readonly extensionProviders?: readonly ExtensionProviderInput[];
   /**
+   * Whether a workload may have several of them, each asked about what its policies match (Istio:
+   * PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS). Default false: then such a workload refuses what they match.
+   */
+  readonly severalAuthorizationProviders?: boolean;
+  /**
    * Istio's `outboundTrafficPolicy.mode`: whether hosts that the mesh does not know are let through, or answered with
    * 502. Default `ALLOW_ANY`.
    */
@@ -335,10 +340,12 @@ class RunningControlPlane implements ControlPlane {
     this.#stopSources = stopSources;
     const { outboundTrafficPolicy, localityLbSetting, zoneAwareLbSetting } = options;
     const { trustDomainAliases, extensionProviders, pathNormalization } = options;
+    const { severalAuthorizationProviders } = options;
     this.#config = createMeshConfig({
       trustDomain: authority.trustDomain,
       ...(trustDomainAliases !== undefined && { trustDomainAliases }),
       ...(extensionProviders !== undefined && { extensionProviders }),
+      ...(severalAuthorizationProviders !== undefined && { severalAuthorizationProviders }),
       ...(outboundTrafficPolicy !== undefined && { outboundTrafficPolicy }),
       ...(pathNormalization !== undefined && { pathNormalization }),
       ...(localityLbSetting !== undefined && { localityLbSetting }),

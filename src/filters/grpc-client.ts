@@ -6,6 +6,9 @@ import { callGrpc, GrpcError } from '../service/grpc-call.js';
 import type { Request } from '../service/service.js';
 import type { FilterTools } from './filter.js';
 
+/** What calls are made with. */
+export type GrpcTools = Pick<FilterTools, 'clock' | 'random' | 'upstream'>;
+
 /** A method of a gRPC service. */
 export interface GrpcMethod<Input extends DescMessage, Output extends DescMessage> {
   /** `/package.Service/Method`. */
@@ -30,7 +33,7 @@ const INTERNAL = 13;
 export function grpcClient<Input extends DescMessage, Output extends DescMessage>(
   service: GrpcService,
   method: GrpcMethod<Input, Output>,
-  tools: FilterTools,
+  tools: GrpcTools,
 ): GrpcClient<Input, Output> {
   const { clock, random } = tools;
   const metadata = service.initialMetadata.map(({ name, value }) => ({

@@ -1,33 +1,13 @@
 import type { NetworkRbac } from '../model/network-rbac.js';
 import { compileRbac, type RbacDecision, setMetadata } from '../routing/rbac.js';
-import { Abort } from '../runtime/abort.js';
-import { EMPTY_BODY } from '../service/body.js';
-import type { Exchange } from '../service/context.js';
-import { HeaderMap } from '../service/headers.js';
-import type { Request } from '../service/service.js';
 import type { Audited } from './filter.js';
 import type { FilterMemory } from './filter-memory.js';
-
-/** Decides whether a connection is let in; what it decided stands in the exchange. */
-export type AdmitConnection = (context: Exchange) => boolean;
+import type { JudgeConnection } from './network-guards.js';
 
 const NAMESPACE = 'envoy.filters.network.rbac';
 
-/** Role-based access control of connections (Envoy `envoy.filters.network.rbac`): all of them have to let one in. */
-export function networkRbac(
-  guards: readonly NetworkRbac[],
-  memory: FilterMemory,
-  audited?: Audited,
-): AdmitConnection | undefined {
-  const tests = guards.map((guard) => compileGuard(guard, memory, audited));
-  return tests.length === 0 ? undefined : (context) => tests.every((test) => test(context));
-}
-
-function compileGuard(
-  guard: NetworkRbac,
-  memory: FilterMemory,
-  audited: Audited | undefined,
-): AdmitConnection {
+/** Role-based access control of connections (Envoy `envoy.filters.network.rbac`). */
+export function networkRbac(guard: NetworkRbac, memory: FilterMemory, audited?: Audited): JudgeConnection {
   const { statPrefix, rules, shadowRules, shadowRulesStatPrefix: prefix } = guard;
   const enforced = rules && compileRbac(rules);
   const shadow = shadowRules && compileRbac(shadowRules);
@@ -37,8 +17,8 @@ function compileGuard(
     counter(`${prefix}shadow_allowed`),
     counter(`${prefix}shadow_denied`),
   ];
-  return (context) => {
-    const request = bareRequest(context);
+  return (request) => {
+    const { context } = request;
     if (shadow !== undefined) {
       const decision = shadow(request);
       (decision.allowed ? shadowAllowed : shadowDenied).value++;
@@ -62,10 +42,4 @@ function shadowMetadata(prefix: string, { allowed, policy }: RbacDecision): Reco
     ...(policy !== undefined && { [`${prefix}shadow_effective_policy_id`]: policy }),
     [`${prefix}shadow_engine_result`]: allowed ? 'allowed' : 'denied',
   };
-}
-
-/** Envoy: rules that ask for headers or a path see none. */
-function bareRequest(context: Exchange): Request {
-  const head = { method: '', scheme: '', authority: '', path: '', headers: HeaderMap.empty() };
-  return { ...head, body: EMPTY_BODY, abort: new Abort(), context };
 }

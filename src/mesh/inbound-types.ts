@@ -1,4 +1,4 @@
-import type { AdmitConnection } from '../filters/network-rbac.js';
+import type { AdmitConnection } from '../filters/network-guards.js';
 import type { InboundLimits } from '../model/inbound-limits.js';
 import type { TlsInspection } from '../model/listener.js';
 import type { DownstreamTls } from '../model/tls.js';

@@ -3,7 +3,7 @@ import type { SocketAddress } from './address.js';
 import type { ChainCriteria, FilterChainMatch } from './filter-chain-match.js';
 import type { HttpFilter } from './filter-config.js';
 import type { InboundLimits } from './inbound-limits.js';
-import type { NetworkRbac } from './network-rbac.js';
+import type { NetworkGuard } from './network-guard.js';
 import type { PathRules, RequestProcessing } from './request-processing.js';
 import type { RouteConfiguration } from './route.js';
 import type { TcpProxy, TcpServer } from './tcp-proxy.js';
@@ -81,7 +81,7 @@ export interface FilterChain extends InboundChainHead {
 /** The same with a TCP proxy: connections are the application's. */
 export interface TcpServerChain extends InboundChainHead {
   /** All of them have to let a connection in. Undefined = nobody is asked. */
-  readonly guards?: readonly NetworkRbac[] | undefined;
+  readonly guards?: readonly NetworkGuard[] | undefined;
   readonly tcp: TcpServer;
   readonly http?: undefined;
 }

@@ -2,6 +2,8 @@ import type { RbacRules } from './rbac.js';
 
 /** Envoy network RBAC filter: who may connect. */
 export interface NetworkRbac {
+  /** The one without a kind. */
+  readonly kind?: undefined;
   /** Stands before the names of figures. */
   readonly statPrefix: string;
   /** Undefined lets everybody in. */

@@ -46,8 +46,10 @@ export function targetsOfTcp({ filterChains, defaultChain }: OutboundTcpListener
 }
 
 /** The clusters that the filters of an inbound chain ask. */
-export function targetsOfInbound({ http }: InboundChainConfig): readonly string[] {
-  return http === undefined ? [] : clustersOfFilters(http, inlineRoutes(http));
+export function targetsOfInbound(chain: InboundChainConfig): readonly string[] {
+  const { http } = chain;
+  if (http !== undefined) return clustersOfFilters(http, inlineRoutes(http));
+  return (chain.guards ?? []).flatMap((guard) => (guard.kind === undefined ? [] : [guard.service.cluster]));
 }
 
 function inlineRoutes({ routes }: HttpConnectionManager): RouteConfiguration | undefined {

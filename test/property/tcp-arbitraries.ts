@@ -4,6 +4,7 @@ import type { SocketAddress } from '../../src/model/address.js';
 import type { FilterChainMatch } from '../../src/model/filter-chain-match.js';
 import type { OutboundTcpListener, TlsInspection } from '../../src/model/listener.js';
 import type { MetadataStruct } from '../../src/model/metadata.js';
+import type { NetworkExtAuthz, NetworkGuard } from '../../src/model/network-guard.js';
 import type { NetworkRbac } from '../../src/model/network-rbac.js';
 import type { TcpCluster, TcpProxy, TcpServer } from '../../src/model/tcp-proxy.js';
 import type { AddressRange } from '../../src/model/value-matcher.js';
@@ -126,7 +127,29 @@ export const outboundTcp = (parts: TcpParts): fc.Arbitrary<OutboundTcpListener> 
 };
 
 /** Who may connect. */
-export function networkGuard(name: fc.Arbitrary<string>): fc.Arbitrary<NetworkRbac> {
+export function networkGuard(name: fc.Arbitrary<string>): fc.Arbitrary<NetworkGuard> {
+  return fc.oneof(networkRbac(name), networkExtAuthz(name));
+}
+
+function networkExtAuthz(name: fc.Arbitrary<string>): fc.Arbitrary<NetworkExtAuthz> {
+  return fc.record({
+    kind: fc.constant('ext-authz' as const),
+    statPrefix: name,
+    service: fc.record({
+      cluster: name,
+      authority: name,
+      timeoutMs: fc.option(fc.integer({ min: 1, max: 60_000 }), { nil: undefined }),
+      initialMetadata: fc.constant([]),
+      maxReceiveBytes: fc.option(fc.integer({ min: 1, max: 1_000_000 }), { nil: undefined }),
+    }),
+    failureModeAllow: fc.boolean(),
+    includePeerCertificate: fc.boolean(),
+    includeTlsSession: fc.boolean(),
+    enabledMetadata: fc.constant(undefined),
+  });
+}
+
+function networkRbac(name: fc.Arbitrary<string>): fc.Arbitrary<NetworkRbac> {
   const plain = fc.constantFrom(
     { kind: 'any' as const },
     { kind: 'authenticated' as const, name: undefined },

@@ -2,7 +2,7 @@ import { fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { expect } from 'vitest';
 import { parse } from 'yaml';
 import { encodeFilter } from '../../src/codec/filter-config.js';
-import { encodeNetworkRbac } from '../../src/codec/network-rbac.js';
+import { encodeNetworkGuard } from '../../src/codec/network-guard.js';
 import type { ExtensionProviderInput } from '../../src/control-plane/compile/authorization/extension-provider.js';
 import { httpAuthorization, tcpAuthorization } from '../../src/control-plane/compile/authorization/filters.js';
 import { effectivePolicies } from '../../src/control-plane/compile/authorization/select-policies.js';
@@ -53,7 +53,7 @@ function filtersOf(one: AuthzCase): readonly JsonValue[] {
   };
   if (one.kind === 'TCP') {
     const { guards } = tcpAuthorization(policies, tools);
-    return guards.map((guard) => toJson(listener.FilterSchema, encodeNetworkRbac(guard), options));
+    return guards.map((guard) => toJson(listener.FilterSchema, encodeNetworkGuard(guard), options));
   }
   return httpAuthorization(policies, tools).filters.map(({ config }) => ({
     typedConfig: toJson(wkt.AnySchema, encodeFilter(config), options),

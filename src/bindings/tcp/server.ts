@@ -6,7 +6,7 @@ import { createMeshTls } from '../../identity/tls-options.js';
 import type { InboundChain, InboundPolicy } from '../../mesh/inbound.js';
 import type { PlaintextCallers } from '../../mesh/plaintext-callers.js';
 import { TcpSession } from '../../mesh/tcp/session.js';
-import type { Unsubscribe } from '../../runtime/abort.js';
+import { Abort, type Unsubscribe } from '../../runtime/abort.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
 import type { Logger } from '../../runtime/log.js';
 import type { Random } from '../../runtime/random.js';
@@ -132,8 +132,10 @@ class TcpFront implements TcpAttachment {
       this.#connections.delete(connection);
       watch.end();
     });
-    if (watch.isAdmitted) this.#emit('connection', socket);
-    else socket.destroy();
+    watch.admit((isAdmitted) => {
+      if (isAdmitted) this.#emit('connection', socket);
+      else socket.destroy();
+    });
   }
 
   #enforce(policy: InboundPolicy): void {
@@ -149,8 +151,9 @@ class ConnectionWatch {
   readonly #chain: InboundChain;
   readonly #clock: Clock;
   readonly #session: TcpSession;
-  /** Whether it is let in. */
-  readonly isAdmitted: boolean;
+  readonly #verdict: boolean | Promise<boolean>;
+  /** Ends a question that is still open when the connection is over. */
+  readonly #abort = new Abort();
   #idle: Timer | undefined;
   readonly #life: Timer | undefined;
   #failure: unknown;
@@ -186,7 +189,7 @@ class ConnectionWatch {
       },
       { clock, observer },
     );
-    this.isAdmitted = chain.tcp?.admits?.(context) ?? true;
+    this.#verdict = chain.tcp?.admits?.(context, this.#abort) ?? true;
     this.#session.open();
     socket.on('error', (error) => {
       this.#failure = error;
@@ -202,7 +205,24 @@ class ConnectionWatch {
     }
   }
 
+  /** Tells whether the connection is let in; at once, unless somebody is asked. Bytes wait until then. */
+  admit(done: (isAdmitted: boolean) => void): void {
+    const verdict = this.#verdict;
+    if (typeof verdict === 'boolean') {
+      done(verdict);
+      return;
+    }
+    verdict.then(
+      (isAdmitted) => {
+        if (!this.#socket.destroyed) done(isAdmitted);
+      },
+      // Whoever can't be asked lets nobody in.
+      () => done(false),
+    );
+  }
+
   end(): void {
+    this.#abort.abort(undefined);
     this.#idle?.cancel();
     this.#life?.cancel();
     this.#session.close(this.#failure, this.#chain.tcp?.log);

@@ -6,7 +6,7 @@ import type {
   InboundListener,
   OutboundListener,
 } from '../../model/listener.js';
-import type { NetworkRbac } from '../../model/network-rbac.js';
+import type { NetworkGuard } from '../../model/network-guard.js';
 import type { NodeWorkload } from '../../model/node.js';
 import type { Route } from '../../model/route.js';
 import { DEFAULT_TCP_IDLE_MS, type TcpServer } from '../../model/tcp-proxy.js';
@@ -46,7 +46,7 @@ export interface InboundRules {
   readonly mode: MtlsMode;
   readonly http: InboundHttpPolicy;
   /** What connections without requests pass. */
-  readonly guards: readonly NetworkRbac[];
+  readonly guards: readonly NetworkGuard[];
 }
 
 /** The listener of a served port: which chains it has is what its mTLS mode means. */

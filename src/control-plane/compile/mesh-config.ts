@@ -50,6 +50,11 @@ export interface MeshConfig {
   readonly trustDomainAliases: readonly string[];
   /** The services that policies of action CUSTOM ask. */
   readonly extensionProviders: readonly ExtensionProvider[];
+  /**
+   * Whether a workload may have several of them, each asked about what its policies match (Istio:
+   * PILOT_ENABLE_MULTIPLE_CUSTOM_AUTHZ_PROVIDERS); else all of that is refused.
+   */
+  readonly severalAuthorizationProviders: boolean;
   /** Namespace of mesh-wide documents. */
   readonly rootNamespace: string;
   /** Domain of service names. */
@@ -81,6 +86,7 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   trustDomain: 'cluster.local',
   trustDomainAliases: [],
   extensionProviders: [],
+  severalAuthorizationProviders: false,
   rootNamespace: 'istio-system',
   domain: 'cluster.local',
   inboundTemplate: 'xds.istio.io/grpc/lds/inbound/%s',

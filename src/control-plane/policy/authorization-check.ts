@@ -72,7 +72,7 @@ export function checkAuthorization(
   const isTcp = query.request?.protocol === 'tcp';
   const http = httpAuthorization(policies, tools);
   const tcp = tcpAuthorization(policies, tools);
-  const filters = isTcp ? tcp.guards.map(({ rules, shadowRules }) => ({ rules, shadowRules })) : http.filters;
+  const filters = isTcp ? tcp.guards.filter((guard) => guard.kind === undefined) : http.filters;
   return {
     policies: listed(policies, config.rootNamespace),
     problems: [...new Set([...http.problems, ...tcp.problems])],

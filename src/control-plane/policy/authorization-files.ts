@@ -1,6 +1,6 @@
 import { type JsonValue, toJson } from '@bufbuild/protobuf';
 import { encodeFilter } from '../../codec/filter-config.js';
-import { encodeNetworkRbac } from '../../codec/network-rbac.js';
+import { encodeNetworkGuard } from '../../codec/network-guard.js';
 import type { HttpFilter } from '../../model/filter-config.js';
 import { registry } from '../../proto/registry.js';
 import { listener, wkt } from '../../proto/xds.js';
@@ -86,6 +86,6 @@ function httpJson({ name, config }: HttpFilter): JsonValue {
   return { name: known, typed_config: toJson(wkt.AnySchema, encodeFilter(config), options()) };
 }
 
-function tcpJson(guard: Parameters<typeof encodeNetworkRbac>[0]): JsonValue {
-  return toJson(listener.FilterSchema, encodeNetworkRbac(guard), options());
+function tcpJson(guard: Parameters<typeof encodeNetworkGuard>[0]): JsonValue {
+  return toJson(listener.FilterSchema, encodeNetworkGuard(guard), options());
 }

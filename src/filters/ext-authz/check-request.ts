@@ -2,7 +2,8 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { ExtAuthzConfig } from '../../model/ext-authz.js';
 import { authService, core } from '../../proto/xds.js';
-import type { SocketEnd, TlsInfo } from '../../service/connection.js';
+import type { ConnectionInfo, SocketEnd, TlsInfo } from '../../service/connection.js';
+import type { Exchange } from '../../service/context.js';
 import type { Request } from '../../service/service.js';
 import type { FilterTools } from '../filter.js';
 import type { AuthzContext } from './authorize.js';
@@ -25,10 +26,7 @@ export function checkRequest(
   const startMs = clock.wallTime() - (clock.now() - request.context.startMs);
   const attributes: MessageInitShape<typeof authService.AttributeContextSchema> = {
     source: sourcePeer(request, config),
-    destination: {
-      ...addressOf(connection?.local),
-      ...(tls?.localUriSan !== undefined && { principal: tls.localUriSan }),
-    },
+    destination: ownPeer(connection),
     request: {
       time: timestampFromMs(Math.floor(startMs)),
       http: httpRequest(request, context, config, isVisible),
@@ -41,15 +39,41 @@ export function checkRequest(
   return create(authService.CheckRequestSchema, { attributes });
 }
 
-function sourcePeer({ context: { connection }, headers }: Request, config: ExtAuthzConfig): PeerInit {
+/** What the service is asked about a connection that brings no requests. */
+export function connectionCheck(
+  { connection }: Exchange,
+  config: Pick<ExtAuthzConfig, 'includePeerCertificate' | 'includeTlsSession'>,
+): authService.CheckRequest {
+  const attributes: MessageInitShape<typeof authService.AttributeContextSchema> = {
+    source: callerPeer(connection, config),
+    destination: ownPeer(connection),
+  };
+  const tls = connection?.tls;
+  if (config.includeTlsSession && tls !== undefined) attributes.tlsSession = { sni: tls.serverName ?? '' };
+  return create(authService.CheckRequestSchema, { attributes });
+}
+
+function ownPeer(connection: ConnectionInfo | undefined): PeerInit {
+  const principal = connection?.tls?.localUriSan;
+  return { ...addressOf(connection?.local), ...(principal !== undefined && { principal }) };
+}
+
+function callerPeer(
+  connection: ConnectionInfo | undefined,
+  config: Pick<ExtAuthzConfig, 'includePeerCertificate'>,
+): PeerInit {
   const tls = connection?.tls;
   const certificate = config.includePeerCertificate ? tls?.peer?.pem : undefined;
   return {
     ...addressOf(connection?.directRemote ?? connection?.remote),
     principal: principalOf(tls),
-    service: headers.get('x-envoy-downstream-service-cluster') ?? '',
     ...(certificate !== undefined && { certificate: encodeURIComponent(certificate) }),
   };
+}
+
+function sourcePeer({ context: { connection }, headers }: Request, config: ExtAuthzConfig): PeerInit {
+  const service = headers.get('x-envoy-downstream-service-cluster') ?? '';
+  return { ...callerPeer(connection, config), service };
 }
 
 /** Envoy: the first URI, else the first DNS name, else the subject of the peer's certificate. */

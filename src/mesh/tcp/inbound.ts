@@ -1,20 +1,15 @@
-import type { FilterMemory } from '../../filters/filter-memory.js';
-import { networkRbac } from '../../filters/network-rbac.js';
+import { type GuardTools, networkGuards } from '../../filters/network-guards.js';
 import type { AccessLog } from '../../model/access-log.js';
 import type { InboundChainConfig, InboundListener } from '../../model/listener.js';
 import { DEFAULT_TCP_IDLE_MS } from '../../model/tcp-proxy.js';
 import type { Logger } from '../../runtime/log.js';
-import type { Random } from '../../runtime/random.js';
 import type { ConnectionLogger } from '../../service/exchange-logger.js';
 import { auditLines } from '../audit-lines.js';
 import { type InboundChain, type InboundPolicy, unconfigured } from '../inbound.js';
 import { policyOfChains } from '../inbound-chains.js';
 
 /** What the policy of a server for TCP is made with. */
-export interface TcpInboundTools {
-  readonly random: Random;
-  /** Figures of those who decide who may connect. */
-  readonly filterMemory: FilterMemory;
+export interface TcpInboundTools extends Omit<GuardTools, 'audited'> {
   /** Gets a line for each connection that a policy wants audited; by default nobody does. */
   readonly logger?: Logger | undefined;
   readonly connectionLog: (logs: readonly AccessLog[] | undefined) => ConnectionLogger | undefined;
@@ -38,10 +33,8 @@ function isOpen({ http }: InboundChainConfig): boolean {
   return http === undefined || http.filters.every(({ config }) => config.kind === 'router');
 }
 
-function chainOf(
-  chain: InboundChainConfig,
-  { random, connectionLog, filterMemory, logger }: TcpInboundTools,
-): InboundChain {
+function chainOf(chain: InboundChainConfig, tools: TcpInboundTools): InboundChain {
+  const { random, connectionLog, logger } = tools;
   const { name, tls, tcp } = chain;
   const guards = chain.tcp === undefined ? [] : (chain.guards ?? []);
   const {
@@ -58,7 +51,7 @@ function chainOf(
       // Envoy: the jitter only lengthens.
       lifeMs: () => maxDurationMs && maxDurationMs * (1 + (random() * jitter) / 100),
       log: connectionLog(tcp?.accessLogs),
-      admits: networkRbac(guards, filterMemory, logger && auditLines(logger)),
+      admits: networkGuards(guards, { ...tools, audited: logger && auditLines(logger) }),
     },
   };
 }

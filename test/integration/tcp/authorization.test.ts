@@ -1,7 +1,8 @@
 import { createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Mesh } from '../../../src/index.js';
-import { becomes, policy } from '../mesh/authorization-world.js';
+import { startGrpc } from '../filters/authz-servers.js';
+import { becomes, entry, policy } from '../mesh/authorization-world.js';
 import { World } from '../mesh/features-world.js';
 import { eventually, joinQuietly } from '../mesh/support.js';
 import { outcomeOf } from './support.js';
@@ -9,13 +10,21 @@ import { outcomeOf } from './support.js';
 /** AuthorizationPolicies at a port that speaks no HTTP. */
 
 let world: World;
+let authz: Awaited<ReturnType<typeof startGrpc>>;
 let port = 0;
 let web: Mesh;
 let batch: Mesh;
 const sockets: Socket[] = [];
 
 beforeAll(async () => {
-  world = await World.start('');
+  authz = await startGrpc(({ attributes }) => ({
+    status: { code: attributes?.source?.principal.endsWith('/sa/web') === true ? 0 : 7 },
+  }));
+  world = await World.start('', {
+    extensionProviders: [
+      { name: 'asked', envoyExtAuthzGrpc: { service: 'authz.test', port: authz.port, timeout: '5s' } },
+    ],
+  });
   const mesh = await joinQuietly({
     controlPlane: world.plane.addresses.xds,
     leaveDelayMs: 0,
@@ -36,7 +45,10 @@ beforeAll(async () => {
   );
 });
 
-afterAll(() => world.close());
+afterAll(async () => {
+  await world.close();
+  authz.stop();
+});
 
 const call = (mesh: Mesh) => outcomeOf(mesh.connect('cache', port));
 const both = async () => [(await call(web)) === 'welcome', (await call(batch)) === 'welcome'];
@@ -74,7 +86,17 @@ test('DENY by address and port', async () => {
   await becomes(both, [false, false]);
 });
 
-test('what a provider of gRPC would be asked about is refused', async () => {
+test('a provider of gRPC decides about what the policy matches', async () => {
+  const custom = (rules: string) =>
+    entry('authz.test', authz.port, 'GRPC') +
+    policy('a', `{action: CUSTOM, provider: {name: asked}, rules: ${rules}}`);
+  world.configure(custom('[{}]'));
+  await becomes(both, [true, false]);
+  world.configure(custom('[{to: [{operation: {ports: ["1"]}}]}]'));
+  await becomes(both, [true, true]);
+});
+
+test('what a provider that is not there would be asked about is refused', async () => {
   world.configure(policy('a', '{action: CUSTOM, provider: {name: nobody}, rules: [{}]}'));
   await becomes(both, [false, false]);
   world.configure('');

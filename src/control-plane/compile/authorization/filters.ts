@@ -1,10 +1,18 @@
+import type { ExtAuthzConfig } from '../../../model/ext-authz.js';
 import type { HttpFilter } from '../../../model/filter-config.js';
+import type { NetworkExtAuthz, NetworkGuard } from '../../../model/network-guard.js';
 import type { NetworkRbac } from '../../../model/network-rbac.js';
 import type { RbacConfig, RbacRules } from '../../../model/rbac.js';
 import type { Document } from '../../store/view.js';
 import type { Enforcer, RbacAction } from './conditions.js';
 import type { ExtensionProvider } from './extension-provider.js';
-import { CUSTOM_PREFIX, CUSTOM_STAT_PREFIX, readyProvider, type ServiceLookup } from './providers.js';
+import {
+  CUSTOM_PREFIX,
+  CUSTOM_STAT_PREFIX,
+  matchedPolicy,
+  readyProvider,
+  type ServiceLookup,
+} from './providers.js';
 import { compileRuleSets, type RuleSets } from './rule-sets.js';
 import type { EffectivePolicies } from './select-policies.js';
 import type { TrustDomains } from './trust-domains.js';
@@ -13,6 +21,8 @@ import type { TrustDomains } from './trust-domains.js';
 export interface AuthorizationTools {
   readonly trustDomains: TrustDomains;
   readonly providers: readonly ExtensionProvider[];
+  /** Whether a workload may have several. */
+  readonly severalProviders?: boolean | undefined;
   readonly namespacesOf: ServiceLookup;
 }
 
@@ -71,19 +81,19 @@ export function grpcAuthorization(
 export function tcpAuthorization(
   policies: EffectivePolicies,
   tools: AuthorizationTools,
-): { readonly guards: readonly NetworkRbac[]; readonly problems: readonly Problem[] } {
+): { readonly guards: readonly NetworkGuard[]; readonly problems: readonly Problem[] } {
   const problems: Problem[] = [];
-  const custom = customGroups(policies.custom, 'tcp', tools).flatMap((group): readonly NetworkRbac[] => {
+  const custom = customGroups(policies.custom, 'tcp', tools).flatMap((group): readonly NetworkGuard[] => {
     const { name, rules } = group;
     const ready = group.problem ?? readyProvider(name, tools.providers, tools.namespacesOf);
+    if (ready.kind === 'unusable') {
+      problems.push(ready.reason);
+      return [guard({ rules: refused(rules), shadowRules: undefined }, '')];
+    }
+    const asked = connectionAuthz(ready.config, name);
     // Istio: a provider of HTTP has no say about other connections.
-    if (ready.kind === 'ready' && ready.config.service.kind === 'http') return [];
-    problems.push(
-      ready.kind === 'unusable'
-        ? ready.reason
-        : `nobody asks the provider ${JSON.stringify(name)} about connections without requests`,
-    );
-    return [guard({ rules: refused(rules), shadowRules: undefined }, '')];
+    if (asked === undefined) return [];
+    return [guard({ rules: undefined, shadowRules: rules }, CUSTOM_STAT_PREFIX), asked];
   });
   const guards = actionsOf(policies, 'tcp', tools).map(({ sets }) => guard(sets, shadowPrefix(sets)));
   return { guards: [...custom, ...guards], problems };
@@ -100,7 +110,7 @@ interface CustomGroup {
 function customGroups(
   policies: readonly Document<'AuthorizationPolicy'>[],
   enforcer: Enforcer,
-  { trustDomains }: AuthorizationTools,
+  { trustDomains, severalProviders }: AuthorizationTools,
 ): readonly CustomGroup[] {
   const names = [...new Set(policies.map(({ spec }) => spec.provider?.name ?? ''))].sort();
   const groups = names.flatMap((name) => {
@@ -111,11 +121,11 @@ function customGroups(
   });
   const isOnly = groups.length === 1;
   const all = groups.map(({ name }) => name).join(', ');
-  const reason = `a workload may have one authorization provider, not several: ${all}`;
+  const reason = `a workload may have one authorization provider, not several (severalAuthorizationProviders): ${all}`;
   return groups.map((group) => ({
     ...group,
     isOnly,
-    problem: isOnly ? undefined : { kind: 'unusable', reason },
+    problem: isOnly || severalProviders ? undefined : { kind: 'unusable', reason },
   }));
 }
 
@@ -179,6 +189,20 @@ function rbacFilter(
     trackPerRuleStats: false,
   };
   return { name: `${RBAC}${suffix}`, config };
+}
+
+/** Istio: of the provider's settings those count that connections have. */
+function connectionAuthz({ service, failureModeAllow }: ExtAuthzConfig, provider: string) {
+  if (service.kind === 'http') return undefined;
+  return {
+    kind: 'ext-authz',
+    statPrefix: TCP_STAT_PREFIX,
+    service: service.service,
+    failureModeAllow,
+    includePeerCertificate: false,
+    includeTlsSession: false,
+    enabledMetadata: matchedPolicy('envoy.filters.network.rbac', provider),
+  } satisfies NetworkExtAuthz;
 }
 
 function guard({ rules, shadowRules }: RuleSets, shadowRulesStatPrefix: string): NetworkRbac {

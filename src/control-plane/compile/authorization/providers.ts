@@ -85,7 +85,7 @@ function common(provider: AuthzProvider, name: string): Omit<ExtAuthzConfig, 'se
 }
 
 /** A rule for the provider matched: the filter of rules before it left its name. */
-function matchedPolicy(filter: string, provider: string): MetadataMatcher {
+export function matchedPolicy(filter: string, provider: string): MetadataMatcher {
   const value = `${CUSTOM_PREFIX}-${provider}-`;
   return {
     namespace: filter,

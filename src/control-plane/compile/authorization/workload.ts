@@ -1,5 +1,5 @@
 import type { HttpFilter } from '../../../model/filter-config.js';
-import type { NetworkRbac } from '../../../model/network-rbac.js';
+import type { NetworkGuard } from '../../../model/network-guard.js';
 import type { RegistrySnapshot } from '../../registry/snapshot.js';
 import type { ConfigView } from '../../store/view.js';
 import type { MeshConfig } from '../mesh-config.js';
@@ -20,7 +20,7 @@ export interface WorkloadAuthorization {
   /** For requests, before the router. */
   readonly http: readonly HttpFilter[];
   /** For connections that bring no requests. */
-  readonly tcp: readonly NetworkRbac[];
+  readonly tcp: readonly NetworkGuard[];
   /** For gRPC's own servers. */
   readonly grpc: readonly HttpFilter[];
   /** Why something is refused that a policy would have had decided elsewhere. */
@@ -65,6 +65,7 @@ export function authorizationTools(
   return (namespace) => ({
     trustDomains: [config.trustDomain, ...config.trustDomainAliases],
     providers: config.extensionProviders,
+    severalProviders: config.severalAuthorizationProviders,
     namespacesOf: lookupFor(namespace),
   });
 }

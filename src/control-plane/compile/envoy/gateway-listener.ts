@@ -1,12 +1,12 @@
 import { isIP } from 'node:net';
 import { create } from '@bufbuild/protobuf';
 import { encodeFilterChainMatch } from '../../../codec/filter-chain-match.js';
-import { encodeNetworkRbac } from '../../../codec/network-rbac.js';
+import { encodeNetworkGuard } from '../../../codec/network-guard.js';
 import { encodeTcpProxy } from '../../../codec/tcp-proxy.js';
 import type { FilterChainMatch } from '../../../model/filter-chain-match.js';
 import { MATCH_EVERYTHING } from '../../../model/filter-chain-match.js';
 import type { TcpFilterChain } from '../../../model/listener.js';
-import type { NetworkRbac } from '../../../model/network-rbac.js';
+import type { NetworkGuard } from '../../../model/network-guard.js';
 import { packAny } from '../../../proto/any.js';
 import { listener, tcpProxy } from '../../../proto/xds.js';
 import type { GatewayServer } from '../../kinds/types.js';
@@ -133,12 +133,12 @@ function tcpChains(
 function tcpChain(
   tcp: TcpFilterChain['tcp'],
   match: FilterChainMatch,
-  guards: readonly NetworkRbac[],
+  guards: readonly NetworkGuard[],
 ): listener.FilterChain {
   const value = packAny(tcpProxy.TcpProxySchema, encodeTcpProxy(tcp));
   const message = create(listener.FilterChainSchema, {
     filters: [
-      ...guards.map(encodeNetworkRbac),
+      ...guards.map(encodeNetworkGuard),
       { name: 'envoy.filters.network.tcp_proxy', configType: { case: 'typedConfig', value } },
     ],
   });

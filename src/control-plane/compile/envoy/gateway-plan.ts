@@ -1,5 +1,5 @@
 import type { HttpFilter } from '../../../model/filter-config.js';
-import type { NetworkRbac } from '../../../model/network-rbac.js';
+import type { NetworkGuard } from '../../../model/network-guard.js';
 import type { PathRules } from '../../../model/request-processing.js';
 import type { GatewayServer } from '../../kinds/types.js';
 import type { ConfigView, Document } from '../../store/view.js';
@@ -19,7 +19,7 @@ export interface GatewayTools {
   /** What requests pass before their routes. */
   readonly filters: readonly HttpFilter[];
   /** What connections without requests pass. */
-  readonly guards: readonly NetworkRbac[];
+  readonly guards: readonly NetworkGuard[];
   /** What is done to paths before that. */
   readonly paths: PathRules;
 }

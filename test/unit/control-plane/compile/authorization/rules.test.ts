@@ -222,6 +222,28 @@ describe('several policies', () => {
   });
 });
 
+describe('several providers', () => {
+  const both = ['a', 'b']
+    .map((name) => policy(name, `{action: CUSTOM, provider: {name: ${name}}, rules: [{}]}`))
+    .join('');
+
+  test('are refused for one workload', () => {
+    const { http, problems } = authorizationOf(both);
+    expect(problems).toEqual([expect.stringContaining('one authorization provider, not several')]);
+    expect(passes(http, request())).toBe(false);
+  });
+
+  test('are each asked where the mesh allows it', () => {
+    const { http, problems } = authorizationOf(both, undefined, { severalAuthorizationProviders: true });
+    expect(http.map(({ name }) => name)).toEqual([
+      'envoy.filters.http.rbac.CUSTOM.a',
+      'envoy.filters.http.rbac.CUSTOM.b',
+    ]);
+    // Neither is known here.
+    expect(problems).toHaveLength(2);
+  });
+});
+
 describe('a dry run', () => {
   test('decides nothing, and says what it would', () => {
     const text = policy('one', '{}', 'namespace: default, annotations: {istio.io/dry-run: "true"}');
@@ -249,9 +271,11 @@ describe('who can look at connections alone', () => {
   });
 
   test('widens a rule that denies by HTTP', () => {
-    const [guard] = authorizationOf(policy('one', wide.replace('{', '{action: DENY, '))).tcp;
-    expect(guard?.rules?.policies[0]?.permissions).toEqual([
+    const permissions = [
       { kind: 'and', of: [{ kind: 'or', of: [{ kind: 'destination-port', start: 80, end: 81 }] }] },
+    ];
+    expect(authorizationOf(policy('one', wide.replace('{', '{action: DENY, '))).tcp).toMatchObject([
+      { rules: { policies: [{ permissions }] } },
     ]);
   });
 });
