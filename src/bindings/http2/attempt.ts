@@ -11,6 +11,7 @@ import { isGrpc } from '../../service/local-reply.js';
 import type { Request, Response } from '../../service/service.js';
 import { TransportError, type TransportFailure } from '../../service/transport-error.js';
 import { watchTunnel } from '../tunnels.js';
+import type { Asked } from '../undici/attempt.js';
 import { BodySender } from './body-sender.js';
 import {
   BODY_TIMEOUT,
@@ -79,6 +80,12 @@ export class Http2Attempt implements BodyControl, StreamEvents {
   /** Whether nobody waits for it any more. */
   get isOver(): boolean {
     return this.#settled;
+  }
+
+  /** Before it is sent: it is to be sent elsewhere. */
+  withdraw(): Asked {
+    this.#unlink?.();
+    return { request: this.#request, resolve: this.#resolve, reject: this.#reject };
   }
 
   /** No connection could be made for it. */

@@ -74,15 +74,29 @@ export class SessionPool implements SessionListener {
     return this.#closing.done;
   }
 
+  /** Closes when what runs has finished; what waits moves to a successor. */
+  retire(move: (attempt: Http2Attempt) => void): Promise<void> {
+    this.#giveUpDialing();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    const closed = this.close();
+    for (const attempt of waiting) if (!attempt.isOver) move(attempt);
+    return closed;
+  }
+
   /** Cuts every connection. */
   destroy(): void {
+    this.#giveUpDialing();
+    for (const session of this.#sessions) session.destroy();
+    this.#settleIfEmpty();
+  }
+
+  #giveUpDialing(): void {
     for (const dialing of this.#dialing) {
       dialing.cancel();
       this.#options.permits?.closed();
     }
     this.#dialing.clear();
-    for (const session of this.#sessions) session.destroy();
-    this.#settleIfEmpty();
   }
 
   ready(session: Http2Session): void {

@@ -1,13 +1,15 @@
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Unsubscribe } from '../../runtime/abort.js';
-import { type BodyControl, BodyQueue, EMPTY_BODY } from '../../service/body.js';
+import { codeOf } from '../../runtime/errors.js';
+import { type BodyControl, BodyQueue, EMPTY_BODY, isReplayable } from '../../service/body.js';
 import { Completion } from '../../service/completion.js';
 import { HeaderMap } from '../../service/headers.js';
 import type { Request, Response } from '../../service/service.js';
 import { TransportError, type TransportFailure } from '../../service/transport-error.js';
 import { isParserError } from '../account.js';
 import { watchTunnel } from '../tunnels.js';
+import { ConnectionGone } from './connection.js';
 import type { Lease, PooledExchange } from './connection-pool.js';
 import { type SentBody, sentBody } from './request-body.js';
 
@@ -27,6 +29,19 @@ const CALLER_CODES = new Set([
   'UND_ERR_NOT_SUPPORTED',
   'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
 ]);
+
+/** What undici and the platform say of a connection that its peer ended. */
+const ENDED_CODES = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'ECONNABORTED']);
+
+/** RFC 9110 §9.2.1: methods that change nothing at the server. */
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
+/** What an exchange was asked with, and who hears of it. */
+export interface Asked {
+  readonly request: Request;
+  readonly resolve: (response: Response) => void;
+  readonly reject: (error: TransportError) => void;
+}
 
 /** The endpoint of an attempt. */
 export interface AttemptPeer {
@@ -53,6 +68,9 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
   #completion: Completion | undefined;
   #unlink: Unsubscribe | undefined;
   #settled = false;
+  /** Something of an answer came. */
+  #isHeard = false;
+  #wasSentAgain = false;
 
   constructor(
     request: Request,
@@ -85,6 +103,12 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
     this.#fail(error);
   }
 
+  /** Before it is sent: it is to be sent elsewhere. */
+  withdraw(): Asked {
+    this.#unlink?.();
+    return { request: this.#request, resolve: this.#resolve, reject: this.#reject };
+  }
+
   onConnect(abort: (error?: Error) => void): void {
     if (this.#settled) {
       abort();
@@ -107,6 +131,7 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
   }
 
   onHeaders(status: number, raw: Buffer[], resume: () => void, statusText: string): boolean {
+    this.#isHeard = true;
     if (status < 200) return true;
     this.#resumeSocket = resume;
     this.#queue = new BodyQueue(this);
@@ -156,6 +181,12 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
   }
 
   onError(error: Error): void {
+    if (this.lease !== undefined && this.#maySendAgain(error, this.lease)) {
+      this.#wasSentAgain ||= this.#abort !== undefined;
+      this.#abort = undefined;
+      this.lease.sendAgain();
+      return;
+    }
     this.#finish();
     if (this.#queue === undefined) {
       this.#fail(error);
@@ -192,8 +223,21 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
     this.#reject(new TransportError(this.#classify(error, started), started, error));
   }
 
+  /**
+   * A server that closes a connection as idle may do so while a request is on its way to it. Nobody is to blame, and
+   * what was not written, or changes nothing, can be sent once more (as browsers and Go do).
+   */
+  #maySendAgain(error: Error, { isReused }: Lease): boolean {
+    const { abort, body, context, method } = this.#request;
+    if (this.#settled || abort.aborted) return false;
+    if (error instanceof ConnectionGone) return true;
+    if (!isReused || this.#isHeard || this.#wasSentAgain || this.#abort === undefined) return false;
+    if (!SAFE_METHODS.has(method) || context.upgrade !== undefined) return false;
+    return isReplayable(body) && ENDED_CODES.has(codeOf(error) ?? '');
+  }
+
   #classify(error: Error, started: boolean): TransportFailure {
-    const code = 'code' in error ? String(error.code) : '';
+    const code = codeOf(error) ?? '';
     if (this.#request.abort.aborted || CALLER_CODES.has(code) || this.#body?.failed(error) === true)
       return 'aborted';
     if (!started || CONNECT_CODES.has(code)) return 'connect';

@@ -1,7 +1,9 @@
+import type { Socket } from 'node:net';
 import type { Dispatcher, Client as UndiciClient } from 'undici';
 import type { ConnectionPermits } from '../../cluster/connection-permits.js';
-import type { Clock, Timer } from '../../runtime/clock.js';
-import { Client } from './library.js';
+import type { Unsubscribe } from '../../runtime/abort.js';
+import type { Clock } from '../../runtime/clock.js';
+import { Connection, type ConnectionOwner } from './connection.js';
 
 /** A request that a pool carries: what undici sends, and the handler that hears of it. */
 export interface PooledExchange {
@@ -18,13 +20,19 @@ export interface PooledExchange {
 
 /** A connection that an exchange holds. */
 export interface Lease {
+  /** Whether it carried another exchange before: its server may have closed it as idle meanwhile. */
+  readonly isReused: boolean;
   release(): void;
+  /** Instead of a release, when the connection broke: sends the exchange once more, on a new connection. */
+  sendAgain(): void;
 }
 
 export interface ConnectionPoolOptions {
-  /** Names what requests ask for, `http://authority`; where connections go is the connector's matter. */
+  /** Names what requests ask for, `http://authority`; where connections go is the matter of `dial`. */
   readonly origin: string;
   readonly client: UndiciClient.Options;
+  /** Opens a connection. The callback runs once, later; until then the returned function gives up. */
+  readonly dial: (callback: (error: Error | null, socket?: Socket) => void) => Unsubscribe;
   readonly maxConnections: number;
   /** Counts the connections of the whole cluster; undefined = nobody counts. */
   readonly permits?: ConnectionPermits | undefined;
@@ -33,62 +41,56 @@ export interface ConnectionPoolOptions {
 }
 
 /** Connections that may be made at once before any stands; each one that stands allows one more. */
-const INITIAL_CONNECTING = 8;
+const INITIAL_DIALING = 8;
 
-/** One connection: an undici Client that carries one exchange at a time. */
-class Connection implements Lease {
-  readonly client: UndiciClient;
-  isConnected = false;
-  isBusy = false;
-  /** Whether it lived long enough: it finishes what it carries. */
-  isOld = false;
-  /** When it will be. */
-  ageing: Timer | undefined;
-  readonly #onRelease: (connection: Connection) => void;
-
-  constructor(client: UndiciClient, onRelease: (connection: Connection) => void) {
-    this.client = client;
-    this.#onRelease = onRelease;
-  }
-
-  release(): void {
-    if (!this.isBusy) return;
-    this.isBusy = false;
-    this.#onRelease(this);
-  }
+/** A connection that is being made. */
+interface Dialing {
+  cancel: Unsubscribe;
 }
 
 /**
  * The connections to one endpoint, HTTP/1.1.
  *
- * undici's own Pool opens a connection for every request that finds none free: after a rotation or a new route, a
- * busy client would start hundreds of TLS handshakes at once, each a millisecond of its event loop, and fall behind
- * further with every request that comes meanwhile. Here the number of handshakes under way grows with the connections
- * that stand, and requests wait for whichever connection is free first. As in Envoy, a connection that can't be made
- * fails every request that waits.
+ * As in Envoy a request that finds no free connection waits for whichever is free first, be it a new one or one that
+ * has just answered, and no more connections are opened than requests wait. Beyond Envoy, the number of handshakes
+ * under way is bounded by the connections that stand: each costs a millisecond of the event loop, and a busy client
+ * that starts hundreds at once falls behind further with every request that comes meanwhile. A connection that can't
+ * be made fails every request that waits, unless another stands.
  */
-export class ConnectionPool {
+export class ConnectionPool<Exchange extends PooledExchange = PooledExchange>
+  implements ConnectionOwner<Exchange>
+{
+  readonly origin: string;
+  readonly client: UndiciClient.Options;
+  readonly impliedHost: string;
   readonly #options: ConnectionPoolOptions;
-  readonly #impliedHost: string;
-  readonly #onRelease = (connection: Connection) => this.#released(connection);
-  readonly #connections = new Set<Connection>();
+  readonly #connections = new Set<Connection<Exchange>>();
+  readonly #dialing = new Set<Dialing>();
   /** Free connections; the one used last comes first, so that the others may go idle and close. */
-  readonly #free: Connection[] = [];
-  #waiting: PooledExchange[] = [];
-  #connecting = 0;
-  #connected = 0;
+  readonly #free: Connection<Exchange>[] = [];
+  #waiting: Exchange[] = [];
+  /** Those whose connection broke: they wait for a new one. */
+  #again: Exchange[] = [];
+  /** Where those go that wait; undefined while this pool is in use. */
+  #move: ((exchange: Exchange) => void) | undefined;
   #closing: { readonly done: Promise<void>; readonly resolve: () => void } | undefined;
 
   constructor(options: ConnectionPoolOptions) {
     this.#options = options;
-    this.#impliedHost = new URL(options.origin).host;
+    this.origin = options.origin;
+    this.client = options.client;
+    this.impliedHost = new URL(options.origin).host;
   }
 
-  /** Sends now if a connection is free or may be opened, else as soon as one is. */
-  send(exchange: PooledExchange): void {
-    const connection = this.#free.pop() ?? this.#open();
-    if (connection === undefined) this.#waiting.push(exchange);
-    else this.#run(connection, exchange);
+  /** Sends now if a connection is free, else as soon as one is. */
+  send(exchange: Exchange): void {
+    const connection = this.#takeFree();
+    if (connection !== undefined) {
+      connection.run(exchange);
+      return;
+    }
+    this.#waiting.push(exchange);
+    this.#grow();
   }
 
   /** Lets what runs or waits finish, then closes. */
@@ -105,59 +107,152 @@ export class ConnectionPool {
     return this.#closing.done;
   }
 
+  /** Closes when what runs has finished; what waits, now or because it must be sent again, moves to a successor. */
+  retire(move: (exchange: Exchange) => void): Promise<void> {
+    this.#move = move;
+    this.#giveUpDialing();
+    const waiting = this.#takeWaiting();
+    const closed = this.close();
+    for (const exchange of waiting) move(exchange);
+    return closed;
+  }
+
   /** Cuts every connection. */
   destroy(): void {
-    for (const { client } of this.#connections) client.destroy().catch(ignore);
+    this.#giveUpDialing();
+    for (const exchange of this.#takeWaiting()) exchange.failed(new Error('the connections were cut'));
+    for (const connection of this.#connections) connection.destroy();
+    this.#settleIfEmpty();
   }
 
-  #open(): Connection | undefined {
-    const { origin, client: options, maxConnections, permits } = this.#options;
-    const own = this.#connections.size;
-    if (this.#connecting >= INITIAL_CONNECTING + this.#connected) return undefined;
-    if (own >= maxConnections && own > 0) return undefined;
-    if (permits?.tryOpen(own) === false) return undefined;
-    const client = new Client(origin, options);
-    const connection = new Connection(client, this.#onRelease);
-    this.#connections.add(connection);
-    this.#connecting++;
-    client.on('connect', () => this.#up(connection));
-    client.on('disconnect', () => this.#down(connection));
-    client.on('connectionError', (_origin, _targets, error: Error) => this.#unreachable(connection, error));
-    return connection;
-  }
-
-  #run(connection: Connection, exchange: PooledExchange): void {
-    connection.isBusy = true;
-    exchange.lease = connection;
-    connection.client.dispatch(exchange.options(this.#impliedHost), exchange.handler);
-  }
-
-  #released(connection: Connection): void {
-    if (!this.#connections.has(connection)) return;
-    // What never connected says so in an event of its own, which decides about those that wait.
-    const next = connection.isConnected && !connection.isOld ? this.#nextWaiting() : undefined;
+  released(connection: Connection<Exchange>): void {
+    // What has ended, or is about to say so, is no place for another.
+    if (!this.#connections.has(connection) || !connection.isAlive) return;
+    const next = connection.isOld ? undefined : this.#next(false);
     if (next !== undefined) {
-      connection.isBusy = true;
-      // undici still counts the exchange that just ended until its callback returns.
-      queueMicrotask(() => this.#run(connection, next));
-    } else if (this.#closing !== undefined || !connection.isConnected || connection.isOld) {
+      connection.hold(next);
+      // undici still counts the exchange that just ended until its callback returns, and may close what carried it.
+      queueMicrotask(() => this.#runOn(connection, next));
+    } else if (this.#closing !== undefined || connection.isOld) {
       this.#drop(connection);
-      this.#replace();
+      this.#grow();
     } else this.#free.push(connection);
   }
 
-  /** Those that wait may have counted on a connection that is gone. */
-  #replace(): void {
-    if (this.#waiting.length === 0) return;
-    const another = this.#open();
-    if (another === undefined) return;
-    const next = this.#nextWaiting();
-    if (next === undefined) this.#drop(another);
-    else this.#run(another, next);
+  again(exchange: Exchange): void {
+    if (this.#move !== undefined) {
+      this.#move(exchange);
+      return;
+    }
+    this.#again.push(exchange);
+    this.#grow();
+    // Where no other may be opened, those that are there must do.
+    if (this.#dialing.size > 0) return;
+    const free = this.#takeFree();
+    const next = free && this.#next(true);
+    if (next !== undefined) free?.run(next);
+    else if (free !== undefined) this.#free.push(free);
+  }
+
+  lost(connection: Connection<Exchange>): void {
+    if (!this.#connections.has(connection)) return;
+    const at = this.#free.indexOf(connection);
+    if (at >= 0) this.#free.splice(at, 1);
+    this.#drop(connection);
+    this.#grow();
+  }
+
+  /** Runs what a connection was held for, unless something happened meanwhile. */
+  #runOn(connection: Connection<Exchange>, exchange: Exchange): void {
+    const isThere = this.#connections.has(connection) && connection.isAlive;
+    if (this.#move !== undefined) {
+      if (isThere) connection.release();
+      if (!exchange.isOver) this.#move(exchange);
+    } else if (!isThere) {
+      this.#waiting.unshift(exchange);
+      this.#grow();
+    } else if (exchange.isOver) connection.release();
+    else connection.run(exchange);
+  }
+
+  #takeFree(): Connection<Exchange> | undefined {
+    let connection = this.#free.pop();
+    // What has ended says so itself, a little later.
+    while (connection?.isAlive === false) connection = this.#free.pop();
+    return connection;
+  }
+
+  /** Those that must be sent again go first, on what is new. */
+  #next(isNew: boolean): Exchange | undefined {
+    const first = isNew || this.#dialing.size === 0 ? takeFirst(this.#again) : undefined;
+    return first ?? takeFirst(this.#waiting);
+  }
+
+  #takeWaiting(): Exchange[] {
+    const waiting = [...this.#again, ...this.#waiting].filter(({ isOver }) => !isOver);
+    this.#again = [];
+    this.#waiting = [];
+    return waiting;
+  }
+
+  /** Envoy: opens no more connections than requests wait. */
+  #grow(): void {
+    while (this.#dialing.size < this.#waiting.length + this.#again.length && this.#mayDial()) this.#dial();
+  }
+
+  #mayDial(): boolean {
+    const { maxConnections, permits } = this.#options;
+    const stand = this.#connections.size;
+    const own = stand + this.#dialing.size;
+    if (this.#dialing.size >= INITIAL_DIALING + stand) return false;
+    if (own >= maxConnections && own > 0) return false;
+    return permits?.tryOpen(own) !== false;
+  }
+
+  #dial(): void {
+    const dialing: Dialing = { cancel: ignore };
+    this.#dialing.add(dialing);
+    dialing.cancel = this.#options.dial((error, socket) => {
+      if (!this.#dialing.delete(dialing)) socket?.destroy();
+      else if (socket === undefined) this.#unreachable(error ?? new Error('no connection'));
+      else this.#up(socket);
+    });
+  }
+
+  #giveUpDialing(): void {
+    for (const dialing of this.#dialing) {
+      dialing.cancel();
+      this.#options.permits?.closed();
+    }
+    this.#dialing.clear();
+  }
+
+  #up(socket: Socket): void {
+    const connection = new Connection(socket, this);
+    this.#connections.add(connection);
+    const { life } = this.#options;
+    if (life !== undefined) {
+      connection.ageing = life.clock.schedule(life.durationMs, () => this.#aged(connection));
+    }
+    const next = this.#next(true);
+    if (next !== undefined) connection.run(next);
+    else if (this.#closing !== undefined) this.#drop(connection);
+    else this.#free.push(connection);
+    // One more stands: those that wait may open more.
+    this.#grow();
+  }
+
+  #unreachable(error: Error): void {
+    this.#options.permits?.closed();
+    // Envoy purges every pending request of the pool: they may try another host instead of waiting here.
+    const failed = this.#connections.size === 0 ? this.#takeWaiting() : [this.#next(true)];
+    for (const exchange of failed) exchange?.failed(error);
+    this.#grow();
+    this.#settleIfEmpty();
   }
 
   /** Envoy `max_connection_duration`: what it carries is finished first. */
-  #aged(connection: Connection): void {
+  #aged(connection: Connection<Exchange>): void {
     connection.isOld = true;
     if (connection.isBusy) return;
     const at = this.#free.indexOf(connection);
@@ -165,77 +260,28 @@ export class ConnectionPool {
     this.#drop(connection);
   }
 
-  #nextWaiting(): PooledExchange | undefined {
-    let next = this.#waiting.shift();
-    while (next?.isOver === true) next = this.#waiting.shift();
-    return next;
-  }
-
-  #up(connection: Connection): void {
-    // undici reconnects a client by itself when the server closed it between two exchanges.
-    if (connection.isConnected) return;
-    connection.isConnected = true;
-    this.#connecting--;
-    this.#connected++;
-    const { life } = this.#options;
-    if (life !== undefined) {
-      connection.ageing = life.clock.schedule(life.durationMs, () => this.#aged(connection));
-    }
-    // One more stands: those that wait may open as many again.
-    for (let waits = this.#waiting.length; waits > 0; waits--) {
-      const another = this.#open();
-      if (another === undefined) return;
-      const next = this.#nextWaiting();
-      if (next === undefined) this.#drop(another);
-      else this.#run(another, next);
-    }
-  }
-
-  #down(connection: Connection): void {
-    if (!connection.isConnected) return;
-    connection.isConnected = false;
-    this.#connected--;
-    connection.ageing?.cancel();
-    connection.isOld = false;
-    if (connection.isBusy) {
-      // It may be opened again for what it still carries.
-      this.#connecting++;
-      return;
-    }
-    const at = this.#free.indexOf(connection);
-    if (at >= 0) this.#free.splice(at, 1);
-    this.#forget(connection);
-    connection.client.close().catch(ignore);
-  }
-
-  #unreachable(connection: Connection, error: Error): void {
-    this.#drop(connection);
-    // Envoy purges every pending request of the pool: they may try another host instead of waiting here.
-    if (this.#connected > 0) return;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const exchange of waiting) if (!exchange.isOver) exchange.failed(error);
-  }
-
-  #drop(connection: Connection): void {
-    if (!this.#connections.has(connection)) return;
-    if (connection.isConnected) this.#connected--;
-    else this.#connecting--;
-    connection.isConnected = false;
-    this.#forget(connection);
-    connection.client.close().catch(ignore);
-  }
-
-  #forget(connection: Connection): void {
+  #drop(connection: Connection<Exchange>): void {
     connection.ageing?.cancel();
     if (this.#connections.delete(connection)) this.#options.permits?.closed();
+    connection.close();
     this.#settleIfEmpty();
   }
 
   #settleIfEmpty(): void {
-    if (this.#connections.size === 0 && this.#waiting.length === 0) this.#closing?.resolve();
+    if (this.#closing === undefined || this.#connections.size > 0 || this.#dialing.size > 0) return;
+    if (this.#waiting.every(isOver) && this.#again.every(isOver)) this.#closing.resolve();
   }
 }
 
-/** A client that is gone already has nothing more to say. */
+/** The first that somebody still waits for. */
+function takeFirst<Exchange extends PooledExchange>(queue: Exchange[]): Exchange | undefined {
+  let first = queue.shift();
+  while (first?.isOver === true) first = queue.shift();
+  return first;
+}
+
+function isOver(exchange: PooledExchange): boolean {
+  return exchange.isOver;
+}
+
 function ignore(): void {}

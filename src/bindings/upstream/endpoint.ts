@@ -12,7 +12,7 @@ import { TransportError } from '../../service/transport-error.js';
 import type { Tunnels } from '../tunnels.js';
 import { createDial, type Dial } from './dial.js';
 import { endConnect } from './end-connect.js';
-import { EndpointPools } from './pools.js';
+import { type Elsewhere, EndpointPools } from './pools.js';
 
 export interface EndpointTools {
   readonly mesh: MeshTls;
@@ -50,16 +50,11 @@ export class UpstreamEndpoint implements EndpointTransport {
   }
 
   readonly service = (request: Request): Promise<Response> => {
-    if (this.#closed) {
-      return Promise.reject(new TransportError('connect', false, new Error('this endpoint is gone')));
-    }
     return new Promise((resolve, reject) => {
-      if (request.abort.aborted) {
-        reject(new TransportError('aborted', false, request.abort.reason));
-        return;
-      }
-      if (request.context.endsConnect) endConnect(request, this.#dial, this.#tools, resolve, reject);
-      else this.#poolsFor(request).send(request, resolve, reject);
+      const isOver = request.abort.aborted || this.#closed;
+      if (request.context.endsConnect && !isOver)
+        endConnect(request, this.#dial, this.#tools, resolve, reject);
+      else this.#send(request, resolve, reject);
     });
   };
 
@@ -93,7 +88,7 @@ export class UpstreamEndpoint implements EndpointTransport {
     const [oldest] = this.#pools;
     if (oldest !== undefined && this.#pools.size >= MAX_NAMES) {
       this.#pools.delete(oldest[0]);
-      this.#retire(oldest[1]);
+      this.#retire(oldest[1], oldest[1].close(), this.#expiresAtMs);
     }
     const pools = new EndpointPools(this.#endpoint, optionsFor(name, this.#options), {
       ...this.#tools,
@@ -114,27 +109,40 @@ export class UpstreamEndpoint implements EndpointTransport {
     this.#expiry = atWallTime(clock, notAfterMs - marginMs, () => this.#renew());
   }
 
-  /** The next request opens new connections; the old ones finish and close, at the latest soon after they expire. */
+  /**
+   * The next request opens new connections, as do those that wait for one; the old ones finish what they carry and
+   * close, at the latest soon after they expire.
+   */
   #renew(): void {
     const old = [...this.#pools.values()];
+    const expiresAtMs = this.#expiresAtMs;
     this.#pools.clear();
-    for (const pools of old) this.#retire(pools);
     this.#expiry?.cancel();
     this.#expiry = undefined;
     this.#expiresAtMs = Number.POSITIVE_INFINITY;
+    for (const pools of old) {
+      // Where the endpoint is gone there is no other place for what waits.
+      this.#retire(pools, this.#closed ? pools.close() : pools.retire(this.#send), expiresAtMs);
+    }
   }
 
-  #retire(pools: EndpointPools): void {
+  #retire(pools: EndpointPools, ended: Promise<void>, expiresAtMs: number): void {
     const { clock } = this.#tools.mesh;
-    const cut = Number.isFinite(this.#expiresAtMs)
-      ? atWallTime(clock, this.#expiresAtMs + EXPIRY_GRACE_MS, () => pools.destroy())
+    const cut = Number.isFinite(expiresAtMs)
+      ? atWallTime(clock, expiresAtMs + EXPIRY_GRACE_MS, () => pools.destroy())
       : undefined;
-    const retired: Promise<void> = pools.close().finally(() => {
+    const retired: Promise<void> = ended.finally(() => {
       cut?.cancel();
       this.#retiring.delete(retired);
     });
     this.#retiring.add(retired);
   }
+
+  readonly #send: Elsewhere = (request, resolve, reject) => {
+    if (request.abort.aborted) reject(new TransportError('aborted', false, request.abort.reason));
+    else if (this.#closed) reject(new TransportError('connect', false, new Error('this endpoint is gone')));
+    else this.#poolsFor(request).send(request, resolve, reject);
+  };
 }
 
 /** How long exchanges may run on after a certificate of their connection has expired; servers give them twice that. */

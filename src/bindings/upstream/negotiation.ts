@@ -47,6 +47,13 @@ export class Negotiation {
     this.takeSpare()?.socket.destroy();
   }
 
+  /** Nobody needs the answer any more: those that wait hear nothing but that. */
+  retire(): void {
+    this.#stop?.();
+    this.takeSpare()?.socket.destroy();
+    this.#settle(null, undefined);
+  }
+
   #settle(error: Error | null, dialed: Dialed | undefined): void {
     const waiting = this.#waiting;
     this.#waiting = [];

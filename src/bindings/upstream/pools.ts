@@ -6,14 +6,13 @@ import { closeAtExpiry } from '../../identity/connect.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import type { Endpoint } from '../../model/endpoint.js';
 import { DEFAULT_HTTP2_OPTIONS, type Http2Options } from '../../model/upstream-protocol.js';
-import { codeOf, MeshError } from '../../runtime/errors.js';
 import type { Random } from '../../runtime/random.js';
 import type { Request, Response } from '../../service/service.js';
 import { TransportError } from '../../service/transport-error.js';
 import { Http2Attempt } from '../http2/attempt.js';
 import { SessionPool } from '../http2/session-pool.js';
 import type { Tunnels } from '../tunnels.js';
-import { UndiciAttempt } from '../undici/attempt.js';
+import { type Asked, UndiciAttempt } from '../undici/attempt.js';
 import { ConnectionPool } from '../undici/connection-pool.js';
 import { createDial, type Dial, type DialCallback, type Dialed, type Wanted } from './dial.js';
 import { Negotiation } from './negotiation.js';
@@ -37,6 +36,9 @@ export interface Outcome {
   reject(error: TransportError): void;
 }
 
+/** Sends a request by whatever pools are in use. */
+export type Elsewhere = (request: Request, resolve: Outcome['resolve'], reject: Outcome['reject']) => void;
+
 /** undici keeps an idle connection no longer than this. */
 const MAX_IDLE_MS = 3_600_000;
 
@@ -48,8 +50,10 @@ export class EndpointPools {
   readonly #tools: PoolsTools;
   readonly #dial: Dial;
   readonly #negotiation: Negotiation | undefined;
-  #http1: ConnectionPool | undefined;
+  #http1: ConnectionPool<UndiciAttempt> | undefined;
   #http2: SessionPool | undefined;
+  /** Sends what is not under way yet; undefined while these pools are in use. */
+  #elsewhere: Elsewhere | undefined;
   /** When the certificates of the connections end. */
   readonly #expiries = new WeakMap<object, number>();
 
@@ -89,6 +93,17 @@ export class EndpointPools {
     await Promise.all([this.#http1?.close(), this.#http2?.close()]);
   }
 
+  /** Others take their place: what runs finishes here, what waits goes there. */
+  async retire(elsewhere: Elsewhere): Promise<void> {
+    this.#elsewhere = elsewhere;
+    this.#negotiation?.retire();
+    const move = (attempt: { withdraw(): Asked }) => {
+      const { request, resolve, reject } = attempt.withdraw();
+      elsewhere(request, resolve, reject);
+    };
+    await Promise.all([this.#http1?.retire(move), this.#http2?.retire(move)]);
+  }
+
   destroy(): void {
     this.#negotiation?.close();
     this.#http1?.destroy();
@@ -106,6 +121,11 @@ export class EndpointPools {
       const unlink = abort.onAbort((reason) => reject(new TransportError('aborted', false, reason)));
       negotiation.decide((error, dialed) => {
         unlink();
+        if (this.#elsewhere !== undefined) {
+          dialed?.socket.destroy();
+          if (!abort.aborted) this.#elsewhere(request, resolve, reject);
+          return;
+        }
         // The first that waited brings the connection along.
         if (dialed !== undefined && negotiation.decided === 'h2') this.#sessions(http2).adopt(dialed);
         if (abort.aborted) return;
@@ -141,7 +161,7 @@ export class EndpointPools {
   }
 
   /** `authority` is what the first request asks for: the others mostly ask for the same. */
-  #openHttp1(authority: string): ConnectionPool {
+  #openHttp1(authority: string): ConnectionPool<UndiciAttempt> {
     const { idleTimeoutMs, maxConnections, maxRequestsPerConnection } = this.#options;
     const durationMs = this.#options.maxConnectionDurationMs ?? 0;
     const { permits, mesh } = this.#tools;
@@ -151,16 +171,12 @@ export class EndpointPools {
       maxConnections,
       permits,
       life: durationMs > 0 ? { durationMs, clock: mesh.clock } : undefined,
+      dial: (callback) =>
+        this.#connect(['http/1.1'], (error, dialed) => {
+          if (dialed !== undefined) this.#connected(dialed);
+          callback(error, dialed?.socket);
+        }),
       client: {
-        connect: (_target, callback) => {
-          this.#connect(['http/1.1'], (error, dialed) => {
-            if (dialed === undefined) callback(forUndici(error), null);
-            else {
-              this.#connected(dialed);
-              callback(null, dialed.socket);
-            }
-          });
-        },
         // undici: 0 means a connection for each request.
         pipelining: maxRequestsPerConnection === 1 ? 0 : 1,
         keepAliveTimeout: idleMs,
@@ -227,14 +243,6 @@ function isOwnHost(authority: string): boolean {
   if (!URL.canParse(text)) return false;
   const { host, href } = new URL(text);
   return host === authority && href === `${text}/`;
-}
-
-/** undici takes this one code for a matter of its own servername, and would leave the request waiting. */
-function forUndici(error: Error | null): Error {
-  if (error === null || codeOf(error) !== 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return error ?? new Error('no connection');
-  }
-  return new MeshError('INMESH_UPSTREAM_CONNECT', error.message, { cause: error });
 }
 
 /** Whether the endpoint chose what we do not want to speak. What it did not name it speaks as configured (Envoy). */

@@ -5,13 +5,14 @@ import {
   type ServerHttp2Session,
 } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo, Server } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer, type Server } from 'node:net';
+import { pipeline } from 'node:stream';
 import { request } from 'undici';
 import { afterEach, describe, expect, test } from 'vitest';
 import { MeshDispatcher } from '../../../src/bindings/undici/dispatcher.js';
 import { createSettableSource } from '../../../src/identity/source.js';
 import { createMeshTls } from '../../../src/identity/tls-options.js';
-import type { Cluster } from '../../../src/model/cluster.js';
+import { type Cluster, DEFAULT_THRESHOLDS } from '../../../src/model/cluster.js';
 import { DEFAULT_HTTP2_OPTIONS, type UpstreamProtocol } from '../../../src/model/upstream-protocol.js';
 import { systemClock } from '../../../src/runtime/clock.js';
 import type { Exchange } from '../../../src/service/context.js';
@@ -105,6 +106,45 @@ describe('HTTP/2 over mutual TLS of the mesh', () => {
     await expect.poll(() => sessions[0]?.closed).toBe(true);
   });
 });
+
+/** A way to a port on which the first connection gets nowhere. */
+async function stuckAtFirst(port: number) {
+  let [isFirst, notify] = [true, () => {}];
+  const stuck = new Promise<void>((resolve) => {
+    notify = resolve;
+  });
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {});
+    closing.push(() => socket.destroy());
+    if (isFirst) notify();
+    else pipeline(socket, connect(port, '127.0.0.1'), socket, () => {});
+    isFirst = false;
+  });
+  return { port: await listen(server), stuck };
+}
+
+test.each([
+  [undefined, '1.1'],
+  ['http2', '2.0'],
+  ['auto', '2.0'],
+] as const)(
+  '%s: a new certificate: what waits for a connection gets one that is made with it',
+  async (kind, version) => {
+    const { port } = await serve({ allowHTTP1: true, ALPNProtocols: ['h2', 'http/1.1'] });
+    const way = await stuckAtFirst(port);
+    const circuitBreakers = {
+      default: DEFAULT_THRESHOLDS,
+      high: DEFAULT_THRESHOLDS,
+      perHost: { maxConnections: 1 },
+    };
+    const protocol = kind && { kind, http2: DEFAULT_HTTP2_OPTIONS };
+    const { ask, identity } = join(way.port, 'auto', { circuitBreakers, protocol });
+    const asked = Promise.all([ask(), ask(), ask()]);
+    await way.stuck;
+    identity.set({ svid: ca.svid('client'), bundles: [ca.bundle] });
+    expect(await asked).toEqual([version, version, version]);
+  },
+);
 
 describe('auto_config', () => {
   test('a server that has HTTP/2 gets it; one connection finds out for all that wait', async () => {

@@ -1,19 +1,28 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { UndiciAttempt } from '../../../../src/bindings/undici/attempt.js';
 import {
   ConnectionPool,
   type ConnectionPoolOptions,
   type PooledExchange,
 } from '../../../../src/bindings/undici/connection-pool.js';
+import { fromUndiciBody } from '../../../../src/bindings/undici/request-body.js';
 import { ConnectionCount } from '../../../../src/cluster/connection-permits.js';
+import { Abort } from '../../../../src/runtime/abort.js';
+import { type Body, bytesBody, EMPTY_BODY, readBody } from '../../../../src/service/body.js';
+import { createExchange } from '../../../../src/service/context.js';
+import { HeaderMap } from '../../../../src/service/headers.js';
+import type { Response } from '../../../../src/service/service.js';
+import { TransportError } from '../../../../src/service/transport-error.js';
 import { createFakeClock } from '../../../../src/testing/fake-clock.js';
 
 let server: Server;
 let waiting: ServerResponse[];
 let sockets: number;
-let pools: ConnectionPool[];
+let pools: { destroy(): void }[];
 /** Settles `arrived` waits. */
 let notify: () => void;
 
@@ -36,11 +45,31 @@ afterEach(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
-function pool(options: Partial<ConnectionPoolOptions> = {}): ConnectionPool {
-  const { port } = server.address() as AddressInfo;
-  const made = new ConnectionPool({
-    origin: `http://127.0.0.1:${port}`,
+/** Opens real connections; a call of `done` lets one in that was `held` back. */
+function dialing(port: number, held?: (() => void)[]): ConnectionPoolOptions['dial'] {
+  return (callback) => {
+    const socket = connect(port, '127.0.0.1');
+    const tell = () => callback(null, socket);
+    const fail = (error: Error) => callback(error);
+    socket.once('error', fail);
+    socket.once('connect', () => {
+      socket.off('error', fail);
+      if (held === undefined) tell();
+      else held.push(tell);
+    });
+    return () => socket.destroy();
+  };
+}
+
+const portOfServer = () => (server.address() as AddressInfo).port;
+
+function pool<Exchange extends PooledExchange = Sent>(
+  options: Partial<ConnectionPoolOptions> = {},
+): ConnectionPool<Exchange> {
+  const made = new ConnectionPool<Exchange>({
+    origin: `http://127.0.0.1:${portOfServer()}`,
     client: { pipelining: 1 },
+    dial: dialing(portOfServer()),
     maxConnections: Number.POSITIVE_INFINITY,
     ...options,
   });
@@ -102,7 +131,7 @@ function exchange(path = '/wait'): Sent {
   return sent;
 }
 
-function sendAll(to: ConnectionPool, count: number, path?: string): Sent[] {
+function sendAll(to: ConnectionPool<Sent>, count: number, path?: string): Sent[] {
   const sent = Array.from({ length: count }, () => exchange(path));
   for (const one of sent) to.send(one);
   return sent;
@@ -168,7 +197,7 @@ describe('the connections to one endpoint', () => {
   });
 
   test('an endpoint that refuses fails what runs and all that waits', async () => {
-    const to = pool({ origin: 'http://127.0.0.1:1', maxConnections: 2 });
+    const to = pool({ dial: dialing(1), maxConnections: 2 });
     expect(new Set(await resultsOf(sendAll(to, 10)))).toEqual(new Set(['ECONNREFUSED']));
     // And it is asked anew afterwards.
     expect(await resultsOf(sendAll(to, 1))).toEqual(['ECONNREFUSED']);
@@ -272,5 +301,241 @@ describe('the connections to one endpoint', () => {
     expect(sockets).toBe(3);
     await made.close();
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe('connections that are being made', () => {
+  test('are no more than requests wait, and serve whichever waits', async () => {
+    const held: (() => void)[] = [];
+    const to = pool({ dial: dialing(portOfServer(), held) });
+    const [first, second, third] = sendAll(to, 3, '/now') as [Sent, Sent, Sent];
+    await expect.poll(() => held.length).toBe(3);
+    // One connection serves them all while the others have not come.
+    held[0]?.();
+    expect(await Promise.all([first.result, second.result, third.result])).toEqual([200, 200, 200]);
+    // The others are there for the next ones.
+    held[1]?.();
+    held[2]?.();
+    const sent = sendAll(to, 3);
+    await arrived(3);
+    endAll();
+    expect(await resultsOf(sent)).toEqual([200, 200, 200]);
+    expect([sockets, held.length]).toEqual([3, 3]);
+  });
+
+  test('are eight before any stands, and one more for each that does', async () => {
+    const held: (() => void)[] = [];
+    const to = pool({ dial: dialing(portOfServer(), held) });
+    const sent = sendAll(to, 40);
+    await expect.poll(() => held.length).toBe(8);
+    held[0]?.();
+    await expect.poll(() => held.length).toBe(10);
+    for (let done = 1; done < 40; done++) {
+      await expect.poll(() => held.length).toBeGreaterThan(done);
+      held[done]?.();
+    }
+    await arrived(40);
+    endAll();
+    expect(new Set(await resultsOf(sent))).toEqual(new Set([200]));
+    expect([sockets, held.length]).toEqual([40, 40]);
+  });
+
+  test('one that fails while another stands costs one of those that wait', async () => {
+    let isUp = true;
+    const dial = dialing(portOfServer());
+    const to = pool({
+      dial: (callback) => {
+        if (isUp) return dial(callback);
+        queueMicrotask(() => callback(new Error('refused')));
+        return () => {};
+      },
+    });
+    const [first] = sendAll(to, 1) as [Sent];
+    await arrived(1);
+    isUp = false;
+    const [second] = sendAll(to, 1) as [Sent];
+    expect(await second.result).toBe('refused');
+    endAll();
+    expect(await first.result).toBe(200);
+    expect(await sendAll(to, 1, '/now')[0]?.result).toBe(200);
+  });
+
+  test('that nothing is sent on are watched: what is closed, idle or talks out of turn is not used', async () => {
+    const accepted: Socket[] = [];
+    const other = createTcpServer((socket) => {
+      accepted.push(socket.on('error', () => {}));
+      socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'));
+    });
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const held: (() => void)[] = [];
+    const permits = new ConnectionCount(100);
+    const { port } = other.address() as AddressInfo;
+    const to = pool({ dial: dialing(port, held), permits, client: { keepAliveTimeout: 60_000 } });
+    const sent = sendAll(to, 4, '/');
+    await expect.poll(() => [held.length, accepted.length]).toEqual([4, 4]);
+    held[0]?.();
+    expect(new Set(await resultsOf(sent))).toEqual(new Set([200]));
+    for (const tell of held.slice(1)) tell();
+    expect(permits.active).toBe(4);
+    const carried = accepted.findIndex(({ bytesRead }) => bytesRead > 0);
+    const [closes, resets, talks] = accepted.filter((_, index) => index !== carried);
+    closes?.end();
+    resets?.resetAndDestroy();
+    talks?.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+    await expect.poll(() => permits.active).toBe(1);
+    expect(await sendAll(to, 1, '/')[0]?.result).toBe(200);
+    to.destroy();
+    for (const socket of accepted) socket.destroy();
+    other.close();
+  });
+});
+
+describe('a pool that is replaced', () => {
+  test('finishes what runs; what waits moves, and nothing new is sent or opened', async () => {
+    const held: (() => void)[] = [];
+    const permits = new ConnectionCount(100);
+    const old = pool({ dial: dialing(portOfServer(), held), permits });
+    const sent = sendAll(old, 12);
+    await expect.poll(() => held.length).toBe(8);
+    held[0]?.();
+    held[1]?.();
+    await arrived(2);
+    const given = sent.at(-1);
+    if (given !== undefined) given.isOver = true;
+    const moved: Sent[] = [];
+    const retired = old.retire((exchange) => moved.push(exchange));
+    expect(moved).toEqual(sent.slice(2, -1));
+    expect(permits.active).toBe(2);
+    // Connections that were under way come too late.
+    for (const tell of held.slice(2)) tell();
+    endAll();
+    await retired;
+    expect(await resultsOf(sent.slice(0, 2))).toEqual([200, 200]);
+    expect([waiting.length, permits.active]).toEqual([0, 0]);
+
+    const successor = pool({ permits });
+    for (const exchange of moved) successor.send(exchange);
+    await arrived(9);
+    endAll();
+    expect(new Set(await resultsOf(moved))).toEqual(new Set([200]));
+  });
+
+  test('between two exchanges of a connection, the second moves', async () => {
+    const old = pool({ maxConnections: 1 });
+    const [first, second] = sendAll(old, 2, '/now') as [Sent, Sent];
+    const moved: Sent[] = [];
+    const release = { at: first.handler.onComplete?.bind(first.handler) };
+    // As soon as the first is complete: the second holds its connection already.
+    first.handler.onComplete = (trailers) => {
+      release.at?.(trailers);
+      void old.retire((exchange) => moved.push(exchange));
+    };
+    expect(await first.result).toBe(200);
+    await old.close();
+    expect(moved).toEqual([second]);
+    expect(sockets).toBe(1);
+  });
+});
+
+/** A server that answers so many requests of a connection and ends the connection when it gets the next. */
+async function forgetful(answers = 1, end: (socket: Socket) => void = (socket) => void socket.destroy()) {
+  const seen: string[] = [];
+  const open = new Set<Socket>();
+  const forgets = createTcpServer((socket) => {
+    open.add(socket.on('error', () => {}));
+    let count = 0;
+    socket.on('data', (bytes) => {
+      seen.push(String(bytes).split(' ', 1)[0] ?? '');
+      if (++count > answers) end(socket);
+      else socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+    });
+  });
+  await new Promise<void>((resolve) => forgets.listen(0, '127.0.0.1', resolve));
+  const { port } = forgets.address() as AddressInfo;
+  const dial = dialing(port);
+  let newest: Socket | undefined;
+  const to = pool<UndiciAttempt>({
+    dial: (callback) =>
+      dial((error, socket) => {
+        newest = socket;
+        callback(error, socket);
+      }),
+  });
+  const ask = async (method: string, body: Body = EMPTY_BODY) => {
+    const answer = new Promise<Response>((resolve, reject) => {
+      const request = {
+        method,
+        scheme: 'http',
+        authority: 'app',
+        path: '/',
+        headers: HeaderMap.empty(),
+        body,
+        abort: new Abort(),
+        context: createExchange('outbound', 0, 0),
+      } as const;
+      to.send(new UndiciAttempt(request, { peerId: undefined, tunnelled() {} }, resolve, reject));
+    });
+    return answer.then(
+      async ({ body: answered, status }) => {
+        await readBody(answered);
+        return status;
+      },
+      (error: unknown) => (TransportError.is(error) ? [error.failure, error.requestSent] : error),
+    );
+  };
+  const close = () => {
+    for (const socket of open) socket.destroy();
+    forgets.close();
+  };
+  /** Ends the newest connection from here. */
+  const cut = () => newest?.destroy();
+  return { ask, seen, cut, close };
+}
+
+describe('a server that ends a connection just when the next request comes', () => {
+  test('a request that changes nothing is sent once more, on a new connection', async () => {
+    const { ask, seen, close } = await forgetful();
+    for (const method of ['GET', 'GET', 'OPTIONS', 'HEAD']) expect(await ask(method)).toBe(200);
+    expect(seen).toEqual(['GET', 'GET', 'GET', 'OPTIONS', 'OPTIONS', 'HEAD', 'HEAD']);
+    expect(await ask('GET', bytesBody('text'))).toBe(200);
+    close();
+  });
+
+  test('one that may have changed something fails, as does one whose body is gone', async () => {
+    const { ask, seen, close } = await forgetful();
+    await ask('GET');
+    expect(await ask('POST')).toEqual(['reset', true]);
+    await ask('GET');
+    expect(await ask('GET', fromUndiciBody(Readable.from(['text']), undefined))).toEqual(['reset', true]);
+    expect(seen.filter((method) => method === 'POST')).toHaveLength(1);
+    close();
+  });
+
+  test('a new connection that breaks at once is no such case', async () => {
+    const { ask, seen, close } = await forgetful(0);
+    expect(await ask('GET')).toEqual(['reset', true]);
+    expect(seen).toEqual(['GET']);
+    close();
+  });
+
+  test('after something of an answer came, it fails', async () => {
+    const { ask, seen, close } = await forgetful(1, (socket) => {
+      socket.end('HTTP/1.1 103 Early Hints\r\n\r\n');
+    });
+    await ask('GET');
+    expect(await ask('GET')).toEqual(['reset', true]);
+    expect(seen).toEqual(['GET', 'GET']);
+    close();
+  });
+
+  test('what was not written yet is sent on another connection, whatever it is', async () => {
+    const { ask, seen, cut, close } = await forgetful(2);
+    await ask('GET');
+    const answer = ask('POST', fromUndiciBody(Readable.from(['text']), undefined));
+    cut();
+    expect(await answer).toBe(200);
+    expect(seen[0]).toBe('GET');
+    expect(seen.filter((method) => method === 'POST')).toHaveLength(1);
+    close();
   });
 });
