@@ -11,6 +11,7 @@ import { isParserError } from '../account.js';
 import { watchTunnel } from '../tunnels.js';
 import { ConnectionGone } from './connection.js';
 import type { Lease, PooledExchange } from './connection-pool.js';
+import { undici } from './library.js';
 import { type SentBody, sentBody } from './request-body.js';
 
 /** Error codes of undici and the platform for connections that never came to be. */
@@ -42,6 +43,9 @@ export interface Asked {
   readonly resolve: (response: Response) => void;
   readonly reject: (error: TransportError) => void;
 }
+
+/** Headers of one connection, which undici writes itself. */
+const REFUSED_HEADERS = ['transfer-encoding', 'keep-alive', 'upgrade'];
 
 /** The endpoint of an attempt. */
 export interface AttemptPeer {
@@ -92,6 +96,17 @@ export class UndiciAttempt implements BodyControl, Dispatcher.DispatchHandler, P
 
   get handler(): Dispatcher.DispatchHandler {
     return this;
+  }
+
+  /** undici refuses these, whatever the connection: no host need be asked. */
+  refusal(): Error | undefined {
+    const { headers } = this.#request;
+    for (const name of REFUSED_HEADERS) {
+      if (headers.has(name)) return new undici.errors.InvalidArgumentError(`invalid ${name} header`);
+    }
+    return headers.has('expect')
+      ? new undici.errors.NotSupportedError('expect header not supported')
+      : undefined;
   }
 
   get isOver(): boolean {

@@ -10,6 +10,8 @@ export interface PooledExchange {
   /** What undici sends; `impliedHost` is the Host header that it writes when the options have none. */
   options(impliedHost: string): Dispatcher.DispatchOptions;
   readonly handler: Dispatcher.DispatchHandler;
+  /** Why it can't be sent on any connection; asked before it waits for one. */
+  refusal(): Error | undefined;
   /** Whether nobody waits for it any more. */
   readonly isOver: boolean;
   /** No connection could be made for it. */
@@ -87,6 +89,11 @@ export class ConnectionPool<Exchange extends PooledExchange = PooledExchange>
     const connection = this.#takeFree();
     if (connection !== undefined) {
       connection.run(exchange);
+      return;
+    }
+    const refusal = exchange.refusal();
+    if (refusal !== undefined) {
+      exchange.failed(refusal);
       return;
     }
     this.#waiting.push(exchange);

@@ -120,6 +120,7 @@ function exchange(path = '/wait'): Sent {
   const sent: Sent = {
     options: () => ({ method: 'GET', path }),
     handler,
+    refusal: () => undefined,
     isOver: false,
     lease: undefined,
     failed(error) {
