@@ -36,6 +36,7 @@ import {
   type PathNormalization,
   type ZoneAwareLbSetting,
 } from './compile/mesh-config.js';
+import { meshConfigOf } from './compile/mesh-document.js';
 import { type MtlsReport, mtlsReport } from './insight/mtls-report.js';
 import { type FollowedKeys, followIssuerKeys, type IssuerKeysOptions } from './issuer-keys.js';
 import { createOwnIdentity, type OwnIdentity } from './own-identity.js';
@@ -342,6 +343,7 @@ class RunningControlPlane implements ControlPlane {
     const { trustDomainAliases, extensionProviders, pathNormalization } = options;
     const { severalAuthorizationProviders } = options;
     this.#config = createMeshConfig({
+      hasOwnTrustDomain: true,
       trustDomain: authority.trustDomain,
       ...(trustDomainAliases !== undefined && { trustDomainAliases }),
       ...(extensionProviders !== undefined && { extensionProviders }),
@@ -475,7 +477,7 @@ class RunningControlPlane implements ControlPlane {
     const { store, registry } = this.#parts;
     return mtlsReport({
       view: store.current.value,
-      config: this.#config,
+      config: meshConfigOf(store.current.value, this.#config),
       registry: registry.current.value,
       nodes: this.#xds.nodes(),
       namespace,

@@ -5,6 +5,7 @@ import { MeshError } from '../runtime/errors.js';
 import { silentLogger } from '../runtime/log.js';
 import { createCompiler } from './compile/compile.js';
 import { createMeshConfig, type MeshConfig, type MeshSettings } from './compile/mesh-config.js';
+import { meshConfigOf } from './compile/mesh-document.js';
 import { type CallerQuery, findCaller } from './explain/caller.js';
 import { explainRequest } from './explain/explain.js';
 import type { RequestExplanation } from './explain/explanation.js';
@@ -50,7 +51,8 @@ export async function explainDocuments(
   const store = createConfigStore({ clock: systemClock, logger: silentLogger });
   const result = store.propose('documents', input);
   if (!result.accepted) return { accepted: false, violations: result.violations };
-  const state = { view: store.current.value, registry: snapshotOf([]), config: createMeshConfig(mesh) };
+  const view = store.current.value;
+  const state = { view, registry: snapshotOf([]), config: meshConfigOf(view, createMeshConfig(mesh)) };
   return { accepted: true, explanation: await explainIn(state, query), warnings: store.warnings.value };
 }
 

@@ -1,4 +1,5 @@
 import type { ConfigView } from '../store/view.js';
+import type { MeshConfig } from './mesh-config.js';
 import { serviceHost } from './names.js';
 import type { Profile } from './profile.js';
 import { isExported } from './visibility.js';
@@ -7,12 +8,17 @@ import { isExported } from './visibility.js';
  * The further names of services: what a service of the type ExternalName calls by its own name (Istio). Where it names
  * no service of the mesh, its name is dialled as the application asked for it. By the full name of the target.
  */
-export function aliasesOf(view: ConfigView, profile: Profile): ReadonlyMap<string, readonly string[]> {
+export function aliasesOf(
+  view: ConfigView,
+  profile: Profile,
+  config: Pick<MeshConfig, 'exportTo'>,
+): ReadonlyMap<string, readonly string[]> {
   const aliases = new Map<string, string[]>();
   for (const { name, namespace, annotations, spec } of view.list('Service')) {
     if (spec.type !== 'ExternalName' || spec.externalName === undefined) continue;
     const exportTo = annotations['networking.istio.io/exportTo']?.split(',').map((target) => target.trim());
-    if (!isExported(exportTo, namespace, profile.namespace)) continue;
+    const exposure = { from: namespace, to: profile.namespace, byDefault: config.exportTo.services };
+    if (!isExported(exportTo, exposure)) continue;
     const target = spec.externalName.toLowerCase().replace(/\.$/, '');
     aliases.set(target, [...(aliases.get(target) ?? []), serviceHost(name, namespace)]);
   }

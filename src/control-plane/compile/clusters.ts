@@ -15,8 +15,8 @@ import { protocolOfCluster } from './upstream-protocol.js';
 import { type TlsContext, upstreamTls } from './upstream-tls.js';
 import { selects } from './visibility.js';
 
-/** Istio's mesh default (`dnsRefreshRate`), its respect for the life of records, and IPv4 where there is any. */
-const BY_NAME = { refreshRateMs: 60_000, respectsTtl: true, lookupFamily: 'v4-preferred' } as const;
+/** Istio's respect for the life of records, and IPv4 where there is any. */
+const BY_NAME = { respectsTtl: true, lookupFamily: 'v4-preferred' } as const;
 /** Envoy's default of `cleanup_interval`. */
 const DESTINATION_CLEANUP_MS = 5000;
 
@@ -54,8 +54,11 @@ export function planClusters(
     [all, ...destination.subsets].map((subset) => {
       const name = clusterName(port.number, subset.name, service.host);
       const labels = subset.labels ?? {};
-      const policy = effectivePolicy(destination.trafficPolicy, subset.trafficPolicy, port.number);
-      const protocol = protocolOfCluster(port, policy.connectionPool?.http);
+      const policy = effectivePolicy(destination.trafficPolicy, subset.trafficPolicy, {
+        port: port.number,
+        mesh: tools.config,
+      });
+      const protocol = protocolOfCluster(port, policy.connectionPool?.http, tools.config);
       const locality = localityPlanOf({
         mesh: tools.config,
         loadBalancer: policy.loadBalancer,
@@ -66,8 +69,12 @@ export function planClusters(
       const cluster: Cluster = {
         name,
         metadata: istioMetadata(service, subset.name),
-        discovery: discoveryOf(name, service, instances, { plan: locality, client: tools.client }),
-        ...policyFields(policy, localityBalancingOf(locality)),
+        discovery: discoveryOf(name, service, instances, {
+          plan: locality,
+          client: tools.client,
+          refreshRateMs: tools.config.connections.dnsRefreshRateMs,
+        }),
+        ...policyFields(policy, localityBalancingOf(locality), tools.config),
         ...(dialsDestination(service, policy, tools) && originalDestination(port)),
         ...(protocol !== undefined && { protocol }),
         ...(tools.config.reportsLoad && { loadReporting: { metrics: [] } }),
@@ -76,7 +83,7 @@ export function planClusters(
           meshSni: clusterSni(port.number, subset.name, service.host),
           host: service.host,
           ...identities,
-          isExternal: isExternal(service),
+          isAutomatic: tools.config.enableAutoMtls && !isExternal(service),
           alpn: alpnOf(port, protocol?.kind === 'http2'),
         }),
       };
@@ -149,16 +156,20 @@ function discoveryOf(
   name: string,
   { source }: MeshService,
   instances: readonly Instance[],
-  localities: Omit<AssignmentTools, 'acceptsMutualTls'>,
+  {
+    refreshRateMs,
+    ...localities
+  }: Omit<AssignmentTools, 'acceptsMutualTls'> & { readonly refreshRateMs: number },
 ): ClusterDiscovery {
+  const byName = { ...BY_NAME, refreshRateMs };
   const resolution = source.kind === 'entry' ? source.spec.resolution : 'STATIC';
   if (resolution === 'DNS') {
-    return { kind: 'strict-dns', assignment: ownAssignment(name, instances, localities), ...BY_NAME };
+    return { kind: 'strict-dns', assignment: ownAssignment(name, instances, localities), ...byName };
   }
   if (resolution === 'DNS_ROUND_ROBIN' && instances.length > 0) {
     // Envoy: a logical DNS cluster has one endpoint.
     const assignment = ownAssignment(name, instances.slice(0, 1), localities);
-    return { kind: 'logical-dns', assignment, ...BY_NAME };
+    return { kind: 'logical-dns', assignment, ...byName };
   }
   return { kind: 'eds', serviceName: name };
 }

@@ -12,6 +12,7 @@ import { listenerMeant } from './grpc/names.js';
 import { type InboundInput, InboundListeners } from './inbound-listeners.js';
 import { INLINE_KEYS, type IssuerKeys } from './issuer-keys.js';
 import type { MeshConfig } from './mesh-config.js';
+import { meshConfigOf } from './mesh-document.js';
 import { compileEndpoints, compileOutline } from './outline.js';
 import type { CompileInput, Outline } from './outlined.js';
 import { PodIndex } from './pods.js';
@@ -76,7 +77,7 @@ class MemoizingCompiler implements Compiler {
   }
 
   compile(view: ConfigView, registry: RegistrySnapshot, node: Node): ResourceSet {
-    const profile = profileOf(node, view, this.#config);
+    const profile = profileOf(node, view, meshConfigOf(view, this.#config));
     const compiled = this.#compiled(profile, view, registry);
     const { outline, endpoints } = compiled;
     const { listeners, routes, clusters } = outline;
@@ -104,7 +105,8 @@ class MemoizingCompiler implements Compiler {
   }
 
   #compiled(profile: Profile, view: ConfigView, registry: RegistrySnapshot): Compiled {
-    const input = { view, registry, config: this.#config, keys: this.#keys, pods: this.#pods };
+    const config = meshConfigOf(view, this.#config);
+    const input = { view, registry, config, keys: this.#keys, pods: this.#pods };
     const shape = this.#shapes.of(registry);
     const outlineKey = `${this.#inbound.version({ view, registry, shape })} ${shape}`;
     const before = this.#profiles.get(profile.key);

@@ -1,26 +1,35 @@
 import { fullHostName } from '../kinds/hosts.js';
 import type { Destination, HttpMatch, HttpRoute, StringMatch } from '../kinds/types.js';
 import type { ConfigView, Document } from '../store/view.js';
+import type { MeshConfig } from './mesh-config.js';
 import { isExported } from './visibility.js';
 
 type VirtualService = Document<'VirtualService'>;
 
-const merged = new WeakMap<ConfigView, readonly VirtualService[]>();
+const merged = new WeakMap<
+  ConfigView,
+  { readonly byDefault: readonly string[] | undefined; readonly all: readonly VirtualService[] }
+>();
 
 /**
  * The VirtualServices of a view with the rules of their delegates in place. Istio: those that delegate come after all
  * others, so that for a host that both name they lose; delegates alone are for nobody.
  */
-export function virtualServicesOf(view: ConfigView): readonly VirtualService[] {
-  let known = merged.get(view);
-  if (known === undefined) {
-    known = mergeDelegates(view.list('VirtualService'));
-    merged.set(view, known);
-  }
-  return known;
+export function virtualServicesOf(
+  view: ConfigView,
+  { exportTo: { virtualServices: byDefault } }: Pick<MeshConfig, 'exportTo'>,
+): readonly VirtualService[] {
+  const known = merged.get(view);
+  if (known !== undefined && known.byDefault === byDefault) return known.all;
+  const all = mergeDelegates(view.list('VirtualService'), byDefault);
+  merged.set(view, { byDefault, all });
+  return all;
 }
 
-function mergeDelegates(all: readonly VirtualService[]): readonly VirtualService[] {
+function mergeDelegates(
+  all: readonly VirtualService[],
+  byDefault: readonly string[] | undefined,
+): readonly VirtualService[] {
   const delegates = new Map<string, VirtualService>();
   const plain: VirtualService[] = [];
   const roots: VirtualService[] = [];
@@ -30,7 +39,7 @@ function mergeDelegates(all: readonly VirtualService[]): readonly VirtualService
     else if (hasDelegates(spec.http)) roots.push(document);
     else plain.push(document);
   }
-  return [...plain, ...roots.map((root) => withDelegates(root, delegates))];
+  return [...plain, ...roots.map((root) => withDelegates(root, { delegates, byDefault }))];
 }
 
 function hasDelegates(http: readonly HttpRoute[] = []): boolean {
@@ -38,13 +47,23 @@ function hasDelegates(http: readonly HttpRoute[] = []): boolean {
 }
 
 /** Istio: a rule whose delegate is not there, or not shown to the root's namespace, is left out alone. */
-function withDelegates(root: VirtualService, delegates: ReadonlyMap<string, VirtualService>): VirtualService {
+function withDelegates(
+  root: VirtualService,
+  {
+    delegates,
+    byDefault,
+  }: {
+    readonly delegates: ReadonlyMap<string, VirtualService>;
+    readonly byDefault: readonly string[] | undefined;
+  },
+): VirtualService {
   const http = (root.spec.http ?? []).flatMap((rule): readonly HttpRoute[] => {
     if (rule.delegate === undefined) return [rule];
     const { name = '', namespace } = rule.delegate;
     const delegate = delegates.get(`${namespace || root.namespace}/${name}`);
     if (delegate === undefined) return [];
-    if (!isExported(delegate.spec.exportTo, delegate.namespace, root.namespace)) return [];
+    const exposure = { from: delegate.namespace, to: root.namespace, byDefault };
+    if (!isExported(delegate.spec.exportTo, exposure)) return [];
     return (delegate.spec.http ?? []).flatMap(
       (own) => mergeRule(rule, resolved(own, delegate.namespace)) ?? [],
     );

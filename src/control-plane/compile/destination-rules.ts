@@ -1,6 +1,7 @@
 import { coversHost, fullHostName } from '../kinds/hosts.js';
 import type { Subset, TrafficPolicy } from '../kinds/types.js';
 import type { ConfigView, Document } from '../store/view.js';
+import type { MeshConfig } from './mesh-config.js';
 import { isExported, selects } from './visibility.js';
 
 /** What holds for the connections to one host: rules of one namespace for that host, merged. */
@@ -30,7 +31,13 @@ interface Rule {
 }
 
 /** Indexes the DestinationRules of a view. */
-export function indexDestinationRules(view: ConfigView, rootNamespace: string): DestinationRuleIndex {
+export function indexDestinationRules(
+  view: ConfigView,
+  {
+    rootNamespace,
+    exportTo: { destinationRules: byDefault },
+  }: Pick<MeshConfig, 'rootNamespace' | 'exportTo'>,
+): DestinationRuleIndex {
   const byNamespace = new Map<string, Rule[]>();
   for (const document of view.list('DestinationRule')) {
     const rules = byNamespace.get(document.namespace) ?? [];
@@ -45,7 +52,8 @@ export function indexDestinationRules(view: ConfigView, rootNamespace: string): 
           ({ document: { spec } }) =>
             namespace === clientNamespace ||
             // Istio: rules for some workloads are for those of their own namespace.
-            (spec.workloadSelector === undefined && isExported(spec.exportTo, namespace, clientNamespace)),
+            (spec.workloadSelector === undefined &&
+              isExported(spec.exportTo, { from: namespace, to: clientNamespace, byDefault })),
         );
         const rules = forClient(mostSpecific(visible, host), labels);
         if (rules.length > 0) return merge(rules);

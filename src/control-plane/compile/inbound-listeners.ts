@@ -8,6 +8,7 @@ import { grpcServerListener, servedAddress } from './grpc/server-listener.js';
 import { type InboundSecurity, inboundHttpPolicy } from './inbound-security.js';
 import { inboundListener, inboundListenerName } from './listeners.js';
 import type { MeshConfig } from './mesh-config.js';
+import { meshConfigOf } from './mesh-document.js';
 import { mtlsModes } from './peer-authentication.js';
 
 const MAX_LISTENERS = 50_000;
@@ -36,7 +37,7 @@ export class InboundListeners {
   version({ view, shape }: InboundInput): string {
     const version = `${view.revision} ${this.#security.keys.revision}`;
     // Services that authorize may come and go with the registry.
-    return this.#config.extensionProviders.length === 0 ? version : `${version} ${shape}`;
+    return meshConfigOf(view, this.#config).extensionProviders.length === 0 ? version : `${version} ${shape}`;
   }
 
   /** One for each port that the node says it serves. */
@@ -48,11 +49,12 @@ export class InboundListeners {
       const key = JSON.stringify([name, namespace, labels, served.protocol]);
       const make = () => {
         const { view } = input;
+        const config = meshConfigOf(view, this.#config);
         const subject = { namespace, labels, service: served.service };
         const { http, tcp } = this.#authorizationOf(input)(subject);
         return inboundListener(name, served, {
-          mode: mtlsModes(view, this.#config)(subject, served.port),
-          http: inboundHttpPolicy(view, subject, { ...this.#security, authorization: http }),
+          mode: mtlsModes(view, config)(subject, served.port),
+          http: inboundHttpPolicy(view, subject, { ...this.#security, config, authorization: http }),
           guards: tcp,
         });
       };
@@ -69,7 +71,10 @@ export class InboundListeners {
     const labels = { ...(served && { app: served.service }), ...LABELS };
     const key = JSON.stringify(['grpc', name, namespace, labels, served?.service, served?.tlsMode]);
     return this.#remembered(key, input, () => {
-      const mode = mtlsModes(input.view, this.#config)({ namespace, labels }, address.port);
+      const mode = mtlsModes(input.view, meshConfigOf(input.view, this.#config))(
+        { namespace, labels },
+        address.port,
+      );
       const { grpc } = this.#authorizationOf(input)({ namespace, labels, service: served?.service });
       return grpcServerListener(name, address, { mode, metadata, http: grpc });
     });
@@ -78,7 +83,11 @@ export class InboundListeners {
   #authorizationOf(input: InboundInput): AuthorizationCompiler {
     const version = this.version(input);
     if (this.#authorization?.version !== version) {
-      const compile = authorizationCompiler(input.view, input.registry, this.#config);
+      const compile = authorizationCompiler(
+        input.view,
+        input.registry,
+        meshConfigOf(input.view, this.#config),
+      );
       this.#authorization = { version, compile };
     }
     return this.#authorization.compile;

@@ -6,7 +6,9 @@ import type { WorkloadEntrySpec } from '../kinds/types.js';
 import { type RegisteredService, type RegistrySnapshot, registeredKey } from '../registry/snapshot.js';
 import type { Workload } from '../registry/workload.js';
 import type { ConfigView, Document } from '../store/view.js';
+import { listedInstances } from './endpoint-slices.js';
 import { LabelIndex, type Labels } from './label-index.js';
+import { podTemplatesOf } from './pod-templates.js';
 import type { PodIndex } from './pods.js';
 import { isTcpPort } from './port-protocol.js';
 import type { MeshPort, MeshService } from './services.js';
@@ -72,15 +74,23 @@ export function indexInstances({ view, registry, pods }: InstanceInput): Instanc
       if (source.kind === 'entry') return entryInstances(service, source, port, found);
       const { selector } = source.spec;
       const named = own(namespace, source.name).filter((one) => contradictsNothing(one, selector));
-      if (selector === undefined) return registered(named, service, port);
+      const listed = listedInstances(view, { namespace, name: source.name }, port);
+      if (selector === undefined) return joined(registered(named, service, port), listed);
       const others = found.pods(namespace, selector).filter((one) => one.service !== source.name);
       return [
-        ...registered([...named, ...others], service, port),
+        ...joined(registered([...named, ...others], service, port), listed),
         ...found.entries(namespace, selector).map((one) => entryInstance(one, port)),
       ];
     },
     declared: (service) => declaredAccounts(view, service),
   };
+}
+
+/** What registered tells more of itself than a list that has it, too. */
+function joined(registered: readonly Instance[], listed: readonly Instance[]): readonly Instance[] {
+  if (listed.length === 0) return registered;
+  const known = new Set(registered.map(({ address, port }) => `${address} ${port}`));
+  return [...registered, ...listed.filter(({ address, port }) => !known.has(`${address} ${port}`))];
 }
 
 /** A workload that registered under the service's name serves it unless a label contradicts the selector. */
@@ -215,26 +225,17 @@ function placeOf(
 function declaredAccounts(view: ConfigView, { source, namespace }: MeshService): readonly ServiceAccount[] {
   const selector = source.kind === 'kubernetes' ? source.spec.selector : undefined;
   if (selector === undefined) return [];
-  return view.list('Deployment').flatMap((document) => {
-    const { metadata, spec } = document.spec.template;
-    if (document.namespace !== namespace || !selects(selector, metadata?.labels ?? {})) return [];
-    return [{ namespace, serviceAccount: spec?.serviceAccountName ?? DEFAULT_SERVICE_ACCOUNT }];
-  });
+  return podTemplatesOf(view).filter((one) => one.namespace === namespace && selects(selector, one.labels));
 }
 
-/** A workload that did not say its service account has its Deployment's, else `default`. */
+/** A workload that did not say its service account has that of its Deployment or the like, else `default`. */
 function withDefaults(view: ConfigView, workload: Workload): Workload {
   if (workload.serviceAccount !== '') return workload;
-  const deployment = view
-    .list('Deployment')
-    .find(({ namespace, spec }) => namespace === workload.namespace && isFromTemplate(spec, workload));
-  const serviceAccount = deployment?.spec.template.spec?.serviceAccountName ?? DEFAULT_SERVICE_ACCOUNT;
-  return { ...workload, serviceAccount };
-}
-
-function isFromTemplate(spec: Document<'Deployment'>['spec'], workload: Workload): boolean {
-  const labels = spec.template.metadata?.labels;
-  return labels !== undefined && Object.keys(labels).length > 0 && selects(labels, workload.labels);
+  const template = podTemplatesOf(view).find(
+    ({ namespace, labels }) =>
+      namespace === workload.namespace && Object.keys(labels).length > 0 && selects(labels, workload.labels),
+  );
+  return { ...workload, serviceAccount: template?.serviceAccount ?? DEFAULT_SERVICE_ACCOUNT };
 }
 
 /** Whether an endpoint can go out by EDS, which takes no names. */

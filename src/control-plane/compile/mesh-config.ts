@@ -2,6 +2,7 @@ import type { PathRules } from '../../model/request-processing.js';
 import { MeshError } from '../../runtime/errors.js';
 import { checkLoadBalancer } from '../kinds/load-balancer-rules.js';
 import { createReport } from '../kinds/report.js';
+import type { ConnectionPoolSettings, HttpRetry, OutlierDetectionSettings } from '../kinds/types.js';
 import {
   type ExtensionProvider,
   type ExtensionProviderInput,
@@ -46,6 +47,8 @@ export interface ZoneAwareLbSetting {
 /** Mesh-wide settings, with Istio's names and defaults. */
 export interface MeshConfig {
   readonly trustDomain: string;
+  /** Whether the trust domain is that of a certificate authority, which no document changes. Default false. */
+  readonly hasOwnTrustDomain: boolean;
   /** Other names of the trust domain: to policies their members are the same. */
   readonly trustDomainAliases: readonly string[];
   /** The services that policies of action CUSTOM ask. */
@@ -75,8 +78,38 @@ export interface MeshConfig {
    * needless escapes, backslashes), also several slashes in a row made one, also escaped slashes decoded before that.
    */
   readonly pathNormalization: PathNormalization;
+  /** Who sees documents that do not say; undefined = everybody. */
+  readonly exportTo: DefaultVisibility;
+  /** Whether members speak mTLS with each other where no DestinationRule speaks of TLS. */
+  readonly enableAutoMtls: boolean;
+  /** What connections are like where no DestinationRule says. */
+  readonly connections: ConnectionDefaults;
+  /** How routes retry that do not say; undefined = as Istio does by itself. */
+  readonly defaultHttpRetryPolicy: HttpRetry | undefined;
   /** Whether clients report the load of their clusters to the control plane (`lrs_server`). */
   readonly reportsLoad: boolean;
+}
+
+/** Istio's `defaultServiceExportTo` and the like. */
+export interface DefaultVisibility {
+  readonly services?: readonly string[] | undefined;
+  readonly virtualServices?: readonly string[] | undefined;
+  readonly destinationRules?: readonly string[] | undefined;
+}
+
+/** Defaults of connections. */
+export interface ConnectionDefaults {
+  /** Default 10 s. */
+  readonly connectTimeoutMs: number;
+  /** When probes begin; undefined = the system's default. */
+  readonly tcpKeepaliveMs: number | undefined;
+  /** How often names are looked up. Default 60 s. */
+  readonly dnsRefreshRateMs: number;
+  /** Whether HTTP/1.1 becomes HTTP/2 unless a DestinationRule says no. Default false. */
+  readonly upgradesToHttp2: boolean;
+  /** Where a DestinationRule has no such block (Istio's `defaultTrafficPolicy`). */
+  readonly pool: ConnectionPoolSettings | undefined;
+  readonly outlierDetection: OutlierDetectionSettings | undefined;
 }
 
 /** Istio's `pathNormalization.normalization`. */
@@ -84,6 +117,7 @@ export type PathNormalization = 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_
 
 export const DEFAULT_MESH_CONFIG: MeshConfig = {
   trustDomain: 'cluster.local',
+  hasOwnTrustDomain: false,
   trustDomainAliases: [],
   extensionProviders: [],
   severalAuthorizationProviders: false,
@@ -94,6 +128,17 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   localityLbSetting: { enabled: true },
   zoneAwareLbSetting: undefined,
   pathNormalization: 'BASE',
+  exportTo: {},
+  enableAutoMtls: true,
+  connections: {
+    connectTimeoutMs: 10_000,
+    tcpKeepaliveMs: undefined,
+    dnsRefreshRateMs: 60_000,
+    upgradesToHttp2: false,
+    pool: undefined,
+    outlierDetection: undefined,
+  },
+  defaultHttpRetryPolicy: undefined,
   reportsLoad: false,
 };
 

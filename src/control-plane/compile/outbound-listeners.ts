@@ -12,6 +12,7 @@ import { unknownHostOf, unknownHosts } from './outbound-policy.js';
 import type { Outline } from './outlined.js';
 import { isHttpPort, isTcpPort } from './port-protocol.js';
 import type { Profile } from './profile.js';
+import { compileRetry } from './retry-policy.js';
 import { compileVirtualHost, type Target } from './routes.js';
 import type { MeshPort, MeshService } from './services.js';
 import type { ClientScope } from './sidecar.js';
@@ -22,10 +23,12 @@ import type { VirtualServiceIndex } from './virtual-services.js';
 /** The policy of connections to a target. */
 export function policyOfTarget(
   { port, subset: name }: Target,
-  policy: DestinationPolicy = NO_POLICY,
+  policy: DestinationPolicy | undefined,
+  config: MeshConfig,
 ): EffectivePolicy {
-  const subset = policy.subsets.find((one) => one.name === name);
-  return effectivePolicy(policy.trafficPolicy, subset?.trafficPolicy, port);
+  const { trafficPolicy, subsets } = policy ?? NO_POLICY;
+  const subset = subsets.find((one) => one.name === name);
+  return effectivePolicy(trafficPolicy, subset?.trafficPolicy, { port, mesh: config });
 }
 
 /** What listeners are made from. */
@@ -69,7 +72,7 @@ class OutboundListeners {
 
   constructor(from: Destinations) {
     this.#from = from;
-    this.#aliases = aliasesOf(from.view, from.profile);
+    this.#aliases = aliasesOf(from.view, from.profile, from.config);
   }
 
   add(host: string, port: MeshPort, virtualServices: VirtualServiceIndex): void {
@@ -94,15 +97,17 @@ class OutboundListeners {
   }
 
   #addHttp(host: string, port: number, virtualServices: VirtualServiceIndex): void {
-    const { profile, services, policies } = this.#from;
+    const { profile, services, policies, config } = this.#from;
     const aliases = this.#aliases.get(host) ?? [];
     const context = {
       profile,
       host,
       port,
       aliases,
+      defaultRetry: compileRetry(undefined, config.defaultHttpRetryPolicy),
       serviceOf: (name: string) => services.get(name),
-      hashOf: (target: Target) => routeHashOf(policyOfTarget(target, policies.get(target.host)).loadBalancer),
+      hashOf: (target: Target) =>
+        routeHashOf(policyOfTarget(target, policies.get(target.host), config).loadBalancer),
     };
     const name = clusterName(port, '', host);
     const virtualHost = compileVirtualHost(virtualServices.find(host), context);
@@ -113,7 +118,7 @@ class OutboundListeners {
   }
 
   #addTcp(host: string, port: MeshPort, virtualServices: VirtualServiceIndex): void {
-    const { profile, services, policies } = this.#from;
+    const { profile, services, policies, config } = this.#from;
     const virtualService = virtualServices.find(host);
     const isHttp = isHttpPort(port);
     // A port that nothing is known of may speak anything: for what is no HTTP the rules for TCP hold, where there are any.
@@ -123,7 +128,7 @@ class OutboundListeners {
       host,
       port: port.number,
       serviceOf: (name: string) => services.get(name),
-      policyOf: (target: Target) => policyOfTarget(target, policies.get(target.host)),
+      policyOf: (target: Target) => policyOfTarget(target, policies.get(target.host), config),
     };
     for (const one of [host, ...(this.#aliases.get(host) ?? [])]) {
       const name = `${isHttp ? 'tcp://' : ''}${one}:${port.number}`;

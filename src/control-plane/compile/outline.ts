@@ -27,15 +27,15 @@ const DESTINATIONS = { inmesh: 'known', envoy: 'by-name', grpc: 'unknown' } as c
 /** Listeners, routes and clusters for a profile. */
 export function compileOutline(input: CompileInput, profile: Profile): Outline {
   const { view, registry, config } = input;
-  const visible = visibleServices(listServices(view, registry), profile.namespace);
+  const visible = visibleServices(listServices(view, registry), profile.namespace, config);
   const scope = clientScope(profile.sidecar?.spec, {
     namespace: profile.namespace,
     services: visible.filter((service) => isReachable(service, profile)),
-    virtualServices: meshVirtualServices(view, profile.namespace),
+    virtualServices: meshVirtualServices(view, profile.namespace, config),
   });
   const { services } = scope;
   const byHost = new Map(services.map((service) => [service.host, service]));
-  const destinationRules = indexDestinationRules(view, config.rootNamespace);
+  const destinationRules = indexDestinationRules(view, config);
   const instances = indexInstances(input);
   const policies = new Map(
     services.map(({ host, namespace }) => {
@@ -61,9 +61,10 @@ export function compileOutline(input: CompileInput, profile: Profile): Outline {
   const gateways = envoyGateways({
     view,
     profile,
+    config,
     serviceOf: (name) => byHost.get(name),
-    hashOf: (target) => routeHashOf(policyOfTarget(target, policies.get(target.host)).loadBalancer),
-    policyOf: (target) => policyOfTarget(target, policies.get(target.host)),
+    hashOf: (target) => routeHashOf(policyOfTarget(target, policies.get(target.host), config).loadBalancer),
+    policyOf: (target) => policyOfTarget(target, policies.get(target.host), config),
     filters: gatewayFilters(view, subject, { ...input, authorization: http }),
     guards: tcp,
     paths: pathRules(config),

@@ -49,7 +49,7 @@ export function profileOf(node: Node, view: ConfigView, config: MeshConfig): Pro
   const namespace = NAMESPACE || namespaceOfId(node.id);
   const generator = generatorOf(node);
   const envoy = generator === 'envoy' ? envoyOptions(node, view) : undefined;
-  const wanted = sourceLabelKeys(view).filter((key) => Object.hasOwn(LABELS, key));
+  const wanted = sourceLabelKeys(view, config).filter((key) => Object.hasOwn(LABELS, key));
   const labels =
     wanted.length === 0 ? NO_LABELS : Object.fromEntries(wanted.map((key) => [key, LABELS[key] ?? '']));
   const place = placeOf(node, view, config);
@@ -121,12 +121,12 @@ function namespaceOfId(id: string): string {
 const keysOfView = new WeakMap<ConfigView, readonly string[]>();
 
 /** Labels of clients that some route or policy depends on, sorted. */
-function sourceLabelKeys(view: ConfigView): readonly string[] {
+function sourceLabelKeys(view: ConfigView, config: MeshConfig): readonly string[] {
   const known = keysOfView.get(view);
   if (known !== undefined) return known;
   const selectors = [
     ...view.list('DestinationRule').map(({ spec }) => spec.workloadSelector?.matchLabels),
-    ...virtualServicesOf(view).flatMap(({ spec }) =>
+    ...virtualServicesOf(view, config).flatMap(({ spec }) =>
       [...(spec.http ?? []), ...(spec.tls ?? []), ...(spec.tcp ?? [])].flatMap(({ match = [] }) =>
         match.map(({ sourceLabels }) => sourceLabels),
       ),

@@ -15,8 +15,9 @@ export const DEFAULT_RETRY: RetryPolicy = {
   hostSelectionAttempts: 5,
 };
 
-/** The retry policy of a route. */
-export function compileRetry(retries: HttpRetry | undefined): RetryPolicy {
+/** The retry policy of a route; without one of its own it has the mesh's. */
+export function compileRetry(own: HttpRetry | undefined, mesh?: HttpRetry | undefined): RetryPolicy {
+  const retries = own ?? mesh;
   if (retries === undefined) return DEFAULT_RETRY;
   const { attempts = 0, retryOn = '', perTryTimeout, backoff = BASE_INTERVAL_MS } = retries;
   // Istio: attempts of 0 turn retries off. A policy without conditions says so to every client; no policy at all

@@ -1,5 +1,6 @@
 import { NO_OVERRIDES } from '../../model/filter-config.js';
 import type { HashPolicy } from '../../model/hash-policy.js';
+import type { RetryPolicy } from '../../model/retry.js';
 import type { ClusterSpecifier, Route, RouteAction, VirtualHost } from '../../model/route.js';
 import type { RouteMatch } from '../../model/route-match.js';
 import { DEFAULT_DOMAIN, fullHostName } from '../kinds/hosts.js';
@@ -10,7 +11,7 @@ import { compileFault } from './fault.js';
 import { compileHeaders, type HeaderOperations } from './header-operations.js';
 import { clusterName } from './names.js';
 import type { Profile } from './profile.js';
-import { compileRetry, DEFAULT_RETRY } from './retry-policy.js';
+import { compileRetry } from './retry-policy.js';
 import { compileMirrors, compileRedirectAction, compileRewrite } from './route-effects.js';
 import { compileMatch, isCatchAll, MATCH_ALL } from './route-match.js';
 import type { MeshService } from './services.js';
@@ -24,6 +25,8 @@ export interface RouteContext {
   readonly port: number;
   /** The gateway that calls come by, `namespace/name`; undefined = they come from clients in the mesh. */
   readonly gateway?: string | undefined;
+  /** How routes retry that do not say. */
+  readonly defaultRetry: RetryPolicy;
   /** Further full names of the host (services of the type ExternalName). */
   readonly aliases?: readonly string[];
   readonly serviceOf: (host: string) => MeshService | undefined;
@@ -80,7 +83,7 @@ function defaultRoute(context: RouteContext): Route {
     action: {
       ...forward(context, 0),
       cluster: { kind: 'cluster', name: clusterName(port, '', host) },
-      retryPolicy: DEFAULT_RETRY,
+      retryPolicy: context.defaultRetry,
       hashPolicies: hashPoliciesOf([{ host, port, subset: '' }], context),
     },
     filterOverrides: NO_OVERRIDES,
@@ -146,7 +149,7 @@ function actionOf(rule: HttpRoute, namespace: string, context: RouteContext): Ro
   return {
     ...forward(context, rule.timeout ?? 0),
     cluster: specifierOf(rule, namespace, context),
-    retryPolicy: compileRetry(rule.retries),
+    retryPolicy: rule.retries === undefined ? context.defaultRetry : compileRetry(rule.retries),
     hashPolicies: hashPoliciesOf(
       (rule.route ?? []).map(({ destination }) => targetOf(destination, namespace, context)),
       context,

@@ -1,6 +1,7 @@
 import type { ServiceEntrySpec, ServiceSpec } from '../kinds/types.js';
 import type { RegisteredService, RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigView, Document } from '../store/view.js';
+import type { MeshConfig } from './mesh-config.js';
 import { serviceHost } from './names.js';
 import { protocolOf } from './port-protocol.js';
 import { type TrafficDistribution, trafficDistributionOf } from './traffic-distribution.js';
@@ -59,14 +60,16 @@ export function listServices(view: ConfigView, registry: RegistrySnapshot): read
 export function visibleServices(
   services: readonly MeshService[],
   clientNamespace: string,
+  { exportTo: { services: byDefault } }: Pick<MeshConfig, 'exportTo'>,
 ): readonly MeshService[] {
-  const rank = ({ source, namespace, exportTo = [] }: MeshService) => {
+  const rank = ({ source, namespace, exportTo: own = [] }: MeshService) => {
     if (source.kind === 'kubernetes') return 0;
+    const exportTo = own.length === 0 ? (byDefault ?? []) : own;
     if (exportTo.length === 0 || exportTo.includes('*')) return 3;
     return namespace === clientNamespace ? 1 : 2;
   };
   return services
-    .filter(({ exportTo, namespace }) => isExported(exportTo, namespace, clientNamespace))
+    .filter(({ exportTo, namespace: from }) => isExported(exportTo, { from, to: clientNamespace, byDefault }))
     .map((service) => ({ service, rank: rank(service) }))
     .sort((a, b) => a.rank - b.rank)
     .map(({ service }) => service);

@@ -9,6 +9,7 @@ import type {
   TrafficPolicy,
 } from '../kinds/types.js';
 import { lbPolicyOf } from './load-balancer.js';
+import type { MeshConfig } from './mesh-config.js';
 
 /** The traffic policy of one port of one subset, after all merging. */
 export interface EffectivePolicy {
@@ -35,9 +36,17 @@ const NOTHING: EffectivePolicy = {
 export function effectivePolicy(
   host: TrafficPolicy | undefined,
   subset: TrafficPolicy | undefined,
-  port: number,
+  { port, mesh }: { readonly port: number; readonly mesh: Pick<MeshConfig, 'connections'> },
 ): EffectivePolicy {
-  return narrow(narrow(NOTHING, host, port), subset, port);
+  const policy = narrow(narrow(NOTHING, host, port), subset, port);
+  const { pool, outlierDetection } = mesh.connections;
+  if (pool === undefined && outlierDetection === undefined) return policy;
+  // Istio: a block that a rule leaves out is the mesh's, as a whole.
+  return {
+    ...policy,
+    connectionPool: policy.connectionPool ?? pool,
+    outlierDetection: policy.outlierDetection ?? outlierDetection,
+  };
 }
 
 function narrow(base: EffectivePolicy, policy: TrafficPolicy | undefined, port: number): EffectivePolicy {
@@ -61,6 +70,7 @@ function narrow(base: EffectivePolicy, policy: TrafficPolicy | undefined, port: 
 export function policyFields(
   policy: EffectivePolicy,
   locality: LocalityBalancing | undefined,
+  { connections: defaults }: Pick<MeshConfig, 'connections'>,
 ): Pick<
   Cluster,
   | 'lbPolicy'
@@ -76,25 +86,27 @@ export function policyFields(
   const { connectionPool, outlierDetection } = policy;
   return {
     lbPolicy: lbPolicyOf(policy.loadBalancer, locality),
-    connectTimeoutMs: connectionPool?.tcp?.connectTimeout ?? 10_000,
+    connectTimeoutMs: connectionPool?.tcp?.connectTimeout ?? defaults.connectTimeoutMs,
     circuitBreakers: breakersOf(policy),
     outlierDetection: outlierDetection && outlierDetectionOf(outlierDetection),
     // Istio: with outlier detection the panic threshold is minHealthPercent, which is off by default.
     panicThresholdPercent: outlierDetection === undefined ? 50 : (outlierDetection.minHealthPercent ?? 0),
     idleTimeoutMs: connectionPool?.http?.idleTimeout ?? connectionPool?.tcp?.idleTimeout ?? 3_600_000,
     maxRequestsPerConnection: connectionPool?.http?.maxRequestsPerConnection ?? 0,
-    ...connectionFields(connectionPool?.tcp),
+    ...connectionFields(connectionPool?.tcp, defaults.tcpKeepaliveMs),
   };
 }
 
 /** What only some policies say of connections. */
 function connectionFields(
   tcp: ConnectionPoolSettings['tcp'],
+  meshKeepaliveMs: number | undefined,
 ): Pick<Cluster, 'maxConnectionDurationMs' | 'tcpKeepaliveMs'> {
   const { maxConnectionDuration, tcpKeepalive } = tcp ?? {};
+  const tcpKeepaliveMs = tcpKeepalive?.time ?? meshKeepaliveMs;
   return {
     ...(maxConnectionDuration !== undefined && { maxConnectionDurationMs: maxConnectionDuration }),
-    ...(tcpKeepalive?.time !== undefined && { tcpKeepaliveMs: tcpKeepalive.time }),
+    ...(tcpKeepaliveMs !== undefined && { tcpKeepaliveMs }),
   };
 }
 

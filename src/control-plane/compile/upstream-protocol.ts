@@ -4,7 +4,8 @@ import {
   type UpstreamProtocol,
 } from '../../model/upstream-protocol.js';
 import type { ConnectionPoolSettings } from '../kinds/types.js';
-import { isHttp2Port, type ServicePort } from './port-protocol.js';
+import type { MeshConfig } from './mesh-config.js';
+import { isHttp2Port, isHttpPort, type ServicePort } from './port-protocol.js';
 
 /** Istio: as many streams as a server allows. */
 const UNLIMITED_STREAMS = 1_073_741_824;
@@ -16,9 +17,12 @@ const UNLIMITED_STREAMS = 1_073_741_824;
 export function protocolOfCluster(
   port: ServicePort,
   settings: ConnectionPoolSettings['http'],
+  { connections }: Pick<MeshConfig, 'connections'>,
 ): UpstreamProtocol | undefined {
   if (settings?.useClientProtocol === true) return { kind: 'downstream', http2: optionsOf(settings) };
-  if (!isHttp2Port(port) && settings?.h2UpgradePolicy !== 'UPGRADE') return undefined;
+  const { h2UpgradePolicy: own = 'DEFAULT' } = settings ?? {};
+  const upgrades = own === 'UPGRADE' || (own === 'DEFAULT' && connections.upgradesToHttp2);
+  if (!isHttp2Port(port) && !(upgrades && isHttpPort(port))) return undefined;
   return { kind: 'http2', http2: optionsOf(settings) };
 }
 

@@ -16,8 +16,8 @@ export interface TlsContext {
   readonly identities: readonly string[];
   /** Names that a ServiceEntry demands. */
   readonly subjectAltNames: readonly string[];
-  /** Outside the mesh nobody is taken to speak mTLS unasked. */
-  readonly isExternal: boolean;
+  /** Whether mTLS is spoken unasked with those who take it: outside of the mesh nobody is. */
+  readonly isAutomatic: boolean;
   /** Names of ALPN that are offered to meshed servers, and to others. */
   readonly alpn: { readonly mesh: readonly string[]; readonly simple: readonly string[] };
 }
@@ -27,10 +27,10 @@ export const ISTIO_ENDPOINT: Readonly<Record<string, string>> = { tlsMode: 'isti
 
 /** The TLS part of a cluster: as the DestinationRule says, else auto-mTLS endpoint by endpoint. */
 export function upstreamTls(context: TlsContext): Pick<Cluster, 'tls' | 'transportSocketMatches'> {
-  const { settings, isExternal } = context;
+  const { settings, isAutomatic } = context;
   if (settings?.mode === undefined) {
     // A tls block without a mode is DISABLE, the zero value of Istio's enumeration.
-    if (settings !== undefined || isExternal) return { tls: undefined, transportSocketMatches: [] };
+    if (settings !== undefined || !isAutomatic) return { tls: undefined, transportSocketMatches: [] };
     return { tls: undefined, transportSocketMatches: autoMutualTls(context) };
   }
   switch (settings.mode) {

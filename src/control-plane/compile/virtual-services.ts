@@ -3,6 +3,7 @@ import { appliesToMesh } from '../kinds/virtual-service.js';
 import type { ConfigView, Document } from '../store/view.js';
 import { virtualServicesOf } from './delegates.js';
 import { isMoreSpecific } from './destination-rules.js';
+import type { MeshConfig } from './mesh-config.js';
 import { isExported } from './visibility.js';
 
 /** The VirtualServices that hold for the clients of one namespace. */
@@ -17,9 +18,12 @@ export interface VirtualServiceIndex {
 export function meshVirtualServices(
   view: ConfigView,
   clientNamespace: string,
+  config: Pick<MeshConfig, 'exportTo'>,
 ): readonly Document<'VirtualService'>[] {
-  return virtualServicesOf(view).filter(
-    ({ spec, namespace }) => appliesToMesh(spec) && isExported(spec.exportTo, namespace, clientNamespace),
+  const byDefault = config.exportTo.virtualServices;
+  return virtualServicesOf(view, config).filter(
+    ({ spec, namespace: from }) =>
+      appliesToMesh(spec) && isExported(spec.exportTo, { from, to: clientNamespace, byDefault }),
   );
 }
 

@@ -1,15 +1,26 @@
 import { MESH_GATEWAY } from '../kinds/common-rules.js';
 
-/** Whether documents of a namespace with this `exportTo` are seen by clients of another one. Unset = everywhere. */
+/**
+ * Whether documents of a namespace with this `exportTo` are seen by clients of another one. Without one the default of the
+ * mesh holds, which is everywhere unless it says something else.
+ */
 export function isExported(
   exportTo: readonly string[] | undefined,
-  from: string,
-  clientNamespace: string,
+  { from, to: clientNamespace, byDefault }: Exposure,
 ): boolean {
-  if (exportTo === undefined || exportTo.length === 0) return true;
-  return exportTo.some(
+  const targets = exportTo === undefined || exportTo.length === 0 ? byDefault : exportTo;
+  if (targets === undefined || targets.length === 0) return true;
+  return targets.some(
     (target) => target === '*' || target === clientNamespace || (target === '.' && from === clientNamespace),
   );
+}
+
+/** From which namespace to which. */
+export interface Exposure {
+  readonly from: string;
+  readonly to: string;
+  /** The default of the mesh. */
+  readonly byDefault: readonly string[] | undefined;
 }
 
 /** Whether labels hold everything that a selector names. */

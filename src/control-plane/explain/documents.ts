@@ -1,4 +1,5 @@
 import type { VirtualHost } from '../../model/route.js';
+import type { MeshConfig } from '../compile/mesh-config.js';
 import { indexVirtualServices, meshVirtualServices } from '../compile/virtual-services.js';
 import { fullHostName } from '../kinds/hosts.js';
 import type { ConfigView, Document } from '../store/view.js';
@@ -8,15 +9,16 @@ import type { RequestExplanation } from './explanation.js';
 interface World {
   readonly view: ConfigView;
   readonly caller: Caller;
+  readonly config: MeshConfig;
 }
 
 /** The VirtualService of the virtual host and the DestinationRules of the cluster, with their places. */
 export function documentsFor(
   { name: hostPort }: VirtualHost,
   cluster: string | undefined,
-  { view, caller }: World,
+  { view, caller, config }: World,
 ): RequestExplanation['documents'] {
-  const routed = indexVirtualServices(meshVirtualServices(view, caller.namespace)).find(
+  const routed = indexVirtualServices(meshVirtualServices(view, caller.namespace, config)).find(
     hostPort.replace(/:\d+$/, ''),
   );
   const destination = cluster?.split('|')[3];

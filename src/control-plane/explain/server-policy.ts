@@ -30,11 +30,11 @@ interface World {
 export function serverPolicies(query: ServerQuery, world: World): readonly ExplainedServer[] {
   const { view, registry, config } = world;
   const [, port, subset, host] = /^outbound\|(\d+)\|([^|]*)\|(.+)$/.exec(query.clusterName) ?? [];
-  const services = visibleServices(listServices(view, registry), query.caller.namespace);
+  const services = visibleServices(listServices(view, registry), query.caller.namespace, config);
   const service = services.find((one) => one.host === host);
   const servicePort = service?.ports.find(({ number }) => number === Number(port));
   if (service === undefined || servicePort === undefined) return [];
-  const rules = indexDestinationRules(view, config.rootNamespace).find({
+  const rules = indexDestinationRules(view, config).find({
     clientNamespace: query.caller.namespace,
     labels: query.caller.labels,
     serviceNamespace: service.namespace,

@@ -62,13 +62,15 @@ export const deploymentSchema = z.object({
   }),
 });
 
+/** Whose address it is. */
+const targetRef = z.object({ kind: z.string().optional(), name: z.string().optional() }).optional();
+
 /** What inmesh reads of Kubernetes Endpoints; it stands beside `metadata`. */
 export const endpointsSchema = z.object({
   subsets: z
     .array(
       z.object({
-        addresses: z.array(z.object({ ip: z.string(), nodeName: z.string().optional() })).optional(),
-        notReadyAddresses: z.array(z.object({ ip: z.string() })).optional(),
+        addresses: z.array(z.object({ ip: z.string(), targetRef })).optional(),
         ports: z
           .array(
             z.object({
@@ -93,12 +95,9 @@ export const endpointSliceSchema = z.object({
         conditions: z
           .object({
             ready: z.boolean().optional(),
-            serving: z.boolean().optional(),
-            terminating: z.boolean().optional(),
           })
           .optional(),
-        hostname: z.string().optional(),
-        nodeName: z.string().optional(),
+        targetRef,
         zone: z.string().optional(),
       }),
     )

@@ -10,6 +10,7 @@ import {
   podSchema,
   serviceSchema,
 } from './kubernetes-schema.js';
+import { meshConfigOfConfigMap } from './mesh-config.js';
 import { isDnsLabel } from './names.js';
 import { createReport, entriesOf } from './report.js';
 
@@ -77,7 +78,7 @@ export const configMapKind: Kind<'ConfigMap'> = {
   apiVersions: ['v1'],
   schema: configMapSchema,
   isSpec: true,
-  validate: () => [],
+  validate: (document) => meshConfigOfConfigMap(document)?.violations ?? [],
 };
 
 /** Kubernetes Namespace: its labels. */

@@ -98,6 +98,7 @@ export type ServiceEntrySpec = KindSpecs['ServiceEntry'];
 export type WorkloadEntrySpec = KindSpecs['WorkloadEntry'];
 export type GatewaySpec = KindSpecs['Gateway'];
 export type GatewayServer = Item<GatewaySpec['servers']>;
+export type MeshConfigSpec = KindSpecs['MeshConfig'];
 export type SidecarSpec = KindSpecs['Sidecar'];
 export type ServiceSpec = KindSpecs['Service'];
 

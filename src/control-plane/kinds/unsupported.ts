@@ -1,5 +1,6 @@
 import type { RuleViolation } from '../schema/violation.js';
 import type { Document, FieldPath, KindName } from '../store/view.js';
+import { meshConfigOfConfigMap } from './mesh-config.js';
 import { entriesOf } from './report.js';
 import type { SidecarSpec } from './types.js';
 import { valuesAt } from './values-at.js';
@@ -86,6 +87,66 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
   ),
 };
 
+const ABOUT_PROXIES = 'it is about proxies and their machines, and there are none here';
+const ABOUT_KUBERNETES = 'it is about Kubernetes and how Istio is installed there';
+
+function without(because: string, ...paths: readonly string[]): readonly Unsupported[] {
+  return paths.map((path) => ({ path, because }));
+}
+
+/** What of a MeshConfig is not followed. */
+const MESH_CONFIG: readonly Unsupported[] = [
+  { path: 'outboundTrafficPolicy.mode', values: ['ALLOW_ANY_DYNAMIC_DNS'] },
+  { path: 'inboundTrafficPolicy.mode', values: ['LOCALHOST'] },
+  ...fields(
+    'outboundTrafficPolicy.tls',
+    'caCertificates',
+    'tcpKeepalive.probes',
+    'tcpKeepalive.interval',
+    'discoverySelectors',
+    'ca',
+    'certificates',
+    ...below('defaultTrafficPolicy', POLICY_PARTS).map(({ path }) => path),
+  ),
+  { path: 'serviceEntryVisibility.applyToSidecars', values: [true] },
+  ...without(
+    ABOUT_PROXIES,
+    'proxyListenPort',
+    'proxyInboundListenPort',
+    'proxyHttpPort',
+    'hboneIdleTimeout',
+    'protocolDetectionTimeout',
+    'disableEnvoyListenerLog',
+    'enableEnvoyAccessLogService',
+    'defaultConfig',
+    'inboundClusterStatName',
+    'outboundClusterStatName',
+    'enablePrometheusMerge',
+    'accessLogFile',
+    'accessLogFormat',
+    'accessLogEncoding',
+    'enableTracing',
+    'defaultProviders',
+  ),
+  ...without(
+    ABOUT_KUBERNETES,
+    'ingressClass',
+    'ingressService',
+    'ingressControllerMode',
+    'ingressSelector',
+    'configSources',
+    'serviceSettings',
+    'serviceScopeConfigs',
+  ),
+  ...without(
+    'inmesh speaks TLS 1.3 inside of the mesh, and its own choice of suites',
+    'meshMTLS',
+    'tlsDefaults',
+  ),
+  ...without('a running control plane has the trust domain of its certificate authority', 'trustDomain'),
+  ...without('the certificates of servers are always proved', 'verifyCertificateAtClient'),
+];
+
 /** Kinds that are read and checked, but not carried out yet. */
 const UNSUPPORTED_WHOLE: ReadonlySet<KindName> = new Set<KindName>([
   'WorkloadGroup',
@@ -94,12 +155,9 @@ const UNSUPPORTED_WHOLE: ReadonlySet<KindName> = new Set<KindName>([
   'EnvoyFilter',
   'WasmPlugin',
   'TrafficExtension',
-  'MeshConfig',
   'RateLimitPolicy',
   'Quota',
   'FailureRateBreaker',
-  'Endpoints',
-  'EndpointSlice',
 ]);
 
 /** Kinds that are not read yet. */
@@ -117,10 +175,12 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
 
 /** What of a document inmesh does not carry out. */
 export function findUnsupported(document: Document): readonly RuleViolation[] {
+  if (isKind(document, 'ConfigMap')) return inConfigMap(document);
   if (UNSUPPORTED_WHOLE.has(document.kind)) return [unsupportedKind(document.kind)];
   const forGateways = findForGateways(document);
   const violations: RuleViolation[] = isKind(document, 'Sidecar') ? [...elsewhere(document.spec)] : [];
-  for (const entry of UNSUPPORTED[document.kind] ?? []) {
+  const entries = document.kind === 'MeshConfig' ? MESH_CONFIG : (UNSUPPORTED[document.kind] ?? []);
+  for (const entry of entries) {
     for (const [value, at] of valuesAt(document.spec, entry.path.split('.'), ['spec'])) {
       if (isRefused(entry, value)) violations.push(unsupported(document.kind, at, entry, value));
     }
@@ -148,6 +208,21 @@ function findForGateways(document: Document): RuleViolation | undefined {
 export function unsupportedKind(kind: string): RuleViolation {
   const message = `inmesh does not carry out the kind ${kind} yet`;
   return { code: 'INMESH_CONFIG_UNSUPPORTED', severity: 'error', message, path: ['kind'] };
+}
+
+/** What of a MeshConfig in a ConfigMap is not followed; it stands at the text that it is in. */
+function inConfigMap(document: Document<'ConfigMap'>): readonly RuleViolation[] {
+  const value = meshConfigOfConfigMap(document)?.value;
+  if (value === undefined) return [];
+  return MESH_CONFIG.flatMap((entry) =>
+    [...valuesAt(value, entry.path.split('.'), [])]
+      .filter(([one]) => isRefused(entry, one))
+      .map(([one, at]) => ({
+        ...unsupported('MeshConfig', at, entry, one),
+        path: ['data', 'mesh'],
+        atKey: false,
+      })),
+  );
 }
 
 /** No proxy stands before the application: what comes to a port is for who listens there. */

@@ -6,6 +6,7 @@ import { httpAuthorization, tcpAuthorization } from '../compile/authorization/fi
 import { type EffectivePolicies, effectivePolicies } from '../compile/authorization/select-policies.js';
 import { authorizationTools } from '../compile/authorization/workload.js';
 import { createMeshConfig, type MeshConfig, type MeshSettings, pathRules } from '../compile/mesh-config.js';
+import { meshConfigOf } from '../compile/mesh-document.js';
 import type { PolicySubject } from '../compile/policy-scope.js';
 import { isDryRun } from '../kinds/authorization-policy.js';
 import { targetsOf } from '../kinds/policy-target.js';
@@ -65,7 +66,7 @@ export interface AuthorizationQuery extends PolicySubject {
 export function checkAuthorization(
   view: ConfigView,
   query: AuthorizationQuery,
-  config: MeshConfig = createMeshConfig(query.mesh ?? {}),
+  config: MeshConfig = meshConfigOf(view, createMeshConfig(query.mesh ?? {})),
 ): AuthorizationCheck {
   const policies = effectivePolicies(view, query, config.rootNamespace);
   const tools = authorizationTools(view, NOBODY, config)(query.namespace);

@@ -8,6 +8,7 @@ import { systemClock } from '../../runtime/clock.js';
 import { silentLogger } from '../../runtime/log.js';
 import { authorizationCompiler } from '../compile/authorization/workload.js';
 import { createMeshConfig, type MeshSettings } from '../compile/mesh-config.js';
+import { meshConfigOf } from '../compile/mesh-document.js';
 import type { PolicySubject } from '../compile/policy-scope.js';
 import { snapshotOf } from '../registry/snapshot.js';
 import { DEFAULT_LIMITS } from '../schema/limits.js';
@@ -47,7 +48,7 @@ export function compileAuthorizationFiles(
   target: AuthorizationTarget,
 ): Promise<FromFiles<AuthorizationJson & { readonly problems: readonly string[] }>> {
   return fromFiles(paths, (view) => {
-    const config = createMeshConfig(target.mesh ?? {});
+    const config = meshConfigOf(view, createMeshConfig(target.mesh ?? {}));
     const { http, tcp, problems } = authorizationCompiler(view, NOBODY, config)(target);
     return { http: http.map(httpJson), tcp: tcp.map(tcpJson), problems };
   });

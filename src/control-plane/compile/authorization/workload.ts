@@ -61,7 +61,7 @@ export function authorizationTools(
   registry: RegistrySnapshot,
   config: MeshConfig,
 ): (namespace: string) => AuthorizationTools {
-  const lookupFor = serviceLookup(view, registry);
+  const lookupFor = serviceLookup(view, registry, config);
   return (namespace) => ({
     trustDomains: [config.trustDomain, ...config.trustDomainAliases],
     providers: config.extensionProviders,
@@ -74,12 +74,18 @@ export function authorizationTools(
 function serviceLookup(
   view: ConfigView,
   registry: RegistrySnapshot,
+  config: Pick<MeshConfig, 'exportTo'>,
 ): (clientNamespace: string) => ServiceLookup {
+  const byDefault = config.exportTo.services;
   let services: ReturnType<typeof listServices> | undefined;
   return (clientNamespace) => (host) => {
     services ??= listServices(view, registry);
     return services
-      .filter((one) => one.host === host && isExported(one.exportTo, one.namespace, clientNamespace))
+      .filter(
+        (one) =>
+          one.host === host &&
+          isExported(one.exportTo, { from: one.namespace, to: clientNamespace, byDefault }),
+      )
       .map(({ namespace }) => namespace);
   };
 }

@@ -3,6 +3,7 @@ import type { DnsCacheConfig } from '../../../model/dns-cache.js';
 import type { HttpFilter } from '../../../model/filter-config.js';
 import { NO_OVERRIDES } from '../../../model/filter-config.js';
 import type { VirtualHost } from '../../../model/route.js';
+import { DEFAULT_MESH_CONFIG } from '../mesh-config.js';
 import { MATCH_ALL } from '../route-match.js';
 import { effectivePolicy, policyFields } from '../traffic-policy.js';
 
@@ -47,7 +48,11 @@ export function dialsNamedHost(cluster: Cluster): Cluster {
 export const PASSTHROUGH_CLUSTER: Cluster = dialsNamedHost({
   name: PASSTHROUGH,
   discovery: { kind: 'eds', serviceName: PASSTHROUGH },
-  ...policyFields(effectivePolicy(undefined, undefined, 0), undefined),
+  ...policyFields(
+    effectivePolicy(undefined, undefined, { port: 0, mesh: DEFAULT_MESH_CONFIG }),
+    undefined,
+    DEFAULT_MESH_CONFIG,
+  ),
   tls: undefined,
   transportSocketMatches: [],
   metadata: {},

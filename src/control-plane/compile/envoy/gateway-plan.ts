@@ -3,6 +3,7 @@ import type { NetworkGuard } from '../../../model/network-guard.js';
 import type { PathRules } from '../../../model/request-processing.js';
 import type { GatewayServer } from '../../kinds/types.js';
 import type { ConfigView, Document } from '../../store/view.js';
+import type { MeshConfig } from '../mesh-config.js';
 import type { Profile } from '../profile.js';
 import type { RouteContext, Target } from '../routes.js';
 import type { EffectivePolicy } from '../traffic-policy.js';
@@ -12,6 +13,7 @@ import type { ListenPorts } from './gateway-ports.js';
 export interface GatewayTools {
   readonly view: ConfigView;
   readonly profile: Profile;
+  readonly config: MeshConfig;
   readonly serviceOf: RouteContext['serviceOf'];
   readonly hashOf: RouteContext['hashOf'];
   readonly policyOf: (target: Target) => EffectivePolicy;

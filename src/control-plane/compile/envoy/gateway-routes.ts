@@ -4,6 +4,7 @@ import { coversHost, fullHostName } from '../../kinds/hosts.js';
 import type { GatewayServer } from '../../kinds/types.js';
 import type { Document } from '../../store/view.js';
 import { virtualServicesOf } from '../delegates.js';
+import { compileRetry } from '../retry-policy.js';
 import { isCatchAll } from '../route-match.js';
 import { compileRoutes } from '../routes.js';
 import { fullGatewayName, isExported } from '../visibility.js';
@@ -21,10 +22,13 @@ type ServerOf = Pick<PortServer, 'server' | 'gateway'>;
 /** The VirtualServices that say what servers do, oldest first, once for each host (Istio: PickExactHosts of both). */
 export function boundServices(
   servers: readonly ServerOf[],
-  { view, profile }: GatewayTools,
+  { view, profile, config }: GatewayTools,
 ): readonly BoundService[] {
-  return virtualServicesOf(view)
-    .filter(({ spec, namespace }) => isExported(spec.exportTo, namespace, profile.namespace))
+  const byDefault = config.exportTo.virtualServices;
+  return virtualServicesOf(view, config)
+    .filter(({ spec, namespace: from }) =>
+      isExported(spec.exportTo, { from, to: profile.namespace, byDefault }),
+    )
     .flatMap((document) => {
       const found = new Map<string, BoundService>();
       for (const server of servers) {
@@ -77,12 +81,13 @@ export function tableRoutes(plan: TablePlan, tools: GatewayTools): readonly Rout
 
 /** The table: at gateways the rules of all VirtualServices for a host are joined (Istio). */
 export function gatewayTable({ name, port, servers }: TablePlan, tools: GatewayTools): RouteConfiguration {
-  const { profile, serviceOf, hashOf } = tools;
+  const { profile, serviceOf, hashOf, config } = tools;
+  const defaultRetry = compileRetry(undefined, config.defaultHttpRetryPolicy);
   const byHost = new Map<string, Route[]>();
   for (const { document, host, gateway } of boundServices(servers, tools)) {
     // Those for TLS and TCP alone are no virtual hosts.
     if (document.spec.http === undefined || document.spec.http.length === 0) continue;
-    const context = { profile, host, port, serviceOf, hashOf, gateway };
+    const context = { profile, host, port, serviceOf, hashOf, gateway, defaultRetry };
     const routes = compileRoutes(document.spec.http, document.namespace, context);
     byHost.set(host, [...(byHost.get(host) ?? []), ...routes]);
   }

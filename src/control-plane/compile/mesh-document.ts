@@ -1,0 +1,108 @@
+import { meshConfigOfConfigMap } from '../kinds/mesh-config.js';
+import { createReport } from '../kinds/report.js';
+import type { MeshConfigSpec } from '../kinds/types.js';
+import type { ConfigView } from '../store/view.js';
+import { type ExtensionProviderInput, readProviders } from './authorization/extension-provider.js';
+import { DEFAULT_MESH_CONFIG, type MeshConfig } from './mesh-config.js';
+
+interface Known {
+  readonly base: MeshConfig;
+  readonly config: MeshConfig;
+}
+
+const known = new WeakMap<ConfigView, Known>();
+
+/**
+ * The settings of the mesh with what its documents say: a MeshConfig, else Istio's ConfigMap `istio`. What code sets goes
+ * before them.
+ */
+export function meshConfigOf(view: ConfigView, base: MeshConfig): MeshConfig {
+  const before = known.get(view);
+  if (before?.base === base) return before.config;
+  const spec = meshConfigDocument(view);
+  const config = spec === undefined ? base : merge(spec, base);
+  known.set(view, { base, config });
+  return config;
+}
+
+/** The MeshConfig in force: the oldest document, else that of the ConfigMap. */
+function meshConfigDocument(view: ConfigView): MeshConfigSpec | undefined {
+  const [document] = view.list('MeshConfig');
+  if (document !== undefined) return document.spec;
+  for (const map of view.list('ConfigMap')) {
+    const found = meshConfigOfConfigMap(map)?.value;
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function merge(spec: MeshConfigSpec, base: MeshConfig): MeshConfig {
+  const own = settingsOf(spec);
+  const kept = Object.entries(base).filter(
+    ([field, value]) => value !== DEFAULT_MESH_CONFIG[field as keyof MeshConfig] && !isEmptyList(value),
+  );
+  const { trustDomain } = base;
+  return { ...base, ...own, ...Object.fromEntries(kept), ...(base.hasOwnTrustDomain && { trustDomain }) };
+}
+
+function isEmptyList(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 0;
+}
+
+function settingsOf(spec: MeshConfigSpec): Partial<MeshConfig> {
+  const { trustDomain, trustDomainAliases, rootNamespace, outboundTrafficPolicy: outbound } = spec;
+  const { localityLbSetting, zoneAwareLbSetting, pathNormalization, extensionProviders } = spec;
+  const mode = outbound?.mode;
+  const normalization = pathNormalization?.normalization;
+  return {
+    ...(trustDomain && { trustDomain }),
+    ...(trustDomainAliases && { trustDomainAliases }),
+    ...(rootNamespace && { rootNamespace }),
+    ...(mode && mode !== 'ALLOW_ANY_DYNAMIC_DNS' && { outboundTrafficPolicy: mode }),
+    ...(localityLbSetting && { localityLbSetting }),
+    ...(zoneAwareLbSetting && { zoneAwareLbSetting }),
+    ...(normalization && {
+      pathNormalization: normalization === 'DEFAULT' ? 'BASE' : normalization,
+    }),
+    ...(extensionProviders && { extensionProviders: authorizers(extensionProviders) }),
+    ...(spec.enableAutoMtls !== undefined && { enableAutoMtls: spec.enableAutoMtls }),
+    exportTo: {
+      services: spec.defaultServiceExportTo,
+      virtualServices: spec.defaultVirtualServiceExportTo,
+      destinationRules: spec.defaultDestinationRuleExportTo,
+    },
+    connections: {
+      connectTimeoutMs: spec.connectTimeout || DEFAULT_MESH_CONFIG.connections.connectTimeoutMs,
+      tcpKeepaliveMs: spec.tcpKeepalive?.time,
+      dnsRefreshRateMs: spec.dnsRefreshRate || DEFAULT_MESH_CONFIG.connections.dnsRefreshRateMs,
+      upgradesToHttp2: spec.h2UpgradePolicy === 'UPGRADE',
+      pool: spec.defaultTrafficPolicy?.connectionPool,
+      outlierDetection: spec.defaultTrafficPolicy?.outlierDetection,
+    },
+    defaultHttpRetryPolicy: spec.defaultHttpRetryPolicy,
+  };
+}
+
+type Provider = NonNullable<MeshConfigSpec['extensionProviders']>[number];
+
+/** Providers that authorize; what is wrong with them was told when the document was read. */
+function authorizers(providers: readonly Provider[]): MeshConfig['extensionProviders'] {
+  return readProviders(providers.flatMap(authorizer), createReport());
+}
+
+/** The provider as documents write it: times are texts again. */
+function authorizer({ name, envoyExtAuthzHttp, envoyExtAuthzGrpc }: Provider): ExtensionProviderInput[] {
+  const withTime = <T extends { readonly timeout?: number | undefined }>(one: T) => ({
+    ...one,
+    ...(one.timeout !== undefined && { timeout: `${one.timeout}ms` }),
+  });
+  if (envoyExtAuthzHttp === undefined && envoyExtAuthzGrpc === undefined) return [];
+  // Its own schema checks it again, strictly.
+  return [
+    {
+      name,
+      ...(envoyExtAuthzHttp && { envoyExtAuthzHttp: withTime(envoyExtAuthzHttp) }),
+      ...(envoyExtAuthzGrpc && { envoyExtAuthzGrpc: withTime(envoyExtAuthzGrpc) }),
+    } as unknown as ExtensionProviderInput,
+  ];
+}
