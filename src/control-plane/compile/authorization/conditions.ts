@@ -6,6 +6,8 @@ export type Feature =
   | 'sni'
   /** The head of a request. */
   | 'http'
+  /** A header of a request that gRPC keeps to itself. */
+  | 'reserved-header'
   /** The path of a request, by a template. */
   | 'template'
   /** Claims of a verified token. */
@@ -26,8 +28,8 @@ const NOTHING: ReadonlySet<Feature> = new Set();
 
 const LACKS: Readonly<Record<Enforcer, ReadonlySet<Feature>>> = {
   http: NOTHING,
-  tcp: new Set(['http', 'template', 'jwt']),
-  grpc: new Set(['sni', 'template', 'jwt', 'metadata']),
+  tcp: new Set(['http', 'reserved-header', 'template', 'jwt']),
+  grpc: new Set(['sni', 'reserved-header', 'template', 'jwt', 'metadata']),
 };
 
 /** What a match means for those that it is true of. */

@@ -30,6 +30,7 @@ const SPIFFE = 'spiffe://';
 const HEADERS = 'request.headers';
 const LISTED_HEADERS = 'request.experimental.inline.headers';
 const CLAIMS = 'request.auth.claims';
+const RESERVED = /^request\.(?:experimental\.inline\.)?headers\[(?:grpc-[^[\]]*|:scheme)\]$/i;
 
 /** The conditions of a source; the order is Istio's. */
 export function sourceConditions(
@@ -88,13 +89,19 @@ function keyedPrincipal(
 ): PrincipalCondition | undefined {
   const names = [...key.matchAll(/\[([^[\]]+)\]/g)].map(([, name = '']) => name);
   const [name = ''] = names;
+  const needs = isReservedForGrpc(key) ? 'reserved-header' : 'http';
   if (key.startsWith(`${HEADERS}[`)) {
-    return { ...given, needs: 'http', match: oneOf((value) => header(headerMatcher(name, value))) };
+    return { ...given, needs, match: oneOf((value) => header(headerMatcher(name, value))) };
   }
   if (key.startsWith(`${LISTED_HEADERS}[`)) {
-    return { ...given, needs: 'http', match: oneOf((value) => header(listedHeaderMatcher(name, value))) };
+    return { ...given, needs, match: oneOf((value) => header(listedHeaderMatcher(name, value))) };
   }
   return key.startsWith(`${CLAIMS}[`) ? claim(names, given.values, given.notValues) : undefined;
+}
+
+/** gRFC A41: gRPC's own servers refuse a listener whose rules look at such a header. */
+export function isReservedForGrpc(key: string): boolean {
+  return RESERVED.test(key);
 }
 
 function header(matcher: Extract<RbacPrincipal, { kind: 'header' }>['matcher']): RbacPrincipal {

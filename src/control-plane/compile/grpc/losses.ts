@@ -1,6 +1,7 @@
 import { valuesAt } from '../../kinds/values-at.js';
 import { formatPath } from '../../schema/violation.js';
 import type { ConfigView, Document, FieldPath, KindName } from '../../store/view.js';
+import { authorizationLosses } from './authorization-losses.js';
 
 /** A field of a document that does not have its full effect on gRPC's own clients. */
 export interface GrpcLoss {
@@ -120,6 +121,13 @@ const LIMITS: { readonly [K in KindName]?: readonly Limit[] } = {
 export function grpcLossesOf(document: Document): readonly GrpcLoss[] {
   const { kind, namespace, name } = document;
   const resource = `${kind} ${namespace}/${name}`;
+  if (isAuthorization(document)) {
+    return authorizationLosses(document).map(([path, instead]) => ({
+      resource,
+      path,
+      message: `${formatPath(path)} of ${resource} has another effect on gRPC's own servers: ${instead}`,
+    }));
+  }
   return (LIMITS[kind] ?? []).flatMap(({ path, holds, instead }) =>
     [...valuesAt(document.spec, path.split('.'), ['spec'])]
       .filter(([value]) => (holds === undefined ? isGiven(value) : holds(value)))
@@ -130,7 +138,12 @@ export function grpcLossesOf(document: Document): readonly GrpcLoss[] {
 /** The same for a whole configuration. */
 export function grpcLosses(view: ConfigView): readonly GrpcLoss[] {
   // The keys of the table are names of kinds.
-  return (Object.keys(LIMITS) as KindName[]).flatMap((kind) => view.list(kind).flatMap(grpcLossesOf));
+  const kinds = [...(Object.keys(LIMITS) as KindName[]), 'AuthorizationPolicy' as const];
+  return kinds.flatMap((kind) => view.list(kind).flatMap(grpcLossesOf));
+}
+
+function isAuthorization(document: Document): document is Document<'AuthorizationPolicy'> {
+  return document.kind === 'AuthorizationPolicy';
 }
 
 function isGiven(value: unknown): boolean {

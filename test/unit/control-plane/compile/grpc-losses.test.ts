@@ -7,6 +7,14 @@ import { networking, service, viewOf } from './mesh.js';
 const lossesOf = (text: string) =>
   grpcLosses(viewOf(service('reviews') + text)).map(({ message }) => message);
 
+const security = (kind: string, spec: string) => `---
+apiVersion: security.istio.io/v1
+kind: ${kind}
+metadata: { name: p, namespace: default }
+spec:
+${spec.replace(/^/gm, '  ')}
+`;
+
 describe('what gRPC clients do not follow', () => {
   test('is told by the field and its document', () => {
     const text = networking(
@@ -42,6 +50,52 @@ describe('what gRPC clients do not follow', () => {
       'host: reviews\ntrafficPolicy:\n  loadBalancer: { consistentHash: { httpHeaderName: user } }\n  connectionPool: { http: { http2MaxRequests: 3 } }\n  tls: { mode: ISTIO_MUTUAL }',
     );
     expect(lossesOf(rule + policy)).toEqual([]);
+  });
+
+  test.each([
+    [
+      'rules: [{ from: [{ source: { requestPrincipals: ["*"], principals: [a] } }] }]',
+      'spec.rules[0].from[0].source.requestPrincipals',
+      'the rule allows nobody',
+    ],
+    [
+      'action: DENY\nrules: [{ to: [{ operation: { paths: [/a, "/b/{*}"] } }] }]',
+      'spec.rules[0].to[0].operation.paths[1]',
+      'the rule denies by its other fields alone, which is more',
+    ],
+    [
+      'rules: [{ when: [{ key: "request.auth.claims[iss]", values: [a] }] }]',
+      'spec.rules[0].when[0].key',
+      'the rule allows nobody',
+    ],
+    [
+      'action: DENY\nrules: [{ when: [{ key: "request.headers[grpc-timeout]", values: [1S] }] }]',
+      'spec.rules[0].when[0].key',
+      'the rule denies by its other fields alone, which is more',
+    ],
+    [
+      'rules: [{ from: [{ source: { remoteIpBlocks: [10.0.0.0/8] } }] }]',
+      'spec.rules[0].from[0].source.remoteIpBlocks',
+      'the address of the connection counts, not what headers say',
+    ],
+    [
+      'action: CUSTOM\nprovider: { name: one }\nrules: [{}]',
+      'spec.action',
+      'the provider is not asked, and what the rules match is refused',
+    ],
+    ['action: AUDIT\nrules: [{}]', 'spec.action', 'nothing is logged'],
+  ])('is told of authorization: %s', (spec, path, instead) => {
+    expect(lossesOf(security('AuthorizationPolicy', spec))).toEqual([
+      `${path} of AuthorizationPolicy default/p has another effect on gRPC's own servers: ${instead}`,
+    ]);
+  });
+
+  test('is not told of authorization that they carry out', () => {
+    const spec = `rules:
+- from: [{ source: { principals: [cluster.local/ns/a/sa/b], namespaces: [a], ipBlocks: [10.0.0.0/8] } }]
+  to: [{ operation: { paths: [/a.B/*], methods: [POST], hosts: [x], ports: ["80"] } }]
+  when: [{ key: "request.headers[x-team]", values: [red] }]`;
+    expect(lossesOf(security('AuthorizationPolicy', spec))).toEqual([]);
   });
 
   test('is reported once, and again when it was gone', () => {

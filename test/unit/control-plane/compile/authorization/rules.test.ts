@@ -294,6 +294,16 @@ describe("gRPC's own servers", () => {
     expect(passes(authorizationOf(text).grpc, request({ claims: { iss: 'i', sub: 's' } }))).toBe(false);
   });
 
+  test('get no rule by headers that they refuse (A41): it allows nobody, or denies more', () => {
+    const rule = '{when: [{key: "request.headers[grpc-timeout]", values: ["1S"]}]}';
+    const asked = request({ path: '/other/Method', header: { 'grpc-timeout': '1S' } });
+    for (const action of ['ALLOW', 'DENY']) {
+      const { grpc } = authorizationOf(policy('one', `{action: ${action}, rules: [${rule}]}`));
+      expect(passes(grpc, asked)).toBe(false);
+      expect(JSON.stringify(grpc)).not.toContain('grpc-timeout');
+    }
+  });
+
   test('get no rules that only log or are tried out', () => {
     const text =
       policy('audit', '{action: AUDIT, rules: [{}]}') +
