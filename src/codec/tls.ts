@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import type { StringMatcher } from '../model/matcher.js';
-import type { DownstreamTls, UpstreamTls } from '../model/tls.js';
+import type { ClientValidation, DownstreamTls, UpstreamTls } from '../model/tls.js';
 import { tls } from '../proto/xds.js';
 import { onlyFields } from './field-guard.js';
 import { encodeStringMatcher } from './matcher.js';
@@ -111,17 +111,12 @@ export function decodeDownstreamTls(message: tls.DownstreamTlsContext, path: Pat
   commonFields(common, commonPath);
   const certificateSecret = decodeServerSecret(common, commonPath);
   const requireClientCertificate = message.requireClientCertificate ?? false;
-  if (certificateSecret !== undefined && !requireClientCertificate) {
-    refuse(
-      at(path, 'require_client_certificate'),
-      'must be true: clients without a certificate are not let in',
-    );
-  }
-  checkClientValidation(common, requireClientCertificate, commonPath);
+  const clients = decodeClients(common, requireClientCertificate, commonPath);
   return {
     requireClientCertificate,
     alpn: common.alpnProtocols,
     ...(certificateSecret && { certificateSecret }),
+    ...(clients && { clients }),
   };
 }
 
@@ -141,17 +136,22 @@ function decodeServerSecret(common: tls.CommonTlsContext, path: Path): string | 
   return secret;
 }
 
-function checkClientValidation(common: tls.CommonTlsContext, isRequired: boolean, path: Path): void {
+function decodeClients(
+  common: tls.CommonTlsContext,
+  isRequired: boolean,
+  path: Path,
+): ClientValidation | undefined {
   const validation = decodeValidation(common, path);
   if (validation === undefined) {
+    // Envoy would take any certificate then, which proves nothing.
     if (isRequired) refuse(path, 'a required client certificate needs a validation context');
-    return;
+    return undefined;
   }
-  if (!isRequired) refuse(path, 'validation of optional client certificates is not supported');
-  if (validation.secret !== undefined || validation.roots !== 'mesh')
-    refuse(path, 'clients are verified by the roots of the mesh only');
-  if (validation.subjectAltNames.length > 0)
-    refuse(path, 'names of clients are not supported; use authorization');
+  const { roots, crl, secret, subjectAltNames } = validation;
+  if (roots === 'none')
+    return refuse(path, 'does not verify the certificates of clients, so they would prove nothing');
+  if (isRequired && roots === 'mesh' && subjectAltNames.length === 0) return undefined;
+  return { roots, subjectAltNames, ...(crl && { crl }), ...(secret !== undefined && { secret }) };
 }
 
 /**
@@ -183,14 +183,7 @@ export function encodeUpstreamTls(model: UpstreamTls): tls.UpstreamTlsContext {
 function encodeValidationType(model: UpstreamTls): tls.CommonTlsContext['validationContextType'] {
   const value = encodeValidation(model);
   const secret = model.secrets?.validation;
-  if (secret === undefined) return { case: 'validationContext', value };
-  return {
-    case: 'combinedValidationContext',
-    value: create(tls.CommonTlsContext_CombinedCertificateValidationContextSchema, {
-      defaultValidationContext: value,
-      validationContextSdsSecretConfig: servedSecretConfig(secret),
-    }),
-  };
+  return secret === undefined ? { case: 'validationContext', value } : combinedWith(value, secret);
 }
 
 function encodeValidation(model: UpstreamTls): tls.CertificateValidationContext {
@@ -209,7 +202,10 @@ function encodeValidation(model: UpstreamTls): tls.CertificateValidationContext 
   return message;
 }
 
-function encodeSans({ mode, subjectAltNames }: UpstreamTls): tls.SubjectAltNameMatcher[] {
+function encodeSans({
+  mode,
+  subjectAltNames,
+}: Pick<UpstreamTls, 'mode' | 'subjectAltNames'>): tls.SubjectAltNameMatcher[] {
   const { URI, DNS } = tls.SubjectAltNameMatcher_SanType;
   const sanType = mode === 'mesh' ? URI : DNS;
   return subjectAltNames.map((matcher: StringMatcher) =>
@@ -222,6 +218,7 @@ export function encodeDownstreamTls({
   requireClientCertificate,
   alpn,
   certificateSecret,
+  clients = requireClientCertificate ? MESH_CLIENTS : undefined,
 }: DownstreamTls): tls.DownstreamTlsContext {
   const common = create(tls.CommonTlsContextSchema, {
     alpnProtocols: [...alpn],
@@ -229,6 +226,37 @@ export function encodeDownstreamTls({
       certificateSecret === undefined ? workloadSecret() : servedSecretConfig(certificateSecret),
     ],
   });
-  if (requireClientCertificate) common.validationContextType = meshValidation({});
+  if (clients !== undefined) common.validationContextType = encodeClients(clients);
   return create(tls.DownstreamTlsContextSchema, { requireClientCertificate, commonTlsContext: common });
+}
+
+const MESH_CLIENTS: ClientValidation = { roots: 'mesh', subjectAltNames: [] };
+
+function encodeClients(clients: ClientValidation): tls.CommonTlsContext['validationContextType'] {
+  const { roots, crl, secret, subjectAltNames } = clients;
+  const matchTypedSubjectAltNames = encodeSans({
+    mode: roots === 'mesh' ? 'mesh' : 'simple',
+    subjectAltNames,
+  });
+  if (roots === 'mesh') return meshValidation({ matchTypedSubjectAltNames });
+  const value = create(tls.CertificateValidationContextSchema, { matchTypedSubjectAltNames });
+  if (roots === 'system')
+    value.systemRootCerts = create(tls.CertificateValidationContext_SystemRootCertsSchema);
+  else if (roots !== undefined) value.trustedCa = encodePemSource(roots);
+  if (crl !== undefined) value.crl = encodePemSource(crl);
+  return secret === undefined ? { case: 'validationContext', value } : combinedWith(value, secret);
+}
+
+/** Validation by a secret, and by what the default context demands besides. */
+function combinedWith(
+  defaults: tls.CertificateValidationContext,
+  secret: string,
+): tls.CommonTlsContext['validationContextType'] {
+  return {
+    case: 'combinedValidationContext',
+    value: create(tls.CommonTlsContext_CombinedCertificateValidationContextSchema, {
+      defaultValidationContext: defaults,
+      validationContextSdsSecretConfig: servedSecretConfig(secret),
+    }),
+  };
 }

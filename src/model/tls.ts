@@ -49,12 +49,28 @@ export interface ClientCertificate {
   readonly password?: PemSource | undefined;
 }
 
-/** Server side of TLS (Envoy DownstreamTlsContext); clients are verified by the mesh's bundle. */
+/** Server side of TLS (Envoy DownstreamTlsContext). */
 export interface DownstreamTls {
   readonly requireClientCertificate: boolean;
   readonly alpn: readonly string[];
   /** The SDS secret with the certificate that is shown to clients. Undefined = our SVID. */
   readonly certificateSecret?: string | undefined;
+  /**
+   * How certificates of clients are verified. Undefined = where one is required, by the mesh's bundle; where not, none is
+   * asked for.
+   */
+  readonly clients?: ClientValidation | undefined;
+}
+
+/** How the certificate of a client is verified. */
+export interface ClientValidation {
+  /** Who signs certificates: the mesh, the authorities of the platform, or others. Undefined = those of the secret. */
+  readonly roots: 'mesh' | 'system' | PemSource | undefined;
+  readonly crl?: PemSource | undefined;
+  /** An SDS secret that is merged over the rest. */
+  readonly secret?: string | undefined;
+  /** The client must prove one of these: of the mesh its SPIFFE ID, of others a DNS name; empty = any. */
+  readonly subjectAltNames: readonly StringMatcher[];
 }
 
 /** Envoy `transport_socket_matches`: the first entry whose labels the endpoint's `envoy.transport_socket_match` metadata holds. */

@@ -83,6 +83,7 @@ import {
 import { chainMatch, inspection, networkGuard, outboundTcp, tcpServer } from './tcp-arbitraries.js';
 import {
   autoNames,
+  clientValidation,
   proxyProtocol,
   secret,
   upstreamProtocol,
@@ -551,14 +552,18 @@ export const namedSecret = (): fc.Arbitrary<NamedSecretValue> =>
   fc.oneof(fc.record({ name: name(), secret: secret(few(stringMatcher())) }), trustSecret());
 
 const downstreamTls = (): fc.Arbitrary<DownstreamTls> =>
-  fc.oneof(
-    fc.record({ requireClientCertificate: fc.boolean(), alpn: alpn() }),
-    fc.record({
-      requireClientCertificate: fc.constant(true),
+  fc
+    .record({
+      requireClientCertificate: fc.boolean(),
       alpn: alpn(),
-      certificateSecret: name().map((text) => `sds-${text}`),
-    }),
-  );
+      certificateSecret: maybe(name().map((text) => `sds-${text}`)),
+      clients: maybe(clientValidation(few(stringMatcher()))),
+    })
+    // A required certificate of the mesh, whatever its name, is what holds without a word.
+    .filter(
+      ({ requireClientCertificate, clients }) =>
+        !(requireClientCertificate && clients?.roots === 'mesh' && clients.subjectAltNames.length === 0),
+    );
 
 const escapedSlashes = () =>
   fc.constantFrom('keep' as const, 'reject' as const, 'redirect' as const, 'forward' as const);

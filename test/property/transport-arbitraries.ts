@@ -2,7 +2,13 @@ import * as fc from 'fast-check';
 import type { Cluster } from '../../src/model/cluster.js';
 import type { StringMatcher } from '../../src/model/matcher.js';
 import type { Secret } from '../../src/model/secret.js';
-import type { PemSource, ProxyProtocolVersion, TlsVersion, UpstreamTls } from '../../src/model/tls.js';
+import type {
+  ClientValidation,
+  PemSource,
+  ProxyProtocolVersion,
+  TlsVersion,
+  UpstreamTls,
+} from '../../src/model/tls.js';
 import type { Http2Options, UpstreamProtocol } from '../../src/model/upstream-protocol.js';
 
 const maybe = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
@@ -128,3 +134,18 @@ export const autoNames = ({
 
 export const proxyProtocol = (): fc.Arbitrary<ProxyProtocolVersion | undefined> =>
   fc.constantFrom(undefined, 'v1', 'v2');
+
+/** How certificates of clients are verified. */
+export const clientValidation = (
+  subjectAltNames: fc.Arbitrary<StringMatcher[]>,
+): fc.Arbitrary<ClientValidation> =>
+  fc.oneof(
+    fc.record({ roots: fc.constantFrom('mesh' as const, 'system' as const), subjectAltNames }),
+    fc.record({ roots: pemSource(), crl: maybe(pemSource()), subjectAltNames }),
+    fc.record({
+      roots: maybe(pemSource()),
+      crl: maybe(pemSource()),
+      secret: fc.uuid().map((text) => `sds-${text}`),
+      subjectAltNames,
+    }),
+  );

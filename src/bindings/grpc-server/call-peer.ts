@@ -10,7 +10,10 @@ import type { InboundPeer } from '../http/connection.js';
 import { certificateInfo } from '../http/connection-info.js';
 
 /** Who calls, and what its certificate says. */
-export interface CallPeer extends Omit<InboundPeer, 'onDistrust'> {
+export interface CallPeer extends Pick<InboundPeer, 'expiresAtMs'> {
+  readonly spiffeId: string;
+  /** The element of `x-forwarded-client-cert` that names the peer. */
+  readonly forwardedClientCert: string;
   readonly tls: TlsInfo;
 }
 

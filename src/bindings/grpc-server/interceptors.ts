@@ -138,6 +138,14 @@ class InterceptedPort {
       call.sendStatus({ code: UNAVAILABLE, details: `${what} is not allowed here` });
       return undefined;
     }
+    if (chain.tls?.clients !== undefined) {
+      this.#tools.logger.warn(
+        { peer: call.getPeer() },
+        'a call was refused: clients are verified by the mesh here',
+      );
+      call.sendStatus({ code: UNAVAILABLE, details: 'clients are verified by the mesh here' });
+      return undefined;
+    }
     if (chain.tls?.certificateSecret !== undefined) {
       // The handshake is grpc-js's own and over: it has shown the workload's certificate.
       const what = `the certificate ${JSON.stringify(chain.tls.certificateSecret)} can not be shown here`;

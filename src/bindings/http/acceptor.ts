@@ -10,13 +10,13 @@ import type { DownstreamTls } from '../../model/tls.js';
 import type { Clock } from '../../runtime/clock.js';
 import { codeOf, MeshError, messageOf } from '../../runtime/errors.js';
 import { awaitHello } from './await-hello.js';
+import { demandsOf, verifyClient } from './client-check.js';
 import type { InboundPeer } from './connection.js';
 import { chainFor, sameConnection } from './connection-chain.js';
 import { HandshakeLimit, type HandshakeLimits } from './handshake-limit.js';
 import { HTTP2_ALPN } from './http2/http2-front.js';
-import { verifyInboundPeer } from './inbound-peer.js';
 import type { Refusal, Refusals } from './refusals.js';
-import { ServedCertificate } from './served-certificate.js';
+import { ServedMaterial } from './served-material.js';
 import { ignore, peek, type SniffOptions, type SniffResult, sniff } from './sniff.js';
 
 /** ALPN names that a mesh's clients offer, best first; Istio's own prefix marks connections between proxies. */
@@ -38,7 +38,7 @@ export interface AcceptorOptions {
   readonly handshakes?: HandshakeLimits | undefined;
   /** Takes note of connections without TLS; undefined = nobody does. */
   readonly callers?: PlaintextCallers | undefined;
-  /** Takes a connection that is allowed; `peer` is set when it is mTLS. */
+  /** Takes a connection that is allowed; `peer` is set when it is TLS. */
   readonly accepted: (socket: Duplex, peer: InboundPeer | undefined) => void;
   /** Takes one whose client speaks HTTP/2. */
   readonly acceptedHttp2: (socket: Duplex, peer: InboundPeer | undefined) => void;
@@ -48,15 +48,17 @@ export interface AcceptorOptions {
   readonly isHttp2?: boolean;
 }
 
-/** A TLS server, and its certificate where that is not the workload's. */
+/** A TLS server, and what it shows and trusts where that is not the workload's identity and the mesh alone. */
 interface TlsFront {
   readonly server: TlsServer;
-  readonly certificate: ServedCertificate | undefined;
+  readonly material: ServedMaterial | undefined;
 }
+
+const MUTUAL: DownstreamTls = { requireClientCertificate: true, alpn: [] };
 
 /**
  * Takes raw connections, finds out what they are, and passes on those that the policy allows: plaintext as it came,
- * TLS after a full handshake with a peer whose SPIFFE identity was verified here.
+ * TLS after a full handshake with a peer that was verified here as its chain says, by its SPIFFE identity most of all.
  *
  * The handshake is a real `tls.Server`'s, which does not listen: a TLSSocket made by hand would accept a client
  * certificate of any CA.
@@ -119,9 +121,9 @@ export class Acceptor {
   /** Uses the newest certificate and roots for connections from now on. */
   rotate(): void {
     try {
-      for (const { server, certificate } of this.#servers.values()) {
-        if (certificate === undefined) server.setSecureContext(this.#options.tls.serverOptions());
-        else certificate.reset();
+      for (const { server, material } of this.#servers.values()) {
+        if (material === undefined) server.setSecureContext(this.#options.tls.serverOptions());
+        else material.reset();
       }
     } catch {
       // The identity is gone or unusable: the next handshake says so, and is refused.
@@ -193,7 +195,7 @@ export class Acceptor {
     }
     let server: TlsServer;
     try {
-      server = this.#tlsServer(tls?.alpn, (tls ?? this.#options.policy().tls?.tls)?.certificateSecret);
+      server = this.#tlsServer(tls?.alpn, tls ?? this.#options.policy().tls?.tls ?? MUTUAL);
     } catch (error) {
       this.#refuse('identity', socket, asMeshError(error));
       return;
@@ -203,27 +205,30 @@ export class Acceptor {
     server.emit('connection', socket);
   }
 
-  /**
-   * The server for chains with these ALPN names (undefined = those of the policy's one chain, whatever they are then) and the
-   * certificate of a secret (undefined = the workload's).
-   */
-  #tlsServer(alpn: readonly string[] | undefined, secret: string | undefined): TlsServer {
-    const key = JSON.stringify([alpn ?? null, secret ?? null]);
+  /** The server for chains with these ALPN names (undefined = those of the policy's one chain, whatever they are then). */
+  #tlsServer(alpn: readonly string[] | undefined, tls: DownstreamTls): TlsServer {
+    const { requireClientCertificate, certificateSecret, clients } = tls;
+    const key = JSON.stringify([alpn, requireClientCertificate, certificateSecret, clients]);
     let front = this.#servers.get(key);
     if (front === undefined) {
-      const certificate =
-        secret === undefined ? undefined : new ServedCertificate(secret, this.#options.secrets);
-      front = { server: this.#createServer(alpn), certificate };
+      const isUsual = requireClientCertificate && certificateSecret === undefined && clients === undefined;
+      const material = isUsual ? undefined : new ServedMaterial(tls, this.#options.secrets);
+      front = { server: this.#createServer(alpn, tls, material), material };
       this.#servers.set(key, front);
     }
-    front.certificate?.show(front.server, () => this.#options.tls.serverOptions());
+    front.material?.show(front.server, () => ({ ...this.#options.tls.serverOptions(), ...demandsOf(tls) }));
     return front.server;
   }
 
-  #createServer(alpn: readonly string[] | undefined): TlsServer {
+  #createServer(
+    alpn: readonly string[] | undefined,
+    downstream: DownstreamTls,
+    material: ServedMaterial | undefined,
+  ): TlsServer {
     const { tls, policy } = this.#options;
     const server = createServer({
       ...tls.serverOptions(),
+      ...demandsOf(downstream),
       // Node (CVE-2026-21637): what is thrown in here would end the process.
       ALPNCallback: ({ protocols }) => {
         try {
@@ -233,7 +238,7 @@ export class Acceptor {
         }
       },
     });
-    server.on('secureConnection', (socket) => this.#secured(socket));
+    server.on('secureConnection', (socket) => this.#secured(socket, downstream, material));
     server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
     return server;
   }
@@ -249,7 +254,7 @@ export class Acceptor {
     return allowed.find((name) => offered.includes(name));
   }
 
-  #secured(socket: TLSSocket): void {
+  #secured(socket: TLSSocket, downstream: DownstreamTls, material: ServedMaterial | undefined): void {
     const carrier = carrierOf(socket);
     this.#pending.delete(carrier);
     if (this.#closed || this.#options.policy().tls === undefined) {
@@ -259,7 +264,8 @@ export class Acceptor {
     sameConnection(socket, carrier);
     let peer: InboundPeer;
     try {
-      peer = verifyInboundPeer(socket, this.#options.tls, this.#options.identity);
+      const { tls, identity } = this.#options;
+      peer = verifyClient(socket, downstream, { tls, identity, names: material?.names ?? [] });
     } catch (error) {
       socket.on('error', ignore);
       this.#refuse('peer', socket, asMeshError(error));

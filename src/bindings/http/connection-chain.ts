@@ -25,7 +25,7 @@ const known = new WeakMap<Duplex, Chosen>();
 
 /** Which chain a policy has for a connection; undefined = none takes it. It is chosen once per connection and policy. */
 export function chainOf(policy: InboundPolicy, { socket, peer }: ConnectionEnd): InboundChain | undefined {
-  if (policy.choose === undefined) return peer === undefined ? policy.plaintext : policy.tls;
+  if (policy.choose === undefined) return peer === undefined ? policy.plaintext : suited(policy.tls, peer);
   const carrier = socket instanceof StreamSocket ? socket.carrier : socket;
   let chosen = known.get(carrier);
   if (chosen === undefined) {
@@ -34,7 +34,12 @@ export function chainOf(policy: InboundPolicy, { socket, peer }: ConnectionEnd):
     chosen = { facts, policy: undefined, chain: undefined };
     known.set(carrier, chosen);
   }
-  return choice(chosen, policy);
+  return suited(choice(chosen, policy), peer);
+}
+
+/** A chain that came to ask for more than its client has proved does not go on with it. */
+function suited(chain: InboundChain | undefined, peer: InboundPeer | undefined): InboundChain | undefined {
+  return peer === undefined || chain?.tls === undefined || peer.isGoodFor(chain.tls) ? chain : undefined;
 }
 
 /** The same for a connection that has not begun: `hello` is what its client says before the handshake. */

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { DISTRUST_GRACE_MS } from '../../identity/connect.js';
 import { atWallTime } from '../../identity/wall-timer.js';
 import type { InboundLimits } from '../../model/inbound-limits.js';
+import type { DownstreamTls } from '../../model/tls.js';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
 import type { ByteCounts } from '../../service/context.js';
@@ -12,13 +13,16 @@ import { ConnectionLimits, type LimitedConnection } from './connection-limits.js
 import { finish, linger } from './finish.js';
 import { cutShort } from './reply.js';
 
-/** Who is at the other end of one mTLS connection. */
+/** Who is at the other end of one TLS connection. */
 export interface InboundPeer {
-  readonly spiffeId: string;
-  /** When the first of both certificates ends, calendar milliseconds. */
+  /** Undefined when it showed no certificate, or one that the mesh does not vouch for. */
+  readonly spiffeId: string | undefined;
+  /** When the first of both certificates ends, calendar milliseconds; a number far away when the client showed none. */
   readonly expiresAtMs: number;
-  /** The element of `x-forwarded-client-cert` that names the peer. */
-  readonly forwardedClientCert: string;
+  /** The element of `x-forwarded-client-cert` that names the peer; undefined when it showed no certificate. */
+  readonly forwardedClientCert: string | undefined;
+  /** Whether chains with this TLS would have let it in as what it was let in as. */
+  readonly isGoodFor: (tls: DownstreamTls) => boolean;
   /** Calls `lost` once when its certificate is trusted no longer, before it expires. */
   readonly onDistrust: (lost: () => void) => Unsubscribe;
 }
@@ -44,12 +48,12 @@ export function connectionOf(socket: object | null | undefined): InboundConnecti
 }
 
 /**
- * The verified peer of a request's connection, or of a connection itself: its SPIFFE ID, or undefined when the connection is
- * plaintext.
+ * The verified peer of a request's connection, or of a connection itself: its SPIFFE ID, or undefined when it has proved
+ * none (plaintext, TLS without a certificate of the mesh).
  */
 export function peerOf(request: IncomingMessage | Socket): { readonly spiffeId: string } | undefined {
   const peer = connectionOf('socket' in request ? request.socket : request)?.peer;
-  return peer && { spiffeId: peer.spiffeId };
+  return peer?.spiffeId === undefined ? undefined : { spiffeId: peer.spiffeId };
 }
 
 export interface InboundConnectionOptions {

@@ -205,6 +205,63 @@ describe('inbound', () => {
   const certificate = { tlsCertificateSdsSecretConfigs: [{ name: 'default' }] };
   const roots = { validationContextSdsSecretConfig: { name: 'ROOTCA' } };
 
+  test.each<[string, Record<string, JsonValue>, object]>([
+    [
+      'a served certificate for anybody',
+      { commonTlsContext: served },
+      { requireClientCertificate: false, alpn: [], certificateSecret: 'own' },
+    ],
+    [
+      'the workload certificate for anybody',
+      { commonTlsContext: certificate },
+      { requireClientCertificate: false, alpn: [] },
+    ],
+    [
+      'roots that are served',
+      {
+        requireClientCertificate: true,
+        commonTlsContext: {
+          ...served,
+          validationContextSdsSecretConfig: { name: 'roots', sdsConfig: { ads: {} } },
+        },
+      },
+      {
+        requireClientCertificate: true,
+        certificateSecret: 'own',
+        clients: { roots: undefined, subjectAltNames: [], secret: 'roots' },
+      },
+    ],
+    [
+      'optional members of the mesh',
+      { commonTlsContext: { ...certificate, ...roots } },
+      { requireClientCertificate: false, clients: { roots: 'mesh', subjectAltNames: [] } },
+    ],
+    [
+      'clients of other roots',
+      {
+        requireClientCertificate: true,
+        commonTlsContext: { ...certificate, validationContext: { systemRootCerts: {} } },
+      },
+      { requireClientCertificate: true, clients: { roots: 'system', subjectAltNames: [] } },
+    ],
+    [
+      'members of these names',
+      {
+        requireClientCertificate: true,
+        commonTlsContext: {
+          ...certificate,
+          combinedValidationContext: {
+            ...roots,
+            defaultValidationContext: { matchSubjectAltNames: [{ exact: 'a' }] },
+          },
+        },
+      },
+      { clients: { roots: 'mesh', subjectAltNames: [{ kind: 'exact', value: 'a' }] } },
+    ],
+  ])('takes %s', (_what, context, tls) => {
+    expect(decoded(LISTENER, downstream(context))).toMatchObject({ filterChains: [{ tls }] });
+  });
+
   test.each<[string, JsonValue, string]>([
     ['no filter chain', { name: 'l' }, 'filter_chains: must not be empty'],
     [
@@ -302,22 +359,6 @@ describe('inbound', () => {
       'a required client certificate needs a validation context',
     ],
     [
-      'a served certificate for anybody',
-      downstream({ commonTlsContext: served }),
-      'require_client_certificate: must be true',
-    ],
-    [
-      'a served certificate with roots that are served, too',
-      downstream({
-        requireClientCertificate: true,
-        commonTlsContext: {
-          ...served,
-          validationContextSdsSecretConfig: { name: 'roots', sdsConfig: { ads: {} } },
-        },
-      }),
-      'clients are verified by the roots of the mesh only',
-    ],
-    [
       'two served certificates',
       downstream({
         requireClientCertificate: true,
@@ -365,31 +406,15 @@ describe('inbound', () => {
       'tls_certificate_sds_secret_configs[0].sds_config',
     ],
     [
-      'optional clients',
-      downstream({ commonTlsContext: { ...certificate, ...roots } }),
-      'validation of optional client certificates is not supported',
-    ],
-    [
-      'clients of other roots',
-      downstream({
-        requireClientCertificate: true,
-        commonTlsContext: { ...certificate, validationContext: { systemRootCerts: {} } },
-      }),
-      'clients are verified by the roots of the mesh only',
-    ],
-    [
-      'names of clients',
+      'clients that nobody verifies',
       downstream({
         requireClientCertificate: true,
         commonTlsContext: {
           ...certificate,
-          combinedValidationContext: {
-            ...roots,
-            defaultValidationContext: { matchSubjectAltNames: [{ exact: 'a' }] },
-          },
+          validationContext: { trustChainVerification: 'ACCEPT_UNTRUSTED' },
         },
       }),
-      'names of clients are not supported',
+      'does not verify the certificates of clients',
     ],
     [
       'an empty default filter chain',
