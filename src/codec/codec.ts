@@ -1,7 +1,8 @@
-import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import type { CustomFilterTypes } from '../model/custom-filter.js';
 import type { ResourceShortName } from '../model/resource-short-name.js';
 import { anyIs } from '../proto/any.js';
+import { readMessage } from '../proto/read-message.js';
 import type { wkt } from '../proto/xds.js';
 import { messageOf } from '../runtime/errors.js';
 import { type Path, refuse, rootPath } from './path.js';
@@ -119,7 +120,7 @@ export function decodeMessage<Desc extends DescMessage>(
   path: Path,
 ): MessageShape<Desc> {
   try {
-    return fromBinary(schema, bytes);
+    return readMessage(schema, bytes);
   } catch (cause) {
     return refuse(path, `is no valid ${schema.typeName}: ${messageOf(cause)}`, cause);
   }

@@ -1,6 +1,7 @@
-import { create, fromBinary, fromJson, type JsonObject, toBinary, toJson } from '@bufbuild/protobuf';
+import { create, fromJson, type JsonObject, toBinary, toJson } from '@bufbuild/protobuf';
 import type { CustomFilterConfig, CustomFilterSource, CustomFilterType } from '../model/custom-filter.js';
 import { packAny, typeNameOf } from '../proto/any.js';
+import { readMessage } from '../proto/read-message.js';
 import { wkt, xdsType } from '../proto/xds.js';
 import { MeshError, messageOf } from '../runtime/errors.js';
 import { type Path, refuse } from './path.js';
@@ -44,7 +45,7 @@ function sourceOf({ typeUrl, bytes, json }: FilterBytes, typeName: string, path:
   if (bytes.length === 0) return { kind: 'json', typeUrl, json: {} };
   if (typeName !== 'google.protobuf.Struct') return { kind: 'bytes', typeUrl, bytes };
   try {
-    const json = toJson(wkt.StructSchema, fromBinary(wkt.StructSchema, bytes));
+    const json = toJson(wkt.StructSchema, readMessage(wkt.StructSchema, bytes));
     return { kind: 'json', typeUrl, json };
   } catch (cause) {
     return refuse(path, `is no valid ${typeName}: ${messageOf(cause)}`, cause);

@@ -17,16 +17,20 @@ export function splitField(bytes: Uint8Array, fieldNumber: number): SplitMessage
   const reader = new BinaryReader(bytes);
   const values: Uint8Array[] = [];
   const rest: Uint8Array[] = [];
+  // Neighbours of the rest are one piece, however many they are.
+  let restFrom = 0;
   while (reader.pos < reader.len) {
     const start = reader.pos;
     const [field, wireType] = reader.tag();
-    if (field === fieldNumber && wireType === WireType.LengthDelimited) {
-      values.push(reader.bytes());
-    } else {
+    if (field !== fieldNumber || wireType !== WireType.LengthDelimited) {
       reader.skip(wireType, field);
-      rest.push(bytes.subarray(start, reader.pos));
+      continue;
     }
+    if (start > restFrom) rest.push(bytes.subarray(restFrom, start));
+    values.push(reader.bytes());
+    restFrom = reader.pos;
   }
+  if (bytes.length > restFrom) rest.push(bytes.subarray(restFrom));
   return { rest: Buffer.concat(rest), values };
 }
 

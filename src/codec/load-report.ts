@@ -1,5 +1,6 @@
-import { create, fromBinary, fromJsonString, toBinary } from '@bufbuild/protobuf';
+import { create, fromJsonString, toBinary } from '@bufbuild/protobuf';
 import type { LoadReport } from '../model/load-report.js';
+import { readMessage } from '../proto/read-message.js';
 import { orca } from '../proto/xds.js';
 
 /** A report is a few numbers; whoever sends more means no good. */
@@ -25,7 +26,7 @@ export function readLoadReport(bin: string | undefined, text: string | undefined
 /** A report as bytes; undefined when it is none. */
 export function decodeLoadReport(bytes: Uint8Array): LoadReport | undefined {
   try {
-    return checked(fromBinary(orca.OrcaLoadReportSchema, bytes));
+    return checked(readMessage(orca.OrcaLoadReportSchema, bytes));
   } catch {
     return undefined;
   }

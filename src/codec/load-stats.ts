@@ -1,6 +1,7 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import type { ClusterLoad, EndpointLoad, LoadNumbers, LocalityLoad, MetricSum } from '../model/load-stats.js';
 import type { Node } from '../model/node.js';
+import { readMessage } from '../proto/read-message.js';
 import { endpoint, loadStats } from '../proto/xds.js';
 import { encodeAddress } from './address.js';
 import { decodeDuration, encodeDuration } from './duration.js';
@@ -37,7 +38,7 @@ export function encodeLoadReports(loads: readonly ClusterLoad[]): Uint8Array {
  */
 export function decodeLoadWish(bytes: Uint8Array): LoadWish {
   const path = rootPath('LoadStatsResponse');
-  const message = fromBinary(loadStats.LoadStatsResponseSchema, bytes);
+  const message = readMessage(loadStats.LoadStatsResponseSchema, bytes);
   const where = at(path, 'load_reporting_interval');
   return {
     clusters: message.sendAllClusters ? 'all' : message.clusters,

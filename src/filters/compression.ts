@@ -15,6 +15,9 @@ import type { FilterCounter } from './filter-memory.js';
 /** Names of the codings in `content-encoding`. */
 export const CODINGS = { gzip: 'gzip', brotli: 'br' } as const;
 
+/** Envoy: fixed for brotli. */
+const BROTLI_MAX_RATIO = 100;
+
 /** Bytes before and after. */
 export interface ByteCounters {
   readonly uncompressed: FilterCounter;
@@ -57,7 +60,7 @@ function compressorOf(library: CompressorLibrary): () => Transform {
 /** Decompresses a body; one that is broken, or grows beyond the ratio of its library, breaks off. */
 export function decompressing(library: DecompressorLibrary, counters: ByteCounters): BodyTransform {
   const make = decompressorOf(library);
-  const maxRatio = library.kind === 'gzip' ? library.maxRatio : Number.POSITIVE_INFINITY;
+  const maxRatio = library.kind === 'gzip' ? library.maxRatio : BROTLI_MAX_RATIO;
   return (chunks) => {
     let received = 0;
     async function* measured(): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,6 @@
-import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { type DescMessage, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import type { GrpcService } from '../model/grpc-service.js';
+import { readMessage } from '../proto/read-message.js';
 import { compileFormat } from '../service/format/format.js';
 import { formatToolsOf, inputOf } from '../service/format/tools.js';
 import { callGrpc, GrpcError } from '../service/grpc-call.js';
@@ -58,7 +59,7 @@ export function grpcClient<Input extends DescMessage, Output extends DescMessage
       { clock, random, abort: cancellable ? request.abort : undefined },
     );
     try {
-      return fromBinary(method.output, bytes);
+      return readMessage(method.output, bytes);
     } catch (cause) {
       throw new GrpcError(INTERNAL, 'the answer can not be read', cause);
     }

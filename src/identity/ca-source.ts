@@ -1,5 +1,6 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import type { ChannelCredentials, Client, Metadata, ServiceError } from '@grpc/grpc-js';
+import { readMessage } from '../proto/read-message.js';
 import { istioCa } from '../proto/xds.js';
 import type { Clock } from '../runtime/clock.js';
 import { codeOf, MeshError, messageOf } from '../runtime/errors.js';
@@ -168,7 +169,7 @@ function createGrpcSigner(options: CaSourceOptions): SignCsr {
     );
     try {
       const answer = await callUnary(client, { request, metadata, signal, clock: options.clock });
-      return fromBinary(istioCa.IstioCertificateResponseSchema, answer).certChain;
+      return readMessage(istioCa.IstioCertificateResponseSchema, answer).certChain;
     } catch (error) {
       throw explain(error, options.target);
     } finally {

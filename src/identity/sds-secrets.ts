@@ -1,4 +1,4 @@
-import { fromBinary } from '@bufbuild/protobuf';
+import { readMessage } from '../proto/read-message.js';
 import { type core, tls } from '../proto/xds.js';
 import { MeshError } from '../runtime/errors.js';
 import { createX509Bundle, type X509Bundle } from './bundle.js';
@@ -29,7 +29,7 @@ export function readRootsSecret({ name, type }: tls.Secret): SdsRoots {
   if (custom === undefined) return { kind: 'own', pem: rootsOf(name, trustedCa) };
   if (custom.name !== VALIDATOR || custom.typedConfig === undefined)
     throw refused(name, `its validator ${JSON.stringify(custom.name)} is unknown here`);
-  const config = fromBinary(tls.SPIFFECertValidatorConfigSchema, custom.typedConfig.value);
+  const config = readMessage(tls.SPIFFECertValidatorConfigSchema, custom.typedConfig.value);
   const bundles = new Map<string, X509Bundle>();
   for (const { name: domain, trustBundle } of config.trustDomains) {
     const trustDomain = parseTrustDomain(domain);

@@ -1,4 +1,5 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { readMessage } from '../proto/read-message.js';
 import { core, discovery, rpc, tls } from '../proto/xds.js';
 import type { Unsubscribe } from '../runtime/abort.js';
 import type { Clock, Timer } from '../runtime/clock.js';
@@ -194,10 +195,10 @@ class Subscription {
   ): Uint8Array {
     let nonce = '';
     try {
-      const response = fromBinary(discovery.DiscoveryResponseSchema, bytes);
+      const response = readMessage(discovery.DiscoveryResponseSchema, bytes);
       nonce = response.nonce;
       for (const { value } of response.resources) {
-        const secret = fromBinary(tls.SecretSchema, value);
+        const secret = readMessage(tls.SecretSchema, value);
         if (secret.name === this.#name) use(secret);
       }
       this.#version = response.versionInfo;

@@ -1,8 +1,9 @@
 import type { DescMessage, Message, MessageShape } from '@bufbuild/protobuf';
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import * as wkt from '@bufbuild/protobuf/wkt';
 import { packages } from './gen/xds.js';
+import { readMessage } from './read-message.js';
 
 const prefix = 'type.googleapis.com/';
 
@@ -28,13 +29,13 @@ export function anyIs(any: Any, schema: DescMessage): boolean {
 
 /** The message inside, or `undefined` when it is of another type. Throws when the bytes do not decode. */
 export function unpackAny<Desc extends DescMessage>(schema: Desc, any: Any): MessageShape<Desc> | undefined {
-  return anyIs(any, schema) ? fromBinary(schema, any.value) : undefined;
+  return anyIs(any, schema) ? readMessage(schema, any.value) : undefined;
 }
 
 /** The message inside whatever its type, or `undefined` when the type was not generated. */
 export function unpackAnyMessage(any: Any): Message | undefined {
   const schema = schemaOf(any.typeUrl);
-  return schema && fromBinary(schema, any.value);
+  return schema && readMessage(schema, any.value);
 }
 
 /** The schema behind a type URL or full message name. Loads only the package that holds it. */

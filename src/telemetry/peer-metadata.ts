@@ -1,4 +1,5 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { readMessage } from '../proto/read-message.js';
 import { wkt } from '../proto/xds.js';
 import type { WorkloadInfo } from '../service/workload.js';
 
@@ -48,7 +49,7 @@ export function peerMetadataReader(): (text: string) => WorkloadInfo | undefined
 function decode(text: string): WorkloadInfo | undefined {
   let fields: wkt.Struct['fields'];
   try {
-    ({ fields } = fromBinary(wkt.StructSchema, Buffer.from(text, 'base64')));
+    ({ fields } = readMessage(wkt.StructSchema, Buffer.from(text, 'base64')));
   } catch {
     // What a stranger sent is no reason to fail a request.
     return undefined;

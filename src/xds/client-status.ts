@@ -1,5 +1,6 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { readMessage } from '../proto/read-message.js';
 import { admin, type core, status, wkt } from '../proto/xds.js';
 import type { RefusedValue, ResourceState } from './resource-entry.js';
 import type { ResourceStatus } from './store.js';
@@ -20,7 +21,7 @@ export interface ClientView {
  * @throws UnsupportedStatusRequest for requests that choose nodes: a client knows no other than itself.
  */
 export function answerClientStatus(request: Uint8Array, view: ClientView): Uint8Array {
-  const asked = fromBinary(status.ClientStatusRequestSchema, request);
+  const asked = readMessage(status.ClientStatusRequestSchema, request);
   if (asked.nodeMatchers.length > 0) {
     throw new UnsupportedStatusRequest('node_matchers are not supported by a client');
   }

@@ -1,4 +1,5 @@
-import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { create, type DescMessage, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { readMessage as readBytes } from '../proto/read-message.js';
 import { type core, discovery, type wkt } from '../proto/xds.js';
 import { MeshError, messageOf } from '../runtime/errors.js';
 import { errorDetail } from './nack.js';
@@ -54,7 +55,7 @@ export function decodeResponse(bytes: Uint8Array): SotwResponse {
 /** Decodes a message of the server; throws a MeshError when the bytes are none. */
 export function readMessage<Desc extends DescMessage>(schema: Desc, bytes: Uint8Array): MessageShape<Desc> {
   try {
-    return fromBinary(schema, bytes);
+    return readBytes(schema, bytes);
   } catch (cause) {
     throw new MeshError(
       'INMESH_XDS_DECODE',

@@ -1,6 +1,6 @@
-import { fromBinary } from '@bufbuild/protobuf';
 import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { anyIs } from '../proto/any.js';
+import { readMessage } from '../proto/read-message.js';
 import { discovery, type wkt } from '../proto/xds.js';
 import { messageOf } from '../runtime/errors.js';
 import { canonicalName } from './resource-name.js';
@@ -23,7 +23,7 @@ export interface Unpacked {
 export function unpackAny(any: wkt.Any, typeUrl: string): Unpacked {
   try {
     return anyIs(any, discovery.ResourceSchema)
-      ? unpackResource(fromBinary(discovery.ResourceSchema, any.value), typeUrl)
+      ? unpackResource(readMessage(discovery.ResourceSchema, any.value), typeUrl)
       : { ...readBody(any, typeUrl, ''), version: '', ttlMs: undefined };
   } catch (error) {
     return unreadable(`cannot be decoded: ${messageOf(error)}`);

@@ -1,6 +1,7 @@
-import { create, fromBinary, type JsonObject, toBinary } from '@bufbuild/protobuf';
+import { create, type JsonObject, toBinary } from '@bufbuild/protobuf';
 import type { handleUnaryCall, ServerUnaryCall, ServiceDefinition, sendUnaryData } from '@grpc/grpc-js';
 import { INSTANCE_METADATA } from '../../identity/caller-metadata.js';
+import { readMessage } from '../../proto/read-message.js';
 import { istioCa } from '../../proto/xds.js';
 import { MeshError, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
@@ -76,7 +77,7 @@ async function answer(call: Call, options: CaServiceOptions): Promise<Buffer> {
   if (call.request.length > MAX_REQUEST_BYTES) {
     throw new MeshError('INMESH_CSR_INVALID', `the request has more than ${MAX_REQUEST_BYTES} bytes`);
   }
-  const request = fromBinary(istioCa.IstioCertificateRequestSchema, call.request);
+  const request = readMessage(istioCa.IstioCertificateRequestSchema, call.request);
   const caller = await identify(call, options);
   const peer = call.getPeer();
   const { certChain, issued } = await handleCreateCertificate(

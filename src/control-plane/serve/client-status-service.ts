@@ -1,8 +1,9 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { handleBidiStreamingCall, handleUnaryCall } from '@grpc/grpc-js';
 import { encodeNode } from '../../codec/node.js';
 import { SECRET_TYPE_URL } from '../../codec/secret.js';
+import { readMessage } from '../../proto/read-message.js';
 import { admin, status, wkt } from '../../proto/xds.js';
 import { MeshError, messageOf } from '../../runtime/errors.js';
 import { isLoopbackPeer } from '../ca/peer-address.js';
@@ -78,12 +79,17 @@ function failure(error: unknown): { readonly code: number; readonly details: str
   return { code: isForbidden ? STATUS_PERMISSION_DENIED : STATUS_INVALID_ARGUMENT, details };
 }
 
+/** Matchers of nodes. */
+const MAX_REQUEST_BYTES = 64 * 1024;
+
 class TooMuch extends Error {
   override readonly name = 'TooMuch';
 }
 
 function answerClientStatus(request: Uint8Array, clients: readonly Connected[]): Buffer {
-  const { nodeMatchers, excludeResourceContents } = fromBinary(status.ClientStatusRequestSchema, request);
+  if (request.length > MAX_REQUEST_BYTES)
+    throw new TooMuch(`the request has more than ${MAX_REQUEST_BYTES} bytes`);
+  const { nodeMatchers, excludeResourceContents } = readMessage(status.ClientStatusRequestSchema, request);
   const isChosen = nodesChosen(nodeMatchers);
   const answer = create(status.ClientStatusResponseSchema);
   let left = MAX_ANSWER_BYTES;

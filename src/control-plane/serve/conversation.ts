@@ -1,4 +1,4 @@
-import { fromBinary } from '@bufbuild/protobuf';
+import { readMessage } from '../../proto/read-message.js';
 import { type core, discovery } from '../../proto/xds.js';
 import { MeshError, messageOf } from '../../runtime/errors.js';
 import { type Channel, MAX_NAMES, type Outcome } from './channel.js';
@@ -6,6 +6,7 @@ import { DeltaChannel } from './delta-channel.js';
 import type { InterestTable } from './interest.js';
 import { Ledger } from './ledger.js';
 import type { NameListTable } from './name-list.js';
+import { misshapen, type RequestShape } from './request-shape.js';
 import type { ServedType } from './resources.js';
 import { SotwChannel } from './sotw-channel.js';
 import { takeOut } from './take-out.js';
@@ -49,6 +50,10 @@ const SOTW_NODE = 2;
 const RESOURCE_NAMES = 3;
 /** Of a DeltaDiscoveryRequest. */
 const DELTA_NODE = 1;
+
+const SOTW_SHAPE: RequestShape = { lists: [RESOURCE_NAMES], maxEntries: MAX_NAMES };
+/** Names that are subscribed to and given up, and with their versions those of a stream before. */
+const DELTA_SHAPE: RequestShape = { lists: [3, 4, 5], maxEntries: 2 * MAX_NAMES };
 
 /** Reads the node when it differs from the one before: Envoy sends it with every request. */
 class NodeReader {
@@ -112,14 +117,15 @@ export class SotwConversation implements Conversation {
 
   read(message: Uint8Array): Incoming {
     try {
+      checkShape(message, SOTW_SHAPE);
       const { field: nodeField, rest } = takeOut(message, SOTW_NODE);
       const { field: nameBytes, rest: other } = takeOut(rest, RESOURCE_NAMES);
-      const request = fromBinary(discovery.DiscoveryRequestSchema, other);
+      const request = readMessage(discovery.DiscoveryRequestSchema, other);
       const { versionInfo: version, responseNonce: nonce, typeUrl } = request;
       const error = request.errorDetail?.message;
       return {
         node: this.#node.isNews(nodeField)
-          ? fromBinary(discovery.DiscoveryRequestSchema, nodeField).node
+          ? readMessage(discovery.DiscoveryRequestSchema, nodeField).node
           : undefined,
         typeUrl,
         error,
@@ -162,12 +168,13 @@ export class DeltaConversation implements Conversation {
 
   read(message: Uint8Array): Incoming {
     try {
+      checkShape(message, DELTA_SHAPE);
       const { field: nodeField, rest } = takeOut(message, DELTA_NODE);
-      const request = fromBinary(discovery.DeltaDiscoveryRequestSchema, rest);
+      const request = readMessage(discovery.DeltaDiscoveryRequestSchema, rest);
       const error = request.errorDetail?.message;
       return {
         node: this.#node.isNews(nodeField)
-          ? fromBinary(discovery.DeltaDiscoveryRequestSchema, nodeField).node
+          ? readMessage(discovery.DeltaDiscoveryRequestSchema, nodeField).node
           : undefined,
         typeUrl: request.typeUrl,
         error,
@@ -192,6 +199,11 @@ export class DeltaConversation implements Conversation {
       throw MeshError.is(cause) ? cause : broken(`no DeltaDiscoveryRequest: ${messageOf(cause)}`);
     }
   }
+}
+
+function checkShape(message: Uint8Array, shape: RequestShape): void {
+  const why = misshapen(message, shape);
+  if (why !== undefined) throw broken(why);
 }
 
 /** The client does not keep to the protocol: its stream must end. */

@@ -1,7 +1,8 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import type { handleBidiStreamingCall } from '@grpc/grpc-js';
 import { decodeNode } from '../../codec/node.js';
 import type { Node } from '../../model/node.js';
+import { readMessage } from '../../proto/read-message.js';
 import { type core, loadStats, wkt } from '../../proto/xds.js';
 import { messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
@@ -22,6 +23,8 @@ export interface LoadServiceOptions {
   readonly logger: Logger;
 }
 
+/** About 10,000 clusters; what is in it becomes objects, many times as large. */
+const MAX_REPORT_BYTES = 2 * 1024 * 1024;
 const ALL_CLUSTERS = 'envoy.lrs.supports_send_all_clusters';
 
 /** LRS: asks clients for the load of all their clusters, and collects what they report. */
@@ -44,7 +47,9 @@ function serve(call: Stream, options: LoadServiceOptions): void {
   };
   call.on('data', (bytes: Buffer) => {
     try {
-      const { node: message, clusterStats } = fromBinary(loadStats.LoadStatsRequestSchema, bytes);
+      if (bytes.length > MAX_REPORT_BYTES)
+        throw broken(`a load report of more than ${MAX_REPORT_BYTES} bytes`);
+      const { node: message, clusterStats } = readMessage(loadStats.LoadStatsRequestSchema, bytes);
       if (client === undefined) {
         if (message === undefined) throw broken('the first load report must carry the node');
         const node = decodeNode(message);

@@ -1,5 +1,6 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { type DescMessage, fromBinary, type MessageShape } from '@bufbuild/protobuf';
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
+import { readMessage } from '../../proto/read-message.js';
 import { spiffeWorkload } from '../../proto/xds.js';
 import { MeshError, messageOf } from '../../runtime/errors.js';
 import { createX509Bundle, type X509Bundle } from '../bundle.js';
@@ -112,7 +113,7 @@ function certificatesOf(bytes: Uint8Array): Uint8Array[] {
 /** Decodes a message of the Workload API. */
 export function decode<D extends DescMessage>(schema: D, bytes: Uint8Array): MessageShape<D> {
   try {
-    return fromBinary(schema, bytes);
+    return readMessage(schema, bytes);
   } catch (error) {
     throw refused(messageOf(error));
   }

@@ -1,6 +1,7 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import type { Probe, ProbeResult, ProbeTarget } from '../../cluster/health/probe.js';
 import type { GrpcHealthChecker } from '../../model/health-check.js';
+import { readMessage } from '../../proto/read-message.js';
 import { grpcHealth } from '../../proto/xds.js';
 import { compileMutations, type HeaderChange } from '../../routing/header-mutation.js';
 import type { Abort } from '../../runtime/abort.js';
@@ -84,7 +85,7 @@ function servingStatus(bytes: Buffer): grpcHealth.HealthCheckResponse_ServingSta
   }
   if (bytes[0] !== 0) return 'the answer is compressed';
   try {
-    return fromBinary(grpcHealth.HealthCheckResponseSchema, bytes.subarray(FRAME_PREFIX_BYTES)).status;
+    return readMessage(grpcHealth.HealthCheckResponseSchema, bytes.subarray(FRAME_PREFIX_BYTES)).status;
   } catch (error) {
     return `the answer is no HealthCheckResponse: ${messageOf(error)}`;
   }

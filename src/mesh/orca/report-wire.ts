@@ -1,8 +1,8 @@
-import { fromBinary } from '@bufbuild/protobuf';
 import { decodeOptionalDuration } from '../../codec/duration.js';
 import { encodeLoadReport } from '../../codec/load-report.js';
 import { rootPath } from '../../codec/path.js';
 import type { LoadReport } from '../../model/load-report.js';
+import { readMessage } from '../../proto/read-message.js';
 import { orcaService } from '../../proto/xds.js';
 import { grpcFrame } from '../../service/grpc-frames.js';
 
@@ -14,7 +14,7 @@ export const STREAM_REPORTS = '/xds.service.orca.v3.OpenRcaService/StreamCoreMet
  * @throws Error for what is no such request
  */
 export function readReportInterval(message: Uint8Array): number {
-  const { reportInterval } = fromBinary(orcaService.OrcaLoadReportRequestSchema, message);
+  const { reportInterval } = readMessage(orcaService.OrcaLoadReportRequestSchema, message);
   return decodeOptionalDuration(reportInterval, rootPath('OrcaLoadReportRequest')) ?? 0;
 }
 

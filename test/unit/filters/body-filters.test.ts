@@ -1,4 +1,4 @@
-import { brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib';
+import { brotliCompressSync, brotliDecompressSync, gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { buffer } from '../../../src/filters/buffer.js';
 import { compressor } from '../../../src/filters/compressor.js';
@@ -292,6 +292,28 @@ describe('decompressor', () => {
     await expect(read(Buffer.from('no gzip at all'))).rejects.toMatchObject({ code: 'Z_DATA_ERROR' });
     expect((await read(gzipSync('short'))).toString()).toBe('short');
   });
+
+  test.each([
+    ['gzip', GUNZIP.library, gzipSync(Buffer.alloc(16 * 1024 * 1024))],
+    [
+      'br',
+      { kind: 'brotli', chunkBytes: 4096, disableRingBufferGrowth: false },
+      brotliCompressSync(Buffer.alloc(16 * 1024 * 1024)),
+    ],
+  ] as const)(
+    'a bomb of %s costs no more than a hundred times its length',
+    async (coding, library, bytes) => {
+      const own = tools();
+      const response = await through(
+        [decompressor({ ...GUNZIP, library }, own)],
+        makeRequest(),
+        answer({ 'content-encoding': coding }, bytes),
+      );
+      await expect(readBody(response.body)).rejects.toMatchObject({ code: 'INMESH_BODY_TOO_LARGE' });
+      const [, made] = [...own.memory.counters].find(([name]) => name.includes('total_uncompressed')) ?? [];
+      expect(made?.value).toBeLessThanOrEqual(100 * bytes.length);
+    },
+  );
 });
 
 describe('buffer', () => {
