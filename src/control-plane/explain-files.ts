@@ -10,6 +10,7 @@ import { type CallerQuery, findCaller } from './explain/caller.js';
 import { explainRequest } from './explain/explain.js';
 import type { RequestExplanation } from './explain/explanation.js';
 import type { ExplainedRequest } from './explain/request.js';
+import { GATEWAY_NAME_LABEL } from './gateway-api/gateway-services.js';
 import { type RegistrySnapshot, snapshotOf } from './registry/snapshot.js';
 import { DEFAULT_LIMITS } from './schema/limits.js';
 import type { Violation } from './schema/violation.js';
@@ -77,6 +78,14 @@ export function explainIn(state: ExplainState, query: ExplainQuery): Promise<Req
 function gatewayCaller(name: string | undefined, { labels }: CallerQuery, view: ConfigView) {
   const [namespace = '', own = ''] = name?.includes('/') ? name.split('/') : ['default', name];
   const gateway = view.get('Gateway', namespace, own);
+  if (gateway === undefined && view.get('Gateway.gateway.networking.k8s.io', namespace, own) !== undefined) {
+    return {
+      namespace,
+      name: own,
+      labels: { ...labels, [GATEWAY_NAME_LABEL]: own },
+      serviceAccount: 'default',
+    };
+  }
   if (gateway === undefined) {
     throw new MeshError('INMESH_OPTION_INVALID', `there is no Gateway ${namespace}/${own}`, {
       hint: 'Name it as namespace/name',

@@ -1,6 +1,7 @@
 import { istioId } from '../../identity/spiffe-id.js';
 import type { Cluster, ClusterDiscovery } from '../../model/cluster.js';
 import type { Metadata } from '../../model/metadata.js';
+import type { BackendTlsFields } from './backend-tls.js';
 import type { DestinationPolicy } from './destination-rules.js';
 import { type AssignmentTools, compileAssignment } from './endpoints.js';
 import type { Instance, InstanceIndex } from './instances.js';
@@ -40,6 +41,7 @@ export interface ClusterTools {
    * that a request asks for, which helps where names can be resolved. gRPC's own clients do not have such clusters.
    */
   readonly destinations: 'known' | 'by-name' | 'unknown';
+  readonly backendTls: BackendTlsFields;
 }
 
 /** The clusters of a service: for each port the whole, and each subset. */
@@ -86,6 +88,7 @@ export function planClusters(
           isAutomatic: tools.config.enableAutoMtls && !isExternal(service),
           alpn: alpnOf(port, protocol?.kind === 'http2'),
         }),
+        ...tools.backendTls(name, service.host, port, alpnOf(port, protocol?.kind === 'http2').simple),
       };
       return { cluster, service, port, labels, locality };
     }),

@@ -3,6 +3,7 @@ import type { Listener } from '../../model/listener.js';
 import type { Node } from '../../model/node.js';
 import { isEqual } from '../../runtime/equal.js';
 import { ShardedMap } from '../../runtime/sharded-map.js';
+import { withGatewayApi } from '../gateway-api/translate.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigView } from '../store/view.js';
 import { concernedPlans } from './concerned-plans.js';
@@ -76,7 +77,8 @@ class MemoizingCompiler implements Compiler {
     this.#inbound = new InboundListeners({ config, keys: this.#keys });
   }
 
-  compile(view: ConfigView, registry: RegistrySnapshot, node: Node): ResourceSet {
+  compile(given: ConfigView, registry: RegistrySnapshot, node: Node): ResourceSet {
+    const view = withGatewayApi(given);
     const profile = profileOf(node, view, meshConfigOf(view, this.#config));
     const compiled = this.#compiled(profile, view, registry);
     const { outline, endpoints } = compiled;
@@ -85,7 +87,7 @@ class MemoizingCompiler implements Compiler {
     const common = { routes, clusters, endpoints, wireListeners, secrets: compiled.secrets };
     const input = { view, registry, shape: this.#shapes.of(registry) };
     if (profile.generator === 'grpc') {
-      this.#listeners.servesGrpc?.(view);
+      this.#listeners.servesGrpc?.(given);
       const listenerOf = (name: string) =>
         this.#inbound.ofGrpcServer(name, node, input) ?? otherName(name, profile, compiled);
       return { ...common, listeners, encoders: GRPC_ENCODERS, listenerOf };

@@ -4,6 +4,7 @@ import type { StringMatcher } from '../../model/matcher.js';
 import { ALWAYS } from '../../model/percent.js';
 import type { Route } from '../../model/route.js';
 import type { HttpRoute } from '../kinds/types.js';
+import { SESSION_FILTER } from './session-filter.js';
 
 const CORS = 'envoy.filters.http.cors';
 
@@ -49,8 +50,12 @@ function originOf({
   return regex ? [{ kind: 'regex', pattern: regex }] : [];
 }
 
-/** The filter stands in a listener only when a route has a policy: other xDS clients refuse filters they don't know. */
+const CORS_FILTER: HttpFilter = { name: CORS, config: { kind: 'cors' } };
+
+/** The filters stand in a listener only when a route has something for them: other xDS clients refuse filters they don't know. */
 export function filtersFor(routes: readonly Route[], filters: readonly HttpFilter[]): readonly HttpFilter[] {
-  if (!routes.some(({ filterOverrides }) => filterOverrides.has(CORS))) return filters;
-  return [...filters.slice(0, -1), { name: CORS, config: { kind: 'cors' } }, ...filters.slice(-1)];
+  const wanted = [CORS_FILTER, SESSION_FILTER].filter(({ name }) =>
+    routes.some(({ filterOverrides }) => filterOverrides.has(name)),
+  );
+  return wanted.length === 0 ? filters : [...filters.slice(0, -1), ...wanted, ...filters.slice(-1)];
 }

@@ -12,6 +12,16 @@ import type { WireResource } from './resource-set.js';
 /** Istio's names of what SDS serves of the Secret that a `credentialName` means, in the client's own namespace. */
 const SCHEME = 'kubernetes://';
 const ROOTS_SUFFIX = '-cacert';
+/**
+ * Istio's names of Secrets of any namespace. Documents can't write them, as what they name is put behind the other scheme:
+ * only references that a ReferenceGrant allows become such names.
+ */
+const API_SCHEME = 'kubernetes-gateway://';
+
+/** Under which name SDS has the certificate of a listener of the Gateway API. */
+export function apiCertificateSecret(namespace: string, name: string): string {
+  return `${API_SCHEME}${namespace}/${name}`;
+}
 
 /** Under which name SDS has the certificate with its key. */
 export function certificateSecret(credentialName: string): string {
@@ -28,15 +38,14 @@ export function rootsSecret(credentialName: string): string {
  * in a Secret of their own, `<name>-cacert`, or along with the certificate (Istio).
  */
 export function namedSecret(view: ConfigView, namespace: string, name: string): Secret | undefined {
+  if (name.startsWith(API_SCHEME)) {
+    const [other = '', secret = ''] = name.slice(API_SCHEME.length).split('/');
+    return certificateIn(view, other, secret);
+  }
   if (!name.startsWith(SCHEME)) return undefined;
   const own = name.slice(SCHEME.length);
   if (!own.endsWith(ROOTS_SUFFIX)) {
-    const { chain, key } = credentialIn(view, namespace, own) ?? {};
-    if (chain === undefined || key === undefined) return undefined;
-    return {
-      kind: 'certificate',
-      certificate: { chain: inline(chain), key: inline(key), password: undefined },
-    };
+    return certificateIn(view, namespace, own);
   }
   const found =
     credentialIn(view, namespace, own) ?? credentialIn(view, namespace, own.slice(0, -ROOTS_SUFFIX.length));
@@ -47,6 +56,15 @@ export function namedSecret(view: ConfigView, namespace: string, name: string): 
     roots: inline(roots),
     crl: crl === undefined ? undefined : inline(crl),
     subjectAltNames: [],
+  };
+}
+
+function certificateIn(view: ConfigView, namespace: string, name: string): Secret | undefined {
+  const { chain, key } = credentialIn(view, namespace, name) ?? {};
+  if (chain === undefined || key === undefined) return undefined;
+  return {
+    kind: 'certificate',
+    certificate: { chain: inline(chain), key: inline(key), password: undefined },
   };
 }
 
@@ -66,6 +84,7 @@ export function gatewaySecrets(tls: NonNullable<GatewayServer['tls']>): {
 } {
   const { mode, credentialName, credentialNames = [], caCertCredentialName, caCertificates } = tls;
   if (mode === 'ISTIO_MUTUAL') return { certificates: [], roots: undefined };
+  if (tls.gatewayApi !== undefined) return { certificates: tls.gatewayApi.certificates, roots: undefined };
   // Istio: two certificates, for keys of two kinds, are all that are served.
   const names = (credentialName ? [credentialName] : credentialNames).slice(0, 2);
   const isMutual = mode === 'MUTUAL' || mode === 'OPTIONAL_MUTUAL';

@@ -13,7 +13,8 @@ import type { Outline } from './outlined.js';
 import { isHttpPort, isTcpPort } from './port-protocol.js';
 import type { Profile } from './profile.js';
 import { compileRetry } from './retry-policy.js';
-import { compileVirtualHost, type Target } from './routes.js';
+import type { Target } from './route-context.js';
+import { compileVirtualHost } from './routes.js';
 import type { MeshPort, MeshService } from './services.js';
 import type { ClientScope } from './sidecar.js';
 import { tcpListener } from './tcp-listeners.js';
@@ -110,7 +111,7 @@ class OutboundListeners {
         routeHashOf(policyOfTarget(target, policies.get(target.host), config).loadBalancer),
     };
     const name = clusterName(port, '', host);
-    const virtualHost = compileVirtualHost(virtualServices.find(host), context);
+    const virtualHost = compileVirtualHost(virtualServices.find(host, port, 'http'), context);
     for (const one of [host, ...aliases]) {
       this.listeners.set(`${one}:${port}`, outboundListener(`${one}:${port}`, name, virtualHost.routes));
     }
@@ -119,7 +120,7 @@ class OutboundListeners {
 
   #addTcp(host: string, port: MeshPort, virtualServices: VirtualServiceIndex): void {
     const { profile, services, policies, config } = this.#from;
-    const virtualService = virtualServices.find(host);
+    const virtualService = virtualServices.find(host, port.number, 'tcp');
     const isHttp = isHttpPort(port);
     // A port that nothing is known of may speak anything: for what is no HTTP the rules for TCP hold, where there are any.
     if (isHttp && (port.protocol !== '' || !virtualService?.spec.tcp?.length)) return;

@@ -5,8 +5,9 @@ import { outboundListener } from './listeners.js';
 import type { MeshConfig } from './mesh-config.js';
 import { clusterName } from './names.js';
 import type { Profile } from './profile.js';
+import type { Target } from './route-context.js';
 import { MATCH_ALL } from './route-match.js';
-import { type Target, targetOf } from './routes.js';
+import { targetOf } from './routes.js';
 import type { MeshService } from './services.js';
 
 const NAME = 'block_all';

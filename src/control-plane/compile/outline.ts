@@ -1,6 +1,7 @@
 import type { ClusterLoadAssignment } from '../../model/endpoint.js';
 import { snapshotOf } from '../registry/snapshot.js';
 import { authorizationCompiler } from './authorization/workload.js';
+import { backendTlsFields } from './backend-tls.js';
 import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
 import { indexDestinationRules, NO_POLICY } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
@@ -44,7 +45,13 @@ export function compileOutline(input: CompileInput, profile: Profile): Outline {
       return [host, destinationRules.find(query)] as const;
     }),
   );
-  const tools = { config, client: profile.place, instances, destinations: DESTINATIONS[profile.generator] };
+  const tools = {
+    config,
+    client: profile.place,
+    instances,
+    destinations: DESTINATIONS[profile.generator],
+    backendTls: backendTlsFields(view, profile),
+  };
   const plans = services.flatMap((service) =>
     planClusters(service, policies.get(service.host) ?? NO_POLICY, tools),
   );

@@ -48,7 +48,7 @@ export function profileOf(node: Node, view: ConfigView, config: MeshConfig): Pro
   const { NAMESPACE, LABELS } = node.metadata;
   const namespace = NAMESPACE || namespaceOfId(node.id);
   const generator = generatorOf(node);
-  const envoy = generator === 'envoy' ? envoyOptions(node, view) : undefined;
+  const envoy = generator === 'envoy' ? envoyOptions(node, view, namespace) : undefined;
   const wanted = sourceLabelKeys(view, config).filter((key) => Object.hasOwn(LABELS, key));
   const labels =
     wanted.length === 0 ? NO_LABELS : Object.fromEntries(wanted.map((key) => [key, LABELS[key] ?? '']));
@@ -82,14 +82,17 @@ function ownAddresses(list: string): readonly string[] {
 /** Where applications find an Envoy as their HTTP proxy unless the node says otherwise; a gateway is none. */
 const DEFAULT_PROXY_PORT = 15_001;
 
-function envoyOptions({ id, metadata }: Node, view: ConfigView): EnvoyOptions {
+function envoyOptions({ id, metadata }: Node, view: ConfigView, namespace: string): EnvoyOptions {
   const { LABELS, INTERCEPTION_MODE, INMESH_PROXY_PORT, INSTANCE_IPS } = metadata;
   const gateways = view
     .list('Gateway')
-    .filter(({ spec }) =>
+    .filter(({ spec }) => {
+      const { selector = {}, gatewayApi } = spec;
+      // Those of the Gateway API are served in their own namespace, or where their service is.
+      if (gatewayApi !== undefined && gatewayApi.namespace !== namespace) return false;
       // Istio: without a selector it is for every gateway.
-      Object.keys(spec.selector ?? {}).length === 0 ? isRouter(id) : selects(spec.selector, LABELS),
-    )
+      return Object.keys(selector).length === 0 ? isRouter(id) : selects(selector, LABELS);
+    })
     .map(({ namespace, name }) => `${namespace}/${name}`);
   return {
     proxyPort: INMESH_PROXY_PORT ?? (isRouter(id) ? 0 : DEFAULT_PROXY_PORT),

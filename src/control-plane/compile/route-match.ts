@@ -21,12 +21,15 @@ export const MATCH_ALL: RouteMatch = {
   grpcOnly: false,
 };
 
-/** What of an HTTPMatchRequest is decided for each request; the rest is decided when compiling. */
-export function compileMatch(match: HttpMatch): RouteMatch {
+/**
+ * What of an HTTPMatchRequest is decided for each request; the rest is decided when compiling. In the Gateway API a prefix
+ * means whole segments of the path, and headers may have any name.
+ */
+export function compileMatch(match: HttpMatch, isGatewayApi = false): RouteMatch {
   const headers: HeaderMatcher[] = [];
   const claims: MetadataMatcher[] = [];
   const add = (fields: HttpMatch['headers'], invert: boolean) => {
-    for (const [name, value] of fieldsOf(fields)) {
+    for (const [name, value] of isGatewayApi ? Object.entries(fields ?? {}) : fieldsOf(fields)) {
       const path = claimPath(name);
       if (path === undefined) headers.push(headerMatcher(name.toLowerCase(), value, invert));
       else claims.push(claimOf(path, value, invert));
@@ -39,7 +42,7 @@ export function compileMatch(match: HttpMatch): RouteMatch {
     if (value !== undefined) headers.push(headerMatcher(`:${name}`, value, false));
   }
   return {
-    path: pathMatcher(match.uri, match.ignoreUriCase !== true),
+    path: pathMatcher(match.uri, match.ignoreUriCase !== true, isGatewayApi),
     headers,
     queryParameters: Object.entries(match.queryParams ?? {}).map(([name, value]) =>
       queryMatcher(name, value),
@@ -51,8 +54,10 @@ export function compileMatch(match: HttpMatch): RouteMatch {
 }
 
 /** Whether no request gets past the match. */
-export function isCatchAll({ path, headers, queryParameters, dynamicMetadata }: RouteMatch): boolean {
+export function isCatchAll(match: RouteMatch): boolean {
+  const { path, headers, queryParameters, dynamicMetadata, runtimeFraction } = match;
   const conditions = headers.length + queryParameters.length + (dynamicMetadata?.length ?? 0);
+  if (runtimeFraction !== undefined) return false;
   return path.kind === 'prefix' && path.value === '/' && conditions === 0;
 }
 
@@ -61,9 +66,16 @@ function fieldsOf(fields: HttpMatch['headers']): [string, StringMatch][] {
   return Object.entries(fields ?? {}).filter(([name]) => !PSEUDO_HEADERS.has(name));
 }
 
-function pathMatcher(match: StringMatch | undefined, caseSensitive: boolean): PathMatcher {
+function pathMatcher(
+  match: StringMatch | undefined,
+  caseSensitive: boolean,
+  isGatewayApi: boolean,
+): PathMatcher {
   if (match?.exact !== undefined) return { kind: 'path', value: match.exact, caseSensitive };
-  if (match?.prefix !== undefined) return { kind: 'prefix', value: match.prefix, caseSensitive };
+  if (match?.prefix !== undefined) {
+    const isSegments = isGatewayApi && match.prefix !== '/';
+    return { kind: isSegments ? 'path-separated-prefix' : 'prefix', value: match.prefix, caseSensitive };
+  }
   if (match?.regex !== undefined) return { kind: 'regex', pattern: match.regex };
   return MATCH_ALL.path;
 }

@@ -1,46 +1,19 @@
 import { NO_OVERRIDES } from '../../model/filter-config.js';
-import type { HashPolicy } from '../../model/hash-policy.js';
-import type { RetryPolicy } from '../../model/retry.js';
-import type { ClusterSpecifier, Route, RouteAction, VirtualHost } from '../../model/route.js';
+import type { ClusterSpecifier, Route, VirtualHost } from '../../model/route.js';
 import type { RouteMatch } from '../../model/route-match.js';
 import { DEFAULT_DOMAIN, fullHostName } from '../kinds/hosts.js';
 import type { Destination, HttpMatch, HttpRoute } from '../kinds/types.js';
 import type { Document } from '../store/view.js';
+import { compileApiRule } from './api-rules.js';
 import { withCors } from './cors.js';
 import { compileFault } from './fault.js';
 import { compileHeaders, type HeaderOperations } from './header-operations.js';
 import { clusterName } from './names.js';
-import type { Profile } from './profile.js';
 import { compileRetry } from './retry-policy.js';
+import { forward, hashPoliciesOf, type RouteContext, type Target } from './route-context.js';
 import { compileMirrors, compileRedirectAction, compileRewrite } from './route-effects.js';
 import { compileMatch, isCatchAll, MATCH_ALL } from './route-match.js';
-import type { MeshService } from './services.js';
 import { isForGateway, selects } from './visibility.js';
-
-/** What the routes of one listener are compiled for. */
-export interface RouteContext {
-  readonly profile: Profile;
-  /** Host and port that the client calls. */
-  readonly host: string;
-  readonly port: number;
-  /** The gateway that calls come by, `namespace/name`; undefined = they come from clients in the mesh. */
-  readonly gateway?: string | undefined;
-  /** How routes retry that do not say. */
-  readonly defaultRetry: RetryPolicy;
-  /** Further full names of the host (services of the type ExternalName). */
-  readonly aliases?: readonly string[];
-  readonly serviceOf: (host: string) => MeshService | undefined;
-  /** What routes to a cluster hash; undefined where its policy does not go by hash. */
-  readonly hashOf: (target: Target) => HashPolicy | undefined;
-}
-
-/** Which cluster a route leads to. */
-export interface Target {
-  readonly host: string;
-  readonly port: number;
-  /** Empty = the whole service. */
-  readonly subset: string;
-}
 
 /** The virtual host of a listener: by its VirtualService, else straight to the service. */
 export function compileVirtualHost(
@@ -99,6 +72,11 @@ export function compileRoutes(
   const routes: Route[] = [];
   for (const rule of http) {
     for (const { name, match } of matchesOf(rule, namespace, context)) {
+      if (rule.gatewayApi !== undefined) {
+        routes.push(...compileApiRule({ name, rule, api: rule.gatewayApi, match }, context));
+        if (isCatchAll(match)) return routes;
+        continue;
+      }
       const action = actionOf(rule, namespace, context);
       const filterOverrides = withCors(compileFault(rule.fault), rule.corsPolicy);
       routes.push({ name, match, action, filterOverrides, headers: headersOf(rule).rules });
@@ -121,7 +99,7 @@ function matchesOf(
     .filter((match) => holdsFor(match, namespace, context))
     .map((match) => ({
       name: match.name ? [name, match.name].filter((part) => part !== '').join('.') : name,
-      match: compileMatch(match),
+      match: compileMatch(match, rule.gatewayApi !== undefined),
     }));
 }
 
@@ -157,14 +135,6 @@ function actionOf(rule: HttpRoute, namespace: string, context: RouteContext): Ro
     ...compileRewrite(rule.rewrite, headersOf(rule).authority),
     mirrors: compileMirrors(rule, (destination) => destinationCluster(destination, namespace, context)),
   };
-}
-
-function forward(
-  { profile }: RouteContext,
-  timeoutMs: number,
-): Pick<RouteAction, 'kind' | 'timeoutMs' | 'maxStreamDurationMs' | 'priority'> {
-  const maxStreamDurationMs = profile.generator === 'grpc' ? timeoutMs : undefined;
-  return { kind: 'forward', timeoutMs, maxStreamDurationMs, priority: 'default' };
 }
 
 function specifierOf(rule: HttpRoute, namespace: string, context: RouteContext): ClusterSpecifier {
@@ -203,10 +173,4 @@ export function targetOf(
   const ports = context.serviceOf(host)?.ports ?? [];
   const only = ports.length === 1 ? ports[0]?.number : undefined;
   return { host, port: destination.port?.number ?? only ?? context.port, subset: destination.subset ?? '' };
-}
-
-/** Istio: what the policies of all destinations hash, one after the other. */
-function hashPoliciesOf(targets: readonly Target[], { hashOf }: RouteContext): RouteAction['hashPolicies'] {
-  const policies = targets.flatMap((target) => hashOf(target) ?? []);
-  return policies.length === 0 ? undefined : policies;
 }

@@ -168,10 +168,17 @@ function destinationHosts({ spec, namespace }: VirtualService): readonly string[
     ...(mirror === undefined ? [] : [mirror]),
     ...mirrors.map(({ destination }) => destination),
   ]);
+  const backends = (spec.http ?? []).flatMap(({ gatewayApi }) => gatewayApi?.backends ?? []);
   const others = [...(spec.tls ?? []), ...(spec.tcp ?? [])].flatMap(({ route = [] }) =>
     route.map(({ destination }) => destination),
   );
-  return [...http, ...others].map(({ host }) => fullHostName(host, namespace));
+  return [
+    ...[...http, ...others].map(({ host }) => fullHostName(host, namespace)),
+    ...backends.flatMap(({ target, mirrors = [] }) => [
+      ...(target === undefined ? [] : [target.host]),
+      ...mirrors.map(({ destination }) => destination.host),
+    ]),
+  ];
 }
 
 /** Istio: the service of the client's own namespace, else of the first by name that shows one. */

@@ -8,7 +8,8 @@ import type { TcpRoute, TlsRoute } from '../kinds/types.js';
 import type { Document } from '../store/view.js';
 import { clusterName } from './names.js';
 import { isTlsPort, type ServicePort } from './port-protocol.js';
-import { type RouteContext, type Target, targetOf } from './routes.js';
+import type { RouteContext, Target } from './route-context.js';
+import { targetOf } from './routes.js';
 import type { EffectivePolicy } from './traffic-policy.js';
 import { isForGateway, selects } from './visibility.js';
 

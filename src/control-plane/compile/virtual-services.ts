@@ -8,8 +8,8 @@ import { isExported } from './visibility.js';
 
 /** The VirtualServices that hold for the clients of one namespace. */
 export interface VirtualServiceIndex {
-  /** The one for a host: the most specific of its hosts wins, then the oldest. */
-  find(host: string): Document<'VirtualService'> | undefined;
+  /** The one for a port of a host: the most specific of its hosts wins, then the oldest. */
+  find(host: string, port: number, layer: 'http' | 'tcp'): Document<'VirtualService'> | undefined;
   /** All hosts that are named, in full. */
   readonly hosts: readonly string[];
 }
@@ -29,24 +29,35 @@ export function meshVirtualServices(
 
 /** Indexes VirtualServices that are in the order in which they count. */
 export function indexVirtualServices(documents: readonly Document<'VirtualService'>[]): VirtualServiceIndex {
-  // The first to name a host has it.
-  const byHost = new Map<string, Document<'VirtualService'>>();
+  // The first to name a host has it; those that stand for routes of the Gateway API may be about one of its ports.
+  const byHost = new Map<string, Document<'VirtualService'>[]>();
   for (const document of documents) {
     for (const host of document.spec.hosts ?? []) {
       const full = fullHostName(host, document.namespace);
-      if (!byHost.has(full)) byHost.set(full, document);
+      const others = byHost.get(full);
+      if (others === undefined) byHost.set(full, [document]);
+      else others.push(document);
     }
   }
+  const isOwn = ({ spec }: Document<'VirtualService'>) => spec.gatewayApi === undefined;
   const wildcards = [...byHost.keys()]
     .filter((host) => host.startsWith('*'))
     .sort((a, b) => (isMoreSpecific(a, b) ? -1 : 1));
   return {
-    hosts: [...byHost.keys()],
-    find(host) {
-      const exact = byHost.get(host);
+    // A route of the Gateway API makes no host.
+    hosts: [...byHost].filter(([, all]) => all.some(isOwn)).map(([host]) => host),
+    find(host, port, layer) {
+      const at = (name: string) => byHost.get(name)?.find((one) => holdsAt(one, port, layer));
+      const exact = at(host);
       if (exact !== undefined) return exact;
       const pattern = wildcards.find((wildcard) => coversHost(wildcard, host));
-      return pattern === undefined ? undefined : byHost.get(pattern);
+      return pattern === undefined ? undefined : at(pattern);
     },
   };
+}
+
+function holdsAt({ spec }: Document<'VirtualService'>, port: number, layer: 'http' | 'tcp'): boolean {
+  const { gatewayApi } = spec;
+  if (gatewayApi === undefined) return true;
+  return gatewayApi.layer === layer && (gatewayApi.port === undefined || gatewayApi.port === port);
 }

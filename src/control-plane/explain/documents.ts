@@ -1,6 +1,8 @@
+import { splitHostPort } from '../../model/address.js';
 import type { VirtualHost } from '../../model/route.js';
 import type { MeshConfig } from '../compile/mesh-config.js';
 import { indexVirtualServices, meshVirtualServices } from '../compile/virtual-services.js';
+import { withGatewayApi } from '../gateway-api/translate.js';
 import { fullHostName } from '../kinds/hosts.js';
 import type { ConfigView, Document } from '../store/view.js';
 import type { Caller } from './caller.js';
@@ -18,9 +20,9 @@ export function documentsFor(
   cluster: string | undefined,
   { view, caller, config }: World,
 ): RequestExplanation['documents'] {
-  const routed = indexVirtualServices(meshVirtualServices(view, caller.namespace, config)).find(
-    hostPort.replace(/:\d+$/, ''),
-  );
+  const { host, port = 80 } = splitHostPort(hostPort);
+  const all = meshVirtualServices(withGatewayApi(view), caller.namespace, config);
+  const routed = indexVirtualServices(all).find(host, port, 'http');
   const destination = cluster?.split('|')[3];
   const rules = view
     .list('DestinationRule')

@@ -3,6 +3,12 @@ import { destinationRuleKind } from './destination-rule.js';
 import { envoyFilterKind } from './envoy-filter.js';
 import { failureRateBreakerKind } from './failure-rate-breaker.js';
 import { gatewayKind } from './gateway.js';
+import { GATEWAY_GROUP } from './gateway-api/fields.js';
+import { apiGatewayKind, gatewayClassKind, listenerSetKind } from './gateway-api/gateway.js';
+import { grpcRouteKind } from './gateway-api/grpc-route.js';
+import { httpRouteKind } from './gateway-api/http-route.js';
+import { tcpRouteKind, tlsRouteKind } from './gateway-api/l4-route.js';
+import { backendTlsPolicyKind, referenceGrantKind } from './gateway-api/policies.js';
 import type { Kind } from './kind.js';
 import {
   configMapKind,
@@ -52,6 +58,15 @@ export const KINDS: { readonly [K in KindName]: Kind<K> } = {
   RateLimitPolicy: rateLimitPolicyKind,
   Quota: quotaKind,
   FailureRateBreaker: failureRateBreakerKind,
+  GatewayClass: gatewayClassKind,
+  'Gateway.gateway.networking.k8s.io': apiGatewayKind,
+  ListenerSet: listenerSetKind,
+  HTTPRoute: httpRouteKind,
+  GRPCRoute: grpcRouteKind,
+  TLSRoute: tlsRouteKind,
+  TCPRoute: tcpRouteKind,
+  ReferenceGrant: referenceGrantKind,
+  BackendTLSPolicy: backendTlsPolicyKind,
   Service: serviceKind,
   Endpoints: endpointsKind,
   EndpointSlice: endpointSliceKind,
@@ -68,6 +83,15 @@ export const KINDS: { readonly [K in KindName]: Kind<K> } = {
 /** Whether the text names a kind that the control plane reads. */
 export function isKindName(name: string): name is KindName {
   return Object.hasOwn(KINDS, name);
+}
+
+/**
+ * The name of the kind that a document of this kind and version has. Two kinds are called Gateway: that of Istio has the
+ * name, that of the Gateway API has its group after it.
+ */
+export function kindNameOf(kind: string, apiVersion: unknown): string {
+  const isOther = kind === 'Gateway' && String(apiVersion).startsWith(`${GATEWAY_GROUP}/`);
+  return isOther ? `${kind}.${GATEWAY_GROUP}` : kind;
 }
 
 /** The names of all kinds, in the order of the table. */

@@ -1,8 +1,18 @@
 import type { z } from 'zod';
+import type { StatefulSession } from '../../model/stateful-session.js';
 import type { authorizationPolicySchema } from './authorization-policy-schema.js';
 import type { destinationRuleSchema } from './destination-rule-schema.js';
 import type { envoyFilterSchema } from './envoy-filter-schema.js';
 import type { failureRateBreakerSchema } from './failure-rate-breaker-schema.js';
+import type {
+  apiGatewaySchema,
+  gatewayClassSchema,
+  listenerSetSchema,
+} from './gateway-api/gateway-schema.js';
+import type { grpcRouteSchema } from './gateway-api/grpc-route-schema.js';
+import type { httpRouteSchema } from './gateway-api/http-route-schema.js';
+import type { tcpRouteSchema, tlsRouteSchema } from './gateway-api/l4-route-schema.js';
+import type { backendTlsPolicySchema, referenceGrantSchema } from './gateway-api/policy-schema.js';
 import type { gatewaySchema } from './gateway-schema.js';
 import type {
   configMapSchema,
@@ -36,16 +46,91 @@ export type DeepReadonly<T> = T extends readonly (infer Item)[]
 type Item<T> = NonNullable<T> extends readonly (infer Element)[] ? Element : never;
 type Part<T, Key extends keyof T> = NonNullable<T[Key]>;
 
+type VirtualServiceDocument = DeepReadonly<z.output<typeof virtualServiceSchema>>;
+type GatewayDocument = DeepReadonly<z.output<typeof gatewaySchema>>;
+type ServerDocument = Item<GatewayDocument['servers']>;
+
+// Routes and Gateways of the Gateway API are compiled from VirtualServices and Gateways that stand for them. What those
+// can't say is in fields called `gatewayApi`, which no document has: the schemas do not know them.
+
+/** A VirtualService of a document, or one that stands for routes of the Gateway API. */
+type VirtualServiceContent = Omit<VirtualServiceDocument, 'http'> & {
+  readonly http?:
+    | readonly (Item<VirtualServiceDocument['http']> & { readonly gatewayApi?: ApiRuleExtras | undefined })[]
+    | undefined;
+  readonly gatewayApi?: ApiServiceExtras | undefined;
+};
+
+/** A Gateway of a document, or one that stands for a listener of the Gateway API. */
+type GatewayContent = Omit<GatewayDocument, 'servers'> & {
+  readonly servers?:
+    | readonly (Omit<ServerDocument, 'tls'> & {
+        readonly tls?:
+          | (NonNullable<ServerDocument['tls']> & { readonly gatewayApi?: ApiTlsExtras })
+          | undefined;
+      })[]
+    | undefined;
+  /** Which gateways serve it: those of one namespace. */
+  readonly gatewayApi?: { readonly namespace: string } | undefined;
+};
+
+/** For whom routes of the Gateway API are that hold for clients in the mesh. */
+export interface ApiServiceExtras {
+  /** Undefined = each port that no other one is about. */
+  readonly port: number | undefined;
+  /** What the ports speak. */
+  readonly layer: 'http' | 'tcp';
+}
+
+/** What a match of a route of the Gateway API leads to. */
+export interface ApiRuleExtras {
+  readonly backends: readonly ApiBackendTarget[];
+  readonly redirect: ApiRedirectFilter | undefined;
+  readonly rewrite: ApiRewriteFilter | undefined;
+  readonly session: StatefulSession | undefined;
+  /** Undefined = as retries say. */
+  readonly perTryTimeoutMs?: number | undefined;
+  /** The status of requests that lead to nothing. */
+  readonly failure: 404 | 421 | 500 | 503;
+}
+
+type ApiFilter = Item<Item<KindSpecs['HTTPRoute']['rules']>['filters']>;
+type ApiRedirectFilter = Part<ApiFilter, 'requestRedirect'>;
+type ApiRewriteFilter = Part<ApiFilter, 'urlRewrite'>;
+
+/** One of the backends of a rule, with its own filters. */
+export interface ApiBackendTarget {
+  /** Undefined = the reference is not good. */
+  readonly target: { readonly host: string; readonly port: number } | undefined;
+  readonly weight: number;
+  readonly headers: HttpHeaders | undefined;
+  readonly redirect: ApiRedirectFilter | undefined;
+  readonly rewrite: ApiRewriteFilter | undefined;
+  readonly mirrors: HttpRoute['mirrors'];
+  /** It has a filter that is not carried out. */
+  readonly isBroken: boolean;
+}
+
+/** How a listener of the Gateway API ends TLS. */
+export interface ApiTlsExtras {
+  /** The names of its certificates for SDS. */
+  readonly certificates: readonly string[];
+  /** Roots for certificates of clients, as PEM; undefined = nobody is asked for one. */
+  readonly clientRoots: string | undefined;
+  /** Clients without a good certificate may call, too. */
+  readonly allowsAnyClient: boolean;
+}
+
 /** The parsed specification of each kind, with Istio's field names; durations are milliseconds. */
 export interface KindSpecs {
-  readonly VirtualService: DeepReadonly<z.output<typeof virtualServiceSchema>>;
+  readonly VirtualService: VirtualServiceContent;
   readonly DestinationRule: DeepReadonly<z.output<typeof destinationRuleSchema>>;
   readonly ServiceEntry: DeepReadonly<z.output<typeof serviceEntrySchema>>;
   readonly WorkloadEntry: DeepReadonly<z.output<typeof workloadEntrySchema>>;
   readonly PeerAuthentication: DeepReadonly<z.output<typeof peerAuthenticationSchema>>;
   readonly RequestAuthentication: DeepReadonly<z.output<typeof requestAuthenticationSchema>>;
   readonly AuthorizationPolicy: DeepReadonly<z.output<typeof authorizationPolicySchema>>;
-  readonly Gateway: DeepReadonly<z.output<typeof gatewaySchema>>;
+  readonly Gateway: GatewayContent;
   readonly WorkloadGroup: DeepReadonly<z.output<typeof workloadGroupSchema>>;
   readonly Sidecar: DeepReadonly<z.output<typeof sidecarSchema>>;
   readonly Telemetry: DeepReadonly<z.output<typeof telemetrySchema>>;
@@ -63,6 +148,16 @@ export interface KindSpecs {
   readonly StatefulSet: DeepReadonly<z.output<typeof deploymentSchema>>;
   readonly DaemonSet: DeepReadonly<z.output<typeof deploymentSchema>>;
   readonly ConfigMap: DeepReadonly<z.output<typeof configMapSchema>>;
+  readonly GatewayClass: DeepReadonly<z.output<typeof gatewayClassSchema>>;
+  /** That of the Gateway API; `Gateway` is Istio's. */
+  readonly 'Gateway.gateway.networking.k8s.io': DeepReadonly<z.output<typeof apiGatewaySchema>>;
+  readonly ListenerSet: DeepReadonly<z.output<typeof listenerSetSchema>>;
+  readonly HTTPRoute: DeepReadonly<z.output<typeof httpRouteSchema>>;
+  readonly GRPCRoute: DeepReadonly<z.output<typeof grpcRouteSchema>>;
+  readonly TLSRoute: DeepReadonly<z.output<typeof tlsRouteSchema>>;
+  readonly TCPRoute: DeepReadonly<z.output<typeof tcpRouteSchema>>;
+  readonly ReferenceGrant: DeepReadonly<z.output<typeof referenceGrantSchema>>;
+  readonly BackendTLSPolicy: DeepReadonly<z.output<typeof backendTlsPolicySchema>>;
   readonly Service: DeepReadonly<z.output<typeof serviceSchema>>;
   readonly Deployment: DeepReadonly<z.output<typeof deploymentSchema>>;
   readonly Namespace: DeepReadonly<z.output<typeof metadataOnlySchema>>;

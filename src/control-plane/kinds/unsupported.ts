@@ -1,5 +1,6 @@
 import type { RuleViolation } from '../schema/violation.js';
 import type { Document, FieldPath, KindName } from '../store/view.js';
+import { apiForGateways, apiUnsupported } from './gateway-api/unsupported.js';
 import { meshConfigOfConfigMap } from './mesh-config.js';
 import { entriesOf } from './report.js';
 import type { SidecarSpec } from './types.js';
@@ -162,15 +163,11 @@ const UNSUPPORTED_WHOLE: ReadonlySet<KindName> = new Set<KindName>([
 
 /** Kinds that are not read yet. */
 export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
-  'GatewayClass',
-  'HTTPRoute',
-  'GRPCRoute',
-  'TCPRoute',
-  'TLSRoute',
   'UDPRoute',
-  'ReferenceGrant',
-  'BackendTLSPolicy',
-  'ListenerSet',
+  'XListenerSet',
+  'XBackend',
+  'XBackendTrafficPolicy',
+  'XMesh',
 ]);
 
 /** What of a document inmesh does not carry out. */
@@ -178,7 +175,8 @@ export function findUnsupported(document: Document): readonly RuleViolation[] {
   if (isKind(document, 'ConfigMap')) return inConfigMap(document);
   if (UNSUPPORTED_WHOLE.has(document.kind)) return [unsupportedKind(document.kind)];
   const forGateways = findForGateways(document);
-  const violations: RuleViolation[] = isKind(document, 'Sidecar') ? [...elsewhere(document.spec)] : [];
+  const violations: RuleViolation[] = [...apiUnsupported(document)];
+  if (isKind(document, 'Sidecar')) violations.push(...elsewhere(document.spec));
   const entries = document.kind === 'MeshConfig' ? MESH_CONFIG : (UNSUPPORTED[document.kind] ?? []);
   for (const entry of entries) {
     for (const [value, at] of valuesAt(document.spec, entry.path.split('.'), ['spec'])) {
@@ -194,13 +192,14 @@ export function findUnsupported(document: Document): readonly RuleViolation[] {
 function findForGateways(document: Document): RuleViolation | undefined {
   const isGateway = document.kind === 'Gateway';
   const isForGateways = isKind(document, 'VirtualService') && !appliesToMesh(document.spec);
-  if (!isGateway && !isForGateways) return undefined;
-  const what = isGateway ? 'a Gateway' : 'a VirtualService for gateways only';
+  const own = isGateway ? 'a Gateway' : isForGateways ? 'a VirtualService for gateways only' : undefined;
+  const what = own ?? apiForGateways(document);
+  if (what === undefined) return undefined;
   return {
     code: 'INMESH_CONFIG_UNSUPPORTED',
     severity: 'warning',
     message: `${what} has an effect on Envoys only: no process of inmesh is a gateway`,
-    path: isGateway ? ['kind'] : ['spec', 'gateways'],
+    path: isForGateways ? ['spec', 'gateways'] : ['kind'],
   };
 }
 

@@ -23,10 +23,14 @@ export function virtualServiceReferences(
   return violations;
 }
 
+interface Routing {
+  readonly route?: readonly { readonly destination: Destination }[] | undefined;
+}
+
 /** Every destination of a virtual service, with its path. */
 function* destinationsOf(spec: VirtualServiceSpec): Iterable<[Destination, FieldPath]> {
   for (const protocol of ['http', 'tls', 'tcp'] as const) {
-    for (const [route, path] of entriesOf(spec[protocol], ['spec', protocol])) {
+    for (const [route, path] of entriesOf<Routing>(spec[protocol], ['spec', protocol])) {
       for (const [entry, at] of entriesOf(route.route, [...path, 'route'])) {
         yield [entry.destination, [...at, 'destination']];
       }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { mapOf } from '../kinds/fields.js';
-import { isKindName, KINDS } from '../kinds/kinds.js';
+import { isKindName, KINDS, kindNameOf } from '../kinds/kinds.js';
 import { isDnsName } from '../kinds/names.js';
 import { UNSUPPORTED_KINDS, unsupportedKind } from '../kinds/unsupported.js';
 import type { Document, FieldPath, KindName, KindSpecs, Origin } from '../store/view.js';
@@ -124,7 +124,8 @@ function readDocument(value: PlainValue, seat: Seat): ConfigDocument | readonly 
     }));
   if (!isPlainObject(value))
     return refuse([invalid([], 'a document must be a map with apiVersion, kind and metadata')]);
-  const { kind, apiVersion } = value;
+  const { apiVersion } = value;
+  const kind = typeof value['kind'] === 'string' ? kindNameOf(value['kind'], apiVersion) : value['kind'];
   if (typeof kind !== 'string' || !isKindName(kind)) return refuse([unknownKind(kind)]);
   const version = checkApiVersion(kind, apiVersion);
   const metadata = checkStructure(metadataSchema, value['metadata'] ?? Object.create(null), ['metadata']);
@@ -166,10 +167,10 @@ function checkApiVersion(kind: KindName, apiVersion: PlainValue | undefined): re
   return [invalid(['apiVersion'], message)];
 }
 
-/** Istio's kinds have no fields next to `spec`; Kubernetes' own kinds do (a ServiceAccount's `secrets`). */
+/** These kinds have no fields next to `spec`; Kubernetes' own kinds do (a ServiceAccount's `secrets`). */
 function checkFields(kind: KindName, value: PlainObject): readonly RuleViolation[] {
-  const isIstio = KINDS[kind].apiVersions.every((version) => version.includes('istio.io/'));
-  if (!isIstio) return [];
+  const isCustom = KINDS[kind].apiVersions.every((version) => /istio\.io\/|^gateway\./.test(version));
+  if (!isCustom) return [];
   const known = ['apiVersion', 'kind', 'metadata', 'spec', 'status'];
   return Object.keys(value)
     .filter((key) => !known.includes(key))

@@ -5,7 +5,7 @@ import type { GatewayServer } from '../../kinds/types.js';
 import type { ConfigView, Document } from '../../store/view.js';
 import type { MeshConfig } from '../mesh-config.js';
 import type { Profile } from '../profile.js';
-import type { RouteContext, Target } from '../routes.js';
+import type { RouteContext, Target } from '../route-context.js';
 import type { EffectivePolicy } from '../traffic-policy.js';
 import type { ListenPorts } from './gateway-ports.js';
 

@@ -83,11 +83,12 @@ export function tableRoutes(plan: TablePlan, tools: GatewayTools): readonly Rout
 export function gatewayTable({ name, port, servers }: TablePlan, tools: GatewayTools): RouteConfiguration {
   const { profile, serviceOf, hashOf, config } = tools;
   const defaultRetry = compileRetry(undefined, config.defaultHttpRetryPolicy);
+  const isTls = servers.some(({ kind }) => kind === 'https');
   const byHost = new Map<string, Route[]>();
   for (const { document, host, gateway } of boundServices(servers, tools)) {
     // Those for TLS and TCP alone are no virtual hosts.
     if (document.spec.http === undefined || document.spec.http.length === 0) continue;
-    const context = { profile, host, port, serviceOf, hashOf, gateway, defaultRetry };
+    const context = { profile, host, port, serviceOf, hashOf, gateway, isTls, defaultRetry };
     const routes = compileRoutes(document.spec.http, document.namespace, context);
     byHost.set(host, [...(byHost.get(host) ?? []), ...routes]);
   }

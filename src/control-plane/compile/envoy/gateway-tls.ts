@@ -8,6 +8,7 @@ import { gatewaySecrets } from '../credentials.js';
 
 type ServerTls = NonNullable<GatewayServer['tls']>;
 
+const { ACCEPT_UNTRUSTED } = tls.CertificateValidationContext_TrustChainVerification;
 const SOCKET = 'envoy.transport_sockets.tls';
 
 /**
@@ -35,7 +36,8 @@ export function gatewaySocket(
   }
   const message = create(tls.DownstreamTlsContextSchema, {
     commonTlsContext: context,
-    requireClientCertificate: isMesh || settings.mode === 'MUTUAL',
+    requireClientCertificate:
+      isMesh || (settings.mode === 'MUTUAL' && settings.gatewayApi?.allowsAnyClient !== true),
   });
   const any = packAny(tls.DownstreamTlsContextSchema, message);
   return create(core.TransportSocketSchema, {
@@ -76,7 +78,7 @@ function certificatesOf({
 }
 
 function validationOf(settings: ServerTls): tls.CertificateValidationContext | undefined {
-  const { mode, caCertificates, tlsCertificates = [], caCrl } = settings;
+  const { mode, caCertificates, tlsCertificates = [], caCrl, gatewayApi } = settings;
   if (mode !== 'MUTUAL' && mode !== 'OPTIONAL_MUTUAL') return undefined;
   const roots = caCertificates || tlsCertificates.find((one) => one.caCertificates)?.caCertificates;
   const context = create(tls.CertificateValidationContextSchema, {
@@ -85,6 +87,9 @@ function validationOf(settings: ServerTls): tls.CertificateValidationContext | u
     verifyCertificateHash: [...(settings.verifyCertificateHash ?? [])],
   });
   if (roots) context.trustedCa = file(roots);
+  if (gatewayApi?.clientRoots !== undefined)
+    context.trustedCa = encodePemSource({ kind: 'inline', pem: gatewayApi.clientRoots });
+  if (gatewayApi?.allowsAnyClient === true) context.trustChainVerification = ACCEPT_UNTRUSTED;
   if (caCrl) context.crl = file(caCrl);
   return context;
 }

@@ -21,8 +21,18 @@ export function grpcMatches(match: RouteMatch, authorities: readonly string[]): 
   }
   // Every call is one of gRPC.
   const { runtimeFraction } = match;
-  const plain = { path: grouped(match.path), queryParameters: [], runtimeFraction, grpcOnly: false };
+  const plain = { path: grpcPath(match.path), queryParameters: [], runtimeFraction, grpcOnly: false };
   return alternatives(headers).map((some) => ({ ...plain, headers: some }));
+}
+
+/** Clients of gRPC know no prefix of whole segments. Their paths have two, so that the first one with a slash says the same. */
+function grpcPath(path: PathMatcher): PathMatcher {
+  if (path.kind !== 'path-separated-prefix') return grouped(path);
+  const { value, caseSensitive } = path;
+  const isMethod = value.split('/').length > 2;
+  return isMethod
+    ? { kind: 'path', value, caseSensitive }
+    : { kind: 'prefix', value: `${value}/`, caseSensitive };
 }
 
 /** Whether a condition on a pseudo header holds for all calls (true) or for none (false); undefined for other headers. */

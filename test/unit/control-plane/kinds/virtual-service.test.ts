@@ -128,7 +128,7 @@ describe('fields that are checked but not carried out', () => {
   });
 
   test('a kind that is known elsewhere is told apart from a mistyped one', () => {
-    expect(complaintsAbout('kind: HTTPRoute')[0]).toMatch(/^1:7 error INMESH_CONFIG_UNSUPPORTED/);
+    expect(complaintsAbout('kind: UDPRoute')[0]).toMatch(/^1:7 error INMESH_CONFIG_UNSUPPORTED/);
     expect(complaintsAbout('kind: VirtualServise')[0]).toMatch(
       /INMESH_CONFIG_UNKNOWN_KIND .*"VirtualService"\?\)$/,
     );

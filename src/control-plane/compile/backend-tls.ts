@@ -1,0 +1,62 @@
+import type { Cluster } from '../../model/cluster.js';
+import { backendTlsFor } from '../gateway-api/backend-tls.js';
+import { clientCertificateOf, gatewayApiState } from '../gateway-api/state.js';
+import type { ConfigView } from '../store/view.js';
+import { apiCertificateSecret } from './credentials.js';
+import type { Profile } from './profile.js';
+
+/** What a BackendTLSPolicy makes of the cluster for a port of a service. */
+export type BackendTlsFields = (
+  cluster: string,
+  host: string,
+  port: { readonly name: string },
+  alpn: readonly string[],
+) => Partial<Cluster>;
+
+const NOTHING: Partial<Cluster> = {};
+
+/** The BackendTLSPolicies of a view, as the clients of a profile follow them. */
+export function backendTlsFields(view: ConfigView, profile: Profile): BackendTlsFields {
+  if (view.list('BackendTLSPolicy').length === 0) return () => NOTHING;
+  const certificate = certificateFor(view, profile);
+  return (cluster, host, { name }, alpn) => {
+    const found = backendTlsFor(view, host, name);
+    if (found === undefined) return NOTHING;
+    // Gateway API: connections that rest on a reference that is not good must fail.
+    if (found.unresolved !== undefined) return nowhere(cluster);
+    const { serverName, names, roots } = found;
+    return {
+      tls: {
+        mode: 'simple',
+        sni: serverName,
+        subjectAltNames: names.map((value) => ({ kind: 'exact', value, ignoreCase: false })),
+        alpn,
+        ...(roots !== undefined && { roots: { kind: 'inline', pem: roots } }),
+        ...(certificate !== undefined && { secrets: { certificate } }),
+      },
+      transportSocketMatches: [],
+    };
+  };
+}
+
+function nowhere(clusterName: string): Partial<Cluster> {
+  const assignment = {
+    clusterName,
+    localities: [],
+    overprovisioningFactor: 140,
+    weightedPriorityHealth: false,
+  };
+  return { discovery: { kind: 'static', assignment }, tls: undefined, transportSocketMatches: [] };
+}
+
+/** What the Gateway that the client belongs to shows to backends. */
+function certificateFor(view: ConfigView, { envoy }: Profile): string | undefined {
+  for (const state of gatewayApiState(view).gateways) {
+    const { gateway } = state;
+    const prefix = `${gateway.namespace}/${gateway.name}~`;
+    const certificate = clientCertificateOf(state);
+    if (certificate === undefined || !envoy?.gateways.some((name) => name.startsWith(prefix))) continue;
+    return apiCertificateSecret(certificate.namespace, certificate.name);
+  }
+  return undefined;
+}

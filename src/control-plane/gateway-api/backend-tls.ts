@@ -1,0 +1,107 @@
+import { serviceHost } from '../compile/names.js';
+import { GATEWAY_GROUP } from '../kinds/gateway-api/fields.js';
+import type { ConfigView, Document } from '../store/view.js';
+import { isComplaint, resolveRoots } from './certificates.js';
+import type { Complaint } from './condition.js';
+import { indexGrants } from './grants.js';
+
+/** A BackendTLSPolicy at one of its targets. */
+export interface BackendTls {
+  readonly policy: Document<'BackendTLSPolicy'>;
+  readonly host: string;
+  /** Name of the port of the service; undefined = each of its ports. */
+  readonly section: string | undefined;
+  /** PEM of the roots; undefined = those of the platform. */
+  readonly roots: string | undefined;
+  readonly serverName: string;
+  /** Names of which the server must prove one. */
+  readonly names: readonly string[];
+  /** What is wrong with its references; connections fail. */
+  readonly unresolved: Complaint | undefined;
+  /** Why the policy is not followed here. */
+  readonly notAccepted: Complaint | undefined;
+}
+
+const known = new WeakMap<ConfigView, readonly BackendTls[]>();
+
+/** All BackendTLSPolicies by target; remembered with the view. */
+export function backendTlsOf(view: ConfigView): readonly BackendTls[] {
+  const before = known.get(view);
+  if (before !== undefined) return before;
+  const all = computeAll(view);
+  known.set(view, all);
+  return all;
+}
+
+/** The policy for a port of a service: one for that port before one for the whole service. */
+export function backendTlsFor(view: ConfigView, host: string, portName: string): BackendTls | undefined {
+  if (view.list('BackendTLSPolicy').length === 0) return undefined;
+  const own = backendTlsOf(view).filter((one) => one.host === host && !isConflicted(one));
+  return (
+    own.find(({ section }) => section !== undefined && section === portName) ??
+    own.find(({ section }) => section === undefined)
+  );
+}
+
+function isConflicted({ notAccepted }: BackendTls): boolean {
+  return notAccepted?.reason === 'Conflicted';
+}
+
+function computeAll(view: ConfigView): readonly BackendTls[] {
+  const taken = new Map<string, Document<'BackendTLSPolicy'>>();
+  return view.list('BackendTLSPolicy').flatMap((policy) => {
+    const { roots, unresolved, invalid } = rootsOf(policy, view);
+    return policy.spec.targetRefs.flatMap(({ group, kind, name, sectionName }): BackendTls[] => {
+      if (group !== '' || kind !== 'Service') return [];
+      const host = serviceHost(name, policy.namespace);
+      const key = `${host} ${sectionName ?? ''}`;
+      const other = taken.get(key);
+      if (other === undefined) taken.set(key, policy);
+      return [
+        {
+          policy,
+          host,
+          section: sectionName,
+          roots,
+          serverName: policy.spec.validation.hostname,
+          names: namesOf(policy),
+          unresolved,
+          notAccepted:
+            other === undefined
+              ? invalid
+              : { reason: 'Conflicted', message: `the older policy ${other.name} has the same target` },
+        },
+      ];
+    });
+  });
+}
+
+function namesOf({ spec }: Document<'BackendTLSPolicy'>): readonly string[] {
+  const { subjectAltNames = [], hostname } = spec.validation;
+  const names = subjectAltNames.flatMap((one) => (one.type === 'URI' ? one.uri : one.hostname) ?? []);
+  return names.length === 0 ? [hostname] : names;
+}
+
+function rootsOf(
+  policy: Document<'BackendTLSPolicy'>,
+  view: ConfigView,
+): {
+  readonly roots: string | undefined;
+  readonly unresolved: Complaint | undefined;
+  readonly invalid: Complaint | undefined;
+} {
+  const references = policy.spec.validation.caCertificateRefs ?? [];
+  const from = { group: GATEWAY_GROUP, kind: 'BackendTLSPolicy', namespace: policy.namespace };
+  const lookup = { view, grants: indexGrants(view) };
+  const found = references.map((one) => resolveRoots(one, from, lookup));
+  const good = found.flatMap((one) => (isComplaint(one) ? [] : [one]));
+  const unresolved = found.find(isComplaint);
+  const isHopeless = references.length > 0 && good.length === 0;
+  return {
+    roots: good.length === 0 ? undefined : good.join('\n'),
+    unresolved,
+    invalid: isHopeless
+      ? { reason: 'NoValidCACertificate', message: unresolved?.message ?? 'no roots' }
+      : undefined,
+  };
+}

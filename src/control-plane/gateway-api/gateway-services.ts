@@ -1,0 +1,191 @@
+import { apiCertificateSecret } from '../compile/credentials.js';
+import type { ApiTlsExtras, GatewayServer, HttpRoute, KindSpecs } from '../kinds/types.js';
+import type { ConfigView, Document } from '../store/view.js';
+import type { Grants } from './grants.js';
+import { ANY_HOST, bestListenerHost, specificity } from './hostnames.js';
+import { inOrder, rulesOfRoute } from './http-rules.js';
+import { tcpRuleOf, tlsRuleOf } from './l4-rules.js';
+import { type ApiGateway, isServed, type ListenerTls, layerOf, type ResolvedListener } from './listeners.js';
+import type { ApiRoute } from './parents.js';
+import { standIn } from './stand-in.js';
+import type { GatewayApiState } from './state.js';
+
+/** The label by which the gateways of a Gateway are known (GEP-1762). */
+export const GATEWAY_NAME_LABEL = 'gateway.networking.k8s.io/gateway-name';
+
+/** What stands for Gateways and the routes that are attached to them. */
+export interface GatewayStandIns {
+  readonly gateways: readonly Document<'Gateway'>[];
+  readonly services: readonly Document<'VirtualService'>[];
+}
+
+/** The Gateways, one for each listener, and the VirtualServices, one for each host of a listener. */
+export function gatewayServices(state: GatewayApiState): GatewayStandIns {
+  const { view } = state.lookup;
+  const gateways: Document<'Gateway'>[] = [];
+  const services: Document<'VirtualService'>[] = [];
+  for (const { listeners, invalidParameters } of state.gateways) {
+    if (invalidParameters !== undefined) continue;
+    const served = listeners.filter(isServed);
+    for (const listener of served) {
+      gateways.push(gatewayOf(listener, view));
+      services.push(...servicesOf(listener, served, state));
+    }
+  }
+  return { gateways, services };
+}
+
+/** No name of Kubernetes has a `~`. */
+function standInName({ gateway, owner, spec }: ResolvedListener): string {
+  const set = owner.kind === 'ListenerSet' ? `${owner.namespace}~${owner.name}~` : '';
+  return `${gateway.name}~${set}${spec.name}`;
+}
+
+/** A Gateway says by its address which service leads to its gateways; else they have its name in a label (Istio). */
+function workloadsOf(
+  gateway: ApiGateway,
+  view: ConfigView,
+): { readonly selector: Readonly<Record<string, string>>; readonly namespace: string } {
+  for (const { type, value = '' } of gateway.spec.addresses ?? []) {
+    if (type !== 'Hostname') continue;
+    const [name = '', namespace = gateway.namespace] = value.split('.');
+    const selector = view.get('Service', namespace, name)?.spec.selector;
+    if (selector !== undefined) return { selector, namespace };
+  }
+  return { selector: { [GATEWAY_NAME_LABEL]: gateway.name }, namespace: gateway.namespace };
+}
+
+function gatewayOf(listener: ResolvedListener, view: ConfigView): Document<'Gateway'> {
+  const { gateway, spec } = listener;
+  const { selector, namespace } = workloadsOf(gateway, view);
+  const name = standInName(listener);
+  const tls = tlsOf(listener);
+  const server: GatewayServer = {
+    port: { number: spec.port, protocol: spec.protocol, name },
+    hosts: [`*/${spec.hostname?.toLowerCase() ?? ANY_HOST}`],
+    ...(tls !== undefined && { tls }),
+  };
+  const content: KindSpecs['Gateway'] = { servers: [server], selector, gatewayApi: { namespace } };
+  return standIn('Gateway', { namespace: gateway.namespace, name }, content, gateway);
+}
+
+function tlsOf({ spec, tls }: ResolvedListener): GatewayServer['tls'] {
+  if (layerOf(spec) !== 'tls') return undefined;
+  if (tls === undefined) return { mode: 'PASSTHROUGH' };
+  return { mode: tls.clientRoots === undefined ? 'SIMPLE' : 'MUTUAL', gatewayApi: extrasOf(tls) };
+}
+
+function extrasOf({ certificates, clientRoots, allowsAnyClient }: ListenerTls): ApiTlsExtras {
+  return {
+    certificates: certificates.map(({ namespace, name }) => apiCertificateSecret(namespace, name)),
+    clientRoots,
+    allowsAnyClient,
+  };
+}
+
+function servicesOf(
+  listener: ResolvedListener,
+  served: readonly ResolvedListener[],
+  state: GatewayApiState,
+): readonly Document<'VirtualService'>[] {
+  const attached = routesAt(listener, state);
+  const gateway = `${listener.gateway.namespace}/${standInName(listener)}`;
+  const { grants } = state.lookup;
+  const make = (host: string, rules: Pick<KindSpecs['VirtualService'], 'http' | 'tcp' | 'tls'>) =>
+    standIn(
+      'VirtualService',
+      { namespace: listener.gateway.namespace, name: `${standInName(listener)}~${host}` },
+      { hosts: [host], gateways: [gateway], ...rules },
+      listener.gateway,
+    );
+  const { protocol, tls } = listener.spec;
+  if (protocol === 'HTTP' || protocol === 'HTTPS')
+    return httpServices(listener, served, { attached, grants, make });
+  const byAge = [...attached].sort((a, b) => a.route.order - b.route.order);
+  const isPassthrough = protocol === 'TLS' && tls?.mode === 'Passthrough';
+  if (isPassthrough) {
+    return byAge.flatMap(({ route, hosts }) =>
+      hosts.flatMap((host) => {
+        const rule = isL4(route) ? tlsRuleOf(route, [host], grants) : undefined;
+        return rule === undefined ? [] : [make(host, { tls: [rule] })];
+      }),
+    );
+  }
+  // What is in TLS, or comes without, says nothing about hosts: the oldest route has it.
+  const first = byAge.map(({ route }) => route).find(isL4);
+  const rule = first && tcpRuleOf(first, grants);
+  return rule === undefined ? [] : [make(listener.spec.hostname?.toLowerCase() ?? ANY_HOST, { tcp: [rule] })];
+}
+
+interface AttachedRoute {
+  readonly route: ApiRoute;
+  readonly hosts: readonly string[];
+}
+
+function isL4(route: ApiRoute): route is Document<'TCPRoute'> | Document<'TLSRoute'> {
+  return route.kind === 'TCPRoute' || route.kind === 'TLSRoute';
+}
+
+function routesAt(listener: ResolvedListener, { routes }: GatewayApiState): readonly AttachedRoute[] {
+  return routes.flatMap(({ route, parents }) => {
+    const hosts = parents
+      .filter(({ refusal }) => refusal === undefined)
+      .flatMap(({ listeners }) => listeners)
+      .filter((one) => one.listener === listener)
+      .flatMap((one) => one.hosts);
+    return hosts.length === 0 ? [] : [{ route, hosts: [...new Set(hosts)] }];
+  });
+}
+
+interface HttpTools {
+  readonly attached: readonly AttachedRoute[];
+  readonly grants: Grants;
+  readonly make: (host: string, rules: { readonly http: readonly HttpRoute[] }) => Document<'VirtualService'>;
+}
+
+/**
+ * Gateway API: a request is for one listener only, the one with the most specific hostname; what the routes of others say of
+ * its host does not count.
+ */
+function httpServices(
+  listener: ResolvedListener,
+  served: readonly ResolvedListener[],
+  { attached, grants, make }: HttpTools,
+): readonly Document<'VirtualService'>[] {
+  const own = hostOf(listener);
+  const { protocol, port } = listener.spec;
+  const peers = served.filter(({ spec }) => spec.protocol === protocol && spec.port === port).map(hostOf);
+  const byHost = new Map<string, ApiRoute[]>();
+  for (const { route, hosts } of attached) {
+    for (const host of hosts) {
+      if (bestListenerHost(host, peers) === own) byHost.set(host, [...(byHost.get(host) ?? []), route]);
+    }
+  }
+  const documents = [...byHost].map(([host, routes]) =>
+    make(host, { http: inOrder(routes.flatMap((route) => rulesOfRoute(route, grants))) }),
+  );
+  const nothing = (host: string, failure: 404 | 421) => make(host, { http: [failing(failure)] });
+  if (!byHost.has(own)) documents.push(nothing(own, 404));
+  if (protocol === 'HTTP') return documents;
+  // Listeners of HTTPS are chosen by the name in TLS: a request for the host of another one was misdirected.
+  for (const other of peers) {
+    const isOthers = other !== own && (specificity(other) > specificity(own) || !covers(own, other));
+    if (isOthers && !byHost.has(other)) documents.push(nothing(other, 421));
+  }
+  return documents;
+}
+
+function covers(own: string, other: string): boolean {
+  return bestListenerHost(other, [own]) === own;
+}
+
+function hostOf({ spec }: ResolvedListener): string {
+  return spec.hostname?.toLowerCase() ?? ANY_HOST;
+}
+
+function failing(failure: 404 | 421): HttpRoute {
+  return {
+    name: failure === 404 ? 'no-route' : 'misdirected',
+    gatewayApi: { backends: [], redirect: undefined, rewrite: undefined, session: undefined, failure },
+  };
+}

@@ -1,0 +1,25 @@
+import type { Document, KindName, KindSpecs, Origin } from '../store/view.js';
+
+const NO_VALUES: Readonly<Record<string, string>> = Object.freeze({});
+
+/** A document that nobody wrote: it stands for one of the Gateway API, and is where that one is. */
+export function standIn<K extends KindName>(
+  kind: K,
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+  spec: KindSpecs[K],
+  source: Document<KindName>,
+): Document<K> {
+  const { origin, order } = source;
+  return {
+    apiVersion: 'inmesh.dev/internal',
+    kind,
+    name,
+    namespace,
+    labels: NO_VALUES,
+    annotations: NO_VALUES,
+    spec,
+    origin,
+    order,
+    position: (): Origin => origin,
+  };
+}

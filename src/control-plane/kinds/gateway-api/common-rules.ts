@@ -1,0 +1,91 @@
+import type { FieldPath } from '../../store/view.js';
+import { checkRegex } from '../common-rules.js';
+import { entriesOf, type Report } from '../report.js';
+import { GATEWAY_GROUP } from './fields.js';
+import type { LabelSelector, ParentReference } from './types.js';
+
+/** Complains about every entry whose key an earlier one has. */
+export function checkUnique<T>(
+  list: readonly T[] | undefined,
+  path: FieldPath,
+  { keyOf, what, report }: { keyOf: (one: T) => string | undefined; what: string; report: Report },
+): void {
+  const seen = new Set<string>();
+  for (const [one, at] of entriesOf(list, path)) {
+    const key = keyOf(one);
+    if (key === undefined) continue;
+    if (seen.has(key)) report.invalid(at, `the ${what} ${JSON.stringify(key)} is already used`);
+    seen.add(key);
+  }
+}
+
+/** Gateway API: references to one parent must name different sections or ports, and all of them must. */
+export function checkParents(
+  parents: readonly ParentReference[] | undefined,
+  namespace: string,
+  report: Report,
+): void {
+  const path = ['spec', 'parentRefs'];
+  const byParent = new Map<string, ParentReference[]>();
+  for (const [parent, at] of entriesOf(parents, path)) {
+    const { group, kind, name, sectionName = '', port } = parent;
+    const key = [group, kind, parent.namespace ?? namespace, name].join('/');
+    const others = byParent.get(key) ?? [];
+    for (const other of others) {
+      const isSame = (other.sectionName ?? '') === sectionName && other.port === port;
+      if (isSame) {
+        report.invalid(
+          at,
+          'sectionName or port must be different where parentRefs name the same parent twice',
+        );
+      } else if (isOpen(other) || isOpen(parent)) {
+        report.invalid(at, 'sectionName or port must be given where parentRefs name the same parent twice');
+      }
+    }
+    byParent.set(key, [...others, parent]);
+  }
+}
+
+function isOpen({ sectionName = '', port }: ParentReference): boolean {
+  return sectionName === '' && port === undefined;
+}
+
+/** A Service is reached by one of its ports. */
+export function checkBackend(
+  backend: { readonly group: string; readonly kind: string; readonly port?: number | undefined },
+  path: FieldPath,
+  report: Report,
+): void {
+  const needsPort = backend.group === '' && backend.kind === 'Service';
+  if (needsPort && backend.port === undefined) report.invalid(path, 'a reference to a Service needs a port');
+}
+
+/** Of entries with names that differ in case only the first counts, so that a second one is a mistake. */
+export function checkHeaderMatches(
+  headers: readonly { readonly type: string; readonly name: string; readonly value: string }[] | undefined,
+  path: FieldPath,
+  report: Report,
+): void {
+  checkUnique(headers, path, { keyOf: ({ name }) => name.toLowerCase(), what: 'header', report });
+  for (const [{ type, value }, at] of entriesOf(headers, path)) {
+    if (type === 'RegularExpression') checkRegex(value, [...at, 'value'], report);
+  }
+}
+
+/** Kubernetes: an expression with `In` or `NotIn` needs values, the others have none. */
+export function checkSelector(selector: LabelSelector | undefined, path: FieldPath, report: Report): void {
+  for (const [{ operator, values = [] }, at] of entriesOf(selector?.matchExpressions, [
+    ...path,
+    'matchExpressions',
+  ])) {
+    const needsValues = operator === 'In' || operator === 'NotIn';
+    if (needsValues !== values.length > 0) {
+      report.invalid(at, needsValues ? `${operator} needs values` : `${operator} has no values`);
+    }
+  }
+}
+
+/** Whether a reference is to a Gateway or a ListenerSet. */
+export function isGatewayParent({ group, kind }: Pick<ParentReference, 'group' | 'kind'>): boolean {
+  return group === GATEWAY_GROUP && (kind === 'Gateway' || kind === 'ListenerSet');
+}

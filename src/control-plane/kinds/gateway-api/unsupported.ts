@@ -1,0 +1,87 @@
+import type { RuleViolation } from '../../schema/violation.js';
+import type { Document, FieldPath, KindName } from '../../store/view.js';
+import { valuesAt } from '../values-at.js';
+import { isGatewayParent } from './common-rules.js';
+
+// An accepted field is a promise: what of the Gateway API is not carried out is refused.
+
+const ROUTE = (filters: readonly string[]): readonly string[] => [
+  ...filters.flatMap((filter) => [
+    `rules.*.filters.*.${filter}`,
+    `rules.*.backendRefs.*.filters.*.${filter}`,
+  ]),
+  'rules.*.sessionPersistence.idleTimeout',
+];
+
+const FIELDS: { readonly [K in KindName]?: readonly string[] } = {
+  HTTPRoute: ROUTE(['extensionRef', 'externalAuth']),
+  GRPCRoute: ROUTE(['extensionRef']),
+  'Gateway.gateway.networking.k8s.io': [
+    'listeners.*.tls.options',
+    'infrastructure.labels',
+    'infrastructure.annotations',
+  ],
+  ListenerSet: ['listeners.*.tls.options'],
+  BackendTLSPolicy: ['options'],
+};
+
+/** What of a document of the Gateway API is not carried out. */
+export function apiUnsupported(document: Document<KindName>): readonly RuleViolation[] {
+  const found: RuleViolation[] = [];
+  for (const path of FIELDS[document.kind] ?? []) {
+    for (const [value, at] of valuesAt(document.spec, path.split('.'), ['spec'])) {
+      if (value !== undefined) found.push(refusal(`${at.at(-1)} of ${document.kind}`, at));
+    }
+  }
+  return [...found, ...sessionsWithoutEnd(document)];
+}
+
+/** Only a permanent cookie can carry its end. */
+function* sessionsWithoutEnd(document: Document<KindName>): Iterable<RuleViolation> {
+  if (document.kind !== 'HTTPRoute' && document.kind !== 'GRPCRoute') return;
+  // The document is of one of the two kinds, whose rules agree in what is read of them here.
+  const { rules = [] } = (document as Document<'HTTPRoute' | 'GRPCRoute'>).spec;
+  for (const [index, { sessionPersistence }] of rules.entries()) {
+    const { absoluteTimeout, cookieConfig } = sessionPersistence ?? {};
+    if (absoluteTimeout === undefined || cookieConfig?.lifetimeType === 'Permanent') continue;
+    yield refusal('absoluteTimeout without a permanent cookie', [
+      'spec',
+      'rules',
+      index,
+      'sessionPersistence',
+      'absoluteTimeout',
+    ]);
+  }
+}
+
+function refusal(what: string, path: FieldPath): RuleViolation {
+  return {
+    code: 'INMESH_CONFIG_UNSUPPORTED',
+    severity: 'error',
+    message: `inmesh does not carry out ${what} yet`,
+    path,
+    atKey: true,
+  };
+}
+
+/** What a document of the Gateway API is that is for gateways alone; undefined = members of the mesh follow it, too. */
+export function apiForGateways(document: Document<KindName>): string | undefined {
+  switch (document.kind) {
+    case 'Gateway.gateway.networking.k8s.io':
+      return 'a Gateway';
+    case 'ListenerSet':
+      return 'a ListenerSet';
+    case 'HTTPRoute':
+    case 'GRPCRoute':
+    case 'TLSRoute':
+    case 'TCPRoute': {
+      // The document is of one of these kinds, all of which have parents.
+      const { parentRefs = [] } = (document as Document<'HTTPRoute' | 'GRPCRoute' | 'TLSRoute' | 'TCPRoute'>)
+        .spec;
+      const isForGateways = parentRefs.length > 0 && parentRefs.every(isGatewayParent);
+      return isForGateways ? `a ${document.kind} for gateways only` : undefined;
+    }
+    default:
+      return undefined;
+  }
+}
