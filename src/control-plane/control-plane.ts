@@ -27,7 +27,7 @@ import {
 } from './ca-parts.js';
 import type { ExtensionProviderInput } from './compile/authorization/extension-provider.js';
 import { createCompiler } from './compile/compile.js';
-import { createLossReport } from './compile/grpc/report-losses.js';
+import { createLossReport, createRefusalReport } from './compile/grpc/report-losses.js';
 import {
   createMeshConfig,
   DEFAULT_MESH_CONFIG,
@@ -367,7 +367,11 @@ class RunningControlPlane implements ControlPlane {
       logger,
       changed: () => this.#xds.changed(),
     });
-    const compiler = createCompiler(this.#config, { servesGrpc: createLossReport(logger), keys: this.#keys });
+    const compiler = createCompiler(this.#config, {
+      servesGrpc: createLossReport(logger),
+      refusesPatch: createRefusalReport(logger),
+      keys: this.#keys,
+    });
     this.#xds = createXdsServer({
       state: () => {
         const view = store.current.value;

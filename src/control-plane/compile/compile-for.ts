@@ -54,7 +54,7 @@ export type CompileResult =
       readonly accepted: true;
       readonly resources: CompiledJson;
       readonly warnings: readonly Violation[];
-      /** For gRPC's own clients: what they do not follow, one sentence each. */
+      /** What is not followed, one sentence each: by gRPC's own clients, and of EnvoyFilters by members. */
       readonly losses: readonly string[];
     }
   | { readonly accepted: false; readonly violations: readonly Violation[] };
@@ -73,12 +73,19 @@ export function compileFor(input: ConfigInput, target: CompileTarget): CompileRe
   const result = store.propose('documents', input);
   if (!result.accepted) return { accepted: false, violations: result.violations };
   const view = store.current.value;
-  const set = createCompiler(createMeshConfig(target.mesh ?? {})).compile(view, NOBODY, nodeOf(target));
+  const refused = new Set<string>();
+  const compiler = createCompiler(createMeshConfig(target.mesh ?? {}), {
+    refusesPatch: (reason) => refused.add(reason),
+  });
+  const set = compiler.compile(view, NOBODY, nodeOf(target));
   return {
     accepted: true,
     resources: jsonOf(set),
     warnings: store.warnings.value,
-    losses: target.profile === 'grpc' ? grpcLosses(view).map(({ message }) => message) : [],
+    losses: [
+      ...(target.profile === 'grpc' ? grpcLosses(view).map(({ message }) => message) : []),
+      ...refused,
+    ],
   };
 }
 

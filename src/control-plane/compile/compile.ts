@@ -51,6 +51,8 @@ interface Own {
 export interface CompilerListeners {
   /** The configuration is compiled for one of gRPC's own clients. */
   readonly servesGrpc?: (view: ConfigView) => void;
+  /** An EnvoyFilter does not change something, for this reason. */
+  readonly refusesPatch?: (reason: string) => void;
   /** Keys of issuers. By default only those that documents hold. */
   readonly keys?: IssuerKeys;
 }
@@ -65,6 +67,7 @@ class MemoizingCompiler implements Compiler {
   readonly #listeners: CompilerListeners;
   readonly #profiles = new Map<string, Compiled>();
   readonly #keys: IssuerKeys;
+  readonly #onRefused: (reason: string) => void;
   readonly #inbound: InboundListeners;
   readonly #own = new WeakMap<Node, Own>();
   readonly #shapes = new RegistryShapes();
@@ -74,7 +77,8 @@ class MemoizingCompiler implements Compiler {
     this.#config = config;
     this.#listeners = listeners;
     this.#keys = listeners.keys ?? INLINE_KEYS;
-    this.#inbound = new InboundListeners({ config, keys: this.#keys });
+    this.#onRefused = listeners.refusesPatch ?? (() => {});
+    this.#inbound = new InboundListeners({ config, keys: this.#keys, onRefused: this.#onRefused });
   }
 
   compile(given: ConfigView, registry: RegistrySnapshot, node: Node): ResourceSet {
@@ -108,7 +112,7 @@ class MemoizingCompiler implements Compiler {
 
   #compiled(profile: Profile, view: ConfigView, registry: RegistrySnapshot): Compiled {
     const config = meshConfigOf(view, this.#config);
-    const input = { view, registry, config, keys: this.#keys, pods: this.#pods };
+    const input = { view, registry, config, keys: this.#keys, pods: this.#pods, onRefused: this.#onRefused };
     const shape = this.#shapes.of(registry);
     const outlineKey = `${this.#inbound.version({ view, registry, shape })} ${shape}`;
     const before = this.#profiles.get(profile.key);

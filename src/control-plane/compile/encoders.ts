@@ -6,18 +6,19 @@ import {
   ROUTE_CONFIGURATION,
 } from '../../codec/resource-types.js';
 import type { ResourceEncoders } from './resource-set.js';
+import { wireOf } from './wire-of.js';
 
 /** What the SDK reads: everything that the model says. */
 export const SDK_ENCODERS: ResourceEncoders = {
-  listener: (one) => LISTENER.encode(one),
-  route: (one) => ROUTE_CONFIGURATION.encode(one),
-  cluster: (one) => CLUSTER.encode(one),
+  listener: (one) => wireOf(one) ?? LISTENER.encode(one),
+  route: (one) => wireOf(one) ?? ROUTE_CONFIGURATION.encode(one),
+  cluster: (one) => wireOf(one) ?? CLUSTER.encode(one),
   endpoints: (one) => CLUSTER_LOAD_ASSIGNMENT.encode(one),
 };
 
 /** What gRPC's own clients and servers read. */
 export const GRPC_ENCODERS: ResourceEncoders = {
   ...SDK_ENCODERS,
-  listener: encodeGrpcListener,
-  cluster: encodeGrpcCluster,
+  listener: (one) => wireOf(one) ?? encodeGrpcListener(one),
+  cluster: (one) => wireOf(one) ?? encodeGrpcCluster(one),
 };

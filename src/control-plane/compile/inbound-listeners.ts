@@ -4,6 +4,9 @@ import { isEqual } from '../../runtime/equal.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigView } from '../store/view.js';
 import { type AuthorizationCompiler, authorizationCompiler } from './authorization/workload.js';
+import { GRPC_ENCODERS, SDK_ENCODERS } from './encoders.js';
+import { type PatchTarget, patchInbound } from './envoy-filter/patched.js';
+import { type Patch, type PatchSubject, patchesFor } from './envoy-filter/patches.js';
 import { grpcServerListener, servedAddress } from './grpc/server-listener.js';
 import { type InboundSecurity, inboundHttpPolicy } from './inbound-security.js';
 import { inboundListener, inboundListenerName } from './listeners.js';
@@ -24,11 +27,14 @@ export interface InboundInput {
 /** The listeners of what nodes serve: each is for one node alone, and the same object as long as it says the same. */
 export class InboundListeners {
   readonly #config: MeshConfig;
-  readonly #security: InboundSecurity;
-  readonly #known = new Map<string, { readonly version: string; readonly listener: InboundListener }>();
+  readonly #security: InboundSecurity & Pick<PatchTarget, 'onRefused'>;
+  readonly #known = new Map<
+    string,
+    { readonly version: string; readonly listener: InboundListener | undefined }
+  >();
   #authorization: { readonly version: string; readonly compile: AuthorizationCompiler } | undefined;
 
-  constructor(security: InboundSecurity) {
+  constructor(security: InboundSecurity & Pick<PatchTarget, 'onRefused'>) {
     this.#config = security.config;
     this.#security = security;
   }
@@ -43,41 +49,65 @@ export class InboundListeners {
   /** One for each port that the node says it serves. */
   of(node: Node, input: InboundInput): readonly (readonly [string, InboundListener])[] {
     const { NAMESPACE: namespace, LABELS, INMESH_WORKLOADS = [] } = node.metadata;
-    return INMESH_WORKLOADS.map((served) => {
+    return INMESH_WORKLOADS.flatMap((served) => {
       const name = inboundListenerName(this.#config.inboundTemplate, served);
       const labels = { app: served.service, ...LABELS };
-      const key = JSON.stringify([name, namespace, labels, served.protocol]);
+      const patches = this.#patchesFor(node, { namespace, labels }, input);
+      const key = JSON.stringify([name, namespace, labels, served.protocol, patches.map(({ id }) => id)]);
       const make = () => {
         const { view } = input;
         const config = meshConfigOf(view, this.#config);
         const subject = { namespace, labels, service: served.service };
         const { http, tcp } = this.#authorizationOf(input)(subject);
-        return inboundListener(name, served, {
+        const listener = inboundListener(name, served, {
           mode: mtlsModes(view, config)(subject, served.port),
           http: inboundHttpPolicy(view, subject, { ...this.#security, config, authorization: http }),
           guards: tcp,
         });
+        return this.#patched(listener, served.port, { patches, isOurs: true, encoders: SDK_ENCODERS });
       };
-      return [name, this.#remembered(key, input, make)];
+      const listener = this.#remembered(key, input, make);
+      return listener === undefined ? [] : [[name, listener] as const];
     });
   }
 
   /** The one of a gRPC server that asks by the name of its address; undefined when it is no such name. */
-  ofGrpcServer(name: string, { metadata }: Node, input: InboundInput): InboundListener | undefined {
+  ofGrpcServer(name: string, node: Node, input: InboundInput): InboundListener | undefined {
+    const { metadata } = node;
     const address = servedAddress(name, this.#config.inboundTemplate);
     if (address === undefined) return undefined;
     const { NAMESPACE: namespace, LABELS, INMESH_WORKLOADS = [] } = metadata;
     const served = INMESH_WORKLOADS.find(({ port }) => port === address.port);
     const labels = { ...(served && { app: served.service }), ...LABELS };
-    const key = JSON.stringify(['grpc', name, namespace, labels, served?.service, served?.tlsMode]);
+    const patches = this.#patchesFor(node, { namespace, labels }, input);
+    const ids = patches.map(({ id }) => id);
+    const key = JSON.stringify(['grpc', name, namespace, labels, served?.service, served?.tlsMode, ids]);
     return this.#remembered(key, input, () => {
       const mode = mtlsModes(input.view, meshConfigOf(input.view, this.#config))(
         { namespace, labels },
         address.port,
       );
       const { grpc } = this.#authorizationOf(input)({ namespace, labels, service: served?.service });
-      return grpcServerListener(name, address, { mode, metadata, http: grpc });
+      const listener = grpcServerListener(name, address, { mode, metadata, http: grpc });
+      return this.#patched(listener, address.port, { patches, isOurs: false, encoders: GRPC_ENCODERS });
     });
+  }
+
+  #patchesFor(
+    node: Node,
+    subject: Pick<PatchSubject, 'namespace' | 'labels'>,
+    { view }: InboundInput,
+  ): readonly Patch[] {
+    return patchesFor(view, { ...subject, node }, meshConfigOf(view, this.#config).rootNamespace);
+  }
+
+  #patched(
+    listener: InboundListener,
+    port: number,
+    target: Pick<PatchTarget, 'patches' | 'isOurs' | 'encoders'>,
+  ): InboundListener | undefined {
+    const { onRefused } = this.#security;
+    return patchInbound(listener, port, { ...target, context: 'SIDECAR_INBOUND', onRefused });
   }
 
   #authorizationOf(input: InboundInput): AuthorizationCompiler {
@@ -93,7 +123,11 @@ export class InboundListeners {
     return this.#authorization.compile;
   }
 
-  #remembered(key: string, input: InboundInput, make: () => InboundListener): InboundListener {
+  #remembered(
+    key: string,
+    input: InboundInput,
+    make: () => InboundListener | undefined,
+  ): InboundListener | undefined {
     const known = this.#known.get(key);
     const version = this.version(input);
     if (known?.version === version) return known.listener;

@@ -4,10 +4,12 @@ import { authorizationCompiler } from './authorization/workload.js';
 import { backendTlsFields } from './backend-tls.js';
 import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
 import { indexDestinationRules, NO_POLICY } from './destination-rules.js';
+import { GRPC_ENCODERS, SDK_ENCODERS } from './encoders.js';
 import { compileAssignment } from './endpoints.js';
 import { listenPorts } from './envoy/gateway-ports.js';
 import { envoyGateways } from './envoy/gateways.js';
 import { envoyOutline } from './envoy/outline.js';
+import { patchOutline } from './envoy-filter/patched.js';
 import { grpcOutline } from './grpc/outline.js';
 import { gatewayFilters } from './inbound-security.js';
 import { hasIpAddress, indexInstances, isResolved } from './instances.js';
@@ -27,6 +29,18 @@ const DESTINATIONS = { inmesh: 'known', envoy: 'by-name', grpc: 'unknown' } as c
 
 /** Listeners, routes and clusters for a profile. */
 export function compileOutline(input: CompileInput, profile: Profile): Outline {
+  const { generator, patches, envoy } = profile;
+  return patchOutline(unpatchedOutline(input, profile), {
+    patches,
+    encoders: generator === 'grpc' ? GRPC_ENCODERS : SDK_ENCODERS,
+    isOurs: generator === 'inmesh',
+    // Istio: all that a gateway has is a gateway's.
+    context: (envoy?.gateways.length ?? 0) > 0 ? 'GATEWAY' : 'SIDECAR_OUTBOUND',
+    onRefused: input.onRefused,
+  });
+}
+
+function unpatchedOutline(input: CompileInput, profile: Profile): Outline {
   const { view, registry, config } = input;
   const visible = visibleServices(listServices(view, registry), profile.namespace, config);
   const scope = clientScope(profile.sidecar?.spec, {

@@ -12,6 +12,8 @@ import type { WireResource } from './resource-set.js';
 export interface CompileInput extends InstanceInput {
   readonly config: MeshConfig;
   readonly keys: IssuerKeys;
+  /** Hears why an EnvoyFilter does not change something. */
+  readonly onRefused: (reason: string) => void;
 }
 
 /** Everything but endpoints: it stays when only addresses come and go. */

@@ -4,6 +4,7 @@ import type { Node } from '../../model/node.js';
 import { DEFAULT_CLUSTER_ID } from '../registry/workload.js';
 import type { ConfigView, Document } from '../store/view.js';
 import { virtualServicesOf } from './delegates.js';
+import { type Patch, patchesFor } from './envoy-filter/patches.js';
 import { CLUSTER_LABEL, type ClientPlace, withTopology } from './locality-balance.js';
 import { localityInterest } from './locality-setting.js';
 import type { MeshConfig } from './mesh-config.js';
@@ -38,6 +39,8 @@ export interface Profile {
   readonly place: ClientPlace;
   /** What narrows its view of the mesh; undefined = nothing does. */
   readonly sidecar: Document<'Sidecar'> | undefined;
+  /** What EnvoyFilters change in what it receives. */
+  readonly patches: readonly Patch[];
   readonly key: string;
 }
 
@@ -58,8 +61,11 @@ export function profileOf(node: Node, view: ConfigView, config: MeshConfig): Pro
     ? undefined
     : sidecarFor(view, { namespace, labels: clientLabels(node) }, config.rootNamespace);
   const sidecarName = sidecar && `${sidecar.namespace}/${sidecar.name}`;
-  const key = JSON.stringify([generator, namespace, labels, place, envoy, sidecarName]);
-  return { namespace, labels, generator, place, envoy, sidecar, key };
+  const subject = { namespace, labels: clientLabels(node), gateways: envoy?.gateways, node };
+  const patches = patchesFor(view, subject, config.rootNamespace);
+  const patchIds = patches.map(({ id }) => id);
+  const key = JSON.stringify([generator, namespace, labels, place, envoy, sidecarName, patchIds]);
+  return { namespace, labels, generator, place, envoy, sidecar, patches, key };
 }
 
 /** A node says what it wants, or its program is known; gRPC's clients are many, so that they are who the others are not. */

@@ -193,6 +193,7 @@ export type ServiceEntrySpec = KindSpecs['ServiceEntry'];
 export type WorkloadEntrySpec = KindSpecs['WorkloadEntry'];
 export type GatewaySpec = KindSpecs['Gateway'];
 export type GatewayServer = Item<GatewaySpec['servers']>;
+export type EnvoyFilterPatch = Item<KindSpecs['EnvoyFilter']['configPatches']>;
 export type MeshConfigSpec = KindSpecs['MeshConfig'];
 export type SidecarSpec = KindSpecs['Sidecar'];
 export type ServiceSpec = KindSpecs['Service'];

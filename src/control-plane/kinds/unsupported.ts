@@ -1,3 +1,4 @@
+import { patchesOf } from '../compile/envoy-filter/patches.js';
 import type { RuleViolation } from '../schema/violation.js';
 import type { Document, FieldPath, KindName } from '../store/view.js';
 import { apiForGateways, apiUnsupported } from './gateway-api/unsupported.js';
@@ -153,7 +154,6 @@ const UNSUPPORTED_WHOLE: ReadonlySet<KindName> = new Set<KindName>([
   'WorkloadGroup',
   'Telemetry',
   'ProxyConfig',
-  'EnvoyFilter',
   'WasmPlugin',
   'TrafficExtension',
   'RateLimitPolicy',
@@ -173,6 +173,7 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
 /** What of a document inmesh does not carry out. */
 export function findUnsupported(document: Document): readonly RuleViolation[] {
   if (isKind(document, 'ConfigMap')) return inConfigMap(document);
+  if (isKind(document, 'EnvoyFilter')) return inPatches(document);
   if (UNSUPPORTED_WHOLE.has(document.kind)) return [unsupportedKind(document.kind)];
   const forGateways = findForGateways(document);
   const violations: RuleViolation[] = [...apiUnsupported(document)];
@@ -222,6 +223,16 @@ function inConfigMap(document: Document<'ConfigMap'>): readonly RuleViolation[] 
         atKey: false,
       })),
   );
+}
+
+/** Patches that can't be applied anywhere; where one can't be applied, members are told when they would have it. */
+function inPatches(document: Document<'EnvoyFilter'>): readonly RuleViolation[] {
+  return patchesOf(document).problems.map(({ index, message }) => ({
+    code: 'INMESH_CONFIG_UNSUPPORTED',
+    severity: 'error',
+    message,
+    path: ['spec', 'configPatches', index],
+  }));
 }
 
 /** No proxy stands before the application: what comes to a port is for who listens there. */

@@ -16,3 +16,17 @@ export function createLossReport(logger: Logger): (view: ConfigView) => void {
     reported = new Set(losses.map(({ message }) => message));
   };
 }
+
+/** How many refusals are remembered as told. */
+const MAX_TOLD = 1000;
+
+/** Tells what EnvoyFilters do not change, each thing once. */
+export function createRefusalReport(logger: Logger): (reason: string) => void {
+  const told = new Set<string>();
+  return (reason) => {
+    if (told.has(reason)) return;
+    if (told.size >= MAX_TOLD) told.clear();
+    told.add(reason);
+    logger.warn({}, reason);
+  };
+}

@@ -1,0 +1,147 @@
+import { type DescMessage, fromJson, type JsonValue, type Message } from '@bufbuild/protobuf';
+import type { Node } from '../../../model/node.js';
+import { registry } from '../../../proto/registry.js';
+import { cluster, httpConnectionManager as hcm, listener, route } from '../../../proto/xds.js';
+import { compileRegex } from '../../../routing/regex.js';
+import { messageOf } from '../../../runtime/errors.js';
+import type { EnvoyFilterPatch } from '../../kinds/types.js';
+import type { ConfigView, Document } from '../../store/view.js';
+import { selects } from '../visibility.js';
+
+/** What a patch is applied to. */
+export type ApplyTo = keyof typeof SCHEMAS;
+
+/** A part of Envoy's configuration to be changed, and how. */
+export interface Patch {
+  /** Names it among all: `namespace/name[index]`. */
+  readonly id: string;
+  readonly applyTo: ApplyTo;
+  readonly operation: NonNullable<NonNullable<EnvoyFilterPatch['patch']>['operation']>;
+  readonly match: NonNullable<EnvoyFilterPatch['match']>;
+  /** Of the type that `applyTo` says; undefined where the operation needs none. */
+  readonly value: Message | undefined;
+}
+
+/** Where in a mesh configuration is. */
+export type PatchContext = 'SIDECAR_INBOUND' | 'SIDECAR_OUTBOUND' | 'GATEWAY';
+
+const SCHEMAS = {
+  LISTENER: listener.ListenerSchema,
+  LISTENER_FILTER: listener.ListenerFilterSchema,
+  FILTER_CHAIN: listener.FilterChainSchema,
+  NETWORK_FILTER: listener.FilterSchema,
+  HTTP_FILTER: hcm.HttpFilterSchema,
+  ROUTE_CONFIGURATION: route.RouteConfigurationSchema,
+  VIRTUAL_HOST: route.VirtualHostSchema,
+  HTTP_ROUTE: route.RouteSchema,
+  CLUSTER: cluster.ClusterSchema,
+} as const satisfies Record<string, DescMessage>;
+
+/** The patches of one document, or why one can't be applied. */
+export interface ReadPatches {
+  readonly patches: readonly Patch[];
+  readonly problems: readonly { readonly index: number; readonly message: string }[];
+}
+
+const read = new WeakMap<Document<'EnvoyFilter'>['spec'], ReadPatches>();
+
+/** Reads the patches of a document: each as the message that it is a part of. */
+export function patchesOf({ namespace, name, spec }: Document<'EnvoyFilter'>): ReadPatches {
+  let known = read.get(spec);
+  if (known === undefined) {
+    const patches: Patch[] = [];
+    const problems: { index: number; message: string }[] = [];
+    for (const [index, one] of (spec.configPatches ?? []).entries()) {
+      const found = readPatch(one, `${namespace}/${name}[${index}]`);
+      if (typeof found === 'string') problems.push({ index, message: found });
+      else patches.push(found);
+    }
+    known = { patches, problems };
+    read.set(spec, known);
+  }
+  return known;
+}
+
+function readPatch(one: EnvoyFilterPatch, id: string): Patch | string {
+  const { applyTo = 'INVALID', match = {}, patch = {} } = one;
+  if (!isApplyTo(applyTo)) return `patches of ${applyTo} are not carried out`;
+  if (match.context === 'WAYPOINT') return 'there are no waypoints: every workload is its own';
+  const { operation = 'INVALID', value } = patch;
+  if (operation === 'INVALID') return 'a patch needs an operation';
+  if (operation === 'REMOVE') return { id, applyTo, operation, match, value: undefined };
+  if (value === undefined) return `the operation ${operation} needs a value`;
+  try {
+    // What was read from a document is plain JSON.
+    const json = value as JsonValue;
+    return {
+      id,
+      applyTo,
+      operation,
+      match,
+      value: fromJson(SCHEMAS[applyTo], json, { registry: registry() }),
+    };
+  } catch (error) {
+    return `the value can't be read as ${SCHEMAS[applyTo].typeName}: ${messageOf(error)}`;
+  }
+}
+
+function isApplyTo(name: string): name is ApplyTo {
+  return Object.hasOwn(SCHEMAS, name);
+}
+
+/** Whom patches are for. */
+export interface PatchSubject {
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The Gateways that it carries out; undefined = it is none. */
+  readonly gateways?: readonly string[] | undefined;
+  readonly node: Pick<Node, 'metadata'>;
+}
+
+const ordered = new WeakMap<ConfigView, readonly Document<'EnvoyFilter'>[]>();
+
+/** The patches for a node, in the order of Istio: by priority, those of the root namespace first, then by age. */
+export function patchesFor(view: ConfigView, subject: PatchSubject, rootNamespace: string): readonly Patch[] {
+  if (view.list('EnvoyFilter').length === 0) return NO_PATCHES;
+  let all = ordered.get(view);
+  if (all === undefined) {
+    const rank = ({ namespace }: Document) => (namespace === rootNamespace ? 0 : 1);
+    all = [...view.list('EnvoyFilter')].sort(
+      (a, b) => (a.spec.priority ?? 0) - (b.spec.priority ?? 0) || rank(a) - rank(b) || a.order - b.order,
+    );
+    ordered.set(view, all);
+  }
+  return all
+    .filter((one) => isFor(one, subject, rootNamespace))
+    .flatMap((one) => patchesOf(one).patches)
+    .filter(({ match }) => isForProxy(match.proxy, subject.node));
+}
+
+const NO_PATCHES: readonly Patch[] = [];
+
+function isFor(
+  { namespace, spec }: Document<'EnvoyFilter'>,
+  subject: PatchSubject,
+  rootNamespace: string,
+): boolean {
+  if (namespace !== subject.namespace && namespace !== rootNamespace) return false;
+  const { targetRefs = [], workloadSelector } = spec;
+  if (targetRefs.length === 0) return selects(workloadSelector?.labels, subject.labels);
+  return targetRefs.some(({ kind, name }) => {
+    if (kind !== 'Gateway') return false;
+    const isNamed = subject.labels['gateway.networking.k8s.io/gateway-name'] === name;
+    return isNamed || subject.gateways?.includes(`${namespace}/${name}`) === true;
+  });
+}
+
+/** Istio: a node that does not say its version is of none that a pattern means. */
+function isForProxy(proxy: Patch['match']['proxy'], { metadata }: PatchSubject['node']): boolean {
+  if (proxy === undefined) return true;
+  // Nodes say more of themselves than what the model names.
+  const said: Readonly<Record<string, unknown>> = { ...metadata };
+  if (proxy.proxyVersion) {
+    const version = said['ISTIO_VERSION'];
+    if (typeof version !== 'string' || !compileRegex(`.*(?:${proxy.proxyVersion}).*`)(version)) return false;
+  }
+  return Object.entries(proxy.metadata ?? {}).every(([key, value]) => said[key] === value);
+}
