@@ -6,6 +6,7 @@ import { defaultDocuments } from './defaults.js';
 import type { AnalysisDocument } from './document.js';
 import type { Finding } from './finding.js';
 import { groupBy } from './group-by.js';
+import { podsOf } from './pods.js';
 import type { AnalysisInput } from './read.js';
 import { isSuppressedByAnnotation, type Suppression, suppressionTest } from './suppressions.js';
 
@@ -30,7 +31,8 @@ export function analyze(input: AnalysisInput, options: AnalysisOptions): readonl
   const { analyzers, suppressions = [], istioNamespace = 'istio-system', services = [], now } = options;
   const isSuppressed = suppressionTest(suppressions);
   const documents = [...input.documents, ...defaultDocuments(istioNamespace)];
-  const context: AnalysisContext = { ...createIndex(documents), services, now };
+  const index = createIndex(documents);
+  const context: AnalysisContext = { ...index, pods: podsOf(index), services, now };
   const byOrigin = new Map(input.documents.map((one) => [one.origin, one]));
   const findings = input.findings.filter(({ code, origin }) => {
     const document = byOrigin.get(origin);

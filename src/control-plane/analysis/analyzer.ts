@@ -14,6 +14,8 @@ export interface AnalysisContext {
   /** Documents of a kind in load order; `group` tells Gateway API's Gateway from Istio's. */
   list(kind: string, group?: string): readonly AnalysisDocument[];
   find(kind: string, namespace: string, name: string, group?: string): AnalysisDocument | undefined;
+  /** Pods, and those that the templates of Deployments and the like will make. */
+  readonly pods: readonly AnalysisDocument[];
   /** Services that no document names: those of workloads that registered. */
   readonly services: readonly RegisteredService[];
   /** Calendar time in milliseconds since 1970: whether certificates are valid. */

@@ -36,17 +36,26 @@ export function checkSelector(
   }
 }
 
-/** Names of gateways: `mesh`, `name` or `namespace/name` (Istio: validateGatewayNames). */
+/**
+ * Names of gateways: `mesh`, `name` or `namespace/name` (Istio: validateGatewayNames). Those that are made of a Gateway
+ * of the Gateway API may have any name.
+ */
 export function checkGatewayNames(
   names: readonly string[] | undefined,
   path: FieldPath,
   report: Report,
+  isGenerated = false,
 ): void {
   for (const [name, at] of entriesOf(names, path)) {
-    const parts = name.split('/');
-    const isQualified = parts.length === 2 && (parts[0] === '.' || isDnsLabel(parts[0] ?? ''));
-    const isValid = (parts.length === 1 || isQualified) && isDnsName(parts.at(-1) ?? '');
+    const slash = name.indexOf('/');
+    const [namespace, own] = [name.slice(0, Math.max(0, slash)), name.slice(slash + 1)];
+    const isValid =
+      slash < 0 ? isDnsName(own) : isDnsLabel(namespace) && own !== '' && (isGenerated || isDnsLabel(own));
     if (!isValid) report.invalid(at, `${JSON.stringify(name)} is not the name of a gateway`);
+    else if (slash < 0 && name.includes('.')) {
+      const [first = '', second = ''] = name.split('.');
+      report.warn(at, `gateways are named namespace/name now: ${second}/${first}`);
+    }
   }
 }
 

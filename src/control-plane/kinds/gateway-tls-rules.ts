@@ -1,62 +1,89 @@
 import type { FieldPath } from '../store/view.js';
-import { fieldsOf, type Report } from './report.js';
+import type { Report } from './report.js';
 import type { GatewayServer } from './types.js';
 
 type ServerTls = NonNullable<GatewayServer['tls']>;
 
-const OWN_CERTIFICATE = [
+/** What the mesh itself gives where the mode is ISTIO_MUTUAL. */
+const OF_THE_MESH = [
   'serverCertificate',
+  'privateKey',
+  'caCertificates',
+  'tlsCertificates',
   'credentialName',
   'credentialNames',
-  'tlsCertificates',
 ] as const;
-const MESH_OR_PASSTHROUGH = ['PASSTHROUGH', 'AUTO_PASSTHROUGH', 'ISTIO_MUTUAL'];
 
 /** Istio ServerTLSSettings (Istio: validateTLSOptions). */
 export function checkServerTls(tls: ServerTls, path: FieldPath, report: Report): void {
   const { mode = 'PASSTHROUGH' } = tls;
+  checkCiphers(tls, path, report);
   if (mode === 'ISTIO_MUTUAL') {
-    for (const field of fieldsOf(tls)) {
-      if (!/ertificate|privateKey|redential|subjectAltNames/.test(field)) continue;
-      report.invalid(
-        [...path, field],
-        `the mode ISTIO_MUTUAL takes no ${field}: its certificates are the mesh's`,
-      );
-    }
-  }
-  if (MESH_OR_PASSTHROUGH.includes(mode)) {
-    if (
-      mode !== 'ISTIO_MUTUAL' &&
-      fieldsOf(tls).some((field) => /ertificate|privateKey|redential/.test(field))
-    ) {
-      report.warn(path, `the mode ${mode} does not use certificates`);
+    for (const field of OF_THE_MESH) {
+      if (!tls[field]?.length) continue;
+      const message = `the mode ISTIO_MUTUAL takes no ${field}: its certificates are the mesh's`;
+      report.invalid([...path, field], message);
     }
     return;
   }
-  checkOwnCertificate(tls, path, report);
-  const isMutual = mode === 'MUTUAL' || mode === 'OPTIONAL_MUTUAL';
-  const hasRoots =
-    tls.caCertificates || tls.credentialName || tls.credentialNames?.length || tls.caCertCredentialName;
-  const hasNestedRoots = (tls.tlsCertificates ?? []).some((one) => one.caCertificates);
-  if (isMutual && !hasRoots && !hasNestedRoots) report.invalid(path, `the mode ${mode} needs caCertificates`);
-  if (mode === 'SIMPLE' && tls.caCrl)
-    report.invalid([...path, 'caCrl'], 'the mode SIMPLE has no use for a caCrl');
+  const isPassed = mode === 'PASSTHROUGH' || mode === 'AUTO_PASSTHROUGH';
+  if (isPassed && (tls.caCrl || OF_THE_MESH.some((field) => tls[field]?.length))) {
+    report.warn(path, `the mode ${mode} does not use certificates`);
+  }
+  const sources = sourcesOf(tls);
+  const [, second] = sources;
+  if (second !== undefined) report.invalid([...path, second], `give only one of ${sources.join(', ')}`);
+  if (!isPassed && (tls.credentialName || tls.credentialNames?.length)) return;
+  if (!isPassed) checkCertificates(tls, path, report);
+  if (!tls.caCrl) return;
+  const at = [...path, 'caCrl'];
+  if (tls.credentialName) report.invalid(at, 'a caCrl next to a credentialName belongs into its Secret');
+  if (mode === 'SIMPLE') report.invalid(at, 'the mode SIMPLE has no use for a caCrl');
 }
 
-function checkOwnCertificate(tls: ServerTls, path: FieldPath, report: Report): void {
-  const given = OWN_CERTIFICATE.filter((field) => (tls[field]?.length ?? 0) > 0);
-  const [first, second] = given;
-  if (second !== undefined) report.invalid([...path, second], `give only one of ${given.join(', ')}`);
-  if (first === undefined)
-    report.invalid(path, `the mode ${tls.mode} needs a certificate: ${OWN_CERTIFICATE.join(', ')}`);
-  if (tls.serverCertificate && !tls.privateKey)
-    report.invalid(path, 'a serverCertificate needs its privateKey');
-  for (const [index, certificate] of (tls.tlsCertificates ?? []).entries()) {
-    const at = [...path, 'tlsCertificates', index];
-    if (!certificate.serverCertificate) report.invalid(at, 'a certificate needs serverCertificate');
+function sourcesOf(tls: ServerTls): readonly string[] {
+  return [
+    ...(tls.serverCertificate && tls.privateKey ? ['serverCertificate'] : []),
+    ...(tls.credentialName ? ['credentialName'] : []),
+    ...(tls.credentialNames?.length ? ['credentialNames'] : []),
+    ...(tls.tlsCertificates?.length ? ['tlsCertificates'] : []),
+  ];
+}
+
+function checkCertificates(tls: ServerTls, path: FieldPath, report: Report): void {
+  const isMutual = tls.mode === 'MUTUAL' || tls.mode === 'OPTIONAL_MUTUAL';
+  if (isMutual && !tls.caCertificates && !tls.caCertCredentialName) {
+    report.invalid(path, `the mode ${tls.mode} needs caCertificates`);
+  }
+  const several = tls.tlsCertificates ?? [];
+  if (several.length > 2) report.warn([...path, 'tlsCertificates'], 'only two certificates are served');
+  const certificates =
+    several.length === 0
+      ? [{ certificate: tls, at: path }]
+      : several.map((certificate, index) => ({ certificate, at: [...path, 'tlsCertificates', index] }));
+  for (const { certificate, at } of certificates) {
+    if (!certificate.serverCertificate) {
+      report.invalid(at, `the mode ${tls.mode} needs a serverCertificate, or the name of a credential`);
+    }
     if (!certificate.privateKey) report.invalid(at, 'a serverCertificate needs its privateKey');
   }
-  for (const field of ['tlsCertificates', 'credentialNames'] as const) {
-    if ((tls[field] ?? []).length > 2) report.warn([...path, field], 'only two certificates are served');
+}
+
+function checkCiphers(
+  { minProtocolVersion, cipherSuites = [] }: ServerTls,
+  path: FieldPath,
+  report: Report,
+): void {
+  const isOld = minProtocolVersion === 'TLSV1_0' || minProtocolVersion === 'TLSV1_1';
+  if (isOld && cipherSuites.length === 0) {
+    report.warn(
+      [...path, 'minProtocolVersion'],
+      'TLS below 1.2 needs cipherSuites: those of today do not fit it',
+    );
+  }
+  const seen = new Set<string>();
+  for (const [index, cipher] of cipherSuites.entries()) {
+    if (seen.has(cipher)) report.warn([...path, 'cipherSuites', index], `${cipher} is in the list twice`);
+    seen.add(cipher);
   }
 }

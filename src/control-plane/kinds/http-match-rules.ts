@@ -13,7 +13,9 @@ const OWN_FIELDS: ReadonlySet<string> = new Set(['uri', 'scheme', 'method', 'aut
 
 /** Istio HTTPMatchRequest. */
 export function checkHttpMatch(match: HttpMatch, path: FieldPath, report: Report): void {
-  for (const field of ['uri', 'scheme', 'method', 'authority'] as const) {
+  // Envoy: the empty prefix of a path matches every path; of other things nobody means it.
+  if (match.uri?.regex !== undefined) checkRegex(match.uri.regex, [...path, 'uri', 'regex'], report);
+  for (const field of ['scheme', 'method', 'authority'] as const) {
     checkStringMatch(match[field], [...path, field], report);
   }
   for (const field of ['headers', 'withoutHeaders'] as const) {

@@ -22,6 +22,13 @@ export function checkLoadBalancer(
   }
   if (locality !== undefined) checkLocality(locality, [...path, 'localityLbSetting'], report);
   checkFailover(zone?.failover, [...path, 'zoneAwareLbSetting', 'failover'], report);
+  const { minimumPercent = 0, aggression } = settings.warmup ?? {};
+  if (minimumPercent > 100) {
+    report.invalid([...path, 'warmup', 'minimumPercent'], 'minimumPercent must be at most 100');
+  }
+  if (aggression !== undefined && aggression < 1) {
+    report.invalid([...path, 'warmup', 'aggression'], 'aggression must be at least 1');
+  }
   if (settings.warmup !== undefined && settings.warmupDurationSecs !== undefined) {
     report.invalid([...path, 'warmupDurationSecs'], 'give either warmup or (deprecated) warmupDurationSecs');
   }
@@ -43,13 +50,24 @@ function checkHash(hash: ConsistentHash, path: FieldPath, report: Report): void 
   for (const [attribute, where] of entriesOf(cookie?.attributes, [...at, 'attributes'])) {
     if (attribute.name === '') report.invalid([...where, 'name'], 'the attribute of a cookie needs a name');
   }
-  const size = hash.maglev?.tableSize;
-  if (size !== undefined && size !== 0 && !(size <= MAX_MAGLEV_TABLE && isPrime(size))) {
-    report.invalid(
-      [...path, 'maglev', 'tableSize'],
-      `tableSize must be a prime of at most ${MAX_MAGLEV_TABLE}`,
-    );
+  checkSizes(hash, path, report);
+}
+
+function checkSizes(
+  { maglev, ringHash, minimumRingSize = 0 }: ConsistentHash,
+  path: FieldPath,
+  report: Report,
+): void {
+  if (minimumRingSize > 0) {
+    report.warn([...path, 'minimumRingSize'], 'minimumRingSize is deprecated: use that of ringHash');
+    if (maglev !== undefined || ringHash !== undefined) {
+      report.invalid([...path, 'minimumRingSize'], 'give either minimumRingSize or ringHash or maglev');
+    }
   }
+  // Left out it is 65537, as its documentation says.
+  const { tableSize = 0 } = maglev ?? {};
+  if (tableSize === 0 || (tableSize < MAX_MAGLEV_TABLE && isPrime(tableSize))) return;
+  report.invalid([...path, 'maglev', 'tableSize'], `tableSize must be a prime below ${MAX_MAGLEV_TABLE}`);
 }
 
 function isPrime(value: number): boolean {

@@ -2,6 +2,7 @@ import type { Document, FieldPath } from '../store/view.js';
 import { checkExportTo, checkLabels, checkSelector } from './common-rules.js';
 import type { Kind } from './kind.js';
 import { isDnsLabel, isDnsName, isIpAddress, isSubnet, isWildcardDnsName } from './names.js';
+import { isHttpProtocol, isProtocol, isTlsProtocol } from './protocols.js';
 import { createReport, entriesOf, type Report } from './report.js';
 import { serviceEntrySchema } from './service-entry-schema.js';
 import type { ServiceEntrySpec, WorkloadEntrySpec } from './types.js';
@@ -14,22 +15,6 @@ export const serviceEntryKind: Kind<'ServiceEntry'> = {
   schema: serviceEntrySchema,
   validate,
 };
-
-/** The protocols a port may have, in lower case (Istio: protocol.Parse). */
-export const PORT_PROTOCOLS: ReadonlySet<string> = new Set([
-  'http',
-  'http_proxy',
-  'http2',
-  'https',
-  'grpc',
-  'grpc-web',
-  'tcp',
-  'tls',
-  'udp',
-  'mongo',
-  'redis',
-  'mysql',
-]);
 
 const DYNAMIC_PROTOCOLS: ReadonlySet<string> = new Set(['http', 'http2', 'https', 'grpc', 'grpc-web', 'tls']);
 
@@ -46,6 +31,7 @@ function validate(document: Document<'ServiceEntry'>) {
     }
   }
   RESOLUTION_RULES[spec.resolution ?? 'NONE'](spec, report);
+  checkHostsOfTcp(spec, report);
   for (const [endpoint, path] of entriesOf(spec.endpoints, ['spec', 'endpoints'])) {
     checkEndpoint(endpoint, spec, path, report);
   }
@@ -82,7 +68,7 @@ function checkPorts(spec: ServiceEntrySpec, report: Report): void {
       report.invalid([...path, 'name'], `the port name ${JSON.stringify(port.name)} is already used`);
     if (numbers.has(port.number))
       report.invalid([...path, 'number'], `the port ${port.number} is already used`);
-    if (port.protocol && !PORT_PROTOCOLS.has(port.protocol.toLowerCase())) {
+    if (port.protocol && !isProtocol(port.protocol)) {
       report.invalid([...path, 'protocol'], `${JSON.stringify(port.protocol)} is not a protocol`);
     }
     names.add(port.name);
@@ -133,9 +119,18 @@ const RESOLUTION_RULES: Readonly<Record<Resolution, (spec: ServiceEntrySpec, rep
   },
 };
 
+/** Connections of TCP carry no name: of several hosts nobody could tell which one is meant (Istio). */
+function checkHostsOfTcp({ resolution = 'NONE', hosts, ports }: ServiceEntrySpec, report: Report): void {
+  if (resolution === 'NONE' || resolution === 'DYNAMIC_DNS' || hosts.length < 2) return;
+  for (const [{ protocol = '' }, path] of entriesOf(ports, ['spec', 'ports'])) {
+    if (isHttpProtocol(protocol) || isTlsProtocol(protocol)) continue;
+    report.invalid(path, 'several hosts need ports of HTTP or TLS: others carry no host name');
+  }
+}
+
 /** Without endpoints the hosts themselves are looked up in DNS. */
 function checkDnsHosts(spec: ServiceEntrySpec, report: Report): void {
-  if ((spec.endpoints ?? []).length > 0 || spec.workloadSelector !== undefined) return;
+  if ((spec.endpoints ?? []).length > 0) return;
   for (const [host, path] of entriesOf(spec.hosts, ['spec', 'hosts'])) {
     if (!isDnsName(host))
       report.invalid(path, `without endpoints ${JSON.stringify(host)} must be a full DNS name`);
@@ -156,7 +151,7 @@ function checkEndpoint(
     return;
   }
   const mayBeName = spec.resolution === 'DNS' || spec.resolution === 'DNS_ROUND_ROBIN';
-  const mayBeEmpty = endpoint.network !== undefined && endpoint.network !== '';
+  const mayBeEmpty = !mayBeName && endpoint.network !== undefined && endpoint.network !== '';
   const isValid = isIpAddress(address) || (mayBeName && isDnsName(address)) || (address === '' && mayBeEmpty);
   if (!isValid && spec.resolution !== 'DYNAMIC_DNS') {
     const wanted = mayBeName ? 'an IP address or a full DNS name' : 'an IP address';

@@ -27,6 +27,9 @@ export function checkTrafficPolicy(policy: TrafficPolicy | undefined, path: Fiel
     checkParts(setting, at, report);
   }
   checkTunnel(policy.tunnel, [...path, 'tunnel'], report);
+  if (policy.tunnel !== undefined && policy.proxyProtocol !== undefined) {
+    report.invalid([...path, 'proxyProtocol'], 'give either tunnel or proxyProtocol');
+  }
 }
 
 function checkParts(policy: Omit<PortTrafficPolicy, 'port'>, path: FieldPath, report: Report): void {
@@ -38,6 +41,15 @@ function checkParts(policy: Omit<PortTrafficPolicy, 'port'>, path: FieldPath, re
   if (outlier === undefined) warnOfFailover(policy.loadBalancer, [...path, 'loadBalancer'], report);
   if (outlier?.consecutiveErrors !== undefined) {
     report.warn([...at, 'consecutiveErrors'], 'consecutiveErrors is deprecated: use consecutive5xxErrors');
+  }
+  if (
+    outlier?.splitExternalLocalOriginErrors !== true &&
+    (outlier?.consecutiveLocalOriginFailures ?? 0) > 0
+  ) {
+    report.invalid(
+      [...at, 'consecutiveLocalOriginFailures'],
+      'consecutiveLocalOriginFailures is counted with splitExternalLocalOriginErrors only: set it to true',
+    );
   }
   for (const [code, where] of entriesOf(outlier?.outlierDetectionHttpErrorCodes, [
     ...at,
@@ -56,7 +68,8 @@ function warnOfFailover(settings: LoadBalancerSettings | undefined, path: FieldP
   }
 }
 
-function checkConnectionPool(
+/** Istio: validateConnectionPool. */
+export function checkConnectionPool(
   pool: ConnectionPoolSettings | undefined,
   path: FieldPath,
   report: Report,

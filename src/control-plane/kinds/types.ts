@@ -196,6 +196,11 @@ export type GatewayServer = Item<GatewaySpec['servers']>;
 export type EnvoyFilterPatch = Item<KindSpecs['EnvoyFilter']['configPatches']>;
 export type MeshConfigSpec = KindSpecs['MeshConfig'];
 export type SidecarSpec = KindSpecs['Sidecar'];
+export type TelemetrySpec = KindSpecs['Telemetry'];
+export type EnvoyFilterSpec = KindSpecs['EnvoyFilter'];
+export type WasmPluginSpec = KindSpecs['WasmPlugin'];
+export type TrafficExtensionSpec = KindSpecs['TrafficExtension'];
+export type WorkloadGroupSpec = KindSpecs['WorkloadGroup'];
 export type ServiceSpec = KindSpecs['Service'];
 
 export type RequestAuthenticationSpec = KindSpecs['RequestAuthentication'];

@@ -4,7 +4,7 @@ import { checkExportTo, checkGatewayNames, checkLabels, MESH_GATEWAY } from './c
 import { coversHost } from './hosts.js';
 import { checkHttpRoute } from './http-route-rules.js';
 import type { Kind } from './kind.js';
-import { isDnsLabel, isIpAddress, isSubnet, isWildcardDnsName } from './names.js';
+import { isDnsLabel, isDnsName, isIpAddress, isSubnet, isWildcardDnsName } from './names.js';
 import { createReport, entriesOf, type Report } from './report.js';
 import { checkDestinations } from './route-destination-rules.js';
 import type { HttpRoute, TcpRoute, TlsRoute, VirtualServiceSpec } from './types.js';
@@ -20,6 +20,9 @@ export const virtualServiceKind: Kind<'VirtualService'> = {
   references: virtualServiceReferences,
 };
 
+/** What Istio makes of routes of the Gateway API is marked by it. */
+const SEMANTICS = 'internal.istio.io/route-semantics';
+
 /** Whether the rules hold for clients in the mesh; the others hold for gateways only. */
 export function appliesToMesh(spec: VirtualServiceSpec): boolean {
   const { gateways = [] } = spec;
@@ -30,7 +33,8 @@ function validate(document: Document<'VirtualService'>) {
   const report = createReport();
   const { spec } = document;
   const isDelegate = (spec.hosts ?? []).length === 0;
-  checkGatewayNames(spec.gateways, ['spec', 'gateways'], report);
+  const isGenerated = document.annotations[SEMANTICS] === 'gateway';
+  checkGatewayNames(spec.gateways, ['spec', 'gateways'], report, isGenerated);
   checkHosts(spec, report);
   if (isDelegate) checkDelegate(spec, report);
   if (!spec.http?.length && !spec.tcp?.length && !spec.tls?.length) {
@@ -41,7 +45,7 @@ function validate(document: Document<'VirtualService'>) {
     if (appliesToMesh(spec)) checkNoClaims(route, path, report);
   }
   for (const [route, path] of entriesOf(spec.tls, ['spec', 'tls'])) {
-    checkTlsMatches(route, spec.hosts ?? [], path, report);
+    checkTlsMatches(route, spec, path, report);
     checkDestinations(route.route, path, report);
   }
   for (const [route, path] of entriesOf(spec.tcp, ['spec', 'tcp'])) {
@@ -77,7 +81,8 @@ function checkHosts(spec: VirtualServiceSpec, report: Report): void {
   const all = new Set(hosts);
   const seen = new Set<string>();
   for (const [host, path] of entriesOf(hosts, ['spec', 'hosts'])) {
-    if (!isWildcardDnsName(host) && !isIpAddress(host)) {
+    const isHost = isWildcardDnsName(host) || isIpAddress(host) || isPassedHost(spec, host);
+    if (!isHost) {
       report.invalid(path, `${JSON.stringify(host)} is neither a host name nor an IP address`);
     } else if (host === '*' && appliesToMesh(spec)) {
       report.invalid(path, 'the host "*" is for gateways only: name the hosts that clients in the mesh call');
@@ -90,6 +95,15 @@ function checkHosts(spec: VirtualServiceSpec, report: Report): void {
     }
     seen.add(host);
   }
+}
+
+/** The name of a cluster as SNI, `outbound_.80_.v1_.reviews.default.svc.cluster.local`: gateways between clusters pass it. */
+const OUTBOUND_HOST = /^outbound_\.\d{1,5}_\.[a-zA-Z0-9-]{0,63}_\.(.+)$/;
+
+function isPassedHost(spec: VirtualServiceSpec, host: string): boolean {
+  const name = OUTBOUND_HOST.exec(host)?.[1];
+  const hasSni = (spec.tls ?? []).some(({ match }) => match.some(({ sniHosts }) => sniHosts.length > 0));
+  return name !== undefined && hasSni && !appliesToMesh(spec) && isDnsName(name);
 }
 
 /** The wildcards that cover a host: `*.b.c` and `*.c` and `*` for `a.b.c`. */
@@ -117,7 +131,7 @@ function checkL4Match(match: L4Match, path: readonly (string | number)[], report
 
 function checkTlsMatches(
   route: TlsRoute,
-  hosts: readonly string[],
+  spec: VirtualServiceSpec,
   path: readonly (string | number)[],
   report: Report,
 ): void {
@@ -126,8 +140,10 @@ function checkTlsMatches(
     checkL4Match(match, at, report);
     if (match.sniHosts.length === 0) report.invalid([...at, 'sniHosts'], 'sniHosts must name a host');
     for (const [name, where] of entriesOf(match.sniHosts, [...at, 'sniHosts'])) {
-      if (!isWildcardDnsName(name)) report.invalid(where, `${JSON.stringify(name)} is not a host name`);
-      else if (!hosts.some((host) => coversHost(host, name))) {
+      if (isIpAddress(name)) report.warn(where, 'SNI carries names: hardly a client sends an IP address');
+      else if (!isWildcardDnsName(name) && !isPassedHost(spec, name)) {
+        report.invalid(where, `${JSON.stringify(name)} is not a host name`);
+      } else if (!(spec.hosts ?? []).some((host) => coversHost(host, name))) {
         report.invalid(where, `${JSON.stringify(name)} is not among the hosts of the document`);
       }
     }

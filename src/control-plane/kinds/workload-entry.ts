@@ -5,6 +5,7 @@ import { isDnsLabel, isDnsName, isIpAddress } from './names.js';
 import { createReport, type Report } from './report.js';
 import { workloadEntrySchema } from './service-entry-schema.js';
 import type { WorkloadEntrySpec } from './types.js';
+import { checkUnixPath } from './unix-address.js';
 
 /** Istio WorkloadEntry. */
 export const workloadEntryKind: Kind<'WorkloadEntry'> = {
@@ -31,12 +32,9 @@ function validate(document: Document<'WorkloadEntry'>) {
   return report.violations;
 }
 
-/** The address of a unix socket: an absolute path or an abstract name, and no ports. */
+/** The address of a unix socket, which has no ports. */
 export function checkUnixAddress(entry: WorkloadEntrySpec, path: FieldPath, report: Report): void {
-  const socket = (entry.address ?? '').slice('unix://'.length);
-  if (!/^[/@]./.test(socket) || socket.endsWith('/')) {
-    report.invalid([...path, 'address'], 'a unix socket needs an absolute path or an abstract name (@name)');
-  }
+  checkUnixPath(entry.address ?? '', [...path, 'address'], report);
   if (Object.keys(entry.ports ?? {}).length > 0)
     report.invalid([...path, 'ports'], 'a unix socket has no ports');
 }

@@ -1,5 +1,6 @@
 import type { Kind } from '../kinds/kind.js';
 import { KINDS } from '../kinds/kinds.js';
+import { checkMetadata } from '../kinds/metadata-rules.js';
 import { findUnsupported } from '../kinds/unsupported.js';
 import type { ConfigDocument } from '../schema/document.js';
 import type { RuleViolation, Violation } from '../schema/violation.js';
@@ -45,7 +46,11 @@ function checkOne<K extends KindName>(
 ): readonly RuleViolation[] {
   // KINDS is indexed by the document's own kind.
   const kind = KINDS[document.kind] as unknown as Kind<K>;
-  return [...kind.validate(document), ...(kind.references?.(document, view) ?? [])];
+  return [
+    ...checkMetadata(document),
+    ...kind.validate(document),
+    ...(kind.references?.(document, view) ?? []),
+  ];
 }
 
 function duplicate(document: ConfigDocument, twin: ConfigDocument): RuleViolation {

@@ -26,7 +26,7 @@ type Pods = ReadonlyMap<string, readonly Labels[]>;
 /** Labels of the pods in the mesh, by namespace. */
 function meshPods(context: AnalysisContext): Pods {
   const pods = new Map<string, Labels[]>();
-  for (const pod of context.list('Pod')) {
+  for (const pod of context.pods) {
     const isAmbient =
       isPodInAmbient(pod) || isNamespaceInAmbient(context.find('Namespace', '', pod.namespace));
     if (!isAmbient && !isPodInMesh(pod, context)) continue;

@@ -3,7 +3,8 @@ import type { PlainValue } from '../../schema/value.js';
 import { type AnalysisContext, type Analyzer, NETWORKING } from '../analyzer.js';
 import type { AnalysisDocument } from '../document.js';
 import { labelsAt, list, map, number, text, texts } from '../plain.js';
-import { type Labels, selects } from '../selectors.js';
+import { hasWorkloads, selectionTest } from '../pods.js';
+import type { Labels } from '../selectors.js';
 import { knownHosts } from '../services.js';
 
 /** Istio: destinationrule.CaCertificateAnalyzer. */
@@ -51,7 +52,8 @@ export const subsetAnalyzer: Analyzer = {
   codes: ['IST0173', 'IST0174'],
   analyze(context, report) {
     const hosts = knownHosts(context);
-    const pods = podLabels(context);
+    const isSelected = selectionTest(podLabels(context));
+    const isPart = !hasWorkloads(context);
     for (const document of context.list('DestinationRule', NETWORKING)) {
       const { spec, namespace } = document;
       const host = text(spec, 'host');
@@ -68,7 +70,7 @@ export const subsetAnalyzer: Analyzer = {
       }
       for (const [index, subset] of list(spec, 'subsets').entries()) {
         const wanted = { ...known.selector, ...labelsAt(subset, 'labels') };
-        if (pods.some((labels) => selects(wanted, labels))) continue;
+        if (isPart || isSelected(wanted)) continue;
         const message = `the subset ${text(subset, 'name')} selects no pod: requests to it are answered with 503`;
         report('IST0173', document, message, { path: ['spec', 'subsets', index, 'labels'] });
       }
@@ -86,7 +88,7 @@ const TOPOLOGY = [
 function podLabels(context: AnalysisContext): readonly Labels[] {
   const nodes = new Map(context.list('Node').map(({ name, labels }) => [name, labels]));
   return [
-    ...context.list('Pod').map((pod) => ({ ...pod.labels, ...nodeLabels(pod, nodes) })),
+    ...context.pods.map((pod) => ({ ...pod.labels, ...nodeLabels(pod, nodes) })),
     ...context.list('WorkloadEntry', NETWORKING).map(({ spec }) => labelsAt(spec, 'labels')),
   ];
 }

@@ -14,7 +14,7 @@ export const gatewayPortAnalyzer: Analyzer = {
   analyze(context, report) {
     for (const gateway of context.list('Gateway', NETWORKING)) {
       const selector = selectorOf(gateway);
-      const pods = context.list('Pod').filter(({ labels }) => selects(selector, labels));
+      const pods = context.pods.filter(({ labels }) => selects(selector, labels));
       if (pods.length === 0) {
         reportNoWorkload(gateway, report);
         continue;
@@ -56,7 +56,7 @@ export const gatewaySecretAnalyzer: Analyzer = {
   analyze(context, report) {
     for (const gateway of context.list('Gateway', NETWORKING)) {
       const selector = selectorOf(gateway);
-      const pod = context.list('Pod').find(({ labels }) => selects(selector, labels));
+      const pod = context.pods.find(({ labels }) => selects(selector, labels));
       if (pod === undefined) reportNoWorkload(gateway, report);
       else checkCredentials(gateway, pod.namespace, context, report);
     }
@@ -179,7 +179,7 @@ function shareWorkload(left: AnalysisDocument, right: AnalysisDocument, context:
   const [a, b] = [selectorOf(left), selectorOf(right)];
   if (selectorText(a) === selectorText(b)) return true;
   if (!selects(a, b) && !selects(b, a)) return false;
-  return context.list('Pod').some(({ labels }) => selects(a, labels) && selects(b, labels));
+  return context.pods.some(({ labels }) => selects(a, labels) && selects(b, labels));
 }
 
 type Server = Parameters<typeof list>[0];

@@ -26,15 +26,11 @@ const shadowedRouteAnalyzer: Analyzer = {
   analyze(context, report) {
     for (const document of context.list('VirtualService', NETWORKING)) {
       const routes = list(document.spec, 'http');
-      const first = routes.findIndex(takesEverything);
+      // What stands behind a route without any match is told as IST0130.
+      const first = routes.findIndex((route) => list(route, 'match').some(isOpen));
       if (first < 0) continue;
-      for (const [index, route] of routes.entries()) {
-        // Routes without a match are told as IST0130.
-        if (
-          index <= first ||
-          (list(route, 'match').length === 0 && list(routes[first], 'match').length === 0)
-        )
-          continue;
+      for (const [index] of routes.entries()) {
+        if (index <= first) continue;
         const message = `the route http[${index}] gets nothing: http[${first}] before it takes every request`;
         report('INM0002', document, message, { path: ['spec', 'http', index] });
       }
@@ -42,12 +38,7 @@ const shadowedRouteAnalyzer: Analyzer = {
   },
 };
 
-/** Whether one match of the route, or its having none, takes every request. */
-function takesEverything(route: PlainValue): boolean {
-  const matches = list(route, 'match');
-  return matches.length === 0 || matches.some(isOpen);
-}
-
+/** Whether every request fits the match. */
 function isOpen(match: PlainValue): boolean {
   const fields = Object.keys(map(match) ?? {}).filter((name) => name !== 'name' && name !== 'statPrefix');
   return fields.every(

@@ -8,7 +8,7 @@ import { field, list, map, number, text } from '../plain.js';
 export function reportUnreachable(document: AnalysisDocument, report: Report): void {
   for (const protocol of ['http', 'tcp', 'tls'] as const) {
     const routes = list(document.spec, protocol);
-    reportDuplicates({ document, routes, path: ['spec', protocol], protocol }, report);
+    reportDuplicates({ document, routes, path: ['spec', protocol] }, report);
     if (protocol === 'http') reportCovered(document, routes, report);
   }
 }
@@ -17,37 +17,32 @@ interface Routes {
   readonly document: AnalysisDocument;
   readonly routes: readonly PlainValue[];
   readonly path: FieldPath;
-  readonly protocol: 'http' | 'tcp' | 'tls';
 }
 
 /** Routes and matches that repeat what stands before them. */
-function reportDuplicates({ document, routes, path, protocol }: Routes, report: Report): void {
+function reportDuplicates({ document, routes, path }: Routes, report: Report): void {
   const seen = new Map<string, string>();
   let withoutMatch: string | undefined;
   for (const [index, route] of routes.entries()) {
     const name = nameOf(route, index);
     const matches = list(route, 'match');
-    if (matches.length === 0) {
-      if (withoutMatch !== undefined) {
-        const message = `the route ${name} gets nothing: ${withoutMatch} before it has no match either, and takes every ${protocol === 'http' ? 'request' : 'connection'}`;
-        report('IST0130', document, message, { path: [...path, index] });
-      }
-      withoutMatch = name;
-      continue;
+    if (withoutMatch !== undefined) {
+      const message = `the route ${name} gets nothing: ${withoutMatch} before it has no match, and takes everything`;
+      report('IST0130', document, message, { path: [...path, index] });
     }
-    let duplicates = 0;
-    for (const [number, match] of matches.entries()) {
+    if (matches.length === 0) withoutMatch = name;
+    if (matches.length === 0 || withoutMatch !== undefined) continue;
+    const repeated = matches.flatMap((match, number) => {
       const key = canonical(match);
       const earlier = seen.get(key);
-      if (earlier === undefined) {
-        seen.set(key, name);
-        continue;
-      }
-      duplicates++;
+      if (earlier === undefined) seen.set(key, name);
+      return earlier === undefined ? [] : [{ match, number, earlier }];
+    });
+    for (const { match, number, earlier } of repeated) {
       const message = `the match ${nameOf(match, number)} of the route ${name} gets nothing: the route ${earlier} has the same`;
       report('IST0131', document, message, { path: [...path, index, 'match', number] });
     }
-    if (duplicates < matches.length) continue;
+    if (repeated.length < matches.length) continue;
     report('IST0130', document, `the route ${name} gets nothing: routes before it have all of its matches`, {
       path: [...path, index],
     });

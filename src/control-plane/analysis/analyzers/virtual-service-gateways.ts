@@ -98,7 +98,7 @@ export const claimRouteAnalyzer: Analyzer = {
         const gateway = name === 'mesh' ? undefined : findGateway(name, document.namespace, context);
         if (gateway === undefined) continue;
         const selector = labelsAt(gateway.spec, 'selector');
-        const pod = context.list('Pod').find(({ namespace, labels }) => {
+        const pod = context.pods.find(({ namespace, labels }) => {
           const isVerified = policies.some(
             (policy) =>
               (policy.namespace === root || policy.namespace === namespace) &&

@@ -1,5 +1,6 @@
 import { type AnalysisContext, type Analyzer, NETWORKING } from '../analyzer.js';
 import type { AnalysisDocument } from '../document.js';
+import { groupBy } from '../group-by.js';
 import { clusterDomain } from '../mesh.js';
 import { texts } from '../plain.js';
 import { hostsOverlap, scopesOf, toFullHost } from '../services.js';
@@ -19,8 +20,12 @@ export const conflictingHostsAnalyzer: Analyzer = {
   analyze(context, report) {
     const hosts = scopedHosts(context);
     const reported = new Set<AnalysisDocument>();
+    // Two hosts without wildcards have a name in common only when they are the same.
+    const byHost = groupBy(hosts, ({ host }) => host);
+    const wildcards = hosts.filter(({ host }) => host.startsWith('*'));
     for (const one of hosts) {
-      const others = hosts.filter((other) => other.document !== one.document && isConflict(one, other));
+      const near = one.host.startsWith('*') ? hosts : [...(byHost.get(one.host) ?? []), ...wildcards];
+      const others = near.filter((other) => other.document !== one.document && isConflict(one, other));
       if (others.length === 0 || reported.has(one.document)) continue;
       reported.add(one.document);
       const names = [

@@ -21,9 +21,9 @@ function podsSelected(
 ): ReadonlyMap<AnalysisDocument, readonly AnalysisDocument[]> {
   const byPod = new Map<AnalysisDocument, AnalysisDocument[]>();
   for (const { document, selector } of documents) {
-    const pods = context
-      .list('Pod')
-      .filter(({ namespace, labels }) => namespace === document.namespace && selects(selector, labels));
+    const pods = context.pods.filter(
+      ({ namespace, labels }) => namespace === document.namespace && selects(selector, labels),
+    );
     for (const pod of pods) byPod.set(pod, [...(byPod.get(pod) ?? []), document]);
     if (pods.length > 0) continue;
     const message = `the selector ${selectorText(selector)} selects no pod of the namespace ${document.namespace}`;

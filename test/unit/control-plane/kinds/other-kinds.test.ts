@@ -20,7 +20,7 @@ describe('DestinationRule', () => {
     ],
     [
       'trafficPolicy: {loadBalancer: {consistentHash: {maglev: {tableSize: 9}}}}',
-      'tableSize must be a prime of at most 5000011',
+      'tableSize must be a prime below 5000011',
     ],
     [
       'trafficPolicy: {tls: {mode: ISTIO_MUTUAL, privateKey: k}}',

@@ -22,7 +22,7 @@ describe('a VirtualService is refused for', () => {
     [['fault: {abort: {grpcStatus: "14"}}'], '"14" is not a status of gRPC, such as UNAVAILABLE'],
     [['redirect: {uri: /}'], 'an HTTP route cannot have both route and redirect'],
     [['match: [{uri: {prefix: /a, exact: /b}}]'], 'uri must have one of exact, prefix and regex'],
-    [['match: [{uri: {prefix: ""}}]'], 'the prefix must not be empty'],
+    [['match: [{method: {prefix: ""}}]'], 'the prefix must not be empty'],
     [['match: [{headers: {"bad name": {exact: x}}}]'], '"bad name" is not the name of a header'],
     [['match: [{gateways: ["*/x"]}]'], '"*/x" is not the name of a gateway'],
     [['match: [{port: 0}]'], 'port must be a port from 1 to 65535'],

@@ -1,0 +1,183 @@
+import { describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { validateDocuments } from '../../../../src/control-plane/validate-files.js';
+
+/** What is wrong with a document, by its path. */
+function problems(kind: string, spec: unknown, annotations: Record<string, string> = {}): string[] {
+  const group = { Telemetry: 'telemetry.istio.io/v1', WasmPlugin: 'extensions.istio.io/v1alpha1' }[kind];
+  const extension = kind === 'TrafficExtension' ? 'extensions.istio.io/v1alpha1' : undefined;
+  const filter = kind === 'EnvoyFilter' ? 'networking.istio.io/v1alpha3' : undefined;
+  const apiVersion = group ?? extension ?? filter ?? 'networking.istio.io/v1';
+  const content = stringify({ apiVersion, kind, metadata: { name: 'one', annotations }, spec });
+  const { violations } = validateDocuments({ files: [{ file: 'one.yaml', content }] });
+  return violations
+    .filter(({ code }) => code !== 'INMESH_CONFIG_UNSUPPORTED')
+    .map(({ severity, path }) => `${severity} ${path.join('.')}`);
+}
+
+describe('Sidecar', () => {
+  const egress = [{ hosts: ['*/*'] }];
+  const ingress = (one: object) => ({
+    ingress: [{ port: { number: 80, protocol: 'HTTP' }, ...one }],
+    egress,
+  });
+
+  test.each([
+    [{ egress }],
+    [{ egress: [{ hosts: ['./*', '~/a.b', 'ns/*.example.com'] }] }],
+    [{ outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }],
+    [ingress({ defaultEndpoint: '127.0.0.1:80' })],
+    [ingress({ defaultEndpoint: '[::1]:80' })],
+    [ingress({ defaultEndpoint: ':80' })],
+    [ingress({ defaultEndpoint: 'unix:///tmp/socket' })],
+    [{ egress: [{ port: { number: 0, protocol: 'HTTP' }, bind: 'unix://@name', hosts: ['*/*'] }] }],
+    [
+      {
+        egress,
+        outboundTrafficPolicy: {
+          mode: 'ALLOW_ANY',
+          egressProxy: { host: 'egress.example.com', port: { number: 80 } },
+        },
+      },
+    ],
+  ])('%j is valid', (spec) => {
+    expect(problems('Sidecar', spec)).toEqual([]);
+  });
+
+  test.each([
+    [{}, 'error spec'],
+    [{ egress: [{ hosts: ['reviews'] }] }, 'error spec.egress.0.hosts.0'],
+    [{ egress: [{ hosts: ['ns/reviews'] }] }, 'error spec.egress.0.hosts.0'],
+    [{ egress: [{ hosts: ['/'] }] }, 'error spec.egress.0.hosts.0'],
+    [{ egress: [{ hosts: [] }] }, 'error spec.egress.0.hosts'],
+    [{ egress: [{ hosts: ['*/*'] }, { hosts: ['a/*'] }] }, 'error spec.egress.0'],
+    [{ egress: [{ hosts: ['a/*', 'a/b.c'] }] }, 'warning spec.egress.0.hosts.1'],
+    [{ egress: [{ port: { number: 0 }, hosts: ['*/*'] }] }, 'error spec.egress.0.bind'],
+    [ingress({ defaultEndpoint: '10.0.0.1:80' }), 'error spec.ingress.0.defaultEndpoint'],
+    [ingress({ defaultEndpoint: '127.0.0.1:none' }), 'error spec.ingress.0.defaultEndpoint'],
+    [ingress({ bind: 'name' }), 'error spec.ingress.0.bind'],
+    [ingress({ port: { number: 80, protocol: 'SOAP' } }), 'error spec.ingress.0.port.protocol'],
+    [ingress({ connectionPool: {} }), 'error spec.ingress.0.connectionPool'],
+    [
+      { outboundTrafficPolicy: { egressProxy: { host: 'a.b', port: { number: 80 } } } },
+      'error spec.outboundTrafficPolicy.egressProxy',
+    ],
+  ])('%j is not', (spec, problem) => {
+    expect(problems('Sidecar', spec)).toEqual([problem]);
+  });
+});
+
+describe('other kinds', () => {
+  const patch = (one: object) => ({
+    configPatches: [{ applyTo: 'HTTP_FILTER', patch: { operation: 'ADD', value: { name: 'x' } }, ...one }],
+  });
+  const filter = (name: string, subFilter?: object) => ({
+    match: { listener: { filterChain: { filter: { name, ...(subFilter && { subFilter }) } } } },
+  });
+
+  test.each<[string, object, readonly string[]]>([
+    [
+      'Telemetry',
+      { tracing: [{ customTags: { a: { literal: { value: '' } } } }] },
+      ['error spec.tracing.0.customTags.a.literal.value'],
+    ],
+    ['Telemetry', { tracing: [{}, {}] }, ['warning spec.tracing']],
+    [
+      'Telemetry',
+      { metrics: [{ overrides: [{ tagOverrides: { a: {} } }] }] },
+      ['error spec.metrics.0.overrides.0.tagOverrides.a'],
+    ],
+    ['Telemetry', { metrics: [{ overrides: [{ tagOverrides: { a: { operation: 'REMOVE' } } }] }] }, []],
+    ['Telemetry', { accessLogging: [{ filter: { expression: 'response.code >= 400 && (a == "(")' } }] }, []],
+    [
+      'Telemetry',
+      { accessLogging: [{ filter: { expression: 'size(a > 1' } }] },
+      ['error spec.accessLogging.0.filter.expression'],
+    ],
+    ['WasmPlugin', { url: 'registry.example.com:5000/filter:v1' }, []],
+    ['WasmPlugin', { url: 'ftp://example.com/x' }, ['error spec.url']],
+    ['WasmPlugin', { url: 'oci://a/b', sha256: 'F'.repeat(64) }, ['error spec.sha256']],
+    [
+      'WasmPlugin',
+      { url: 'a/b', vmConfig: { env: [{ name: 'A', value: 'x' }, { name: 'A' }] } },
+      ['error spec.vmConfig.env.1.name'],
+    ],
+    [
+      'WasmPlugin',
+      { url: 'a/b', vmConfig: { env: [{ name: 'A', value: 'x', valueFrom: 'HOST' }] } },
+      ['error spec.vmConfig.env.0.value'],
+    ],
+    ['TrafficExtension', {}, ['error spec']],
+    ['TrafficExtension', { lua: { inlineCode: 'x' } }, []],
+    ['WorkloadGroup', { template: {}, probe: { exec: { command: [] } } }, ['error spec.probe.exec.command']],
+    ['WorkloadGroup', { template: {}, probe: { grpc: { port: 80 } } }, []],
+    [
+      'WorkloadGroup',
+      { template: {}, probe: { httpGet: { port: 80, httpHeaders: [{ name: 'a b' }] } } },
+      ['error spec.probe.httpGet.httpHeaders.0.name'],
+    ],
+    ['EnvoyFilter', patch({}), []],
+    ['EnvoyFilter', patch({ applyTo: undefined }), ['error spec.configPatches.0.applyTo']],
+    ['EnvoyFilter', patch({ patch: { operation: 'MERGE' } }), ['error spec.configPatches.0.patch.value']],
+    [
+      'EnvoyFilter',
+      patch({ match: { cluster: { name: 'x' } } }),
+      ['error spec.configPatches.0.match.cluster'],
+    ],
+    [
+      'EnvoyFilter',
+      patch(filter('', undefined)),
+      ['error spec.configPatches.0.match.listener.filterChain.filter.name'],
+    ],
+    [
+      'EnvoyFilter',
+      patch(filter('envoy.filters.network.http_connection_manager', { name: 'envoy.filters.http.router' })),
+      [],
+    ],
+    [
+      'EnvoyFilter',
+      patch(filter('other', { name: 'x' })),
+      ['error spec.configPatches.0.match.listener.filterChain.filter.subFilter'],
+    ],
+  ])('%s %j', (kind, spec, expected) => {
+    expect(problems(kind, spec)).toEqual(expected);
+  });
+});
+
+describe('Gateway', () => {
+  const server = (one: object) => ({
+    servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['a.b'], ...one }],
+  });
+
+  test.each<[object, readonly string[]]>([
+    [server({ hosts: ['*', './a.b', 'ns/*.a.b', '10.0.0.1'] }), []],
+    [server({ hosts: ['short'] }), ['error spec.servers.0.hosts.0']],
+    [server({ hosts: ['~/a.b'] }), ['error spec.servers.0.hosts.0']],
+    [server({ tls: { mode: 'PASSTHROUGH' } }), []],
+    [server({ tls: { httpsRedirect: true } }), []],
+    [server({ tls: { mode: 'SIMPLE', credentialName: 'x' } }), ['error spec.servers.0.tls']],
+    [server({ port: { number: 80, name: 'tcp', protocol: 'TCP' }, tls: {} }), ['error spec.servers.0.tls']],
+    [
+      server({
+        port: { number: 443, name: 'tls', protocol: 'HTTPS' },
+        tls: { mode: 'SIMPLE', credentialName: 'x', httpsRedirect: true },
+      }),
+      ['warning spec.servers.0.tls.httpsRedirect'],
+    ],
+  ])('%j', (spec, expected) => {
+    expect(problems('Gateway', spec)).toEqual(expected);
+  });
+
+  test('one that was made of a Gateway of the Gateway API may have hosts for nobody', () => {
+    expect(
+      problems('Gateway', server({ hosts: ['~/a.b'] }), { 'internal.istio.io/gateway-semantics': 'gateway' }),
+    ).toEqual([]);
+  });
+});
+
+test('annotations that only Istio itself sets, or that the kind does not follow, are refused', () => {
+  const route = { hosts: ['a'], http: [{ route: [{ destination: { host: 'a' } }] }] };
+  expect(problems('VirtualService', route, { 'istio.io/dry-run': 'true' })).toHaveLength(1);
+  expect(problems('VirtualService', route, { 'internal.istio.io/parents': 'x' })).toHaveLength(1);
+  expect(problems('VirtualService', route)).toEqual([]);
+});
