@@ -127,7 +127,7 @@ describe('hosts that the mesh does not know', () => {
 
   test('go by a proxy where it names one', () => {
     const host = unknown(
-      'outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: audit.data.svc.cluster.local}}',
+      'outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: audit.data.svc.cluster.local, port: {number: 80}}}',
     );
     expect(forwarding(host?.routes[0]).cluster).toEqual({
       kind: 'cluster',
