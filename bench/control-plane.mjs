@@ -2,6 +2,7 @@
 // memory per client, all clients coming back at once, how long the event loop is kept busy; and how that grows with the
 // number of endpoints. The control plane is this process; a second one is all the clients (raw gRPC, no mesh in them).
 //   node bench/control-plane.mjs [--clients 200,1000] [--services 1000] [--per 10] [--changes 10] [--protocol delta,sotw]
+//   node bench/control-plane.mjs --growth      100, 1,000 and 10,000 endpoints: 100 services of 1, 10 and 100, 200 clients
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
@@ -20,7 +21,8 @@ const option = (name, or) => {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? or : process.argv[at + 1];
 };
-const SERVICES = Number(option('services', '1000'));
+const isGrowth = process.argv.includes('--growth');
+const SERVICES = Number(option('services', isGrowth ? '100' : '1000'));
 const CHANGES = Number(option('changes', '10'));
 const DEBOUNCE_MS = 100;
 const inner = await load();
@@ -31,8 +33,13 @@ console.log(
 );
 console.log('|---|---|---|---|---|---|---|---|---|---|---|');
 for (const protocol of option('protocol', 'delta,sotw').split(',')) {
-  for (const clients of option('clients', '200,1000').split(',').map(Number)) {
-    for (const per of option('per', '10').split(',').map(Number)) await measure(protocol, clients, per);
+  for (const clients of option('clients', isGrowth ? '200' : '200,1000')
+    .split(',')
+    .map(Number)) {
+    for (const per of option('per', isGrowth ? '1,10,100' : '10')
+      .split(',')
+      .map(Number))
+      await measure(protocol, clients, per);
   }
 }
 process.exit(0);

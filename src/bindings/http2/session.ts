@@ -139,7 +139,9 @@ export class Http2Session {
   request(head: OutgoingHttpHeaders, endStream: boolean, waitForTrailers: boolean): ClientHttp2Stream {
     const { clock, maxRequestsPerConnection, isBackground } = this.#options;
     this.#pings?.beforeRequest(this.active === 0 ? clock.now() - this.#idleSinceMs : 0);
-    const stream = this.#session.request(head, { endStream, waitForTrailers });
+    // node:http2 adds four fields to what it is given, which costs a tenth of a call: POSTs need nothing but its defaults.
+    const needsOptions = endStream || waitForTrailers || head[':method'] !== 'POST';
+    const stream = this.#session.request(head, needsOptions ? { endStream, waitForTrailers } : undefined);
     if (this.active++ === 0 && isBackground !== true) this.#session.ref();
     if (++this.#opened === maxRequestsPerConnection || 2 * this.#opened >= MAX_STREAM_ID) this.drain();
     return stream;
