@@ -38,12 +38,16 @@ export interface ConnectionPoolOptions {
   readonly maxConnections: number;
   /** Counts the connections of the whole cluster; undefined = nobody counts. */
   readonly permits?: ConnectionPermits | undefined;
+  /** Whether this process has no time to spend; undefined = it always has. */
+  readonly isBusy?: (() => boolean) | undefined;
   /** Life of a connection and the clock for it; undefined = no limit. */
   readonly life?: { readonly durationMs: number; readonly clock: Clock } | undefined;
 }
 
 /** Connections that may be made at once before any stands; each one that stands allows one more. */
 const INITIAL_DIALING = 8;
+/** Where the event loop has no time left, another connection rather slows those down that stand. */
+const BUSY_DIALING = 1;
 
 /** A connection that is being made. */
 interface Dialing {
@@ -55,9 +59,9 @@ interface Dialing {
  *
  * As in Envoy a request that finds no free connection waits for whichever is free first, be it a new one or one that
  * has just answered, and no more connections are opened than requests wait. Beyond Envoy, the number of handshakes
- * under way is bounded by the connections that stand: each costs a millisecond of the event loop, and a busy client
- * that starts hundreds at once falls behind further with every request that comes meanwhile. A connection that can't
- * be made fails every request that waits, unless another stands.
+ * under way is bounded by the connections that stand, and where the event loop has no time left it is one: each costs
+ * as much as several requests, and a busy client that starts hundreds at once falls behind further with every request
+ * that comes meanwhile. A connection that can't be made fails every request that waits, unless another stands.
  */
 export class ConnectionPool<Exchange extends PooledExchange = PooledExchange>
   implements ConnectionOwner<Exchange>
@@ -211,9 +215,14 @@ export class ConnectionPool<Exchange extends PooledExchange = PooledExchange>
     const { maxConnections, permits } = this.#options;
     const stand = this.#connections.size;
     const own = stand + this.#dialing.size;
-    if (this.#dialing.size >= INITIAL_DIALING + stand) return false;
+    if (this.#dialing.size >= this.#mostDialing(own)) return false;
     if (own >= maxConnections && own > 0) return false;
     return permits?.tryOpen(own) !== false;
+  }
+
+  #mostDialing(own: number): number {
+    if (own < INITIAL_DIALING) return INITIAL_DIALING;
+    return this.#options.isBusy?.() === true ? BUSY_DIALING : INITIAL_DIALING + this.#connections.size;
   }
 
   #dial(): void {

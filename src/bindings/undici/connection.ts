@@ -32,6 +32,8 @@ export class Connection<Exchange extends PooledExchange> implements Lease {
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner<Exchange>;
   #client: UndiciClient | undefined;
+  /** By us, not by undici. */
+  #isWatched = false;
   #carries: Exchange | undefined;
   #carried = 0;
 
@@ -82,14 +84,14 @@ export class Connection<Exchange extends PooledExchange> implements Lease {
 
   /** Ends it once what it carries is finished. */
   close(): void {
-    if (this.#client !== undefined) this.#client.close().catch(ignore);
-    else this.#socket.destroy();
+    if (this.#isWatched) this.#socket.destroy();
+    this.#client?.close().catch(ignore);
   }
 
   /** Ends it at once. */
   destroy(): void {
-    if (this.#client !== undefined) this.#client.destroy().catch(ignore);
-    else this.#socket.destroy();
+    if (this.#isWatched) this.#socket.destroy();
+    this.#client?.destroy().catch(ignore);
   }
 
   #begin(): UndiciClient {
@@ -117,6 +119,7 @@ export class Connection<Exchange extends PooledExchange> implements Lease {
 
   /** Until something is to be sent: undici does not watch it before. */
   #watch(): void {
+    this.#isWatched = true;
     const socket = this.#socket;
     socket.unref();
     socket.on('error', ignore);
@@ -127,6 +130,7 @@ export class Connection<Exchange extends PooledExchange> implements Lease {
   }
 
   #unwatch(): void {
+    this.#isWatched = false;
     const socket = this.#socket;
     socket.off('error', ignore);
     socket.off('readable', this.#early);

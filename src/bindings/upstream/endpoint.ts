@@ -19,6 +19,8 @@ export interface EndpointTools {
   readonly random: Random;
   /** Counts the connections of the whole cluster; undefined = nobody counts. */
   readonly permits: ConnectionPermits | undefined;
+  /** Whether this process has no time to spend. */
+  readonly isBusy?: (() => boolean) | undefined;
   /** What TLS configurations name (SDS). */
   readonly secrets?: SecretLookup | undefined;
   /** Hears of connections that leave HTTP. */

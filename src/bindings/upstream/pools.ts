@@ -22,6 +22,8 @@ export interface PoolsTools {
   readonly random: Random;
   /** Counts the connections of the whole cluster; undefined = nobody counts. */
   readonly permits: ConnectionPermits | undefined;
+  /** Whether this process has no time to spend. */
+  readonly isBusy?: (() => boolean) | undefined;
   /** What TLS configurations name (SDS). */
   readonly secrets?: SecretLookup | undefined;
   /** Hears of connections that leave HTTP. */
@@ -164,12 +166,13 @@ export class EndpointPools {
   #openHttp1(authority: string): ConnectionPool<UndiciAttempt> {
     const { idleTimeoutMs, maxConnections, maxRequestsPerConnection } = this.#options;
     const durationMs = this.#options.maxConnectionDurationMs ?? 0;
-    const { permits, mesh } = this.#tools;
+    const { isBusy, permits, mesh } = this.#tools;
     const idleMs = idleTimeoutMs === 0 ? MAX_IDLE_MS : Math.min(idleTimeoutMs, MAX_IDLE_MS);
     return new ConnectionPool({
       origin: isOwnHost(authority) ? `http://${authority}` : 'http://endpoint.invalid',
       maxConnections,
       permits,
+      isBusy,
       life: durationMs > 0 ? { durationMs, clock: mesh.clock } : undefined,
       dial: (callback) =>
         this.#connect(['http/1.1'], (error, dialed) => {

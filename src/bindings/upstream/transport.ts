@@ -3,6 +3,7 @@ import type { Transport } from '../../cluster/transport.js';
 import type { IdentitySource } from '../../identity/source.js';
 import { createMeshTls } from '../../identity/tls-options.js';
 import type { Clock } from '../../runtime/clock.js';
+import { createLoopLoad } from '../../runtime/loop-load.js';
 import type { Random } from '../../runtime/random.js';
 import type { Tunnels } from '../tunnels.js';
 import { UpstreamEndpoint } from './endpoint.js';
@@ -22,6 +23,7 @@ export function upstreamTransport(tools: UpstreamTransportTools): Transport {
   const { identity, clock, random, secrets, tunnels } = tools;
   // One set of contexts for all endpoints: sharing halves the cost of a handshake.
   const mesh = createMeshTls(identity, { clock });
+  const isBusy = createLoopLoad();
   return (endpoint, options, permits) =>
-    new UpstreamEndpoint(endpoint, options, { mesh, random, permits, secrets, tunnels });
+    new UpstreamEndpoint(endpoint, options, { mesh, random, permits, isBusy, secrets, tunnels });
 }

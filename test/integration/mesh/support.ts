@@ -115,13 +115,21 @@ export interface LoadResult {
   readonly bodies: ReadonlyMap<string, number>;
 }
 
-/** Sends requests at a fixed rate, whether the earlier ones are answered or not, until stopped. */
-export function startLoad(mesh: Mesh, url: string, perSecond: number): { stop(): Promise<LoadResult> } {
+/**
+ * Sends requests at a fixed rate, whether the earlier ones are answered or not, until stopped; what is due while
+ * `atMost` run is left out, so that a slow machine does not drown.
+ */
+export function startLoad(
+  mesh: Mesh,
+  url: string,
+  perSecond: number,
+  atMost = Number.POSITIVE_INFINITY,
+): { stop(): Promise<LoadResult> } {
   const failures: string[] = [];
   const bodies = new Map<string, number>();
   const running = new Set<Promise<void>>();
   let sent = 0;
-  const begin = performance.now();
+  let begin = performance.now();
   const one = async () => {
     try {
       const response = await mesh.fetch(url);
@@ -135,6 +143,11 @@ export function startLoad(mesh: Mesh, url: string, perSecond: number): { stop():
   const timer = setInterval(() => {
     const due = Math.floor(((performance.now() - begin) / 1000) * perSecond);
     for (; sent < due; sent++) {
+      if (running.size >= atMost) {
+        // From here on anew.
+        begin = performance.now() - (sent / perSecond) * 1000;
+        return;
+      }
       const promise: Promise<void> = one().finally(() => running.delete(promise));
       running.add(promise);
     }
