@@ -46,8 +46,8 @@ export interface ConnectionPoolOptions {
 
 /** Connections that may be made at once before any stands; each one that stands allows one more. */
 const INITIAL_DIALING = 8;
-/** Where the event loop has no time left, another connection rather slows those down that stand. */
-const BUSY_DIALING = 1;
+/** Where the event loop has no time left, one of so many connections that stand allows another. */
+const BUSY_SHARE = 8;
 
 /** A connection that is being made. */
 interface Dialing {
@@ -59,9 +59,9 @@ interface Dialing {
  *
  * As in Envoy a request that finds no free connection waits for whichever is free first, be it a new one or one that
  * has just answered, and no more connections are opened than requests wait. Beyond Envoy, the number of handshakes
- * under way is bounded by the connections that stand, and where the event loop has no time left it is one: each costs
- * as much as several requests, and a busy client that starts hundreds at once falls behind further with every request
- * that comes meanwhile. A connection that can't be made fails every request that waits, unless another stands.
+ * under way is bounded by the connections that stand, by a small part of them where the event loop has no time left:
+ * each costs as much as several requests, and a busy client that starts hundreds at once falls behind further with
+ * every request that comes meanwhile. A connection that can't be made fails every request that waits, unless another stands.
  */
 export class ConnectionPool<Exchange extends PooledExchange = PooledExchange>
   implements ConnectionOwner<Exchange>
@@ -221,8 +221,9 @@ export class ConnectionPool<Exchange extends PooledExchange = PooledExchange>
   }
 
   #mostDialing(own: number): number {
-    if (own < INITIAL_DIALING) return INITIAL_DIALING;
-    return this.#options.isBusy?.() === true ? BUSY_DIALING : INITIAL_DIALING + this.#connections.size;
+    const stand = this.#connections.size;
+    if (own < INITIAL_DIALING || this.#options.isBusy?.() !== true) return INITIAL_DIALING + stand;
+    return Math.ceil(stand / BUSY_SHARE);
   }
 
   #dial(): void {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { createLoopLoad } from '../../../src/runtime/loop-load.js';
 import { createStalls, patientClock } from '../../../src/runtime/stalls.js';
 import { createFakeClock } from '../../../src/testing/fake-clock.js';
 
@@ -132,4 +133,26 @@ describe('a time limit on a peer', () => {
     expect(fired).toEqual([]);
     expect(clock.pending).toBe(0);
   });
+});
+
+test('an event loop is busy when it hardly waited lately; over a moment too short nothing new is said', () => {
+  const at = { active: 0, idle: 0 };
+  const isBusy = createLoopLoad((from = { active: 0, idle: 0, utilization: 0 }) => {
+    const active = at.active - from.active;
+    const idle = at.idle - from.idle;
+    return { active, idle, utilization: active / (active + idle) };
+  });
+  const after = (active: number, idle: number) => {
+    at.active += active;
+    at.idle += idle;
+    return isBusy();
+  };
+  expect(after(0, 0)).toBe(false);
+  expect(after(20, 0)).toBe(false);
+  expect(after(20, 0)).toBe(true);
+  expect(after(0, 20)).toBe(true);
+  expect(after(0, 20)).toBe(false);
+  expect(after(95, 5)).toBe(true);
+  expect(after(80, 20)).toBe(false);
+  expect(createLoopLoad()()).toBe(false);
 });

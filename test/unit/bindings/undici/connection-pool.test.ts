@@ -341,6 +341,30 @@ describe('connections that are being made', () => {
     expect([sockets, held.length]).toEqual([40, 40]);
   });
 
+  test('are one for eight that stand, where the event loop has no time left', async () => {
+    const held: (() => void)[] = [];
+    let isBusy = true;
+    const to = pool({ dial: dialing(portOfServer(), held), isBusy: () => isBusy });
+    const sent = sendAll(to, 40);
+    // So many are under way or stand when so many do.
+    const most = [8, 8, 8, 8, 8, 8, 8, 8, 9, 11, 12];
+    for (const [stand, count] of most.entries()) {
+      await expect.poll(() => held.length).toBe(count);
+      held[stand]?.();
+      await arrived(stand + 1);
+    }
+    await expect.poll(() => held.length).toBe(13);
+    isBusy = false;
+    held[11]?.();
+    await expect.poll(() => held.length).toBe(12 + 8 + 12);
+    for (const tell of held.slice(12)) tell();
+    await arrived(32);
+    endAll();
+    await arrived(8);
+    endAll();
+    expect(new Set(await resultsOf(sent))).toEqual(new Set([200]));
+  });
+
   test('one that fails while another stands costs one of those that wait', async () => {
     let isUp = true;
     const dial = dialing(portOfServer());
