@@ -52,7 +52,7 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
 }
 
 /** A rename is durable only once its folder is on the disk. */
-async function syncDir(path: string): Promise<void> {
+export async function syncDir(path: string): Promise<void> {
   // Windows can't open folders and makes renames durable by itself.
   if (process.platform === 'win32') return;
   const dir = await open(path, 'r');

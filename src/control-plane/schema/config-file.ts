@@ -33,6 +33,7 @@ export class ConfigFile {
   readonly #hasSecrets: boolean;
   // Trees are an order of magnitude larger than the text and serve for messages only: let them go, parse again on demand.
   #trees: WeakRef<readonly Tree[]> | undefined;
+  #values: WeakRef<ReadonlyMap<number, PlainValue>> | undefined;
   #lineStarts: readonly number[] | undefined;
 
   constructor(name: string, text: string, limits: ConfigLimits) {
@@ -59,6 +60,16 @@ export class ConfigFile {
     }
     const violations = all.slice(0, this.#limits.violations).map((problem) => this.#violation(problem));
     return { documents, violations };
+  }
+
+  /** The value of a document as it is written; it is read again when it is asked for after long. */
+  value(index: number): PlainValue | undefined {
+    let values = this.#values?.deref();
+    if (values === undefined) {
+      values = new Map(this.read().documents.map((one) => [one.index, one.value]));
+      this.#values = new WeakRef(values);
+    }
+    return values.get(index);
   }
 
   /** Where the value at a path of a document stands (or its key). */

@@ -47,6 +47,14 @@ export class ConfigDocument<K extends KindName = KindName> implements Document<K
     return this.#place(path, false).origin;
   }
 
+  raw(): PlainObject {
+    const { file, index, prefix } = this.#seat;
+    let at: unknown = file.value(index);
+    for (const step of prefix) at = (at as Readonly<Record<string | number, unknown>>)[step];
+    // It was read from there.
+    return at as PlainObject;
+  }
+
   /** The same document at another place in the load order. */
   at(order: number): ConfigDocument<K> {
     return order === this.order ? this : new ConfigDocument(this, this.#seat, order);
@@ -66,7 +74,7 @@ export class ConfigDocument<K extends KindName = KindName> implements Document<K
 
 const ROOT: FieldPath = [];
 
-type Content<K extends KindName> = Omit<Document<K>, 'order' | 'position'>;
+type Content<K extends KindName> = Omit<Document<K>, 'order' | 'position' | 'raw'>;
 
 const metadataSchema = z.object({
   name: z.string().refine((name) => name.length <= 253 && isDnsName(name), {

@@ -9,7 +9,8 @@ import { hasError, type Violation } from '../schema/violation.js';
 import { checkDocuments } from './check.js';
 import { createView } from './config-view.js';
 import { type ConfigInput, createFileReader, type FileReader, type SourcesContent } from './file-reader.js';
-import type { ConfigView } from './view.js';
+import { type MassRemovalOptions, massRemovals, massRemovalViolation, type Removal } from './mass-removal.js';
+import type { ConfigView, Document } from './view.js';
 
 /** What became of a proposal. Warnings come with an accepted one, everything wrong with a refused one. */
 export type ProposalResult =
@@ -31,14 +32,55 @@ export interface ConfigStore {
   readonly warnings: Signal<readonly Violation[]>;
   /** What was refused since the last acceptance, if anything. */
   readonly lastRejected: Signal<RejectedConfig | undefined>;
+  /** What was proposed and is held back because of how much it would take away, until it is confirmed or changed. */
+  readonly held: Signal<HeldChange | undefined>;
   /** Proposes the full content of a source in place of what it gave before; all or nothing of it takes effect. */
-  propose(source: string, input: ConfigInput): ProposalResult;
+  propose(source: string, input: ConfigInput, options?: ProposeOptions): ProposalResult;
+  /** What a proposal would come to; nothing takes effect. */
+  check(source: string, input: ConfigInput, options?: ProposeOptions): CheckedProposal;
+  /** Takes what is held back into force; undefined when nothing is. */
+  confirm(): ProposalResult | undefined;
+  /** Hears of every view that comes into force, with the one before; `source` is who proposed it. */
+  onChange(listener: (change: ConfigChange) => void): () => void;
+}
+
+/** How a proposal is taken. */
+export interface ProposeOptions {
+  /** It may take away as much as it likes. Default false. */
+  readonly isConfirmed?: boolean | undefined;
+  /** The revision is at least this one, if anything changes. */
+  readonly revision?: number | undefined;
+}
+
+/** A proposal that was looked at. */
+export interface CheckedProposal {
+  readonly view: ConfigView;
+  readonly violations: readonly Violation[];
+  /** More than may go at once; then it takes a confirmation. */
+  readonly removals: readonly Removal[];
+}
+
+/** A change that waits for a confirmation. */
+export interface HeldChange {
+  readonly source: string;
+  readonly removals: readonly Removal[];
+  /** Calendar time in milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** A view came into force. */
+export interface ConfigChange {
+  readonly source: string;
+  readonly before: ConfigView;
+  readonly after: ConfigView;
 }
 
 export interface ConfigStoreOptions {
   readonly limits?: Partial<ConfigLimits> | undefined;
   /** Accepts fields that are checked but not carried out; for tools that only validate. */
   readonly allowUnsupported?: boolean | undefined;
+  /** When changes are held back because of how much they would take away; undefined = never. */
+  readonly massRemoval?: MassRemovalOptions | undefined;
 }
 
 export interface ConfigStoreTools {
@@ -51,12 +93,21 @@ export function createConfigStore(tools: ConfigStoreTools, options: ConfigStoreO
   return new Store(options, tools);
 }
 
+interface Accepted {
+  readonly content: SourcesContent;
+  readonly view: ConfigView;
+  readonly violations: readonly Violation[];
+}
+
 class Store implements ConfigStore {
   readonly #read: FileReader;
   readonly #allowUnsupported: boolean;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #current: MutableSignal<ConfigView> = createSignal(createView(0, []));
+  readonly #massRemoval: MassRemovalOptions | undefined;
+  readonly #listeners = new Set<(change: ConfigChange) => void>();
+  readonly #held = createSignal<HeldChange | undefined>(undefined);
+  readonly #current: MutableSignal<ConfigView>;
   readonly #warnings: MutableSignal<readonly Violation[]> = createSignal<readonly Violation[]>([]);
   readonly #rejected: MutableSignal<RejectedConfig | undefined> = createSignal<RejectedConfig | undefined>(
     undefined,
@@ -69,6 +120,8 @@ class Store implements ConfigStore {
   constructor(options: ConfigStoreOptions, tools: ConfigStoreTools) {
     this.#read = createFileReader({ ...DEFAULT_LIMITS, ...options.limits });
     this.#allowUnsupported = options.allowUnsupported ?? false;
+    this.#massRemoval = options.massRemoval;
+    this.#current = createSignal(createView(0, []));
     this.#clock = tools.clock;
     this.#logger = tools.logger;
   }
@@ -85,30 +138,64 @@ class Store implements ConfigStore {
     return this.#rejected;
   }
 
-  propose(source: string, input: ConfigInput): ProposalResult {
+  get held(): Signal<HeldChange | undefined> {
+    return this.#held;
+  }
+
+  propose(source: string, input: ConfigInput, options: ProposeOptions = {}): ProposalResult {
     this.#sources.set(source, input);
-    const content = this.#read(this.#sources);
+    return this.#decide(source, options);
+  }
+
+  check(source: string, input: ConfigInput, options: ProposeOptions = {}): CheckedProposal {
+    return this.#judge(new Map(this.#sources).set(source, input), options);
+  }
+
+  confirm(): ProposalResult | undefined {
+    const held = this.#held.value;
+    return held && this.#decide(held.source, { isConfirmed: true });
+  }
+
+  onChange(listener: (change: ConfigChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  #decide(source: string, options: ProposeOptions): ProposalResult {
+    const { content, view, violations, removals } = this.#judge(this.#sources, options);
+    const isHeld = removals.length > 0 && !hasError(violations);
+    this.#held.set(isHeld ? { source, removals, at: this.#clock.wallTime() } : undefined);
+    if (isHeld) return this.#reject([...violations, massRemovalViolation(source, removals)]);
+    return hasError(violations) ? this.#reject(violations) : this.#accept(source, { content, view, violations });
+  }
+
+  #judge(sources: ReadonlyMap<string, ConfigInput>, { isConfirmed = false, revision: wanted = 0 }: ProposeOptions) {
+    const content = this.#read(sources);
     const { revision } = this.#current.value;
     const isSame = isSameContent(content.documents, this.#accepted.documents);
-    const view = createView(isSame ? revision : revision + 1, content.documents);
+    const view = createView(isSame ? revision : Math.max(revision + 1, wanted), content.documents);
     const violations = [
       ...content.violations,
       ...checkDocuments(content.documents, view, this.#allowUnsupported),
     ];
-    return hasError(violations) ? this.#reject(violations) : this.#accept(content, view, violations);
+    const isGuarded = this.#massRemoval !== undefined && !isConfirmed && !isSame;
+    const removals = isGuarded ? massRemovals(this.#current.value, view, this.#massRemoval) : [];
+    return { content, view, violations, removals };
   }
 
-  #accept(content: SourcesContent, view: ConfigView, violations: readonly Violation[]): ProposalResult {
+  #accept(source: string, { content, view, violations }: Accepted): ProposalResult {
     const { revision } = view;
     const isNews = content.fingerprint !== this.#accepted.fingerprint || this.#rejected.value !== undefined;
     this.#rejected.set(undefined);
     if (!isNews) return { accepted: true, revision, violations: this.#warnings.value };
+    const before = this.#current.value;
     this.#accepted = content;
     this.#warnings.set(violations);
     for (const warning of violations) this.#logger.warn({}, formatViolation(warning));
     this.#logger.info({ revision, documents: content.documents.length }, 'configuration accepted');
     // With comments or line breaks alone the revision stays, but the places of the documents are new.
     this.#current.set(view);
+    for (const listener of [...this.#listeners]) listener({ source, before, after: view });
     return { accepted: true, revision, violations };
   }
 
@@ -129,7 +216,8 @@ function isSameContent(left: readonly ConfigDocument[], right: readonly ConfigDo
   );
 }
 
-function isSameDocument(left: ConfigDocument, right: ConfigDocument | undefined): boolean {
+/** Whether two documents say the same, wherever they stand. */
+export function isSameDocument(left: Document, right: Document | undefined): boolean {
   if (right === undefined) return false;
   return (['kind', 'namespace', 'name', 'apiVersion', 'labels', 'annotations', 'spec'] as const).every(
     (field) => isEqual(left[field], right[field]),

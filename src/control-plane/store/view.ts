@@ -27,6 +27,8 @@ export interface Document<K extends KindName = KindName> {
   readonly order: number;
   /** Where the value at the path stands, or the deepest part of the path that is there. */
   position(path: FieldPath): Origin;
+  /** The object as it is written. */
+  raw(): Readonly<Record<string, unknown>>;
 }
 
 /** A complete, checked, immutable configuration. */

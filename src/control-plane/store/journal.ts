@@ -1,0 +1,235 @@
+import { closeSync, fsyncSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { syncDir } from '../../runtime/atomic-file.js';
+import { codeOf, MeshError, messageOf } from '../../runtime/errors.js';
+import { readJournal, recordLine } from './journal-format.js';
+
+/** What of the platform a journal writes with; tests make it fail. */
+export interface JournalDisk {
+  writeSync(fd: number, bytes: Buffer, offset: number, length: number, position: number): number;
+  fsyncSync(fd: number): void;
+  ftruncateSync(fd: number, length: number): void;
+}
+
+const PLATFORM: JournalDisk = { writeSync, fsyncSync, ftruncateSync };
+
+/** Records that outlive the process, oldest first, behind a snapshot that stands for all before them. */
+export interface Journal {
+  /** What was there at the start. */
+  readonly snapshot: unknown;
+  readonly records: readonly unknown[];
+  /** Bytes cut off at the start: a record that a crash left unfinished. */
+  readonly tornBytes: number;
+  /** Bytes written since the snapshot. */
+  readonly sizeBytes: number;
+  /**
+   * Writes a record; it is on the disk when this returns. It does not wait for its turn, so that nothing comes between a
+   * check and its record.
+   * @throws MeshError `INMESH_STORE_WRITE`; then the record does not count, and those before it are safe.
+   */
+  append(record: unknown): void;
+  /**
+   * Replaces all records by a snapshot.
+   * @throws MeshError `INMESH_STORE_WRITE`; then the records are still there.
+   */
+  compact(snapshot: unknown): void;
+  close(): void;
+}
+
+const JOURNAL = 'journal.log';
+const SNAPSHOT = 'snapshot.json';
+
+/**
+ * Opens the journal of a folder, which this process alone uses.
+ * @throws MeshError `INMESH_STORE_CORRUPT` when what was acknowledged can't be read; nothing is thrown away then.
+ */
+export async function openJournal(directory: string, disk: JournalDisk = PLATFORM): Promise<Journal> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const path = join(directory, JOURNAL);
+  const snapshot = await readSnapshot(join(directory, SNAPSHOT));
+  const bytes = await readIfThere(path);
+  const { records, goodBytes, damagedAt } = readJournal(bytes ?? Buffer.alloc(0));
+  if (damagedAt !== undefined) throw corrupt(path, `the record at byte ${damagedAt} is damaged`);
+  const fd = openSync(path, bytes === undefined ? 'w+' : 'r+', 0o600);
+  const tornBytes = (bytes?.length ?? 0) - goodBytes;
+  try {
+    if (tornBytes > 0) {
+      ftruncateSync(fd, goodBytes);
+      fsyncSync(fd);
+    }
+    // The name of a new file is on the disk once its folder is.
+    if (bytes === undefined) {
+      fsyncSync(fd);
+      await syncDir(directory);
+      await syncDir(dirname(directory));
+    }
+  } catch (error) {
+    closeSync(fd);
+    throw unwritable(path, error);
+  }
+  return new DiskJournal({ directory, fd, disk, snapshot, records: records.map(({ value }) => value), tornBytes, goodBytes });
+}
+
+interface Opened {
+  readonly directory: string;
+  readonly fd: number;
+  readonly disk: JournalDisk;
+  readonly snapshot: unknown;
+  readonly records: readonly unknown[];
+  readonly tornBytes: number;
+  readonly goodBytes: number;
+}
+
+class DiskJournal implements Journal {
+  readonly snapshot: unknown;
+  readonly records: readonly unknown[];
+  readonly tornBytes: number;
+  readonly #directory: string;
+  readonly #disk: JournalDisk;
+  readonly #fd: number;
+  #size: number;
+  /** After a failed sync nobody knows what the disk has: until the next start nothing is written. */
+  #broken: MeshError | undefined;
+  #isClosed = false;
+
+  constructor(opened: Opened) {
+    this.snapshot = opened.snapshot;
+    this.records = opened.records;
+    this.tornBytes = opened.tornBytes;
+    this.#directory = opened.directory;
+    this.#disk = opened.disk;
+    this.#fd = opened.fd;
+    this.#size = opened.goodBytes;
+  }
+
+  get sizeBytes(): number {
+    return this.#size;
+  }
+
+  append(record: unknown): void {
+    if (this.#broken !== undefined) throw this.#broken;
+    if (this.#isClosed) throw unwritable(this.#path, new Error('it is closed'));
+    const line = recordLine(record);
+    try {
+      for (let done = 0; done < line.length; ) {
+        const written = this.#disk.writeSync(this.#fd, line, done, line.length - done, this.#size + done);
+        if (written === 0) throw new Error('nothing was written');
+        done += written;
+      }
+    } catch (error) {
+      this.#undo(error);
+    }
+    try {
+      this.#disk.fsyncSync(this.#fd);
+    } catch (error) {
+      this.#broken = unwritable(this.#path, error);
+      throw this.#broken;
+    }
+    this.#size += line.length;
+  }
+
+  compact(snapshot: unknown): void {
+    if (this.#broken !== undefined) throw this.#broken;
+    const path = join(this.#directory, SNAPSHOT);
+    try {
+      replaceFile(path, recordLine(snapshot));
+      // A crash before this leaves records that the snapshot has already: whoever reads them knows by their revisions.
+      this.#disk.ftruncateSync(this.#fd, 0);
+    } catch (error) {
+      throw unwritable(path, error);
+    }
+    this.#size = 0;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    closeSync(this.#fd);
+  }
+
+  get #path(): string {
+    return join(this.#directory, JOURNAL);
+  }
+
+  /** Takes an unfinished record away; where that fails, the next start does it. */
+  #undo(cause: unknown): never {
+    const error = unwritable(this.#path, cause);
+    try {
+      this.#disk.ftruncateSync(this.#fd, this.#size);
+    } catch {
+      this.#broken = error;
+    }
+    throw error;
+  }
+}
+
+/** As `writeFileAtomic`, at once. */
+function replaceFile(path: string, bytes: Buffer): void {
+  const temporary = `${path}.tmp`;
+  try {
+    const fd = openSync(temporary, 'w', 0o600);
+    try {
+      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  if (process.platform === 'win32') return;
+  const dir = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(dir);
+  } finally {
+    closeSync(dir);
+  }
+}
+
+async function readSnapshot(path: string): Promise<unknown> {
+  const bytes = await readIfThere(path);
+  if (bytes === undefined) return undefined;
+  const { records, goodBytes } = readJournal(bytes);
+  // It was written as a whole.
+  if (records.length === 1 && goodBytes === bytes.length) return records[0]?.value;
+  throw corrupt(path, 'the snapshot is damaged');
+}
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw new MeshError('INMESH_STORE_CORRUPT', `it can not be read: ${messageOf(error)}`, {
+      resource: path,
+      cause: error,
+    });
+  }
+}
+
+function corrupt(path: string, what: string): MeshError {
+  return new MeshError('INMESH_STORE_CORRUPT', what, {
+    resource: path,
+    hint: 'Restore the folder from a backup; to go on without what can not be read, move the file away',
+  });
+}
+
+function unwritable(path: string, cause: unknown): MeshError {
+  const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(cause) ?? '');
+  return new MeshError(
+    'INMESH_STORE_WRITE',
+    isFull
+      ? 'the disk is full: nothing was changed'
+      : `the store can not be written: ${messageOf(cause)}`,
+    {
+      resource: path,
+      cause,
+      hint: isFull
+        ? 'Make room and try again; what is in force stays, and can be read'
+        : 'Check the folder and its disk, then restart the control plane',
+    },
+  );
+}

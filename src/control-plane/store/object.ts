@@ -1,0 +1,89 @@
+import { MeshError } from '../../runtime/errors.js';
+import { KINDS, isKindName } from '../kinds/kinds.js';
+import type { PlainObject, PlainValue } from '../schema/value.js';
+import { isPlainObject } from '../schema/value.js';
+import type { KindName } from './view.js';
+
+/** What tells an object from all others. */
+export interface ObjectName {
+  readonly kind: KindName;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** An object as clients write it, and who it is. */
+export interface NamedObject extends ObjectName {
+  /** As it is kept: without what only a store says of it. */
+  readonly value: PlainObject;
+  /** The revision that the writer has seen; the object must still have it. */
+  readonly resourceVersion: string | undefined;
+}
+
+/** What a store or an API server puts in, and what is nobody's wish. */
+const OF_THE_STORE: ReadonlySet<string> = new Set([
+  'resourceVersion',
+  'uid',
+  'generation',
+  'creationTimestamp',
+  'managedFields',
+  'selfLink',
+]);
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+
+/**
+ * Reads who an object is; its content is checked later, with all others.
+ * @throws MeshError `INMESH_OPTION_INVALID`.
+ */
+export function nameObject(input: unknown): NamedObject {
+  if (!isPlainObject(input)) throw invalid('an object must be a map with apiVersion, kind and metadata');
+  const { kind, metadata } = input;
+  if (typeof kind !== 'string' || !isKindName(kind))
+    throw invalid(`unknown kind ${JSON.stringify(kind ?? null)}; known are ${Object.keys(KINDS).join(', ')}`);
+  if (!isPlainObject(metadata)) throw invalid(`a ${kind} needs metadata.name`);
+  const { name, namespace = 'default', resourceVersion } = metadata;
+  if (typeof name !== 'string' || name === '' || typeof namespace !== 'string')
+    throw invalid(`a ${kind} needs metadata.name`);
+  return {
+    kind,
+    namespace,
+    name,
+    value: kept(input),
+    resourceVersion: typeof resourceVersion === 'string' ? resourceVersion : undefined,
+  };
+}
+
+function kept(input: PlainObject): PlainObject {
+  const { status: _, metadata, ...rest } = input;
+  const own = Object.entries(isPlainObject(metadata) ? metadata : {}).filter(([key]) => !OF_THE_STORE.has(key));
+  const value = { ...rest, metadata: Object.fromEntries(own.map(([key, value]) => [key, withoutLastApplied(key, value)])) };
+  // One form, whoever made the object: what is kept is compared with what was read back.
+  return JSON.parse(JSON.stringify(value));
+}
+
+function withoutLastApplied(key: string, value: PlainValue): PlainValue {
+  if (key !== 'annotations' || !isPlainObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).filter(([name]) => name !== LAST_APPLIED));
+}
+
+/** An object for eyes other than its owner's: of a Secret the values are left out. */
+export function shownObject(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  if (value['kind'] !== 'Secret') return value;
+  const hide = (field: unknown) =>
+    typeof field === 'object' && field !== null
+      ? Object.fromEntries(Object.keys(field).map((key) => [key, '(hidden)']))
+      : field;
+  return {
+    ...value,
+    ...('data' in value && { data: hide(value['data']) }),
+    ...('stringData' in value && { stringData: hide(value['stringData']) }),
+  };
+}
+
+/** `Kind namespace/name`, for people. */
+export function objectText({ kind, namespace, name }: ObjectName): string {
+  return `${kind} ${namespace}/${name}`;
+}
+
+function invalid(what: string): MeshError {
+  return new MeshError('INMESH_OPTION_INVALID', what);
+}
