@@ -150,7 +150,9 @@ export type { ResourceTtlOptions } from './control-plane/serve/resource-ttls.js'
 export type { ClientStatus, RefusedResource, TypeStatus } from './control-plane/serve/status.js';
 export { createMemorySource, type MemorySource } from './control-plane/sources/memory-source.js';
 export type { ConfigSink, ConfigSource } from './control-plane/sources/source.js';
+export type { HeldChange } from './control-plane/store/config-store.js';
 export type { ConfigInput } from './control-plane/store/file-reader.js';
+export type { MassRemovalOptions, Removal } from './control-plane/store/mass-removal.js';
 export type { FieldPath, Origin } from './control-plane/store/view.js';
 export {
   type ValidatedFiles,

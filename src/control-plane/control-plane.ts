@@ -37,8 +37,10 @@ import {
   type ZoneAwareLbSetting,
 } from './compile/mesh-config.js';
 import { meshConfigOf } from './compile/mesh-document.js';
+import { ConfigService } from './config/config-service.js';
 import { type MtlsReport, mtlsReport } from './insight/mtls-report.js';
 import { type FollowedKeys, followIssuerKeys, type IssuerKeysOptions } from './issuer-keys.js';
+import { type OpenedStore, openStore } from './open-store.js';
 import { createOwnIdentity, type OwnIdentity } from './own-identity.js';
 import { keepRegistry } from './registry/keep-registry.js';
 import { createRegistry, type WorkloadRegistry } from './registry/registry.js';
@@ -61,7 +63,8 @@ import type { ClientStatus } from './serve/status.js';
 import { createXdsServer, type XdsServer } from './serve/xds-server.js';
 import { createFileSource } from './sources/file-source.js';
 import type { ConfigSource } from './sources/source.js';
-import { type ConfigStore, createConfigStore } from './store/config-store.js';
+import type { ConfigStore, HeldChange } from './store/config-store.js';
+import type { MassRemovalOptions } from './store/mass-removal.js';
 
 /** What `createControlPlane` takes; everything has a default. */
 export interface ControlPlaneOptions {
@@ -131,6 +134,11 @@ export interface ControlPlaneOptions {
   readonly bundleEndpoint?: BundleEndpointOptions;
   /** Other trust domains whose workloads are trusted, each by its bundle; ended with the control plane. */
   readonly federation?: readonly FederatedSource[];
+  /**
+   * Changes that would remove more than a share of the services, endpoints or documents at once are held back until they
+   * are confirmed; false = never. Default: more than half, of at least 10.
+   */
+  readonly massRemoval?: MassRemovalOptions | false;
   /** How long endpoints outlive the stream that registered them, so that a reconnect is no outage. Default 2000 ms. */
   readonly registrationGraceMs?: number;
   /** Istio's PILOT_DEBOUNCE_AFTER and PILOT_DEBOUNCE_MAX in milliseconds. Default 100 and 10 000. */
@@ -216,6 +224,8 @@ export interface ControlPlaneStatus {
   readonly revision: number;
   /** What was refused since, if anything: the revision above stays in force. */
   readonly rejected: { readonly violations: readonly Violation[]; readonly at: number } | undefined;
+  /** What is held back because it would remove so much at once, until it is confirmed. */
+  readonly held: HeldChange | undefined;
   readonly warnings: readonly Violation[];
   readonly clients: readonly ClientStatus[];
   /** Endpoints that registered themselves. */
@@ -230,7 +240,23 @@ export interface ControlPlaneStatus {
  */
 export async function createControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const { clock = systemClock, logger = silentLogger } = options;
-  const store = createConfigStore({ clock, logger });
+  const opened = await openStore({
+    dataDir: options.dataDir,
+    massRemoval: options.massRemoval,
+    clock,
+    logger,
+  });
+  try {
+    return await startWith(opened, options);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+async function startWith(opened: OpenedStore, options: ControlPlaneOptions): Promise<ControlPlane> {
+  const { clock = systemClock, logger = silentLogger } = options;
+  const { store } = opened;
   const stopReading = new AbortController();
   const reading = await readSources(options, { store, clock, signal: stopReading.signal });
   const authority = await openAuthority({
@@ -253,10 +279,11 @@ export async function createControlPlane(options: ControlPlaneOptions = {}): Pro
       ? undefined
       : await keepRegistry(registry, options.dataDir, { clock, logger });
   const plane = new RunningControlPlane(
-    { options, store, authority, own, access, registry, clock, logger },
+    { options, opened, store, authority, own, access, registry, clock, logger },
     async () => {
       stopReading.abort();
       await Promise.all([reading.ended, kept?.close()]);
+      await opened.close();
     },
   );
   try {
@@ -309,6 +336,7 @@ async function readSources(
 
 interface Parts {
   readonly options: ControlPlaneOptions;
+  readonly opened: OpenedStore;
   readonly store: ConfigStore;
   readonly authority: CertificateAuthority;
   readonly own: OwnIdentity;
@@ -469,12 +497,24 @@ class RunningControlPlane implements ControlPlane {
       loadByClient: () => this.#xds.load.byClient(),
       mtls: (namespace) => this.mtls(namespace),
       store: this.#parts.store,
+      config: this.#configService(),
+      clientConfig: (id, type) => this.#xds.configOf(id, type),
       registry: this.#parts.registry,
       clock,
       logger,
     });
     if (ports.metrics === undefined) return;
     this.#metrics = await startMetricsServer(host, ports.metrics, () => renderMetrics(this.#adminStatus()));
+  }
+
+  #configService(): ConfigService {
+    const { opened, registry, clock } = this.#parts;
+    return new ConfigService({
+      ...opened,
+      registry: () => registry.current.value,
+      config: this.#config,
+      clock,
+    });
   }
 
   mtls(namespace?: string): MtlsReport {
@@ -496,6 +536,7 @@ class RunningControlPlane implements ControlPlane {
       addresses: this.addresses,
       revision: store.current.value.revision,
       rejected: store.lastRejected.value,
+      held: store.held.value,
       warnings: store.warnings.value,
       clients: this.#xds.clients(),
       workloads: countWorkloads(registry.current.value),

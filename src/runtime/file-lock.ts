@@ -17,10 +17,14 @@ const NO_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOSYS', 'ENOTSUP', 'EO
  * Runs `work` while no other process does, by a file that says who holds it. A holder that died, `kill -9` too, is found
  * by its process id, and its lock is taken away.
  */
-export async function withFileLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+export async function withFileLock<T>(
+  path: string,
+  work: () => Promise<T>,
+  { timeoutMs = TIMEOUT_MS }: { readonly timeoutMs?: number } = {},
+): Promise<T> {
   const mine = `${process.pid} ${hostname()} ${randomBytes(8).toString('hex')}\n`;
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await acquire(path, mine);
+  await acquire(path, mine, timeoutMs);
   try {
     return await work();
   } finally {
@@ -28,7 +32,7 @@ export async function withFileLock<T>(path: string, work: () => Promise<T>): Pro
   }
 }
 
-async function acquire(path: string, mine: string): Promise<void> {
+async function acquire(path: string, mine: string, timeoutMs: number): Promise<void> {
   for (let waitedMs = 0; ; waitedMs += POLL_MS) {
     try {
       await create(path, mine);
@@ -37,7 +41,7 @@ async function acquire(path: string, mine: string): Promise<void> {
       if (codeOf(error) !== 'EEXIST') throw cannotLock(path, error);
     }
     await removeStale(path);
-    if (waitedMs >= TIMEOUT_MS) throw cannotLock(path, new Error(`held by ${await contentOf(path)}`));
+    if (waitedMs >= timeoutMs) throw cannotLock(path, new Error(`held by ${await contentOf(path)}`));
     await wait(POLL_MS);
   }
 }

@@ -128,7 +128,7 @@ async function permitted(
   // On the disk before it happens.
   if (route.action !== undefined)
     await options.audit.record({ ...who, action: route.action, outcome: 'allowed' });
-  return carryOut(route, request, options);
+  return carryOut(route, { ...request, actor }, options);
 }
 
 function identify(message: IncomingMessage, { operators, tls }: AdminOptions): Promise<Operator | undefined> {

@@ -8,6 +8,8 @@ export interface Answer {
   readonly body?: unknown;
   readonly text?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Writes all of the response itself, in its own time. */
+  readonly stream?: (response: ServerResponse) => void;
 }
 
 /** A request that passed the checks that hold for all. */
@@ -15,8 +17,13 @@ export interface AdminRequest {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
-  /** Reads the JSON body; undefined when there is none that can be read. */
-  readonly json: () => Promise<unknown>;
+  /** Reads the JSON body, of 64 KiB at most by default; undefined when there is none that can be read. */
+  readonly json: (maxBytes?: number) => Promise<unknown>;
+  /** The version in `If-Match`; undefined = any. */
+  readonly ifMatch: string | undefined;
+  readonly lastEventId: string | undefined;
+  /** Who asks, as the audit log names them. */
+  readonly actor: string;
 }
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -41,7 +48,10 @@ export function adminRequest(request: IncomingMessage): AdminRequest {
     method: request.method ?? 'GET',
     path: url.pathname,
     query: url.searchParams,
-    json: () => readJson(request),
+    json: (maxBytes = MAX_BODY_BYTES) => readJson(request, maxBytes),
+    ifMatch: versionIn(request.headers['if-match']),
+    lastEventId: oneOf(request.headers['last-event-id']),
+    actor: '',
   };
 }
 
@@ -52,6 +62,10 @@ export function problem(status: number, code: string, message: string): Answer {
 
 /** Writes an answer; nothing of it may be cached, framed or sniffed. */
 export function write(response: ServerResponse, answer: Answer, isHead: boolean): void {
+  if (answer.stream !== undefined && !isHead) {
+    answer.stream(response);
+    return;
+  }
   const text = answer.text ?? `${safeJson(answer.body, 2)}\n`;
   response.writeHead(answer.status, {
     'content-type': answer.text === undefined ? 'application/json' : 'text/plain; charset=utf-8',
@@ -64,14 +78,24 @@ export function write(response: ServerResponse, answer: Answer, isHead: boolean)
   response.end(isHead ? undefined : text);
 }
 
-async function readJson(request: IncomingMessage): Promise<unknown> {
+/** RFC 9110: an entity tag is in quotes; `*` asks for nothing that a change does not ask for anyway. */
+function versionIn(text: string | undefined): string | undefined {
+  const version = text?.trim().replace(/^(?:W\/)?"(.*)"$/, '$1');
+  return version === '*' ? undefined : version;
+}
+
+function oneOf(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request) {
     // Node's requests give Buffers.
     const bytes = chunk as Buffer;
     length += bytes.length;
-    if (length > MAX_BODY_BYTES) return undefined;
+    if (length > maxBytes) return undefined;
     chunks.push(bytes);
   }
   try {

@@ -3,9 +3,11 @@ import type { Clock } from '../../runtime/clock.js';
 import type { Logger } from '../../runtime/log.js';
 import type { JoinTokens } from '../access/join-tokens.js';
 import type { AuditLog } from '../audit/audit-log.js';
+import type { ConfigService } from '../config/config-service.js';
 import type { MtlsReport } from '../insight/mtls-report.js';
 import type { WorkloadRegistry } from '../registry/registry.js';
 import type { AppliedReport } from '../serve/applied.js';
+import type { ClientConfig } from '../serve/client-config.js';
 import type { ConfigStore } from '../store/config-store.js';
 import type { Operators } from './roles.js';
 import type { AdminStatus } from './status.js';
@@ -30,6 +32,9 @@ export interface AdminOptions {
   /** Who speaks mTLS to whom, in a namespace or everywhere. */
   readonly mtls: (namespace: string | undefined) => MtlsReport;
   readonly store: ConfigStore;
+  readonly config: ConfigService;
+  /** What a client was sent, by its id or a part of it that only one has, and by type. */
+  readonly clientConfig: (id: string, type: string | undefined) => ClientConfig | undefined;
   readonly registry: WorkloadRegistry;
   readonly clock: Clock;
   readonly logger: Logger;

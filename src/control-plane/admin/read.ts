@@ -1,8 +1,8 @@
 import { KIND_NAMES } from '../kinds/kinds.js';
 import { type RegistrySnapshot, workloadsIn } from '../registry/snapshot.js';
-import { formatPath, type Violation } from '../schema/violation.js';
 import type { ConfigStore } from '../store/config-store.js';
 import { readAuthority } from './authority.js';
+import { describeViolation } from './describe-violation.js';
 import { type Answer, problem } from './http.js';
 import { renderMetrics } from './metrics.js';
 import type { AdminOptions } from './options.js';
@@ -40,27 +40,16 @@ export function read(path: string, options: AdminOptions): Answer {
 }
 
 function describeStatus(status: AdminStatus): object {
-  const { rejected, warnings, ca: _, ...rest } = status;
+  const { rejected, warnings, held, ca: _, ...rest } = status;
   return {
     ...rest,
     rejected: rejected && {
       at: new Date(rejected.at).toISOString(),
       violations: rejected.violations.map(describeViolation),
     },
+    held: held && { ...held, at: new Date(held.at).toISOString() },
     warnings: warnings.map(describeViolation),
   };
-}
-
-function describeViolation({
-  code,
-  severity,
-  message,
-  origin,
-  path,
-  suggestion,
-  resource,
-}: Violation): object {
-  return { code, severity, message, ...origin, path: formatPath(path), suggestion, resource };
 }
 
 function describeConfig(store: ConfigStore): object {

@@ -1,4 +1,5 @@
 import { MeshError } from '../../runtime/errors.js';
+import { CONFIG_ROUTES } from './config-routes.js';
 import { type AdminRequest, type Answer, problem } from './http.js';
 import { createJoinToken, listJoinTokens, revokeJoinToken } from './join-tokens.js';
 import type { AdminOptions } from './options.js';
@@ -8,7 +9,7 @@ import { registerWorkload, removeWorkload } from './workloads.js';
 
 /** Something that a request may ask for. */
 export interface AdminRoute {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Whole path; its first group is handed to `answer`. */
   readonly path: RegExp;
   readonly role: AdminRole;
@@ -22,6 +23,7 @@ const MAX_WAIT_MS = 300_000;
 
 /** What the API can do; what is not here and reads is looked for in `read`. */
 export const ROUTES: readonly AdminRoute[] = [
+  ...CONFIG_ROUTES,
   { method: 'GET', path: /^\/api\/applied$/, role: 'viewer', answer: applied },
   {
     method: 'POST',
@@ -78,6 +80,9 @@ export async function carryOut(
   } catch (error) {
     if (MeshError.is(error) && (error.code === 'INMESH_OPTION_INVALID' || error.code === 'INMESH_SPIFFE_ID'))
       return problem(400, error.code, error.message);
+    // Nothing was changed, and the caller has to know that.
+    if (MeshError.is(error) && error.code === 'INMESH_STORE_WRITE')
+      return problem(507, error.code, error.message);
     throw error;
   }
 }

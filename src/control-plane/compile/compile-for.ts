@@ -5,14 +5,20 @@ import { registry } from '../../proto/registry.js';
 import { wkt } from '../../proto/xds.js';
 import { systemClock } from '../../runtime/clock.js';
 import { silentLogger } from '../../runtime/log.js';
-import { snapshotOf } from '../registry/snapshot.js';
+import { type RegistrySnapshot, snapshotOf } from '../registry/snapshot.js';
 import type { Violation } from '../schema/violation.js';
 import { createConfigStore } from '../store/config-store.js';
 import type { ConfigInput } from '../store/file-reader.js';
+import type { ConfigView } from '../store/view.js';
 import type { ExtensionProviderInput } from './authorization/extension-provider.js';
 import { createCompiler } from './compile.js';
 import { grpcLosses } from './grpc/losses.js';
-import { createMeshConfig, type LocalityLbSetting, type PathNormalization } from './mesh-config.js';
+import {
+  createMeshConfig,
+  type LocalityLbSetting,
+  type MeshConfig,
+  type PathNormalization,
+} from './mesh-config.js';
 import type { Generator } from './profile.js';
 import type { ResourceSet } from './resource-set.js';
 
@@ -87,6 +93,16 @@ export function compileFor(input: ConfigInput, target: CompileTarget): CompileRe
       ...refused,
     ],
   };
+}
+
+/** What a configuration with its registered workloads comes to for one client. */
+export function compileView(
+  view: ConfigView,
+  workloads: RegistrySnapshot,
+  config: MeshConfig,
+  target: CompileTarget,
+): CompiledJson {
+  return jsonOf(createCompiler(config).compile(view, workloads, nodeOf(target)));
 }
 
 function nodeOf(target: CompileTarget): Node {

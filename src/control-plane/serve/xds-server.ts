@@ -6,6 +6,7 @@ import type { WorkloadRegistry } from '../registry/registry.js';
 import { createAdmission, type StreamLimits } from './admission.js';
 import { type AppliedReport, type AppliedWaits, createAppliedWaits } from './applied.js';
 import type { CallerOf, IncomingCall } from './caller.js';
+import { type ClientConfig, clientConfig } from './client-config.js';
 import { ClientSession, type PublishedState } from './client-session.js';
 import { createClientStatusService } from './client-status-service.js';
 import { type SharedTables, SotwConversation } from './conversation.js';
@@ -62,6 +63,8 @@ export interface XdsServer {
   nodes(): readonly Node[];
   /** What each connected client has accepted. */
   live(): readonly LiveClient[];
+  /** What a client was sent: by its id, or a part of it that only one has. */
+  configOf(id: string, type: string | undefined): ClientConfig | undefined;
   /** Waits until every connected client accepted everything that follows from a revision. */
   waitApplied(revision: number, timeoutMs: number): Promise<AppliedReport>;
   /** Ends the streams one after the other over that time, so that clients do not all come to the next server at once. */
@@ -122,6 +125,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     clients: () => [...connected].flatMap((one) => clientStatus(one) ?? []),
     nodes: () => [...connected].flatMap(({ session }) => session.node ?? []),
     live: () => liveClients(connected),
+    configOf: (id, type) => clientConfig(connected, id, type),
     waitApplied: (revision, timeoutMs) => waits.wait(revision, timeoutMs),
     drain: (overMs) => drain(connected, overMs, clock),
     close() {

@@ -166,10 +166,15 @@ class Store implements ConfigStore {
     const isHeld = removals.length > 0 && !hasError(violations);
     this.#held.set(isHeld ? { source, removals, at: this.#clock.wallTime() } : undefined);
     if (isHeld) return this.#reject([...violations, massRemovalViolation(source, removals)]);
-    return hasError(violations) ? this.#reject(violations) : this.#accept(source, { content, view, violations });
+    return hasError(violations)
+      ? this.#reject(violations)
+      : this.#accept(source, { content, view, violations });
   }
 
-  #judge(sources: ReadonlyMap<string, ConfigInput>, { isConfirmed = false, revision: wanted = 0 }: ProposeOptions) {
+  #judge(
+    sources: ReadonlyMap<string, ConfigInput>,
+    { isConfirmed = false, revision: wanted = 0 }: ProposeOptions,
+  ) {
     const content = this.#read(sources);
     const { revision } = this.#current.value;
     const isSame = isSameContent(content.documents, this.#accepted.documents);

@@ -1,4 +1,4 @@
-import { isSameDocument, type ConfigChange } from './config-store.js';
+import { type ConfigChange, isSameDocument } from './config-store.js';
 import { keyOf } from './config-view.js';
 import { allDocuments } from './mass-removal.js';
 import type { ObjectName } from './object.js';
@@ -95,7 +95,10 @@ interface Difference extends ObjectName {
 }
 
 /** What is different between two views, object by object. */
-export function differences({ before, after }: Pick<ConfigChange, 'before' | 'after'>): readonly Difference[] {
+export function differences({
+  before,
+  after,
+}: Pick<ConfigChange, 'before' | 'after'>): readonly Difference[] {
   const [olds, nows] = [byKey(before), byKey(after)];
   const found: Difference[] = [];
   for (const [key, now] of nows) {
@@ -122,15 +125,11 @@ export function changesOf(found: readonly Difference[]): readonly ObjectChange[]
 }
 
 /** Differences as an entry keeps them. */
-export function keptChanges(
-  found: readonly Difference[],
-): Pick<HistoryEntry, 'changes' | 'changeCount'> {
+export function keptChanges(found: readonly Difference[]): Pick<HistoryEntry, 'changes' | 'changeCount'> {
   const isTooMuch = found.length > MAX_KEPT_CHANGES;
   return { changes: isTooMuch ? undefined : changesOf(found), changeCount: found.length };
 }
 
 function byKey(view: ConfigView): ReadonlyMap<string, Document> {
-  return new Map(
-    allDocuments(view).map((one) => [keyOf(one.kind, one.namespace, one.name), one] as const),
-  );
+  return new Map(allDocuments(view).map((one) => [keyOf(one.kind, one.namespace, one.name), one] as const));
 }

@@ -68,7 +68,36 @@ export async function openJournal(directory: string, disk: JournalDisk = PLATFOR
     closeSync(fd);
     throw unwritable(path, error);
   }
-  return new DiskJournal({ directory, fd, disk, snapshot, records: records.map(({ value }) => value), tornBytes, goodBytes });
+  return new DiskJournal({
+    directory,
+    fd,
+    disk,
+    snapshot,
+    records: records.map(({ value }) => value),
+    tornBytes,
+    goodBytes,
+  });
+}
+
+/** The journal of a folder that somebody else writes: it can be read, and refuses what is appended. */
+export async function readJournalOnly(directory: string): Promise<Journal> {
+  const path = join(directory, JOURNAL);
+  const { records } = readJournal((await readIfThere(path)) ?? Buffer.alloc(0));
+  const refuse = (): never => {
+    throw new MeshError('INMESH_STORE_WRITE', 'another control plane writes this store', {
+      resource: directory,
+      hint: 'Send changes to that one, or give this one a data folder of its own',
+    });
+  };
+  return {
+    snapshot: await readSnapshot(join(directory, SNAPSHOT)),
+    records: records.map(({ value }) => value),
+    tornBytes: 0,
+    sizeBytes: 0,
+    append: refuse,
+    compact: refuse,
+    close() {},
+  };
 }
 
 interface Opened {
@@ -221,9 +250,7 @@ function unwritable(path: string, cause: unknown): MeshError {
   const isFull = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(cause) ?? '');
   return new MeshError(
     'INMESH_STORE_WRITE',
-    isFull
-      ? 'the disk is full: nothing was changed'
-      : `the store can not be written: ${messageOf(cause)}`,
+    isFull ? 'the disk is full: nothing was changed' : `the store can not be written: ${messageOf(cause)}`,
     {
       resource: path,
       cause,

@@ -63,7 +63,9 @@ export interface ReadState extends Omit<KeptState, 'objects'> {
 export function readKept(journal: Journal | undefined): ReadState {
   if (journal === undefined) return { revision: 0, objects: new Map(), entries: [] };
   const start = journal.snapshot === undefined ? undefined : read(snapshot, journal.snapshot);
-  const objects = new Map((start?.objects ?? []).map((one) => [keyOf(one.kind, one.namespace, one.name), one]));
+  const objects = new Map(
+    (start?.objects ?? []).map((one) => [keyOf(one.kind, one.namespace, one.name), one]),
+  );
   // Optional fields of zod may be undefined, ours may not be; what is read has no such fields.
   const entries = [...((start?.entries ?? []) as HistoryEntry[])];
   let revision = start?.revision ?? 0;

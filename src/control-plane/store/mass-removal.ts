@@ -1,8 +1,8 @@
-import { KINDS } from '../kinds/kinds.js';
+import { KIND_NAMES } from '../kinds/kinds.js';
 import { fileViolation } from '../schema/config-file.js';
 import type { Violation } from '../schema/violation.js';
 import { keyOf } from './config-view.js';
-import type { ConfigView, Document, KindName } from './view.js';
+import type { ConfigView, Document } from './view.js';
 
 /** When a change is held back because of how much it would take away. */
 export interface MassRemovalOptions {
@@ -46,8 +46,7 @@ export function massRemovalViolation(source: string, removals: readonly Removal[
 
 /** Every document of a view. */
 export function allDocuments(view: ConfigView): readonly Document[] {
-  // The keys of KINDS are the names of kinds.
-  return (Object.keys(KINDS) as KindName[]).flatMap((kind) => view.list(kind));
+  return KIND_NAMES.flatMap((kind) => view.list(kind));
 }
 
 function documentsOf(view: ConfigView): ReadonlySet<string> {
@@ -64,14 +63,18 @@ function servicesOf(view: ConfigView): ReadonlySet<string> {
 function endpointsOf(view: ConfigView): ReadonlySet<string> {
   return new Set([
     ...view.list('WorkloadEntry').map(({ namespace, name }) => `entry ${namespace}/${name}`),
-    ...view.list('ServiceEntry').flatMap(({ namespace, name, spec }) =>
-      (spec.endpoints ?? []).map(({ address }, index) => `${namespace}/${name} ${address ?? index}`),
-    ),
-    ...view.list('EndpointSlice').flatMap((slice) =>
-      (slice.spec.endpoints ?? []).flatMap(({ addresses = [] }) =>
-        addresses.map((address) => `slice ${slice.namespace} ${address}`),
+    ...view
+      .list('ServiceEntry')
+      .flatMap(({ namespace, name, spec }) =>
+        (spec.endpoints ?? []).map(({ address }, index) => `${namespace}/${name} ${address ?? index}`),
       ),
-    ),
+    ...view
+      .list('EndpointSlice')
+      .flatMap((slice) =>
+        (slice.spec.endpoints ?? []).flatMap(({ addresses = [] }) =>
+          addresses.map((address) => `slice ${slice.namespace} ${address}`),
+        ),
+      ),
     ...view.list('Pod').map(({ namespace, name }) => `pod ${namespace}/${name}`),
   ]);
 }

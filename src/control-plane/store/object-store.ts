@@ -7,11 +7,11 @@ import { hasError, type Violation } from '../schema/violation.js';
 import type { ConfigStore } from './config-store.js';
 import { keyOf } from './config-view.js';
 import type { ConfigInput } from './file-reader.js';
-import { differences, type HistoryEntry, type History, keptChanges, type ObjectChange } from './history.js';
+import { differences, type History, type HistoryEntry, keptChanges, type ObjectChange } from './history.js';
 import type { Journal } from './journal.js';
+import { type KeptState, readKept, STORE_SOURCE, type StoredObject } from './kept-state.js';
 import type { Removal } from './mass-removal.js';
 import { nameObject, type ObjectName, objectText } from './object.js';
-import { type KeptState, readKept, STORE_SOURCE, type StoredObject } from './kept-state.js';
 import type { ConfigView } from './view.js';
 
 /** One change that a client asks for. */
@@ -90,7 +90,8 @@ export class ObjectStore {
     if (journal !== undefined && journal.tornBytes > 0)
       logger.warn({ bytes: journal.tornBytes }, 'an unfinished record at the end of the store was cut off');
     // What was accepted once is no mass removal.
-    if (kept.objects.size > 0) store.propose(STORE_SOURCE, inputOf(this.#objects), { isConfirmed: true, revision: kept.revision });
+    if (kept.objects.size > 0)
+      store.propose(STORE_SOURCE, inputOf(this.#objects), { isConfirmed: true, revision: kept.revision });
   }
 
   get(name: ObjectName): StoredObject | undefined {
@@ -156,7 +157,8 @@ export class ObjectStore {
       const known = this.#objects.get(key);
       const conflict = this.#conflictOf({ kind, namespace, name }, change.op, resourceVersion);
       if (conflict !== undefined) plan.conflicts.push(conflict);
-      else if (change.op === 'delete' && known === undefined) plan.missing.push(`there is no ${objectText(wanted)}`);
+      else if (change.op === 'delete' && known === undefined)
+        plan.missing.push(`there is no ${objectText(wanted)}`);
       else plan.steps.push({ kind, namespace, name, key, value, result: resultOf(known, value) });
     }
     return plan;
@@ -244,7 +246,12 @@ function changesIn(
   const names = new Set(found.map(({ kind, namespace, name }) => keyOf(kind, namespace, name)));
   const others: ObjectChange[] = steps
     .filter(({ key, result }) => result !== 'unchanged' && !names.has(key))
-    .map(({ kind, namespace, name, value }) => ({ kind, namespace, name, ...(value !== undefined && { after: value }) }));
+    .map(({ kind, namespace, name, value }) => ({
+      kind,
+      namespace,
+      name,
+      ...(value !== undefined && { after: value }),
+    }));
   return {
     changes: kept.changes && [...kept.changes, ...others],
     changeCount: kept.changeCount + others.length,

@@ -1,5 +1,5 @@
 import { MeshError } from '../../runtime/errors.js';
-import { KINDS, isKindName } from '../kinds/kinds.js';
+import { isKindName, KIND_NAMES } from '../kinds/kinds.js';
 import type { PlainObject, PlainValue } from '../schema/value.js';
 import { isPlainObject } from '../schema/value.js';
 import type { KindName } from './view.js';
@@ -38,7 +38,7 @@ export function nameObject(input: unknown): NamedObject {
   if (!isPlainObject(input)) throw invalid('an object must be a map with apiVersion, kind and metadata');
   const { kind, metadata } = input;
   if (typeof kind !== 'string' || !isKindName(kind))
-    throw invalid(`unknown kind ${JSON.stringify(kind ?? null)}; known are ${Object.keys(KINDS).join(', ')}`);
+    throw invalid(`unknown kind ${JSON.stringify(kind ?? null)}; known are ${KIND_NAMES.join(', ')}`);
   if (!isPlainObject(metadata)) throw invalid(`a ${kind} needs metadata.name`);
   const { name, namespace = 'default', resourceVersion } = metadata;
   if (typeof name !== 'string' || name === '' || typeof namespace !== 'string')
@@ -54,8 +54,13 @@ export function nameObject(input: unknown): NamedObject {
 
 function kept(input: PlainObject): PlainObject {
   const { status: _, metadata, ...rest } = input;
-  const own = Object.entries(isPlainObject(metadata) ? metadata : {}).filter(([key]) => !OF_THE_STORE.has(key));
-  const value = { ...rest, metadata: Object.fromEntries(own.map(([key, value]) => [key, withoutLastApplied(key, value)])) };
+  const own = Object.entries(isPlainObject(metadata) ? metadata : {}).filter(
+    ([key]) => !OF_THE_STORE.has(key),
+  );
+  const value = {
+    ...rest,
+    metadata: Object.fromEntries(own.map(([key, value]) => [key, withoutLastApplied(key, value)])),
+  };
   // One form, whoever made the object: what is kept is compared with what was read back.
   return JSON.parse(JSON.stringify(value));
 }

@@ -1,4 +1,13 @@
-import { fsyncSync, ftruncateSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  fsyncSync,
+  ftruncateSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -30,11 +39,14 @@ const service = (name: string, port = 80) => ({
   metadata: { name },
   spec: { ports: [{ name: 'http', port }] },
 });
-const apply = (...names: string[]): Batch => ({ changes: names.map((name) => ({ op: 'apply', object: service(name) })) });
+const apply = (...names: string[]): Batch => ({
+  changes: names.map((name) => ({ op: 'apply', object: service(name) })),
+});
 const remove = (...names: string[]): Batch => ({
   changes: names.map((name) => ({ op: 'delete', kind: 'Service', namespace: 'default', name })),
 });
-const names = ({ store }: Awaited<ReturnType<typeof open>>) => store.current.value.list('Service').map(({ name }) => name);
+const names = ({ store }: Awaited<ReturnType<typeof open>>) =>
+  store.current.value.list('Service').map(({ name }) => name);
 
 test('a batch takes effect as a whole, with a revision; the same again changes nothing', async () => {
   const world = await open();
@@ -43,8 +55,15 @@ test('a batch takes effect as a whole, with a revision; the same again changes n
     revision: 1,
     changes: [{ result: 'created', resourceVersion: '1' }, { result: 'created' }],
   });
-  expect(world.objects.apply(apply('a'))).toMatchObject({ revision: 1, changes: [{ result: 'unchanged', resourceVersion: '1' }] });
-  expect(world.objects.apply({ changes: [...apply('c').changes, { op: 'apply', object: { ...service('d'), spec: { ports: 1 } } }] })).toMatchObject({
+  expect(world.objects.apply(apply('a'))).toMatchObject({
+    revision: 1,
+    changes: [{ result: 'unchanged', resourceVersion: '1' }],
+  });
+  expect(
+    world.objects.apply({
+      changes: [...apply('c').changes, { op: 'apply', object: { ...service('d'), spec: { ports: 1 } } }],
+    }),
+  ).toMatchObject({
     kind: 'invalid',
   });
   expect(names(world)).toEqual(['a', 'b']);
@@ -54,10 +73,15 @@ test('of two writers that saw the same revision one is told of a conflict', asyn
   const { objects } = await open();
   objects.apply(apply('a'));
   const seen = { ...service('a', 81), metadata: { name: 'a', resourceVersion: '1' } };
-  expect(objects.apply({ changes: [{ op: 'apply', object: seen }] })).toMatchObject({ kind: 'accepted', revision: 2 });
+  expect(objects.apply({ changes: [{ op: 'apply', object: seen }] })).toMatchObject({
+    kind: 'accepted',
+    revision: 2,
+  });
   expect(objects.apply({ changes: [{ op: 'apply', object: seen }] })).toMatchObject({ kind: 'conflict' });
   expect(objects.apply({ ...apply('b'), ifRevision: 1 })).toMatchObject({ kind: 'conflict' });
-  expect(objects.apply({ changes: [{ op: 'create', object: service('a') }] })).toMatchObject({ kind: 'conflict' });
+  expect(objects.apply({ changes: [{ op: 'create', object: service('a') }] })).toMatchObject({
+    kind: 'conflict',
+  });
   expect(objects.apply(remove('zz'))).toMatchObject({ kind: 'missing' });
 });
 
@@ -72,7 +96,10 @@ test('what stands in a file is changed there', async () => {
 
 test('a dry run tells what would be, and changes nothing', async () => {
   const world = await open();
-  expect(world.objects.apply({ ...apply('a'), isDryRun: true })).toMatchObject({ revision: 1, changes: [{ result: 'created' }] });
+  expect(world.objects.apply({ ...apply('a'), isDryRun: true })).toMatchObject({
+    revision: 1,
+    changes: [{ result: 'created' }],
+  });
   expect(names(world)).toEqual([]);
 });
 
@@ -81,8 +108,14 @@ test('history tells what changed between revisions, and the way back', async () 
   objects.apply({ ...apply('a'), author: 'ann', message: 'first' });
   objects.apply({ changes: [{ op: 'apply', object: service('a', 81) }] });
   objects.apply(remove('a'));
-  expect(history.entries.map(({ revision, author }) => [revision, author])).toEqual([[1, 'ann'], [2, undefined], [3, undefined]]);
-  expect(history.between(1, 2)).toMatchObject([{ before: { spec: { ports: [{ port: 80 }] } }, after: { spec: { ports: [{ port: 81 }] } } }]);
+  expect(history.entries.map(({ revision, author }) => [revision, author])).toEqual([
+    [1, 'ann'],
+    [2, undefined],
+    [3, undefined],
+  ]);
+  expect(history.between(1, 2)).toMatchObject([
+    { before: { spec: { ports: [{ port: 80 }] } }, after: { spec: { ports: [{ port: 81 }] } } },
+  ]);
   expect(history.between(0, 3)).toEqual([]);
   expect(history.between(3, 1)).toMatchObject([{ after: { spec: { ports: [{ port: 80 }] } } }]);
 });
@@ -96,14 +129,18 @@ test('the removal of most of the configuration is held back until it is confirme
     removals: [{ sort: 'services', removed: 11, total: 12 }, { sort: 'documents' }],
   });
   expect(names(world)).toHaveLength(12);
-  expect(world.objects.apply({ ...remove(...all.slice(1)), isConfirmed: true })).toMatchObject({ kind: 'accepted' });
+  expect(world.objects.apply({ ...remove(...all.slice(1)), isConfirmed: true })).toMatchObject({
+    kind: 'accepted',
+  });
   expect(names(world)).toEqual(['s0']);
 });
 
 test('a file that loses most of its documents is held back, too, with the last good one in force', async () => {
   const { store } = await open();
-  const content = (count: number) => Array.from({ length: count }, (_, index) => JSON.stringify(service(`s${index}`))).join('\n---\n');
-  const propose = (count: number) => store.propose('files', { files: [{ file: 'mesh.yaml', content: content(count) }] });
+  const content = (count: number) =>
+    Array.from({ length: count }, (_, index) => JSON.stringify(service(`s${index}`))).join('\n---\n');
+  const propose = (count: number) =>
+    store.propose('files', { files: [{ file: 'mesh.yaml', content: content(count) }] });
   propose(12);
   expect(propose(2)).toMatchObject({ accepted: false, violations: [{ code: 'INMESH_MASS_REMOVAL' }] });
   expect(store.held.value).toMatchObject({ source: 'files' });
@@ -196,7 +233,8 @@ test('a journal that has grown becomes a snapshot', async () => {
     ...service('big'),
     metadata: { name: 'big', annotations: { text: `${index}${'x'.repeat(200_000)}` } },
   });
-  for (let index = 0; index < 12; index++) first.objects.apply({ changes: [{ op: 'apply', object: big(index) }] });
+  for (let index = 0; index < 12; index++)
+    first.objects.apply({ changes: [{ op: 'apply', object: big(index) }] });
   expect(first.journal?.sizeBytes).toBeLessThan(4 * 1024 * 1024);
   first.objects.apply(apply('a'));
   first.journal?.close();

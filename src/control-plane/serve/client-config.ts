@@ -1,0 +1,75 @@
+import { type JsonValue, toJson } from '@bufbuild/protobuf';
+import { SECRET_TYPE_URL } from '../../codec/secret.js';
+import type { ResourceShortName } from '../../model/resource-short-name.js';
+import { registry } from '../../proto/registry.js';
+import { wkt } from '../../proto/xds.js';
+import type { Ledger } from './ledger.js';
+import { resourceStates } from './resource-states.js';
+import type { Connected } from './xds-stream.js';
+
+/** What one client was sent, resource by resource. */
+export interface ClientConfig {
+  readonly id: string;
+  readonly resources: readonly SentResource[];
+}
+
+/** A resource as a client was sent it. */
+export interface SentResource {
+  readonly type: ResourceShortName;
+  readonly name: string;
+  readonly state: 'accepted' | 'unanswered' | 'refused' | 'absent';
+  /** What the client found wrong. */
+  readonly error?: string;
+  readonly version?: string;
+  /** In Envoy's JSON; of secrets only that they were sent. */
+  readonly resource?: JsonValue;
+}
+
+/** The words of `proxy-config` for types. */
+const TYPES: Readonly<Record<string, ResourceShortName>> = {
+  listeners: 'LDS',
+  routes: 'RDS',
+  clusters: 'CDS',
+  endpoints: 'EDS',
+  secrets: 'SDS',
+};
+
+/** What a client has; undefined when none, or more than one, has that in its id. */
+export function clientConfig(
+  connected: Iterable<Connected>,
+  wanted: string,
+  type: string | undefined,
+): ClientConfig | undefined {
+  const all = [...connected];
+  const ids = [...new Set(all.flatMap(({ session }) => session.node?.id ?? []))];
+  const parts = ids.filter((one) => one.includes(wanted));
+  const id = ids.find((one) => one === wanted) ?? (parts.length === 1 ? parts[0] : undefined);
+  if (id === undefined) return undefined;
+  const short = type === undefined || type === 'all' ? undefined : (TYPES[type] ?? type);
+  const ledgers = all
+    .filter(({ session }) => session.node?.id === id)
+    .flatMap(({ session }) => [...session.channels].map(({ ledger }) => ledger));
+  return {
+    id,
+    resources: ledgers.filter((one) => short === undefined || one.type.short === short).flatMap(sentBy),
+  };
+}
+
+function sentBy(ledger: Ledger): readonly SentResource[] {
+  const { short, typeUrl } = ledger.type;
+  // Nobody needs to see secrets to know whether they came.
+  const isBare = typeUrl === SECRET_TYPE_URL;
+  return [...resourceStates(ledger)].map(({ name, resource, state, refusal }) => ({
+    type: short,
+    name,
+    state,
+    ...(refusal !== undefined && { error: refusal.error }),
+    ...(resource !== undefined && { version: resource.hash }),
+    ...(resource !== undefined && !isBare && { resource: jsonOf(typeUrl, resource.bytes) }),
+  }));
+}
+
+function jsonOf(typeUrl: string, value: Uint8Array): JsonValue {
+  const any = { $typeName: 'google.protobuf.Any' as const, typeUrl, value };
+  return toJson(wkt.AnySchema, any, { registry: registry(), useProtoFieldName: true });
+}

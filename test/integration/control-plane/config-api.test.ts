@@ -1,0 +1,166 @@
+import { get as httpGet } from 'node:http';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type ControlPlane, createControlPlane, createMemorySource } from '../../../src/control-plane.js';
+import { service } from '../../unit/control-plane/compile/mesh.js';
+
+let plane: ControlPlane;
+beforeAll(async () => {
+  plane = await createControlPlane({
+    ports: { xds: 0, secureXds: 0, http: 0 },
+    sources: [createMemorySource(service('reviews'), 'mesh.yaml')],
+  });
+});
+afterAll(() => plane.close());
+
+async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
+  const response = await fetch(`http://${plane.addresses.http}${path}`, {
+    method,
+    headers: { 'content-type': 'application/json', ...headers },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  return { status: response.status, etag: response.headers.get('etag'), body: await response.json() };
+}
+
+const route = (name: string, timeout: string) => ({
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'VirtualService',
+  metadata: { name },
+  spec: { hosts: ['reviews'], http: [{ timeout, route: [{ destination: { host: 'reviews' } }] }] },
+});
+const VS = '/api/resources/vs/default/reviews';
+
+/** The events of the stream from a revision on, until there are so many. */
+function events(lastEventId: string, count: number): Promise<string[]> {
+  const [hostname, port] = plane.addresses.http.split(':');
+  return new Promise((resolve, reject) => {
+    const headers = { 'last-event-id': lastEventId };
+    const request = httpGet({ hostname, port, path: '/api/events', headers }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+        const found = text.split('\n\n').filter((one) => one.startsWith('event:'));
+        if (found.length < count) return;
+        request.destroy();
+        resolve(found);
+      });
+    });
+    request.on('error', reject);
+  });
+}
+
+test('an object is created, read, replaced by its version, and deleted', async () => {
+  expect(await call('PUT', VS, route('reviews', '1s'))).toMatchObject({
+    status: 200,
+    body: { revision: 2, changes: [{ result: 'created', resourceVersion: '2' }] },
+  });
+  const read = await call('GET', VS);
+  expect(read).toMatchObject({ status: 200, etag: '"2"', body: { spec: { http: [{ timeout: '1s' }] } } });
+  expect(await call('PUT', VS, route('reviews', '2s'), { 'if-match': '"2"' })).toMatchObject({ status: 200 });
+  expect(await call('PUT', VS, route('reviews', '3s'), { 'if-match': '"2"' })).toMatchObject({
+    status: 409,
+    body: { error: { code: 'INMESH_CONFLICT' } },
+  });
+  expect(await call('PUT', VS, route('reviews', 'soon'))).toMatchObject({
+    status: 422,
+    body: { violations: [{ path: 'spec.http[0].timeout', resource: 'VirtualService default/reviews' }] },
+  });
+  expect(await call('DELETE', VS)).toMatchObject({ status: 200, body: { changes: [{ result: 'deleted' }] } });
+  expect(await call('DELETE', VS)).toMatchObject({ status: 404 });
+  expect(await call('GET', VS)).toMatchObject({ status: 404 });
+});
+
+test('what is listed can be narrowed, and stands with its source', async () => {
+  await call('POST', '/api/batches', { changes: [{ op: 'apply', object: route('listed', '1s') }] });
+  const all = await call('GET', '/api/resources');
+  expect(all.body.items.map(({ kind }: { kind: string }) => kind)).toEqual(['VirtualService', 'Service']);
+  const services = await call('GET', '/api/resources?kind=svc&namespace=default');
+  expect(services.body.items).toMatchObject([
+    { kind: 'Service', metadata: { name: 'reviews', annotations: { 'inmesh.dev/source': 'mesh.yaml:2' } } },
+  ]);
+  expect(await call('GET', '/api/resources?kind=nothing')).toMatchObject({ status: 400 });
+  await call('DELETE', '/api/resources/vs/default/listed');
+});
+
+test('a dry run tells what would change for clients and for requests', async () => {
+  const answer = await call('POST', '/api/dry-run', {
+    changes: [{ op: 'apply', object: route('reviews', '4s') }],
+    requests: [{ url: 'http://reviews:9080/' }, { url: 'http://elsewhere.test/' }],
+  });
+  expect(answer).toMatchObject({
+    status: 200,
+    body: {
+      changes: [{ result: 'created' }],
+      profiles: [
+        {
+          profile: 'sdk',
+          types: [{ type: 'routes', changed: ['outbound|9080||reviews.default.svc.cluster.local'] }],
+        },
+        {},
+        {},
+      ],
+      requests: [{ before: { timeouts: { requestMs: 0 } }, after: { timeouts: { requestMs: 4000 } } }],
+    },
+  });
+  expect(answer.body.requests).toHaveLength(1);
+  expect(await call('GET', VS)).toMatchObject({ status: 404 });
+});
+
+test('history, differences and the way back', async () => {
+  const { body: first } = await call('PUT', `${VS}?message=first`, route('reviews', '1s'));
+  const { body: second } = await call('PUT', VS, route('reviews', '9s'));
+  const { body: list } = await call('GET', '/api/history?limit=2');
+  expect(list.entries).toMatchObject([
+    { revision: second.revision, author: 'loopback', changes: [{ op: 'configured', name: 'reviews' }] },
+    { revision: first.revision, message: 'first', changes: [{ op: 'created' }] },
+  ]);
+  const { body: diff } = await call('GET', `/api/diff?from=${first.revision}`);
+  expect(diff.changes).toMatchObject([
+    { before: { spec: { http: [{ timeout: '1s' }] } }, after: { spec: { http: [{ timeout: '9s' }] } } },
+  ]);
+  expect(await call('POST', '/api/rollback', { to: first.revision })).toMatchObject({
+    status: 200,
+    body: { changes: [{ result: 'configured' }], left: [] },
+  });
+  expect((await call('GET', VS)).body.spec.http[0].timeout).toBe('1s');
+  expect(await call('POST', '/api/rollback', { to: 999 })).toMatchObject({ status: 400 });
+});
+
+test('changes come as events, from the revision on that was seen last', async () => {
+  const { body } = await call('GET', '/api/history?limit=1');
+  const seen = body.revision - 1;
+  const [missed] = await events(String(seen), 1);
+  expect(missed).toMatch(new RegExp(`^event: config\\nid: ${body.revision}\\n`));
+  const coming = events(String(body.revision), 1);
+  await call('PUT', VS, route('reviews', `${body.revision}s`));
+  expect((await coming)[0]).toMatch(new RegExp(`^event: config\\nid: ${body.revision + 1}\\n`));
+  expect((await events('100000', 1))[0]).toMatch(/^event: reset\n/);
+});
+
+test('a request is explained by what is in force', async () => {
+  const query = new URLSearchParams({
+    url: 'http://reviews.default:9080/',
+    from: 'shop/web',
+    header: 'x-a: b',
+  });
+  expect(await call('GET', `/api/explain?${query}`)).toMatchObject({
+    status: 200,
+    body: {
+      outcome: 'forwarded',
+      from: { namespace: 'shop' },
+      cluster: 'outbound|9080||reviews.default.svc.cluster.local',
+    },
+  });
+  expect(await call('GET', '/api/explain')).toMatchObject({ status: 400 });
+});
+
+test('the API describes itself: every path of it is there', async () => {
+  const { body } = await call('GET', '/openapi.json');
+  expect(body.openapi).toBe('3.1.0');
+  for (const path of Object.keys(body.paths)) {
+    if (path.includes('{') || path.endsWith('/events') || body.paths[path].get === undefined) continue;
+    expect([path, (await call('GET', `${path}?url=http://a/&from=1&timeoutMs=1`)).status]).not.toEqual([
+      path,
+      404,
+    ]);
+  }
+});
