@@ -73,6 +73,7 @@ function withDelegates(
     ...{ apiVersion, kind, name, namespace, labels, annotations, origin, order },
     spec: { ...root.spec, http },
     position: (path) => root.position(path),
+    raw: () => root.raw(),
   };
 }
 
