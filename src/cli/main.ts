@@ -4,6 +4,7 @@ import { addAnalyze } from './analyze-command.js';
 import { addAuthz, addMigrate } from './authorization-commands.js';
 import { addCa } from './ca-command.js';
 import { addCompile } from './compile-command.js';
+import { addChanging, addComparing, addReading } from './config-commands.js';
 import { addDev } from './dev-command.js';
 import type { Done } from './done.js';
 import { addExplain } from './explain-command.js';
@@ -11,6 +12,7 @@ import { addMtls } from './mtls-command.js';
 import { type Output, terminalOutput, version } from './output.js';
 import { addRun } from './run-command.js';
 import { addServe } from './serve-command.js';
+import { addStatus } from './status-commands.js';
 import { addToken } from './token-command.js';
 import { addValidate } from './validate-command.js';
 
@@ -27,6 +29,10 @@ const COMMANDS: readonly ((program: Command, output: Output, done: Done) => void
   addAnalyze,
   addCompile,
   addExplain,
+  addReading,
+  addChanging,
+  addComparing,
+  addStatus,
   addMtls,
   addAuthz,
   addMigrate,

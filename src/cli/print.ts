@@ -1,7 +1,7 @@
 import type { Output } from './output.js';
 
 /** How a command prints what it found. */
-export type Format = 'table' | 'json' | 'yaml';
+export type Format = 'table' | 'wide' | 'json' | 'yaml' | 'name';
 
 /** Prints a value: as a table of `rows` for people, or as it is for programs. */
 export async function print(

@@ -13,14 +13,43 @@ export interface StatusApi {
   readonly caRoot?: string | undefined;
 }
 
-const TIMEOUT_MS = 10_000;
+/** Longer than the longest wait for clients. */
+const TIMEOUT_MS = 310_000;
+const CONNECT_TIMEOUT_MS = 10_000;
 const MAX_BYTES = 64 * 1024 * 1024;
+
+/** What is sent besides the path. */
+export interface PlaneCall {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** As JSON. */
+  readonly body?: unknown;
+}
+
+/** An answer of the API: JSON, or the text that it was. */
+export interface PlaneAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
 
 /**
  * What the API answers for a path.
  * @throws MeshError `INMESH_CONTROL_PLANE_UNAVAILABLE`, `INMESH_OPTION_INVALID`.
  */
 export async function askStatus(api: StatusApi, path: string): Promise<unknown> {
+  const { status, body } = await callPlane(api, path, { method: 'GET' });
+  if (status !== 200) throw refusal(urlOf(api, path), status, api.tokenFile !== undefined, body);
+  return body;
+}
+
+/**
+ * Calls the API of a control plane. Refusals of the caller throw, other answers are the command's business.
+ * @throws MeshError `INMESH_CONTROL_PLANE_UNAVAILABLE`, `INMESH_OPTION_INVALID`.
+ */
+export async function callPlane(
+  api: StatusApi,
+  path: string,
+  { method, body: sent }: PlaneCall,
+): Promise<PlaneAnswer> {
   const url = urlOf(api, path);
   const ca = api.caRoot === undefined ? undefined : await read(api.caRoot);
   const token = api.tokenFile === undefined ? undefined : (await read(api.tokenFile)).trim();
@@ -29,11 +58,17 @@ export async function askStatus(api: StatusApi, path: string): Promise<unknown> 
       hint: 'Give --ca-root with the roots of the mesh, or an https:// address',
     });
   }
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const headers = {
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    ...(method !== 'GET' && { 'content-type': 'application/json' }),
+  };
+  const text = sent === undefined ? undefined : JSON.stringify(sent);
   try {
-    const { status, body } = await send(url, { headers, ...(ca !== undefined && { ca }) });
-    if (status !== 200) throw refusal(url, status, token !== undefined);
-    return JSON.parse(body);
+    const answer = await send(url, { method, headers, ...(ca !== undefined && { ca }) }, text);
+    const { status } = answer;
+    const body = parsed(answer.body);
+    if (status === 401 || status === 403) throw refusal(url, status, token !== undefined, body);
+    return { status, body };
   } catch (cause) {
     if (MeshError.is(cause)) throw cause;
     throw new MeshError(
@@ -45,6 +80,14 @@ export async function askStatus(api: StatusApi, path: string): Promise<unknown> 
         hint: 'Give the address that inmesh dev or inmesh serve prints, e.g. 127.0.0.1:15014; with TLS also --ca-root',
       },
     );
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
   }
 }
 
@@ -61,11 +104,17 @@ function urlOf({ address, caRoot }: StatusApi, path: string): URL {
 function send(
   url: URL,
   options: RequestOptions & { readonly ca?: string },
+  sent: string | undefined,
 ): Promise<{ readonly status: number; readonly body: string }> {
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const call = request(url, { ...options, agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) });
     call.on('error', reject);
+    call.on('socket', (socket) => {
+      const timer = setTimeout(() => call.destroy(new Error('no connection in time')), CONNECT_TIMEOUT_MS);
+      socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => clearTimeout(timer));
+      socket.once('close', () => clearTimeout(timer));
+    });
     call.on('response', (response) => {
       let body = '';
       response.setEncoding('utf8');
@@ -76,12 +125,14 @@ function send(
       });
       response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
     });
-    call.end();
+    call.end(sent);
   });
 }
 
-function refusal(url: URL, status: number, hasToken: boolean): MeshError {
-  const isAccess = status === 401 || status === 403 || status === 404;
+function refusal(url: URL, status: number, hasToken: boolean, body: unknown): MeshError {
+  const isAccess = status === 401 || status === 403 || (status === 404 && !hasToken);
+  const told = isAccess ? undefined : errorOf(body)?.message;
+  if (told !== undefined) return new MeshError('INMESH_OPTION_INVALID', told, { resource: url.host });
   return new MeshError('INMESH_CONTROL_PLANE_UNAVAILABLE', `its status API answered ${status}`, {
     resource: url.host,
     hint: !isAccess
@@ -90,6 +141,14 @@ function refusal(url: URL, status: number, hasToken: boolean): MeshError {
         ? 'Give a token whose role may see this'
         : 'Give --token-file, e.g. admin.token in the data folder of the control plane',
   });
+}
+
+/** What an answer says went wrong. */
+export function errorOf(body: unknown): { readonly code: string; readonly message: string } | undefined {
+  if (typeof body !== 'object' || body === null || !('error' in body)) return undefined;
+  const { error } = body;
+  if (typeof error !== 'object' || error === null || !('message' in error)) return undefined;
+  return { code: 'code' in error ? String(error.code) : '', message: String(error.message) };
 }
 
 function isLocal(hostname: string): boolean {

@@ -1,8 +1,9 @@
 import { type JsonValue, toJson } from '@bufbuild/protobuf';
+import { encodeNode } from '../../codec/node.js';
 import { SECRET_TYPE_URL } from '../../codec/secret.js';
 import type { ResourceShortName } from '../../model/resource-short-name.js';
 import { registry } from '../../proto/registry.js';
-import { wkt } from '../../proto/xds.js';
+import { core, wkt } from '../../proto/xds.js';
 import type { Ledger } from './ledger.js';
 import { resourceStates } from './resource-states.js';
 import type { Connected } from './xds-stream.js';
@@ -10,6 +11,8 @@ import type { Connected } from './xds-stream.js';
 /** What one client was sent, resource by resource. */
 export interface ClientConfig {
   readonly id: string;
+  /** As it says of itself, in Envoy's JSON. */
+  readonly node: JsonValue;
   readonly resources: readonly SentResource[];
 }
 
@@ -49,8 +52,10 @@ export function clientConfig(
   const ledgers = all
     .filter(({ session }) => session.node?.id === id)
     .flatMap(({ session }) => [...session.channels].map(({ ledger }) => ledger));
+  const node = all.find(({ session }) => session.node?.id === id)?.session.node;
   return {
     id,
+    node: node === undefined ? null : toJson(core.NodeSchema, encodeNode(node), { useProtoFieldName: true }),
     resources: ledgers.filter((one) => short === undefined || one.type.short === short).flatMap(sentBy),
   };
 }

@@ -1,5 +1,9 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { get as httpGet } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { main } from '../../../src/cli/main.js';
 import { type ControlPlane, createControlPlane, createMemorySource } from '../../../src/control-plane.js';
 import { service } from '../../unit/control-plane/compile/mesh.js';
 
@@ -179,4 +183,93 @@ test('the API describes itself: every path of it is there', async () => {
       404,
     ]);
   }
+});
+
+async function inmesh(...args: string[]) {
+  const [out, err]: [string[], string[]] = [[], []];
+  const output = {
+    out: (text: string) => void out.push(text),
+    err: (text: string) => void err.push(text),
+    color: false,
+  };
+  const code = await main([...args, '--control-plane', plane.addresses.http], output);
+  return { code, out: out.join(''), err: err.join('') };
+}
+
+test('the command line applies, shows, compares and goes back', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'inmesh-cli-'));
+  const file = join(folder, 'ratings.yaml');
+  const text = (timeout: string) =>
+    JSON.stringify({
+      ...route('ratings', timeout),
+      spec: { ...route('ratings', timeout).spec, hosts: ['ratings'] },
+    });
+  try {
+    writeFileSync(file, text('1s'));
+    expect(await inmesh('diff', '-f', file)).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('created VirtualService default/ratings'),
+    });
+    expect(await inmesh('apply', '-f', file, '--dry-run')).toMatchObject({
+      code: 0,
+      out: 'virtualservice/ratings created (dry run)\n',
+    });
+    expect(await inmesh('apply', '-f', file, '-m', 'first')).toMatchObject({
+      code: 0,
+      out: 'virtualservice/ratings created\n',
+    });
+    expect(await inmesh('diff', '-f', file)).toMatchObject({ code: 0, out: '' });
+    writeFileSync(file, text('2s'));
+    expect((await inmesh('diff', '-f', file, '--resources')).out).toMatch(
+      /- +timeout: 1s\n\+ +timeout: 2s\n/,
+    );
+    expect(await inmesh('apply', '-f', file, '-o', 'name')).toMatchObject({
+      code: 0,
+      out: 'virtualservice/ratings\n',
+    });
+    writeFileSync(file, text('soon'));
+    expect(await inmesh('apply', '-f', file)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('spec.http[0].timeout: error'),
+    });
+    expect((await inmesh('get', 'vs')).out).toMatch(/^NAMESPACE +KIND +NAME +HOSTS +REVISION\n/);
+    expect(await inmesh('get', 'vs/ratings', '-o', 'name')).toMatchObject({
+      code: 0,
+      out: 'virtualservice/ratings\n',
+    });
+    expect(await inmesh('get', 'vs/nothing')).toMatchObject({ code: 1, out: '' });
+    expect(await inmesh('get', 'things')).toMatchObject({ code: 2 });
+    expect((await inmesh('describe', 'svc', 'reviews')).out).toContain(
+      'named by   VirtualService default/ratings',
+    );
+    const entries = JSON.parse((await inmesh('history', '-o', 'json')).out);
+    expect(entries[1]).toMatchObject({ message: 'first', source: 'store' });
+    expect(await inmesh('rollback', String(entries[1].revision))).toMatchObject({
+      code: 0,
+      out: 'virtualservice/ratings configured\n',
+    });
+    expect((await inmesh('get', 'vs', 'ratings', '-o', 'yaml')).out).toContain('timeout: 1s');
+    expect((await inmesh('export')).out).not.toContain('resourceVersion');
+    expect(await inmesh('delete', 'vs/ratings')).toMatchObject({
+      code: 0,
+      out: 'virtualservice/ratings deleted\n',
+    });
+    expect(await inmesh('confirm')).toMatchObject({ code: 1 });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test('the command line tells how things stand', async () => {
+  expect(await inmesh('status')).toMatchObject({
+    code: 0,
+    out: 'CLIENT   SERVICE   VERSION   STATE   REVISION\n',
+  });
+  expect(await inmesh('wait', '--applied')).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('is applied everywhere'),
+  });
+  expect((await inmesh('check')).out).toContain('√ inmesh');
+  expect(await inmesh('proxy-config', 'clusters', 'nobody')).toMatchObject({ code: 2 });
+  expect((await inmesh('explain', 'GET', 'http://reviews/')).out).toContain('forwarded: route');
 });

@@ -1,0 +1,87 @@
+import { type FileObject, formatViolations, readObjects } from '../control-plane.js';
+import type { DiffOptions } from './diff-options.js';
+import { objectsIn, plainObject, type ShownObject } from './objects.js';
+import type { Output } from './output.js';
+import type { PlaneOptions } from './plane-options.js';
+import { previewOf } from './preview.js';
+import { type Difference, showDiff, sorted } from './show-diff.js';
+import { askStatus } from './status-api.js';
+
+/** Shows what would change, or what changed between revisions; 1 = there is a difference. */
+export async function diff(options: DiffOptions, output: Output): Promise<number> {
+  const { file, against, ...plane } = options;
+  if (file === undefined) return betweenRevisions(options, output);
+  const read = await readObjects(file);
+  if (read.violations.length > 0) {
+    output.err(`${formatViolations(read.violations)}\n`);
+    return 2;
+  }
+  const base = against === undefined ? plane : { ...plane, file: against };
+  const known = await objectsIn(base, undefined, output);
+  if (known === undefined) return 2;
+  // Between two sets of files what is missing is gone; a control plane keeps what is not named.
+  const differences = compare(known, read.objects, against !== undefined);
+  const wantsPreview =
+    against === undefined && (options.requests !== undefined || options.resources === true);
+  const preview = wantsPreview
+    ? await previewOf(
+        read.objects.map(({ object }) => object),
+        options,
+        output,
+      )
+    : undefined;
+  if (preview === 'refused') return 2;
+  await showDiff(differences, preview, options.format, output);
+  return differences.length === 0 ? 0 : 1;
+}
+
+function compare(
+  known: readonly ShownObject[],
+  wanted: readonly FileObject[],
+  isAll: boolean,
+): readonly Difference[] {
+  const keyOf = (kind: string, namespace = 'default', name = '') => `${kind}/${namespace}/${name}`;
+  const rest = new Map(
+    known.map((one) => [keyOf(one.kind, one.metadata.namespace, one.metadata.name), plainObject(one)]),
+  );
+  const differences: Difference[] = [];
+  for (const { kind, namespace, name, object } of wanted) {
+    const before = rest.get(keyOf(kind, namespace, name));
+    rest.delete(keyOf(kind, namespace, name));
+    const after = normal(object, namespace);
+    if (before !== undefined && JSON.stringify(normal(before, namespace)) === JSON.stringify(after)) continue;
+    const op = before === undefined ? 'created' : 'configured';
+    differences.push({ op, kind, namespace, name, after, ...(before !== undefined && { before }) });
+  }
+  const gone = [...(isAll ? rest.values() : [])].map((before): Difference => {
+    const { kind, metadata } = before;
+    return { op: 'deleted', kind, namespace: metadata.namespace ?? 'default', name: metadata.name, before };
+  });
+  return [...differences, ...gone];
+}
+
+/** One order of fields, and the namespace said. */
+function normal(object: Readonly<Record<string, unknown>>, namespace: string): object {
+  const metadata = object['metadata'];
+  return sorted({
+    ...object,
+    metadata: { ...(typeof metadata === 'object' ? metadata : {}), namespace },
+  }) as object;
+}
+
+async function betweenRevisions(options: DiffOptions, output: Output): Promise<number> {
+  const { revision } = (await askStatus(apiOf(options), '/api/history?limit=1')) as {
+    readonly revision: number;
+  };
+  const to = options.to ?? revision;
+  const from = options.from ?? to - 1;
+  const body = await askStatus(apiOf(options), `/api/diff?from=${from}&to=${to}`);
+  const { changes } = body as { readonly changes: readonly Difference[] };
+  await showDiff(changes, undefined, options.format, output);
+  return changes.length === 0 ? 0 : 1;
+}
+
+/** The control plane that options name. */
+export function apiOf({ controlPlane: address, tokenFile, caRoot }: PlaneOptions) {
+  return { address, tokenFile, caRoot };
+}

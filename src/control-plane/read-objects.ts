@@ -1,0 +1,67 @@
+import { kindNamed } from './kinds/kind-names.js';
+import { openConfigFile } from './schema/config-file.js';
+import { DEFAULT_LIMITS } from './schema/limits.js';
+import { isPlainObject, type PlainValue } from './schema/value.js';
+import type { Violation } from './schema/violation.js';
+import { readFiles } from './sources/read-files.js';
+
+/** An object as it stands in a file; nothing but its form was looked at. */
+export interface FileObject {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly object: Readonly<Record<string, unknown>>;
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+}
+
+/** The objects of files and folders, and what of them can't be read. */
+export interface FileObjects {
+  readonly objects: readonly FileObject[];
+  readonly violations: readonly Violation[];
+}
+
+/** Reads the objects of files and folders, those within lists one by one. `-` is standard input. */
+export async function readObjects(paths: readonly string[]): Promise<FileObjects> {
+  const named = paths.map((path) => (path === '-' ? '/dev/stdin' : path));
+  const { files, violations } = await readFiles(named, DEFAULT_LIMITS);
+  const objects: FileObject[] = [];
+  const wrong: Violation[] = [...violations];
+  for (const text of files) {
+    const opened = openConfigFile(text, DEFAULT_LIMITS);
+    if ('violation' in opened) {
+      wrong.push(opened.violation);
+      continue;
+    }
+    const { documents, violations: own } = opened.file.read();
+    wrong.push(...own);
+    for (const { index, value } of documents) {
+      const { line } = opened.file.place(index, [], false).origin;
+      for (const object of itemsOf(value)) objects.push({ ...nameOf(object), object, file: text.file, line });
+    }
+  }
+  return { objects, violations: wrong };
+}
+
+/** The name of a kind that somebody means (`vs`, `services`); undefined = there is none. */
+export function kindMeant(text: string): string | undefined {
+  return kindNamed(text);
+}
+
+function itemsOf(value: PlainValue): readonly Readonly<Record<string, PlainValue>>[] {
+  if (!isPlainObject(value)) return [];
+  const { kind, items } = value;
+  if (typeof kind !== 'string' || !kind.endsWith('List') || !Array.isArray(items)) return [value];
+  return items.filter(isPlainObject);
+}
+
+function nameOf(object: Readonly<Record<string, PlainValue>>) {
+  const { kind, metadata } = object;
+  const { name, namespace } = isPlainObject(metadata) ? metadata : {};
+  return {
+    kind: typeof kind === 'string' ? kind : '',
+    namespace: typeof namespace === 'string' ? namespace : 'default',
+    name: typeof name === 'string' ? name : '',
+  };
+}
