@@ -134,13 +134,13 @@ export type {
   PolicyText,
   WorkloadPolicy,
 } from './control-plane/policy/workload-policy.js';
-export type { ConfigText } from './control-plane/schema/config-file.js';
 export {
   type FileObject,
   type FileObjects,
   kindMeant,
   readObjects,
 } from './control-plane/read-objects.js';
+export type { ConfigText } from './control-plane/schema/config-file.js';
 export { formatViolation, formatViolations } from './control-plane/schema/format.js';
 export {
   formatPath,

@@ -72,7 +72,13 @@ export function explainIn(state: ExplainState, query: ExplainQuery): Promise<Req
   const node = nodeOf(caller, isByGateway);
   const set = createCompiler(config).compile(view, registry, node);
   const port = isByGateway ? portOf(query.url) : undefined;
-  return explainRequest(query, { ...state, set, caller, gatewayPort: port });
+  return explainRequest(query, {
+    ...state,
+    config: meshConfigOf(view, config),
+    set,
+    caller,
+    gatewayPort: port,
+  });
 }
 
 function gatewayCaller(name: string | undefined, { labels }: CallerQuery, view: ConfigView) {
