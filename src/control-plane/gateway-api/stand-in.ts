@@ -21,5 +21,6 @@ export function standIn<K extends KindName>(
     origin,
     order,
     position: (): Origin => origin,
+    raw: () => source.raw(),
   };
 }
