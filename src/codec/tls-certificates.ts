@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { ProvidedFiles } from '../model/custom-filter.js';
 import type { ClientCertificate, PemSource } from '../model/tls.js';
 import { tls } from '../proto/xds.js';
 import { adsSource, checkConfigSource } from './config-source.js';
@@ -9,7 +10,7 @@ import { decodePemSource, encodePemSource } from './pem-source.js';
 /**
  * What stands behind a TLS context. The workload's own certificate and the mesh's bundle come from the identity source,
  * never from the wire, so a context may only name them: as SDS secrets (Envoy and Istio: `default` and `ROOTCA`) or as
- * instances of gRPC's certificate provider `default` (gRFC A29).
+ * an instance of gRPC's certificate providers (gRFC A29): `default`, or what the bootstrap says. Other instances hold files.
  */
 const WORKLOAD_SECRET = 'default';
 const MESH_ROOTS_SECRET = 'ROOTCA';
@@ -59,28 +60,40 @@ const certificateFields = onlyFields(() => tls.TlsCertificateSchema, {
   ignored: ['watched_directory'],
 });
 
-/** What the client presents. */
+/** What a context presents. */
 export function decodeCertificate(context: tls.CommonTlsContext, path: Path): PresentedCertificate {
-  const [secret, ...moreSecrets] = context.tlsCertificateSdsSecretConfigs;
+  const [secret] = context.tlsCertificateSdsSecretConfigs;
   const [given, ...more] = context.tlsCertificates;
   if (more.length > 0) refuse(at(path, 'tls_certificates'), 'may have one entry');
   const secretPath = at(path, 'tls_certificate_sds_secret_configs', 0);
   const served = servedSecret(secret, secretPath);
   if (served !== undefined) {
-    if (given !== undefined || moreSecrets.length > 0) refuse(secretPath, 'excludes other certificates');
+    checkOnlySecret(context, secretPath);
     return { secret: served };
   }
-  const isFile = secret?.name.startsWith(FILE_CERTIFICATE) === true;
-  if (!isFile) {
-    const hasOwn = hasWorkloadCertificate(context, path);
-    if (given === undefined) return hasOwn ? 'mesh' : undefined;
-    if (hasOwn) refuse(at(path, 'tls_certificates'), 'excludes other certificates');
-    return decodeTlsCertificate(given, at(path, 'tls_certificates', 0));
+  if (secret?.name.startsWith(FILE_CERTIFICATE) === true) {
+    checkOnlySecret(context, secretPath);
+    return fileCertificate(secret, secretPath);
   }
-  if (given !== undefined || moreSecrets.length > 0) refuse(secretPath, 'excludes other certificates');
-  secretFields(secret, secretPath);
+  const provided = providedCertificate(context, path);
+  const hasOwn = provided === undefined && hasWorkloadCertificate(context, path);
+  if (given === undefined) return provided ?? (hasOwn ? 'mesh' : undefined);
+  if (hasOwn || provided !== undefined) refuse(at(path, 'tls_certificates'), 'excludes other certificates');
+  return decodeTlsCertificate(given, at(path, 'tls_certificates', 0));
+}
+
+function checkOnlySecret(context: tls.CommonTlsContext, path: Path): void {
+  const { tlsCertificateProviderInstance: instance, tlsCertificateCertificateProviderInstance: older } =
+    context;
+  const [given] = context.tlsCertificates;
+  if ((given ?? instance ?? older) !== undefined || context.tlsCertificateSdsSecretConfigs.length > 1)
+    refuse(path, 'excludes other certificates');
+}
+
+function fileCertificate(secret: tls.SdsSecretConfig, path: Path): ClientCertificate {
+  secretFields(secret, path);
   const [chain, key, ...rest] = secret.name.slice(FILE_CERTIFICATE.length).split('~');
-  if (!chain || !key || rest.length > 0) return refuse(at(secretPath, 'name'), 'must be file-cert:CHAIN~KEY');
+  if (!chain || !key || rest.length > 0) return refuse(at(path, 'name'), 'must be file-cert:CHAIN~KEY');
   return { chain: { kind: 'file', path: chain }, key: { kind: 'file', path: key }, password: undefined };
 }
 
@@ -96,8 +109,30 @@ export function decodeTlsCertificate(message: tls.TlsCertificate, path: Path): C
   };
 }
 
+/** The certificate of a provider that is not the workload's identity. */
+function providedCertificate(
+  {
+    tlsCertificateProviderInstance: instance,
+    tlsCertificateCertificateProviderInstance: older,
+    tlsCertificateSdsSecretConfigs: { length: secrets },
+  }: tls.CommonTlsContext,
+  path: Path,
+): ClientCertificate | undefined {
+  const where = at(
+    path,
+    instance === undefined
+      ? 'tls_certificate_certificate_provider_instance'
+      : 'tls_certificate_provider_instance',
+  );
+  const named = instance ?? older;
+  const held = named && findInstance(named, where);
+  if (held === undefined || held === 'mesh') return undefined;
+  if (secrets > 0) refuse(where, 'excludes other certificates');
+  return held.certificate ?? refuse(at(where, 'instance_name'), 'names a provider that has no certificate');
+}
+
 /** Whether the context presents the workload's certificate; refuses any other certificate. */
-export function hasWorkloadCertificate(context: tls.CommonTlsContext, path: Path): boolean {
+function hasWorkloadCertificate(context: tls.CommonTlsContext, path: Path): boolean {
   const secrets = context.tlsCertificateSdsSecretConfigs;
   secrets.forEach((secret, index) => {
     checkSecret(secret, WORKLOAD_SECRET, at(path, 'tls_certificate_sds_secret_configs', index));
@@ -140,10 +175,28 @@ interface ProviderInstance {
   readonly certificateName: string;
 }
 
-/** Refuses a certificate provider instance other than the mesh's. */
-export function checkInstance({ instanceName, certificateName }: ProviderInstance, path: Path): void {
-  if (instanceName !== PROVIDER_INSTANCE) {
-    refuse(
+/** Refuses a certificate provider instance that holds anything but the workload's identity. */
+function checkInstance(instance: ProviderInstance, path: Path): void {
+  if (findInstance(instance, path) !== 'mesh')
+    refuse(at(path, 'instance_name'), 'names a provider that is not the identity of this workload');
+}
+
+/** The roots of a certificate provider. */
+export function rootsOfInstance(instance: ProviderInstance, path: Path): 'mesh' | PemSource {
+  const held = findInstance(instance, path);
+  if (held === 'mesh') return held;
+  return held.roots ?? refuse(at(path, 'instance_name'), 'names a provider that has no roots');
+}
+
+/** What an instance holds; refuses one that is not configured here. */
+function findInstance(
+  { instanceName, certificateName }: ProviderInstance,
+  path: Path,
+): 'mesh' | ProvidedFiles {
+  const held =
+    path.custom?.providers?.get(instanceName) ?? (instanceName === PROVIDER_INSTANCE ? 'mesh' : undefined);
+  if (held === undefined) {
+    return refuse(
       at(path, 'instance_name'),
       `the certificate provider ${JSON.stringify(instanceName)} is not supported`,
     );
@@ -155,6 +208,7 @@ export function checkInstance({ instanceName, certificateName }: ProviderInstanc
       `the certificate ${JSON.stringify(certificateName)} is not supported`,
     );
   }
+  return held;
 }
 
 /** A certificate as a message. */

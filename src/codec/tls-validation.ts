@@ -7,7 +7,7 @@ import { onlyFields } from './field-guard.js';
 import { decodeStringMatcher } from './matcher.js';
 import { at, type Path, refuse } from './path.js';
 import { decodePemSource } from './pem-source.js';
-import { checkInstance, rootsOfSecret, servedSecret, type TrustRoots } from './tls-certificates.js';
+import { rootsOfInstance, rootsOfSecret, servedSecret, type TrustRoots } from './tls-certificates.js';
 
 /** How the peer's certificate is checked. */
 export interface PeerValidation {
@@ -56,8 +56,10 @@ export function decodeValidation(context: tls.CommonTlsContext, path: Path): Pee
     case 'combinedValidationContext':
       return decodeCombined(type.value, at(path, 'combined_validation_context'));
     case 'validationContextCertificateProviderInstance':
-      checkInstance(type.value, at(path, 'validation_context_certificate_provider_instance'));
-      return { roots: 'mesh', subjectAltNames: [] };
+      return {
+        roots: rootsOfInstance(type.value, at(path, 'validation_context_certificate_provider_instance')),
+        subjectAltNames: [],
+      };
     case undefined:
       return undefined;
     default:
@@ -96,10 +98,7 @@ function rootsOfContext(context: tls.CertificateValidationContext, path: Path): 
     if (given > 0) refuse(at(path, 'trust_chain_verification'), 'would not ask the roots that are given');
     return 'none';
   }
-  if (instance !== undefined) {
-    checkInstance(instance, at(path, 'ca_certificate_provider_instance'));
-    return 'mesh';
-  }
+  if (instance !== undefined) return rootsOfInstance(instance, at(path, 'ca_certificate_provider_instance'));
   if (trustedCa !== undefined) return decodePemSource(trustedCa, at(path, 'trusted_ca'));
   return systemRootCerts === undefined ? undefined : 'system';
 }
@@ -184,12 +183,11 @@ function rootsOfCombined(
 ): TrustRoots | undefined {
   const secret = combined.validationContextSdsSecretConfig;
   const instance = combined.validationContextCertificateProviderInstance;
-  if (instance !== undefined) {
-    checkInstance(instance, at(path, 'validation_context_certificate_provider_instance'));
-  }
-  if (secret === undefined) return instance && 'mesh';
+  const provided =
+    instance && rootsOfInstance(instance, at(path, 'validation_context_certificate_provider_instance'));
+  if (secret === undefined) return provided;
   const roots = rootsOfSecret(secret, at(path, 'validation_context_sds_secret_config'));
-  if (instance !== undefined && roots !== 'mesh') refuse(path, 'names two kinds of roots');
+  if (provided !== undefined && !isEqual(roots, provided)) refuse(path, 'names two kinds of roots');
   return roots;
 }
 

@@ -9,10 +9,8 @@ import { encodePemSource } from './pem-source.js';
 import {
   decodeCertificate,
   encodeTlsCertificate,
-  hasWorkloadCertificate,
   meshValidation,
   type PresentedCertificate,
-  servedSecret,
   servedSecretConfig,
   workloadSecret,
 } from './tls-certificates.js';
@@ -40,6 +38,7 @@ const downstreamFields = onlyFields(() => tls.DownstreamTlsContextSchema, {
 
 const COMMON_FIELDS: readonly string[] = [
   'alpn_protocols',
+  'tls_certificates',
   'tls_certificate_sds_secret_configs',
   'tls_certificate_provider_instance',
   'tls_certificate_certificate_provider_instance',
@@ -52,7 +51,7 @@ const COMMON_FIELDS: readonly string[] = [
 const commonFields = onlyFields(() => tls.CommonTlsContextSchema, { enforced: COMMON_FIELDS });
 
 const clientFields = onlyFields(() => tls.CommonTlsContextSchema, {
-  enforced: [...COMMON_FIELDS, 'tls_certificates', 'tls_params'],
+  enforced: [...COMMON_FIELDS, 'tls_params'],
 });
 
 /** The client side of TLS. */
@@ -109,31 +108,26 @@ export function decodeDownstreamTls(message: tls.DownstreamTlsContext, path: Pat
   const commonPath = at(path, 'common_tls_context');
   const common = required(message.commonTlsContext, commonPath);
   commonFields(common, commonPath);
-  const certificateSecret = decodeServerSecret(common, commonPath);
+  const shown = decodeServerCertificate(common, commonPath);
   const requireClientCertificate = message.requireClientCertificate ?? false;
   const clients = decodeClients(common, requireClientCertificate, commonPath);
   return {
     requireClientCertificate,
     alpn: common.alpnProtocols,
-    ...(certificateSecret && { certificateSecret }),
+    ...shown,
     ...(clients && { clients }),
   };
 }
 
-/** The secret with the server's certificate; undefined when that is the workload's. */
-function decodeServerSecret(common: tls.CommonTlsContext, path: Path): string | undefined {
-  const [config, ...more] = common.tlsCertificateSdsSecretConfigs;
-  const secretPath = at(path, 'tls_certificate_sds_secret_configs', 0);
-  const secret = servedSecret(config, secretPath);
-  if (secret === undefined) {
-    if (!hasWorkloadCertificate(common, path)) refuse(path, 'needs the workload certificate');
-    return undefined;
-  }
-  const { tlsCertificateProviderInstance: instance, tlsCertificateCertificateProviderInstance: older } =
-    common;
-  if (more.length > 0 || instance !== undefined || older !== undefined)
-    refuse(secretPath, 'excludes other certificates');
-  return secret;
+/** What the server shows where that is not the workload's certificate. */
+function decodeServerCertificate(
+  common: tls.CommonTlsContext,
+  path: Path,
+): Pick<DownstreamTls, 'certificate' | 'certificateSecret'> {
+  const certificate = decodeCertificate(common, path);
+  if (certificate === undefined) return refuse(path, 'needs the workload certificate, or one of its own');
+  if (certificate === 'mesh') return {};
+  return 'secret' in certificate ? { certificateSecret: certificate.secret } : { certificate };
 }
 
 function decodeClients(
@@ -217,15 +211,16 @@ function encodeSans({
 export function encodeDownstreamTls({
   requireClientCertificate,
   alpn,
+  certificate,
   certificateSecret,
   clients = requireClientCertificate ? MESH_CLIENTS : undefined,
 }: DownstreamTls): tls.DownstreamTlsContext {
-  const common = create(tls.CommonTlsContextSchema, {
-    alpnProtocols: [...alpn],
-    tlsCertificateSdsSecretConfigs: [
-      certificateSecret === undefined ? workloadSecret() : servedSecretConfig(certificateSecret),
-    ],
-  });
+  const common = create(tls.CommonTlsContextSchema, { alpnProtocols: [...alpn] });
+  if (certificate !== undefined) common.tlsCertificates = [encodeTlsCertificate(certificate)];
+  else {
+    const secret = certificateSecret === undefined ? workloadSecret() : servedSecretConfig(certificateSecret);
+    common.tlsCertificateSdsSecretConfigs = [secret];
+  }
   if (clients !== undefined) common.validationContextType = encodeClients(clients);
   return create(tls.DownstreamTlsContextSchema, { requireClientCertificate, commonTlsContext: common });
 }

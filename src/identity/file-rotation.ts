@@ -50,6 +50,10 @@ class FollowedFiles implements RotatingSource {
     return this.#files?.svid();
   }
 
+  federated(): readonly string[] {
+    return this.#files?.federated?.() ?? [];
+  }
+
   bundle(trustDomain: string) {
     return this.#files?.bundle(trustDomain);
   }

@@ -8,7 +8,8 @@ import { MeshError, messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import { createX509Bundle } from './bundle.js';
 import { createSettableSource, type IdentitySource, type IdentityState } from './source.js';
-import { parseX509Svid } from './x509-svid.js';
+import { parseBundleMap } from './spiffe-bundle.js';
+import { parseX509Svid, type X509Svid } from './x509-svid.js';
 
 const QUIET_MS = 100;
 const MAX_WAIT_MS = 1000;
@@ -21,8 +22,10 @@ export interface FileSourceOptions {
   readonly certificateFile: string;
   /** PEM, unencrypted. */
   readonly keyFile: string;
-  /** PEM with the roots of the certificate's own trust domain. */
+  /** PEM with the roots of the certificate's own trust domain, or a SPIFFE bundle map. */
   readonly bundleFile: string;
+  /** Whether `bundleFile` is a SPIFFE bundle map (gRFC A87): members of all of its trust domains are let in. */
+  readonly isBundleMap?: boolean;
   /** PEM with the roots of further trust domains, by name. */
   readonly federatedBundleFiles?: ReadonlyMap<string, string>;
   readonly clock: Clock;
@@ -70,6 +73,7 @@ export async function createFileSource(options: FileSourceOptions): Promise<File
   return {
     svid: source.svid,
     bundle: source.bundle,
+    federated: () => source.federated?.() ?? [],
     onUpdate: source.onUpdate,
     reload,
     close() {
@@ -134,6 +138,17 @@ async function readText(path: string): Promise<string> {
 
 function parseFiles({ certificate, key, bundles }: Files, options: FileSourceOptions): IdentityState {
   const svid = parseX509Svid(certificate, key);
+  if (options.isBundleMap === true) return stateOfMap(svid, bundles[0] ?? '');
   const names = [svid.id.trustDomain, ...(options.federatedBundleFiles?.keys() ?? [])];
   return { svid, bundles: names.map((name, index) => createX509Bundle(name, bundles[index] ?? '')) };
+}
+
+function stateOfMap(svid: X509Svid, text: string): IdentityState {
+  const own = svid.id.trustDomain;
+  const bundles = [...parseBundleMap(text).values()].map(({ x509 }) => x509);
+  const names = bundles.map(({ trustDomain }) => trustDomain);
+  if (!names.includes(own)) {
+    throw new MeshError('INMESH_BUNDLE_INVALID', `the bundle map lacks the own trust domain ${own}`);
+  }
+  return { svid, bundles, federated: names.filter((name) => name !== own) };
 }

@@ -3,6 +3,7 @@ import type { DefinedFilter, FilterUse } from '../filters/define-filter.js';
 import type { FailureRateBreakerOptions } from '../filters/failure-rate-breaker.js';
 import type { CustomFilters } from '../filters/filter.js';
 import { splitHostPort } from '../model/address.js';
+import type { CertificateProviders, ProvidedFiles } from '../model/custom-filter.js';
 import type { RuntimeLayerSource } from '../model/runtime.js';
 import type { Clock } from '../runtime/clock.js';
 import { MeshError } from '../runtime/errors.js';
@@ -13,6 +14,7 @@ import type { Filter } from '../service/service.js';
 import { type AccessLogOptions, checkAccessLog } from '../telemetry/access-log.js';
 import type { Bootstrap } from './bootstrap/bootstrap.js';
 import { readBootstrap } from './bootstrap/read.js';
+import type { ProviderFiles } from './bootstrap/server-spec.js';
 import { bareTarget } from './bootstrap/target.js';
 import {
   type ControlPlaneOptions,
@@ -163,6 +165,7 @@ export interface ResolvedMeshOptions extends Self {
   readonly federation: readonly FederatedTrustDomain[];
   /** PEM files that hold the identity of this workload; undefined = the certificate authority issues it. */
   readonly identityFiles: IdentityFiles | undefined;
+  readonly providers: CertificateProviders | undefined;
 }
 
 /** PEM files that hold an identity. */
@@ -170,6 +173,8 @@ export interface IdentityFiles {
   readonly certificateFile: string;
   readonly keyFile: string;
   readonly bundleFile: string;
+  /** Whether `bundleFile` is a SPIFFE bundle map (gRFC A87), not PEM. */
+  readonly isBundleMap?: boolean;
   /** How often they are looked at, besides when the file system tells of a change. */
   readonly refreshMs: number;
 }
@@ -204,6 +209,7 @@ export function resolveOptions(options: MeshOptions, around: Surroundings): Reso
     identity: resolveIdentity(options.identity, env, namesAuthority(options, env)),
     federation: options.federation ?? [],
     identityFiles: identityFilesOf(options, env, bootstrap),
+    providers: providersOf(bootstrap),
     cacheDir: cacheDirOf(options, around),
     startupTimeoutMs: positive('startupTimeoutMs', options.startupTimeoutMs ?? 2_000),
     configurationTimeoutMs: positive('configurationTimeoutMs', options.configurationTimeoutMs ?? 15_000),
@@ -311,15 +317,51 @@ function identityFilesOf(
   // Whoever names an authority wants its certificate.
   if (bootstrap === undefined || namesAuthority(options, env)) return undefined;
   const { certificateFiles } = bootstrap;
-  const [only] = certificateFiles.size === 1 ? certificateFiles.values() : [];
-  const { certificateFile, keyFile, caFile, refreshMs } =
-    certificateFiles.get('default') ?? only ?? NO_IDENTITY;
-  if (certificateFile === undefined || keyFile === undefined || caFile === undefined) return undefined;
-  return { certificateFile, keyFile, bundleFile: caFile, refreshMs };
+  const { certificateFile, keyFile, caFile, bundleMapFile, refreshMs } =
+    certificateFiles.get(identityProvider(bootstrap) ?? '') ?? NO_IDENTITY;
+  const bundleFile = bundleMapFile ?? caFile;
+  if (certificateFile === undefined || keyFile === undefined || bundleFile === undefined) return undefined;
+  const isBundleMap = bundleMapFile !== undefined;
+  return { certificateFile, keyFile, bundleFile, ...(isBundleMap && { isBundleMap }), refreshMs };
+}
+
+/** The name of the provider that is the identity of this workload. */
+function identityProvider({ certificateFiles }: Bootstrap): string | undefined {
+  if (certificateFiles.has('default')) return 'default';
+  const [only] = certificateFiles.keys();
+  return certificateFiles.size === 1 ? only : undefined;
+}
+
+/** What TLS contexts may name by instances of certificate providers. */
+function providersOf(bootstrap: Bootstrap | undefined): CertificateProviders | undefined {
+  if (bootstrap === undefined || bootstrap.certificateFiles.size === 0) return undefined;
+  const own = identityProvider(bootstrap);
+  return new Map(
+    [...bootstrap.certificateFiles].map(([name, files]) => [name, name === own ? 'mesh' : filesOf(files)]),
+  );
+}
+
+function filesOf({ certificateFile, keyFile, caFile }: ProviderFiles): ProvidedFiles {
+  return {
+    certificate:
+      certificateFile === undefined || keyFile === undefined
+        ? undefined
+        : {
+            chain: { kind: 'file', path: certificateFile },
+            key: { kind: 'file', path: keyFile },
+            password: undefined,
+          },
+    roots: caFile === undefined ? undefined : { kind: 'file', path: caFile },
+  };
 }
 
 function namesAuthority(options: MeshOptions, env: Surroundings['env']): boolean {
   return (options.certificateAuthority ?? env['INMESH_CA']) !== undefined;
 }
 
-const NO_IDENTITY = { certificateFile: undefined, keyFile: undefined, caFile: undefined, refreshMs: 0 };
+const NO_IDENTITY: ProviderFiles = {
+  certificateFile: undefined,
+  keyFile: undefined,
+  caFile: undefined,
+  refreshMs: 0,
+};

@@ -117,6 +117,7 @@ export function createXds(
     customFilters: {
       find: (name) => options.custom.find(name),
       knowsLocalCluster: options.localCluster !== undefined,
+      providers: options.providers,
     },
     clock: tools.clock,
     random: tools.random,

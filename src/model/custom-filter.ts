@@ -1,3 +1,5 @@
+import type { ClientCertificate, PemSource } from './tls.js';
+
 /** Where a filter may run. */
 export type FilterDirection = 'outbound' | 'inbound';
 
@@ -35,4 +37,15 @@ export interface CustomFilterTypes {
   find(name: string): CustomFilterType | undefined;
   /** Whether this process knows the cluster that it belongs to: filters may share with its members. */
   readonly knowsLocalCluster?: boolean | undefined;
+  /** What instances of certificate providers hold, by their names (gRFC A29). Undefined = `default`, the identity. */
+  readonly providers?: CertificateProviders | undefined;
+}
+
+/** Instances of certificate providers by name; `mesh` = the identity of this workload and the roots of the mesh. */
+export type CertificateProviders = ReadonlyMap<string, 'mesh' | ProvidedFiles>;
+
+/** What a certificate provider holds. */
+export interface ProvidedFiles {
+  readonly certificate: ClientCertificate | undefined;
+  readonly roots: PemSource | undefined;
 }

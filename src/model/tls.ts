@@ -53,7 +53,9 @@ export interface ClientCertificate {
 export interface DownstreamTls {
   readonly requireClientCertificate: boolean;
   readonly alpn: readonly string[];
-  /** The SDS secret with the certificate that is shown to clients. Undefined = our SVID. */
+  /** What is shown to clients. Undefined = what the secret has. */
+  readonly certificate?: ClientCertificate | undefined;
+  /** The SDS secret with the certificate that is shown to clients. Undefined, and no `certificate` = our SVID. */
   readonly certificateSecret?: string | undefined;
   /**
    * How certificates of clients are verified. Undefined = where one is required, by the mesh's bundle; where not, none is

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import type { ChannelCredentials } from '@grpc/grpc-js';
 
 /**
@@ -9,6 +11,8 @@ export function inBackground(credentials: ChannelCredentials): ChannelCredential
   const wrapper: ChannelCredentials = Object.create(credentials);
   wrapper._createSecureConnector = (target, options, callCredentials) => {
     const connector = credentials._createSecureConnector(target, options, callCredentials);
+    if ('connectionOptions' in connector)
+      withoutAddressName(connector.connectionOptions as ConnectionOptions);
     return {
       waitForReady: () => connector.waitForReady(),
       getCallCredentials: () => connector.getCallCredentials(),
@@ -23,4 +27,15 @@ export function inBackground(credentials: ChannelCredentials): ChannelCredential
     };
   };
   return wrapper;
+}
+
+/**
+ * RFC 6066 §3: an address is no server name, which grpc-js sends all the same (Node warns: DEP0123). It still is what the
+ * certificate has to be for. grpc-js's types do not show these options; where there are none it does as it does.
+ */
+function withoutAddressName(options: ConnectionOptions): void {
+  const { servername = '' } = options;
+  if (isIP(servername) === 0) return;
+  options.host = servername;
+  options.servername = '';
 }

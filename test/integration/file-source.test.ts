@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createFileSource, type FileSource } from '../../src/identity/file-source.js';
+import { createSpiffeBundle, encodeBundleMap } from '../../src/identity/spiffe-bundle.js';
 import { systemClock } from '../../src/runtime/clock.js';
 import { silentLogger } from '../../src/runtime/log.js';
 import { createTestCa } from '../../src/testing/test-ca.js';
@@ -26,8 +27,9 @@ async function write(folder: string, name: string): Promise<void> {
   await writeFile(join(folder, 'ca.crt'), ca.authority.rootPem());
 }
 
-const open = () =>
+const open = (isBundleMap = false) =>
   createFileSource({
+    isBundleMap,
     certificateFile: join(dir, 'tls.crt'),
     keyFile: join(dir, 'tls.key'),
     bundleFile: join(dir, 'ca.crt'),
@@ -68,6 +70,19 @@ describe('a source that follows files', () => {
     await rename(join(dir, '..data_tmp'), join(dir, '..data'));
     await updated;
     expect(source.svid()?.id.path).toBe('/ns/default/sa/renewed');
+  });
+
+  test('reads a SPIFFE bundle map, whose trust domains are all let in', async () => {
+    await write(dir, 'reviews');
+    const other = await createTestCa({ trustDomain: 'other.example' });
+    const bundles = [ca, other].map(({ bundle }) => createSpiffeBundle(bundle.trustDomain, { x509: bundle }));
+    await writeFile(join(dir, 'ca.crt'), encodeBundleMap(bundles));
+    source = await open(true);
+    expect(source.bundle('other.example')?.authorities).toEqual(other.bundle.authorities);
+    expect(source.federated?.()).toEqual(['other.example']);
+    await writeFile(join(dir, 'ca.crt'), encodeBundleMap(bundles.slice(1)));
+    await expect(source.reload()).rejects.toThrow('lacks the own trust domain');
+    expect(source.bundle('cluster.local')?.authorities).toEqual(ca.bundle.authorities);
   });
 
   test('keeps the last identity when the files do not fit together', async () => {

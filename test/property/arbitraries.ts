@@ -83,6 +83,7 @@ import {
 import { chainMatch, inspection, networkGuard, outboundTcp, tcpServer } from './tcp-arbitraries.js';
 import {
   autoNames,
+  clientCertificate,
   clientValidation,
   proxyProtocol,
   secret,
@@ -557,8 +558,12 @@ const downstreamTls = (): fc.Arbitrary<DownstreamTls> =>
       requireClientCertificate: fc.boolean(),
       alpn: alpn(),
       certificateSecret: maybe(name().map((text) => `sds-${text}`)),
+      certificate: maybe(clientCertificate()),
       clients: maybe(clientValidation(few(stringMatcher()))),
     })
+    .filter(
+      ({ certificate, certificateSecret }) => certificate === undefined || certificateSecret === undefined,
+    )
     // A required certificate of the mesh, whatever its name, is what holds without a word.
     .filter(
       ({ requireClientCertificate, clients }) =>

@@ -3,6 +3,7 @@ import type { Cluster } from '../../src/model/cluster.js';
 import type { StringMatcher } from '../../src/model/matcher.js';
 import type { Secret } from '../../src/model/secret.js';
 import type {
+  ClientCertificate,
   ClientValidation,
   PemSource,
   ProxyProtocolVersion,
@@ -43,6 +44,10 @@ const pemSource = (): fc.Arbitrary<PemSource> =>
     fc.record({ kind: fc.constant('inline' as const), pem: fc.string() }),
   );
 
+/** A certificate with its key. */
+export const clientCertificate = (): fc.Arbitrary<ClientCertificate> =>
+  fc.record({ chain: pemSource(), key: pemSource(), password: maybe(pemSource()) });
+
 const version = () => fc.constantFrom<(TlsVersion | undefined)[]>(undefined, 'TLSv1.2', 'TLSv1.3');
 
 /** Not one of those that stand for the workload's identity. */
@@ -67,7 +72,7 @@ export const secret = (subjectAltNames: fc.Arbitrary<StringMatcher[]>): fc.Arbit
   fc.oneof(
     fc.record({
       kind: fc.constant('certificate' as const),
-      certificate: fc.record({ chain: pemSource(), key: pemSource(), password: maybe(pemSource()) }),
+      certificate: clientCertificate(),
     }),
     fc
       .record({
@@ -90,7 +95,7 @@ export const withTlsDetails = (tls: UpstreamTls): fc.Arbitrary<UpstreamTls> => {
   const details = fc.record({
     roots: maybe(fc.oneof(pemSource(), fc.constant('none' as const))),
     crl: maybe(pemSource()),
-    certificate: maybe(fc.record({ chain: pemSource(), key: pemSource(), password: maybe(pemSource()) })),
+    certificate: maybe(clientCertificate()),
     secrets: maybe(fc.record({ certificate: maybe(secretName()), validation: maybe(secretName()) })),
     autoHostSni: hostSni,
     matchSni: hostSni,

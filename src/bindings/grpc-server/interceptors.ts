@@ -146,9 +146,9 @@ class InterceptedPort {
       call.sendStatus({ code: UNAVAILABLE, details: 'clients are verified by the mesh here' });
       return undefined;
     }
-    if (chain.tls?.certificateSecret !== undefined) {
+    if (chain.tls?.certificate !== undefined || chain.tls?.certificateSecret !== undefined) {
       // The handshake is grpc-js's own and over: it has shown the workload's certificate.
-      const what = `the certificate ${JSON.stringify(chain.tls.certificateSecret)} can not be shown here`;
+      const what = `the certificate ${JSON.stringify(chain.tls.certificateSecret ?? 'of the listener')} can not be shown here`;
       this.#tools.logger.warn({ peer: call.getPeer() }, `a call was refused: ${what}`);
       call.sendStatus({ code: UNAVAILABLE, details: what });
       return undefined;

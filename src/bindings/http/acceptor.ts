@@ -207,11 +207,12 @@ export class Acceptor {
 
   /** The server for chains with these ALPN names (undefined = those of the policy's one chain, whatever they are then). */
   #tlsServer(alpn: readonly string[] | undefined, tls: DownstreamTls): TlsServer {
-    const { requireClientCertificate, certificateSecret, clients } = tls;
-    const key = JSON.stringify([alpn, requireClientCertificate, certificateSecret, clients]);
+    const { requireClientCertificate, certificate, certificateSecret, clients } = tls;
+    const own = certificate ?? certificateSecret;
+    const key = JSON.stringify([alpn, requireClientCertificate, own, clients]);
     let front = this.#servers.get(key);
     if (front === undefined) {
-      const isUsual = requireClientCertificate && certificateSecret === undefined && clients === undefined;
+      const isUsual = requireClientCertificate && own === undefined && clients === undefined;
       const material = isUsual ? undefined : new ServedMaterial(tls, this.#options.secrets);
       front = { server: this.#createServer(alpn, tls, material), material };
       this.#servers.set(key, front);

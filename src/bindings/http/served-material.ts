@@ -79,7 +79,7 @@ export class ServedMaterial {
       throw unusable(clients?.secret, 'is no validation context');
     return {
       secrets: [own, validation],
-      certificate: own?.certificate,
+      certificate: this.#tls.certificate ?? own?.certificate,
       clients: clients === undefined || clients.roots === 'mesh' ? undefined : rootsOf(clients, validation),
       names: [...(clients?.subjectAltNames ?? []), ...(validation?.subjectAltNames ?? [])],
     };

@@ -2,7 +2,7 @@ import type { Locality } from '../../model/endpoint.js';
 import type { RuntimeLayerSource } from '../../model/runtime.js';
 import { readLayeredRuntime } from '../runtime-option.js';
 import type { Field } from './field.js';
-import type { AuthoritySpec, ServerSpec, TlsFiles } from './server-spec.js';
+import type { AuthoritySpec, ProviderFiles, ServerSpec } from './server-spec.js';
 import { readServers, readTlsFiles } from './servers.js';
 
 /** A gRPC xDS bootstrap (gRFCs A27, A29, A36, A47, A53, A65, A71, A81, A88, A97). */
@@ -16,7 +16,7 @@ export interface Bootstrap {
   /** `client_default_listener_resource_name_template` (gRFC A47); `%s` stands for the target. */
   readonly outboundTemplate: string;
   /** Certificate providers of the plug-in `file_watcher` (gRFC A29), by the names of their instances. */
-  readonly certificateFiles: ReadonlyMap<string, TlsFiles & { readonly refreshMs: number }>;
+  readonly certificateFiles: ReadonlyMap<string, ProviderFiles>;
   /** Envoy's `cluster_manager.local_cluster_name`, which may stand here, too. */
   readonly localCluster: string | undefined;
   /** Envoy's `layered_runtime`, which may stand here, too; undefined = it does not. */
@@ -86,12 +86,13 @@ function readNode(node: Field): BootstrapNode {
 
 /** Providers of other plug-ins are passed over: whoever refers to one is refused then. */
 function readProviders(providers: Field): Bootstrap['certificateFiles'] {
-  const found = new Map<string, TlsFiles & { readonly refreshMs: number }>();
+  const found = new Map<string, ProviderFiles>();
   for (const [name, provider] of providers.entries()) {
     if (provider.get('plugin_name').text() !== 'file_watcher') continue;
     const config = provider.get('config');
     const files = readTlsFiles(config);
-    if (files.certificateFile === undefined && files.caFile === undefined) {
+    const { certificateFile, caFile, bundleMapFile } = files;
+    if (certificateFile === undefined && caFile === undefined && bundleMapFile === undefined) {
       config.fail('must have certificate_file with private_key_file, or ca_certificate_file');
     }
     found.set(name, files);

@@ -18,6 +18,14 @@ export interface TlsFiles {
   readonly keyFile: string | undefined;
 }
 
+/** What the certificate provider `file_watcher` reads (gRFC A29). */
+export interface ProviderFiles extends TlsFiles {
+  /** SPIFFE bundles of several trust domains, in place of `caFile` (gRFC A87). */
+  readonly bundleMapFile?: string | undefined;
+  /** How often they are looked at, besides when the file system tells of a change. */
+  readonly refreshMs: number;
+}
+
 /** A management server, as configuration says it. */
 export interface ServerSpec {
   /** gRPC target: `host:port` or `unix:/path`. */

@@ -4,8 +4,8 @@ import {
   CAREFUL_KEEPALIVE_MS,
   type ChannelSecurity,
   CONTROL_PLANE_PATH,
+  type ProviderFiles,
   type ServerSpec,
-  type TlsFiles,
 } from './server-spec.js';
 import { bareTarget } from './target.js';
 
@@ -44,7 +44,7 @@ function readChannelCredentials(list: Field): ChannelSecurity {
       case 'google_default':
         return { kind: 'tls', caFile: undefined, certificateFile: undefined, keyFile: undefined };
       case 'tls':
-        return { kind: 'tls', ...readTlsFiles(config) };
+        return { kind: 'tls', ...readServerFiles(config) };
       case 'inmesh':
         return { kind: 'mesh', serverIds: readServerIds(config.get('server_ids')) };
     }
@@ -57,19 +57,30 @@ function readChannelCredentials(list: Field): ChannelSecurity {
 }
 
 /** gRFC A65 for servers, A29 for the certificate provider `file_watcher`. */
-export function readTlsFiles(config: Field): TlsFiles & { readonly refreshMs: number } {
+export function readTlsFiles(config: Field): ProviderFiles {
   const certificateFile = nonEmpty(config.get('certificate_file'));
   const keyFile = nonEmpty(config.get('private_key_file'));
   if ((certificateFile === undefined) !== (keyFile === undefined)) {
     config.fail('must have both certificate_file and private_key_file, or neither');
   }
   const caFile = nonEmpty(config.get('ca_certificate_file'));
+  const bundleMapFile = nonEmpty(config.get('spiffe_trust_bundle_map_file'));
   return {
-    caFile,
+    // gRFC A87: with a map the other file is not looked at.
+    caFile: bundleMapFile === undefined ? caFile : undefined,
+    ...(bundleMapFile !== undefined && { bundleMapFile }),
     certificateFile,
     keyFile,
     refreshMs: readDuration(config.get('refresh_interval'), 600_000),
   };
+}
+
+/** Names of servers are DNS names, of which a bundle map knows nothing. */
+function readServerFiles(config: Field): ProviderFiles {
+  const files = readTlsFiles(config);
+  if (files.bundleMapFile !== undefined)
+    config.get('spiffe_trust_bundle_map_file').fail('is not supported for servers: use ca_certificate_file');
+  return files;
 }
 
 function readServerIds(list: Field): readonly string[] {

@@ -1,6 +1,8 @@
 import type { JsonValue } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
+import { withCustom } from '../../../src/codec/codec.js';
 import { CLUSTER } from '../../../src/codec/resource-types.js';
+import type { ProvidedFiles } from '../../../src/model/custom-filter.js';
 import { clusterWith, decoded, endpointAt, refusal } from './wire.js';
 
 const TYPE = 'type.googleapis.com/envoy.extensions';
@@ -309,6 +311,30 @@ describe('TLS to the upstream', () => {
       },
     };
     expect(decoded(CLUSTER, tlsWith(context)).tls?.mode).toBe('mesh');
+  });
+
+  test('by other certificate providers is simple TLS by their files', () => {
+    const file = (path: string) => ({ kind: 'file', path }) as const;
+    const providers = new Map<string, 'mesh' | ProvidedFiles>([
+      ['spiffe', 'mesh'],
+      ['web', { certificate: { chain: file('c'), key: file('k') }, roots: file('r') }],
+      ['roots', { certificate: undefined, roots: file('r') }],
+    ]);
+    const known = withCustom(CLUSTER, { find: () => undefined, providers });
+    const context = (own: string, roots: string) =>
+      tlsWith({
+        tlsCertificateProviderInstance: { instanceName: own },
+        validationContext: { caCertificateProviderInstance: { instanceName: roots } },
+      });
+    expect(decoded(known, context('spiffe', 'spiffe')).tls?.mode).toBe('mesh');
+    expect(decoded(known, context('web', 'roots')).tls).toMatchObject({
+      mode: 'simple',
+      roots: file('r'),
+      certificate: { chain: file('c'), key: file('k') },
+    });
+    expect(refusal(known, context('roots', 'roots'))).toContain('that has no certificate');
+    expect(refusal(known, context('web', 'spiffe'))).toContain('goes with the roots of the mesh');
+    expect(refusal(known, context('gone', 'roots'))).toContain('the certificate provider "gone"');
   });
 
   test('by the system roots in their SDS form is simple TLS', () => {

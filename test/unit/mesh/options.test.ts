@@ -103,6 +103,33 @@ describe('resolveOptions', () => {
     expect(resolveOptions({}, around()).identityFiles).toBeUndefined();
   });
 
+  test('certificate providers are known by their names; the only one, or `default`, is the identity', () => {
+    const provider = (name: string, more: object = {}) => ({
+      plugin_name: 'file_watcher',
+      config: {
+        certificate_file: `${name}.crt`,
+        private_key_file: `${name}.key`,
+        ca_certificate_file: `${name}.ca`,
+        ...more,
+      },
+    });
+    const resolved = (certificate_providers: object) => {
+      const text = JSON.stringify({ ...JSON.parse(BOOTSTRAP), certificate_providers });
+      return resolveOptions({}, around({ env: { GRPC_XDS_BOOTSTRAP_CONFIG: text } }));
+    };
+    const one = resolved({ spiffe: provider('a', { spiffe_trust_bundle_map_file: 'map.json' }) });
+    expect(one.providers).toEqual(new Map([['spiffe', 'mesh']]));
+    expect(one.identityFiles).toMatchObject({ bundleFile: 'map.json', isBundleMap: true });
+    const two = resolved({ default: provider('a'), web: provider('b') });
+    expect(two.identityFiles).toMatchObject({ certificateFile: 'a.crt', bundleFile: 'a.ca' });
+    const file = (path: string) => ({ kind: 'file', path });
+    expect(two.providers?.get('web')).toEqual({
+      certificate: { chain: file('b.crt'), key: file('b.key') },
+      roots: file('b.ca'),
+    });
+    expect(resolved({}).providers).toBeUndefined();
+  });
+
   test('the identity comes from the Workload API that the environment names, unless an authority is named', () => {
     const env = { SPIFFE_ENDPOINT_SOCKET: 'unix:///run/agent.sock' };
     const identity = { kind: 'workloadApi', endpoint: 'unix:///run/agent.sock' };
