@@ -1,18 +1,17 @@
 import { create } from '@bufbuild/protobuf';
-import type { AccessLogFilter, ComparisonOperator } from '../model/access-log.js';
+import type { AccessLogFilter, Comparison, ComparisonOperator } from '../model/access-log.js';
 import { accessLog, accessLogData, core } from '../proto/xds.js';
 import { isResponseFlag } from '../service/format/response-flags.js';
 import { onlyFields } from './field-guard.js';
 import { decodeHeaderMatcher, encodeHeaderMatcher } from './matcher.js';
 import { at, type Path, refuse, required } from './path.js';
 import { decodeFraction, encodeFraction } from './percent.js';
+import { keysOf, wireKey } from './runtime-keys.js';
 import { decodeValueMatcher, encodeValueMatcher } from './value-matcher.js';
 
 const comparisonFields = onlyFields(() => accessLog.ComparisonFilterSchema, { enforced: ['op', 'value'] });
 const numberFields = onlyFields(() => core.RuntimeUInt32Schema, {
-  enforced: ['default_value'],
-  // Names an override in Envoy's runtime layer. There is no such layer here.
-  ignored: ['runtime_key'],
+  enforced: ['default_value', 'runtime_key'],
 });
 /** The filter of an access log. */
 export function decodeLogFilter(message: accessLog.AccessLogFilter, path: Path): AccessLogFilter {
@@ -59,10 +58,7 @@ export function decodeLogFilter(message: accessLog.AccessLogFilter, path: Path):
   }
 }
 
-function comparison(
-  message: accessLog.ComparisonFilter | undefined,
-  path: Path,
-): { readonly operator: ComparisonOperator; readonly value: number } {
+function comparison(message: accessLog.ComparisonFilter | undefined, path: Path): Comparison {
   const where = at(path, 'comparison');
   const filter = required(message, where);
   comparisonFields(filter, where);
@@ -75,7 +71,7 @@ function comparison(
     [LE, 'le'],
   ]);
   const operator = operators.get(filter.op) ?? refuse(at(where, 'op'), `has no value ${String(filter.op)}`);
-  return { operator, value: value.defaultValue };
+  return { operator, value: value.defaultValue, ...keysOf({ value }) };
 }
 
 function decodeList(
@@ -196,12 +192,11 @@ function encodeMatchSpecifier(filter: MatchFilter): accessLog.AccessLogFilter['f
   }
 }
 
-function encodeComparison({ operator, value }: { operator: ComparisonOperator; value: number }) {
+function encodeComparison({ operator, value, runtimeKeys }: Comparison) {
   const { EQ, GE, LE } = accessLog.ComparisonFilter_Op;
   const op = operator === 'ge' ? GE : operator === 'le' ? LE : EQ;
   return create(accessLog.ComparisonFilterSchema, {
     op,
-    // Envoy demands a key.
-    value: { defaultValue: value, runtimeKey: 'access_log' },
+    value: { defaultValue: value, runtimeKey: wireKey(runtimeKeys, 'value') },
   });
 }

@@ -15,6 +15,7 @@ import {
 } from './compression-library.js';
 import { onlyFields } from './field-guard.js';
 import { at, type Path, refuse } from './path.js';
+import { keysOf, wireKey } from './runtime-keys.js';
 
 const configFields = onlyFields(() => compressor.CompressorSchema, {
   enforced: [
@@ -39,10 +40,8 @@ const responseFields = onlyFields(() => compressor.Compressor_ResponseDirectionC
 const requestFields = onlyFields(() => compressor.Compressor_RequestDirectionConfigSchema, {
   enforced: ['common_config'],
 });
-// Names of overrides in Envoy's runtime layer. There is no such layer here, so the default value holds.
 const flagFields = onlyFields(() => core.RuntimeFeatureFlagSchema, {
-  enforced: ['default_value'],
-  ignored: ['runtime_key'],
+  enforced: ['default_value', 'runtime_key'],
 });
 const routeFields = onlyFields(() => compressor.CompressorPerRouteSchema, {
   enforced: ['disabled', 'overrides'],
@@ -60,9 +59,12 @@ function decodeFlag(flag: core.RuntimeFeatureFlag | undefined, path: Path): bool
   return flag.defaultValue ?? refuse(at(path, 'default_value'), 'is required');
 }
 
-function encodeFlag(enabled: boolean): core.RuntimeFeatureFlag {
-  // Envoy demands a key.
-  return create(core.RuntimeFeatureFlagSchema, { defaultValue: enabled, runtimeKey: 'enabled' });
+function encodeFlag({
+  enabled,
+  runtimeKeys,
+}: Pick<DecompressionRule, 'enabled' | 'runtimeKeys'>): core.RuntimeFeatureFlag {
+  const runtimeKey = wireKey(runtimeKeys, 'enabled');
+  return create(core.RuntimeFeatureFlagSchema, { defaultValue: enabled, runtimeKey });
 }
 
 const MIN_LENGTH = 30;
@@ -76,6 +78,7 @@ function decodeRule(
     enabled: decodeFlag(config?.enabled, at(path, 'enabled')),
     minLength: config?.minContentLength ?? MIN_LENGTH,
     contentTypes: config?.contentType ?? [],
+    ...keysOf({ enabled: config?.enabled }),
   };
 }
 
@@ -116,6 +119,7 @@ function decodeDeprecated(message: compressor.Compressor, path: Path): Compresso
     contentTypes: message.contentType,
     disableOnEtag: message.disableOnEtagHeader,
     removeAcceptEncoding: message.removeAcceptEncodingHeader,
+    ...keysOf({ enabled: message.runtimeEnabled }),
   };
 }
 
@@ -145,8 +149,12 @@ export function decodeCompressorRoute(
 
 type RuleInit = MessageInitShape<typeof compressor.Compressor_CommonDirectionConfigSchema>;
 
-function encodeRule({ enabled, minLength, contentTypes }: CompressionRule): RuleInit {
-  return { enabled: encodeFlag(enabled), minContentLength: minLength, contentType: [...contentTypes] };
+function encodeRule(rule: CompressionRule): RuleInit {
+  return {
+    enabled: encodeFlag(rule),
+    minContentLength: rule.minLength,
+    contentType: [...rule.contentTypes],
+  };
 }
 
 /** The compressor's configuration as a message. */
@@ -228,15 +236,16 @@ function decodeDecompression(
   return {
     enabled: decodeFlag(config?.enabled, at(path, 'enabled')),
     ignoreNoTransform: config?.ignoreNoTransformHeader ?? false,
+    ...keysOf({ enabled: config?.enabled }),
   };
 }
 
 /** The decompressor's configuration as a message. */
 export function encodeDecompressorFilter(config: DecompressorConfig): decompressor.Decompressor {
   const { request, response } = config;
-  const common = ({ enabled, ignoreNoTransform }: DecompressionRule) => ({
-    enabled: encodeFlag(enabled),
-    ignoreNoTransformHeader: ignoreNoTransform,
+  const common = (rule: DecompressionRule) => ({
+    enabled: encodeFlag(rule),
+    ignoreNoTransformHeader: rule.ignoreNoTransform,
   });
   return create(decompressor.DecompressorSchema, {
     decompressorLibrary: encodeDecompressor(config),

@@ -14,6 +14,7 @@ import { decodeStringMatcher, encodeStringMatcher } from './matcher.js';
 import { decodeMutationRules, encodeMutationRules } from './mutation-rules.js';
 import { at, type Path, refuse, required } from './path.js';
 import { decodeRuntimeFraction, encodeRuntimeFraction } from './percent.js';
+import { keysOf, wireKey } from './runtime-keys.js';
 import { decodeMetadataMatcher, encodeMetadataMatcher } from './value-matcher.js';
 
 const configFields = onlyFields(() => filter.ExtAuthzSchema, {
@@ -90,6 +91,7 @@ export function decodeExtAuthz(message: filter.ExtAuthz, path: Path): ExtAuthzCo
       filterEnabledMetadata &&
       decodeMetadataMatcher(filterEnabledMetadata, at(path, 'filter_enabled_metadata')),
     denyAtDisable: decodeFlag(denyAtDisable, at(path, 'deny_at_disable')),
+    ...keysOf({ denyAtDisable }),
     includePeerCertificate: message.includePeerCertificate,
     includeTlsSession: message.includeTlsSession,
     allowedHeaders: decodeAllowedHeaders(message, path),
@@ -109,7 +111,6 @@ function decodeStatus(status: type.HttpStatus | undefined, path: Path): number {
   return code < MIN_STATUS ? DEFAULT_STATUS_ON_ERROR : code;
 }
 
-/** Its key names a runtime override; there is no runtime layer. */
 function decodeFlag(flag: core.RuntimeFeatureFlag | undefined, path: Path): boolean {
   if (flag === undefined) return false;
   return required(flag.defaultValue, at(path, 'default_value'));
@@ -238,8 +239,11 @@ export function encodeExtAuthz(config: ExtAuthzConfig): filter.ExtAuthz {
   if (body !== undefined) message.withRequestBody = encodeBody(body);
   if (enabled !== undefined) message.filterEnabled = encodeRuntimeFraction(enabled);
   if (enabledMetadata !== undefined) message.filterEnabledMetadata = encodeMetadataMatcher(enabledMetadata);
-  if (config.denyAtDisable) {
-    message.denyAtDisable = create(core.RuntimeFeatureFlagSchema, { defaultValue: true });
+  if (config.denyAtDisable || config.runtimeKeys?.denyAtDisable !== undefined) {
+    message.denyAtDisable = create(core.RuntimeFeatureFlagSchema, {
+      defaultValue: config.denyAtDisable,
+      runtimeKey: wireKey(config.runtimeKeys, 'denyAtDisable'),
+    });
   }
   if (allowedHeaders !== undefined) message.allowedHeaders = encodeMatchers(allowedHeaders);
   if (disallowedHeaders.length > 0) message.disallowedHeaders = encodeMatchers(disallowedHeaders);

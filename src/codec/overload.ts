@@ -5,6 +5,7 @@ import { decodeDuration, decodePositiveDuration, encodeDuration } from './durati
 import { onlyFields } from './field-guard.js';
 import { at, type Path, refuse, required } from './path.js';
 import { decodePercent } from './percent.js';
+import { keysOf, wireKey } from './runtime-keys.js';
 
 const adaptiveFields = onlyFields(() => httpAdaptiveConcurrency.AdaptiveConcurrencySchema, {
   enforced: ['gradient_controller_config', 'enabled', 'concurrency_limit_exceeded_status'],
@@ -20,8 +21,7 @@ const rttFields = onlyFields(
   () => httpAdaptiveConcurrency.GradientControllerConfig_MinimumRTTCalculationParamsSchema,
   { enforced: ['interval', 'request_count', 'jitter', 'min_concurrency', 'buffer'] },
 );
-// Names of overrides in Envoy's runtime layer. There is no such layer here, so the defaults always hold.
-const RUNTIME = { enforced: ['default_value'], ignored: ['runtime_key'] };
+const RUNTIME = { enforced: ['default_value', 'runtime_key'] };
 const flagFields = onlyFields(() => core.RuntimeFeatureFlagSchema, RUNTIME);
 const doubleFields = onlyFields(() => core.RuntimeDoubleSchema, RUNTIME);
 const percentFields = onlyFields(() => core.RuntimePercentSchema, RUNTIME);
@@ -41,10 +41,11 @@ export function decodeAdaptiveConcurrency(
     enabled: decodeFlag(message.enabled, at(path, 'enabled')),
     refusedStatus: refusedStatus(message.concurrencyLimitExceededStatus),
     ...decodeGradient(controller.value, gradientPath),
+    ...keysOf({ enabled: message.enabled }),
   };
 }
 
-type Gradient = Omit<AdaptiveConcurrencyConfig, 'kind' | 'enabled' | 'refusedStatus'>;
+type Gradient = Omit<AdaptiveConcurrencyConfig, 'kind' | 'enabled' | 'refusedStatus' | 'runtimeKeys'>;
 
 function decodeGradient(message: httpAdaptiveConcurrency.GradientControllerConfig, path: Path): Gradient {
   gradientFields(message, path);
@@ -95,7 +96,7 @@ export function encodeAdaptiveConcurrency(
   config: AdaptiveConcurrencyConfig,
 ): httpAdaptiveConcurrency.AdaptiveConcurrency {
   return create(httpAdaptiveConcurrency.AdaptiveConcurrencySchema, {
-    enabled: { defaultValue: config.enabled },
+    enabled: { defaultValue: config.enabled, runtimeKey: wireKey(config.runtimeKeys, 'enabled') },
     // The model's numbers are those of the enumeration.
     concurrencyLimitExceededStatus: { code: config.refusedStatus as type.StatusCode },
     concurrencyControllerConfig: {
@@ -168,6 +169,13 @@ export function decodeAdmissionControl(
       80,
       at(path, 'max_rejection_probability'),
     ),
+    ...keysOf({
+      enabled: message.enabled,
+      aggression,
+      successThresholdPercent: message.srThreshold,
+      rpsThreshold,
+      maxRejectionPercent: message.maxRejectionProbability,
+    }),
   };
 }
 
@@ -212,8 +220,9 @@ export function encodeAdmissionControl(
 ): httpAdmissionControl.AdmissionControl {
   // The default has no form of its own: its range begins below what may be written.
   const isDefault = config.httpSuccess.some(({ start }) => start < 100);
+  const { runtimeKeys: keys } = config;
   return create(httpAdmissionControl.AdmissionControlSchema, {
-    enabled: { defaultValue: config.enabled },
+    enabled: { defaultValue: config.enabled, runtimeKey: wireKey(keys, 'enabled') },
     evaluationCriteria: {
       case: 'successCriteria',
       value: {
@@ -222,12 +231,15 @@ export function encodeAdmissionControl(
       },
     },
     samplingWindow: encodeDuration(config.windowMs),
-    aggression: { defaultValue: config.aggression, runtimeKey: 'aggression' },
-    srThreshold: { defaultValue: { value: config.successThresholdPercent }, runtimeKey: 'sr_threshold' },
-    rpsThreshold: { defaultValue: config.rpsThreshold, runtimeKey: 'rps_threshold' },
+    aggression: { defaultValue: config.aggression, runtimeKey: wireKey(keys, 'aggression') },
+    srThreshold: {
+      defaultValue: { value: config.successThresholdPercent },
+      runtimeKey: wireKey(keys, 'successThresholdPercent'),
+    },
+    rpsThreshold: { defaultValue: config.rpsThreshold, runtimeKey: wireKey(keys, 'rpsThreshold') },
     maxRejectionProbability: {
       defaultValue: { value: config.maxRejectionPercent },
-      runtimeKey: 'max_rejection_probability',
+      runtimeKey: wireKey(keys, 'maxRejectionPercent'),
     },
   });
 }

@@ -1,6 +1,7 @@
 import type { HeaderMatcher } from './matcher.js';
 import type { MetadataStruct } from './metadata.js';
 import type { FractionalPercent } from './percent.js';
+import type { RuntimeKeys } from './runtime.js';
 import type { ValueMatcher } from './value-matcher.js';
 
 /** One of the access logs of a listener. */
@@ -19,10 +20,17 @@ export type AccessLogFormat =
 /** Envoy: equal, at least, at most. */
 export type ComparisonOperator = 'eq' | 'ge' | 'le';
 
+/** How a number is compared. */
+export interface Comparison {
+  readonly operator: ComparisonOperator;
+  readonly value: number;
+  readonly runtimeKeys?: RuntimeKeys<'value'> | undefined;
+}
+
 /** Envoy AccessLogFilter. */
 export type AccessLogFilter =
-  | { readonly kind: 'status-code'; readonly operator: ComparisonOperator; readonly value: number }
-  | { readonly kind: 'duration'; readonly operator: ComparisonOperator; readonly value: number }
+  | ({ readonly kind: 'status-code' } & Comparison)
+  | ({ readonly kind: 'duration' } & Comparison)
   | { readonly kind: 'not-health-check' }
   | { readonly kind: 'traceable' }
   | {

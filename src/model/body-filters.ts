@@ -1,3 +1,5 @@
+import type { RuntimeKeys } from './runtime.js';
+
 /** Envoy Buffer: requests are read whole before they go on. */
 export interface BufferConfig {
   readonly kind: 'buffer';
@@ -59,6 +61,7 @@ export interface CompressionRule {
   readonly minLength: number;
   /** Empty = Envoy's list: text, JSON, JavaScript, SVG. */
   readonly contentTypes: readonly string[];
+  readonly runtimeKeys?: RuntimeKeys<'enabled'> | undefined;
 }
 
 /** Envoy Compressor. */
@@ -93,6 +96,7 @@ export interface DecompressionRule {
   readonly enabled: boolean;
   /** Also those with `cache-control: no-transform`. Default false. */
   readonly ignoreNoTransform: boolean;
+  readonly runtimeKeys?: RuntimeKeys<'enabled'> | undefined;
 }
 
 /** Envoy Decompressor. */

@@ -3,6 +3,7 @@ import type { HttpUri } from './http-uri.js';
 import type { StringMatcher } from './matcher.js';
 import type { HeaderMutationRules } from './mutation-rules.js';
 import type { FractionalPercent } from './percent.js';
+import type { RuntimeKeys } from './runtime.js';
 import type { MetadataMatcher } from './value-matcher.js';
 
 /** How much of a request's body the service sees. */
@@ -61,6 +62,7 @@ export interface ExtAuthzConfig {
   readonly enabledMetadata: MetadataMatcher | undefined;
   /** Requests that it is not enabled for are refused instead of let through. */
   readonly denyAtDisable: boolean;
+  readonly runtimeKeys?: RuntimeKeys<'denyAtDisable'> | undefined;
   readonly includePeerCertificate: boolean;
   readonly includeTlsSession: boolean;
   /** Headers that the service sees; undefined = all over gRPC, the fewest over HTTP. */

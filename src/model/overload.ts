@@ -1,3 +1,5 @@
+import type { RuntimeKeys } from './runtime.js';
+
 /** Envoy AdaptiveConcurrency with its gradient controller. */
 export interface AdaptiveConcurrencyConfig {
   readonly kind: 'adaptive-concurrency';
@@ -21,6 +23,7 @@ export interface AdaptiveConcurrencyConfig {
   readonly bufferPercent: number;
   /** Status of refused requests. Default 503. */
   readonly refusedStatus: number;
+  readonly runtimeKeys?: RuntimeKeys<'enabled'> | undefined;
 }
 
 /** Envoy AdmissionControl. */
@@ -42,6 +45,11 @@ export interface AdmissionControlConfig {
   readonly rpsThreshold: number;
   /** The chance to refuse in percent is never higher. Default 80. */
   readonly maxRejectionPercent: number;
+  readonly runtimeKeys?:
+    | RuntimeKeys<
+        'enabled' | 'aggression' | 'successThresholdPercent' | 'rpsThreshold' | 'maxRejectionPercent'
+      >
+    | undefined;
 }
 
 export interface StatusSpan {

@@ -14,6 +14,9 @@ export type RuntimeLayerSource =
   | { readonly kind: 'static'; readonly values: ReadonlyMap<string, RuntimeValue> }
   | { readonly kind: 'rtds'; readonly name: string };
 
+/** The keys that fields of a configuration follow, by the names of the fields. */
+export type RuntimeKeys<Field extends string> = Readonly<Partial<Record<Field, string>>>;
+
 /** The values in force. */
 export type Runtime = ReadonlyMap<string, RuntimeValue>;
 
@@ -32,6 +35,21 @@ export function integerOf(runtime: Runtime, key: string): number | undefined {
   const value = runtime.get(key);
   const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
   return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 ? number : undefined;
+}
+
+/** Envoy: text that reads as one is a number. */
+export function numberOf(runtime: Runtime, key: string): number | undefined {
+  const value = runtime.get(key);
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  return typeof number === 'number' && Number.isFinite(number) ? number : undefined;
+}
+
+/** Envoy: only `true` and `false`, as text or not, are flags. */
+export function flagOf(runtime: Runtime, key: string): boolean | undefined {
+  const value = runtime.get(key);
+  const text = typeof value === 'string' ? value.trim().toLowerCase() : value;
+  if (text === true || text === 'true') return true;
+  return text === false || text === 'false' ? false : undefined;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { FAULT_RUNTIME_KEYS } from '../model/fault-runtime.js';
 import type { FaultConfig } from '../model/filter-config.js';
 import type { FractionalPercent } from '../model/percent.js';
-import { fractionOf, integerOf, type Runtime } from '../model/runtime.js';
+import { flagOf, fractionOf, integerOf, numberOf, type Runtime } from '../model/runtime.js';
 
 interface Known {
   readonly runtime: Runtime;
@@ -46,6 +46,12 @@ function textOf(runtime: Runtime, key: string): string {
   return JSON.stringify(runtime.get(key)) ?? '';
 }
 
+/** Envoy: what is set is brought into the bounds of its field. */
+function withinBounds(field: string, value: number): number {
+  if (field === 'aggression') return Math.max(1, value);
+  return Math.max(0, field.endsWith('Percent') ? Math.min(100, value) : value);
+}
+
 class Filling {
   readonly seen = new Map<string, string>();
   readonly #runtime: Runtime;
@@ -68,7 +74,28 @@ class Filling {
     // What an application's filter is configured with is its own.
     if (record['kind'] === 'custom') return value;
     const filled = this.#record(record);
-    return record['kind'] === 'fault' ? this.#fault(filled as unknown as FaultConfig) : filled;
+    if (record['kind'] === 'fault') return this.#fault(filled as unknown as FaultConfig);
+    const keys = record['runtimeKeys'];
+    return typeof keys === 'object' && keys !== null
+      ? this.#keyed(filled, keys as Readonly<Record<string, unknown>>)
+      : filled;
+  }
+
+  /** Flags and numbers that follow a key each. */
+  #keyed(
+    record: Readonly<Record<string, unknown>>,
+    keys: Readonly<Record<string, unknown>>,
+  ): Readonly<Record<string, unknown>> {
+    let changed: Record<string, unknown> | undefined;
+    for (const [field, key] of Object.entries(keys)) {
+      if (typeof key !== 'string') continue;
+      const value = typeof record[field] === 'boolean' ? this.#look(key, flagOf) : this.#look(key, numberOf);
+      const bounded = typeof value === 'number' ? withinBounds(field, value) : value;
+      if (bounded === undefined || bounded === record[field]) continue;
+      changed ??= { ...record };
+      changed[field] = bounded;
+    }
+    return changed ?? record;
   }
 
   #list(list: readonly unknown[]): readonly unknown[] {

@@ -167,7 +167,6 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       'envoy.config.core.v3.Metadata.typed_filter_metadata',
       'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.metadata_match',
       'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster.ClusterWeight.metadata_match',
-      'envoy.config.core.v3.RuntimeFeatureFlag.runtime_key',
       // Metadata has no typed values here, so there is none to send.
       ...['typed_metadata_context_namespaces', 'route_typed_metadata_context_namespaces'].map(
         (field) => `envoy.extensions.filters.http.ext_authz.v3.ExtAuthz.${field}`,

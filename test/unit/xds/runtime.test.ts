@@ -13,7 +13,7 @@ import type { RouteConfiguration } from '../../../src/model/route.js';
 import { fractionOf, integerOf, type RuntimeValue } from '../../../src/model/runtime.js';
 import { xdsServer } from '../../../src/xds/server.js';
 import { withRuntime } from '../../../src/xds/with-runtime.js';
-import { decoded, refusal } from '../codec/wire.js';
+import { decoded, listenerWith, ROUTER, refusal } from '../codec/wire.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from './fixtures.js';
 import { startFleet } from './fleet.js';
 
@@ -182,5 +182,76 @@ describe('the layers of a mesh', () => {
     ]);
     expect(resolveRuntime({}, { INMESH_RUNTIME_LAYERS: 'a' }, bootstrap)).toEqual([]);
     expect(() => resolveRuntime({ values: { a: [1] } }, {}, undefined)).toThrow('runtime.values: a');
+  });
+});
+
+describe('flags and numbers with keys', () => {
+  const TYPE = 'type.googleapis.com/envoy.extensions.filters.http';
+  const listener = decoded(
+    LISTENER,
+    listenerWith([
+      {
+        name: 'admission',
+        typedConfig: {
+          '@type': `${TYPE}.admission_control.v3.AdmissionControl`,
+          enabled: { defaultValue: false, runtimeKey: 'admission.on' },
+          successCriteria: { httpCriteria: { httpSuccessStatus: [{ start: 100, end: 400 }] } },
+          aggression: { defaultValue: 2, runtimeKey: 'admission.aggression' },
+          srThreshold: { defaultValue: { value: 90 }, runtimeKey: 'admission.rate' },
+          rpsThreshold: { defaultValue: 5, runtimeKey: 'admission.rps' },
+        },
+      },
+      {
+        name: 'compressor',
+        typedConfig: {
+          '@type': `${TYPE}.compressor.v3.Compressor`,
+          compressorLibrary: {
+            name: 'gzip',
+            typedConfig: {
+              '@type': 'type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip',
+            },
+          },
+          responseDirectionConfig: {
+            commonConfig: { enabled: { defaultValue: true, runtimeKey: 'compress' } },
+          },
+        },
+      },
+      ROUTER,
+    ]),
+  );
+  const filtersWith = (given: Record<string, RuntimeValue>) => {
+    const filled = withRuntime(listener, values(given));
+    return filled.kind === 'outbound' ? filled.http.filters.map(({ config }) => config) : [];
+  };
+
+  test('follow the runtime, within the bounds of their fields', () => {
+    const defaults = { enabled: false, aggression: 2, successThresholdPercent: 90, rpsThreshold: 5 };
+    expect(filtersWith({})[0]).toMatchObject(defaults);
+    const set = {
+      'admission.on': true,
+      'admission.aggression': 0.5,
+      'admission.rate': 120,
+      'admission.rps': '7',
+      compress: 'False',
+    };
+    const [admission, compressor] = filtersWith(set);
+    expect(admission).toMatchObject({
+      enabled: true,
+      aggression: 1,
+      successThresholdPercent: 100,
+      rpsThreshold: 7,
+    });
+    expect(compressor).toMatchObject({ response: { enabled: false } });
+  });
+
+  test('keep their defaults where the value is of another kind, and are the same as long as it is', () => {
+    const set = { 'admission.on': 1, 'admission.aggression': 'much', compress: 0 };
+    expect(withRuntime(listener, values(set))).toBe(listener);
+    const on = values({ compress: false });
+    expect(withRuntime(listener, on)).toBe(withRuntime(listener, values({ compress: false, other: 1 })));
+  });
+
+  test('survive the codec', () => {
+    expect(LISTENER.decode(LISTENER.encode(listener)).resource).toEqual(listener);
   });
 });
