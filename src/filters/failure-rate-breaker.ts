@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type CircuitBreaker from 'opossum';
 import type { Clock, Timer } from '../runtime/clock.js';
+import { isEqual } from '../runtime/equal.js';
 import { MeshError } from '../runtime/errors.js';
 import { localReply } from '../service/local-reply.js';
 import type { Filter, Request, Response, Service } from '../service/service.js';
@@ -74,8 +75,15 @@ class FailedResponse extends Error {
  */
 export async function loadFailureRateBreakers(clock: Clock): Promise<FailureRateBreakers> {
   const { default: Breaker } = await import('opossum');
-  const clusters = new Map<string, OpossumBreaker>();
-  const hosts = new Map<string, HostBreakers>();
+  // By options, too: with others it is another breaker.
+  const clusters = new Map<
+    string,
+    { readonly options: FailureRateBreakerOptions; readonly breaker: OpossumBreaker }
+  >();
+  const hosts = new Map<
+    string,
+    { readonly options: FailureRateBreakerOptions; readonly breakers: HostBreakers }
+  >();
   const rotations = new Map<number, Rotation>();
   const make = (options: FailureRateBreakerOptions, place: BreakerPlace): OpossumBreaker => {
     const { windowMs = 10_000 } = options;
@@ -96,19 +104,32 @@ export async function loadFailureRateBreakers(clock: Clock): Promise<FailureRate
     filter(clusterName, options) {
       // A rebuilt stack keeps its breaker: a configuration push must not close an open one.
       const place = { clusterName, host: undefined };
-      const breaker = clusters.get(clusterName) ?? make(options, place);
-      clusters.set(clusterName, breaker);
+      const known = clusters.get(clusterName);
+      if (known !== undefined && works(known.options, options)) return guard(known.breaker, place, options);
+      known?.breaker.shutdown();
+      const breaker = make(options, place);
+      clusters.set(clusterName, { options, breaker });
       return guard(breaker, place, options);
     },
     hosts(clusterName, options) {
-      const known = hosts.get(clusterName) ?? hostBreakers(clusterName, options, make);
-      hosts.set(clusterName, known);
-      return known;
+      const known = hosts.get(clusterName);
+      if (known !== undefined && works(known.options, options)) return known.breakers;
+      const breakers = hostBreakers(clusterName, options, make);
+      hosts.set(clusterName, { options, breakers });
+      return breakers;
     },
     close() {
       for (const rotation of rotations.values()) rotation.stop();
     },
   };
+}
+
+/** Whether a breaker of the one works as the other says; who hears of it does not matter. */
+function works(
+  { onStateChange: _, ...one }: FailureRateBreakerOptions,
+  { onStateChange: __, ...other }: FailureRateBreakerOptions,
+): boolean {
+  return isEqual(one, other);
 }
 
 type OpossumBreaker = CircuitBreaker<[Request, Service], Response>;
@@ -229,7 +250,7 @@ function open(request: Request, { clusterName, host }: BreakerPlace): Response {
   });
 }
 
-/** Turns the windows of all breakers of one length with a single timer, and lets go of those whose host is gone. */
+/** Turns the windows of all breakers of one length with a single timer, and lets go of those that are gone. */
 class Rotation {
   readonly #members = new Map<
     OpossumBreaker,
@@ -257,7 +278,7 @@ class Rotation {
 
   #turn(): void {
     for (const [breaker, { window, host }] of this.#members) {
-      if (host?.isRetired !== true) {
+      if (host?.isRetired !== true && !breaker.isShutdown) {
         turn(window, 1);
         continue;
       }

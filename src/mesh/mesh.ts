@@ -34,6 +34,7 @@ import type { XdsClient } from '../xds/client.js';
 import type { PublishedSnapshot } from '../xds/synchronizer.js';
 import { MeshAdmin } from './admin/mesh-admin.js';
 import { Applier } from './apply.js';
+import { breakerInMetadata } from './breaker-metadata.js';
 import { callOut } from './call-out.js';
 import type { MeshCore, OutboundTarget } from './core.js';
 import { hostTools } from './host-tools.js';
@@ -72,7 +73,7 @@ export interface ServedPort {
 
 /** What is loaded only when it is asked for. */
 export interface MeshParts {
-  readonly breakers: FailureRateBreakers | undefined;
+  readonly breakers: FailureRateBreakers;
   readonly scope: InboundScope;
 }
 
@@ -110,7 +111,7 @@ export class RunningMesh implements MeshCore, TcpCore {
   /** What SDS brings, as it is now. */
   readonly secrets = new SecretTable();
   readonly #trust = new TrustFollower(this);
-  readonly #breakers: FailureRateBreakers | undefined;
+  readonly #breakers: FailureRateBreakers;
   readonly #startMs: number;
   readonly #configured: Promise<void>;
   #markConfigured!: () => void;
@@ -319,7 +320,7 @@ export class RunningMesh implements MeshCore, TcpCore {
     this.identity.close();
     await this.#clusters.close();
     await this.#accessLogs.close();
-    this.#breakers?.close();
+    this.#breakers.close();
   }
 
   #tcpListeners(): TcpTable {
@@ -423,12 +424,12 @@ export class RunningMesh implements MeshCore, TcpCore {
 
   #failureRateBreaker(clusterName: string): Filter | undefined {
     const options = this.#breakerOptions(clusterName);
-    return options?.scope === 'host' ? undefined : options && this.#breakers?.filter(clusterName, options);
+    return options?.scope === 'host' ? undefined : options && this.#breakers.filter(clusterName, options);
   }
 
   #hostBreakers(clusterName: string): HostBreakers | undefined {
     const options = this.#breakerOptions(clusterName);
-    return options?.scope === 'host' ? this.#breakers?.hosts(clusterName, options) : undefined;
+    return options?.scope === 'host' ? this.#breakers.hosts(clusterName, options) : undefined;
   }
 
   #breakerOptions(clusterName: string): FailureRateBreakerOptions | undefined {
@@ -438,7 +439,9 @@ export class RunningMesh implements MeshCore, TcpCore {
     const key = [clusterName, host, host.split('.')[0] ?? host, '*'].find((name) =>
       Object.hasOwn(table, name),
     );
-    return key === undefined ? undefined : table[key];
+    // What code says goes before what the control plane says.
+    if (key !== undefined) return table[key];
+    return breakerInMetadata(this.#published.snapshot.clusters.get(clusterName)?.cluster.metadata);
   }
 
   #unavailable(): MeshError {

@@ -10,8 +10,8 @@ import type { ResolvedMeshOptions } from './options.js';
 /** Starts the parts of a mesh; it returns at once, configuration arrives later. */
 export async function startMesh(options: ResolvedMeshOptions, tools: MeshTools): Promise<RunningMesh> {
   await loadHashes();
-  const names = Object.keys(options.failureRateBreakers);
-  const breakers = names.length === 0 ? undefined : await loadFailureRateBreakers(tools.clock);
+  // The control plane may ask for one at any time.
+  const breakers = await loadFailureRateBreakers(tools.clock);
   const spans = options.tracing ? await loadSpans(version) : undefined;
   const observers = [
     ...(spans === undefined ? [] : [spans.observer]),

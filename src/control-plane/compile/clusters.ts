@@ -1,15 +1,17 @@
 import { istioId } from '../../identity/spiffe-id.js';
 import type { Cluster, ClusterDiscovery } from '../../model/cluster.js';
-import type { Metadata } from '../../model/metadata.js';
+import type { Metadata, MetadataStruct } from '../../model/metadata.js';
 import type { BackendTlsFields } from './backend-tls.js';
 import type { DestinationPolicy } from './destination-rules.js';
 import { type AssignmentTools, compileAssignment } from './endpoints.js';
+import { BREAKER_METADATA } from './failure-rate-breakers.js';
 import type { Instance, InstanceIndex } from './instances.js';
 import type { ClientPlace } from './locality-balance.js';
 import { type LocalityPlan, localityBalancingOf, localityPlanOf } from './locality-setting.js';
 import type { MeshConfig } from './mesh-config.js';
 import { clusterName, clusterSni } from './names.js';
 import { isTcpPort } from './port-protocol.js';
+import type { Target } from './route-context.js';
 import type { MeshPort, MeshService } from './services.js';
 import { type EffectivePolicy, effectivePolicy, policyFields } from './traffic-policy.js';
 import { protocolOfCluster } from './upstream-protocol.js';
@@ -42,6 +44,8 @@ export interface ClusterTools {
    */
   readonly destinations: 'known' | 'by-name' | 'unknown';
   readonly backendTls: BackendTlsFields;
+  /** The failure-rate breaker of a cluster; undefined = the client has none. */
+  readonly breakerOf?: ((target: Target) => MetadataStruct | undefined) | undefined;
 }
 
 /** The clusters of a service: for each port the whole, and each subset. */
@@ -70,7 +74,10 @@ export function planClusters(
       const instances = chosen(tools.instances.of(service, port), labels);
       const cluster: Cluster = {
         name,
-        metadata: istioMetadata(service, subset.name),
+        metadata: {
+          ...istioMetadata(service, subset.name),
+          ...breakerMetadata({ host: service.host, port: port.number, subset: subset.name }, tools),
+        },
         discovery: discoveryOf(name, service, instances, {
           plan: locality,
           client: tools.client,
@@ -140,6 +147,11 @@ function istioMetadata(service: MeshService, subset: string): Metadata {
       ...(subset !== '' && { subset }),
     },
   };
+}
+
+function breakerMetadata(target: Target, { breakerOf }: ClusterTools): Metadata {
+  const breaker = breakerOf?.(target);
+  return breaker === undefined ? {} : { [BREAKER_METADATA]: breaker };
 }
 
 /** The instances that a subset's labels choose. */

@@ -61,7 +61,11 @@ export class InboundListeners {
         const { http, tcp } = this.#authorizationOf(input)(subject);
         const listener = inboundListener(name, served, {
           mode: mtlsModes(view, config)(subject, served.port),
-          http: inboundHttpPolicy(view, subject, { ...this.#security, config, authorization: http }),
+          http: inboundHttpPolicy(
+            view,
+            { ...subject, port: served.port },
+            { ...this.#security, config, authorization: http },
+          ),
           guards: tcp,
         });
         return this.#patched(listener, served.port, { patches, isOurs: true, encoders: SDK_ENCODERS });

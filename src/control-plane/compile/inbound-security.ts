@@ -5,6 +5,7 @@ import type { IssuerKeys } from './issuer-keys.js';
 import type { InboundHttpPolicy } from './listeners.js';
 import { type MeshConfig, pathRules } from './mesh-config.js';
 import type { PolicySubject } from './policy-scope.js';
+import { servedLimits } from './rate-limits.js';
 import { jwtFilter } from './request-authentication.js';
 
 /** What the policies of workloads are compiled with. */
@@ -18,10 +19,10 @@ export interface RequestSecurity extends InboundSecurity {
   readonly authorization: readonly HttpFilter[];
 }
 
-/** What is done to the requests of a workload. In Istio's order: first who asks, then whether that is allowed. */
+/** What is done to the requests of a workload. In Istio's order: first who asks, then whether that is allowed, then how often. */
 export function inboundHttpPolicy(
   view: ConfigView,
-  subject: PolicySubject,
+  subject: PolicySubject & { readonly port?: number | undefined },
   { config, keys, authorization }: RequestSecurity,
 ): InboundHttpPolicy {
   const authentication = jwtFilter(view, subject, { config, keys, clearRouteCache: false });
@@ -29,6 +30,7 @@ export function inboundHttpPolicy(
     filters: [
       ...(authentication === undefined ? [] : [authentication]),
       ...authorization,
+      ...servedLimits(view, { ...subject, port: subject.port }, config),
       ...INBOUND_FILTERS,
     ],
     paths: pathRules(config),
@@ -43,5 +45,6 @@ export function gatewayFilters(
 ): readonly HttpFilter[] {
   // Istio: the routes of a gateway may depend on claims.
   const authentication = jwtFilter(view, subject, { config, keys, clearRouteCache: true });
-  return authentication === undefined ? authorization : [authentication, ...authorization];
+  const limits = servedLimits(view, { ...subject, port: undefined }, config);
+  return [...(authentication === undefined ? [] : [authentication]), ...authorization, ...limits];
 }

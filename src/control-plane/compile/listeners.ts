@@ -1,5 +1,5 @@
 import { formatAddress, type SocketAddress } from '../../model/address.js';
-import { NO_OVERRIDES } from '../../model/filter-config.js';
+import { type HttpFilter, NO_OVERRIDES } from '../../model/filter-config.js';
 import type {
   HttpConnectionManager,
   InboundChainConfig,
@@ -24,13 +24,14 @@ export function outboundListener(
   name: string,
   routeName: string,
   routes: readonly Route[],
+  limits: readonly HttpFilter[] = [],
 ): OutboundListener {
   return {
     kind: 'outbound',
     name,
     http: {
       routes: { kind: 'rds', name: routeName },
-      filters: filtersFor(routes, OUTBOUND_FILTERS),
+      filters: [...limits, ...filtersFor(routes, OUTBOUND_FILTERS)],
       upgrades: UPGRADES,
     },
   };

@@ -12,6 +12,7 @@ import { unknownHostOf, unknownHosts } from './outbound-policy.js';
 import type { Outline } from './outlined.js';
 import { isHttpPort, isTcpPort } from './port-protocol.js';
 import type { Profile } from './profile.js';
+import { sentLimits } from './rate-limits.js';
 import { compileRetry } from './retry-policy.js';
 import type { Target } from './route-context.js';
 import { compileVirtualHost } from './routes.js';
@@ -112,8 +113,13 @@ class OutboundListeners {
     };
     const name = clusterName(port, '', host);
     const virtualHost = compileVirtualHost(virtualServices.find(host, port, 'http'), context);
+    const sent = { clientNamespace: profile.namespace, host, port };
+    const limits = sentLimits(this.#from.view, sent, config);
     for (const one of [host, ...aliases]) {
-      this.listeners.set(`${one}:${port}`, outboundListener(`${one}:${port}`, name, virtualHost.routes));
+      this.listeners.set(
+        `${one}:${port}`,
+        outboundListener(`${one}:${port}`, name, virtualHost.routes, limits),
+      );
     }
     this.routes.set(name, { name, virtualHosts: [virtualHost] });
   }

@@ -10,6 +10,7 @@ import { listenPorts } from './envoy/gateway-ports.js';
 import { envoyGateways } from './envoy/gateways.js';
 import { envoyOutline } from './envoy/outline.js';
 import { patchOutline } from './envoy-filter/patched.js';
+import { breakerOf } from './failure-rate-breakers.js';
 import { grpcOutline } from './grpc/outline.js';
 import { gatewayFilters } from './inbound-security.js';
 import { hasIpAddress, indexInstances, isResolved } from './instances.js';
@@ -21,6 +22,7 @@ import type { CompileInput, Outline } from './outlined.js';
 import { mtlsModes } from './peer-authentication.js';
 import { PodIndex } from './pods.js';
 import type { Profile } from './profile.js';
+import type { Target } from './route-context.js';
 import { listServices, type MeshService, visibleServices } from './services.js';
 import { clientScope } from './sidecar.js';
 import { meshVirtualServices } from './virtual-services.js';
@@ -65,6 +67,9 @@ function unpatchedOutline(input: CompileInput, profile: Profile): Outline {
     instances,
     destinations: DESTINATIONS[profile.generator],
     backendTls: backendTlsFields(view, profile),
+    ...(profile.generator === 'inmesh' && {
+      breakerOf: (target: Target) => breakerOf(view, target, profile.namespace),
+    }),
   };
   const plans = services.flatMap((service) =>
     planClusters(service, policies.get(service.host) ?? NO_POLICY, tools),

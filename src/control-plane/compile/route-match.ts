@@ -80,7 +80,8 @@ function pathMatcher(
   return MATCH_ALL.path;
 }
 
-function headerMatcher(name: string, value: StringMatch, invert: boolean): HeaderMatcher {
+/** A match of Istio as that of a header. */
+export function headerMatcher(name: string, value: StringMatch, invert: boolean): HeaderMatcher {
   const matcher = stringMatcher(value);
   return matcher === undefined
     ? { name, match: { kind: 'present', present: true }, invert, treatMissingAsEmpty: false }
@@ -95,7 +96,8 @@ function claimOf(path: readonly string[], value: StringMatch, invert: boolean): 
   return { ...claimMatcher(path, either), invert };
 }
 
-function queryMatcher(name: string, value: StringMatch): QueryParameterMatcher {
+/** A match of Istio as that of a parameter of the query. */
+export function queryMatcher(name: string, value: StringMatch): QueryParameterMatcher {
   const matcher = stringMatcher(value);
   return matcher === undefined
     ? { name, match: { kind: 'present', present: true } }

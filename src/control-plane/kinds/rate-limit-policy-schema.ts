@@ -74,7 +74,8 @@ export const quotaSchema = z.strictObject({
   descriptors: z
     .array(
       z.strictObject({
-        match: match.optional(),
+        /** Holds for the first entry with a value, without which there is no descriptor. */
+        match: match.omit({ queryParams: true }).optional(),
         entries: z
           .array(
             z
@@ -87,6 +88,9 @@ export const quotaSchema = z.strictObject({
               })
               .refine((one) => Object.keys(one).length === 2, {
                 message: 'must have one of value, header, queryParameter and remoteAddress',
+              })
+              .refine((one) => one.remoteAddress === undefined || one.key === 'remote_address', {
+                message: 'of the remote address must have the key remote_address',
               }),
           )
           .min(1)

@@ -156,9 +156,6 @@ const UNSUPPORTED_WHOLE: ReadonlySet<KindName> = new Set<KindName>([
   'ProxyConfig',
   'WasmPlugin',
   'TrafficExtension',
-  'RateLimitPolicy',
-  'Quota',
-  'FailureRateBreaker',
 ]);
 
 /** Kinds that are not read yet. */

@@ -247,7 +247,8 @@ describe('the failure-rate breaker', () => {
     expect(states).toEqual(['open reviews 10.0.0.1:80']);
     const refused = await hosts.of(a)(makeRequest(), serve(200));
     expect(refused.local?.reason).toBe('INMESH_FAILURE_RATE_OPEN');
-    expect(breakers.hosts('reviews', {})).toBe(hosts);
+    expect(breakers.hosts('reviews', { scope: 'host', minimumRequests: 4 })).toBe(hosts);
+    expect(breakers.hosts('reviews', { scope: 'host', minimumRequests: 5 })).not.toBe(hosts);
     a.isRetired = true;
     await clock.advance(2_000);
     await expect(hosts.of(a)(makeRequest(), serve(200))).resolves.toMatchObject({ status: 200 });
