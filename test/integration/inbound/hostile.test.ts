@@ -196,6 +196,22 @@ describe('floods over HTTP/2', () => {
     expect(await alive()).toBe(200);
   });
 
+  test('a long header that is named again and again by one byte is taken to the bound of a head', async () => {
+    const value = Buffer.alloc(4_000, 'a');
+    // RFC 7541 §6.2.1: a cookie (32 in the static table) that the dynamic table keeps; its length takes three bytes.
+    const cookie = Buffer.concat([Buffer.from([0x60, 0x7f, 0xa1, 0x1e]), value]);
+    const before = server.requests();
+    const send = async (crumbs: number) => {
+      const head = Buffer.concat([HEAD, cookie, Buffer.alloc(crumbs, 0xbe)]);
+      await flood(server.port, [frame(1, 0x5, 1, head)]);
+      return server.requests() - before;
+    };
+    expect(await send(20)).toBe(0);
+    expect(await send(120)).toBe(0);
+    // What a browser may send is taken.
+    expect(await send(1)).toBe(1);
+  });
+
   test('frames that are none end the connection', async () => {
     for (const bad of [
       frame(0, 0, 0, Buffer.from('data without a stream')),

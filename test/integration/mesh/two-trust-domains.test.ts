@@ -1,5 +1,8 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { ControlPlane, FederatedSource } from '../../../src/control-plane.js';
+import type { BundleEndpointOptions, ControlPlane, FederatedSource } from '../../../src/control-plane.js';
 import {
   type BundleSource,
   createBundleEndpointSource,
@@ -8,6 +11,7 @@ import { createSpiffeBundle } from '../../../src/identity/spiffe-bundle.js';
 import type { Mesh } from '../../../src/index.js';
 import { systemClock } from '../../../src/runtime/clock.js';
 import { silentLogger } from '../../../src/runtime/log.js';
+import { createTestCa } from '../../../src/testing/test-ca.js';
 import { answerOf, istio, World } from './features-world.js';
 import { eventually, type Member } from './support.js';
 
@@ -85,12 +89,12 @@ subjectAltNames: ["spiffe://${trustDomain}/ns/default/sa/echo"]`,
     'host: partner.example\ntrafficPolicy: { tls: { mode: ISTIO_MUTUAL } }',
   );
 
-async function startDomain(trustDomain: string, other: string) {
+async function startDomain(trustDomain: string, other: string, profile?: BundleEndpointOptions['profile']) {
   const others = later(other);
   const policy = STRICT + allow(`${other}/ns/default/sa/teller`);
   const world = await World.start(policy, {
     trustDomain,
-    bundleEndpoint: { port: 0 },
+    bundleEndpoint: { port: 0, ...(profile && { profile }) },
     federation: [others.federated],
   });
   closers.push(() => world.close());
@@ -154,6 +158,36 @@ describe('two trust domains with a control plane each', () => {
       async () => (await call(teller.bank)) === idOf(bank, 'teller'),
     );
     expect(await call(guest)).toBe('403');
+  }, 60_000);
+
+  test('a member federates by itself, with an endpoint that shows a certificate of the web', async () => {
+    const web = await createTestCa({ trustDomain: 'web.test' });
+    const issued = await web.authority.issueServer({ id: web.id('bundles'), dnsNames: ['localhost'] });
+    const folder = await mkdtemp(join(tmpdir(), 'inmesh-web-'));
+    closers.push(() => rm(folder, { recursive: true }));
+    const [certificateFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+    await writeFile(certificateFile, issued.chainPem.join(''));
+    await writeFile(keyFile, issued.privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+    const shop = await startDomain('shop.test', 'bank.test');
+    const bank = await startDomain('bank.test', 'shop.test', {
+      kind: 'https_web',
+      certificateFile,
+      keyFile,
+    });
+    shop.world.configure(shop.policy + partner(bank.member, bank.trustDomain));
+    await bank.others.follow(shop.world.plane);
+    const port = bank.world.plane.addresses.bundles?.split(':')[1];
+    const tellerOf = (roots: readonly string[]) =>
+      shop.world.join({
+        service: 'teller',
+        serviceAccount: 'teller',
+        startupTimeoutMs: 2_000,
+        federation: [{ trustDomain: 'bank.test', url: `https://localhost:${port}/`, roots }],
+      });
+    const teller = await tellerOf(web.bundle.authorities);
+    await eventually('the shop calls the bank', async () => (await call(teller)) === idOf(shop, 'teller'));
+    const misled = await tellerOf(bank.world.plane.certificateAuthority.bundle().authorities);
+    expect(await call(misled)).toMatch(REFUSED);
   }, 60_000);
 
   test('what one of them takes back, the other refuses, on connections that stand, too', async () => {

@@ -56,6 +56,8 @@ const HANDLERS: Record<string, Handler> = {
   },
 };
 
+/** What came in: target and headers. */
+const requests: string[] = [];
 let server: Server;
 let mesh: StaticMesh;
 let dispatcher: MeshDispatcher;
@@ -64,6 +66,7 @@ let port: number;
 
 beforeAll(async () => {
   server = createServer((incoming, response) => {
+    requests.push(`${incoming.url} ${incoming.rawHeaders}`);
     const handler = HANDLERS[new URL(incoming.url ?? '/', 'http://x').pathname];
     if (handler === undefined) response.writeHead(404).end();
     else handler(incoming, response);
@@ -234,6 +237,29 @@ describe('undici.request through the mesh', () => {
   test('a header time-out of the caller is kept', async () => {
     const pending = request('http://reviews:9080/never', { dispatcher, headersTimeout: 50 });
     await expect(pending).rejects.toMatchObject({ code: 'UND_ERR_HEADERS_TIMEOUT' });
+  });
+
+  test.each<[string, string[]]>([
+    ['two lengths', ['Content-Length', '5', 'content-length', '60']],
+    ['a length that is not the body’s', ['content-length', '500']],
+    ['a coding and a length', ['Transfer-Encoding', 'chunked', 'content-length', '5']],
+    ['a line break in a value', ['x-a', 'b\r\nx-evil: 1']],
+    ['a line break in a name', ['x-a: b\r\nx-evil', '1']],
+  ])('%s never becomes two requests', async (_what, headers) => {
+    const before = requests.length;
+    const sent = request('http://reviews:9080/echo', {
+      dispatcher,
+      method: 'POST',
+      headers,
+      body: 'hello',
+    });
+    const outcome = await sent.then(
+      async ({ statusCode, body }) => `${statusCode} ${await body.text()}`,
+      () => 'refused',
+    );
+    expect(['refused', '200 hello']).toContain(outcome);
+    expect(requests.slice(before).filter((one) => one.includes('evil'))).toEqual([]);
+    expect(requests.length - before).toBeLessThanOrEqual(1);
   });
 
   test('a handler of undici’s second generation is served', async () => {
