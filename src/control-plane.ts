@@ -85,6 +85,8 @@ export {
   type ControlPlaneStatus,
   createControlPlane,
 } from './control-plane/control-plane.js';
+export type { Conversion, WrittenDocument } from './control-plane/convert/conversion.js';
+export { type ConvertResult, convertFiles } from './control-plane/convert-files.js';
 export { type EnvoyBootstrapOptions, envoyBootstrap } from './control-plane/envoy-bootstrap.js';
 export type { CallerQuery } from './control-plane/explain/caller.js';
 export type {
@@ -102,6 +104,18 @@ export {
   explainDocuments,
   explainFiles,
 } from './control-plane/explain-files.js';
+export type { Condition } from './control-plane/gateway-api/condition.js';
+export type { RouteGroupKind } from './control-plane/gateway-api/listeners.js';
+export type {
+  GatewayApiStatus,
+  ListenerStatus,
+  PolicyAncestorStatus,
+  RouteParentStatus,
+} from './control-plane/gateway-api/status.js';
+export {
+  type GatewayApiStatusResult,
+  gatewayApiStatusFiles,
+} from './control-plane/gateway-api-files.js';
 export type {
   MtlsReport,
   MtlsWorkload,

@@ -5,6 +5,7 @@ import { addAuthz, addMigrate } from './authorization-commands.js';
 import { addCa } from './ca-command.js';
 import { addCompile } from './compile-command.js';
 import { addChanging, addComparing, addReading } from './config-commands.js';
+import { addConvert } from './convert-command.js';
 import { addDev } from './dev-command.js';
 import type { Done } from './done.js';
 import { addExplain } from './explain-command.js';
@@ -33,6 +34,7 @@ const COMMANDS: readonly ((program: Command, output: Output, done: Done) => void
   addChanging,
   addComparing,
   addStatus,
+  addConvert,
   addMtls,
   addAuthz,
   addMigrate,

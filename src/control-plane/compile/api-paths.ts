@@ -27,13 +27,14 @@ export function redirectOf(redirect: Redirect, match: RouteMatch, context: Route
 }
 
 /**
- * Gateway API: without a port it is that of the scheme, and without a scheme that of the listener; where it goes without
- * saying it is left out, which is 0.
+ * Gateway API: without a port it is that of the scheme, and without a scheme that of the listener. Where it goes without saying
+ * it is left out, which is 0; but then the port that the request's host has would stay.
  */
-function portOf({ port, scheme }: Redirect, context: RouteContext): number {
+function portOf({ port, scheme, hostname }: Redirect, context: RouteContext): number {
   const own = context.isTls === true ? 'https' : 'http';
   const meant = port ?? (scheme === undefined ? context.port : WELL_KNOWN[scheme]);
-  return meant === WELL_KNOWN[scheme ?? own] ? 0 : meant;
+  const hasPlainHost = hostname !== undefined || context.port === WELL_KNOWN[own];
+  return hasPlainHost && meant === WELL_KNOWN[scheme ?? own] ? 0 : meant;
 }
 
 function redirectPath(modifier: PathModifier, match: RouteMatch): RedirectAction['path'] {
