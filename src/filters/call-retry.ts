@@ -4,6 +4,7 @@ import type { Timer } from '../runtime/clock.js';
 import { discardBody, isReplayable } from '../service/body.js';
 import type { CallRetry } from '../service/call-retry.js';
 import type { UpstreamInfo } from '../service/context.js';
+import { grpcStatusOfFailure } from '../service/grpc-failure.js';
 import type { HeaderMap } from '../service/headers.js';
 import { createReplay, type Replay } from '../service/replay.js';
 import type { Request, Response, Service } from '../service/service.js';
@@ -11,7 +12,7 @@ import { TransportError } from '../service/transport-error.js';
 import { pause } from './pause.js';
 import { wholeNumber } from './request-controls.js';
 import { settle } from './retry-answers.js';
-import { grpcStatusOfFailure, type RetryRules } from './retry-conditions.js';
+import type { RetryRules } from './retry-conditions.js';
 import type { Outcome } from './retry-state.js';
 import type { RetryTools } from './retry-tools.js';
 

@@ -1,6 +1,7 @@
 import type { HeaderMatcher } from '../model/matcher.js';
 import type { RetryCondition, RetryPolicy } from '../model/retry.js';
 import { compileHeaderMatcher } from '../routing/match.js';
+import { grpcStatusOfFailure } from '../service/grpc-failure.js';
 import { HeaderMap } from '../service/headers.js';
 import { isGrpcType } from '../service/local-reply.js';
 import type { RequestHead, Response } from '../service/service.js';
@@ -135,29 +136,6 @@ export function hasGrpcConditions({ retryOn }: RetryPolicy): boolean {
 function grpcStatusesOf(conditions: readonly RetryCondition[]): ReadonlySet<string> {
   const statuses = conditions.map((condition) => GRPC_STATUS[condition]);
   return new Set(statuses.filter((status): status is string => status !== undefined));
-}
-
-/** HTTP/2 error codes whose statuses may be retried, as gRPC maps them; all others are INTERNAL. */
-const GRPC_STATUS_OF_RESET: Readonly<Record<number, string>> = { 7: '14', 8: '1', 11: '8', 12: '7' };
-
-/** The status that a gRPC client sees of an attempt without an answer; undefined when it sees none of the peer's. */
-export function grpcStatusOfFailure({ failure, resetCode }: TransportError): number | undefined {
-  switch (failure) {
-    case 'connect':
-    case 'refused':
-    case 'protocol':
-      return 14;
-    case 'reset':
-    case 'remote-reset':
-      // A connection that broke has no code.
-      return resetCode === undefined ? 14 : Number(GRPC_STATUS_OF_RESET[resetCode] ?? '13');
-    case 'stream-duration':
-      return 4;
-    case 'per-try-timeout':
-    case 'per-try-idle-timeout':
-    case 'aborted':
-      return undefined;
-  }
 }
 
 function retriesGrpcFailure(statuses: ReadonlySet<string>, error: TransportError): boolean {

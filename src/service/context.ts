@@ -193,6 +193,8 @@ export interface Exchange {
   bodyFailure: TransportFailure | undefined;
   /** HTTP/2 error code that the last attempt's peer reset the stream with; set by the transport. */
   resetCode: number | undefined;
+  /** gRPC's status of a call that its caller or its deadline ended before its server did; set by the bindings of gRPC. */
+  callStatus: number | undefined;
   /** Names the channel of a gRPC client that the call came from (gRFC A42: hashing by channel); undefined = none. */
   channelId: string | undefined;
   /** Made by whoever keeps time. */
@@ -258,6 +260,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     transportFailure: undefined,
     bodyFailure: undefined,
     resetCode: undefined,
+    callStatus: undefined,
     channelId: undefined,
     timing: undefined,
     routeMetadata: undefined,

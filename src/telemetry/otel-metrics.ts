@@ -65,7 +65,7 @@ function rpcAttributesOf(
   rpc: RpcName,
   { status, error, response }: ExchangeEnd,
 ): Attributes {
-  const code = rpcStatusOf(response, response?.completion.end?.trailers);
+  const code = rpcStatusOf(request, { response, error, trailers: response?.completion.end?.trailers });
   const isError = code === undefined || isRpcError(code, request.context.direction);
   return {
     ...rpcAttributes(request, rpc),

@@ -1,7 +1,9 @@
 import type { Attributes } from '@opentelemetry/api';
+import { grpcStatusOfFailure } from '../service/grpc-failure.js';
 import type { HeaderMap } from '../service/headers.js';
-import { isGrpc } from '../service/local-reply.js';
+import { grpcStatusOf, isGrpc } from '../service/local-reply.js';
 import type { Request, Response } from '../service/service.js';
+import { TransportError } from '../service/transport-error.js';
 import { serverOf } from './span-attributes.js';
 
 /** A call of gRPC, as OpenTelemetry's conventions for RPC name its parts. */
@@ -30,15 +32,34 @@ export function rpcAttributes(request: Request, { service, method }: RpcName): A
   };
 }
 
-/** gRPC's status of a call that has ended; undefined when it has none. */
-export function rpcStatusOf(
-  response: Response | undefined,
-  trailers: HeaderMap | undefined,
-): number | undefined {
-  const text = trailers?.peek('grpc-status') ?? response?.headers.peek('grpc-status');
-  const status = Number(text);
-  return text === undefined || !Number.isInteger(status) ? undefined : status;
+/** How a call ended. */
+export interface RpcEnd {
+  readonly response: Response | undefined;
+  readonly trailers: HeaderMap | undefined;
+  readonly error: unknown;
 }
+
+/**
+ * gRPC's status of a call that has ended: what its server says, else what its client sees instead. Undefined when nobody
+ * says anything.
+ */
+export function rpcStatusOf({ context }: Request, end: RpcEnd): number | undefined {
+  const { response, trailers, error } = end;
+  const text = trailers?.peek('grpc-status') ?? response?.headers.peek('grpc-status');
+  if (text !== undefined) {
+    const status = Number(text);
+    return Number.isInteger(status) ? status : UNKNOWN;
+  }
+  if (context.callStatus !== undefined) return context.callStatus;
+  if (TransportError.is(error)) return grpcStatusOfFailure(error);
+  // A broken answer whose cause the transport told apart.
+  if (error !== undefined && context.bodyFailure !== undefined) {
+    return grpcStatusOfFailure(new TransportError(context.bodyFailure, true, error, context.resetCode));
+  }
+  return response === undefined || response.status === 200 ? undefined : grpcStatusOf(response.status);
+}
+
+const UNKNOWN = 2;
 
 /** OpenTelemetry: statuses that say that the server failed; anything else is its caller's affair. */
 const OF_THE_SERVER: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15]);

@@ -5,7 +5,14 @@ import { GRPC_STATUS_NAMES } from '../service/grpc-status-names.js';
 import type { HeaderMap } from '../service/headers.js';
 import type { ExchangeEnd, Observer } from '../service/observer.js';
 import type { Filter, Request, Response } from '../service/service.js';
-import { isRpcError, type RpcName, rpcAttributes, rpcOf, rpcStatusOf } from './rpc-attributes.js';
+import {
+  isRpcError,
+  type RpcEnd,
+  type RpcName,
+  rpcAttributes,
+  rpcOf,
+  rpcStatusOf,
+} from './rpc-attributes.js';
 import { clientAttributes, endAttributes, serverAttributes } from './span-attributes.js';
 
 const SETTER: TextMapSetter<HeaderMap> = {
@@ -60,7 +67,9 @@ export async function loadSpans(version: string): Promise<Spans> {
       try {
         response = await context.with(active.setValue(SUPPRESS_TRACING, true), next, undefined, request);
       } catch (error) {
-        failed(span, error instanceof Error ? error.name : 'error');
+        if (rpc !== undefined)
+          endRpc(span, request, { response: undefined, trailers: undefined, error }, failed);
+        else failed(span, error instanceof Error ? error.name : 'error');
         if (error instanceof Error) span.recordException(error);
         finish(span, request);
         throw error;
@@ -116,27 +125,17 @@ function hasServerInstrumentation(): boolean {
   return '__wrapped' in Server.prototype.emit;
 }
 
-/** What became of a call of gRPC. */
-interface RpcEnd {
-  readonly response: Response | undefined;
-  readonly trailers: HeaderMap | undefined;
-  readonly error: unknown;
-}
-
-function endRpc(
-  span: Span,
-  { context }: Request,
-  { response, trailers, error }: RpcEnd,
-  failed: (span: Span, type: string) => void,
-): void {
-  const status = rpcStatusOf(response, trailers);
+/** Tells a span what became of its call of gRPC. */
+function endRpc(span: Span, request: Request, end: RpcEnd, failed: (span: Span, type: string) => void): void {
+  const { response, error } = end;
+  const status = rpcStatusOf(request, end);
   const reason = response?.local?.reason;
   if (status === undefined) {
     failed(span, reason ?? (error instanceof Error ? error.name : '_OTHER'));
     return;
   }
   span.setAttribute('rpc.grpc.status_code', status);
-  if (isRpcError(status, context.direction)) {
+  if (isRpcError(status, request.context.direction)) {
     failed(span, reason ?? GRPC_STATUS_NAMES[status] ?? String(status));
   }
 }

@@ -58,6 +58,8 @@ export interface CallTools {
 
 /** RFC 9113 §7. */
 const { NO_ERROR, CANCEL } = { NO_ERROR: 0, CANCEL: 8 };
+/** gRPC's statuses of calls that end before their answer does. */
+const { CANCELLED, LATE } = { CANCELLED: 1, LATE: 4 };
 
 /** One call on its way through the chain's filters to the server, and back. */
 export class InboundCall implements InboundApplication, LimitedExchange, StreamCounter {
@@ -167,6 +169,7 @@ export class InboundCall implements InboundApplication, LimitedExchange, StreamC
     const status = statusOf(stream);
     const response = localReply(this.#request, reply);
     this.#error = new MeshError('INMESH_TIMEOUT', reply.body);
+    this.#request.context.callStatus = LATE;
     this.#expiredStatus = headersSent ? status : response.status;
     this.#request.abort.abort(this.#error);
     this.#giveUp?.(this.#error);
@@ -321,6 +324,7 @@ export class InboundCall implements InboundApplication, LimitedExchange, StreamC
       this.#error ??= callerGone();
       if (!context.flags.includes('DC')) context.flags.push('DC');
       context.details ??= 'downstream_remote_disconnect';
+      context.callStatus = CANCELLED;
       abort.abort(this.#error);
       this.#giveUp?.(this.#error);
     }

@@ -113,6 +113,7 @@ export class InterceptedCall implements InboundApplication, LimitedExchange {
     const { context, abort } = this.#request;
     const isLate = Number(this.#call.getDeadline()) <= this.#options.tools.clock.wallTime();
     this.#error ??= callerGone();
+    context.callStatus = isLate ? DEADLINE_EXCEEDED : CANCELLED;
     if (!isLate) {
       context.flags.push('DC');
       context.details ??= 'downstream_remote_disconnect';

@@ -173,6 +173,7 @@ export class MeshCall implements Call, ReaderOwner {
 
   unreadable(ending: Ending): void {
     if (!this.#finish(ending)) return;
+    if (this.#request !== undefined) this.#request.context.callStatus = ending.code;
     this.#delivery?.abandon(this.#status(ending));
     this.#abort.abort(new Error(ending.details));
   }
@@ -277,6 +278,7 @@ export class MeshCall implements Call, ReaderOwner {
 
   #giveUp(ending: Ending): void {
     if (!this.#finish(ending)) return;
+    if (this.#request !== undefined) this.#request.context.callStatus = ending.code;
     this.#delivery?.abandon(this.#status(ending));
     const reason = new CallCancelled(ending.details);
     this.#abort.abort(reason);

@@ -12,6 +12,7 @@ import type { Request, Response } from '../../service/service.js';
 import { TransportError, type TransportFailure } from '../../service/transport-error.js';
 import { watchTunnel } from '../tunnels.js';
 import type { Asked } from '../undici/attempt.js';
+import { abandon } from './abandon.js';
 import { BodySender } from './body-sender.js';
 import {
   BODY_TIMEOUT,
@@ -145,7 +146,7 @@ export class Http2Attempt implements BodyControl, StreamEvents {
   cancel(reason: unknown): void {
     this.#gaveUp = true;
     this.#error = toError(reason);
-    this.#stream?.close(CODES.CANCEL);
+    if (this.#stream !== undefined) abandon(this.#stream);
   }
 
   onResponse(status: number, raw: readonly string[], headers: IncomingHttpHeaders, isWhole: boolean): void {
@@ -250,13 +251,13 @@ export class Http2Attempt implements BodyControl, StreamEvents {
     if (stream === undefined || stream.rstCode !== 0 || this.#ended || this.#queue === undefined) return;
     if (this.#expectedBytes !== undefined && this.#expectedBytes > 0) {
       this.#error ??= brokenOff();
-      stream.close(CODES.CANCEL);
+      abandon(stream);
       return;
     }
     this.#ended = true;
     this.#finish();
     // Envoy: a server that answers without waiting for the rest of the request has no use for it.
-    if (!stream.writableEnded) stream.close(CODES.CANCEL);
+    if (!stream.writableEnded) abandon(stream);
     this.#queue.end(this.#trailers);
     this.#completion?.settle(this.#trailers);
   }

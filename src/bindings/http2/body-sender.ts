@@ -3,7 +3,7 @@ import type { BodyControl, BodySink, NativeBody } from '../../service/body.js';
 import type { Exchange } from '../../service/context.js';
 import type { HeaderMap } from '../../service/headers.js';
 import type { Request } from '../../service/service.js';
-import { CODES } from './codes.js';
+import { abandon } from './abandon.js';
 
 /** Sends a request's body over its stream, no faster than the server takes it, and its trailers. */
 export class BodySender implements BodySink {
@@ -67,7 +67,7 @@ export class BodySender implements BodySink {
     this.#isOver = true;
     this.isToBlame = true;
     this.#stream.emit('error', cause instanceof Error ? cause : new Error(String(cause)));
-    this.#stream.close(CODES.CANCEL);
+    abandon(this.#stream);
   }
 
   #drained: (() => void) | undefined;

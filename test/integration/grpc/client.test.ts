@@ -339,6 +339,22 @@ describe('what the server sees', () => {
     await heard;
   });
 
+  test('a call that is cancelled in the middle as broken off, not as complete', async () => {
+    const seen: string[] = [];
+    const port = await scripted((stream) => {
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+      stream.resume();
+      for (const event of ['aborted', 'end', 'close']) stream.on(event, () => seen.push(event));
+    });
+    const call = clientOf(meshOf([port])).fullDuplexCall();
+    call.on('error', () => {});
+    call.write({ payload: { body: Buffer.alloc(10) } });
+    await once(call, 'metadata');
+    call.cancel();
+    await expect.poll(() => seen.at(-1)).toBe('close');
+    expect(seen[0]).toBe('aborted');
+  });
+
   test('what credentials of the call and of the channel add', async () => {
     const port = await interop();
     const seen: unknown[] = [];
