@@ -6,6 +6,7 @@ import { ShardedMap } from '../../runtime/sharded-map.js';
 import { withGatewayApi } from '../gateway-api/translate.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigView } from '../store/view.js';
+import { servedByEds } from './clusters.js';
 import { concernedPlans } from './concerned-plans.js';
 import { credentialSecrets } from './credentials.js';
 import { GRPC_ENCODERS, SDK_ENCODERS } from './encoders.js';
@@ -15,6 +16,7 @@ import { INLINE_KEYS, type IssuerKeys } from './issuer-keys.js';
 import type { MeshConfig } from './mesh-config.js';
 import { meshConfigOf } from './mesh-document.js';
 import { compileEndpoints, compileOutline } from './outline.js';
+import { OutlineMemory } from './outline-memory.js';
 import type { CompileInput, Outline } from './outlined.js';
 import { PodIndex } from './pods.js';
 import { type Profile, profileOf } from './profile.js';
@@ -35,6 +37,7 @@ export interface Compiler {
 interface Compiled {
   readonly outlineKey: string;
   readonly outline: Outline;
+  readonly memory: OutlineMemory;
   readonly registry: RegistrySnapshot;
   readonly endpoints: ShardedMap<ClusterLoadAssignment>;
   readonly secrets: ReadonlyMap<string, WireResource>;
@@ -118,16 +121,21 @@ class MemoizingCompiler implements Compiler {
     const before = this.#profiles.get(profile.key);
     const isCurrent = before?.outlineKey === outlineKey;
     if (isCurrent && before.registry.services === registry.services) return before;
-    const outline = isCurrent ? before.outline : keepOutline(before?.outline, compileOutline(input, profile));
+    const memory = before?.memory ?? new OutlineMemory();
+    // What is thrown in the middle leaves the memory ahead of what was compiled.
+    this.#profiles.delete(profile.key);
+    const outline = isCurrent
+      ? before.outline
+      : keepOutline(before?.outline, compileOutline(input, profile, memory));
     const endpoints = isCurrent
       ? changeEndpoints(before, input, profile)
-      : allEndpoints(before?.endpoints, outline, compileEndpoints(input, outline.plans, profile));
+      : outlinedEndpoints(before, outline, input, profile);
     const otherNames = isCurrent ? before.otherNames : new Map<string, Listener | undefined>();
     // Bytes of the same content are equal.
     const secrets = isCurrent
       ? before.secrets
       : keepEqual(before?.secrets, credentialSecrets(view, profile, outline.clusters));
-    const compiled = { outlineKey, outline, registry, endpoints, secrets, otherNames };
+    const compiled = { outlineKey, outline, registry, endpoints, secrets, otherNames, memory };
     this.#remember(profile.key, compiled);
     return compiled;
   }
@@ -153,15 +161,30 @@ function changeEndpoints(
   return different.length === 0 ? endpoints : endpoints.with(different);
 }
 
-/** The compiled endpoints and those that no instance decides. */
-function allEndpoints(
-  before: ShardedMap<ClusterLoadAssignment> | undefined,
-  { ownEndpoints = new Map() }: Outline,
-  compiled: ReadonlyMap<string, ClusterLoadAssignment>,
+/** The endpoints after the outline changed, and those that no instance decides: anew where the outline's own pieces are. */
+function outlinedEndpoints(
+  last: Compiled | undefined,
+  { plans, freshPlans, ownEndpoints = NO_ENDPOINTS }: Outline,
+  input: CompileInput,
+  profile: Profile,
 ): ShardedMap<ClusterLoadAssignment> {
-  const kept = keepEqual(before, new Map([...ownEndpoints, ...compiled]));
-  return kept === before ? before : ShardedMap.from(kept);
+  const before = last?.endpoints;
+  if (before !== undefined && last?.outline.plans === plans && ownEndpoints.size === 0) return before;
+  const compiled = compileEndpoints(input, freshPlans ?? plans, profile);
+  if (before === undefined) return ShardedMap.from(new Map([...ownEndpoints, ...compiled]));
+  const served = new Set(plans.filter(servedByEds).map(({ cluster }) => cluster.name));
+  const changes = new Map<string, ClusterLoadAssignment | undefined>();
+  for (const name of before.keys()) {
+    if (!served.has(name) && !ownEndpoints.has(name)) changes.set(name, undefined);
+  }
+  const own = [...ownEndpoints].filter(([name]) => !served.has(name));
+  for (const [name, one] of [...own, ...compiled]) {
+    if (!isEqual(before.get(name), one)) changes.set(name, one);
+  }
+  return changes.size === 0 ? before : before.with(changes);
 }
+
+const NO_ENDPOINTS: ReadonlyMap<string, ClusterLoadAssignment> = new Map();
 
 function keepOutline(before: Outline | undefined, after: Outline): Outline {
   return {
@@ -169,6 +192,7 @@ function keepOutline(before: Outline | undefined, after: Outline): Outline {
     routes: keepEqual(before?.routes, after.routes),
     clusters: keepEqual(before?.clusters, after.clusters),
     plans: after.plans,
+    freshPlans: after.freshPlans,
     ownEndpoints: after.ownEndpoints,
     wireListeners: after.wireListeners && keepEqual(before?.wireListeners, after.wireListeners),
   };
@@ -196,14 +220,15 @@ function keepEqual<T>(
   before: ReadonlyMap<string, T> | undefined,
   after: ReadonlyMap<string, T>,
 ): ReadonlyMap<string, T> {
-  if (before === undefined) return after;
+  if (before === undefined || before === after) return after;
   let isSame = before.size === after.size;
-  const kept = new Map<string, T>();
+  const kept: [string, T][] = [];
   for (const [name, resource] of after) {
     const old = before.get(name);
-    const keeps = old !== undefined && isEqual(old, resource);
-    isSame &&= keeps;
-    kept.set(name, keeps ? old : resource);
+    if (old === resource) continue;
+    if (old !== undefined && isEqual(old, resource)) kept.push([name, old]);
+    else isSame = false;
   }
-  return isSame ? before : kept;
+  if (isSame) return before;
+  return kept.length === 0 ? after : new Map([...after, ...kept]);
 }

@@ -1,3 +1,4 @@
+import { WeakMemo } from '../../runtime/weak-memo.js';
 import { coversHost, fullHostName } from '../kinds/hosts.js';
 import type { Subset, TrafficPolicy } from '../kinds/types.js';
 import type { ConfigView, Document } from '../store/view.js';
@@ -30,37 +31,100 @@ interface Rule {
   readonly document: Document<'DestinationRule'>;
 }
 
-/** Indexes the DestinationRules of a view. */
-export function indexDestinationRules(
-  view: ConfigView,
-  {
-    rootNamespace,
-    exportTo: { destinationRules: byDefault },
-  }: Pick<MeshConfig, 'rootNamespace' | 'exportTo'>,
+/** The rules of one namespace. */
+class NamespaceRules {
+  readonly #exact = new Map<string, Rule[]>();
+  /** The most specific first, those of one pattern oldest first. */
+  readonly #wildcards: Rule[] = [];
+  #isSorted = true;
+
+  add(rule: Rule): void {
+    if (rule.host.startsWith('*')) {
+      this.#wildcards.push(rule);
+      this.#isSorted = false;
+      return;
+    }
+    const known = this.#exact.get(rule.host);
+    if (known === undefined) this.#exact.set(rule.host, [rule]);
+    else known.push(rule);
+  }
+
+  /** The visible rules for the most specific host that covers the asked one, oldest first. */
+  mostSpecific(host: string, isVisible: (rule: Rule) => boolean): readonly Rule[] {
+    const exact = this.#exact.get(host)?.filter(isVisible) ?? [];
+    if (exact.length > 0) return exact;
+    if (!this.#isSorted) {
+      this.#wildcards.sort(
+        (a, b) => b.host.length - a.host.length || (a.host < b.host ? -1 : Number(a.host > b.host)),
+      );
+      this.#isSorted = true;
+    }
+    const best = this.#wildcards.find((rule) => coversHost(rule.host, host) && isVisible(rule));
+    return best === undefined
+      ? []
+      : this.#wildcards.filter((rule) => rule.host === best.host && isVisible(rule));
+  }
+}
+
+const indexes = new WeakMemo<Map<string, DestinationRuleIndex>>();
+
+/** What of the settings of the mesh counts here. */
+type Settings = Pick<MeshConfig, 'rootNamespace' | 'exportTo'>;
+
+/** Indexes the DestinationRules of a view, once. */
+export function indexDestinationRules(view: ConfigView, settings: Settings): DestinationRuleIndex {
+  const rules = view.list('DestinationRule');
+  const bySettings = indexes.get([rules], () => new Map());
+  const key = JSON.stringify([settings.rootNamespace, settings.exportTo.destinationRules]);
+  let index = bySettings.get(key);
+  if (index === undefined) {
+    index = indexRules(rules, settings);
+    bySettings.set(key, index);
+  }
+  return index;
+}
+
+function indexRules(
+  documents: readonly Document<'DestinationRule'>[],
+  { rootNamespace, exportTo: { destinationRules: byDefault } }: Settings,
 ): DestinationRuleIndex {
-  const byNamespace = new Map<string, Rule[]>();
-  for (const document of view.list('DestinationRule')) {
-    const rules = byNamespace.get(document.namespace) ?? [];
-    rules.push({ host: fullHostName(document.spec.host, document.namespace), document });
+  const byNamespace = new Map<string, NamespaceRules>();
+  for (const document of documents) {
+    const rules = byNamespace.get(document.namespace) ?? new NamespaceRules();
+    rules.add({ host: fullHostName(document.spec.host, document.namespace), document });
     byNamespace.set(document.namespace, rules);
   }
+  const merged = new Map<string, DestinationPolicy>();
   return {
     find({ clientNamespace, labels, serviceNamespace, host }) {
       // Istio: the client's namespace, then the service's, then the root; the first that has a rule decides alone.
       for (const namespace of new Set([clientNamespace, serviceNamespace, rootNamespace])) {
-        const visible = (byNamespace.get(namespace) ?? []).filter(
-          ({ document: { spec } }) =>
-            namespace === clientNamespace ||
-            // Istio: rules for some workloads are for those of their own namespace.
-            (spec.workloadSelector === undefined &&
-              isExported(spec.exportTo, { from: namespace, to: clientNamespace, byDefault })),
-        );
-        const rules = forClient(mostSpecific(visible, host), labels);
-        if (rules.length > 0) return merge(rules);
+        const isVisible = ({ document: { spec } }: Rule) =>
+          namespace === clientNamespace ||
+          // Istio: rules for some workloads are for those of their own namespace.
+          (spec.workloadSelector === undefined &&
+            isExported(spec.exportTo, { from: namespace, to: clientNamespace, byDefault }));
+        const visible = byNamespace.get(namespace)?.mostSpecific(host, isVisible) ?? [];
+        const rules = forClient(visible, labels);
+        if (rules.length > 0) return policyOf(rules, merged);
       }
       return NO_POLICY;
     },
   };
+}
+
+const ofOne = new WeakMemo<DestinationPolicy>();
+
+/** The same object as long as the rules say the same. */
+function policyOf(rules: readonly Rule[], merged: Map<string, DestinationPolicy>): DestinationPolicy {
+  const [only, ...more] = rules;
+  if (only !== undefined && more.length === 0) return ofOne.get([only.document.spec], () => merge(rules));
+  const key = rules.map(({ document }) => document.order).join(' ');
+  const known = merged.get(key);
+  if (known !== undefined) return known;
+  const policy = merge(rules);
+  merged.set(key, policy);
+  return policy;
 }
 
 /** Istio: the oldest rule that selects the client holds alone; else those without a selector do. */
@@ -73,16 +137,6 @@ function forClient(rules: readonly Rule[], labels: DestinationQuery['labels']): 
   return own === undefined
     ? rules.filter(({ document }) => document.spec.workloadSelector === undefined)
     : [own];
-}
-
-/** The rules for the most specific host that covers the asked one, oldest first. */
-function mostSpecific(rules: readonly Rule[], host: string): readonly Rule[] {
-  let best: string | undefined;
-  for (const rule of rules) {
-    if (coversHost(rule.host, host) && (best === undefined || isMoreSpecific(rule.host, best)))
-      best = rule.host;
-  }
-  return rules.filter((rule) => rule.host === best);
 }
 
 /** Istio: an exact host before a longer wildcard before a shorter one. */

@@ -9,6 +9,7 @@ import { routeHashOf } from './load-balancer.js';
 import type { MeshConfig } from './mesh-config.js';
 import { clusterName } from './names.js';
 import { unknownHostOf, unknownHosts } from './outbound-policy.js';
+import type { ListenerInput, ListenerUnit, Lookup, OutlineMemory } from './outline-memory.js';
 import type { Outline } from './outlined.js';
 import { isHttpPort, isTcpPort } from './port-protocol.js';
 import type { Profile } from './profile.js';
@@ -43,6 +44,7 @@ export interface Destinations {
   readonly policies: ReadonlyMap<string, DestinationPolicy>;
   /** What it sees of them. */
   readonly scope: ClientScope;
+  readonly memory: OutlineMemory;
 }
 
 /** The listeners for what a client calls, with their routes. */
@@ -71,17 +73,28 @@ class OutboundListeners {
   readonly routes = new Map<string, RouteConfiguration>();
   readonly #from: Destinations;
   readonly #aliases: ReadonlyMap<string, readonly string[]>;
+  readonly #lookup: Lookup;
 
   constructor(from: Destinations) {
+    const { services, policies } = from;
     this.#from = from;
     this.#aliases = aliasesOf(from.view, from.profile, from.config);
+    this.#lookup = {
+      serviceOf: (host) => services.get(host),
+      destinationOf: (host) => policies.get(host),
+    };
   }
 
   add(host: string, port: MeshPort, virtualServices: VirtualServiceIndex): void {
-    const isHttp = isHttpPort(port);
-    if (isHttp) this.#addHttp(host, port.number, virtualServices);
-    const knowsTcp = this.#from.profile.generator !== 'grpc';
-    if (knowsTcp && (isHttp || isTcpPort(port))) this.#addTcp(host, port, virtualServices);
+    const aliases = this.#aliases.get(host) ?? NO_ALIASES;
+    const http = virtualServices.find(host, port.number, 'http');
+    const tcp = virtualServices.find(host, port.number, 'tcp');
+    const input = { host, port, http, tcp, aliases };
+    const unit = this.#from.memory.listeners(input, this.#lookup, (lookup) =>
+      makeUnit(input, this.#from, lookup),
+    );
+    for (const [name, listener] of unit.listeners) this.listeners.set(name, listener);
+    if (unit.routes !== undefined) this.routes.set(unit.routes.name, unit.routes);
   }
 
   /**
@@ -92,54 +105,64 @@ class OutboundListeners {
     const { scope, services } = this.#from;
     const plain = scope.at(80);
     if (plain === undefined) return;
-    const known = [...services.values()].filter(plain.sees).map(({ host }) => host);
+    const known = new Set([...services.values()].filter(plain.sees).map(({ host }) => host));
     for (const host of plain.virtualServices.hosts) {
-      if (!known.some((name) => coversHost(host, name))) this.#addHttp(host, 80, plain.virtualServices);
+      const isServed = host.startsWith('*')
+        ? [...known].some((name) => coversHost(host, name))
+        : known.has(host);
+      if (!isServed) this.add(host, UNSERVED_PORT, plain.virtualServices);
     }
   }
+}
 
-  #addHttp(host: string, port: number, virtualServices: VirtualServiceIndex): void {
-    const { profile, services, policies, config } = this.#from;
-    const aliases = this.#aliases.get(host) ?? [];
-    const context = {
-      profile,
-      host,
-      port,
-      aliases,
-      defaultRetry: compileRetry(undefined, config.defaultHttpRetryPolicy),
-      serviceOf: (name: string) => services.get(name),
-      hashOf: (target: Target) =>
-        routeHashOf(policyOfTarget(target, policies.get(target.host), config).loadBalancer),
-    };
-    const name = clusterName(port, '', host);
-    const virtualHost = compileVirtualHost(virtualServices.find(host, port, 'http'), context);
-    const sent = { clientNamespace: profile.namespace, host, port };
-    const limits = sentLimits(this.#from.view, sent, config);
-    for (const one of [host, ...aliases]) {
-      this.listeners.set(
-        `${one}:${port}`,
-        outboundListener(`${one}:${port}`, name, virtualHost.routes, limits),
-      );
-    }
-    this.routes.set(name, { name, virtualHosts: [virtualHost] });
-  }
+const NO_ALIASES: readonly string[] = [];
+const UNSERVED_PORT: MeshPort = { number: 80, name: 'http', protocol: 'http', target: undefined };
 
-  #addTcp(host: string, port: MeshPort, virtualServices: VirtualServiceIndex): void {
-    const { profile, services, policies, config } = this.#from;
-    const virtualService = virtualServices.find(host, port.number, 'tcp');
-    const isHttp = isHttpPort(port);
-    // A port that nothing is known of may speak anything: for what is no HTTP the rules for TCP hold, where there are any.
-    if (isHttp && (port.protocol !== '' || !virtualService?.spec.tcp?.length)) return;
-    const context = {
-      profile,
-      host,
-      port: port.number,
-      serviceOf: (name: string) => services.get(name),
-      policyOf: (target: Target) => policyOfTarget(target, policies.get(target.host), config),
-    };
-    for (const one of [host, ...(this.#aliases.get(host) ?? [])]) {
-      const name = `${isHttp ? 'tcp://' : ''}${one}:${port.number}`;
-      this.listeners.set(name, tcpListener(name, port, virtualService, context));
-    }
-  }
+/** For whom units are made. */
+type Client = Pick<Destinations, 'view' | 'profile' | 'config'>;
+
+/** The listeners of a host and port: for HTTP, and for what is none. */
+function makeUnit(input: ListenerInput, client: Client, lookup: Lookup): ListenerUnit {
+  const isHttp = isHttpPort(input.port);
+  const http = isHttp ? httpUnit(input, client, lookup) : undefined;
+  const knowsTcp = client.profile.generator !== 'grpc' && (isHttp || isTcpPort(input.port));
+  const tcp = knowsTcp ? tcpListeners(input, client, lookup) : [];
+  return { listeners: [...(http?.listeners ?? []), ...tcp], routes: http?.routes };
+}
+
+function httpUnit(
+  { host, port: { number: port }, http: virtualService, aliases }: ListenerInput,
+  { view, profile, config }: Client,
+  { serviceOf, destinationOf }: Lookup,
+): ListenerUnit {
+  const context = {
+    ...{ profile, host, port, aliases, serviceOf },
+    defaultRetry: compileRetry(undefined, config.defaultHttpRetryPolicy),
+    hashOf: (target: Target) =>
+      routeHashOf(policyOfTarget(target, destinationOf(target.host), config).loadBalancer),
+  };
+  const name = clusterName(port, '', host);
+  const virtualHost = compileVirtualHost(virtualService, context);
+  const limits = sentLimits(view, { clientNamespace: profile.namespace, host, port }, config);
+  const listeners = [host, ...aliases].map((one) => {
+    const own = `${one}:${port}`;
+    return [own, outboundListener(own, name, virtualHost.routes, limits)] as const;
+  });
+  return { listeners, routes: { name, virtualHosts: [virtualHost] } };
+}
+
+function tcpListeners(
+  { host, port, tcp: virtualService, aliases }: ListenerInput,
+  { profile, config }: Client,
+  { serviceOf, destinationOf }: Lookup,
+): ListenerUnit['listeners'] {
+  const isHttp = isHttpPort(port);
+  // A port that nothing is known of may speak anything: for what is no HTTP the rules for TCP hold, where there are any.
+  if (isHttp && (port.protocol !== '' || !virtualService?.spec.tcp?.length)) return [];
+  const policyOf = (target: Target) => policyOfTarget(target, destinationOf(target.host), config);
+  const context = { profile, host, port: port.number, serviceOf, policyOf };
+  return [host, ...aliases].map((one) => {
+    const name = `${isHttp ? 'tcp://' : ''}${one}:${port.number}`;
+    return [name, tcpListener(name, port, virtualService, context)] as const;
+  });
 }

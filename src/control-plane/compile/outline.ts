@@ -18,6 +18,7 @@ import { routeHashOf } from './load-balancer.js';
 import { pathRules } from './mesh-config.js';
 import { compileListeners, policyOfTarget } from './outbound-listeners.js';
 import { unknownHostOf } from './outbound-policy.js';
+import { OutlineMemory, type Reached } from './outline-memory.js';
 import type { CompileInput, Outline } from './outlined.js';
 import { mtlsModes } from './peer-authentication.js';
 import { PodIndex } from './pods.js';
@@ -29,10 +30,14 @@ import { meshVirtualServices } from './virtual-services.js';
 
 const DESTINATIONS = { inmesh: 'known', envoy: 'by-name', grpc: 'unknown' } as const;
 
-/** Listeners, routes and clusters for a profile. */
-export function compileOutline(input: CompileInput, profile: Profile): Outline {
+/** Listeners, routes and clusters for a profile; what the memory has of it and nothing changed in is taken from there. */
+export function compileOutline(
+  input: CompileInput,
+  profile: Profile,
+  memory: OutlineMemory = new OutlineMemory(),
+): Outline {
   const { generator, patches, envoy } = profile;
-  return patchOutline(unpatchedOutline(input, profile), {
+  return patchOutline(unpatchedOutline(input, profile, memory), {
     patches,
     encoders: generator === 'grpc' ? GRPC_ENCODERS : SDK_ENCODERS,
     isOurs: generator === 'inmesh',
@@ -42,42 +47,22 @@ export function compileOutline(input: CompileInput, profile: Profile): Outline {
   });
 }
 
-function unpatchedOutline(input: CompileInput, profile: Profile): Outline {
+function unpatchedOutline(input: CompileInput, profile: Profile, memory: OutlineMemory): Outline {
   const { view, registry, config } = input;
+  memory.begin(view, registry);
   const visible = visibleServices(listServices(view, registry), profile.namespace, config);
   const scope = clientScope(profile.sidecar?.spec, {
     namespace: profile.namespace,
-    services: visible.filter((service) => isReachable(service, profile)),
+    services: profile.generator === 'grpc' ? visible.filter(isReachableByGrpc) : visible,
     virtualServices: meshVirtualServices(view, profile.namespace, config),
   });
   const { services } = scope;
-  const byHost = new Map(services.map((service) => [service.host, service]));
-  const destinationRules = indexDestinationRules(view, config);
-  const instances = indexInstances(input);
-  const policies = new Map(
-    services.map(({ host, namespace }) => {
-      const { namespace: clientNamespace, labels } = profile;
-      const query = { clientNamespace, labels, serviceNamespace: namespace, host };
-      return [host, destinationRules.find(query)] as const;
-    }),
-  );
-  const tools = {
-    config,
-    client: profile.place,
-    instances,
-    destinations: DESTINATIONS[profile.generator],
-    backendTls: backendTlsFields(view, profile),
-    ...(profile.generator === 'inmesh' && {
-      breakerOf: (target: Target) => breakerOf(view, target, profile.namespace),
-    }),
-  };
-  const plans = services.flatMap((service) =>
-    planClusters(service, policies.get(service.host) ?? NO_POLICY, tools),
-  );
+  const { byHost, policies, plans, clusters } = reach(services, input, { profile, memory });
   const outline = {
-    ...compileListeners({ view, config, profile, services: byHost, policies, scope }),
-    clusters: new Map(plans.map(({ cluster }) => [cluster.name, cluster])),
+    ...compileListeners({ view, config, profile, services: byHost, policies, scope, memory }),
+    clusters,
     plans,
+    freshPlans: memory.end(),
   };
   if (profile.generator === 'grpc') return grpcOutline(outline);
   if (profile.envoy === undefined) return outline;
@@ -109,6 +94,47 @@ function unpatchedOutline(input: CompileInput, profile: Profile): Outline {
   return envoyOutline(outline, { options: profile.envoy, config, gateways, unknown });
 }
 
+/** The clusters of services, with the policies of connections to them. */
+function reach(
+  services: readonly MeshService[],
+  input: CompileInput,
+  { profile, memory }: { readonly profile: Profile; readonly memory: OutlineMemory },
+): Reached {
+  const { view, config } = input;
+  const destinationRules = indexDestinationRules(view, config);
+  const instances = indexInstances(input);
+  const tools = {
+    config,
+    client: profile.place,
+    instances,
+    destinations: DESTINATIONS[profile.generator],
+    backendTls: backendTlsFields(view, profile),
+    ...(profile.generator === 'inmesh' && {
+      breakerOf: (target: Target) => breakerOf(view, target, profile.namespace),
+    }),
+  };
+  return memory.reached([services, destinationRules], () => {
+    const byHost = new Map(services.map((service) => [service.host, service]));
+    const policies = new Map(
+      services.map(({ host, namespace }) => {
+        const { namespace: clientNamespace, labels } = profile;
+        const query = { clientNamespace, labels, serviceNamespace: namespace, host };
+        return [host, destinationRules.find(query)] as const;
+      }),
+    );
+    const plans = services.flatMap((service) => {
+      const policy = policies.get(service.host) ?? NO_POLICY;
+      return memory.clusters(service, policy, () => planClusters(service, policy, tools));
+    });
+    return {
+      byHost,
+      policies,
+      plans,
+      clusters: new Map(plans.map(({ cluster }) => [cluster.name, cluster])),
+    };
+  });
+}
+
 /** The endpoints of those of the clusters that are served by EDS. */
 export function compileEndpoints(
   input: CompileInput,
@@ -133,8 +159,7 @@ export function compileEndpoints(
   return endpoints;
 }
 
-function isReachable({ source }: MeshService, profile: Profile): boolean {
-  // NONE means "dial what the application asked for", which gRPC's own clients do with what the mesh does not own.
-  const isUnresolved = source.kind === 'entry' && (source.spec.resolution ?? 'NONE') === 'NONE';
-  return !isUnresolved || profile.generator !== 'grpc';
+/** NONE means "dial what the application asked for", which gRPC's own clients do with what the mesh does not own. */
+function isReachableByGrpc({ source }: MeshService): boolean {
+  return source.kind !== 'entry' || (source.spec.resolution ?? 'NONE') !== 'NONE';
 }

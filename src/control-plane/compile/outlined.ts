@@ -22,6 +22,8 @@ export interface Outline {
   readonly routes: ReadonlyMap<string, RouteConfiguration>;
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly plans: readonly ClusterPlan[];
+  /** Those of the plans whose endpoints may be others than those of the outline before; undefined = all. */
+  readonly freshPlans?: readonly ClusterPlan[] | undefined;
   /** Endpoints that no instance decides; undefined = none. */
   readonly ownEndpoints?: ReadonlyMap<string, ClusterLoadAssignment> | undefined;
   /** Listeners of Envoys; undefined = none. */

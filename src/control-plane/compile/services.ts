@@ -1,3 +1,4 @@
+import { WeakMemo } from '../../runtime/weak-memo.js';
 import type { ServiceEntrySpec, ServiceSpec } from '../kinds/types.js';
 import type { RegisteredService, RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigView, Document } from '../store/view.js';
@@ -42,12 +43,21 @@ const DEFAULT_PORTS = { '': [DEFAULT_HTTP_PORT], grpc: [DEFAULT_GRPC_PORT], tcp:
  * that only workloads tell of.
  */
 export function listServices(view: ConfigView, registry: RegistrySnapshot): readonly MeshService[] {
+  const keys = [view.list('Service'), view.list('ServiceEntry'), registry.services];
+  return listed.get(keys, () => makeServices(view, registry));
+}
+
+const listed = new WeakMemo<readonly MeshService[]>();
+
+function makeServices(view: ConfigView, registry: RegistrySnapshot): readonly MeshService[] {
   const services: MeshService[] = [];
   for (const document of view.list('Service')) {
     // An alias of a DNS name: its host is dialled as the application asked for it.
-    if (document.spec.type !== 'ExternalName') services.push(kubernetesService(document));
+    if (document.spec.type !== 'ExternalName')
+      services.push(...ofDocuments.get([document.spec], () => [kubernetesService(document)]));
   }
-  for (const document of view.list('ServiceEntry')) services.push(...entryServices(document));
+  for (const document of view.list('ServiceEntry'))
+    services.push(...ofDocuments.get([document.spec], () => entryServices(document)));
   const known = new Set(services.map(({ host }) => host));
   services.push(...impliedServices(registry).filter(({ host }) => !known.has(host)));
   return services;
@@ -62,6 +72,23 @@ export function visibleServices(
   clientNamespace: string,
   { exportTo: { services: byDefault } }: Pick<MeshConfig, 'exportTo'>,
 ): readonly MeshService[] {
+  const known = visibleFrom.get([services], () => new Map());
+  const key = JSON.stringify([clientNamespace, byDefault]);
+  let visible = known.get(key);
+  if (visible === undefined) {
+    visible = sortVisible(services, clientNamespace, byDefault);
+    known.set(key, visible);
+  }
+  return visible;
+}
+
+const visibleFrom = new WeakMemo<Map<string, readonly MeshService[]>>();
+
+function sortVisible(
+  services: readonly MeshService[],
+  clientNamespace: string,
+  byDefault: readonly string[] | undefined,
+): readonly MeshService[] {
   const rank = ({ source, namespace, exportTo: own = [] }: MeshService) => {
     if (source.kind === 'kubernetes') return 0;
     const exportTo = own.length === 0 ? (byDefault ?? []) : own;
@@ -74,6 +101,9 @@ export function visibleServices(
     .sort((a, b) => a.rank - b.rank)
     .map(({ service }) => service);
 }
+
+/** By spec: it belongs to one document, with its name and annotations, wherever that stands among others. */
+const ofDocuments = new WeakMemo<readonly MeshService[]>();
 
 function kubernetesService({ name, namespace, annotations, spec }: Document<'Service'>): MeshService {
   const exportTo = annotations['networking.istio.io/exportTo'];
@@ -121,9 +151,11 @@ function impliedServices({ services }: RegistrySnapshot): readonly MeshService[]
   const keys = [...services.keys()].sort();
   return keys.flatMap((key) => {
     const registered = services.get(key);
-    return registered === undefined ? [] : [impliedService(registered)];
+    return registered === undefined ? [] : [ofRegistered.get([registered], () => impliedService(registered))];
   });
 }
+
+const ofRegistered = new WeakMemo<MeshService>();
 
 function impliedService({ service, namespace, workloads }: RegisteredService): MeshService {
   let ports: readonly MeshPort[] | undefined;

@@ -1,4 +1,5 @@
 import type { Node } from '../../model/node.js';
+import { WeakMemo } from '../../runtime/weak-memo.js';
 import { coversHost, fullHostName } from '../kinds/hosts.js';
 import type { SidecarSpec } from '../kinds/types.js';
 import type { ConfigView, Document } from '../store/view.js';
@@ -191,10 +192,14 @@ function destinationService(host: string, { namespace, byHost }: Indexed): MeshS
 }
 
 function onePerHost(services: readonly MeshService[]): readonly MeshService[] {
-  const byHost = new Map<string, MeshService>();
-  for (const one of services) if (!byHost.has(one.host)) byHost.set(one.host, one);
-  return [...byHost.values()];
+  return reduced.get([services], () => {
+    const byHost = new Map<string, MeshService>();
+    for (const one of services) if (!byHost.has(one.host)) byHost.set(one.host, one);
+    return [...byHost.values()];
+  });
 }
+
+const reduced = new WeakMemo<readonly MeshService[]>();
 
 /** What is asked for goes before what rules lead to; parts of one service are joined. */
 function unionOf(listeners: readonly EgressScope[]): readonly MeshService[] {

@@ -178,7 +178,8 @@ class Store implements ConfigStore {
     const content = this.#read(sources);
     const { revision } = this.#current.value;
     const isSame = isSameContent(content.documents, this.#accepted.documents);
-    const view = createView(isSame ? revision : Math.max(revision + 1, wanted), content.documents);
+    const next = isSame ? revision : Math.max(revision + 1, wanted);
+    const view = createView(next, content.documents, this.#current.value);
     const violations = [
       ...content.violations,
       ...checkDocuments(content.documents, view, this.#allowUnsupported),

@@ -1,21 +1,30 @@
 import type { ConfigView, Document, KindName } from './view.js';
 
-/** Makes a view of documents that are in load order. */
-export function createView(revision: number, documents: readonly Document[]): ConfigView {
-  const byKind = new Map<KindName, Document[]>();
+/** Makes a view of documents that are in load order; lists of which nothing changed are those of the view before. */
+export function createView(
+  revision: number,
+  documents: readonly Document[],
+  before?: ConfigView,
+): ConfigView {
+  const byKind = new Map<KindName, readonly Document[]>();
+  const lists = new Map<KindName, Document[]>();
   const byName = new Map<string, Document>();
   for (const document of documents) {
-    const list = byKind.get(document.kind) ?? [];
-    list.push(document);
-    byKind.set(document.kind, list);
+    const list = lists.get(document.kind);
+    if (list === undefined) lists.set(document.kind, [document]);
+    else list.push(document);
     byName.set(keyOf(document.kind, document.namespace, document.name), document);
   }
-  for (const list of byKind.values()) Object.freeze(list);
+  for (const [kind, list] of lists) {
+    const last: readonly Document[] | undefined = before?.list(kind);
+    const isSame = last?.length === list.length && list.every((one, at) => one === last[at]);
+    byKind.set(kind, isSame ? last : Object.freeze(list));
+  }
   return Object.freeze({
     revision,
     list<K extends KindName>(kind: K): readonly Document<K>[] {
       // Filed under its own kind.
-      return (byKind.get(kind) ?? []) as readonly Document[] as readonly Document<K>[];
+      return (byKind.get(kind) ?? NONE) as readonly Document[] as readonly Document<K>[];
     },
     get<K extends KindName>(kind: K, namespace: string, name: string): Document<K> | undefined {
       // Filed under its own kind.
@@ -23,6 +32,8 @@ export function createView(revision: number, documents: readonly Document[]): Co
     },
   });
 }
+
+const NONE: readonly Document[] = Object.freeze([]);
 
 /** What tells one object from all others. */
 export function keyOf(kind: KindName, namespace: string, name: string): string {

@@ -28,6 +28,15 @@ interface KnownFile extends FileContent {
 /** Makes a reader that remembers the files of its last run. */
 export function createFileReader(limits: ConfigLimits): FileReader {
   let known: ReadonlyMap<string, KnownFile> = new Map();
+  // Where each document stood last: what stays in its place stays the same object.
+  const placed = new WeakMap<ConfigDocument, ConfigDocument>();
+  const place = (document: ConfigDocument, order: number): ConfigDocument => {
+    const last = placed.get(document);
+    if (last?.order === order) return last;
+    const now = document.at(order);
+    placed.set(document, now);
+    return now;
+  };
   const read = (key: string, text: ConfigText): KnownFile => {
     const opened = openConfigFile(text, limits);
     if ('violation' in opened) return { hash: '', documents: [], violations: [opened.violation] };
@@ -52,7 +61,7 @@ export function createFileReader(limits: ConfigLimits): FileReader {
         const key = `${source}\n${text.file}`;
         const content = read(key, text);
         files.set(key, content);
-        for (const document of content.documents) documents.push(document.at(documents.length));
+        for (const document of content.documents) documents.push(place(document, documents.length));
         violations.push(...content.violations);
       }
     }
