@@ -38,6 +38,8 @@ export interface ConnectionPoolOptions {
   readonly maxConnections: number;
   /** Counts the connections of the whole cluster; undefined = nobody counts. */
   readonly permits?: ConnectionPermits | undefined;
+  /** Connections that the pool had whose place it takes: so many may be needed at once. */
+  readonly expected?: number | undefined;
   /** Whether this process has no time to spend; undefined = it always has. */
   readonly isBusy?: (() => boolean) | undefined;
   /** Life of a connection and the clock for it; undefined = no limit. */
@@ -46,6 +48,8 @@ export interface ConnectionPoolOptions {
 
 /** Connections that may be made at once before any stands; each one that stands allows one more. */
 const INITIAL_DIALING = 8;
+/** A predecessor may have opened many before those that waited were served. */
+const MAX_EXPECTED = 32;
 /** Where the event loop has no time left, one of so many connections that stand allows another. */
 const BUSY_SHARE = 8;
 
@@ -70,6 +74,7 @@ export class ConnectionPool<Exchange extends PooledExchange = PooledExchange>
   readonly client: UndiciClient.Options;
   readonly impliedHost: string;
   readonly #options: ConnectionPoolOptions;
+  readonly #initial: number;
   readonly #connections = new Set<Connection<Exchange>>();
   readonly #dialing = new Set<Dialing>();
   /** Free connections; the one used last comes first, so that the others may go idle and close. */
@@ -86,6 +91,12 @@ export class ConnectionPool<Exchange extends PooledExchange = PooledExchange>
     this.origin = options.origin;
     this.client = options.client;
     this.impliedHost = new URL(options.origin).host;
+    this.#initial = Math.max(INITIAL_DIALING, Math.min(options.expected ?? 0, MAX_EXPECTED));
+  }
+
+  /** Connections that stand. */
+  get size(): number {
+    return this.#connections.size;
   }
 
   /** Sends now if a connection is free, else as soon as one is. */
@@ -222,7 +233,7 @@ export class ConnectionPool<Exchange extends PooledExchange = PooledExchange>
 
   #mostDialing(own: number): number {
     const stand = this.#connections.size;
-    if (own < INITIAL_DIALING || this.#options.isBusy?.() !== true) return INITIAL_DIALING + stand;
+    if (own < this.#initial || this.#options.isBusy?.() !== true) return this.#initial + stand;
     return Math.ceil(stand / BUSY_SHARE);
   }
 

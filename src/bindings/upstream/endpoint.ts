@@ -40,6 +40,8 @@ export class UpstreamEndpoint implements EndpointTransport {
   readonly #retiring = new Set<Promise<void>>();
   /** By the name that is sent as SNI, where requests choose it; else there is one. */
   readonly #pools = new Map<string, EndpointPools>();
+  /** How many connections each had before it was replaced. */
+  #sizes: ReadonlyMap<string, number> = new Map();
   #expiry: Timer | undefined;
   #expiresAtMs = Number.POSITIVE_INFINITY;
   #closed = false;
@@ -94,6 +96,7 @@ export class UpstreamEndpoint implements EndpointTransport {
     }
     const pools = new EndpointPools(this.#endpoint, optionsFor(name, this.#options), {
       ...this.#tools,
+      expected: this.#sizes.get(name),
       onExpiry: (atMs) => this.#expiresAt(atMs),
     });
     this.#pools.set(name, pools);
@@ -118,6 +121,7 @@ export class UpstreamEndpoint implements EndpointTransport {
   #renew(): void {
     const old = [...this.#pools.values()];
     const expiresAtMs = this.#expiresAtMs;
+    this.#sizes = new Map(Array.from(this.#pools, ([name, { size }]) => [name, size]));
     this.#pools.clear();
     this.#expiry?.cancel();
     this.#expiry = undefined;

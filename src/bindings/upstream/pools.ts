@@ -28,6 +28,8 @@ export interface PoolsTools {
   readonly secrets?: SecretLookup | undefined;
   /** Hears of connections that leave HTTP. */
   readonly tunnels?: Tunnels | undefined;
+  /** Connections of HTTP/1.1 that the pools had whose place these take. */
+  readonly expected?: number | undefined;
   /** Hears of each connection until when its certificates hold. */
   readonly onExpiry: (atMs: number) => void;
 }
@@ -77,6 +79,11 @@ export class EndpointPools {
     } else if (protocol.kind === 'http2' || request.context.protocol === 'HTTP/2') {
       this.#sendHttp2(protocol.http2, request, resolve, reject);
     } else this.#sendHttp1(request, resolve, reject);
+  }
+
+  /** Connections of HTTP/1.1 that stand. */
+  get size(): number {
+    return this.#http1?.size ?? 0;
   }
 
   /** A connection left HTTP: it outlives its pool, but not its certificates. */
@@ -166,12 +173,13 @@ export class EndpointPools {
   #openHttp1(authority: string): ConnectionPool<UndiciAttempt> {
     const { idleTimeoutMs, maxConnections, maxRequestsPerConnection } = this.#options;
     const durationMs = this.#options.maxConnectionDurationMs ?? 0;
-    const { isBusy, permits, mesh } = this.#tools;
+    const { expected, isBusy, permits, mesh } = this.#tools;
     const idleMs = idleTimeoutMs === 0 ? MAX_IDLE_MS : Math.min(idleTimeoutMs, MAX_IDLE_MS);
     return new ConnectionPool({
       origin: isOwnHost(authority) ? `http://${authority}` : 'http://endpoint.invalid',
       maxConnections,
       permits,
+      expected,
       isBusy,
       life: durationMs > 0 ? { durationMs, clock: mesh.clock } : undefined,
       dial: (callback) =>

@@ -365,6 +365,20 @@ describe('connections that are being made', () => {
     expect(new Set(await resultsOf(sent))).toEqual(new Set([200]));
   });
 
+  test.each([
+    [20, 20],
+    [500, 32],
+    [1, 8],
+  ])('are as many at first as the pool had that is replaced: %d', async (expected, count) => {
+    const held: (() => void)[] = [];
+    const to = pool({ dial: dialing(portOfServer(), held), isBusy: () => true, expected });
+    sendAll(to, 50);
+    await expect.poll(() => held.length).toBe(count);
+    held[0]?.();
+    await arrived(1);
+    expect(held).toHaveLength(count);
+  });
+
   test('one that fails while another stands costs one of those that wait', async () => {
     let isUp = true;
     const dial = dialing(portOfServer());
