@@ -14,6 +14,11 @@ const SHORT_NAMES: { readonly [K in KindName]?: string } = {
   AuthorizationPolicy: 'ap',
   RateLimitPolicy: 'rl',
   FailureRateBreaker: 'frb',
+  GatewayClass: 'gc',
+  'Gateway.gateway.networking.k8s.io': 'gtw',
+  ListenerSet: 'lset',
+  ReferenceGrant: 'refgrant',
+  BackendTLSPolicy: 'btlspolicy',
   Service: 'svc',
   Endpoints: 'ep',
   Pod: 'po',
@@ -25,11 +30,16 @@ const SHORT_NAMES: { readonly [K in KindName]?: string } = {
   ConfigMap: 'cm',
 };
 
-/** The plural of a kind in lower case, as resources are called: `virtualservices`. */
+/** The plural of a kind in lower case, as resources are called: `virtualservices`; with the group where the kind has it. */
 export function pluralOf(kind: KindName): string {
-  const name = kind.toLowerCase();
+  const [name = '', ...group] = kind.toLowerCase().split('.');
+  return [pluralWord(name), ...group].join('.');
+}
+
+function pluralWord(name: string): string {
+  if (name.endsWith('class')) return `${name}es`;
   if (name.endsWith('s')) return name;
-  return name.endsWith('y') ? `${name.slice(0, -1)}ies` : `${name}s`;
+  return name.endsWith('y') && !name.endsWith('ay') ? `${name.slice(0, -1)}ies` : `${name}s`;
 }
 
 const BY_NAME: ReadonlyMap<string, KindName> = new Map(

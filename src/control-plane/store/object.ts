@@ -1,5 +1,5 @@
 import { MeshError } from '../../runtime/errors.js';
-import { isKindName, KIND_NAMES } from '../kinds/kinds.js';
+import { isKindName, KIND_NAMES, kindNameOf } from '../kinds/kinds.js';
 import type { PlainObject, PlainValue } from '../schema/value.js';
 import { isPlainObject } from '../schema/value.js';
 import type { KindName } from './view.js';
@@ -36,9 +36,10 @@ const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
  */
 export function nameObject(input: unknown): NamedObject {
   if (!isPlainObject(input)) throw invalid('an object must be a map with apiVersion, kind and metadata');
-  const { kind, metadata } = input;
-  if (typeof kind !== 'string' || !isKindName(kind))
-    throw invalid(`unknown kind ${JSON.stringify(kind ?? null)}; known are ${KIND_NAMES.join(', ')}`);
+  const { kind: given, apiVersion, metadata } = input;
+  const kind = typeof given === 'string' ? kindNameOf(given, apiVersion) : undefined;
+  if (kind === undefined || !isKindName(kind))
+    throw invalid(`unknown kind ${JSON.stringify(given ?? null)}; known are ${KIND_NAMES.join(', ')}`);
   if (!isPlainObject(metadata)) throw invalid(`a ${kind} needs metadata.name`);
   const { name, namespace = 'default', resourceVersion } = metadata;
   if (typeof name !== 'string' || name === '' || typeof namespace !== 'string')

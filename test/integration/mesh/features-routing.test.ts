@@ -291,3 +291,39 @@ http: [{ directResponse: { status: 200, body: { string: private } } }]`,
     expect(await answerOf(there.fetch('http://open/'))).toEqual([200, 'private']);
   });
 });
+
+test('routes of the Gateway API hold for clients in the mesh, by their order, their filters and their shares', async () => {
+  const route = (rules: string, name = 'echo') => `---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: ${name} }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: echo }]
+  rules:
+${rules.trim().replace(/^/gm, '    ')}
+`;
+  world = await World.start(
+    route(`
+- backendRefs: [{ name: echo, port: 80 }]
+- matches: [{ path: { value: /v2 } }]
+  filters:
+    - { type: URLRewrite, urlRewrite: { path: { type: ReplacePrefixMatch, replacePrefixMatch: / } } }
+    - { type: RequestHeaderModifier, requestHeaderModifier: { set: [{ name: x-by, value: route }] } }
+  backendRefs: [{ name: second, port: 80 }]
+- matches: [{ path: { type: Exact, value: /lost } }]
+  backendRefs: [{ name: nowhere, port: 80 }]
+- matches: [{ path: { value: /go } }]
+  filters: [{ type: RequestRedirect, requestRedirect: { hostname: example.org, statusCode: 301 } }]`),
+  );
+  for (const name of ['echo', 'second']) {
+    await world.serve({ service: name }, (request, response) =>
+      response.end(`${name} ${request.url} ${request.headers['x-by'] ?? ''}`),
+    );
+  }
+  const client = await world.join();
+  expect(await answerOf(client.fetch('http://echo/v2/a?b'))).toEqual([200, 'second /a?b route']);
+  expect(await answerOf(client.fetch('http://echo/v2a'))).toEqual([200, 'echo /v2a ']);
+  expect((await client.fetch('http://echo/lost')).status).toBe(500);
+  const redirected = await client.fetch('http://echo/go/on', { redirect: 'manual' });
+  expect([redirected.status, redirected.headers.get('location')]).toEqual([301, 'http://example.org/go/on']);
+});
