@@ -52,6 +52,7 @@ export function addDev(program: Command, output: Output, done: Done): void {
               maxMs: options.debounceMax ?? 10_000,
             },
             pushThrottle: options.pushThrottle,
+            massRemoval: options.massRemoval,
             logLevel: options.logLevel,
             authority: options,
             format: options.output,

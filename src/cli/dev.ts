@@ -5,6 +5,7 @@ import { createTextLogger, type LogLevel } from '../runtime/log.js';
 import { authorityOf } from './authority.js';
 import type { AuthorityOptions } from './authority-options.js';
 import { type Output, version } from './output.js';
+import { massRemovalOf } from './serving-options.js';
 
 /** What `inmesh dev` was asked for. */
 export interface DevOptions {
@@ -18,6 +19,8 @@ export interface DevOptions {
   readonly debounceMs: { readonly quietMs: number; readonly maxMs: number };
   /** How many clients are sent to at a time. */
   readonly pushThrottle: number | undefined;
+  /** Percentage; undefined = the default. */
+  readonly massRemoval: number | undefined;
   readonly authority: AuthorityOptions;
   readonly logLevel: LogLevel;
   readonly format: 'text' | 'json';
@@ -37,6 +40,7 @@ export async function dev(options: DevOptions, output: Output): Promise<number> 
     trustDomain: options.trustDomain,
     workloadCertificateLifeMs: options.certificateLifeMs,
     debounceMs: options.debounceMs,
+    ...massRemovalOf(options.massRemoval),
     ...(options.pushThrottle !== undefined && { limits: { transfers: options.pushThrottle } }),
     ...(await authorityOf(options.authority, logger)),
     logger,

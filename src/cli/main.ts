@@ -8,8 +8,10 @@ import { addChanging, addComparing, addReading } from './config-commands.js';
 import { addConvert } from './convert-command.js';
 import { addDev } from './dev-command.js';
 import type { Done } from './done.js';
+import { addEdits } from './edit-commands.js';
 import { addExplain } from './explain-command.js';
 import { addMtls } from './mtls-command.js';
+import { addOthers } from './other-commands.js';
 import { type Output, terminalOutput, version } from './output.js';
 import { addRun } from './run-command.js';
 import { addServe } from './serve-command.js';
@@ -35,6 +37,8 @@ const COMMANDS: readonly ((program: Command, output: Output, done: Done) => void
   addComparing,
   addStatus,
   addConvert,
+  addEdits,
+  addOthers,
   addMtls,
   addAuthz,
   addMigrate,

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { Done } from './done.js';
+import { addMtlsSet } from './edit-commands.js';
 import type { Output } from './output.js';
 
 /** Adds `mtls`. */
@@ -7,6 +8,7 @@ export function addMtls(program: Command, output: Output, done: Done): void {
   const command = program
     .command('mtls')
     .description('Who speaks mTLS, and who would be refused were PeerAuthentication STRICT.');
+  addMtlsSet(command, output, done);
   const descriptions = {
     report: 'Every workload with its mode, its identity and its callers without TLS.',
     check: 'What stands in the way of STRICT; exit code 1 when something does.',

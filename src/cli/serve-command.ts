@@ -54,6 +54,7 @@ export function addServe(program: Command, output: Output, done: Done): void {
             kubernetes: options.kubernetes,
             debounceMs: { quietMs: options.debounceAfter ?? 100, maxMs: options.debounceMax ?? 10_000 },
             pushThrottle: options.pushThrottle,
+            massRemoval: options.massRemoval,
             logLevel: options.logLevel,
             authority: options,
             format: options.output,

@@ -8,6 +8,7 @@ import { authorityOf } from './authority.js';
 import type { AuthorityOptions } from './authority-options.js';
 import { configPaths, describe, stopSignal, watchConfig } from './dev.js';
 import { type Output, version } from './output.js';
+import { massRemovalOf } from './serving-options.js';
 
 /** What `inmesh serve` was asked for. */
 export interface ServeOptions {
@@ -25,6 +26,8 @@ export interface ServeOptions {
   readonly kubernetes: boolean;
   readonly debounceMs: { readonly quietMs: number; readonly maxMs: number };
   readonly pushThrottle: number | undefined;
+  /** Percentage; undefined = the default. */
+  readonly massRemoval: number | undefined;
   readonly authority: AuthorityOptions;
   readonly logLevel: LogLevel;
   readonly format: 'text' | 'json';
@@ -51,6 +54,7 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
     trustDomain: options.trustDomain,
     workloadCertificateLifeMs: options.certificateLifeMs,
     debounceMs: options.debounceMs,
+    ...massRemovalOf(options.massRemoval),
     ...(options.pushThrottle !== undefined && { limits: { transfers: options.pushThrottle } }),
     ...(await authorityOf(options.authority, logger)),
     logger,

@@ -18,11 +18,30 @@ export function withServingOptions(command: Command): Command {
         .env('PILOT_DEBOUNCE_MAX')
         .argParser(toAnyDuration),
     )
+    .option(
+      '--mass-removal <percent>',
+      'a change that removes more of the services, endpoints or documents is held back; 0 = none is (default: 50)',
+      toPercent,
+    )
     .addOption(
       new Option('--push-throttle <count>', 'clients that are sent to at a time (default: 100)')
         .env('PILOT_PUSH_THROTTLE')
         .argParser(toCount),
     );
+}
+
+/** How `createControlPlane` takes the percentage. */
+export function massRemovalOf(percent: number | undefined): {
+  readonly massRemoval?: { readonly share: number } | false;
+} {
+  if (percent === undefined) return {};
+  return { massRemoval: percent === 0 ? false : { share: percent / 100 } };
+}
+
+function toPercent(text: string): number {
+  const percent = text === '' ? Number.NaN : Number(text);
+  if (percent >= 0 && percent <= 100) return percent;
+  throw new InvalidArgumentError('Write a number from 0 to 100.');
 }
 
 function toAnyDuration(text: string): number {
