@@ -42,7 +42,7 @@ async function start() {
     '-o',
     'json',
   ];
-  const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
   const exited = new Promise((resolve) => child.once('exit', resolve));
   const line = await new Promise((resolve, reject) => {
     createInterface({ input: child.stdout }).once('line', resolve);
@@ -55,6 +55,7 @@ async function start() {
 const acknowledged = new Map();
 const attempted = new Map();
 let writes = 0;
+let onWrite = () => {};
 let sequence = 0;
 
 async function write(url, key) {
@@ -75,10 +76,12 @@ async function write(url, key) {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ changes: [{ op: 'apply', object }] }),
   });
-  if (answer.status !== 200) throw new Error(`the write was answered with ${answer.status}`);
+  if (answer.status !== 200)
+    throw Object.assign(new Error(`a write was answered with ${answer.status}`), { refused: true });
   await answer.json();
   acknowledged.set(key, number);
   writes++;
+  onWrite();
 }
 
 /** Each writer has keys of its own, so that the newest of a key is known. */
@@ -87,7 +90,9 @@ async function writer(url, index) {
     const key = `k${index + WRITERS * (turn % (KEYS / WRITERS))}`;
     try {
       await write(url, key);
-    } catch {
+    } catch (error) {
+      // The connection of the dead is what ends it; an answer that refuses is not.
+      if (error.refused) throw error;
       return;
     }
   }
@@ -119,7 +124,13 @@ try {
     total.lost += seen.lost;
     total.corrupt += seen.corrupt;
     const running = Array.from({ length: WRITERS }, (_, index) => writer(url, index));
-    await new Promise((resolve) => setTimeout(resolve, 5 + random() * 120));
+    // After some writes, anywhere within the next.
+    const enough = writes + Math.floor(random() * 30);
+    const written = new Promise((resolve) => {
+      onWrite = () => writes >= enough && resolve();
+    });
+    await Promise.race([written, Promise.all(running)]);
+    await new Promise((resolve) => setTimeout(resolve, random() * 10));
     child.kill('SIGKILL');
     await Promise.all([exited, ...running]);
   }

@@ -301,6 +301,9 @@ interface Reading {
   readonly signal: AbortSignal;
 }
 
+/** Above any time that it takes. */
+const MAX_FIRST_READ_MS = 3_600_000;
+
 /** Runs the sources; returns when each has proposed once. */
 async function readSources(
   options: ControlPlaneOptions,
@@ -312,6 +315,8 @@ async function readSources(
     ...(options.sources ?? []),
   ];
   const ends: Promise<void>[] = [];
+  // A source may wait for a file that is being written, and nothing else runs yet that keeps the process.
+  const alive = clock.schedule(MAX_FIRST_READ_MS, () => {}, true);
   await Promise.all(
     sources.map(
       (source) =>
@@ -331,6 +336,7 @@ async function readSources(
         }),
     ),
   );
+  alive.cancel();
   return { ended: Promise.all(ends) };
 }
 
