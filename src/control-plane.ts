@@ -154,6 +154,7 @@ export {
   kindMeant,
   readObjects,
 } from './control-plane/read-objects.js';
+export type { RuntimeLayers } from './control-plane/runtime-layers.js';
 export type { ConfigText } from './control-plane/schema/config-file.js';
 export { formatViolation, formatViolations } from './control-plane/schema/format.js';
 export {

@@ -45,6 +45,7 @@ import { createOwnIdentity, type OwnIdentity } from './own-identity.js';
 import { keepRegistry } from './registry/keep-registry.js';
 import { createRegistry, type WorkloadRegistry } from './registry/registry.js';
 import { countWorkloads } from './registry/snapshot.js';
+import { type RuntimeLayers, ServedRuntime } from './runtime-layers.js';
 import type { Violation } from './schema/violation.js';
 import type { StreamLimits } from './serve/admission.js';
 import type { AppliedReport } from './serve/applied.js';
@@ -155,6 +156,8 @@ export interface ControlPlaneOptions {
   readonly loadReportIntervalMs?: number;
   /** How the keys of the issuers of tokens are fetched (RequestAuthentication). */
   readonly issuerKeys?: IssuerKeysOptions;
+  /** Layers of the runtime that clients may ask for by name (RTDS). */
+  readonly runtime?: RuntimeLayers;
   /**
    * Resources that end for clients that hear nothing of this control plane for so long (xDS `ttl`): it sends heartbeats.
    * By default none end: without a control plane the newest configuration stays in force.
@@ -203,6 +206,11 @@ export interface ControlPlane {
    * @throws MeshError `INMESH_OPTION_INVALID`, `INMESH_SPIFFE_ID`, `INMESH_STORE_WRITE`.
    */
   createJoinToken(id: string, options?: { readonly ttlMs?: number }): Promise<CreatedJoinToken>;
+  /**
+   * Replaces the layers of the runtime that clients may ask for (RTDS); they hear of what differs.
+   * @throws MeshError `INMESH_OPTION_INVALID` for a value that is none.
+   */
+  setRuntime(layers: RuntimeLayers): void;
   /** Calls `listener` after each proposal of configuration: taken into force, or refused. */
   onConfigChange(listener: (event: 'accepted' | 'rejected') => void): () => void;
   /**
@@ -362,6 +370,7 @@ class RunningControlPlane implements ControlPlane {
   #driver: CaDriver | undefined;
   #bundles: BundleEndpoint | undefined;
   readonly #keys: FollowedKeys;
+  readonly #runtime: ServedRuntime;
   readonly #unsubscribe: (() => void)[] = [];
   readonly #stopSources: () => Promise<void>;
   #grpc: RunningGrpcServer | undefined;
@@ -401,6 +410,7 @@ class RunningControlPlane implements ControlPlane {
       logger,
       changed: () => this.#xds.changed(),
     });
+    this.#runtime = new ServedRuntime(options.runtime);
     const compiler = createCompiler(this.#config, {
       servesGrpc: createLossReport(logger),
       refusesPatch: createRefusalReport(logger),
@@ -410,10 +420,13 @@ class RunningControlPlane implements ControlPlane {
       state: () => {
         const view = store.current.value;
         const workloads = registry.current.value;
+        const runtimes = this.#runtime.layers;
         return {
           revision: view.revision,
-          resourcesFor: (node, caller) =>
-            this.#authority.withSecrets(compiler.compile(view, workloads, node), node, caller),
+          resourcesFor: (node, caller) => {
+            const set = { ...compiler.compile(view, workloads, node), runtimes };
+            return this.#authority.withSecrets(set, node, caller);
+          },
         };
       },
       registry,
@@ -560,6 +573,11 @@ class RunningControlPlane implements ControlPlane {
 
   createJoinToken(id: string, { ttlMs }: { readonly ttlMs?: number } = {}): Promise<CreatedJoinToken> {
     return this.#parts.access.joinTokens.create(parseSpiffeId(id), ttlMs);
+  }
+
+  setRuntime(layers: RuntimeLayers): void {
+    this.#runtime.set(layers);
+    this.#xds.changed();
   }
 
   onConfigChange(listener: (event: 'accepted' | 'rejected') => void): () => void {

@@ -1,5 +1,5 @@
 import type { LoadLedger } from '../cluster/load/load-ledger.js';
-import type { XdsClient } from '../xds/client.js';
+import type { XdsClient } from '../xds/client-api.js';
 import { LoadReporter, type LoadReporterOptions } from '../xds/load-reporter.js';
 
 /** Where clusters come from. */

@@ -30,7 +30,7 @@ import { AccessLogs } from '../telemetry/access-log.js';
 import { channelObserver } from '../telemetry/channels.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { propagate } from '../telemetry/propagation.js';
-import type { XdsClient } from '../xds/client.js';
+import type { XdsClient } from '../xds/client-api.js';
 import type { PublishedSnapshot } from '../xds/synchronizer.js';
 import { MeshAdmin } from './admin/mesh-admin.js';
 import { Applier } from './apply.js';

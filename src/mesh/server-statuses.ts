@@ -1,6 +1,6 @@
 import type { Clock } from '../runtime/clock.js';
 import { quoteLabel, renderGauge, type Sample } from '../telemetry/prometheus.js';
-import type { XdsClient } from '../xds/client.js';
+import type { XdsClient } from '../xds/client-api.js';
 import { OLD_STYLE } from '../xds/resource-name.js';
 import type { ControlPlaneServerStatus } from './status.js';
 

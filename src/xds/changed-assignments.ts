@@ -1,7 +1,7 @@
 import { CLUSTER_LOAD_ASSIGNMENT } from '../codec/resource-types.js';
 import type { ResolvedCluster, Snapshot } from '../model/snapshot.js';
 import type { Received } from './protocol.js';
-import type { ResourceView } from './resolve.js';
+import type { ResourceView } from './resolution.js';
 import { isXdstp } from './resource-name.js';
 
 /** The clusters of a snapshot by the EDS name of their endpoints. */

@@ -4,7 +4,7 @@ import { RUNTIME } from '../codec/runtime.js';
 import { SECRET } from '../codec/secret.js';
 import { VIRTUAL_HOST } from '../codec/virtual-host.js';
 import type { DecodableType } from './protocol.js';
-import type { ReferenceKind } from './resolve.js';
+import type { ReferenceKind } from './resolution.js';
 
 /** The types that a client follows, in the order in which they refer to each other. */
 export const CLIENT_TYPES = [

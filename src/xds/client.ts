@@ -2,21 +2,17 @@ import { withCustom } from '../codec/codec.js';
 import { encodeNode } from '../codec/node.js';
 import { LISTENER } from '../codec/resource-types.js';
 import { VIRTUAL_HOST } from '../codec/virtual-host.js';
-import type { CustomFilterTypes } from '../model/custom-filter.js';
 import type { Node } from '../model/node.js';
-import type { RuntimeLayerSource } from '../model/runtime.js';
 import type { Unsubscribe } from '../runtime/abort.js';
-import type { Clock, Timer } from '../runtime/clock.js';
+import type { Timer } from '../runtime/clock.js';
 import type { MeshError } from '../runtime/errors.js';
-import type { Logger } from '../runtime/log.js';
-import type { Random } from '../runtime/random.js';
 import { createSignal, type Signal } from '../runtime/signal.js';
 import { Authorities } from './authorities.js';
-import type { Authority, ServerState } from './authority.js';
+import type { Authority } from './authority.js';
 import { AuthorityCaches } from './authority-caches.js';
-import type { SnapshotCache } from './cache.js';
 import { changedAssignments } from './changed-assignments.js';
 import { Channels, type ChannelUser } from './channels.js';
+import type { ConnectionState, ServerLink, ServerStatus, XdsClient, XdsClientOptions } from './client-api.js';
 import { createClientStore } from './client-store.js';
 import { CLIENT_TYPES, TYPE_OF } from './client-types.js';
 import { isAbsence, keepsValue } from './data-errors.js';
@@ -25,97 +21,15 @@ import { MissingTimer } from './missing-timer.js';
 import { OnDemandHosts } from './on-demand-hosts.js';
 import { createOutageLog, type OutageLog } from './outage-log.js';
 import { type DecodableType, type HeldResources, type Received, WILDCARD } from './protocol.js';
-import { createReport, type RejectionObserver, type Report } from './report.js';
-import type { MissingResource, Resolution } from './resolve.js';
-import { canonicalName, isCollection, isXdstp } from './resource-name.js';
-import type { StreamState } from './resource-stream.js';
-import type { ServerFeatures, XdsServer } from './server.js';
+import { createReport, type Report } from './report.js';
+import type { MissingResource, Resolution } from './resolution.js';
+import { canonicalName, canonicalNames, isCollection } from './resource-name.js';
+import type { ServerFeatures } from './server.js';
 import type { ResourceStatus, ResourceStore } from './store.js';
 import { storeView } from './store-view.js';
-import type { OpenStream } from './stream.js';
 import { type PublishedSnapshot, Synchronizer } from './synchronizer.js';
-import { hasHost } from './virtual-hosts.js';
+import { hasHost, takenDomain } from './virtual-hosts.js';
 import { WantedListeners } from './wanted-listeners.js';
-
-/** What an xDS client works with. */
-export interface XdsClientOptions {
-  readonly node: Node;
-  /** Who answers for names of the old style: the first server, or the next one while it fails (gRFC A71). */
-  readonly servers: readonly XdsServer[];
-  /** Who answers for `xdstp://` names, by their authority (gRFC A47). */
-  readonly authorities?: ReadonlyMap<string, readonly XdsServer[]> | undefined;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly observer: RejectionObserver;
-  /** Where the last good configuration of an authority is kept (`#old`: names of the old style). */
-  readonly cacheOf?: ((authority: string) => SnapshotCache | undefined) | undefined;
-  /** Whether to ask for all listeners that the server has for this node. Default true. */
-  readonly wildcard?: boolean;
-  /** Names of outbound listeners to ask for next to the wildcard. */
-  readonly outboundNames?: readonly string[];
-  /** Names of inbound listeners to ask for. */
-  readonly inboundNames?: readonly string[];
-  /** Clusters to ask for that no listener needs. */
-  readonly clusterNames?: readonly string[];
-  /** What the runtime is made of, the last layer above all; by default there is none. */
-  readonly runtime?: readonly RuntimeLayerSource[] | undefined;
-  /** Secrets that are followed although no cluster names them; nothing waits for them. */
-  readonly secretNames?: readonly string[];
-  /** Filters of the application that listeners and routes may configure. */
-  readonly customFilters?: CustomFilterTypes | undefined;
-  /** How long a resource may stay unanswered on a ready stream before it counts as absent. Default 15 s. */
-  readonly missingTimeoutMs?: number;
-  /** Whether waiting for the first configuration keeps the process alive. Default true. */
-  readonly holdsProcess?: boolean;
-  /** Replaces the gRPC stream, for tests and simulations. */
-  readonly openStream?: (server: XdsServer) => OpenStream;
-}
-
-/** The state of the stream to the control plane. */
-export interface ConnectionState {
-  readonly state: StreamState;
-  /** Calendar time in milliseconds. */
-  readonly since: number;
-  /** Why the last stream ended. */
-  readonly lastError?: MeshError;
-}
-
-/** The ADS client: keeps the newest complete configuration in force, with or without its control plane. */
-export interface XdsClient {
-  readonly published: Signal<PublishedSnapshot>;
-  readonly connected: Signal<ConnectionState>;
-  /** Tells the control plane at once, if it is connected. */
-  setNode(node: Node): void;
-  /** Replaces the names of inbound listeners to ask for. */
-  setInboundNames(names: readonly string[]): void;
-  /** Asks for one more outbound listener until the returned function is called; several may ask for the same. */
-  wantListener(name: string): Unsubscribe;
-  /**
-   * Asks for a virtual host of a table that has more to give (VHDS). `done` is called once: true when requests find it,
-   * false when there is none, or when nobody answers. Returns how to stop waiting.
-   */
-  wantVirtualHost(table: string, host: string, done: (isThere: boolean) => void): Unsubscribe;
-  status(): readonly ResourceStatus[];
-  /** The servers in use, by authority. */
-  servers(): readonly ServerStatus[];
-  /** The server that a resource of this name comes from, and the way to it; undefined when there is none now. */
-  serverOf(name: string): ServerLink | undefined;
-  close(): Promise<void>;
-}
-
-/** A server of an authority, for status pages. */
-export interface ServerStatus extends ServerState {
-  /** Calendar time in milliseconds at which the authority's values on disk were saved, as long as some of them are in use. */
-  readonly savedAtMs: number | undefined;
-}
-
-/** A server, for streams of other services that it has. */
-export interface ServerLink {
-  /** Equal for equal servers. */
-  readonly key: string;
-  readonly open: OpenStream;
-}
 
 /** Starts an ADS client: publishes the cached configuration, connects, and follows the control plane. */
 export function createXdsClient(options: XdsClientOptions): XdsClient {
@@ -254,7 +168,14 @@ class AdsClient implements XdsClient {
     return new Synchronizer({
       clock: this.#options.clock,
       store: this.#store,
-      view: (isFirst) => storeView(this.#store, this.#authorities, isFirst),
+      view: (isFirst) => ({
+        ...storeView(this.#store, this.#authorities, isFirst),
+        onTaken: (table, host, domain) =>
+          this.#report(takenDomain(table, host, domain), {
+            typeUrl: VIRTUAL_HOST.typeUrl,
+            name: `${table}/${host}`,
+          }),
+      }),
       roots: () => this.#store.known(LISTENER.typeUrl),
       followed: {
         clusters: this.#options.clusterNames,
@@ -426,9 +347,4 @@ class AdsClient implements XdsClient {
     const since = this.#options.clock.wallTime();
     this.#connected.set(error === undefined ? { state, since } : { state, since, lastError: error });
   }
-}
-
-function canonicalNames(names: ReadonlySet<string>): ReadonlySet<string> {
-  for (const name of names) if (isXdstp(name)) return new Set([...names].map(canonicalName));
-  return names;
 }

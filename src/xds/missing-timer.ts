@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../runtime/clock.js';
 import type { Logger } from '../runtime/log.js';
 import type { DecodableType } from './protocol.js';
-import type { MissingResource, ReferenceKind } from './resolve.js';
+import type { MissingResource, ReferenceKind } from './resolution.js';
 import type { ResourceStore } from './store.js';
 
 /** What the wait for missing resources works with. */

@@ -1,7 +1,6 @@
 import type { Cluster } from '../model/cluster.js';
 import { secretsOf } from '../model/cluster-secrets.js';
 import type { ClusterLoadAssignment } from '../model/endpoint.js';
-import type { FilterExtension } from '../model/filter-extension.js';
 import { inboundChains } from '../model/inbound-chains.js';
 import type { InboundListener, Listener, OutboundListener, OutboundTcpListener } from '../model/listener.js';
 import { secretsOfListener } from '../model/listener-secrets.js';
@@ -23,69 +22,19 @@ import {
 import { discoveredOf, fillIn } from './discovered-filters.js';
 import type { Found } from './found.js';
 import { tablesOf, withTables } from './inbound-routes.js';
+import {
+  closedOutbound,
+  type FollowedNames,
+  isSameMap,
+  isSameRuntime,
+  type MissingResource,
+  type ReferenceKind,
+  type Resolution,
+  type ResourceView,
+} from './resolution.js';
 import { targetsOfInbound, targetsOfListener, targetsOfTcp } from './targets.js';
-import { type FoundHosts, withHosts } from './virtual-hosts.js';
+import { withHosts } from './virtual-hosts.js';
 import { withRuntime } from './with-runtime.js';
-
-/** What is known about every resource. */
-export interface ResourceView {
-  listener(name: string): Found<Listener>;
-  routes(name: string): Found<RouteConfiguration>;
-  /** What came by VHDS for a table. */
-  virtualHosts(table: string): FoundHosts;
-  cluster(name: string): Found<Cluster>;
-  assignment(name: string): Found<ClusterLoadAssignment>;
-  secret(name: string): Found<Secret>;
-  extension(name: string): Found<FilterExtension>;
-  runtime(name: string): Found<RuntimeLayer>;
-}
-
-/** The kinds of resources that references lead to. */
-export type ReferenceKind =
-  | 'listener'
-  | 'routes'
-  | 'virtual-hosts'
-  | 'cluster'
-  | 'assignment'
-  | 'secret'
-  | 'extension'
-  | 'runtime';
-
-/** A resource that something needs and that was not answered yet. */
-export interface MissingResource {
-  readonly kind: ReferenceKind;
-  readonly name: string;
-}
-
-/** What follows from a view. */
-export interface Resolution {
-  /** The names to be subscribed to; listeners are the caller's. */
-  readonly wanted: {
-    readonly routes: ReadonlySet<string>;
-    readonly clusters: ReadonlySet<string>;
-    readonly assignments: ReadonlySet<string>;
-    readonly secrets: ReadonlySet<string>;
-    readonly extensions: ReadonlySet<string>;
-    readonly runtimes: ReadonlySet<string>;
-    /** Names of route tables that have more virtual hosts to give (VHDS). */
-    readonly tables: ReadonlySet<string>;
-  };
-  readonly missing: readonly MissingResource[];
-  /**
-   * The best consistent configuration: a listener or cluster whose references are not all answered keeps the form it
-   * had in the previous snapshot. The previous snapshot itself when nothing changed.
-   */
-  readonly snapshot: Snapshot;
-}
-
-/** What is asked for although no listener needs it. */
-export interface FollowedNames {
-  readonly clusters?: Iterable<string> | undefined;
-  /** What the runtime is made of. */
-  readonly runtime?: readonly RuntimeLayerSource[] | undefined;
-  /** Nothing waits for them. */
-  readonly secrets?: Iterable<string> | undefined;
-}
 
 /** Follows the references LDS, RDS, CDS, EDS from the given listeners, and from clusters that no listener needs. Objects of `previous` that still hold are kept. */
 export function resolve(
@@ -282,7 +231,8 @@ class Walk {
   #withHosts(name: string, table: RouteConfiguration): RouteConfiguration | 'pending' {
     this.#tables.add(name);
     const { hosts, isPending } = this.#view.virtualHosts(name);
-    if (!isPending) return withHosts(table, hosts);
+    if (!isPending)
+      return withHosts(table, hosts, (host, domain) => this.#view.onTaken?.(name, host, domain));
     this.#miss('virtual-hosts', name);
     return 'pending';
   }
@@ -396,21 +346,3 @@ class Walk {
 const NO_SECRETS: ReadonlyMap<string, Secret> = new Map();
 
 const NO_TCP: ReadonlyMap<string, OutboundTcpListener> = new Map();
-
-function closedOutbound(name: string): ResolvedOutbound {
-  const routes: RouteConfiguration = { name, virtualHosts: [] };
-  return {
-    listener: { kind: 'outbound', name, http: { routes: { kind: 'inline', config: routes }, filters: [] } },
-    routes,
-  };
-}
-
-function isSameRuntime(a: Runtime, b: Runtime): boolean {
-  return JSON.stringify([...a]) === JSON.stringify([...b]);
-}
-
-function isSameMap<T>(a: ReadonlyMap<string, T>, b: ReadonlyMap<string, T>): boolean {
-  if (a.size !== b.size) return false;
-  for (const [key, value] of a) if (b.get(key) !== value) return false;
-  return true;
-}

@@ -105,3 +105,9 @@ function encode(text: string, kept: RegExp): string {
   // Through UTF-8, as encodeURIComponent throws at a lone surrogate.
   return encodeURIComponent(Buffer.from(text).toString()).replace(kept, (one) => decodeURIComponent(one));
 }
+
+/** Names in their canonical spelling; the same set where none has another. */
+export function canonicalNames(names: ReadonlySet<string>): ReadonlySet<string> {
+  for (const name of names) if (isXdstp(name)) return new Set([...names].map(canonicalName));
+  return names;
+}

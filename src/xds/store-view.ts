@@ -7,7 +7,7 @@ import type { VirtualHost } from '../model/route.js';
 import type { Authorities } from './authorities.js';
 import type { Found } from './found.js';
 import type { DecodableType } from './protocol.js';
-import type { ResourceView } from './resolve.js';
+import type { ResourceView } from './resolution.js';
 import { canonicalName, namespaceOf } from './resource-name.js';
 import type { ResourceStore } from './store.js';
 

@@ -2,13 +2,8 @@ import { EMPTY_SNAPSHOT, type Snapshot } from '../model/snapshot.js';
 import type { Clock, Timer } from '../runtime/clock.js';
 import { createSignal } from '../runtime/signal.js';
 import { withAssignments } from './changed-assignments.js';
-import {
-  type FollowedNames,
-  type MissingResource,
-  type Resolution,
-  type ResourceView,
-  resolve,
-} from './resolve.js';
+import type { FollowedNames, MissingResource, Resolution, ResourceView } from './resolution.js';
+import { resolve } from './resolve.js';
 import type { ResourceStore } from './store.js';
 
 /** A configuration with where it comes from. */

@@ -2,6 +2,7 @@ import type { Cluster } from '../../model/cluster.js';
 import type { ClusterLoadAssignment } from '../../model/endpoint.js';
 import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
+import type { RuntimeLayer } from '../../model/runtime.js';
 
 /**
  * What one node receives, by name. The maps are shared by all nodes of a profile, and stay the same as long as nothing
@@ -18,6 +19,8 @@ export interface ResourceSet {
   readonly wireListeners: ReadonlyMap<string, WireResource>;
   /** Secrets that the caller may have (SDS). */
   readonly secrets: ReadonlyMap<string, WireResource>;
+  /** Layers of the runtime (RTDS); absent = none. */
+  readonly runtimes?: ReadonlyMap<string, RuntimeLayer> | undefined;
   /**
    * A listener that only those receive who ask for its name: other names of a service, a server's own address. The same
    * name gives the same object as long as nothing changes.

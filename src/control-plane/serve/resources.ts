@@ -5,9 +5,11 @@ import {
   LISTENER,
   ROUTE_CONFIGURATION,
 } from '../../codec/resource-types.js';
+import { RUNTIME } from '../../codec/runtime.js';
 import { SECRET_TYPE_URL } from '../../codec/secret.js';
 import type { Listener } from '../../model/listener.js';
 import type { ResourceShortName } from '../../model/resource-short-name.js';
+import type { RuntimeLayer } from '../../model/runtime.js';
 import { messageOf } from '../../runtime/errors.js';
 import type { ResourceEncoders, ResourceSet, WireResource } from '../compile/resource-set.js';
 import type { EncodedResource, Framing } from './encoded-resource.js';
@@ -105,7 +107,16 @@ export const SERVED_TYPES: readonly ServedType[] = [
     resources: (set) => set.routes,
     encode: (one, { route }) => route(one),
   }),
+  served(RUNTIME, {
+    role: 'target',
+    // Nobody asks for all layers: they are put upon each other in the client's order.
+    hasWildcard: false,
+    resources: (set) => set.runtimes ?? NO_LAYERS,
+    encode: (one) => RUNTIME.encode(one),
+  }),
 ];
+
+const NO_LAYERS: ReadonlyMap<string, RuntimeLayer> = new Map();
 
 const joined = new WeakMap<Resources, { readonly wire: Resources; readonly all: Resources }>();
 

@@ -73,6 +73,7 @@ const SERVICES = [
     'Secrets',
     'envoy.extensions.transport_sockets.tls.v3.Secret',
   ],
+  ['envoy.service.runtime.v3.RuntimeDiscoveryService', 'Runtime', 'envoy.service.runtime.v3.Runtime'],
 ] as const;
 
 /** ADS and the services for one type each, in both protocols. */

@@ -4,7 +4,7 @@ import type { Node } from '../../model/node.js';
 import { NO_RUNTIME, type RuntimeLayerSource } from '../../model/runtime.js';
 import { compileRegex } from '../../routing/regex.js';
 import { MeshError } from '../../runtime/errors.js';
-import type { XdsClient } from '../../xds/client.js';
+import type { XdsClient } from '../../xds/client-api.js';
 import { answerClientStatus, type ClientView } from '../../xds/client-status.js';
 import { configDump, DUMP_LISTS } from '../../xds/config-dump.js';
 import { clustersJson, clustersText } from './clusters-page.js';

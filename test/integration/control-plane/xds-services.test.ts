@@ -3,6 +3,7 @@ import { Client, credentials } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { encodeNode } from '../../../src/codec/node.js';
 import { CLUSTER, ROUTE_CONFIGURATION } from '../../../src/codec/resource-types.js';
+import { RUNTIME } from '../../../src/codec/runtime.js';
 import {
   type ControlPlane,
   type ControlPlaneOptions,
@@ -117,6 +118,47 @@ describe('a service for one type', () => {
   });
 });
 
+test('layers of the runtime are there for those who ask for them, and change at once', async () => {
+  const service = '/envoy.service.runtime.v3.RuntimeDiscoveryService';
+  expect(() => plane.setRuntime({ shop: { a: [1] } })).toThrow('INMESH_OPTION_INVALID');
+  plane.setRuntime({ shop: { routing: { canary: 5 }, on: true }, other: {} });
+  const client = new Client(plane.addresses.xds, credentials.createInsecure());
+  closing.push(
+    () => client.close(),
+    () => plane.setRuntime({}),
+  );
+  const stream = client.makeBidiStreamRequest(`${service}/DeltaRuntime`, same, same);
+  stream.on('error', () => {});
+  closing.push(() => stream.cancel());
+  const came: Buffer[] = [];
+  let wake = () => {};
+  stream.on('data', (bytes: Buffer) => {
+    came.push(bytes);
+    wake();
+  });
+  const next = async () => {
+    while (came.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+    const { resources, nonce, removedResources } = fromBinary(
+      discovery.DeltaDiscoveryResponseSchema,
+      came.shift() ?? Buffer.alloc(0),
+    );
+    say({ responseNonce: nonce });
+    const layers = resources.map(({ resource }) => RUNTIME.decode(resource?.value ?? new Uint8Array()));
+    return { layers: layers.map(({ name, resource }) => [name, ...resource.values]), removedResources };
+  };
+  const say = (fields: { responseNonce?: string; resourceNamesSubscribe?: string[] }) => {
+    const request = create(discovery.DeltaDiscoveryRequestSchema, { node: encodeNode(nodeOf()), ...fields });
+    stream.write(Buffer.from(toBinary(discovery.DeltaDiscoveryRequestSchema, request)));
+  };
+  say({ resourceNamesSubscribe: ['shop', 'none'] });
+  expect(await next()).toEqual({
+    layers: [['shop', ['routing.canary', 5], ['on', true]]],
+    removedResources: ['none'],
+  });
+  plane.setRuntime({ shop: { routing: { canary: 50 } } });
+  expect((await next()).layers).toEqual([['shop', ['routing.canary', 50]]]);
+});
+
 describe('a client with a stream for each type', () => {
   const paths = {
     CDS: 'cluster.v3.ClusterDiscoveryService/StreamClusters',
@@ -173,11 +215,10 @@ describe('a client with a stream for each type', () => {
   /** Whatever the server had to send before is here. */
   async function roundTrip(): Promise<void> {
     const request = create(discovery.DiscoveryRequestSchema, { node: encodeNode(nodeOf()) });
-    for (let turn = 0; turn < 3; turn++)
-      await unary(
-        '/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters',
-        toBinary(discovery.DiscoveryRequestSchema, request),
-      );
+    await unary(
+      '/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters',
+      toBinary(discovery.DiscoveryRequestSchema, request),
+    );
   }
 });
 

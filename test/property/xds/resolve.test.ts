@@ -6,7 +6,8 @@ import type { Secret } from '../../../src/model/secret.js';
 import type { Snapshot } from '../../../src/model/snapshot.js';
 import type { UpstreamTls } from '../../../src/model/tls.js';
 import type { Found } from '../../../src/xds/found.js';
-import { type Resolution, type ResourceView, resolve } from '../../../src/xds/resolve.js';
+import type { Resolution, ResourceView } from '../../../src/xds/resolution.js';
+import { resolve } from '../../../src/xds/resolve.js';
 import { clustersOf } from '../../../src/xds/targets.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from '../../unit/xds/fixtures.js';
 

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { ClusterLoadAssignment } from '../../../src/model/endpoint.js';
 import { withAssignments } from '../../../src/xds/changed-assignments.js';
 import type { Found } from '../../../src/xds/found.js';
-import { type ResourceView, resolve } from '../../../src/xds/resolve.js';
+import type { ResourceView } from '../../../src/xds/resolution.js';
+import { resolve } from '../../../src/xds/resolve.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from './fixtures.js';
 
 /** Two listeners over three clusters, two of which share their endpoints. Counts what is looked at. */

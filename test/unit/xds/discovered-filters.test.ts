@@ -5,7 +5,8 @@ import type { FilterExtension } from '../../../src/model/filter-extension.js';
 import type { OutboundListener } from '../../../src/model/listener.js';
 import { EMPTY_SNAPSHOT } from '../../../src/model/snapshot.js';
 import type { Found } from '../../../src/xds/found.js';
-import { type ResourceView, resolve } from '../../../src/xds/resolve.js';
+import type { ResourceView } from '../../../src/xds/resolution.js';
+import { resolve } from '../../../src/xds/resolve.js';
 import { createDataPath } from '../mesh/support.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from './fixtures.js';
 

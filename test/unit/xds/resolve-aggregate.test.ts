@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { Cluster } from '../../../src/model/cluster.js';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../../src/model/snapshot.js';
 import type { Found } from '../../../src/xds/found.js';
-import { type ResourceView, resolve } from '../../../src/xds/resolve.js';
+import type { ResourceView } from '../../../src/xds/resolution.js';
+import { resolve } from '../../../src/xds/resolve.js';
 import { forward, host } from '../../integration/support/static-mesh.js';
 import { clusterConfig } from '../cluster/fixtures.js';
 

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { FilterConfig } from '../../../src/model/filter-config.js';
 import type { HttpConnectionManager, InboundListener } from '../../../src/model/listener.js';
 import type { RouteConfiguration } from '../../../src/model/route.js';
-import { type ResourceView, resolve } from '../../../src/xds/resolve.js';
+import type { ResourceView } from '../../../src/xds/resolution.js';
+import { resolve } from '../../../src/xds/resolve.js';
 import { configOf, providerOf } from '../filters/jwt-fixtures.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from './fixtures.js';
 

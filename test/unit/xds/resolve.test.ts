@@ -7,7 +7,8 @@ import type { RouteConfiguration } from '../../../src/model/route.js';
 import type { Secret } from '../../../src/model/secret.js';
 import type { TlsSecrets, UpstreamTls } from '../../../src/model/tls.js';
 import type { Found } from '../../../src/xds/found.js';
-import { type ResourceView, resolve } from '../../../src/xds/resolve.js';
+import type { ResourceView } from '../../../src/xds/resolution.js';
+import { resolve } from '../../../src/xds/resolve.js';
 import { assignmentOf, clusterOf, listenerOf, routesTo } from './fixtures.js';
 
 interface Parts {

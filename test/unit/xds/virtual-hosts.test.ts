@@ -174,7 +174,9 @@ describe('a table with hosts that came', () => {
   test('is the same for the same hosts, and a domain stays with whoever had it first', () => {
     const table = { name: 'shop', virtualHosts: [hostFor('first', 'a')] };
     const second = { ...hostFor('second', 'b'), domains: ['first', 'second'] };
-    const whole = withHosts(table, [second]);
+    const taken: string[] = [];
+    const whole = withHosts(table, [second], (host, domain) => taken.push(`${host} ${domain}`));
+    expect(taken).toEqual(['second first']);
     expect(whole.virtualHosts.map(({ domains }) => domains)).toEqual([['first'], ['second']]);
     expect(withHosts(table, [second])).toBe(whole);
     expect(withHosts(table, [])).not.toBe(whole);
