@@ -120,14 +120,17 @@ export class SotwChannel implements Channel {
     const { type } = this.ledger;
     const version = withExtra(planVersion(this.ledger.whole(target)), [...target.own.values()]);
     const framing = framingFor(type, tools);
-    const outgoing = partsOf(plan.resources, framing, false).map((part) =>
-      this.#response(version, part.resources, [part.fields()], tools),
-    );
+    const parts = partsOf(plan.resources, framing, false);
     const extra = [...own, ...this.#repeated(again, plan.resources)];
     // Without that a client learns only by its patience that there is nothing (gRFC A88).
-    const faults = [...plan.broken, ...absent.map(notFound)];
-    if (extra.length + faults.length > 0 || outgoing.length === 0)
-      outgoing.push(this.#response(version, extra, [framing(extra), faultsIn(faults)], tools));
+    const faults = faultsIn([...plan.broken, ...absent.map(notFound)]);
+    const last = parts.at(-1);
+    const outgoing = parts
+      .slice(0, -1)
+      .map((part) => this.#response(version, part.resources, [part.fields()], tools));
+    const rest = [last?.fields() ?? NO_BYTES, framing(extra), faults];
+    const resources = extra.length === 0 ? (last?.resources ?? []) : [...(last?.resources ?? []), ...extra];
+    outgoing.push(this.#response(version, resources, rest, tools));
     return outgoing;
   }
 
