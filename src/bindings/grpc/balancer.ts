@@ -8,7 +8,7 @@ import {
 import { messageOf } from '../../runtime/errors.js';
 import type { Experimental } from './adapter.js';
 import { MeshCall } from './client-call.js';
-import type { FramedPlace } from './framed-place.js';
+import { FramedPlace } from './framed-place.js';
 
 type Helper = experimental.ChannelControlHelper;
 type Subchannel = ReturnType<experimental.SubchannelInterface['getRealSubchannel']>;
@@ -42,9 +42,9 @@ export function registerMeshBalancer(grpc: Experimental): void {
     }
 
     updateAddressList(_endpoints: unknown, _config: unknown, options: Record<string, unknown>): boolean {
-      const place = options[PLACE_ATTRIBUTE] as FramedPlace | undefined;
+      const place = options[PLACE_ATTRIBUTE];
       // Whoever names this policy without our resolver.
-      if (place === undefined) return false;
+      if (!(place instanceof FramedPlace)) return false;
       if (this.#place === place) return true;
       this.#place = place;
       this.#subchannel?.unref();
@@ -132,8 +132,11 @@ class MeshBalancingConfig implements experimental.TypedLoadBalancingConfig {
 
 let numbers = 0;
 
+/** What grpc-js uses of a connection that was picked: nothing but this. */
+type Connection = Pick<Subchannel, 'createCall'>;
+
 /** What is asked of a connection: a call. Its metadata is complete, its messages are framed. */
-class MeshConnection {
+class MeshConnection implements Connection {
   readonly #place: FramedPlace;
 
   constructor(place: FramedPlace) {
@@ -157,7 +160,7 @@ class MeshConnection {
 
 function meshSubchannelClass(grpc: Experimental) {
   return class MeshSubchannel extends grpc.BaseSubchannelWrapper {
-    readonly #connection: MeshConnection;
+    readonly #connection: Connection;
 
     constructor(child: experimental.SubchannelInterface, place: FramedPlace) {
       super(child);
@@ -171,8 +174,8 @@ function meshSubchannelClass(grpc: Experimental) {
     override startConnecting(): void {}
 
     override getRealSubchannel(): Subchannel {
-      // Of a connection that was picked grpc-js uses `createCall`, and nothing else.
-      return this.#connection as unknown as Subchannel;
+      // The rest of the class is for policies that connect; grpc-js calls `createCall` of what it gets here.
+      return this.#connection as Subchannel;
     }
   };
 }

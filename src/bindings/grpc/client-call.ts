@@ -84,9 +84,10 @@ export class MeshCall implements Call, ReaderOwner {
     return this.#request?.context.upstreamHost ?? this.#place.target;
   }
 
-  getAuthContext(): ReturnType<Call['getAuthContext']> {
+  /** As grpc-js says of a connection: empty without TLS. */
+  getAuthContext(): NonNullable<ReturnType<Call['getAuthContext']>> {
     const peerId = this.#request?.context.peerId;
-    return peerId === undefined ? null : { transportSecurityType: 'ssl' };
+    return peerId === undefined ? {} : { transportSecurityType: 'ssl' };
   }
 
   start(metadata: Metadata, listener: InterceptingListener): void {
