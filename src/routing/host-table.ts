@@ -26,7 +26,7 @@ interface Wildcard {
  */
 export class HostTable {
   readonly #exact = new Map<string, Service>();
-  /** Host without port → its services; one entry only when the host has one port. */
+  /** Host without port to its services; one entry only when the host has one port. */
   readonly #bare = new Map<string, Service | 'ambiguous'>();
   readonly #suffixes: Wildcard[] = [];
   readonly #prefixes: Wildcard[] = [];
