@@ -5,6 +5,7 @@ import type { HttpConnectionManager } from '../model/listener.js';
 import type { RouteConfiguration } from '../model/route.js';
 import { httpConnectionManager as hcm, type route } from '../proto/xds.js';
 import { decodeAccessLogs, encodeAccessLogs } from './access-log.js';
+import { CLIENT_CERT_FIELDS, decodeClientCert, encodeClientCert } from './client-cert.js';
 import { adsSource, checkConfigSource } from './config-source.js';
 import { onlyFields } from './field-guard.js';
 import { decodeFilter, encodeFilter } from './filter-config.js';
@@ -27,7 +28,7 @@ const IGNORED = [
 ];
 
 const inboundFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
-  enforced: [...ENFORCED, ...PROCESSING_FIELDS, ...INBOUND_LIMIT_FIELDS],
+  enforced: [...ENFORCED, ...PROCESSING_FIELDS, ...INBOUND_LIMIT_FIELDS, ...CLIENT_CERT_FIELDS],
   ignored: IGNORED,
 });
 
@@ -56,7 +57,10 @@ export function decodeConnectionManager(
     filters: decodeFilters(message.httpFilters, path, side),
     accessLogs: decodeAccessLogs(message.accessLog, path),
     upgrades: decodeListenerUpgrades(message.upgradeConfigs, path),
-    ...(side === 'inbound' && decodeProcessing(message, path)),
+    ...(side === 'inbound' && {
+      ...decodeProcessing(message, path),
+      clientCert: decodeClientCert(message, path),
+    }),
     ...(side === 'outbound' ? decodeStreamLimits(message, path) : decodeInboundLimits(message, path)),
   };
 }
@@ -150,6 +154,7 @@ export function encodeConnectionManager(manager: HttpConnectionManager): hcm.Htt
     upgradeConfigs: encodeListenerUpgrades(upgrades),
   });
   encodeProcessing(manager, message);
+  if (manager.clientCert !== undefined) encodeClientCert(manager.clientCert, message);
   encodeStreamLimits(manager, message);
   encodeInboundLimits(manager, message);
   return message;

@@ -1,4 +1,5 @@
 import type { AdmitConnection } from '../filters/network-guards.js';
+import type { ForwardedClientCert } from '../model/client-cert.js';
 import type { InboundLimits } from '../model/inbound-limits.js';
 import type { TlsInspection } from '../model/listener.js';
 import type { DownstreamTls } from '../model/tls.js';
@@ -29,6 +30,8 @@ export interface InboundChain {
   readonly log?: ExchangeLogger | undefined;
   /** What happens to requests before anybody looks at them; undefined = nothing. */
   readonly door?: Door | undefined;
+  /** What becomes of `x-forwarded-client-cert`; undefined = callers with a certificate are named by the mesh. */
+  readonly clientCert?: ForwardedClientCert | undefined;
   /** What connections and heads of requests are held to; undefined = nothing. */
   readonly limits?: InboundLimits | undefined;
   /** Time limits of each exchange, in milliseconds; undefined when there are none. */

@@ -86,6 +86,7 @@ function inboundChain(chain: FilterChain, options: InboundOptions): InboundChain
     tunnels: tunnelService(chain.http, service),
     log,
     door: chain.http.paths && createDoor(chain.http.paths),
+    clientCert: chain.http.clientCert,
     limits: chain.http.limits,
     times: timesOf(chain.http),
   };

@@ -1,5 +1,6 @@
 import type { AccessLog } from './access-log.js';
 import type { SocketAddress } from './address.js';
+import type { ForwardedClientCert } from './client-cert.js';
 import type { ChainCriteria, FilterChainMatch } from './filter-chain-match.js';
 import type { HttpFilter } from './filter-config.js';
 import type { InboundLimits } from './inbound-limits.js';
@@ -101,6 +102,11 @@ export interface HttpConnectionManager {
   readonly accessLogs?: readonly AccessLog[] | undefined;
   /** What connections and requests are held to, inbound only. Undefined = nothing. */
   readonly limits?: InboundLimits | undefined;
+  /**
+   * What becomes of `x-forwarded-client-cert`, inbound only. Undefined: what callers say is taken off, and those with a
+   * certificate are named.
+   */
+  readonly clientCert?: ForwardedClientCert | undefined;
   /** Longest pause of an exchange. Undefined or 0 = none. */
   readonly streamIdleTimeoutMs?: number | undefined;
   /** Longest life of an exchange (`common_http_protocol_options.max_stream_duration`). Undefined or 0 = no limit. */

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { encodeFilter } from '../../src/codec/filter-config.js';
 import type { NamedSecretValue } from '../../src/codec/secret.js';
 import type { SocketAddress } from '../../src/model/address.js';
+import type { ForwardedClientCert } from '../../src/model/client-cert.js';
 import type {
   BreakerThresholds,
   CircuitBreakers,
@@ -594,6 +595,20 @@ const pathRules = (): fc.Arbitrary<PathRules> =>
     }),
   );
 
+const clientCert = (): fc.Arbitrary<ForwardedClientCert> =>
+  fc.record({
+    mode: fc.constantFrom<ForwardedClientCert['mode'][]>(
+      'forward-only',
+      'append-forward',
+      'sanitize-set',
+      'always-forward-only',
+    ),
+    subject: fc.boolean(),
+    cert: fc.boolean(),
+    dns: fc.boolean(),
+    uri: fc.boolean(),
+  });
+
 const filterChain = (): fc.Arbitrary<InboundChainConfig> => {
   const head = {
     name: text(),
@@ -602,10 +617,11 @@ const filterChain = (): fc.Arbitrary<InboundChainConfig> => {
   };
   const logs = accessLogs(headerMatcher(), stringMatcher(), fractionalPercent());
   const http = fc
-    .tuple(connectionManager(), inboundLimits(), maybe(pathRules()))
-    .map(([manager, limits, paths]) => ({
+    .tuple(connectionManager(), inboundLimits(), maybe(pathRules()), maybe(clientCert()))
+    .map(([manager, limits, paths, cert]) => ({
       ...manager,
       ...limits,
+      clientCert: cert,
       paths: manager.processing === undefined ? paths : undefined,
     }));
   const tcp = tcpServer(name(), logs);

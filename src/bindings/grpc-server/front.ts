@@ -9,6 +9,7 @@ import { Acceptor } from '../http/acceptor.js';
 import type { InboundPeer } from '../http/connection.js';
 import { type ConnectionEnd, chainOf } from '../http/connection-chain.js';
 import { connectionInfo } from '../http/connection-info.js';
+import { forwardedClientCert } from '../http/forwarded-client-cert.js';
 import { InboundSession } from '../http/http2/inbound-session.js';
 import { type RefusalCounts, Refusals } from '../http/refusals.js';
 import type { InboundServerOptions } from '../http/server.js';
@@ -187,7 +188,13 @@ export class GrpcFront {
       return;
     }
     const { peer, info } = entry;
-    const head = callHead(headers, raw, peer?.forwardedClientCert);
+    const received = headers['x-forwarded-client-cert'];
+    const text = Array.isArray(received) ? received.join(',') : received;
+    const head = callHead(
+      headers,
+      raw,
+      forwardedClientCert(chain.clientCert, text, peer, () => info),
+    );
     const { peers, loads, onReports } = this.#options;
     if (peer !== undefined && head.path === STREAM_REPORTS) onReports?.();
     if (loads !== undefined) countLoad(stream, headers, loads, peer !== undefined);

@@ -154,7 +154,7 @@ class InterceptedPort {
       return undefined;
     }
     const readPeer = this.#mesh.peers.read;
-    const head = { path, metadata, peer, connectionId, readPeer };
+    const head = { path, metadata, peer, connectionId, readPeer, clientCert: chain.clientCert };
     const { request, asksBack } = interceptedRequest(call, head, this.#tools);
     const answerLines = asksBack ? this.#answerLines : [];
     return new InterceptedCall(call, request, { chain, tools: this.#tools, answerLines });

@@ -21,8 +21,10 @@ import type { WorkloadInfo } from '../../service/workload.js';
 import { Acceptor } from './acceptor.js';
 import { connectionOf, InboundConnection, type InboundPeer } from './connection.js';
 import { type ConnectionEnd, chainOf } from './connection-chain.js';
+import { connectionInfo } from './connection-info.js';
 import { enter } from './door.js';
 import { type ExchangeTools, runRequest, runTunnel } from './exchange.js';
+import { forwardedClientCert } from './forwarded-client-cert.js';
 import type { HandshakeLimits } from './handshake-limit.js';
 import { setForwardedClientCert, takePeerHeaders } from './headers.js';
 import { Http2Front } from './http2/http2-front.js';
@@ -275,7 +277,7 @@ class InboundServer implements InboundAttachment {
     }
     const peer = connection?.peer;
     const stopped = refused ?? (chain.door && enter(request, chain.door, peer !== undefined));
-    setForwardedClientCert(request, peer?.forwardedClientCert);
+    setForwardedClientCert(request, this.#clientCert(request, chain, peer));
     const caller = this.#meet(request, response);
     const dispatch = this.#toApplication(event, request, response, peer !== undefined);
     const isPlain = chain.service === undefined && chain.log === undefined && chain.times === undefined;
@@ -294,6 +296,13 @@ class InboundServer implements InboundAttachment {
       this.#tools,
     );
     return true;
+  }
+
+  #clientCert(request: IncomingMessage, { clientCert }: InboundChain, peer: InboundPeer | undefined) {
+    if (clientCert === undefined) return peer?.forwardedClientCert;
+    const received = request.headers['x-forwarded-client-cert'];
+    const text = Array.isArray(received) ? received.join(',') : received;
+    return forwardedClientCert(clientCert, text, peer, () => connectionInfo(request.socket));
   }
 
   /** Hands a request to the application; to members of the mesh that want to know, the mesh itself reports its load. */
@@ -325,7 +334,7 @@ class InboundServer implements InboundAttachment {
     const stopped =
       (chain.limits && checkHead(request, chain.limits)) ??
       (chain.door && enter(request, chain.door, peer !== undefined));
-    setForwardedClientCert(request, peer?.forwardedClientCert);
+    setForwardedClientCert(request, this.#clientCert(request, chain, peer));
     const caller = this.#meet(request, undefined);
     const service: Service | undefined =
       stopped === undefined ? (chain.tunnels ?? chain.service) : async (one) => localReply(one, stopped);

@@ -6,9 +6,12 @@ import type { AddressInfo } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { peerOf } from '../../../src/bindings/http/connection.js';
+import { forwardedClientCert } from '../../../src/bindings/http/forwarded-client-cert.js';
 import { createSettableSource, type SettableSource, staticSource } from '../../../src/identity/source.js';
 import type { X509Svid } from '../../../src/identity/x509-svid.js';
+import type { ForwardedClientCert } from '../../../src/model/client-cert.js';
 import { systemClock } from '../../../src/runtime/clock.js';
+import type { ConnectionInfo } from '../../../src/service/connection.js';
 import type { Filter } from '../../../src/service/service.js';
 import { createFakeClock } from '../../../src/testing/fake-clock.js';
 import {
@@ -459,4 +462,60 @@ test('a change to disable closes mTLS connections and serves plaintext', async (
   policy.set(policyOf('disable'));
   await gone;
   expect(await (await fetch(url)).text()).toBe('ok');
+});
+
+describe('x-forwarded-client-cert by the rule of the listener', () => {
+  const rule = (mode: ForwardedClientCert['mode']): ForwardedClientCert => ({
+    mode,
+    subject: true,
+    cert: false,
+    dns: false,
+    uri: true,
+  });
+  const OTHER = 'By=spiffe://a;Hash=00;URI=spiffe://b';
+  const hash = () => createHash('sha256').update(productpage.leaf.raw).digest('hex');
+  const own = () => `By=${REVIEWS};Hash=${hash()};Subject="";URI=${PRODUCTPAGE}`;
+
+  async function seenWith(mode: ForwardedClientCert['mode'], received: string | undefined) {
+    let seen: string | string[] | undefined;
+    const inbound = await start(
+      (request, response) => {
+        seen = request.headers['x-forwarded-client-cert'];
+        response.end();
+      },
+      { mode: 'permissive', clientCert: rule(mode) },
+    );
+    const headers = received === undefined ? {} : { 'x-forwarded-client-cert': received };
+    await send(inbound.port, client(), { headers });
+    const proven = seen;
+    await fetch(inbound.url, { headers });
+    return [proven, seen];
+  }
+
+  test('is passed on, extended or replaced over mTLS, and taken off without', async () => {
+    expect(await seenWith('forward-only', OTHER)).toEqual([OTHER, undefined]);
+    expect(await seenWith('append-forward', OTHER)).toEqual([`${OTHER},${own()}`, undefined]);
+    expect(await seenWith('append-forward', undefined)).toEqual([own(), undefined]);
+    expect(await seenWith('sanitize-set', OTHER)).toEqual([own(), undefined]);
+    expect(await seenWith('always-forward-only', OTHER)).toEqual([OTHER, OTHER]);
+  });
+
+  test('says what it is asked to say, and what could end a value is quoted', () => {
+    const tls = {
+      localUriSan: 'spiffe://d/a;b',
+      peer: {
+        sha256: 'ff',
+        subject: 'CN=a"b',
+        uriSans: ['spiffe://d/x'],
+        dnsSans: ['a.test', 'b,c'],
+        pem: 'P E\nM',
+      },
+    };
+    const connection = { tls } as unknown as ConnectionInfo;
+    const all = { mode: 'sanitize-set', subject: true, cert: true, dns: true, uri: true } as const;
+    const peer = { forwardedClientCert: 'shown' };
+    expect(forwardedClientCert(all, 'forged', peer, () => connection)).toBe(
+      'By="spiffe://d/a;b";Hash=ff;Cert="P%20E%0AM";Subject="CN=a\\"b";URI=spiffe://d/x;DNS=a.test;DNS="b,c"',
+    );
+  });
 });

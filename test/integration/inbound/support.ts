@@ -10,6 +10,7 @@ import {
 import type { IdentitySource } from '../../../src/identity/source.js';
 import { staticSource } from '../../../src/identity/source.js';
 import { type InboundMode, type InboundPolicy, inboundPolicy } from '../../../src/mesh/inbound.js';
+import type { ForwardedClientCert } from '../../../src/model/client-cert.js';
 import { NO_OVERRIDES } from '../../../src/model/filter-config.js';
 import type { FilterChain } from '../../../src/model/listener.js';
 import { type Clock, systemClock } from '../../../src/runtime/clock.js';
@@ -38,6 +39,7 @@ export interface InboundSetup {
   readonly mode: InboundMode;
   readonly identity?: IdentitySource;
   readonly filters?: readonly Filter[];
+  readonly clientCert?: ForwardedClientCert;
   readonly observer?: Observer;
   readonly clock?: Clock;
   readonly sniffTimeoutMs?: number;
@@ -50,7 +52,7 @@ export async function startInbound(listener: RequestListener, setup: InboundSetu
   const server = createServer(listener);
   setup.attach?.(server);
   const log: Inbound['log'] = [];
-  const policy = createSignal(policyOf(setup.mode, setup.filters));
+  const policy = createSignal(withClientCert(policyOf(setup.mode, setup.filters), setup.clientCert));
   const options: InboundServerOptions = {
     policy,
     identity: setup.identity ?? staticSource(undefined, []),
@@ -81,6 +83,16 @@ export async function startInbound(listener: RequestListener, setup: InboundSetu
       await attachment.close();
       await closed;
     },
+  };
+}
+
+function withClientCert(policy: InboundPolicy, clientCert: ForwardedClientCert | undefined): InboundPolicy {
+  if (clientCert === undefined) return policy;
+  const { tls, plaintext } = policy;
+  return {
+    ...policy,
+    tls: tls && { ...tls, clientCert },
+    plaintext: plaintext && { ...plaintext, clientCert },
   };
 }
 
