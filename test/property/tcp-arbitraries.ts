@@ -137,7 +137,7 @@ function networkExtAuthz(name: fc.Arbitrary<string>): fc.Arbitrary<NetworkExtAut
     statPrefix: name,
     service: fc.record({
       cluster: name,
-      authority: name,
+      authority: fc.constantFrom('', 'authz.test', 'outbound_.80_._.authz.test'),
       timeoutMs: fc.option(fc.integer({ min: 1, max: 60_000 }), { nil: undefined }),
       initialMetadata: fc.constant([]),
       maxReceiveBytes: fc.option(fc.integer({ min: 1, max: 1_000_000 }), { nil: undefined }),

@@ -161,6 +161,8 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
         manager,
       ),
       manager('path_with_escaped_slashes_action'),
+      // Of a header that nobody may send on.
+      manager('set_current_client_cert_details'),
       // The headers that it leaves out are never sent.
       'envoy.config.core.v3.GrpcService.EnvoyGrpc.skip_envoy_headers',
       // Load balancing reads the namespace `envoy.lb` only.
