@@ -158,6 +158,13 @@ export type { RuntimeLayers } from './control-plane/runtime-layers.js';
 export type { ConfigText } from './control-plane/schema/config-file.js';
 export { formatViolation, formatViolations } from './control-plane/schema/format.js';
 export {
+  closestKind,
+  type JsonSchema,
+  jsonSchemaOf,
+  jsonSchemaOfAll,
+  SCHEMA_KINDS,
+} from './control-plane/schema/json-schema.js';
+export {
   formatPath,
   type RuleViolation,
   type Severity,

@@ -14,6 +14,7 @@ import { addMtls } from './mtls-command.js';
 import { addOthers } from './other-commands.js';
 import { type Output, terminalOutput, version } from './output.js';
 import { addRun } from './run-command.js';
+import { addSchema } from './schema-command.js';
 import { addServe } from './serve-command.js';
 import { addStatus } from './status-commands.js';
 import { addToken } from './token-command.js';
@@ -30,6 +31,7 @@ const COMMANDS: readonly ((program: Command, output: Output, done: Done) => void
   addRun,
   addValidate,
   addAnalyze,
+  addSchema,
   addCompile,
   addExplain,
   addReading,

@@ -193,11 +193,6 @@ export const CODES = {
   ),
   IST0166: code('IneffectiveSelector', 'Warning', 'a selector has no effect on gateways of the Gateway API'),
   IST0167: code('IneffectivePolicy', 'Warning', 'a policy has no effect where it stands'),
-  IST0170: code(
-    'MultiClusterInconsistentService',
-    'Warning',
-    'a service differs between the clusters of a mesh',
-  ),
   IST0171: code(
     'NegativeConditionStatus',
     'Warning',

@@ -65,16 +65,19 @@ function checkKinds(
     .filter((one) => !SILENT.has(one.code) && isChecked(one, spaces))
     .map((one) => {
       const code = one.severity === 'error' ? 'IST0106' : 'IST0133';
-      return toFinding(code, one, spaces.get(one.resource ?? ''));
+      return toFinding(code, one, spaces.get(keyOf(one)));
     });
 }
+
+/** The key of the document that a violation is about: its resource without the group that tells Gateways apart. */
+const keyOf = ({ resource = '' }: Violation): string => resource.replace(/^([^ .]+)\.[^ ]+/, '$1');
 
 const originKey = (kind: string, namespace: string, name: string): string =>
   `${kind} ${namespace === '' ? 'default' : namespace}/${name}`;
 
 /** Kubernetes checks its own kinds; analysis reads of them what it needs. */
-function isChecked({ resource }: Violation, known: ReadonlyMap<string, AnalysisDocument>): boolean {
-  const document = known.get(resource ?? '');
+function isChecked(violation: Violation, known: ReadonlyMap<string, AnalysisDocument>): boolean {
+  const document = known.get(keyOf(violation));
   return document === undefined || (document.group !== '' && document.group !== 'apps');
 }
 

@@ -187,7 +187,57 @@ metadata: { name: other }
   });
 });
 
-test.each(['validate', 'analyze'])('the help of %s has three examples', async (command) => {
+describe('inmesh schema', () => {
+  test('lists the kinds, and prints the JSON Schema of each', async () => {
+    const { code, out } = await run('schema');
+    expect(code).toBe(0);
+    for (const kind of out.trimEnd().split('\n')) {
+      const schema = JSON.parse((await run('schema', kind)).out);
+      expect(schema).toMatchObject({
+        $schema: 'http://json-schema.org/draft-07/schema#',
+        type: 'object',
+        properties: { kind: { const: kind.split('.')[0] } },
+      });
+    }
+  });
+
+  test('a schema has the fields of the kind, and no others', async () => {
+    const { out } = await run('schema', 'PA');
+    const { properties, additionalProperties } = JSON.parse(out);
+    expect(additionalProperties).toBe(false);
+    expect(properties.apiVersion).toEqual({ enum: ['security.istio.io/v1', 'security.istio.io/v1beta1'] });
+    expect(properties.spec).toMatchObject({
+      additionalProperties: false,
+      properties: {
+        mtls: { properties: { mode: { enum: ['UNSET', 'DISABLE', 'PERMISSIVE', 'STRICT'] } } },
+      },
+    });
+  });
+
+  test('one schema of all kinds chooses by kind and group', async () => {
+    const { allOf, definitions } = JSON.parse((await run('schema', 'all')).out);
+    const gateways = allOf.filter(
+      (one: { if: { properties: { kind?: { const?: string } } } }) =>
+        one.if.properties.kind?.const === 'Gateway',
+    );
+    expect(gateways).toHaveLength(2);
+    for (const { if: condition, then } of gateways) {
+      expect(definitions[then.$ref.replace('#/definitions/', '')].properties.apiVersion).toEqual(
+        condition.properties.apiVersion,
+      );
+    }
+  });
+
+  test('a kind that is not there', async () => {
+    expect(await run('schema', 'VirtualServise')).toEqual({
+      code: 2,
+      out: '',
+      err: 'error: there is no kind "VirtualServise"; did you mean VirtualService?\n',
+    });
+  });
+});
+
+test.each(['validate', 'analyze', 'schema'])('the help of %s has three examples', async (command) => {
   const { code, out } = await run(command, '--help');
   expect(code).toBe(0);
   expect(out.match(/^ {2}\$ .*inmesh /gm)).toHaveLength(3);
