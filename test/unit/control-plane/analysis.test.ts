@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -155,6 +156,14 @@ spec: { gatewayClassName: inmesh, listeners: [{ name: a, port: 0, protocol: HTTP
     const silenced = parseSuppression('IST0106=Gateway shop/edge');
     expect(analyze(text, { suppressions: silenced === undefined ? [] : [silenced] })).toEqual([]);
   });
+});
+
+test('docs/analysis.md has every code', () => {
+  const page = readFileSync(new URL('../../../docs/analysis.md', import.meta.url), 'utf8');
+  const rows = Object.entries(FINDING_CODES).map(
+    ([code, { name, level, summary }]) => `| ${code} | ${name} | ${level} | ${summary} |`,
+  );
+  expect(page.match(/^\| I(?:ST|NM)\d.*$/gm)).toEqual(rows);
 });
 
 test('no document makes the analysis fail', () => {
