@@ -7,6 +7,7 @@ import { type MeshConfig, pathRules } from './mesh-config.js';
 import type { PolicySubject } from './policy-scope.js';
 import { servedLimits } from './rate-limits.js';
 import { jwtFilter } from './request-authentication.js';
+import { accessLogsFor } from './telemetry.js';
 
 /** What the policies of workloads are compiled with. */
 export interface InboundSecurity {
@@ -26,6 +27,7 @@ export function inboundHttpPolicy(
   { config, keys, authorization }: RequestSecurity,
 ): InboundHttpPolicy {
   const authentication = jwtFilter(view, subject, { config, keys, clearRouteCache: false });
+  const accessLogs = accessLogsFor(view, subject, 'SERVER', config);
   return {
     filters: [
       ...(authentication === undefined ? [] : [authentication]),
@@ -34,6 +36,7 @@ export function inboundHttpPolicy(
       ...INBOUND_FILTERS,
     ],
     paths: pathRules(config),
+    ...(accessLogs !== undefined && { accessLogs }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { isUnixSocket } from '../../model/address.js';
 import type { Locality } from '../../model/endpoint.js';
-import { localityOfLabels, parseLocality } from '../../model/locality.js';
+import { isNowhere, localityOfLabels, parseLocality } from '../../model/locality.js';
 import type { WorkloadEntrySpec } from '../kinds/types.js';
 import { type RegisteredService, type RegistrySnapshot, registeredKey } from '../registry/snapshot.js';
 import type { Workload } from '../registry/workload.js';
@@ -228,14 +228,35 @@ function declaredAccounts(view: ConfigView, { source, namespace }: MeshService):
   return podTemplatesOf(view).filter((one) => one.namespace === namespace && selects(selector, one.labels));
 }
 
-/** A workload that did not say its service account has that of its Deployment or the like, else `default`. */
-function withDefaults(view: ConfigView, workload: Workload): Workload {
+/** A workload that did not say its service account has that of its group, its Deployment or the like, else `default`. */
+function withDefaults(view: ConfigView, registered: Workload): Workload {
+  const workload = inGroup(registered, groupOf(view, registered));
   if (workload.serviceAccount !== '') return workload;
   const template = podTemplatesOf(view).find(
     ({ namespace, labels }) =>
       namespace === workload.namespace && Object.keys(labels).length > 0 && selects(labels, workload.labels),
   );
   return { ...workload, serviceAccount: template?.serviceAccount ?? DEFAULT_SERVICE_ACCOUNT };
+}
+
+/** The oldest WorkloadGroup whose labels a workload has. */
+function groupOf(view: ConfigView, { namespace, labels }: Workload): Document<'WorkloadGroup'> | undefined {
+  return view.list('WorkloadGroup').find((group) => {
+    const wanted = { ...group.spec.template.labels, ...group.spec.metadata?.labels };
+    return group.namespace === namespace && Object.keys(wanted).length > 0 && selects(wanted, labels);
+  });
+}
+
+/** What the group has for those that do not say. */
+function inGroup(workload: Workload, group: Document<'WorkloadGroup'> | undefined): Workload {
+  if (group === undefined) return workload;
+  const { serviceAccount = '', locality, weight } = group.spec.template;
+  return {
+    ...workload,
+    serviceAccount: workload.serviceAccount || serviceAccount,
+    locality: isNowhere(workload.locality) && locality ? parseLocality(locality) : workload.locality,
+    weight: workload.weight === 1 ? Math.max(1, weight ?? 1) : workload.weight,
+  };
 }
 
 /** Whether an endpoint can go out by EDS, which takes no names. */

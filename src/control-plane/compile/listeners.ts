@@ -1,3 +1,4 @@
+import type { AccessLog } from '../../model/access-log.js';
 import { formatAddress, type SocketAddress } from '../../model/address.js';
 import { type HttpFilter, NO_OVERRIDES } from '../../model/filter-config.js';
 import type {
@@ -24,7 +25,7 @@ export function outboundListener(
   name: string,
   routeName: string,
   routes: readonly Route[],
-  limits: readonly HttpFilter[] = [],
+  { limits = [], accessLogs }: OutboundExtras = {},
 ): OutboundListener {
   return {
     kind: 'outbound',
@@ -33,8 +34,15 @@ export function outboundListener(
       routes: { kind: 'rds', name: routeName },
       filters: [...limits, ...filtersFor(routes, OUTBOUND_FILTERS)],
       upgrades: UPGRADES,
+      ...(accessLogs !== undefined && { accessLogs }),
     },
   };
+}
+
+/** What only some callers have. */
+interface OutboundExtras {
+  readonly limits?: readonly HttpFilter[];
+  readonly accessLogs?: readonly AccessLog[] | undefined;
 }
 
 /** Name of the listener of a served address (gRFC A36: `server_listener_resource_name_template`). */
@@ -85,7 +93,7 @@ function inboundTcp(port: number): TcpServer {
 }
 
 /** What a workload's policies say of the requests to its ports. */
-export type InboundHttpPolicy = Pick<HttpConnectionManager, 'filters' | 'paths'>;
+export type InboundHttpPolicy = Pick<HttpConnectionManager, 'filters' | 'paths' | 'accessLogs'>;
 
 /** What an inbound port does with requests: they are the application's. */
 export function inboundHttp(port: number, policy: InboundHttpPolicy): HttpConnectionManager {

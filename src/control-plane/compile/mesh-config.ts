@@ -1,8 +1,14 @@
+import { type AccessLogFormat, DEFAULT_ACCESS_LOG_FORMAT } from '../../model/access-log.js';
 import type { PathRules } from '../../model/request-processing.js';
 import { MeshError } from '../../runtime/errors.js';
 import { checkLoadBalancer } from '../kinds/load-balancer-rules.js';
 import { createReport } from '../kinds/report.js';
-import type { ConnectionPoolSettings, HttpRetry, OutlierDetectionSettings } from '../kinds/types.js';
+import type {
+  ConnectionPoolSettings,
+  HttpRetry,
+  LogProvider,
+  OutlierDetectionSettings,
+} from '../kinds/types.js';
 import {
   type ExtensionProvider,
   type ExtensionProviderInput,
@@ -84,6 +90,8 @@ export interface MeshConfig {
   readonly enableAutoMtls: boolean;
   /** What connections are like where no DestinationRule says. */
   readonly connections: ConnectionDefaults;
+  /** Where exchanges are logged. */
+  readonly accessLogs: AccessLogDefaults;
   /** How routes retry that do not say; undefined = as Istio does by itself. */
   readonly defaultHttpRetryPolicy: HttpRetry | undefined;
   /** Whether clients report the load of their clusters to the control plane (`lrs_server`). */
@@ -95,6 +103,16 @@ export interface DefaultVisibility {
   readonly services?: readonly string[] | undefined;
   readonly virtualServices?: readonly string[] | undefined;
   readonly destinationRules?: readonly string[] | undefined;
+}
+
+/** Access logs of the mesh. */
+export interface AccessLogDefaults {
+  /** Names of the providers that log without a Telemetry (Istio's `defaultProviders.accessLogging`). */
+  readonly defaults: readonly string[];
+  readonly providers: readonly LogProvider[];
+  /** Of the provider `envoy`, and of those without one. Default `/dev/stdout`. */
+  readonly path: string;
+  readonly format: AccessLogFormat;
 }
 
 /** Defaults of connections. */
@@ -137,6 +155,12 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
     upgradesToHttp2: false,
     pool: undefined,
     outlierDetection: undefined,
+  },
+  accessLogs: {
+    defaults: [],
+    providers: [],
+    path: '/dev/stdout',
+    format: { kind: 'text', text: DEFAULT_ACCESS_LOG_FORMAT, omitEmptyValues: false },
   },
   defaultHttpRetryPolicy: undefined,
   reportsLoad: false,

@@ -3,6 +3,7 @@ import { createReport } from '../kinds/report.js';
 import type { MeshConfigSpec } from '../kinds/types.js';
 import type { ConfigView } from '../store/view.js';
 import { type ExtensionProviderInput, readProviders } from './authorization/extension-provider.js';
+import { BUILT_IN_LOG, meshLogFormat } from './log-format.js';
 import { DEFAULT_MESH_CONFIG, type MeshConfig } from './mesh-config.js';
 
 interface Known {
@@ -80,6 +81,13 @@ function settingsOf(spec: MeshConfigSpec): Partial<MeshConfig> {
       outlierDetection: spec.defaultTrafficPolicy?.outlierDetection,
     },
     defaultHttpRetryPolicy: spec.defaultHttpRetryPolicy,
+    accessLogs: {
+      // Istio: a file is a provider by itself where none is named.
+      defaults: spec.defaultProviders?.accessLogging ?? (spec.accessLogFile ? [BUILT_IN_LOG] : []),
+      providers: spec.extensionProviders ?? [],
+      path: spec.accessLogFile || DEFAULT_MESH_CONFIG.accessLogs.path,
+      format: meshLogFormat(spec.accessLogFormat ?? '', spec.accessLogEncoding ?? 'TEXT'),
+    },
   };
 }
 

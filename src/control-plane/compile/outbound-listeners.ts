@@ -144,9 +144,10 @@ function httpUnit(
   const name = clusterName(port, '', host);
   const virtualHost = compileVirtualHost(virtualService, context);
   const limits = sentLimits(view, { clientNamespace: profile.namespace, host, port }, config);
+  const extras = { limits, accessLogs: profile.accessLogs };
   const listeners = [host, ...aliases].map((one) => {
     const own = `${one}:${port}`;
-    return [own, outboundListener(own, name, virtualHost.routes, limits)] as const;
+    return [own, outboundListener(own, name, virtualHost.routes, extras)] as const;
   });
   return { listeners, routes: { name, virtualHosts: [virtualHost] } };
 }

@@ -1,3 +1,4 @@
+import type { AccessLog } from '../../model/access-log.js';
 import { NO_LOCALITY } from '../../model/endpoint.js';
 import { isNowhere, localityOfLabels } from '../../model/locality.js';
 import type { Node } from '../../model/node.js';
@@ -9,6 +10,7 @@ import { CLUSTER_LABEL, type ClientPlace, withTopology } from './locality-balanc
 import { localityInterest } from './locality-setting.js';
 import type { MeshConfig } from './mesh-config.js';
 import { clientLabels, sidecarFor } from './sidecar.js';
+import { accessLogsFor } from './telemetry.js';
 import { selects } from './visibility.js';
 
 /** Who reads a configuration. */
@@ -41,6 +43,8 @@ export interface Profile {
   readonly sidecar: Document<'Sidecar'> | undefined;
   /** What EnvoyFilters change in what it receives. */
   readonly patches: readonly Patch[];
+  /** Where its exchanges are logged besides where it says itself; undefined = nowhere. */
+  readonly accessLogs: readonly AccessLog[] | undefined;
   readonly key: string;
 }
 
@@ -64,8 +68,10 @@ export function profileOf(node: Node, view: ConfigView, config: MeshConfig): Pro
   const subject = { namespace, labels: clientLabels(node), gateways: envoy?.gateways, node };
   const patches = patchesFor(view, subject, config.rootNamespace);
   const patchIds = patches.map(({ id }) => id);
-  const key = JSON.stringify([generator, namespace, labels, place, envoy, sidecarName, patchIds]);
-  return { namespace, labels, generator, place, envoy, sidecar, patches, key };
+  // Envoys have logs of their own, and gRPC's clients have none.
+  const accessLogs = generator === 'inmesh' ? accessLogsFor(view, subject, 'CLIENT', config) : undefined;
+  const key = JSON.stringify([generator, namespace, labels, place, envoy, sidecarName, patchIds, accessLogs]);
+  return { namespace, labels, generator, place, envoy, sidecar, patches, accessLogs, key };
 }
 
 /** A node says what it wants, or its program is known; gRPC's clients are many, so that they are who the others are not. */

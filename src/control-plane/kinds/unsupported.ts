@@ -1,4 +1,5 @@
 import { patchesOf } from '../compile/envoy-filter/patches.js';
+import { isLogFilter } from '../compile/log-filter.js';
 import type { RuleViolation } from '../schema/violation.js';
 import type { Document, FieldPath, KindName } from '../store/view.js';
 import { apiForGateways, apiUnsupported } from './gateway-api/unsupported.js';
@@ -18,6 +19,8 @@ interface Unsupported {
   readonly values?: readonly unknown[];
   /** Only texts of this form are refused; without `values` and `form`, every value is. */
   readonly form?: RegExp;
+  /** Only texts of which this does not hold are refused. */
+  readonly unless?: (text: string) => boolean;
   /** Why it is let pass all the same, with a warning; undefined = it is refused. */
   readonly because?: string;
 }
@@ -82,6 +85,12 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
     ...fields('addresses', 'endpoints.*.network'),
   ],
   WorkloadEntry: fields('network'),
+  WorkloadGroup: fields('probe', 'template.address', 'template.network', 'metadata.annotations'),
+  Telemetry: [
+    // Spans and metrics are made in the process, by its own options.
+    ...fields('tracing', 'metrics'),
+    { path: 'accessLogging.*.filter.expression', unless: isLogFilter },
+  ],
   Gateway: fields(
     'servers.*.defaultEndpoint',
     'servers.*.port.targetPort',
@@ -108,6 +117,7 @@ const MESH_CONFIG: readonly Unsupported[] = [
     'discoverySelectors',
     'ca',
     'certificates',
+    'enableEnvoyAccessLogService',
     ...below('defaultTrafficPolicy', POLICY_PARTS).map(({ path }) => path),
   ),
   { path: 'serviceEntryVisibility.applyToSidecars', values: [true] },
@@ -119,16 +129,13 @@ const MESH_CONFIG: readonly Unsupported[] = [
     'hboneIdleTimeout',
     'protocolDetectionTimeout',
     'disableEnvoyListenerLog',
-    'enableEnvoyAccessLogService',
     'defaultConfig',
     'inboundClusterStatName',
     'outboundClusterStatName',
     'enablePrometheusMerge',
-    'accessLogFile',
-    'accessLogFormat',
-    'accessLogEncoding',
     'enableTracing',
-    'defaultProviders',
+    'defaultProviders.tracing',
+    'defaultProviders.metrics',
   ),
   ...without(
     ABOUT_KUBERNETES,
@@ -150,13 +157,13 @@ const MESH_CONFIG: readonly Unsupported[] = [
 ];
 
 /** Kinds that are read and checked, but not carried out yet. */
-const UNSUPPORTED_WHOLE: ReadonlySet<KindName> = new Set<KindName>([
-  'WorkloadGroup',
-  'Telemetry',
-  'ProxyConfig',
-  'WasmPlugin',
-  'TrafficExtension',
-]);
+const UNSUPPORTED_WHOLE: ReadonlySet<KindName> = new Set<KindName>(['TrafficExtension']);
+
+/** Kinds that are let pass without effect, and why. */
+const WITHOUT_EFFECT: { readonly [K in KindName]?: string } = {
+  ProxyConfig: ABOUT_PROXIES,
+  WasmPlugin: 'no modules are run yet',
+};
 
 /** Kinds that are not read yet. */
 export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
@@ -171,6 +178,8 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
 export function findUnsupported(document: Document): readonly RuleViolation[] {
   if (isKind(document, 'ConfigMap')) return inConfigMap(document);
   if (isKind(document, 'EnvoyFilter')) return inPatches(document);
+  const because = WITHOUT_EFFECT[document.kind];
+  if (because !== undefined) return [withoutEffect(`the kind ${document.kind}`, ['kind'], because)];
   if (UNSUPPORTED_WHOLE.has(document.kind)) return [unsupportedKind(document.kind)];
   const forGateways = findForGateways(document);
   const violations: RuleViolation[] = [...apiUnsupported(document)];
@@ -249,7 +258,8 @@ function isKind<K extends KindName>(document: Document, kind: K): document is Do
   return document.kind === kind;
 }
 
-function isRefused({ values, form }: Unsupported, value: unknown): boolean {
+function isRefused({ values, form, unless }: Unsupported, value: unknown): boolean {
+  if (unless !== undefined) return typeof value === 'string' && !unless(value);
   if (values !== undefined) return values.includes(value);
   if (form !== undefined) return typeof value === 'string' && form.test(value);
   return value !== undefined;
@@ -262,7 +272,8 @@ function withoutEffect(what: string, path: FieldPath, because: string): RuleViol
 
 function unsupported(kind: KindName, path: FieldPath, entry: Unsupported, value: unknown): RuleViolation {
   const field = path.findLast((step) => typeof step === 'string');
-  const isWhole = entry.values === undefined && entry.form === undefined;
+  const { values, form, unless } = entry;
+  const isWhole = values === undefined && form === undefined && unless === undefined;
   const shown = typeof value === 'string' ? value : 'left out';
   if (entry.because !== undefined) return withoutEffect(`${field} of ${kind}`, path, entry.because);
   return {

@@ -168,3 +168,121 @@ data:
     ]);
   });
 });
+
+describe('Telemetry', () => {
+  const telemetry = (name: string, spec: string, namespace = 'default') => `---
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: ${name}, namespace: ${namespace}}
+spec: ${spec}
+`;
+  const MESH = `---
+apiVersion: inmesh.dev/v1
+kind: MeshConfig
+metadata: {name: mesh, namespace: istio-system}
+spec:
+  extensionProviders:
+  - name: errors
+    envoyFileAccessLog: {path: /var/log/errors, logFormat: {labels: {status: "%RESPONSE_CODE%"}}}
+  defaultProviders: {accessLogging: [envoy]}
+  accessLogFormat: "%RESPONSE_CODE%"
+`;
+  const WEB = { service: 'web', address: '10.0.0.1', port: 80, portName: '', tlsMode: 'istio' as const };
+  const logs = (text: string) => {
+    const set = compile(service('a', 80) + text, [], nodeOf({ INMESH_WORKLOADS: [WEB] }));
+    const sent = set.listeners.get(`${A}:80`);
+    const served = set.listenerOf('xds.istio.io/grpc/lds/inbound/10.0.0.1:80');
+    const chain = served?.kind === 'inbound' ? served.filterChains[0] : undefined;
+    return {
+      sent: sent?.kind === 'outbound' ? sent.http.accessLogs : undefined,
+      served: chain !== undefined && 'http' in chain ? chain.http?.accessLogs : undefined,
+    };
+  };
+
+  test('nothing is logged unless somebody says so; the mesh may', () => {
+    expect(logs('')).toEqual({ sent: undefined, served: undefined });
+    const envoy = {
+      sink: { kind: 'stdout' },
+      format: { kind: 'text', text: '%RESPONSE_CODE%\n', omitEmptyValues: false },
+      filter: undefined,
+    };
+    expect(logs(MESH)).toEqual({ sent: [envoy], served: [envoy] });
+  });
+
+  test('narrower scopes replace providers, filter and switch off', () => {
+    const errors = telemetry(
+      'ns',
+      '{accessLogging: [{providers: [{name: errors}], match: {mode: SERVER}, filter: {expression: "response.code >= 500 || response.code == 429"}}]}',
+    );
+    const { sent, served } = logs(MESH + errors);
+    expect(sent).toMatchObject([{ sink: { kind: 'stdout' } }]);
+    expect(served).toEqual([
+      {
+        sink: { kind: 'file', path: '/var/log/errors' },
+        format: { kind: 'json', template: { status: '%RESPONSE_CODE%' }, omitEmptyValues: false },
+        filter: {
+          kind: 'or',
+          filters: [
+            { kind: 'status-code', operator: 'ge', value: 500 },
+            { kind: 'status-code', operator: 'eq', value: 429 },
+          ],
+        },
+      },
+    ]);
+    const off = telemetry('w', '{selector: {matchLabels: {app: web}}, accessLogging: [{disabled: true}]}');
+    expect(logs(MESH + errors + off)).toEqual({ sent: undefined, served: undefined });
+    const other = telemetry(
+      'o',
+      '{selector: {matchLabels: {app: other}}, accessLogging: [{disabled: true}]}',
+    );
+    expect(logs(MESH + other).served).toHaveLength(1);
+  });
+
+  test('what members do not carry out is refused', () => {
+    expect(
+      complaintsAbout(
+        telemetry(
+          't',
+          '{tracing: [{randomSamplingPercentage: 1}], accessLogging: [{filter: {expression: "request.host == 1"}}]}',
+        ),
+      ).map((line) => line.replace(/^\S+ error \S+ /, '')),
+    ).toEqual([
+      'inmesh does not carry out tracing of Telemetry yet',
+      'inmesh does not carry out expression request.host == 1 of Telemetry yet',
+    ]);
+  });
+});
+
+test('a WorkloadGroup has what its workloads do not say', () => {
+  const text =
+    service('a', 80) +
+    networking(
+      'WorkloadGroup',
+      'g',
+      'metadata: {labels: {app: a}}\ntemplate: {serviceAccount: vm, locality: r/z, weight: 3}',
+    );
+  const set = compile(text, [
+    { service: 'a', address: '10.0.0.1', port: 80 },
+    { service: 'a', address: '10.0.0.2', port: 80, serviceAccount: 'own' },
+  ]);
+  const localities = set.endpoints.get(CLUSTER)?.localities ?? [];
+  expect(localities.map(({ locality, weight }) => [locality.region, locality.zone, weight])).toEqual([
+    ['r', 'z', 6],
+  ]);
+  const names = JSON.stringify(set.clusters.get(CLUSTER)?.transportSocketMatches);
+  expect(names).toContain('/sa/vm');
+  expect(names).toContain('/sa/own');
+});
+
+test('kinds about proxies and modules are let pass, and said to have no effect', () => {
+  const text = (kind: string, version: string, spec: string) =>
+    `apiVersion: ${version}\nkind: ${kind}\nmetadata: {name: a}\nspec: ${spec}\n`;
+  const lines = [
+    ...complaintsAbout(text('ProxyConfig', 'networking.istio.io/v1beta1', '{concurrency: 2}')),
+    ...complaintsAbout(text('WasmPlugin', 'extensions.istio.io/v1alpha1', '{url: "oci://x/y"}')),
+  ];
+  expect(lines.map((line) => line.replace(/^\S+ /, ''))).toEqual([
+    expect.stringContaining('warning INMESH_CONFIG_UNSUPPORTED the kind ProxyConfig has no effect'),
+    expect.stringContaining('warning INMESH_CONFIG_UNSUPPORTED the kind WasmPlugin has no effect'),
+  ]);
+});
