@@ -26,6 +26,10 @@ export function accessLogsFor(
   return logs.length === 0 ? undefined : logs;
 }
 
+function keepOnly(filters: LogFilters, names: readonly string[]): void {
+  for (const name of [...filters.keys()]) if (!names.includes(name)) filters.delete(name);
+}
+
 type LogFilters = Map<string, AccessLogFilter | undefined>;
 
 /** Providers with their filters, the entries of wider scopes first. */
@@ -36,7 +40,7 @@ function mergeLogs(entries: readonly AccessLogging[], defaults: readonly string[
     // Istio: providers that are named replace those of wider scopes.
     if (providers.length > 0) {
       inScope = providers.map(({ name }) => name);
-      for (const name of [...filters.keys()]) if (!inScope.includes(name)) filters.delete(name);
+      keepOnly(filters, inScope);
     }
     for (const name of inScope.length > 0 ? inScope : [BUILT_IN_LOG]) {
       if (disabled === true) filters.delete(name);
