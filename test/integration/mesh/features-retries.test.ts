@@ -166,7 +166,7 @@ describe('timeouts', () => {
 
   test('a try that takes too long is given up; the last one answers 504', async () => {
     const { client, counts, exchanges } = await scene(
-      'retries: { attempts: 2, perTryTimeout: 60ms, retryOn: 5xx, backoff: 2ms }',
+      'retries: { attempts: 2, perTryTimeout: 300ms, retryOn: 5xx, backoff: 2ms }',
       never,
     );
     const response = await client.fetch('http://echo/');

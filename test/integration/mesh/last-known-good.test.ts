@@ -75,20 +75,21 @@ describe('a start without a control plane and without a cache', () => {
     await import('../../../src/bindings/join.js');
     const begin = performance.now();
     const mesh = await client(options);
-    expect(performance.now() - begin).toBeLessThan(1000);
+    // It waits for 200 ms; the rest is what a busy machine needs.
+    expect(performance.now() - begin).toBeLessThan(3000);
     expect(mesh.status()).toMatchObject({ configuration: 'none' });
     // On a busy machine the refusal may not have been heard yet.
     expect(mesh.status().controlPlane.state).not.toBe('connected');
 
     const beginOutside = performance.now();
     expect(await (await mesh.fetch(outside.url)).text()).toBe('outside');
-    expect(performance.now() - beginOutside).toBeLessThan(500);
+    expect(performance.now() - beginOutside).toBeLessThan(3000);
 
     const error = await mesh.fetch('http://echo/').catch((reason: unknown) => reason);
     const waitedMs = performance.now() - begin;
     expect(causesOf(error).slice(0, 2)).toEqual(['TypeError', 'INMESH_CONTROL_PLANE_UNAVAILABLE']);
     expect(waitedMs).toBeGreaterThan(1000);
-    expect(waitedMs).toBeLessThan(2500);
+    expect(waitedMs).toBeLessThan(6000);
 
     await member({ ...options, service: 'echo' });
     await controlPlane([], plane.addresses);
