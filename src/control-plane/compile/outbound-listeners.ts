@@ -1,7 +1,7 @@
 import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
 import { coversHost } from '../kinds/hosts.js';
-import type { ConfigView } from '../store/view.js';
+import type { ConfigView, Document } from '../store/view.js';
 import { aliasesOf } from './aliases.js';
 import { type DestinationPolicy, NO_POLICY } from './destination-rules.js';
 import { outboundListener } from './listeners.js';
@@ -9,7 +9,7 @@ import { routeHashOf } from './load-balancer.js';
 import type { MeshConfig } from './mesh-config.js';
 import { clusterName } from './names.js';
 import { unknownHostOf, unknownHosts } from './outbound-policy.js';
-import type { ListenerInput, ListenerUnit, Lookup, OutlineMemory } from './outline-memory.js';
+import type { KeptListeners, ListenerInput, ListenerUnit, Lookup, OutlineMemory } from './outline-memory.js';
 import type { Outline } from './outlined.js';
 import { isHttpPort, isTcpPort } from './port-protocol.js';
 import type { Profile } from './profile.js';
@@ -44,39 +44,43 @@ export interface Destinations {
   readonly policies: ReadonlyMap<string, DestinationPolicy>;
   /** What it sees of them. */
   readonly scope: ClientScope;
+  /** Those that its namespace follows, in the order in which they count. */
+  readonly virtualServices: readonly Document<'VirtualService'>[];
   readonly memory: OutlineMemory;
 }
 
 /** The listeners for what a client calls, with their routes. */
 export function compileListeners(from: Destinations): Pick<Outline, 'listeners' | 'routes'> {
-  const { services, scope, profile } = from;
-  const made = new OutboundListeners(from);
-  for (const service of services.values()) {
-    for (const port of service.ports) {
-      const there = scope.at(port.number);
-      if (there?.sees(service)) made.add(service.host, port, there.virtualServices);
-    }
-  }
-  made.addUnserved();
+  const { services, profile, memory, virtualServices } = from;
+  // An Envoy's tables follow the order of hosts, and a Sidecar tells ports apart.
+  const canEdit = profile.envoy === undefined && profile.sidecar === undefined;
+  const basis = { services, named: from.view.list('Service'), virtualServices };
+  const kept = canEdit ? memory.kept(basis) : undefined;
+  const made = new OutboundListeners(from, kept);
+  if (kept === undefined) made.addAll();
+  else for (const host of kept.hosts) made.replace(host);
   const unknown = unknownHostOf(profile, from.config, (name) => services.get(name));
   if (unknown !== undefined && profile.generator === 'inmesh') {
     const { listener, routes: table } = unknownHosts(unknown);
     made.listeners.set(listener.name, listener);
     made.routes.set(table.name, table);
   }
+  if (canEdit) memory.keep(basis, made);
   return { listeners: made.listeners, routes: made.routes };
 }
 
 /** Listeners as they are made. */
 class OutboundListeners {
-  readonly listeners = new Map<string, Listener>();
-  readonly routes = new Map<string, RouteConfiguration>();
+  readonly listeners: Map<string, Listener>;
+  readonly routes: Map<string, RouteConfiguration>;
   readonly #from: Destinations;
   readonly #aliases: ReadonlyMap<string, readonly string[]>;
   readonly #lookup: Lookup;
 
-  constructor(from: Destinations) {
+  constructor(from: Destinations, { listeners, routes }: Partial<KeptListeners> = {}) {
     const { services, policies } = from;
+    this.listeners = listeners ?? new Map();
+    this.routes = routes ?? new Map();
     this.#from = from;
     this.#aliases = aliasesOf(from.view, from.profile, from.config);
     this.#lookup = {
@@ -85,7 +89,35 @@ class OutboundListeners {
     };
   }
 
-  add(host: string, port: MeshPort, virtualServices: VirtualServiceIndex): void {
+  addAll(): void {
+    for (const service of this.#from.services.values()) this.#addService(service);
+    this.#addUnserved();
+  }
+
+  /** Makes those of one host anew, of which a rule was edited. */
+  replace(host: string): void {
+    const { services, memory, scope } = this.#from;
+    const service = services.get(host);
+    const ports = service?.ports ?? [UNSERVED_PORT];
+    for (const { number } of ports) {
+      const { listeners = [], routes } = memory.unit(host, number) ?? {};
+      for (const [name] of listeners) this.listeners.delete(name);
+      if (routes !== undefined) this.routes.delete(routes.name);
+    }
+    const plain = scope.at(UNSERVED_PORT.number);
+    if (service !== undefined) this.#addService(service);
+    else if (plain?.virtualServices.hosts.includes(host))
+      this.#add(host, UNSERVED_PORT, plain.virtualServices);
+  }
+
+  #addService(service: MeshService): void {
+    for (const port of service.ports) {
+      const there = this.#from.scope.at(port.number);
+      if (there?.sees(service)) this.#add(service.host, port, there.virtualServices);
+    }
+  }
+
+  #add(host: string, port: MeshPort, virtualServices: VirtualServiceIndex): void {
     const aliases = this.#aliases.get(host) ?? NO_ALIASES;
     const http = virtualServices.find(host, port.number, 'http');
     const tcp = virtualServices.find(host, port.number, 'tcp');
@@ -101,7 +133,7 @@ class OutboundListeners {
    * Istio: a VirtualService may also define a host that no service has; it answers on port 80. A wildcard that covers
    * services is about those alone.
    */
-  addUnserved(): void {
+  #addUnserved(): void {
     const { scope, services } = this.#from;
     const plain = scope.at(80);
     if (plain === undefined) return;
@@ -110,7 +142,7 @@ class OutboundListeners {
       const isServed = host.startsWith('*')
         ? [...known].some((name) => coversHost(host, name))
         : known.has(host);
-      if (!isServed) this.add(host, UNSERVED_PORT, plain.virtualServices);
+      if (!isServed) this.#add(host, UNSERVED_PORT, plain.virtualServices);
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { Cluster } from '../../model/cluster.js';
 import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
+import { fullHostName } from '../kinds/hosts.js';
 import { KIND_NAMES } from '../kinds/kinds.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigView, Document, KindName } from '../store/view.js';
@@ -85,6 +86,7 @@ export class OutlineMemory {
   #listeners = new Map<string, MadeListeners>();
   #clusters = new Map<string, MadeClusters>();
   #reached: MadeReached | undefined;
+  #all: AllListeners | undefined;
   #last: Pieces = NOTHING;
 
   /** Begins a run: nothing is kept when something changed that is not followed. */
@@ -95,11 +97,12 @@ export class OutlineMemory {
       view.list('BackendTLSPolicy').length > 0 ? [...OTHERS, 'Secret'] : OTHERS;
     const keeps = then !== undefined && others.every((kind) => isSameList(then.list(kind), view.list(kind)));
     this.#last = keeps
-      ? { listeners: this.#listeners, clusters: this.#clusters, reached: this.#reached }
+      ? { listeners: this.#listeners, clusters: this.#clusters, reached: this.#reached, all: this.#all }
       : NOTHING;
     this.#concerned = keeps ? this.#concernedBy(services) : new Set();
     this.#listeners = new Map();
     this.#clusters = new Map();
+    this.#all = undefined;
     this.#view = view;
     this.#registry = services;
   }
@@ -141,6 +144,27 @@ export class OutlineMemory {
     return made.unit;
   }
 
+  /** The listeners of the last run where those of a few hosts alone may be others; undefined = make all. */
+  kept(from: ListenersFrom): KeptListeners | undefined {
+    const { all, listeners } = this.#last;
+    if (all === undefined || all.from.services !== from.services || all.from.named !== from.named)
+      return undefined;
+    const hosts = editedHosts(all.from.virtualServices, from.virtualServices);
+    if (hosts === undefined) return undefined;
+    this.#listeners = listeners;
+    return { listeners: new Map(all.listeners), routes: new Map(all.routes), hosts };
+  }
+
+  /** What the last run made for a host and port; undefined = nothing. */
+  unit(host: string, port: number): ListenerUnit | undefined {
+    return this.#last.listeners.get(`${host}:${port}`)?.unit;
+  }
+
+  /** All listeners of this run. */
+  keep(from: ListenersFrom, { listeners, routes }: Pick<KeptListeners, 'listeners' | 'routes'>): void {
+    this.#all = { from, listeners, routes };
+  }
+
   /** Ends a run: those of its clusters whose endpoints may be others than before, undefined = all. */
   end(): readonly ClusterPlan[] | undefined {
     const last = this.#last.reached;
@@ -163,12 +187,56 @@ export class OutlineMemory {
 
 /** What there was after a run. */
 interface Pieces {
-  readonly listeners: ReadonlyMap<string, MadeListeners>;
+  readonly listeners: Map<string, MadeListeners>;
   readonly clusters: Map<string, MadeClusters>;
   readonly reached: MadeReached | undefined;
+  readonly all: AllListeners | undefined;
 }
 
-const NOTHING: Pieces = { listeners: new Map(), clusters: new Map(), reached: undefined };
+const NOTHING: Pieces = { listeners: new Map(), clusters: new Map(), reached: undefined, all: undefined };
+
+/** What all listeners of a client without a Sidecar follow from. */
+export interface ListenersFrom {
+  readonly services: ReadonlyMap<string, MeshService>;
+  /** The documents that give services further names. */
+  readonly named: readonly Document<'Service'>[];
+  /** In the order in which they count. */
+  readonly virtualServices: readonly Document<'VirtualService'>[];
+}
+
+/** Listeners and tables of the run before, copied, and the hosts of which they may be out of date. */
+export interface KeptListeners {
+  readonly listeners: Map<string, Listener>;
+  readonly routes: Map<string, RouteConfiguration>;
+  readonly hosts: ReadonlySet<string>;
+}
+
+interface AllListeners extends Omit<KeptListeners, 'hosts'> {
+  readonly from: ListenersFrom;
+}
+
+/** The hosts whose rules were edited; undefined when rules came, went or are for others than before. */
+function editedHosts(
+  before: readonly Document<'VirtualService'>[],
+  after: readonly Document<'VirtualService'>[],
+): ReadonlySet<string> | undefined {
+  if (before.length !== after.length) return undefined;
+  const hosts = new Set<string>();
+  for (const [at, now] of after.entries()) {
+    const then = before[at];
+    if (isSameDocument(then, now)) continue;
+    const own = hostsOf(now);
+    if (then === undefined || String(hostsOf(then)) !== String(own)) return undefined;
+    if (then.spec.gatewayApi !== undefined || now.spec.gatewayApi !== undefined) return undefined;
+    if (own.some((host) => host.startsWith('*'))) return undefined;
+    for (const host of own) hosts.add(host);
+  }
+  return hosts;
+}
+
+function hostsOf({ spec, namespace }: Document<'VirtualService'>): readonly string[] {
+  return (spec.hosts ?? []).map((host) => fullHostName(host, namespace));
+}
 
 interface MadeReached {
   readonly from: readonly object[];

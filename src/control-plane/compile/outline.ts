@@ -51,15 +51,25 @@ function unpatchedOutline(input: CompileInput, profile: Profile, memory: Outline
   const { view, registry, config } = input;
   memory.begin(view, registry);
   const visible = visibleServices(listServices(view, registry), profile.namespace, config);
+  const virtualServices = meshVirtualServices(view, profile.namespace, config);
   const scope = clientScope(profile.sidecar?.spec, {
     namespace: profile.namespace,
     services: profile.generator === 'grpc' ? visible.filter(isReachableByGrpc) : visible,
-    virtualServices: meshVirtualServices(view, profile.namespace, config),
+    virtualServices,
   });
   const { services } = scope;
   const { byHost, policies, plans, clusters } = reach(services, input, { profile, memory });
   const outline = {
-    ...compileListeners({ view, config, profile, services: byHost, policies, scope, memory }),
+    ...compileListeners({
+      view,
+      config,
+      profile,
+      services: byHost,
+      policies,
+      scope,
+      virtualServices,
+      memory,
+    }),
     clusters,
     plans,
     freshPlans: memory.end(),

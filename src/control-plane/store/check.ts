@@ -1,3 +1,4 @@
+import { WeakMemo } from '../../runtime/weak-memo.js';
 import type { Kind } from '../kinds/kind.js';
 import { KINDS } from '../kinds/kinds.js';
 import { checkMetadata } from '../kinds/metadata-rules.js';
@@ -22,8 +23,9 @@ export function checkDocuments(
   let errors = 0;
   let warnings = 0;
   for (const document of documents) {
-    const found: RuleViolation[] = [...checkOne(document, view)];
-    if (!allowUnsupported) found.push(...findUnsupported(document));
+    const { rules, unsupported } = known.get([document.spec], () => checkAlone(document));
+    const found: RuleViolation[] = [...rules, ...checkReferences(document, view)];
+    if (!allowUnsupported) found.push(...unsupported);
     const key = keyOf(document.kind, document.namespace, document.name);
     const twin = first.get(key);
     if (twin === undefined) first.set(key, document);
@@ -40,17 +42,32 @@ export function checkDocuments(
   return violations;
 }
 
-function checkOne<K extends KindName>(
+/** What is wrong with a document whatever others say. */
+interface Alone {
+  readonly rules: readonly RuleViolation[];
+  readonly unsupported: readonly RuleViolation[];
+}
+
+/** By spec: it belongs to one document, which says the same as long as it is the same. */
+const known = new WeakMemo<Alone>();
+
+function checkAlone<K extends KindName>(document: ConfigDocument<K>): Alone {
+  return {
+    rules: [...checkMetadata(document), ...kindOf(document).validate(document)],
+    unsupported: findUnsupported(document),
+  };
+}
+
+function checkReferences<K extends KindName>(
   document: ConfigDocument<K>,
   view: ConfigView,
 ): readonly RuleViolation[] {
+  return kindOf(document).references?.(document, view) ?? [];
+}
+
+function kindOf<K extends KindName>({ kind }: ConfigDocument<K>): Kind<K> {
   // KINDS is indexed by the document's own kind.
-  const kind = KINDS[document.kind] as unknown as Kind<K>;
-  return [
-    ...checkMetadata(document),
-    ...kind.validate(document),
-    ...(kind.references?.(document, view) ?? []),
-  ];
+  return KINDS[kind] as unknown as Kind<K>;
 }
 
 function duplicate(document: ConfigDocument, twin: ConfigDocument): RuleViolation {

@@ -96,12 +96,18 @@ const step = fc.record({
   workloads: fc.option(fc.array(input, { maxLength: 3 }), { nil: undefined }),
   /** Undefined = they stay. */
   documents: fc.option(fc.subarray(FURTHER), { nil: undefined }),
+  /** Whether rules say something else, for the same hosts. */
+  edited: fc.boolean(),
 });
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 const CLIENTS = (['inmesh', 'grpc'] as const).flatMap((generator) =>
   ['default', 'other'].map((namespace) => nodeOf({ GENERATOR: generator, NAMESPACE: namespace })),
 );
+
+function edit(text: string): string {
+  return text.replace('/x', '/y').replace('host: c }', 'host: a }').replace('host: tier', 'host: b');
+}
 
 /** Everything that clients receive, whatever the order. */
 function contentOf({ listeners, routes, clusters, endpoints }: ResourceSet) {
@@ -124,7 +130,10 @@ test('what follows changes of registry and documents equals what is compiled ane
       for (const one of steps) {
         take(registry, one);
         if (one.documents !== undefined || one === steps[0]) {
-          const files = [DOCUMENTS, ...(one.documents ?? [])].map((content, at) => ({
+          const files = [
+            DOCUMENTS,
+            ...(one.documents ?? []).map((text) => (one.edited ? edit(text) : text)),
+          ].map((content, at) => ({
             file: `${at}.yaml`,
             content,
           }));
