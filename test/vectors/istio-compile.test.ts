@@ -38,9 +38,9 @@ function named(service: object): string {
 }
 
 describe('which VirtualService holds for which host', () => {
-  test('is what Istio decides, in every case about VirtualServices alone', () => {
+  test('is what Istio decides, in every case about VirtualServices, HTTPRoutes and Sidecars', () => {
     const wrong = routes.cases
-      .filter(({ config }) => config.every(({ kind }) => kind === 'VirtualService' || kind === 'Sidecar'))
+      .filter(({ config }) => config.every(({ kind }) => ['VirtualService', 'Sidecar', 'HTTPRoute'].includes(kind)))
       .filter(({ expectedVirtualHosts }) => expectedVirtualHosts !== null)
       .flatMap((one) => {
         const text = [...routes.services.map(named), ...one.config.map((document) => JSON.stringify(document))].join('\n---\n');

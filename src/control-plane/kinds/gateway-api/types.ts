@@ -18,7 +18,6 @@ export type ApiHttpFilter = Item<ApiHttpRule['filters']>;
 export type ApiHttpBackend = Item<ApiHttpRule['backendRefs']>;
 export type ApiHeaderFilter = Part<ApiHttpFilter, 'requestHeaderModifier'>;
 export type ApiMirror = Part<ApiHttpFilter, 'requestMirror'>;
-export type ApiRedirect = Part<ApiHttpFilter, 'requestRedirect'>;
 export type ApiRewrite = Part<ApiHttpFilter, 'urlRewrite'>;
 export type ApiPathModifier = Part<ApiRewrite, 'path'>;
 export type ApiCors = Part<ApiHttpFilter, 'cors'>;
@@ -31,7 +30,6 @@ export type ApiGrpcFilter = Item<ApiGrpcRule['filters']>;
 export type ApiGrpcBackend = Item<ApiGrpcRule['backendRefs']>;
 
 export type ApiL4Rule = Item<KindSpecs['TCPRoute']['rules']>;
-export type ApiL4Backend = Item<ApiL4Rule['backendRefs']>;
 
 /** The kinds of routes. */
 export type RouteKind = 'HTTPRoute' | 'GRPCRoute' | 'TLSRoute' | 'TCPRoute';
