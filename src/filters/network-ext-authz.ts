@@ -6,7 +6,7 @@ import type { Request } from '../service/service.js';
 import { connectionCheck } from './ext-authz/check-request.js';
 import type { FilterMemory } from './filter-memory.js';
 import { type GrpcTools, grpcClient } from './grpc-client.js';
-import type { JudgeConnection } from './network-guards.js';
+import type { JudgeConnection } from './judge-connection.js';
 
 const NAMESPACE = 'envoy.filters.network.ext_authz';
 const METHOD = {

@@ -7,14 +7,12 @@ import type { Request } from '../service/service.js';
 import type { Audited } from './filter.js';
 import type { FilterMemory } from './filter-memory.js';
 import type { GrpcTools } from './grpc-client.js';
+import type { JudgeConnection } from './judge-connection.js';
 import { networkExtAuthz } from './network-ext-authz.js';
 import { networkRbac } from './network-rbac.js';
 
 /** Whether a connection is let in; a promise where somebody is asked. What was decided stands in the exchange. */
 export type AdmitConnection = (context: Exchange, abort: Abort) => boolean | Promise<boolean>;
-
-/** Judges a connection as a request that says nothing. */
-export type JudgeConnection = (request: Request) => boolean | Promise<boolean>;
 
 /** What guards work with. */
 export interface GuardTools extends GrpcTools {

@@ -2,7 +2,7 @@ import type { NetworkRbac } from '../model/network-rbac.js';
 import { compileRbac, type RbacDecision, setMetadata } from '../routing/rbac.js';
 import type { Audited } from './filter.js';
 import type { FilterMemory } from './filter-memory.js';
-import type { JudgeConnection } from './network-guards.js';
+import type { JudgeConnection } from './judge-connection.js';
 
 const NAMESPACE = 'envoy.filters.network.rbac';
 

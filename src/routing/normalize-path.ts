@@ -1,12 +1,6 @@
 import type { PathRules } from '../model/request-processing.js';
+import type { PathVerdict } from './path-verdict.js';
 import { universalTarget } from './universal-path.js';
-
-/** What becomes of a request's path. */
-export type PathVerdict =
-  | { readonly kind: 'continue'; readonly path: string }
-  /** The client is sent to the path. */
-  | { readonly kind: 'redirect'; readonly path: string }
-  | { readonly kind: 'reject' };
 
 /** Nothing in it is changed by any rule. Most paths are such, and this is a tenth of the work. */
 const CANONICAL =

@@ -1,5 +1,5 @@
 import type { UniversalPathRules } from '../model/request-processing.js';
-import type { PathVerdict } from './normalize-path.js';
+import type { PathVerdict } from './path-verdict.js';
 
 const REJECT: PathVerdict = { kind: 'reject' };
 const UNRESERVED = /[A-Za-z0-9\-._~]/;
