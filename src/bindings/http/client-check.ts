@@ -1,8 +1,8 @@
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { IdentitySource } from '../../identity/source.js';
 import type { MeshTls } from '../../identity/tls-options.js';
+import type { PeerNamePredicate } from '../../mesh/peer-names.js';
 import type { DownstreamTls } from '../../model/tls.js';
-import type { StringPredicate } from '../../routing/match.js';
 import { MeshError, messageOf } from '../../runtime/errors.js';
 import type { InboundPeer } from './connection.js';
 import { certificateInfo } from './connection-info.js';
@@ -13,7 +13,7 @@ export interface ClientCheckTools {
   readonly tls: MeshTls;
   readonly identity: IdentitySource;
   /** Names of which a client has to prove one; none = any will do. */
-  readonly names: readonly StringPredicate[];
+  readonly names: readonly PeerNamePredicate[];
 }
 
 /** What a TLS server asks of its clients. */
@@ -58,7 +58,10 @@ function anonymous(socket: TLSSocket): InboundPeer {
 }
 
 /** A certificate of others than the mesh, which OpenSSL has verified by their roots. */
-function verifyForeign(socket: TLSSocket, names: readonly StringPredicate[]): Omit<InboundPeer, 'isGoodFor'> {
+function verifyForeign(
+  socket: TLSSocket,
+  names: readonly PeerNamePredicate[],
+): Omit<InboundPeer, 'isGoodFor'> {
   refuseResumed(socket);
   const leaf = socket.getPeerX509Certificate();
   if (leaf === undefined || !socket.authorized) {
@@ -82,7 +85,7 @@ function verifyForeign(socket: TLSSocket, names: readonly StringPredicate[]): Om
   };
 }
 
-function proves(names: readonly StringPredicate[], shown: readonly string[]): boolean {
+function proves(names: readonly PeerNamePredicate[], shown: readonly string[]): boolean {
   return shown.some((name) => names.some((test) => test(name)));
 }
 

@@ -1,9 +1,9 @@
 import type { TlsOptions, Server as TlsServer } from 'node:tls';
 import type { SecretLookup } from '../../cluster/secret-table.js';
+import { type PeerNamePredicate, peerNamePredicates } from '../../mesh/peer-names.js';
 import { pemOf, stateOfFile } from '../../mesh/tls-material.js';
 import type { Secret } from '../../model/secret.js';
 import type { ClientCertificate, ClientValidation, DownstreamTls, PemSource } from '../../model/tls.js';
-import { compileString, type StringPredicate } from '../../routing/match.js';
 import { MeshError } from '../../runtime/errors.js';
 
 /** Roots that are not the mesh's, as they hold now. */
@@ -29,7 +29,7 @@ export class ServedMaterial {
   readonly #lookup: SecretLookup | undefined;
   /** What the server has; undefined = nothing of this yet. */
   #shown: { readonly secrets: readonly unknown[]; readonly files: string } | undefined;
-  #names: readonly StringPredicate[] = [];
+  #names: readonly PeerNamePredicate[] = [];
 
   constructor(tls: DownstreamTls, secrets: SecretLookup | undefined) {
     this.#tls = tls;
@@ -37,7 +37,7 @@ export class ServedMaterial {
   }
 
   /** Names of which a client has to prove one; none = any will do. */
-  get names(): readonly StringPredicate[] {
+  get names(): readonly PeerNamePredicate[] {
     return this.#names;
   }
 
@@ -60,7 +60,7 @@ export class ServedMaterial {
     try {
       server.setSecureContext({ ...rest(), ...optionsOf(material) });
       this.#shown = { secrets, files };
-      this.#names = material.names.map((name) => compileString(name));
+      this.#names = peerNamePredicates({ subjectAltNames: material.names });
     } catch (cause) {
       // A file that is half written: the one before stays until it is whole.
       if (isSame) return;
