@@ -7,7 +7,13 @@ export type { OidcIdentity, OidcIssuer } from './control-plane/access/oidc.js';
 export { createJoinTokenIn } from './control-plane/access/plane-access.js';
 export type { AdminAccess, AdminRole, RoleGrant } from './control-plane/admin/roles.js';
 export type { AnalysisOptions } from './control-plane/analysis/analyze.js';
-export type { RegisteredService } from './control-plane/analysis/analyzer.js';
+export type {
+  AnalysisContext,
+  Analyzer,
+  FindingDetails,
+  RegisteredService,
+  Report as AnalysisReport,
+} from './control-plane/analysis/analyzer.js';
 export { ANALYZERS } from './control-plane/analysis/analyzers/table.js';
 export {
   CODES as FINDING_CODES,
@@ -16,6 +22,7 @@ export {
   isAtLeast,
   type Level as FindingLevel,
 } from './control-plane/analysis/codes.js';
+export type { AnalysisDocument } from './control-plane/analysis/document.js';
 export { type Finding, formatFinding } from './control-plane/analysis/finding.js';
 export { parseSuppression, type Suppression } from './control-plane/analysis/suppressions.js';
 export {
@@ -69,6 +76,8 @@ export {
   compileFor,
 } from './control-plane/compile/compile-for.js';
 export type {
+  ConnectionDefaults,
+  DefaultVisibility,
   LocalityLbSetting,
   MeshSettings,
   PathNormalization,
@@ -155,7 +164,7 @@ export {
   readObjects,
 } from './control-plane/read-objects.js';
 export type { RuntimeLayers } from './control-plane/runtime-layers.js';
-export type { ConfigText } from './control-plane/schema/config-file.js';
+export type { ConfigText, Place } from './control-plane/schema/config-file.js';
 export { formatViolation, formatViolations } from './control-plane/schema/format.js';
 export {
   closestKind,
@@ -164,6 +173,7 @@ export {
   jsonSchemaOfAll,
   SCHEMA_KINDS,
 } from './control-plane/schema/json-schema.js';
+export type { PlainObject, PlainValue } from './control-plane/schema/value.js';
 export {
   formatPath,
   type RuleViolation,
