@@ -7,12 +7,12 @@ import type { EditOptions } from './edit-command.js';
 import type { ShownObject } from './objects.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';
+import { mtlsEdits, routeEdits, shiftEdits } from './traffic-edits.js';
 
-type Edits = typeof import('./traffic-edits.js');
-type EditsOf = (
-  edits: Edits,
-  context: { readonly objects: readonly ShownObject[]; readonly namespace: string },
-) => readonly ObjectEdit[];
+type EditsOf = (context: {
+  readonly objects: readonly ShownObject[];
+  readonly namespace: string;
+}) => readonly ObjectEdit[];
 
 /** Adds `shift`, `retry`, `timeout` and `fault`. */
 export function addEdits(program: Command, output: Output, done: Done): void {
@@ -30,7 +30,7 @@ export function addEdits(program: Command, output: Output, done: Done): void {
       ),
     )
     .action((service: string, shares: readonly (readonly [string, number])[], options) =>
-      run(options, (edits, context) => edits.shiftEdits({ ...context, service }, shares)),
+      run(options, (context) => shiftEdits({ ...context, service }, shares)),
     );
   withEditOptions(program.command('retry'))
     .description('Set how often requests to a service are tried again, and print the YAML that says so.')
@@ -47,8 +47,8 @@ export function addEdits(program: Command, output: Output, done: Done): void {
       ),
     )
     .action((service: string, attempts: number, options) =>
-      run(options, (edits, context) =>
-        edits.routeEdits(
+      run(options, (context) =>
+        routeEdits(
           { ...context, service },
           {
             retries: {
@@ -73,7 +73,7 @@ export function addEdits(program: Command, output: Output, done: Done): void {
       ),
     )
     .action((service: string, timeout: string, options) =>
-      run(options, (edits, context) => edits.routeEdits({ ...context, service }, { timeout })),
+      run(options, (context) => routeEdits({ ...context, service }, { timeout })),
     );
   addFault(program, run);
 }
@@ -102,8 +102,8 @@ function addFault(program: Command, run: Run): void {
         throw new MeshError('INMESH_OPTION_INVALID', 'no fault was named', {
           hint: 'Say --abort, --delay or --clear',
         });
-      return run(options, (edits, context) =>
-        edits.routeEdits({ ...context, service }, { fault: options.clear === true ? undefined : fault }),
+      return run(options, (context) =>
+        routeEdits({ ...context, service }, { fault: options.clear === true ? undefined : fault }),
       );
     });
 }
@@ -126,9 +126,7 @@ export function addMtlsSet(mtls: Command, output: Output, done: Done): void {
         'mtls set STRICT -f mesh.yaml --dry-run',
       ),
     )
-    .action((mode: string, options) =>
-      run(options, (edits, { namespace }) => edits.mtlsEdits(namespace, mode)),
-    );
+    .action((mode: string, options) => run(options, ({ namespace }) => mtlsEdits(namespace, mode)));
 }
 
 function withEditOptions(command: Command): Command {
@@ -145,11 +143,11 @@ function editor(output: Output, done: Done) {
     options: Omit<EditOptions, 'format'> & { readonly output: 'yaml' | 'json' },
     editsOf: EditsOf,
   ) => {
-    const [{ edit }, edits] = await Promise.all([import('./edit-command.js'), import('./traffic-edits.js')]);
+    const { edit } = await import('./edit-command.js');
     const { namespace } = options;
     done(
       await edit(
-        (objects) => editsOf(edits, { objects, namespace }),
+        (objects) => editsOf({ objects, namespace }),
         { ...options, format: options.output },
         output,
       ),

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import { ADMIN_HEADERS, safeJson } from '../../runtime/admin-request.js';
 import type { Timer } from '../../runtime/clock.js';
 import type { HistoryEntry } from '../store/history.js';
@@ -87,6 +86,3 @@ function configEvent({ revision, source, author, message, changes, changeCount }
 function event(name: string, data: object, id?: number): string {
   return `event: ${name}\n${id === undefined ? '' : `id: ${id}\n`}data: ${safeJson(data)}\n\n`;
 }
-
-/** A response that goes on. */
-export type ResponseStream = (response: ServerResponse) => void;
