@@ -102,6 +102,7 @@ export type {
   ExplainedEndpoint,
   ExplainedHead,
   ExplainedPolicy,
+  ExplainedRetries,
   ExplainedRoute,
   ExplainedServer,
   RequestExplanation,

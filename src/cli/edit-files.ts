@@ -40,7 +40,9 @@ export async function editFile(
     written.push(document.toString({ directives: false, lineWidth: 0 }));
   }
   if (!isDryRun) {
-    const all = documents.map((one) => one.toString({ directives: false, lineWidth: 0 }).replace(/\n*$/, '\n'));
+    const all = documents.map((one) =>
+      one.toString({ directives: false, lineWidth: 0 }).replace(/\n*$/, '\n'),
+    );
     await writeFileAtomic(path, [Buffer.from(all.join('---\n'))], { mode: 0o644, dirMode: 0o755 });
   }
   return written;

@@ -1,7 +1,5 @@
 import type { JsonValue } from '@bufbuild/protobuf';
-import type { Cluster } from '../../model/cluster.js';
 
-import type { RetryPolicy } from '../../model/retry.js';
 import type { Origin } from '../store/view.js';
 
 /** What the mesh would do with a request, and why. */
@@ -40,7 +38,7 @@ export interface RequestExplanation {
     readonly idleMs: number | null;
     readonly connectMs: number | null;
   } | null;
-  readonly retries: RetryPolicy | null;
+  readonly retries: ExplainedRetries | null;
   readonly mirrors: readonly { readonly cluster: string; readonly percent: number }[];
   /** The HTTP filters that the request passes, in order, each with what counts on this route. */
   readonly filters: readonly { readonly name: string; readonly config: JsonValue }[];
@@ -53,6 +51,16 @@ export interface RequestExplanation {
     readonly namespace: string;
     readonly name: string;
   } & Origin)[];
+}
+
+/** When a request is tried again. */
+export interface ExplainedRetries {
+  /** Envoy's conditions. */
+  readonly retryOn: readonly string[];
+  /** After the first try. */
+  readonly numRetries: number;
+  readonly perTryTimeoutMs: number | undefined;
+  readonly retriableStatusCodes: readonly number[];
 }
 
 /** The parts of a request that count. */
@@ -74,9 +82,15 @@ export interface ExplainedRoute {
 
 /** What holds between client and endpoints. */
 export interface ExplainedPolicy {
-  readonly loadBalancer: Cluster['lbPolicy'];
-  readonly circuitBreakers: Cluster['circuitBreakers']['default'];
-  readonly outlierDetection: Cluster['outlierDetection'] | null;
+  /** With what its policy says besides. */
+  readonly loadBalancer: { readonly kind: string };
+  readonly circuitBreakers: {
+    readonly maxConnections: number;
+    readonly maxPendingRequests: number;
+    readonly maxRequests: number;
+    readonly maxRetries: number;
+  };
+  readonly outlierDetection: object | null;
   readonly tls: 'mutual' | 'simple' | 'per-endpoint' | 'none';
   readonly protocol: string;
   /** The workloads' own: which connections they take, and what their policies say of the caller. */
