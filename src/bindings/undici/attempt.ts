@@ -10,8 +10,8 @@ import { TransportError, type TransportFailure } from '../../service/transport-e
 import { isParserError } from '../account.js';
 import { watchTunnel } from '../tunnels.js';
 import { ConnectionGone } from './connection.js';
-import type { Lease, PooledExchange } from './connection-pool.js';
 import { undici } from './library.js';
+import type { Lease, PooledExchange } from './pooled-exchange.js';
 import { type SentBody, sentBody } from './request-body.js';
 
 /** Error codes of undici and the platform for connections that never came to be. */

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { Client as UndiciClient } from 'undici';
 import type { Timer } from '../../runtime/clock.js';
-import type { Lease, PooledExchange } from './connection-pool.js';
 import { Client } from './library.js';
+import type { Lease, PooledExchange } from './pooled-exchange.js';
 
 /** Who hears of a connection. */
 export interface ConnectionOwner<Exchange extends PooledExchange> {

@@ -7,8 +7,8 @@ import { UndiciAttempt } from '../../../../src/bindings/undici/attempt.js';
 import {
   ConnectionPool,
   type ConnectionPoolOptions,
-  type PooledExchange,
 } from '../../../../src/bindings/undici/connection-pool.js';
+import type { PooledExchange } from '../../../../src/bindings/undici/pooled-exchange.js';
 import { fromUndiciBody } from '../../../../src/bindings/undici/request-body.js';
 import { ConnectionCount } from '../../../../src/cluster/connection-permits.js';
 import { Abort } from '../../../../src/runtime/abort.js';
