@@ -7,7 +7,7 @@ import { streamEvents } from './events.js';
 import { type AdminRequest, type Answer, problem } from './http.js';
 import { OPENAPI } from './openapi.js';
 import type { AdminOptions } from './options.js';
-import type { AdminRoute } from './routes.js';
+import type { AdminRoute } from './route.js';
 
 /** A batch may hold all of a mesh. */
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;

@@ -4,19 +4,8 @@ import { type AdminRequest, type Answer, problem } from './http.js';
 import { createJoinToken, listJoinTokens, revokeJoinToken } from './join-tokens.js';
 import type { AdminOptions } from './options.js';
 import { read } from './read.js';
-import type { AdminRole } from './roles.js';
+import type { AdminRoute } from './route.js';
 import { registerWorkload, removeWorkload } from './workloads.js';
-
-/** Something that a request may ask for. */
-export interface AdminRoute {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** Whole path; its first group is handed to `answer`. */
-  readonly path: RegExp;
-  readonly role: AdminRole;
-  /** Name in the audit log; without one nothing is written down. */
-  readonly action?: string;
-  readonly answer: (request: AdminRequest, options: AdminOptions, name: string) => Answer | Promise<Answer>;
-}
 
 const DEFAULT_WAIT_MS = 10_000;
 const MAX_WAIT_MS = 300_000;
