@@ -70,8 +70,18 @@ function withDelegates(
   });
   const { apiVersion, kind, name, namespace, labels, annotations, origin, order } = root;
   return {
-    ...{ apiVersion, kind, name, namespace, labels, annotations, origin, order },
-    spec: { ...root.spec, http },
+    apiVersion,
+    kind,
+    name,
+    namespace,
+    labels,
+    annotations,
+    origin,
+    order,
+    spec: {
+      ...root.spec,
+      http,
+    },
     position: (path) => root.position(path),
     raw: () => root.raw(),
   };

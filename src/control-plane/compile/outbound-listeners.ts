@@ -168,7 +168,11 @@ function httpUnit(
   { serviceOf, destinationOf }: Lookup,
 ): ListenerUnit {
   const context = {
-    ...{ profile, host, port, aliases, serviceOf },
+    profile,
+    host,
+    port,
+    aliases,
+    serviceOf,
     defaultRetry: compileRetry(undefined, config.defaultHttpRetryPolicy),
     hashOf: (target: Target) =>
       routeHashOf(policyOfTarget(target, destinationOf(target.host), config).loadBalancer),

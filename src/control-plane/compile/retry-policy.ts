@@ -16,7 +16,7 @@ export const DEFAULT_RETRY: RetryPolicy = {
 };
 
 /** The retry policy of a route; without one of its own it has the mesh's. */
-export function compileRetry(own: HttpRetry | undefined, mesh?: HttpRetry | undefined): RetryPolicy {
+export function compileRetry(own: HttpRetry | undefined, mesh?: HttpRetry): RetryPolicy {
   const retries = own ?? mesh;
   if (retries === undefined) return DEFAULT_RETRY;
   const { attempts = 0, retryOn = '', perTryTimeout, backoff = BASE_INTERVAL_MS } = retries;

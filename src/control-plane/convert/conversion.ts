@@ -1,4 +1,4 @@
-import type { ConfigView, Document, KindName } from '../store/view.js';
+import type { ConfigView, Document } from '../store/view.js';
 
 /** A document as it is written: names of fields, texts and numbers. */
 export interface WrittenDocument {
@@ -20,7 +20,7 @@ export interface Converting {
   readonly view: ConfigView;
   readonly documents: WrittenDocument[];
   /** Notes that something of a document has no equal. */
-  lose(document: Document<KindName>, what: string): void;
+  lose(document: Document, what: string): void;
 }
 
 /** Runs a conversion. */

@@ -1,5 +1,5 @@
 import type { RuleViolation } from '../schema/violation.js';
-import type { ConfigView, Document, FieldPath, KindName } from '../store/view.js';
+import type { ConfigView, Document, FieldPath } from '../store/view.js';
 import { backendTlsOf } from './backend-tls.js';
 import type { Complaint } from './condition.js';
 import { documentServices } from './parents.js';
@@ -14,7 +14,7 @@ interface Judged extends RouteJudging {
 const known = new WeakMap<ConfigView, Judged['byDocument']>();
 
 /** What the status of a document complains about; it refuses nothing, so these are warnings. */
-export function findingsOf(view: ConfigView, document: Document<KindName>): readonly RuleViolation[] {
+export function findingsOf(view: ConfigView, document: Document): readonly RuleViolation[] {
   let all = known.get(view);
   if (all === undefined) {
     all = computeAll(view);
@@ -27,7 +27,7 @@ function computeAll(view: ConfigView): Judged['byDocument'] {
   const state = gatewayApiState(view);
   const judging = { services: documentServices(view), grants: state.lookup.grants };
   const found = new Map<Document, RuleViolation[]>();
-  const add = (document: Document<KindName>, complaint: Complaint | undefined, path: FieldPath) => {
+  const add = (document: Document, complaint: Complaint | undefined, path: FieldPath) => {
     if (complaint === undefined) return;
     found.set(document, [...(found.get(document) ?? []), warning(complaint, path)]);
   };

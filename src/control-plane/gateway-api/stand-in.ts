@@ -7,7 +7,7 @@ export function standIn<K extends KindName>(
   kind: K,
   { namespace, name }: { readonly namespace: string; readonly name: string },
   spec: KindSpecs[K],
-  source: Document<KindName>,
+  source: Document,
 ): Document<K> {
   const { origin, order } = source;
   return {

@@ -2,7 +2,7 @@ import type { MeshService } from '../compile/services.js';
 import { GATEWAY_GROUP } from '../kinds/gateway-api/fields.js';
 import type { ParentReference } from '../kinds/gateway-api/types.js';
 import { yamlKind } from '../kinds/yaml-kind.js';
-import type { ConfigView, Document, KindName } from '../store/view.js';
+import type { ConfigView, Document } from '../store/view.js';
 import { type BackendTls, backendTlsOf } from './backend-tls.js';
 import { targetOfBackend } from './backends.js';
 import { isComplaint } from './certificates.js';
@@ -86,7 +86,7 @@ export function statusOf(
   ];
 }
 
-function of(document: Document<KindName>, status: GatewayApiStatus['status']): GatewayApiStatus {
+function of(document: Document, status: GatewayApiStatus['status']): GatewayApiStatus {
   const { apiVersion, kind, namespace, name } = document;
   return { apiVersion, kind: yamlKind(kind), namespace, name, status };
 }

@@ -55,7 +55,10 @@ function readText(text: string): Read {
   const checked = checkStructure(meshConfigSchema, document?.value ?? {}, []);
   const found = [...violations, ...checked.violations].map(
     ({ code, severity, message, suggestion, path }): RuleViolation => ({
-      ...{ code, severity, suggestion, path: ['data', 'mesh'] },
+      code,
+      severity,
+      suggestion,
+      path: ['data', 'mesh'],
       message: path.length === 0 ? message : `${path.join('.')}: ${message}`,
     }),
   );

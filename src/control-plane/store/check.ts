@@ -67,7 +67,7 @@ function checkReferences<K extends KindName>(
 
 function kindOf<K extends KindName>({ kind }: ConfigDocument<K>): Kind<K> {
   // KINDS is indexed by the document's own kind.
-  return KINDS[kind] as unknown as Kind<K>;
+  return KINDS[kind];
 }
 
 function duplicate(document: ConfigDocument, twin: ConfigDocument): RuleViolation {

@@ -24,7 +24,7 @@ export function createView(
     revision,
     list<K extends KindName>(kind: K): readonly Document<K>[] {
       // Filed under its own kind.
-      return (byKind.get(kind) ?? NONE) as readonly Document[] as readonly Document<K>[];
+      return (byKind.get(kind) ?? NONE) as readonly Document<K>[];
     },
     get<K extends KindName>(kind: K, namespace: string, name: string): Document<K> | undefined {
       // Filed under its own kind.

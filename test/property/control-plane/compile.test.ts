@@ -64,7 +64,7 @@ const FURTHER = [
     'shop',
     '{ hosts: [shop.test], location: MESH_EXTERNAL, resolution: DNS, ports: [{ number: 80, name: http, protocol: HTTP }, { number: 443, name: tls, protocol: TLS }] }',
   ),
-  `${service('e')}`,
+  service('e'),
   `---
 apiVersion: v1
 kind: Service

@@ -26,7 +26,7 @@ const FIELDS: { readonly [K in KindName]?: readonly string[] } = {
 };
 
 /** What of a document of the Gateway API is not carried out. */
-export function apiUnsupported(document: Document<KindName>): readonly RuleViolation[] {
+export function apiUnsupported(document: Document): readonly RuleViolation[] {
   const found: RuleViolation[] = [];
   for (const path of FIELDS[document.kind] ?? []) {
     for (const [value, at] of valuesAt(document.spec, path.split('.'), ['spec'])) {
@@ -37,7 +37,7 @@ export function apiUnsupported(document: Document<KindName>): readonly RuleViola
 }
 
 /** Only a permanent cookie can carry its end. */
-function* sessionsWithoutEnd(document: Document<KindName>): Iterable<RuleViolation> {
+function* sessionsWithoutEnd(document: Document): Iterable<RuleViolation> {
   if (document.kind !== 'HTTPRoute' && document.kind !== 'GRPCRoute') return;
   // The document is of one of the two kinds, whose rules agree in what is read of them here.
   const { rules = [] } = (document as Document<'HTTPRoute' | 'GRPCRoute'>).spec;
@@ -65,7 +65,7 @@ function refusal(what: string, path: FieldPath): RuleViolation {
 }
 
 /** What a document of the Gateway API is that is for gateways alone; undefined = members of the mesh follow it, too. */
-export function apiForGateways(document: Document<KindName>): string | undefined {
+export function apiForGateways(document: Document): string | undefined {
   switch (document.kind) {
     case 'Gateway.gateway.networking.k8s.io':
       return 'a Gateway';
