@@ -76,6 +76,7 @@ export {
   compileFor,
 } from './control-plane/compile/compile-for.js';
 export type {
+  AccessLogDefaults,
   ConnectionDefaults,
   DefaultVisibility,
   LocalityLbSetting,

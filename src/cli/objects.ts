@@ -70,7 +70,7 @@ async function inFiles(
     const metadata = object['metadata'] as ShownObject['metadata'] | undefined;
     return {
       ...object,
-      apiVersion: String(object['apiVersion'] ?? ''),
+      apiVersion: typeof object['apiVersion'] === 'string' ? object['apiVersion'] : '',
       kind,
       metadata: {
         ...metadata,

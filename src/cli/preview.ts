@@ -53,7 +53,8 @@ async function readRequests(path: string): Promise<readonly object[]> {
       const { method, url, from, headers, authority, path: own } = one;
       return {
         method: typeof method === 'string' ? method : 'GET',
-        url: typeof url === 'string' ? url : `http://${String(authority)}${String(own ?? '/')}`,
+        url:
+          typeof url === 'string' ? url : `http://${String(authority)}${typeof own === 'string' ? own : '/'}`,
         ...(typeof from === 'string' && { from }),
         ...(Array.isArray(headers) && { headers }),
         ...(!Array.isArray(headers) &&

@@ -128,7 +128,7 @@ export interface SentConfig {
 async function differencesOf(client: string, options: StatusOptions, output: Output): Promise<number> {
   const { id, resources } = await sentConfig(client, undefined, options);
   const different = resources.filter(({ state }) => state !== 'accepted');
-  const shown = different.map(({ resource: _, ...rest }) => rest);
+  const shown = different.map(({ resource: _resource, ...rest }) => rest);
   const { format } = options;
   if (format === 'name') output.out(different.map(({ name }) => `${name}\n`).join(''));
   else {

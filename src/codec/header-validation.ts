@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import type { UniversalPathRules } from '../model/request-processing.js';
 import { packAny } from '../proto/any.js';
-import { type core, type httpConnectionManager as hcm, headerValidator as validator } from '../proto/xds.js';
+import { type core, httpConnectionManager as hcm, headerValidator as validator } from '../proto/xds.js';
 import { decodeMessage } from './codec.js';
 import { extensionConfig } from './extension.js';
 import { onlyFields } from './field-guard.js';
@@ -24,7 +24,9 @@ export function decodeHeaderValidation(
 ): UniversalPathRules | undefined {
   const config: core.TypedExtensionConfig | undefined = manager.typedHeaderValidationConfig;
   if (config === undefined) return undefined;
-  if (manager.normalizePath === true || manager.mergeSlashes || manager.pathWithEscapedSlashesAction !== 0) {
+  const { IMPLEMENTATION_SPECIFIC_DEFAULT } = hcm.HttpConnectionManager_PathWithEscapedSlashesAction;
+  const isSlashesSet = manager.pathWithEscapedSlashesAction !== IMPLEMENTATION_SPECIFIC_DEFAULT;
+  if (manager.normalizePath === true || manager.mergeSlashes || isSlashesSet) {
     refuse(path, 'may not stand next to normalize_path, merge_slashes or path_with_escaped_slashes_action');
   }
   const any = config.typedConfig;

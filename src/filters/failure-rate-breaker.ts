@@ -126,8 +126,8 @@ export async function loadFailureRateBreakers(clock: Clock): Promise<FailureRate
 
 /** Whether a breaker of the one works as the other says; who hears of it does not matter. */
 function works(
-  { onStateChange: _, ...one }: FailureRateBreakerOptions,
-  { onStateChange: __, ...other }: FailureRateBreakerOptions,
+  { onStateChange: _one, ...one }: FailureRateBreakerOptions,
+  { onStateChange: _other, ...other }: FailureRateBreakerOptions,
 ): boolean {
   return isEqual(one, other);
 }

@@ -1,5 +1,6 @@
 import type { TLSSocket, TlsOptions } from 'node:tls';
 import type { IdentitySource } from '../../identity/source.js';
+import type { SpiffeId } from '../../identity/spiffe-id.js';
 import type { MeshTls } from '../../identity/tls-options.js';
 import type { PeerNamePredicate } from '../../mesh/peer-names.js';
 import type { DownstreamTls } from '../../model/tls.js';
@@ -39,7 +40,7 @@ export function verifyClient(socket: TLSSocket, tls: DownstreamTls, tools: Clien
   const key = keyOf(tls);
   const isGoodFor = (other: DownstreamTls) => keyOf(other) === key;
   if (isOfMesh(tls)) {
-    const authorizer = names.length === 0 ? undefined : (id: object) => proves(names, [String(id)]);
+    const authorizer = names.length === 0 ? undefined : (id: SpiffeId) => proves(names, [id.toString()]);
     return { ...verifyInboundPeer(socket, tools, authorizer), isGoodFor };
   }
   return { ...verifyForeign(socket, names), isGoodFor };

@@ -206,18 +206,18 @@ class ConnectionWatch {
   }
 
   /** Tells whether the connection is let in; at once, unless somebody is asked. Bytes wait until then. */
-  admit(done: (isAdmitted: boolean) => void): void {
+  admit(onVerdict: (isAdmitted: boolean) => void): void {
     const verdict = this.#verdict;
     if (typeof verdict === 'boolean') {
-      done(verdict);
+      onVerdict(verdict);
       return;
     }
     verdict.then(
       (isAdmitted) => {
-        if (!this.#socket.destroyed) done(isAdmitted);
+        if (!this.#socket.destroyed) onVerdict(isAdmitted);
       },
       // Whoever can't be asked lets nobody in.
-      () => done(false),
+      () => onVerdict(false),
     );
   }
 

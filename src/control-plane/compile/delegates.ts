@@ -118,7 +118,7 @@ const INHERITED = [
 ] as const;
 
 /** Istio (mergeHTTPRoute): the delegate's rule within the root's; undefined when the two contradict each other. */
-function mergeRule({ delegate: _, ...root }: HttpRoute, own: HttpRoute): HttpRoute | undefined {
+function mergeRule({ delegate: _own, ...root }: HttpRoute, own: HttpRoute): HttpRoute | undefined {
   const match = mergeMatches(root.match ?? [], own.match ?? []);
   if (match === undefined) return undefined;
   const inherited: Partial<HttpRoute> = Object.fromEntries(

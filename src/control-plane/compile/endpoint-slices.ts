@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { NO_LOCALITY } from '../../model/endpoint.js';
 import { isNowhere, localityOfLabels } from '../../model/locality.js';
 import type { ConfigView, Document } from '../store/view.js';
-import type { Instance } from './instances.js';
+import type { Instance } from './instance.js';
 import type { MeshPort } from './services.js';
 
 /** One address of a service as Kubernetes' own documents have it. */

@@ -2,7 +2,7 @@ import { formatAddress } from '../../model/address.js';
 import type { ClusterLoadAssignment, Endpoint, Locality, LocalityEndpoints } from '../../model/endpoint.js';
 import { LB_NAMESPACE, NO_METADATA } from '../../model/metadata.js';
 import { DEFAULT_CLUSTER_ID } from '../registry/workload.js';
-import type { Instance } from './instances.js';
+import type { Instance } from './instance.js';
 import { balanceLocalities, type ClientPlace, type Member, withTopology } from './locality-balance.js';
 import type { LocalityPlan } from './locality-setting.js';
 import { ISTIO_ENDPOINT } from './upstream-tls.js';

@@ -1,12 +1,12 @@
 import { isIP } from 'node:net';
 import { isUnixSocket } from '../../model/address.js';
-import type { Locality } from '../../model/endpoint.js';
 import { isNowhere, localityOfLabels, parseLocality } from '../../model/locality.js';
 import type { WorkloadEntrySpec } from '../kinds/types.js';
 import { type RegisteredService, type RegistrySnapshot, registeredKey } from '../registry/snapshot.js';
 import type { Workload } from '../registry/workload.js';
 import type { ConfigView, Document } from '../store/view.js';
 import { listedInstances } from './endpoint-slices.js';
+import type { Instance, ServiceAccount } from './instance.js';
 import { LabelIndex, type Labels } from './label-index.js';
 import { podTemplatesOf } from './pod-templates.js';
 import type { PodIndex } from './pods.js';
@@ -14,32 +14,11 @@ import { isTcpPort } from './port-protocol.js';
 import type { MeshPort, MeshService } from './services.js';
 import { selects } from './visibility.js';
 
-/** One place that serves a port of a service. */
-export interface Instance extends ServiceAccount {
-  readonly labels: Readonly<Record<string, string>>;
-  /** IP address, a Unix socket, or a host name for services that are resolved by DNS. */
-  readonly address: string;
-  readonly port: number;
-  readonly locality: Locality;
-  readonly weight: number;
-  readonly tlsMode: 'istio' | 'disabled';
-  /** Name of its workload, for telemetry (Istio: of the Deployment, of the WorkloadEntry, else of the ServiceEntry). */
-  readonly workload: string;
-  /** The cluster that it runs in; empty when nobody said. */
-  readonly clusterId: string;
-}
-
 /** Finds who serves a port of a service. */
 export interface InstanceIndex {
   of(service: MeshService, port: MeshPort): readonly Instance[];
   /** The service accounts that Deployments declare for a service, whether or not an instance runs now. */
   declared(service: MeshService): readonly ServiceAccount[];
-}
-
-/** Whose identity an instance has. */
-export interface ServiceAccount {
-  readonly namespace: string;
-  readonly serviceAccount: string;
 }
 
 const DEFAULT_SERVICE_ACCOUNT = 'default';

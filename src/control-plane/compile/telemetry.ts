@@ -27,7 +27,7 @@ export function accessLogsFor(
 }
 
 function keepOnly(filters: LogFilters, names: readonly string[]): void {
-  for (const name of [...filters.keys()]) if (!names.includes(name)) filters.delete(name);
+  for (const name of filters.keys()) if (!names.includes(name)) filters.delete(name);
 }
 
 type LogFilters = Map<string, AccessLogFilter | undefined>;

@@ -3,12 +3,8 @@ import { GATEWAY_NAME_LABEL } from '../gateway-api/gateway-services.js';
 import { tcpRuleOf, tlsRuleOf } from '../gateway-api/l4-rules.js';
 import { isServed, layerOf, type ResolvedListener } from '../gateway-api/listeners.js';
 import { hostsOf } from '../gateway-api/parents.js';
-import {
-  type GatewayApiState,
-  type GatewayState,
-  gatewayApiState,
-  type RouteState,
-} from '../gateway-api/state.js';
+import type { RouteState } from '../gateway-api/route-state.js';
+import { type GatewayApiState, type GatewayState, gatewayApiState } from '../gateway-api/state.js';
 import type { ConfigView, Document } from '../store/view.js';
 import { type Conversion, type Converting, converted, given, type WrittenDocument } from './conversion.js';
 import { istioHttpRules } from './istio-rules.js';

@@ -72,8 +72,7 @@ export function isComplaint(value: object | string): value is Complaint {
 
 function isCertificate(pem: string): boolean {
   try {
-    const found = readPem(pem, 'CERTIFICATE');
-    for (const der of found) new X509Certificate(der);
+    const found = readPem(pem, 'CERTIFICATE').map((der) => new X509Certificate(der));
     return found.length > 0;
   } catch {
     return false;

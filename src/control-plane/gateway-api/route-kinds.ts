@@ -1,6 +1,6 @@
 import { coversHost } from '../kinds/hosts.js';
 import type { ListenerAttachment, ParentAttachment } from './parents.js';
-import type { RouteState } from './state.js';
+import type { RouteState } from './route-state.js';
 
 /**
  * Gateway API: at one listener an HTTPRoute and a GRPCRoute cannot share a host. The older one has it, the other is not

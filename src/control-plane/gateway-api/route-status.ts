@@ -8,7 +8,7 @@ import { conditionOf } from './condition.js';
 import type { Grants } from './grants.js';
 import type { ApiRoute, ParentAttachment } from './parents.js';
 import { refusalOfService } from './parents.js';
-import type { RouteState } from './state.js';
+import type { RouteState } from './route-state.js';
 
 /** A complaint with the place in the document that it is about. */
 export interface PlacedComplaint extends Complaint {

@@ -14,6 +14,7 @@ import {
   type ParentAttachment,
 } from './parents.js';
 import { refuseMixedKinds } from './route-kinds.js';
+import type { RouteState } from './route-state.js';
 
 /** The name of who carries Gateways out, in GatewayClasses and in the status of routes. */
 export const CONTROLLER_NAME = 'inmesh.dev/gateway-controller';
@@ -38,12 +39,6 @@ export interface ListenerSetState {
   readonly set: Document<'ListenerSet'>;
   readonly gateway: ApiGateway | undefined;
   readonly refusal: Complaint | undefined;
-}
-
-/** A route with its parents. */
-export interface RouteState {
-  readonly route: ApiRoute;
-  readonly parents: readonly ParentAttachment[];
 }
 
 /** What the documents of the Gateway API come to. */

@@ -201,7 +201,9 @@ class Store implements ConfigStore {
     this.#logger.info({ revision, documents: content.documents.length }, 'configuration accepted');
     // With comments or line breaks alone the revision stays, but the places of the documents are new.
     this.#current.set(view);
-    for (const listener of [...this.#listeners]) listener({ source, before, after: view });
+    // Whoever begins to listen meanwhile has the new view already.
+    const listeners = [...this.#listeners];
+    for (const listener of listeners) listener({ source, before, after: view });
     return { accepted: true, revision, violations };
   }
 

@@ -71,7 +71,7 @@ function endpointsOf(view: ConfigView): ReadonlySet<string> {
     ...view
       .list('EndpointSlice')
       .flatMap((slice) =>
-        (slice.spec.endpoints ?? []).flatMap(({ addresses = [] }) =>
+        (slice.spec.endpoints ?? []).flatMap(({ addresses }) =>
           addresses.map((address) => `slice ${slice.namespace} ${address}`),
         ),
       ),

@@ -82,9 +82,8 @@ function checkTargetPorts(
 /** Kubernetes: a target port that is left out, or 0, is the port itself. */
 function targetOf(port: PlainValue, value: number): string {
   const target = field(port, 'targetPort');
-  return target === undefined || target === 0 || target === '' || target === '0'
-    ? String(value)
-    : String(target);
+  const isNamed = typeof target === 'string' && target !== '' && target !== '0';
+  return isNamed || (typeof target === 'number' && target !== 0) ? String(target) : String(value);
 }
 
 const PROXY_USER = 1337;

@@ -1,7 +1,7 @@
 import type { PlainValue } from '../../schema/value.js';
 import type { Analyzer, Report } from '../analyzer.js';
 import type { AnalysisDocument } from '../document.js';
-import { field, list, number, text } from '../plain.js';
+import { list, number, text } from '../plain.js';
 import { isIstioControlPlane, isSystemNamespace } from '../workloads.js';
 
 /** Istio: service.PortNameAnalyzer. */
@@ -36,7 +36,8 @@ function reportPort(service: AnalysisDocument, { port, index, isExternal }: OddP
     report('IST0150', service, message, details);
     return;
   }
-  const where = `port ${number(port, 'port')}, target ${field(port, 'targetPort') ?? 0}`;
+  const target = text(port, 'targetPort') || (number(port, 'targetPort') ?? 0);
+  const where = `port ${number(port, 'port')}, target ${target}`;
   const message = `the name ${shown} (${where}) does not tell the protocol: begin it with http, grpc, tcp ... or set appProtocol`;
   report('IST0118', service, message, details);
 }

@@ -29,7 +29,5 @@ export type ApiGrpcMatch = Item<ApiGrpcRule['matches']>;
 export type ApiGrpcFilter = Item<ApiGrpcRule['filters']>;
 export type ApiGrpcBackend = Item<ApiGrpcRule['backendRefs']>;
 
-export type ApiL4Rule = Item<KindSpecs['TCPRoute']['rules']>;
-
 /** The kinds of routes. */
 export type RouteKind = 'HTTPRoute' | 'GRPCRoute' | 'TLSRoute' | 'TCPRoute';
