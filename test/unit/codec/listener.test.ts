@@ -177,6 +177,27 @@ describe('inbound', () => {
     });
   });
 
+  test('an HTTP inspector decodes where no chain is chosen by what it finds', () => {
+    const inspector = {
+      name: 'inspector',
+      typedConfig: { '@type': `${TYPE}.filters.listener.http_inspector.v3.HttpInspector` },
+    };
+    const withMatch = (filterChainMatch: object) => ({
+      ...(chainsOf([{ filterChainMatch }]) as object),
+      listenerFilters: [inspector],
+    });
+    const inspection = { timeoutMs: 15_000, continuesOnTimeout: false };
+    expect(decoded(LISTENER, withMatch({}))).toMatchObject({ inspection });
+    const overTls = { transportProtocol: 'tls', applicationProtocols: ['http/1.1'] };
+    expect(decoded(LISTENER, withMatch(overTls))).toMatchObject({ inspection });
+    expect(decoded(LISTENER, withMatch({ applicationProtocols: ['h2'] }))).toMatchObject({ inspection });
+    for (const name of ['http/1.0', 'http/1.1', 'h2c']) {
+      expect(() => decoded(LISTENER, withMatch({ applicationProtocols: ['h2', name] }))).toThrow(
+        'filter_chains[0].filter_chain_match.application_protocols[1]',
+      );
+    }
+  });
+
   test('the mTLS listener that Istio sends to gRPC decodes', () => {
     const json = downstream({
       requireClientCertificate: true,
