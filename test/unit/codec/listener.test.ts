@@ -1,4 +1,4 @@
-import type { JsonValue } from '@bufbuild/protobuf';
+import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
 import { LISTENER } from '../../../src/codec/resource-types.js';
 import { decoded, listenerWith, ROUTER, refusal } from './wire.js';
@@ -182,7 +182,7 @@ describe('inbound', () => {
       name: 'inspector',
       typedConfig: { '@type': `${TYPE}.filters.listener.http_inspector.v3.HttpInspector` },
     };
-    const withMatch = (filterChainMatch: object) => ({
+    const withMatch = (filterChainMatch: JsonObject) => ({
       ...(chainsOf([{ filterChainMatch }]) as object),
       listenerFilters: [inspector],
     });
