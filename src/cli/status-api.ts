@@ -130,7 +130,7 @@ function send(
 }
 
 function refusal(url: URL, status: number, hasToken: boolean, body: unknown): MeshError {
-  const isAccess = status === 401 || status === 403 || (status === 404 && !hasToken);
+  const isAccess = status === 401 || status === 403;
   const told = isAccess ? undefined : errorOf(body)?.message;
   if (told !== undefined) return new MeshError('INMESH_OPTION_INVALID', told, { resource: url.host });
   return new MeshError('INMESH_CONTROL_PLANE_UNAVAILABLE', `its status API answered ${status}`, {

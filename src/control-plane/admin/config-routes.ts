@@ -185,7 +185,11 @@ function events(request: AdminRequest, options: AdminOptions): Answer {
 function proxyConfig({ query }: AdminRequest, { clientConfig }: AdminOptions, id: string): Answer {
   const found = clientConfig(id, query.get('type') ?? undefined);
   return found === undefined
-    ? problem(404, 'INMESH_NOT_FOUND', `no client ${JSON.stringify(id)} is connected`)
+    ? problem(
+        404,
+        'INMESH_NOT_FOUND',
+        `${JSON.stringify(id)} is no client, or more than one: inmesh status lists them`,
+      )
     : { status: 200, body: found };
 }
 

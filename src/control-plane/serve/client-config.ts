@@ -6,7 +6,7 @@ import { registry } from '../../proto/registry.js';
 import { core, wkt } from '../../proto/xds.js';
 import type { Ledger } from './ledger.js';
 import { resourceStates } from './resource-states.js';
-import type { Connected } from './xds-stream.js';
+import { type Connected, clientStatus } from './xds-stream.js';
 
 /** What one client was sent, resource by resource. */
 export interface ClientConfig {
@@ -37,7 +37,10 @@ const TYPES: Readonly<Record<string, ResourceShortName>> = {
   secrets: 'SDS',
 };
 
-/** What a client has; undefined when none, or more than one, has that in its id. */
+/**
+ * What a client has; undefined when none, or more than one, has that in its id, or is called so: `service` or
+ * `service-version`.
+ */
 export function clientConfig(
   connected: Iterable<Connected>,
   wanted: string,
@@ -46,7 +49,7 @@ export function clientConfig(
   const all = [...connected];
   const ids = [...new Set(all.flatMap(({ session }) => session.node?.id ?? []))];
   const parts = ids.filter((one) => one.includes(wanted));
-  const id = ids.find((one) => one === wanted) ?? (parts.length === 1 ? parts[0] : undefined);
+  const id = ids.find((one) => one === wanted) ?? theOnly(parts) ?? theOnly(calledSo(all, wanted));
   if (id === undefined) return undefined;
   const short = type === undefined || type === 'all' ? undefined : (TYPES[type] ?? type);
   const ledgers = all
@@ -58,6 +61,18 @@ export function clientConfig(
     node: node === undefined ? null : toJson(core.NodeSchema, encodeNode(node), { useProtoFieldName: true }),
     resources: ledgers.filter((one) => short === undefined || one.type.short === short).flatMap(sentBy),
   };
+}
+
+function theOnly(ids: readonly string[]): string | undefined {
+  return ids.length === 1 ? ids[0] : undefined;
+}
+
+function calledSo(connected: readonly Connected[], wanted: string): readonly string[] {
+  const clients = connected.flatMap((one) => clientStatus(one) ?? []);
+  const called = clients.filter(({ service, version }) =>
+    [service, `${service}-${version}`].includes(wanted),
+  );
+  return [...new Set(called.map(({ id }) => id))];
 }
 
 function sentBy(ledger: Ledger): readonly SentResource[] {
