@@ -2,7 +2,8 @@ import { type Backoff, createBackoff } from '../runtime/backoff.js';
 import type { Clock, Timer } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
 import { createSignal, type MutableSignal, type Signal } from '../runtime/signal.js';
-import { isJsonObject, type JsonValue, parseStrictJson } from '../runtime/strict-json.js';
+import { isJsonObject, parseStrictJson } from '../runtime/strict-json.js';
+import { readKeys } from './jwk-set.js';
 import { checkedUrl, type WebFetch, type WebRequest } from './web-fetch.js';
 
 /** The public keys of an issuer, as they were fetched last. */
@@ -51,8 +52,6 @@ const MAX_REFRESH_MS = 3_600_000;
 const REFRESH_MS = 20 * 60_000;
 const MAX_AGE_MS = 24 * 3_600_000;
 const UNKNOWN_KEY_MS = 30_000;
-/** More keys than any issuer has: an attack on memory. */
-const MAX_KEYS = 1_000;
 
 /** Makes a cache; nothing is fetched yet. */
 export function createJwksCache(options: JwksCacheOptions): JwksCache {
@@ -183,17 +182,4 @@ class RemoteJwks implements JwksCache {
     if (answer.status !== 200) throw new Error(`it answered ${answer.status}`);
     return answer;
   }
-}
-
-/** The keys of a JWK set; undefined when it is none. */
-export function readKeys(text: string): JwksDocument['keys'] | undefined {
-  let json: JsonValue;
-  try {
-    json = parseStrictJson(text, (what) => new TypeError(what));
-  } catch {
-    return undefined;
-  }
-  const keys = isJsonObject(json) ? json['keys'] : undefined;
-  if (!Array.isArray(keys) || keys.length > MAX_KEYS) return undefined;
-  return keys.filter((key: JsonValue) => isJsonObject(key));
 }

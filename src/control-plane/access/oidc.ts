@@ -1,4 +1,5 @@
-import { createJwksCache, type JwksLocation, readKeys } from '../../identity/jwks-cache.js';
+import { readKeys } from '../../identity/jwk-set.js';
+import { createJwksCache, type JwksLocation } from '../../identity/jwks-cache.js';
 import {
   claimedIssuer,
   TOKEN_ALGORITHMS,

@@ -1,5 +1,7 @@
 import type { JWK } from 'jose';
-import { type Claims, claimOf, type Token } from './token.js';
+import { readKeys } from '../../identity/jwk-set.js';
+import type { JsonObject } from '../../runtime/strict-json.js';
+import { claimOf, type Token } from './token.js';
 
 /** One key of a set, with what a token must agree with. */
 interface Key {
@@ -16,20 +18,9 @@ interface Key {
 /** The keys of an issuer. */
 export type KeySet = readonly Key[];
 
-/** Above this many keys a set is taken for an attack on memory. */
-const MAX_KEYS = 1000;
-
 /** The usable keys of a JWK set; undefined when the text is no set or has no key that can be used. */
 export function parseKeySet(text: string): KeySet | undefined {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  const list = typeof json === 'object' && json !== null && 'keys' in json ? json.keys : undefined;
-  if (!Array.isArray(list) || list.length > MAX_KEYS) return undefined;
-  const keys = list.flatMap((one) => readKey(one) ?? []);
+  const keys = readKeys(text)?.flatMap((one) => readKey(one) ?? []) ?? [];
   return keys.length === 0 ? undefined : keys;
 }
 
@@ -55,9 +46,7 @@ const CURVES: Readonly<Record<string, string | undefined>> = {
   ES512: 'P-521',
 };
 
-function readKey(value: unknown): Key | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  const source = value as Claims;
+function readKey(source: JsonObject): Key | undefined {
   const kind = claimOf(source, 'kty');
   const algorithm = claimOf(source, 'alg') ?? '';
   const keyId = claimOf(source, 'kid') ?? '';

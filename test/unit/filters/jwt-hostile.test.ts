@@ -172,6 +172,15 @@ describe('a key comes from the configured set and from nowhere else', () => {
     }
   });
 
+  test.each([
+    ['two sets', `{"keys":[${JSON.stringify(attackerJwk)}],"keys":[${JSON.stringify(jwk)}]}`],
+    ['two names of a key', `{"keys":[${JSON.stringify(jwk).replace('{', '{"kid":"k0",')}]}`],
+    ['a key twice, once in escapes', `{"keys":[${JSON.stringify(jwk).replace('{', '{"\\u006e":"AQAB",')}]}`],
+    ['text after its JSON', `${setOf(jwk)}{}`],
+  ])('a set with %s is none', async (_what, keys) => {
+    expect(await outcome(signed(HEADER), keys)).toEqual([401, "Jwks doesn't have any valid public key"]);
+  });
+
   test('a key for encryption signs nothing', async () => {
     expect(await outcome(signed(HEADER), setOf({ ...jwk, use: 'enc' }))).toEqual([
       401,
