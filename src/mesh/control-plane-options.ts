@@ -1,5 +1,6 @@
 import { MeshError } from '../runtime/errors.js';
 import { isLoopback } from '../xds/channel-credentials.js';
+import { DEFAULT_REQUEST_RATE, type RequestRate } from '../xds/request-gate.js';
 import { isCollection } from '../xds/resource-name.js';
 import type { Bootstrap } from './bootstrap/bootstrap.js';
 import {
@@ -64,6 +65,11 @@ export interface ControlPlaneOptions {
   readonly listeners?: readonly string[];
   /** Whether to ask for every listener that the server has for this process. `INMESH_XDS_WILDCARD` (`off`). Default true. */
   readonly wildcard?: boolean;
+  /**
+   * How many requests a stream may send: `maxTokens` at once (default 100), `fillRate` a second (default 10). What waits is
+   * merged. Default: any number; the bootstrap's `dynamic_resources.ads_config.rate_limit_settings`.
+   */
+  readonly rateLimit?: { readonly maxTokens?: number; readonly fillRate?: number };
 }
 
 /** Where the configuration comes from, with every default filled in. */
@@ -102,7 +108,13 @@ export function resolveControlPlane(
 ): ResolvedControlPlane {
   const options: ControlPlaneOptions = typeof given === 'string' ? { servers: split(given) } : (given ?? {});
   const streams = streamsOf(options.streams ?? env['INMESH_XDS_STREAMS']);
-  const withWays = (one: ServerSpec): ServerSpec => ({ ...one, protocol, streams: streams ?? one.streams });
+  const requestRate = rateOf(options.rateLimit) ?? bootstrap?.requestRate;
+  const withWays = (one: ServerSpec): ServerSpec => ({
+    ...one,
+    protocol,
+    streams: streams ?? one.streams,
+    ...(requestRate && { requestRate }),
+  });
   const read = (one: string | ControlPlaneServer) => withWays(serverSpec(one, env, hasRoots));
   const named =
     options.servers ?? (env['INMESH_CONTROL_PLANE'] ? split(env['INMESH_CONTROL_PLANE']) : undefined);
@@ -243,6 +255,16 @@ function streamsOf(given: string | undefined): ServerSpec['streams'] | undefined
 function keepalive(ms: number): number {
   if (Number.isFinite(ms) && ms >= 1000) return ms;
   throw invalid(`keepaliveMs must be a number of milliseconds from 1000 on, not ${ms}`);
+}
+
+function rateOf(given: ControlPlaneOptions['rateLimit']): RequestRate | undefined {
+  if (given === undefined) return undefined;
+  const rate = { ...DEFAULT_REQUEST_RATE, ...given };
+  if (!Number.isInteger(rate.maxTokens) || rate.maxTokens < 1)
+    throw invalid(`rateLimit.maxTokens must be a whole number from 1 on, not ${rate.maxTokens}`);
+  if (!Number.isFinite(rate.fillRate) || rate.fillRate <= 0)
+    throw invalid(`rateLimit.fillRate must be a number above 0, not ${rate.fillRate}`);
+  return rate;
 }
 
 function split(list: string): readonly string[] {

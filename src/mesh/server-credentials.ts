@@ -21,13 +21,14 @@ export interface CredentialTools {
 
 /** A server as the xDS client takes it. */
 export function connectable(spec: ServerSpec, tools: CredentialTools): XdsServer {
-  const { target, features, streams, protocol, keepaliveMs } = spec;
+  const { target, features, streams, protocol, keepaliveMs, requestRate } = spec;
   return xdsServer({
     target,
     features,
     streams,
     protocol,
     keepaliveMs,
+    requestRate,
     key: JSON.stringify(spec),
     credentials: credentialsOf(spec, tools),
   });

@@ -153,6 +153,7 @@ export class Channel {
       createProtocol: () => createProtocol(this.#node, variant),
       clock,
       random,
+      requestRate: server.requestRate,
       longestWaitMs: () => (isNear || isUrgent() ? CLOSE_RETRY_MS : Number.POSITIVE_INFINITY),
       listener: {
         onState: (_, error, isFailure) => {

@@ -114,6 +114,15 @@ class Delta implements Protocol {
     return withheld === undefined ? this.#due(state) : this.#request(state, withheld);
   }
 
+  release(typeUrl: string): Uint8Array | undefined {
+    const state = this.#states.get(typeUrl);
+    if (state === undefined || !this.#isConnected || !state.subscription.isDue) return undefined;
+    const isPaused = this.#paused.delete(typeUrl);
+    const request = this.#request(state, NO_ANSWER);
+    if (isPaused) this.#paused.add(typeUrl);
+    return request;
+  }
+
   *receive(message: Uint8Array): Generator<void, Received> {
     const response = decodeDeltaResponse(message);
     const { typeUrl, nonce } = response;

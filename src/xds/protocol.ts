@@ -131,6 +131,8 @@ export interface Protocol {
   pause(typeUrl: string): void;
   /** What was held back, by a pause or to slow the server down, if it is still due. */
   resume(typeUrl: string): Uint8Array | undefined;
+  /** The request that a pause holds back, if one is due; the pause goes on. A NACK that slows the server down stays. */
+  release(typeUrl: string): Uint8Array | undefined;
   /**
    * Asks again for what was not answered, or for everything. Servers may lose a request (go-control-plane drops one with
    * a stale nonce, and with it the news that a name was given up and wanted again).

@@ -4,6 +4,7 @@ import type { MeshError } from '../runtime/errors.js';
 import type { Random } from '../runtime/random.js';
 import { type Connection, createConnection } from './connection.js';
 import type { DecodableType, Protocol, Received } from './protocol.js';
+import { RequestGate, type RequestRate } from './request-gate.js';
 import type { OpenStream } from './stream.js';
 
 /** How a stream is, or a server with all its streams. */
@@ -27,6 +28,8 @@ export interface ResourceStreamOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly longestWaitMs: () => number;
+  /** How many requests may be sent; undefined = any number. */
+  readonly requestRate?: RequestRate | undefined;
 }
 
 /** A protocol engine with the stream that carries it, opened again whenever it ends. */
@@ -36,6 +39,8 @@ export class ResourceStream {
   readonly #types = new Set<string>();
   readonly #withheld = new Map<string, Timer>();
   readonly #protocol: Protocol;
+  /** With it every type is paused for good, and what is due is asked for by the gate. */
+  readonly #gate: RequestGate | undefined;
   #send: ((message: Uint8Array) => void) | undefined;
   #state: StreamState = 'connecting';
   #isStale = false;
@@ -45,7 +50,8 @@ export class ResourceStream {
   constructor(options: ResourceStreamOptions) {
     this.#options = options;
     this.#protocol = options.createProtocol();
-    const { open, method, clock, random, longestWaitMs } = options;
+    const { open, method, clock, random, longestWaitMs, requestRate: rate } = options;
+    this.#gate = rate && this.#createGate(rate);
     this.#connection = createConnection({
       open,
       method: method ?? this.#protocol.method,
@@ -68,6 +74,7 @@ export class ResourceStream {
 
   subscribe(type: DecodableType, names: ReadonlySet<string>): void {
     this.#types.add(type.typeUrl);
+    if (this.#gate !== undefined) this.#protocol.pause(type.typeUrl);
     this.#transmit(this.#protocol.subscribe(type, names));
   }
 
@@ -89,6 +96,7 @@ export class ResourceStream {
   async close(): Promise<void> {
     await this.#connection.close();
     this.#send = undefined;
+    this.#gate?.clear();
     this.#cancelWithheld();
   }
 
@@ -97,7 +105,8 @@ export class ResourceStream {
     this.#isAnswered = false;
     const requests = this.#protocol.reconnect(this.#isStale);
     this.#isStale = false;
-    for (const request of requests) send(request);
+    for (const request of requests) this.#transmit(request);
+    this.#gate?.pump();
   }
 
   *#take(message: Uint8Array): Generator<void, void> {
@@ -110,6 +119,7 @@ export class ResourceStream {
 
   #lost(error: MeshError): void {
     this.#send = undefined;
+    this.#gate?.clear();
     this.#protocol.disconnect();
     this.#cancelWithheld();
     this.#state = 'disconnected';
@@ -119,7 +129,11 @@ export class ResourceStream {
 
   #withhold({ typeUrl, delayMs }: NonNullable<Received['withheld']>): void {
     this.#withheld.get(typeUrl)?.cancel();
-    const resume = () => this.#transmit(this.#protocol.resume(typeUrl));
+    const resume = () => {
+      const request = this.#protocol.resume(typeUrl);
+      if (this.#gate !== undefined) this.#protocol.pause(typeUrl);
+      this.#transmit(request);
+    };
     this.#withheld.set(typeUrl, this.#options.clock.schedule(delayMs, resume));
   }
 
@@ -129,7 +143,26 @@ export class ResourceStream {
   }
 
   #transmit(message: Uint8Array | undefined): void {
-    if (message !== undefined) this.#send?.(message);
+    if (this.#send === undefined) return;
+    if (this.#gate === undefined) {
+      if (message !== undefined) this.#send(message);
+    } else if (message === undefined) this.#gate.pump();
+    else this.#gate.push(message);
+  }
+
+  #createGate(rate: RequestRate): RequestGate {
+    return new RequestGate({
+      rate,
+      clock: this.#options.clock,
+      send: (message) => this.#send?.(message),
+      next: () => {
+        for (const typeUrl of this.#types) {
+          const request = this.#protocol.release(typeUrl);
+          if (request !== undefined) return request;
+        }
+        return undefined;
+      },
+    });
   }
 
   #setState(state: StreamState): void {

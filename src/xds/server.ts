@@ -1,5 +1,6 @@
 import type { CredentialsSource } from './channel-credentials.js';
 import type { ProtocolKind } from './engine.js';
+import type { RequestRate } from './request-gate.js';
 
 /** What a bootstrap says about how a server behaves (`server_features`). */
 export interface ServerFeatures {
@@ -28,6 +29,8 @@ export interface XdsServer {
   readonly protocol: ProtocolKind;
   /** Interval of pings while a stream stands, in milliseconds. */
   readonly keepaliveMs: number;
+  /** How many requests a stream may send (Envoy `rate_limit_settings`); undefined = any number. */
+  readonly requestRate: RequestRate | undefined;
 }
 
 /** What may be said about a server; all but its target has a default. */
@@ -45,6 +48,7 @@ export function xdsServer(input: XdsServerInput): XdsServer {
     streams: input.streams ?? 'aggregated',
     protocol: input.protocol ?? 'sotw',
     keepaliveMs: input.keepaliveMs ?? 30_000,
+    requestRate: input.requestRate,
     features: {
       ignoreResourceDeletion: false,
       isTrusted: false,

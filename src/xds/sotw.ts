@@ -133,6 +133,11 @@ class Sotw implements Protocol {
     return state.isDue || state.withheld !== undefined ? this.#request(state, state.withheld) : undefined;
   }
 
+  release(typeUrl: string): Uint8Array | undefined {
+    const state = this.#states.get(typeUrl);
+    return state?.isDue === true ? this.#request(state, state.withheld) : undefined;
+  }
+
   *receive(message: Uint8Array): Generator<void, Received> {
     const response = decodeResponse(message);
     const state = this.#states.get(response.typeUrl);
@@ -281,6 +286,8 @@ class Sotw implements Protocol {
     if (!this.#paused.has(state.type.typeUrl)) return this.#request(state, error, version);
     state.isDue = true;
     state.withheld = error;
+    // Asked anew with a version that is not the accepted one: that has to last as long as the request waits.
+    state.version = version;
     return undefined;
   }
 

@@ -1,5 +1,6 @@
 import type { Locality } from '../../model/endpoint.js';
 import type { RuntimeLayerSource } from '../../model/runtime.js';
+import { DEFAULT_REQUEST_RATE, type RequestRate } from '../../xds/request-gate.js';
 import { readLayeredRuntime } from '../runtime-option.js';
 import type { Field } from './field.js';
 import type { AuthoritySpec, ProviderFiles, ServerSpec } from './server-spec.js';
@@ -21,6 +22,8 @@ export interface Bootstrap {
   readonly localCluster: string | undefined;
   /** Envoy's `layered_runtime`, which may stand here, too; undefined = it does not. */
   readonly runtime: readonly RuntimeLayerSource[] | undefined;
+  /** Envoy's `dynamic_resources.ads_config.rate_limit_settings`, which may stand here, too. */
+  readonly requestRate: RequestRate | undefined;
 }
 
 /** What a bootstrap says about this process. */
@@ -51,6 +54,7 @@ export function parseBootstrap(root: Field): Bootstrap {
     certificateFiles: readProviders(root.get('certificate_providers')),
     localCluster: root.get('cluster_manager').get('local_cluster_name').optionalText(),
     runtime: readLayeredRuntime(root.get('layered_runtime')),
+    requestRate: readRate(root.get('dynamic_resources').get('ads_config').get('rate_limit_settings')),
   };
 }
 
@@ -98,6 +102,17 @@ function readProviders(providers: Field): Bootstrap['certificateFiles'] {
     found.set(name, files);
   }
   return found;
+}
+
+function readRate(field: Field): RequestRate | undefined {
+  if (field.isAbsent) return undefined;
+  const most = field.get('max_tokens').unknown() ?? DEFAULT_REQUEST_RATE.maxTokens;
+  const fillRate = field.get('fill_rate').unknown() ?? DEFAULT_REQUEST_RATE.fillRate;
+  if (typeof most !== 'number' || !Number.isInteger(most) || most < 1 || most > 0xffff_ffff)
+    return field.get('max_tokens').fail('must be a whole number from 1 on');
+  if (typeof fillRate !== 'number' || !Number.isFinite(fillRate) || fillRate <= 0)
+    return field.get('fill_rate').fail('must be a number above 0');
+  return { maxTokens: most, fillRate };
 }
 
 function template(field: Field): string | undefined {

@@ -1,3 +1,4 @@
+import type { RequestRate } from '../../xds/request-gate.js';
 import type { ServerFeatures } from '../../xds/server.js';
 
 /** How a connection to a control plane is secured, as configuration says it. */
@@ -37,6 +38,8 @@ export interface ServerSpec {
   readonly streams: 'aggregated' | 'separate';
   readonly protocol: 'sotw' | 'delta';
   readonly keepaliveMs: number;
+  /** How many requests a stream may send; undefined = any number. */
+  readonly requestRate?: RequestRate | undefined;
 }
 
 /** Who answers for the names of an authority, as configuration says it. */

@@ -134,6 +134,54 @@ describe.each(PROTOCOLS)('the ADS client (%s)', (protocol) => {
     expect(clock.pending).toBe(0);
   });
 
+  test('requests wait for tokens, and of what waits only the last counts', async () => {
+    const state = new AdsState();
+    for (const name of ['a', 'b', 'c', 'd', 'e']) putService(state, name, `${name}1`);
+    state.publish();
+    const requestRate = { maxTokens: 2, fillRate: 1 };
+    const { client, clock, history } = start(state, {
+      servers: [xdsServer({ target: 'nowhere:1', protocol, requestRate })],
+    });
+    await clock.advance(900);
+    expect(state.seen).toHaveLength(2);
+    await clock.advance(29_100);
+    expect(clustersIn(client.published.value)).toEqual(['a1', 'b1', 'c1', 'd1', 'e1']);
+    expect(history.at(-1)?.source).toBe('control-plane');
+    const before = state.seen.length;
+    expect(before).toBeLessThan(32);
+
+    // The bucket is full again: two go out, the rest waits and is merged.
+    for (const name of ['v', 'w', 'x', 'y', 'z']) {
+      client.wantListener(`${name}:80`);
+      await clock.advance(10);
+    }
+    expect(state.seen.length - before).toBeLessThanOrEqual(2);
+    await clock.advance(60_000);
+    const { seen } = state;
+    expect(seen.slice(before).length).toBeLessThan(20);
+    await client.close();
+    expect(clock.pending).toBe(0);
+  });
+
+  test('a stream that ends forgets what waited, and the next one asks anew', async () => {
+    const state = putService(new AdsState(), 'a', 'a1');
+    state.publish();
+    const { client, clock, goDown, comeUp } = start(state, {
+      servers: [xdsServer({ target: 'nowhere:1', protocol, requestRate: { maxTokens: 1, fillRate: 0.5 } })],
+    });
+    await clock.advance(3_000);
+    goDown();
+    comeUp();
+    await clock.advance(60_000);
+    expect(clustersIn(client.published.value)).toEqual(['a1']);
+    state.put(CLUSTER_LOAD_ASSIGNMENT, 'a1', assignmentOf('a1', 77));
+    state.publish();
+    await clock.advance(10_000);
+    expect(portsOf(client.published.value, 'a1')).toEqual([77]);
+    await client.close();
+    expect(clock.pending).toBe(0);
+  });
+
   test('new endpoints leave all else as it is; what follows is still heard', async () => {
     const state = putService(putService(new AdsState(), 'a', 'a1'), 'b', 'b1');
     state.publish();

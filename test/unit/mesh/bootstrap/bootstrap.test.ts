@@ -57,6 +57,19 @@ describe('the gRPC bootstrap', () => {
     });
   });
 
+  test('Envoy’s limit of requests may stand there, with its defaults', () => {
+    const withRate = (settings: unknown) =>
+      parse({
+        xds_servers: [server()],
+        dynamic_resources: { ads_config: { rate_limit_settings: settings } },
+      });
+    expect(parse({ xds_servers: [server()] })?.requestRate).toBeUndefined();
+    expect(withRate({})?.requestRate).toEqual({ maxTokens: 100, fillRate: 10 });
+    expect(withRate({ max_tokens: 3, fill_rate: 0.5 })?.requestRate).toEqual({ maxTokens: 3, fillRate: 0.5 });
+    for (const bad of [{ max_tokens: 0 }, { max_tokens: 1.5 }, { fill_rate: 0 }, { fill_rate: '1' }])
+      expect(() => withRate(bad)).toThrow(Object.keys(bad)[0]);
+  });
+
   test('of the channel credentials the first known type counts', () => {
     const of = (...types: object[]) =>
       parse({ xds_servers: [server({ channel_creds: types })] })?.servers[0]?.security;
