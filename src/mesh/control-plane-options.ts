@@ -108,12 +108,12 @@ export function resolveControlPlane(
 ): ResolvedControlPlane {
   const options: ControlPlaneOptions = typeof given === 'string' ? { servers: split(given) } : (given ?? {});
   const streams = streamsOf(options.streams ?? env['INMESH_XDS_STREAMS']);
-  const requestRate = rateOf(options.rateLimit) ?? bootstrap?.requestRate;
+  const requestRate = rateOf(options.rateLimit, bootstrap);
   const withWays = (one: ServerSpec): ServerSpec => ({
     ...one,
     protocol,
     streams: streams ?? one.streams,
-    ...(requestRate && { requestRate }),
+    requestRate,
   });
   const read = (one: string | ControlPlaneServer) => withWays(serverSpec(one, env, hasRoots));
   const named =
@@ -257,8 +257,11 @@ function keepalive(ms: number): number {
   throw invalid(`keepaliveMs must be a number of milliseconds from 1000 on, not ${ms}`);
 }
 
-function rateOf(given: ControlPlaneOptions['rateLimit']): RequestRate | undefined {
-  if (given === undefined) return undefined;
+function rateOf(
+  given: ControlPlaneOptions['rateLimit'],
+  bootstrap: Bootstrap | undefined,
+): RequestRate | undefined {
+  if (given === undefined) return bootstrap?.requestRate;
   const rate = { ...DEFAULT_REQUEST_RATE, ...given };
   if (!Number.isInteger(rate.maxTokens) || rate.maxTokens < 1)
     throw invalid(`rateLimit.maxTokens must be a whole number from 1 on, not ${rate.maxTokens}`);
