@@ -21,7 +21,7 @@ export async function validate(options: ValidateCommand, output: Output): Promis
     for (const one of violations) output.out(`${formatViolation(one)}\n`);
     const warnings = violations.length - errors.length;
     output.err(
-      `${documents} documents: ${isValid ? 'valid' : `${errors.length} errors`}${warnings > 0 ? `, ${warnings} warnings` : ''}\n`,
+      `${isValid ? `${documents} documents: valid` : `${errors.length} errors`}${warnings > 0 ? `, ${warnings} warnings` : ''}\n`,
     );
   } else if (format === 'name') {
     const names = errors.map(({ resource, origin }) => resource ?? origin.file);
