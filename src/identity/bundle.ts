@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { isEqual } from '../runtime/equal.js';
 import { MeshError, messageOf } from '../runtime/errors.js';
 import { readPem, writePem } from './pem.js';
 import type { ReadCertificate } from './read-certificate.js';
@@ -38,6 +39,14 @@ export function createX509Bundle(
     certificates,
     ...(revoked !== undefined && { revoked }),
   });
+}
+
+/** Whether both say the same of whom to trust. */
+export function isSameBundle(a: X509Bundle | undefined, b: X509Bundle | undefined): boolean {
+  if (a === b) return true;
+  if (a === undefined || b === undefined) return false;
+  // The certificates are those of `authorities`, read.
+  return isEqual({ ...a, certificates: undefined }, { ...b, certificates: undefined });
 }
 
 /** Reads one DER certificate with node:crypto and with our own reader, both from the same bytes. */

@@ -1,5 +1,6 @@
 import type { Unsubscribe } from '../runtime/abort.js';
-import type { X509Bundle } from './bundle.js';
+import { isEqual } from '../runtime/equal.js';
+import { isSameBundle, type X509Bundle } from './bundle.js';
 import type { X509Svid } from './x509-svid.js';
 
 /** Supplies this workload's certificate and the roots it trusts, and tells when they change. */
@@ -24,6 +25,7 @@ export interface IdentityState {
 
 /** A source whose owner sets what it supplies. */
 export interface SettableSource extends IdentitySource {
+  /** Puts a state in force. Listeners hear of it when its content differs from the one before. */
   set(state: IdentityState): void;
 }
 
@@ -48,9 +50,16 @@ export function createSettableSource(
       };
     },
     set(state) {
+      const next = { bundles: byTrustDomain(state.bundles), federated: state.federated ?? [] };
+      // Whoever listens makes its connections anew: that is not to be had for nothing.
+      if (
+        isSameSvid(svid, state.svid) &&
+        isSameTrust(bundles, next.bundles) &&
+        isEqual(federated, next.federated)
+      )
+        return;
       svid = state.svid;
-      bundles = byTrustDomain(state.bundles);
-      federated = state.federated ?? [];
+      ({ bundles, federated } = next);
       for (const listener of Array.from(listeners)) listener();
     },
   };
@@ -60,6 +69,18 @@ export function createSettableSource(
 export function staticSource(svid: X509Svid | undefined, bundles: readonly X509Bundle[]): IdentitySource {
   const source = createSettableSource({ svid, bundles });
   return { svid: source.svid, bundle: source.bundle, onUpdate: source.onUpdate };
+}
+
+function isSameSvid(a: X509Svid | undefined, b: X509Svid | undefined): boolean {
+  if (a === b) return true;
+  if (a === undefined || b === undefined) return false;
+  return isEqual(a.certificatesPem, b.certificatesPem) && a.privateKey.equals(b.privateKey);
+}
+
+function isSameTrust(a: ReadonlyMap<string, X509Bundle>, b: ReadonlyMap<string, X509Bundle>): boolean {
+  if (a.size !== b.size) return false;
+  for (const [trustDomain, bundle] of a) if (!isSameBundle(bundle, b.get(trustDomain))) return false;
+  return true;
 }
 
 // A Map, because `__proto__` is a valid trust domain.

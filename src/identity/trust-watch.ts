@@ -1,8 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { Unsubscribe } from '../runtime/abort.js';
 import type { Clock, Timer } from '../runtime/clock.js';
-import { isEqual } from '../runtime/equal.js';
-import type { X509Bundle } from './bundle.js';
+import { isSameBundle, type X509Bundle } from './bundle.js';
 
 /** Certificates that are verified again in one turn of the event loop; each costs a tenth of a millisecond or two. */
 const PER_TURN = 50;
@@ -60,7 +59,7 @@ export class TrustWatch {
     const changed = new Set<string>();
     for (const [trustDomain, before] of this.#bundles) {
       const now = this.#tools.bundleOf(trustDomain);
-      if (!isSameTrust(before, now)) changed.add(trustDomain);
+      if (!isSameBundle(before, now)) changed.add(trustDomain);
       this.#bundles.set(trustDomain, now);
     }
     if (changed.size === 0) return;
@@ -109,12 +108,4 @@ export class TrustWatch {
     verdicts.set(leaf.fingerprint256, holds);
     return holds;
   }
-}
-
-/** Whether both say the same of whom to trust. */
-function isSameTrust(a: X509Bundle | undefined, b: X509Bundle | undefined): boolean {
-  if (a === b) return true;
-  if (a === undefined || b === undefined) return false;
-  // The certificates are those of `authorities`, read.
-  return isEqual({ ...a, certificates: undefined }, { ...b, certificates: undefined });
 }

@@ -42,6 +42,8 @@ export interface AcceptorOptions {
   readonly accepted: (socket: Duplex, peer: InboundPeer | undefined) => void;
   /** Takes one whose client speaks HTTP/2. */
   readonly acceptedHttp2: (socket: Duplex, peer: InboundPeer | undefined) => void;
+  /** Hears that a connection is gone, whatever became of it. */
+  readonly ended?: () => void;
   /** Whether the server speaks any protocol, and may speak first. */
   readonly isRaw?: boolean;
   /** Whether it speaks HTTP/2 and nothing else. */
@@ -74,6 +76,7 @@ export class Acceptor {
    * more are asked for at each handshake.
    */
   readonly #servers = new Map<string, TlsFront>();
+  #refuses = false;
   #closed = false;
 
   constructor(options: AcceptorOptions) {
@@ -88,12 +91,15 @@ export class Acceptor {
   }
 
   accept(socket: Duplex): void {
-    if (this.#closed) {
+    if (this.#refuses) {
       socket.destroy();
       return;
     }
     this.#pending.add(socket);
-    socket.once('close', () => this.#pending.delete(socket));
+    socket.once('close', () => {
+      this.#pending.delete(socket);
+      this.#options.ended?.();
+    });
     if (this.#options.isRaw !== true) sniff(socket, this.#sniffOptions(), this.#sniffResult);
     // A server that speaks first need not be kept from it where there is nothing to find out.
     else if (isPlaintextOnly(this.#options.policy())) this.#plaintext(socket, this.#options.accepted);
@@ -131,14 +137,35 @@ export class Acceptor {
     }
   }
 
+  /** How many connections have not become one yet. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
   /** Drops connections that have not become one yet: they carry no request. */
   dropPending(): void {
     for (const socket of this.#pending) socket.destroy();
   }
 
+  /** The same, but those that are there now have some time to become one. */
+  dropPendingIn(delayMs: number): void {
+    const sockets = [...this.#pending];
+    if (sockets.length === 0) return;
+    this.#options.clock.schedule(delayMs, () => {
+      for (const socket of sockets) if (this.#pending.has(socket)) socket.destroy();
+    });
+  }
+
+  /** Takes no new connections; those that are there go on. */
+  refuse(): void {
+    this.#refuses = true;
+  }
+
   close(): void {
+    this.refuse();
     this.#closed = true;
     this.dropPending();
+    this.#pending.clear();
   }
 
   #plaintext(socket: Duplex, accepted: AcceptorOptions['accepted']): void {

@@ -73,6 +73,8 @@ export class InboundConnection implements LimitedConnection {
   #timer: Timer | undefined;
   #watch: Unsubscribe | undefined;
   #draining = false;
+  /** Draining, but it may still carry its first request. */
+  #spared = false;
   #expired = false;
   #tunnel = false;
   /** The newest response; requests in a pipeline are answered in order, so it is also the last. */
@@ -116,6 +118,7 @@ export class InboundConnection implements LimitedConnection {
       return false;
     }
     this.#response = response;
+    this.#spared = false;
     if (this.#limits !== undefined) {
       if (this.#limits.begin()) this.#closeAfter(response);
       response.once('close', () => this.#freed(response));
@@ -133,11 +136,22 @@ export class InboundConnection implements LimitedConnection {
 
   /** Lets the running exchange finish, then closes. A tunnel has no end of its own, so it is closed at once. */
   drain(): void {
-    if (this.#draining) return;
+    if (this.#draining && !this.#spared) return;
     this.#draining = true;
+    this.#spared = false;
     const response = this.#response;
     if (this.#tunnel || response === undefined || isOver(response)) finish(this.socket);
     else this.#closeAfter(response);
+  }
+
+  /** The same, but a connection that has carried nothing yet waits for its first request, until `drain`. */
+  drainAfterFirst(): void {
+    if (this.#draining) return;
+    if (this.#tunnel || this.#response !== undefined) this.drain();
+    else {
+      this.#draining = true;
+      this.#spared = true;
+    }
   }
 
   /** Closes at once. */

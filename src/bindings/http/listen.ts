@@ -81,6 +81,7 @@ export async function listenInMesh(
   let closing: Promise<void> | undefined;
   const close = async () => {
     await mesh.withdraw(served);
+    await acceptWaiting();
     const stopped = new Promise<void>((resolve) => {
       server.close(() => resolve());
     });
@@ -96,6 +97,14 @@ export async function listenInMesh(
       return closing;
     },
   };
+}
+
+/**
+ * Connections that wait to be accepted are reset when a server stops listening: those that are there now are accepted
+ * first, within one whole turn of the event loop.
+ */
+async function acceptWaiting(): Promise<void> {
+  for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** A server of node:net that speaks no protocol of Node's own. */

@@ -23,11 +23,13 @@ import { connectionOf, InboundConnection, type InboundPeer } from './connection.
 import { type ConnectionEnd, chainOf } from './connection-chain.js';
 import { connectionInfo } from './connection-info.js';
 import { enter } from './door.js';
+import { Draining, FIRST_REQUEST_MS } from './draining.js';
 import { type ExchangeTools, runRequest, runTunnel } from './exchange.js';
 import { forwardedClientCert } from './forwarded-client-cert.js';
 import type { HandshakeLimits } from './handshake-limit.js';
 import { setForwardedClientCert, takePeerHeaders } from './headers.js';
 import { Http2Front } from './http2/http2-front.js';
+import type { InboundSession } from './http2/inbound-session.js';
 import { StreamSocket } from './http2/stream-socket.js';
 import type { LoadReports } from './load/load-reports.js';
 import { asksForReports, LoadStreams } from './load/load-streams.js';
@@ -76,7 +78,10 @@ export interface InboundAttachment {
   readonly refusals: RefusalCounts;
   /** Gives the server back as it was: later connections are plain HTTP, unprotected. Live connections stay open. */
   detach(): void;
-  /** Refuses new connections, lets running exchanges finish and closes the rest. The server's own `close` stays with its owner. */
+  /**
+   * Refuses new connections, lets running exchanges finish and closes the rest; a connection that has carried no request yet
+   * has half a second for one. The server's own `close` stays with its owner.
+   */
   close(): Promise<void>;
 }
 
@@ -114,8 +119,7 @@ class InboundServer implements InboundAttachment {
   readonly #emit: HttpServer['emit'];
   readonly #observed: boolean;
   readonly #loadStreams: LoadStreams | undefined;
-  #closing: Promise<void> | undefined;
-  #drained: (() => void) | undefined;
+  #draining: Draining | undefined;
 
   constructor(server: HttpServer, options: InboundServerOptions) {
     const { clock, identity, logger, observer, policy, random } = options;
@@ -137,7 +141,8 @@ class InboundServer implements InboundAttachment {
       callers: options.callers,
       handshakes: options.handshakes,
       accepted: (socket, peer) => this.#accepted(socket, peer),
-      acceptedHttp2: (socket, peer) => this.#http2.accept(socket, peer),
+      acceptedHttp2: (socket, peer) => this.#acceptedHttp2(socket, peer),
+      ended: () => this.#draining?.look(),
     });
     this.#http2 = new Http2Front({
       clock,
@@ -161,39 +166,38 @@ class InboundServer implements InboundAttachment {
     this.#restore();
     attached.delete(this.#server);
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    for (const connection of [...this.#http2.sessions, ...this.#connections]) connection.release();
+    for (const connection of this.#all()) connection.release();
     this.#connections.clear();
     this.#acceptor.close();
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#drain();
-    return this.#closing;
+    this.#draining ??= this.#drain();
+    return this.#draining.done;
   }
 
-  #drain(): Promise<void> {
-    this.#acceptor.close();
+  #drain(): Draining {
+    this.#acceptor.refuse();
     this.#loadStreams?.close();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    for (const connection of [...this.#http2.sessions, ...this.#connections]) connection.drain();
-    if (this.#isEmpty()) return Promise.resolve();
-    const { clock, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = this.#options;
-    const timer = clock.schedule(drainTimeoutMs, () => {
-      for (const connection of [...this.#connections, ...this.#http2.sessions]) connection.destroy();
-    });
-    return new Promise((resolve) => {
-      const settle = () => {
-        if (!this.#isEmpty()) return;
-        timer.cancel();
-        resolve();
-      };
-      this.#drained = settle;
-      this.#http2.onEmpty(settle);
-    });
+    for (const connection of this.#all()) connection.drainAfterFirst();
+    this.#http2.onEmpty(() => this.#draining?.look());
+    const { clock, drainTimeoutMs: timeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = this.#options;
+    const steps = {
+      isEmpty: () => this.#acceptor.pending === 0 && this.#all().length === 0,
+      shut: () => {
+        this.#acceptor.close();
+        for (const connection of this.#all()) connection.drain();
+      },
+      destroy: () => {
+        for (const connection of this.#all()) connection.destroy();
+      },
+    };
+    return new Draining(steps, { clock, timeoutMs });
   }
 
-  #isEmpty(): boolean {
-    return this.#connections.size === 0 && this.#http2.sessions.size === 0;
+  #all(): readonly (InboundSession | InboundConnection)[] {
+    return [...this.#http2.sessions, ...this.#connections];
   }
 
   /** Intercepts the events that concern us and leaves every other as it is. */
@@ -206,8 +210,8 @@ class InboundServer implements InboundAttachment {
     // Node knows only connections that its parser has; `server.close()` calls the first of these.
     server.closeIdleConnections = () => {
       closeIdleConnections.call(server);
-      this.#acceptor.dropPending();
-      for (const session of this.#http2.sessions) session.drain();
+      this.#acceptor.dropPendingIn(FIRST_REQUEST_MS);
+      for (const session of this.#http2.sessions) session.drainAfterFirst();
     };
     server.closeAllConnections = () => {
       closeAllConnections.call(server);
@@ -250,9 +254,16 @@ class InboundServer implements InboundAttachment {
     this.#connections.add(connection);
     socket.once('close', () => {
       this.#connections.delete(connection);
-      this.#drained?.();
+      this.#draining?.look();
     });
+    if (this.#draining !== undefined && !isStream) connection.drainAfterFirst();
     withHeadsUpTo(limits?.maxRequestHeadersKb ?? 0, this.#server, () => this.#emit('connection', socket));
+  }
+
+  #acceptedHttp2(socket: Duplex, peer: InboundPeer | undefined): void {
+    this.#http2.accept(socket, peer);
+    if (this.#draining === undefined) return;
+    for (const session of this.#http2.sessions) session.drainAfterFirst();
   }
 
   #limitsOf(end: ConnectionEnd): InboundLimits | undefined {
@@ -378,7 +389,7 @@ class InboundServer implements InboundAttachment {
   }
 
   #enforce(policy: InboundPolicy): void {
-    for (const connection of [...this.#http2.sessions, ...this.#connections]) {
+    for (const connection of this.#all()) {
       if (chainOf(policy, connection) === undefined) connection.drain();
     }
   }

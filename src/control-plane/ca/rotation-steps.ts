@@ -107,10 +107,11 @@ class RotationSteps implements CaRotation {
         hint: 'Plug an authority of the new root in: its files are read again when they change',
       });
     }
-    await this.#step('a new root is prepared', async (state) =>
-      prepare(state, root === undefined ? await own.newRoot(!waits) : own.importRoot(root, !waits)),
-    );
-    await this.#step('the new root is sent to clients', (state) => distribute(state, this.#now()));
+    // One step: whoever looks after the same state would send a root that is only prepared by itself.
+    await this.#step('a new root is made and sent to clients', async (state) => {
+      const made = root === undefined ? await own.newRoot(!waits) : own.importRoot(root, !waits);
+      return distribute(prepare(state, made), this.#now());
+    });
   }
 
   async goOn(): Promise<void> {

@@ -257,6 +257,14 @@ test('closing lets running exchanges finish and tells clients to go on elsewhere
   await closed;
 });
 
+test('closing still takes what a client that has just connected asks', async () => {
+  const { port, attachment } = await start((_request, response) => response.end('ok'));
+  const session = await secure(port);
+  const closed = attachment.close();
+  expect((await ask(session)).text).toBe('ok');
+  await closed;
+});
+
 test('a policy that no longer allows a connection ends it', async () => {
   const { port, policy } = await start((_request, response) => response.end('ok'));
   const session = plain(port);

@@ -23,6 +23,7 @@ import {
   REVIEWS,
 } from './authority.js';
 import {
+  accepted,
   digest,
   type Inbound,
   type InboundSetup,
@@ -200,6 +201,29 @@ describe('mTLS', () => {
     while ((await connections()) < 2) await new Promise(setImmediate);
     server.closeAllConnections();
     await Promise.all([gone, halfGone]);
+  });
+
+  test('a connection that is new, or in its handshake, is answered once when the mesh lets go of the server', async () => {
+    const { port, server, attachment } = await start((_, response) => response.end('ok'));
+    const open = () => connect({ ...clientOptions(ca.authority, productpage), port });
+    const done = open();
+    await once(done, 'secureConnect');
+    // Not one byte was exchanged yet.
+    const half = await openSocket(port);
+    await accepted(server, 2);
+    const closed = attachment.close();
+    const inHandshake = connect({ ...clientOptions(ca.authority, productpage), socket: half });
+    const answers = [done, inHandshake].map(async (socket) => {
+      let text = '';
+      socket.on('data', (chunk: Buffer) => {
+        text += chunk.toString('latin1');
+      });
+      socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+      await whenClosed(socket);
+      return text;
+    });
+    for (const answer of await Promise.all(answers)) expect(answer).toMatch(/connection: close\r\n/i);
+    await closed;
   });
 
   test('idle TLS connections end when the server closes', async () => {

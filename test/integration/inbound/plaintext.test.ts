@@ -15,7 +15,9 @@ import { createSignal } from '../../../src/runtime/signal.js';
 import { localReply } from '../../../src/service/local-reply.js';
 import type { ExchangeEnd } from '../../../src/service/observer.js';
 import type { Filter, Request } from '../../../src/service/service.js';
+import { createFakeClock } from '../../../src/testing/fake-clock.js';
 import {
+  accepted,
   digest,
   type Inbound,
   type InboundSetup,
@@ -227,11 +229,14 @@ describe('a connection that says nothing', () => {
   });
 
   test('does not hold up server.close', async () => {
-    const { port, server } = await start(() => {}, PERMISSIVE);
+    const clock = createFakeClock();
+    const { port, server } = await start(() => {}, { ...PERMISSIVE, clock });
     const socket = await openSocket(port);
+    await accepted(server, 1);
     const gone = whenClosed(socket);
     const closed = once(server, 'close');
     server.close();
+    await clock.advance(500);
     await Promise.all([closed, gone]);
     server.listen(port);
     await once(server, 'listening');
@@ -540,5 +545,53 @@ describe('attaching', () => {
     finish();
     expect(await answer).toBe('late');
     await closed;
+  });
+
+  const GET = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n';
+
+  test('close answers the first request of a connection, and closes those that were used before at once', async () => {
+    const clock = createFakeClock();
+    const { port, server, attachment } = await start((_, response) => response.end('hello'), {
+      ...PERMISSIVE,
+      clock,
+    });
+    const used = await openSocket(port);
+    used.write(GET);
+    await once(used, 'data');
+    const [fresh, begun, silent] = [await openSocket(port), await openSocket(port), await openSocket(port)];
+    begun.write('GET / HT');
+    await accepted(server, 4);
+    const ends = [used, fresh, begun, silent].map(whenClosed);
+    let isSilentOpen = true;
+    void ends[3]?.then(() => {
+      isSilentOpen = false;
+    });
+    const closed = attachment.close();
+    await ends[0];
+    fresh.write(GET);
+    begun.write(GET.slice(8));
+    await Promise.all([ends[1], ends[2]]);
+    for (const socket of [fresh, begun]) {
+      expect(socket.received()).toMatch(/^HTTP\/1.1 200 OK\r\n(.+\r\n)*connection: close\r\n/i);
+      expect(socket.received()).toMatch(/hello/);
+    }
+    await clock.advance(499);
+    expect(isSilentOpen).toBe(true);
+    await clock.advance(1);
+    await ends[3];
+    await closed;
+    expect(clock.pending).toBe(0);
+  });
+
+  test('close waits for a first request no longer than for others', async () => {
+    const clock = createFakeClock();
+    const { port, server, attachment } = await start(() => {}, { ...PERMISSIVE, clock, drainTimeoutMs: 100 });
+    const begun = await openSocket(port);
+    begun.write('GET / HT');
+    await accepted(server, 1);
+    const gone = whenClosed(begun);
+    const closed = attachment.close();
+    await clock.advance(100);
+    await Promise.all([gone, closed]);
   });
 });

@@ -43,6 +43,7 @@ export interface InboundSetup {
   readonly observer?: Observer;
   readonly clock?: Clock;
   readonly sniffTimeoutMs?: number;
+  readonly drainTimeoutMs?: number;
   readonly handshakes?: InboundServerOptions['handshakes'];
   readonly secrets?: InboundServerOptions['secrets'];
   readonly attach?: (server: Server) => void;
@@ -63,6 +64,7 @@ export async function startInbound(listener: RequestListener, setup: InboundSetu
     handshakes: setup.handshakes,
     secrets: setup.secrets,
     ...(setup.sniffTimeoutMs !== undefined && { sniffTimeoutMs: setup.sniffTimeoutMs }),
+    ...(setup.drainTimeoutMs !== undefined && { drainTimeoutMs: setup.drainTimeoutMs }),
   };
   const attachment = attachInbound(server, options);
   server.listen(0, '127.0.0.1');
@@ -180,6 +182,12 @@ export async function openSocket(port: number): Promise<Socket & { received(): s
   });
   await once(socket, 'connect');
   return Object.assign(socket, { received: () => text });
+}
+
+/** Waits until a server has accepted so many connections. */
+export async function accepted(server: Server, connections: number): Promise<void> {
+  const count = () => new Promise<number>((resolve) => server.getConnections((_, n) => resolve(n)));
+  while ((await count()) < connections) await new Promise(setImmediate);
 }
 
 /** Settles when the socket is gone, with the error that ended it or undefined. */

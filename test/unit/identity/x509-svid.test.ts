@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { createX509Bundle } from '../../../src/identity/bundle.js';
+import { revocationList } from '../../../src/identity/revocation.js';
 import { createSettableSource, staticSource } from '../../../src/identity/source.js';
 import { parseX509Svid } from '../../../src/identity/x509-svid.js';
 import { createTestCa } from '../../../src/testing/test-ca.js';
@@ -72,6 +73,39 @@ describe('sources', () => {
   test('a trust domain named like a property of objects is no accident', () => {
     expect(staticSource(undefined, []).bundle('__proto__')).toBeUndefined();
     expect(staticSource(undefined, []).bundle('constructor')).toBeUndefined();
+  });
+
+  test('a settable source tells of changes of content only', () => {
+    const svid = ca.svid('a');
+    const { bundle } = ca;
+    const other = createX509Bundle('other.test', ca.bundle.authorities);
+    const source = createSettableSource({ svid, bundles: [bundle, other] });
+    let calls = 0;
+    source.onUpdate(() => calls++);
+    const again = parseX509Svid(
+      svid.certificatesPem,
+      svid.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    );
+    source.set({
+      svid: again,
+      bundles: [other, createX509Bundle(bundle.trustDomain, bundle.authorities)],
+      federated: [],
+    });
+    expect([calls, source.svid()]).toEqual([0, svid]);
+    const revoked = revocationList({ serials: ['ab'], ids: [], keys: [] });
+    const states = [
+      { svid, bundles: [bundle] },
+      { svid, bundles: [bundle], federated: ['other.test'] },
+      { svid, bundles: [createX509Bundle(bundle.trustDomain, bundle.authorities, revoked)] },
+      { svid: ca.svid('a'), bundles: [bundle] },
+      { svid: undefined, bundles: [bundle] },
+    ];
+    for (const [index, state] of states.entries()) {
+      source.set(state);
+      source.set({ ...state });
+      expect(calls).toBe(index + 1);
+      expect(source.svid()).toBe(state.svid);
+    }
   });
 
   test('a settable source tells its listeners until they unsubscribe', () => {

@@ -35,6 +35,9 @@ export class InboundSession {
   #idle: Timer | undefined;
   #closing: Timer | undefined;
   #active = 0;
+  #isFresh = true;
+  /** Draining, but it may still carry first requests. */
+  #spared = false;
   #requests = 0;
 
   constructor(
@@ -63,7 +66,9 @@ export class InboundSession {
   /** Tells the client by GOAWAY to send no more here, and closes when the streams under way are over. */
   drain(): void {
     const { drainTimeoutMs = 0 } = this.#limits;
-    if (this.#session.destroyed || this.#closing !== undefined) return;
+    if (this.#session.destroyed) return;
+    if (this.#spared && !this.#session.closed) this.#session.close();
+    if (this.#closing !== undefined) return;
     if (this.#drainsGently && drainTimeoutMs === 0) {
       this.#closeGently();
       return;
@@ -77,6 +82,15 @@ export class InboundSession {
     this.#closing = this.#clock.schedule(drainTimeoutMs, () => {
       if (!this.#session.destroyed) this.#session.close();
     });
+  }
+
+  /** The same, but what a client that has just connected is about to ask is still taken, until `drain`. */
+  drainAfterFirst(): void {
+    if (!this.#isFresh) this.drain();
+    else if (!this.#session.destroyed && this.#closing === undefined) {
+      this.#spared = true;
+      this.#closeGently();
+    }
   }
 
   /**
@@ -100,6 +114,7 @@ export class InboundSession {
 
   /** A request came on it. */
   carries(stream: ServerHttp2Stream): void {
+    this.#isFresh = false;
     if (this.#limits === NO_LIMITS) return;
     const { maxRequestsPerConnection = 0 } = this.#limits;
     this.#idle?.cancel();

@@ -122,6 +122,30 @@ describe('the rotation of a root', () => {
     expect((await open()).rootPem()).toBe(authority.rootPem());
   });
 
+  test('another process that looks after the state meanwhile is in nobody’s way', async () => {
+    let text: string | undefined;
+    let saves = 0;
+    let look = () => Promise.resolve();
+    const store = {
+      load: () => Promise.resolve(text),
+      stamp: () => Promise.resolve(`${saves}`),
+      async save(next: string) {
+        text = next;
+        saves++;
+        await look();
+      },
+    };
+    const { open, authority } = await setUp({ store });
+    const other = await open();
+    look = () => {
+      look = () => Promise.resolve();
+      return other.refresh();
+    };
+    await authority.rotation.begin();
+    expect(phases(authority)).toEqual(['active', 'distributing']);
+    expect(phases(other)).toEqual(['active', 'distributing']);
+  });
+
   const steps: Readonly<Record<string, (one: Authority) => Promise<unknown>>> = {
     begin: ({ rotation }) => rotation.begin({ waits: true }),
     activate: ({ rotation }) => rotation.activate({ force: true }),
