@@ -101,7 +101,7 @@ describe('a service that ends', () => {
       startLoad(client, 'http://echo/', 150, 50),
       startLoad(client, 'http://echo/?ms=500', 40, 50),
     ];
-    await wait(1000);
+    await eventually('the first one is busy', () => (slow.bodies.get('v1') ?? 0) > 10, 20_000);
     const begin = performance.now();
     first?.child.kill('SIGTERM');
     await eventually('it left the registry', () => plane.status().workloads === 1);
@@ -111,7 +111,6 @@ describe('a service that ends', () => {
     await wait(1000);
     const results = [await fast.stop(), await slow.stop()];
     expect(results.flatMap(({ failures }) => failures).slice(0, 3)).toEqual([]);
-    expect(results[1]?.bodies.get('v1')).toBeGreaterThan(10);
     expect(first?.lines).toEqual(['ready', 'closed']);
     expect(first?.child.exitCode).toBe(0);
     expect(first?.complaints()).toBe('');

@@ -124,7 +124,7 @@ export function startLoad(
   url: string,
   perSecond: number,
   atMost = Number.POSITIVE_INFINITY,
-): { stop(): Promise<LoadResult> } {
+): { readonly bodies: ReadonlyMap<string, number>; stop(): Promise<LoadResult> } {
   const failures: string[] = [];
   const bodies = new Map<string, number>();
   const running = new Set<Promise<void>>();
@@ -153,6 +153,7 @@ export function startLoad(
     }
   }, 5);
   return {
+    bodies,
     async stop() {
       clearInterval(timer);
       await Promise.all(running);
