@@ -91,11 +91,11 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
     ...fields('tracing', 'metrics'),
     { path: 'accessLogging.*.filter.expression', unless: isLogFilter },
   ],
-  Gateway: fields(
-    'servers.*.defaultEndpoint',
-    'servers.*.port.targetPort',
-    'servers.*.tls.insecureSkipVerify',
-  ),
+  Gateway: [
+    // It is compiled as PASSTHROUGH: no route is made of Istio's SNI (outbound_.80_._.host).
+    { path: 'servers.*.tls.mode', values: ['AUTO_PASSTHROUGH'] },
+    ...fields('servers.*.defaultEndpoint', 'servers.*.port.targetPort', 'servers.*.tls.insecureSkipVerify'),
+  ],
 };
 
 const ABOUT_PROXIES = 'it is about proxies and their machines, and there are none here';

@@ -162,6 +162,14 @@ test.each([
   expect(complaints[0]).toContain(`inmesh does not carry out ${what} yet`);
 });
 
+test('a Gateway that should choose by the SNI of Istio is warned of', () => {
+  const spec = `{servers: [{hosts: ["*"], port: {number: 443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}}]}`;
+  const complaints = complaintsAbout(document('Gateway', 'networking.istio.io/v1', spec));
+  expect(complaints.join('\n')).toMatch(
+    / warning INMESH_CONFIG_UNSUPPORTED .*mode AUTO_PASSTHROUGH of Gateway yet/,
+  );
+});
+
 describe('the names of kinds', () => {
   test.each([
     ['vs', 'VirtualService'],
