@@ -1,9 +1,11 @@
+import { X509Certificate } from 'node:crypto';
 import { createServer as createHttpsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { request } from 'undici';
 import { afterEach, describe, expect, test } from 'vitest';
 import { MeshDispatcher } from '../../../src/bindings/undici/dispatcher.js';
+import { crlPem } from '../../../src/control-plane/ca/certificate-authority.js';
 import type { Secret } from '../../../src/model/secret.js';
 import type { TlsSecrets } from '../../../src/model/tls.js';
 import { createTestCa, type TestCa } from '../../../src/testing/test-ca.js';
@@ -101,6 +103,25 @@ describe('secrets that the control plane serves', () => {
     expect(await ask()).not.toBe('nobody');
     supply({ roots: validation(ca, 'secure.example.com') });
     expect(await ask()).toBe('nobody');
+  });
+
+  test('servers that a list of their authority took back are refused once it comes', async () => {
+    const own = pair('secure.example.com');
+    const port = await serve(own);
+    const listed = (): Secret => ({
+      kind: 'validation',
+      roots: inline(rootsOf(ca)),
+      crl: inline(crlPem(ca.authority.revocation.crl())),
+      subjectAltNames: [],
+    });
+    const { ask, supply } = join(port, { validation: 'roots' }, { roots: validation(ca) });
+    expect(await ask()).toBe('nobody');
+    supply({ roots: listed() });
+    expect(await ask()).toBe('nobody');
+    const { serialNumber } = new X509Certificate(own.cert);
+    await ca.authority.revocation.revoke({ kind: 'serials', value: serialNumber });
+    supply({ roots: listed() });
+    expect(await ask()).toMatch(/revoked/i);
   });
 
   test('nothing is sent while a secret is not there', async () => {
