@@ -196,8 +196,9 @@ export class GrpcFront {
       forwardedClientCert(chain.clientCert, text, peer, () => info),
     );
     const { peers, loads, onReports } = this.#options;
-    if (peer !== undefined && head.path === STREAM_REPORTS) onReports?.();
-    if (loads !== undefined) countLoad(stream, headers, loads, peer !== undefined);
+    const isMember = peer?.spiffeId !== undefined;
+    if (isMember && head.path === STREAM_REPORTS) onReports?.();
+    if (loads !== undefined) countLoad(stream, headers, loads, isMember);
     const call = new InboundCall(
       {
         stream,

@@ -287,10 +287,11 @@ class InboundServer implements InboundAttachment {
       response.shouldKeepAlive = false;
     }
     const peer = connection?.peer;
-    const stopped = refused ?? (chain.door && enter(request, chain.door, peer !== undefined));
+    const isMember = peer?.spiffeId !== undefined;
+    const stopped = refused ?? (chain.door && enter(request, chain.door, isMember));
     setForwardedClientCert(request, this.#clientCert(request, chain, peer));
     const caller = this.#meet(request, response);
-    const dispatch = this.#toApplication(event, request, response, peer !== undefined);
+    const dispatch = this.#toApplication(event, request, response, isMember);
     const isPlain = chain.service === undefined && chain.log === undefined && chain.times === undefined;
     if (isPlain && stopped === undefined && !this.#observed) return dispatch();
     runRequest(
@@ -344,7 +345,7 @@ class InboundServer implements InboundAttachment {
     const peer = connection?.peer;
     const stopped =
       (chain.limits && checkHead(request, chain.limits)) ??
-      (chain.door && enter(request, chain.door, peer !== undefined));
+      (chain.door && enter(request, chain.door, peer?.spiffeId !== undefined));
     setForwardedClientCert(request, this.#clientCert(request, chain, peer));
     const caller = this.#meet(request, undefined);
     const service: Service | undefined =

@@ -1,13 +1,17 @@
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SecretTable } from '../../../src/cluster/secret-table.js';
+import { crlPem } from '../../../src/control-plane/ca/certificate-authority.js';
 import { createSettableSource } from '../../../src/identity/source.js';
+import type { X509Svid } from '../../../src/identity/x509-svid.js';
+import { createDoor } from '../../../src/mesh/door.js';
 import type { InboundPolicy } from '../../../src/mesh/inbound.js';
 import type { Secret } from '../../../src/model/secret.js';
-import type { PemSource } from '../../../src/model/tls.js';
+import type { DownstreamTls, PemSource } from '../../../src/model/tls.js';
 import { createTestCa, type TestCa } from '../../../src/testing/test-ca.js';
 import { policyOf, startInbound } from './support.js';
 
@@ -33,10 +37,10 @@ function served(name: string): Secret {
 }
 
 /** The policy with the secret `own` in its chain. */
-function withSecret(policy: InboundPolicy): InboundPolicy {
+function withSecret(policy: InboundPolicy, change: Partial<DownstreamTls> = {}): InboundPolicy {
   const { tls } = policy;
   if (tls?.tls === undefined) throw new Error('the policy has no TLS');
-  return { ...policy, tls: { ...tls, tls: { ...tls.tls, certificateSecret: 'own' } } };
+  return { ...policy, tls: { ...tls, tls: { ...tls.tls, certificateSecret: 'own', ...change } } };
 }
 
 async function start(secrets: Readonly<Record<string, Secret>>) {
@@ -45,30 +49,39 @@ async function start(secrets: Readonly<Record<string, Secret>>) {
   supply(secrets);
   const { svid } = { svid: mesh.svid('reviews') };
   const identity = createSettableSource({ svid, bundles: [mesh.bundle] });
+  const retries: (string | undefined)[] = [];
   const inbound = await startInbound(
-    (request, response) => response.end(String(request.headers['x-forwarded-client-cert'])),
+    (request, response) => {
+      retries.push(request.headers['x-envoy-max-retries']?.toString());
+      response.end(String(request.headers['x-forwarded-client-cert']));
+    },
     { mode: 'strict', identity, secrets: table },
   );
   inbound.policy.set(withSecret(policyOf('strict')));
-  return { inbound, supply, identity };
+  return { inbound, supply, identity, retries };
 }
 
 /** What a client of the authority sees: names in the server's certificate and the answer, or why there is none. */
-function visit(port: number, client: TestCa = mesh): Promise<string> {
-  const svid = client.svid('productpage');
+function visit(
+  port: number,
+  client: TestCa = mesh,
+  svid: X509Svid | 'nobody' = client.svid('productpage'),
+): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
     const socket = connect({
       host: '127.0.0.1',
       port,
       ca: [...web.bundle.authorities, ...mesh.bundle.authorities].join('\n'),
-      cert: svid.certificatesPem.join(''),
-      key: svid.privateKey.export({ type: 'pkcs8', format: 'pem' }),
+      ...(svid !== 'nobody' && {
+        cert: svid.certificatesPem.join(''),
+        key: svid.privateKey.export({ type: 'pkcs8', format: 'pem' }),
+      }),
       checkServerIdentity: () => undefined,
     });
     socket.on('secureConnect', () => {
       text = `${socket.getPeerCertificate().subjectaltname} `;
-      socket.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+      socket.write('GET / HTTP/1.1\r\nhost: a\r\nx-envoy-max-retries: 9\r\nconnection: close\r\n\r\n');
     });
     socket.on('data', (chunk: Buffer) => {
       text += chunk.toString('latin1').split('\r\n')[0];
@@ -135,5 +148,60 @@ describe('a server whose certificate comes by SDS', () => {
     expect(await visit(inbound.port)).toContain('DNS:first.example');
     write(pair('second.example.org'));
     expect(await visit(inbound.port)).toContain('DNS:second.example.org');
+  });
+});
+
+describe('clients with certificates of others', () => {
+  const clients = { roots: undefined, secret: 'clients', subjectAltNames: [] } as const;
+  const rootsAnd = (crl?: string): Secret => ({
+    kind: 'validation',
+    roots: inline(web.bundle.authorities.join('\n')),
+    crl: crl === undefined ? undefined : inline(crl),
+    subjectAltNames: [],
+  });
+  const listNow = () => crlPem(web.authority.revocation.crl());
+
+  test('are refused once a list of their authority took them back, and no others', async ({
+    onTestFinished,
+  }) => {
+    const own = served('first.example');
+    const { inbound, supply } = await start({ own, clients: rootsAnd() });
+    onTestFinished(() => inbound.close());
+    inbound.policy.set(withSecret(policyOf('strict'), { clients }));
+    const [good, bad] = [web.svid('good'), web.svid('bad')];
+    const visits = async () => [
+      await visit(inbound.port, web, good),
+      (await visit(inbound.port, web, bad)).includes('200'),
+    ];
+    const ok = 'DNS:first.example HTTP/1.1 200 OK';
+    expect(await visits()).toEqual([ok, true]);
+    supply({ own, clients: rootsAnd(listNow()) });
+    expect(await visits()).toEqual([ok, true]);
+    const { serialNumber } = new X509Certificate(bad.certificatesPem[0] ?? '');
+    await web.authority.revocation.revoke({ kind: 'serials', value: serialNumber });
+    supply({ own, clients: rootsAnd(listNow()) });
+    expect(await visits()).toEqual([ok, false]);
+    await web.authority.revocation.restore({ kind: 'serials', value: serialNumber.toLowerCase() });
+    supply({ own, clients: rootsAnd(listNow()) });
+    expect(await visits()).toEqual([ok, true]);
+  });
+
+  test('and those with none are no members of the mesh: what steers Envoy is taken off', async ({
+    onTestFinished,
+  }) => {
+    const { inbound, retries } = await start({ own: served('first.example'), clients: rootsAnd() });
+    onTestFinished(() => inbound.close());
+    const door = createDoor({ normalizePath: true, mergeSlashes: false, escapedSlashes: 'keep' });
+    const use = (change: Partial<DownstreamTls>) => {
+      const policy = withSecret(policyOf('strict'), change);
+      inbound.policy.set({ ...policy, tls: policy.tls && { ...policy.tls, door } });
+    };
+    use({});
+    expect(await visit(inbound.port)).toContain('200 OK');
+    use({ clients });
+    expect(await visit(inbound.port, web)).toContain('200 OK');
+    use({ requireClientCertificate: false });
+    expect(await visit(inbound.port, web, 'nobody')).toContain('200 OK');
+    expect(retries).toEqual(['9', undefined, undefined]);
   });
 });
