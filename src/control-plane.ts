@@ -200,6 +200,8 @@ export {
   validateDocuments,
   validateFiles,
 } from './control-plane/validate-files.js';
+export type { AccessLogFormat } from './model/access-log.js';
+export type { MetadataStruct, MetadataValue } from './model/metadata.js';
 export type { ResourceShortName } from './model/resource-short-name.js';
 export type { RevokedNames, TrustDocument, TrustedAuthorities } from './model/trust.js';
 export type { Secret } from './runtime/secret.js';
