@@ -179,9 +179,31 @@ async function overSotw(caller: Caller): Promise<void> {
       }),
     ),
   );
-  // Names that were asked for come back only inside what exists: these are all of the caller's own.
-  for (const answer of (await stream(`${ADS}/StreamAggregatedResources`, sotw, caller)).answers)
-    check(caller, answer);
+  for (const answer of (await stream(`${ADS}/StreamAggregatedResources`, sotw, caller)).answers) {
+    const response = checkSotw(caller, answer);
+    if (refusedOf(response, real(caller.index + 37)) !== refusedOf(response, absent(caller.index + 37)))
+      figures.oracles++;
+  }
+}
+
+/** Names that were asked for come back inside what exists, which is all of the caller's own, and as what there is not. */
+function checkSotw(caller: Caller, answer: Buffer): discovery.DiscoveryResponse {
+  const response = fromBinary(discovery.DiscoveryResponseSchema, answer);
+  for (const { value } of response.resources) check(caller, Buffer.from(value));
+  figures.requests++;
+  return response;
+}
+
+/** What a response says of names of a namespace that the client can not have, without the namespace. */
+function refusedOf({ resourceErrors }: discovery.DiscoveryResponse, namespace: string): string {
+  return resourceErrors
+    .map(({ resourceName, errorDetail }) =>
+      JSON.stringify([resourceName?.name, errorDetail?.code, errorDetail?.message]),
+    )
+    .filter((text) => text.includes(namespace))
+    .map((text) => text.replaceAll(namespace, ''))
+    .sort()
+    .join();
 }
 
 async function overDelta(caller: Caller): Promise<void> {
@@ -210,21 +232,21 @@ async function overDelta(caller: Caller): Promise<void> {
 async function overFetch(caller: Caller): Promise<void> {
   for (const { typeUrl } of SERVED_TYPES) {
     const path = FETCH[typeUrl.slice(typeUrl.lastIndexOf('.') + 1)] ?? '';
-    const fetchNames = async (names: readonly string[]) => {
+    const fetchNames = async (namespace: string) => {
+      const names = namesIn(namespace);
       const request = create(discovery.DiscoveryRequestSchema, {
         typeUrl,
         node: caller.node,
         resourceNames: [...names],
       });
       const { code, answer } = await ask(path, toBinary(discovery.DiscoveryRequestSchema, request), caller);
-      check(caller, answer);
-      const { versionInfo, resources } = fromBinary(discovery.DiscoveryResponseSchema, answer);
-      const named = resources.map(({ value }) => Buffer.from(value).toString('base64'));
-      return JSON.stringify([code, versionInfo, named]);
+      const response = checkSotw(caller, answer);
+      const named = response.resources.map(({ value }) => Buffer.from(value).toString('base64'));
+      return JSON.stringify([code, response.versionInfo, named, refusedOf(response, namespace)]);
     };
     const [forbidden, missing] = await Promise.all([
-      fetchNames(namesIn(real(caller.index + 37))),
-      fetchNames(namesIn(absent(caller.index + 37))),
+      fetchNames(real(caller.index + 37)),
+      fetchNames(absent(caller.index + 37)),
     ]);
     if (forbidden !== missing) figures.oracles++;
   }
