@@ -31,6 +31,12 @@ export function encodeNode(node: Node): core.Node {
   const { INMESH_PLAINTEXT: callers = [] } = metadata;
   if (callers.length > 0) json['INMESH_PLAINTEXT'] = encodePlaintextCallers(callers);
   return create(core.NodeSchema, {
+    dynamicParameters: Object.fromEntries(
+      Object.entries(node.dynamicParameters ?? {}).map(([typeUrl, params]) => [
+        typeUrl,
+        { $typeName: 'xds.core.v3.ContextParams', params: { ...params } },
+      ]),
+    ),
     id: node.id,
     cluster: node.cluster,
     locality: encodeLocality(node.locality),

@@ -1,3 +1,4 @@
+import type { DynamicParameters } from '../model/node.js';
 import { MeshError } from '../runtime/errors.js';
 import { isLoopback } from '../xds/channel-credentials.js';
 import { DEFAULT_REQUEST_RATE, type RequestRate } from '../xds/request-gate.js';
@@ -70,6 +71,11 @@ export interface ControlPlaneOptions {
    * merged. Default: any number; the bootstrap's `dynamic_resources.ads_config.rate_limit_settings`.
    */
   readonly rateLimit?: { readonly maxTokens?: number; readonly fillRate?: number };
+  /**
+   * Context parameters that the server may use for the resources of a type, by type URL (xDS `Node.dynamic_parameters`).
+   * Default: the bootstrap's `node.dynamic_parameters`.
+   */
+  readonly dynamicParameters?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 /** Where the configuration comes from, with every default filled in. */
@@ -78,6 +84,7 @@ export interface ResolvedControlPlane {
   readonly authorities: ReadonlyMap<string, AuthoritySpec>;
   /** Name of the listener of a host, from the bootstrap. */
   readonly outboundTemplate: string;
+  readonly dynamicParameters: DynamicParameters;
   /** Listeners to ask for by name. */
   readonly listeners: readonly string[];
   readonly wildcard: boolean;
@@ -145,6 +152,7 @@ export function resolveControlPlane(
   return {
     servers,
     authorities,
+    dynamicParameters: dynamicParametersOf(options, bootstrap),
     outboundTemplate,
     listeners,
     wildcard: options.wildcard ?? env['INMESH_XDS_WILDCARD'] !== 'off',
@@ -255,6 +263,10 @@ function streamsOf(given: string | undefined): ServerSpec['streams'] | undefined
 function keepalive(ms: number): number {
   if (Number.isFinite(ms) && ms >= 1000) return ms;
   throw invalid(`keepaliveMs must be a number of milliseconds from 1000 on, not ${ms}`);
+}
+
+function dynamicParametersOf(options: ControlPlaneOptions, bootstrap: Bootstrap | undefined): DynamicParameters {
+  return options.dynamicParameters ?? bootstrap?.node.dynamicParameters ?? {};
 }
 
 function rateOf(

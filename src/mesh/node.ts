@@ -17,6 +17,7 @@ export function describeNode(
     locality: options.locality,
     extra: nodeExtra,
     clientFeatures: options.clientFeatures,
+    dynamicParameters: options.control.dynamicParameters,
     metadata: {
       NAMESPACE: namespace,
       SERVICE_ACCOUNT: options.serviceAccount,

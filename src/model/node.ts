@@ -11,9 +11,14 @@ export interface Node {
   readonly extra?: Readonly<Record<string, unknown>>;
   /** What the client can do, by xDS's names, beyond what every client of ours can. */
   readonly clientFeatures?: readonly string[];
+  /** Context parameters by the type URL of the resources that they hold for (`dynamic_parameters`). */
+  readonly dynamicParameters?: DynamicParameters | undefined;
   /** What the program calls itself (`user_agent_name`), when it is not inmesh: `envoy`, `gRPC Go`. */
   readonly userAgent?: string | undefined;
 }
+
+/** By type URL: the context parameters that a client adds to the names of that type. */
+export type DynamicParameters = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 /** What a node says about itself; the names are Istio's. */
 export interface NodeMetadata {

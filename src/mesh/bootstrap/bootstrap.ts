@@ -1,4 +1,5 @@
 import type { Locality } from '../../model/endpoint.js';
+import type { DynamicParameters } from '../../model/node.js';
 import type { RuntimeLayerSource } from '../../model/runtime.js';
 import { DEFAULT_REQUEST_RATE, type RequestRate } from '../../xds/request-gate.js';
 import { readLayeredRuntime } from '../runtime-option.js';
@@ -33,6 +34,7 @@ export interface BootstrapNode {
   readonly locality: Locality | undefined;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly clientFeatures: readonly string[];
+  readonly dynamicParameters: DynamicParameters;
 }
 
 /** Reads a bootstrap; fields that nobody knows are passed over, as gRPC does. */
@@ -85,7 +87,15 @@ function readNode(node: Field): BootstrapNode {
       .get('client_features')
       .items()
       .map((item) => item.text()),
+    dynamicParameters: readDynamicParameters(node.get('dynamic_parameters')),
   };
+}
+
+/** xDS: type URL to ContextParams. */
+function readDynamicParameters(field: Field): DynamicParameters {
+  const texts = (params: Field) =>
+    Object.fromEntries(params.entries().map(([key, value]) => [key, value.text()]));
+  return Object.fromEntries(field.entries().map(([typeUrl, one]) => [typeUrl, texts(one.get('params'))]));
 }
 
 /** Providers of other plug-ins are passed over: whoever refers to one is refused then. */

@@ -1,5 +1,17 @@
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
+import { encodeNode } from '../../../../src/codec/node.js';
 import { readBootstrap } from '../../../../src/mesh/bootstrap/read.js';
+import { NO_LOCALITY } from '../../../../src/model/endpoint.js';
+import type { Node } from '../../../../src/model/node.js';
+import { core } from '../../../../src/proto/xds.js';
+
+const OWN_NODE: Node = {
+  id: 'a',
+  cluster: 'b',
+  locality: NO_LOCALITY,
+  metadata: { NAMESPACE: '', SERVICE_ACCOUNT: '', LABELS: {}, INSTANCE_IPS: '', GENERATOR: '' },
+};
 
 const read = (text: string) =>
   readBootstrap({ GRPC_XDS_BOOTSTRAP_CONFIG: text }, () => {
@@ -55,6 +67,19 @@ describe('the gRPC bootstrap', () => {
       caFile: '/var/lib/istio/data/root-cert.pem',
       refreshMs: 900_000,
     });
+  });
+
+  test('dynamic parameters go into the node', () => {
+    const node = { dynamic_parameters: { 'type.googleapis.com/a.B': { params: { shard: '3' } } } };
+    const found = parse({ xds_servers: [server()], node })?.node.dynamicParameters;
+    expect(found).toEqual({ 'type.googleapis.com/a.B': { shard: '3' } });
+    const { metadata, id, cluster, locality } = OWN_NODE;
+    const sent = encodeNode({ id, cluster, locality, metadata, dynamicParameters: found });
+    expect(fromBinary(core.NodeSchema, toBinary(core.NodeSchema, sent)).dynamicParameters).toMatchObject({
+      'type.googleapis.com/a.B': { params: { shard: '3' } },
+    });
+    const wrong = { dynamic_parameters: { t: { params: { shard: 3 } } } };
+    expect(() => parse({ xds_servers: [server()], node: wrong })).toThrow('dynamic_parameters.t.params.shard');
   });
 
   test('Envoy’s limit of requests may stand there, with its defaults', () => {
