@@ -32,6 +32,11 @@ export interface ControlPlaneServer {
   readonly tokenFile?: string;
   /** What a complete response lacks stays in use (gRFC A53). Default false. */
   readonly ignoreResourceDeletion?: boolean;
+  /**
+   * Whether gRPC calls follow its `auto_host_rewrite` (gRFC A81); HTTP requests always do. Default true; servers of a
+   * bootstrap need `trusted_xds_server`.
+   */
+  readonly trusted?: boolean;
   /** Interval of pings on an idle connection, in milliseconds. Default 30 000; 300 000 for the servers of a bootstrap. */
   readonly keepaliveMs?: number;
 }
@@ -200,7 +205,11 @@ function serverSpec(given: string | ControlPlaneServer, env: Env, hasRoots: bool
     target,
     security,
     tokenFile,
-    features: { ...NO_FEATURES, ignoreResourceDeletion: server.ignoreResourceDeletion ?? false },
+    features: {
+      ...NO_FEATURES,
+      ignoreResourceDeletion: server.ignoreResourceDeletion ?? false,
+      isTrusted: server.trusted ?? true,
+    },
     streams: 'aggregated',
     protocol: 'sotw',
     keepaliveMs: keepalive(server.keepaliveMs ?? CLOSE_KEEPALIVE_MS),

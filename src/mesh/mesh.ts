@@ -177,6 +177,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       localMembers: this.localMembers,
       peers: this.peers,
       prepare: options.propagation ? propagate : undefined,
+      isTrusted: (resource) => this.#xds.isTrusted(resource),
       onDemand: new OnDemandRoutes((...asked) => this.#xds.wantVirtualHost(...asked)),
       filters: options.filters,
       failureRateBreaker: (name) => this.#failureRateBreaker(name),

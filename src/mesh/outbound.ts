@@ -71,6 +71,8 @@ export interface OutboundTools {
   readonly onDemand?: OnDemandRoutes | undefined;
   /** Tells upstreams who calls; undefined = nobody is told. */
   readonly peers?: PeerExchange;
+  /** Whether the server that a resource comes from may rewrite the authority of gRPC calls (gRFC A81); by default each may. */
+  readonly isTrusted?: ((resource: string) => boolean) | undefined;
   /** Prepares every request before its route is chosen, e.g. hands on trace headers. */
   readonly prepare?: ((request: Request) => void) | undefined;
 }
@@ -117,6 +119,7 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
     for (const route of routesOf(virtualHost)) {
       const place: RoutePlace = {
         table: routes,
+        origin: http.routes.kind === 'inline' ? listener.name : routes.name,
         virtualHost,
         route,
         cluster: undefined,

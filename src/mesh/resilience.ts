@@ -36,6 +36,8 @@ export interface ResilienceTools {
   /** Keeps the time limits on peers: what this process itself loses does not count. By default `clock`. */
   readonly timeouts?: Clock | undefined;
   readonly random: Random;
+  /** Whether the server that a resource comes from may rewrite the authority of gRPC calls; by default each may. */
+  readonly isTrusted?: ((resource: string) => boolean) | undefined;
 }
 
 /** How a route's requests deal with slowness and failure. */
@@ -79,6 +81,7 @@ export function resilienceOf(
       countsGrpcAttempts: hasGrpcConditions(policy),
       sendIsTimeoutRetry: virtualHost.includeIsTimeoutRetry,
       autoHost: autoHostOf(place),
+      renamesCalls: tools.isTrusted && (() => tools.isTrusted?.(place.origin ?? place.table.name) === true),
     },
   };
 }

@@ -45,6 +45,8 @@ export interface AttemptOptions {
   readonly hostBreakers?: HostBreakers | undefined;
   /** The request gets the endpoint's name as its host (Envoy `auto_host_rewrite`). */
   readonly autoHost?: HostMemory | undefined;
+  /** Whether calls of gRPC get that name now, too (gRFC A81); undefined = they do. */
+  readonly renamesCalls?: (() => boolean) | undefined;
 }
 
 export interface AttemptTools {
@@ -102,7 +104,7 @@ export function attempt(cluster: ClusterRuntime, options: AttemptOptions, tools:
 /** What the request says about the attempt. */
 function prepare(request: Request, host: Host, options: AttemptOptions): void {
   const { context, headers } = request;
-  if (options.autoHost !== undefined && host.hostname !== '') {
+  if (options.autoHost !== undefined && host.hostname !== '' && mayRename(request, options)) {
     rewriteHost(request, host.hostname, options.autoHost);
   }
   if (options.sendAttemptCount) headers.set('x-envoy-attempt-count', String(context.attemptCount));
@@ -115,6 +117,11 @@ function prepare(request: Request, host: Host, options: AttemptOptions): void {
   if (options.sendIsTimeoutRetry === true) {
     headers.set('x-envoy-is-timeout-retry', String(context.followsTimeout));
   }
+}
+
+/** gRFC A81: of a server that is not trusted, clients of gRPC take no other authority. */
+function mayRename(request: Request, { renamesCalls }: AttemptOptions): boolean {
+  return renamesCalls === undefined || !isGrpc(request) || renamesCalls();
 }
 
 /** What hosts an attempt does not want. */

@@ -12,6 +12,8 @@ import { compileHostRewrite, compilePathRewrite, type HostChange, type PathChang
 /** Where a stack stands in its route table. */
 export interface RoutePlace {
   readonly table: RouteConfiguration;
+  /** Name of the resource that the table came in; undefined = it is the table's. */
+  readonly origin?: string | undefined;
   readonly virtualHost: VirtualHost;
   readonly route: Route;
   /** The chosen weighted cluster. */

@@ -80,6 +80,8 @@ export interface XdsClient {
   servers(): readonly ServerStatus[];
   /** The server that a resource of this name comes from, and the way to it; undefined when there is none now. */
   serverOf(name: string): ServerLink | undefined;
+  /** Whether that server may rewrite the authority of calls (gRFC A81); false when there is none now. */
+  isTrusted(name: string): boolean;
   close(): Promise<void>;
 }
 

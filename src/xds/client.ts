@@ -152,6 +152,10 @@ class AdsClient implements XdsClient {
     return channel && { key: channel.server.key, open: channel.open };
   }
 
+  isTrusted(name: string): boolean {
+    return this.#authorities.of(canonicalName(name))?.channel?.server.features.isTrusted === true;
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#hosts.close();

@@ -24,7 +24,7 @@ const rules = (part: Partial<HeaderRules>): HeaderRules => ({
 /** Sends one request through a table; gives the answer and the request that reached the endpoint. */
 async function exchange(
   route: Route,
-  more: { host?: Partial<VirtualHost>; table?: Partial<RouteConfiguration>; hostname?: string } = {},
+  more: { host?: Partial<VirtualHost>; table?: Partial<RouteConfiguration>; hostname?: string; isTrusted?: (resource: string) => boolean } = {},
   change: Parameters<ReturnType<typeof createDataPath>['send']>[1] = {},
 ) {
   const virtualHost: VirtualHost = {
@@ -53,7 +53,7 @@ async function exchange(
     ],
     [cluster('v1', [{ ...endpoint(1), hostname: more.hostname ?? '' }])],
   );
-  const path = createDataPath(snapshot);
+  const path = createDataPath(snapshot, { isTrusted: more.isTrusted });
   let seen: Request | undefined;
   path.network.serve('127.0.0.1:1', (request) => {
     seen = request;
@@ -177,6 +177,25 @@ describe('rewrites', () => {
     expect(seen?.authority).toBe('pod-1.reviews');
     expect(seen?.headers.get('x-forwarded-host')).toBe('reviews');
     expect((await exchange(route)).seen?.authority).toBe('reviews');
+  });
+
+  test('gRPC calls are renamed by servers only that are trusted (A81), requests in any case', async () => {
+    const route = withAction({ hostRewrite: { kind: 'auto' } });
+    const call = { header: { 'content-type': 'application/grpc' } };
+    const asked: string[] = [];
+    const from = (trusts: boolean) => ({
+      hostname: 'pod-1.reviews',
+      isTrusted: (resource: string) => {
+        asked.push(resource);
+        return trusts;
+      },
+    });
+    expect((await exchange(route, from(false), call)).seen?.authority).toBe('reviews');
+    // The table came in its listener.
+    expect(asked).toEqual(['reviews:80']);
+    expect((await exchange(route, from(true), call)).seen?.authority).toBe('pod-1.reviews');
+    expect((await exchange(route, from(false))).seen?.authority).toBe('pod-1.reviews');
+    expect((await exchange(route, { hostname: 'pod-1.reviews' }, call)).seen?.authority).toBe('pod-1.reviews');
   });
 });
 

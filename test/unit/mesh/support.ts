@@ -29,6 +29,7 @@ export interface DataPathOptions {
   readonly filters?: readonly Filter[];
   readonly failureRateBreaker?: (clusterName: string) => Filter | undefined;
   readonly hostBreakers?: (clusterName: string) => HostBreakers | undefined;
+  readonly isTrusted?: ((resource: string) => boolean) | undefined;
 }
 
 export function createDataPath(snapshot: Snapshot, options: DataPathOptions = {}): DataPath {
@@ -48,6 +49,7 @@ export function createDataPath(snapshot: Snapshot, options: DataPathOptions = {}
     filters,
     failureRateBreaker,
     hostBreakers,
+    isTrusted: options.isTrusted,
     node: { id: 'node', cluster: 'test' },
     upstream: callOut((name) => clusters.get(name), { clock, observer }),
   });
