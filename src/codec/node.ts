@@ -34,7 +34,7 @@ export function encodeNode(node: Node): core.Node {
     dynamicParameters: Object.fromEntries(
       Object.entries(node.dynamicParameters ?? {}).map(([typeUrl, params]) => [
         typeUrl,
-        { $typeName: 'xds.core.v3.ContextParams', params: { ...params } },
+        { params: { ...params } },
       ]),
     ),
     id: node.id,

@@ -274,7 +274,10 @@ function keepalive(ms: number): number {
   throw invalid(`keepaliveMs must be a number of milliseconds from 1000 on, not ${ms}`);
 }
 
-function dynamicParametersOf(options: ControlPlaneOptions, bootstrap: Bootstrap | undefined): DynamicParameters {
+function dynamicParametersOf(
+  options: ControlPlaneOptions,
+  bootstrap: Bootstrap | undefined,
+): DynamicParameters {
   return options.dynamicParameters ?? bootstrap?.node.dynamicParameters ?? {};
 }
 

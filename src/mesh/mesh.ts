@@ -129,8 +129,7 @@ export class RunningMesh implements MeshCore, TcpCore {
     this.logger = logger;
     this.address = options.address;
     this.#breakers = breakers;
-    this.clock = clock;
-    this.random = random;
+    [this.clock, this.random] = [clock, random];
     this.#startMs = clock.now();
     this.#configured = new Promise((resolve) => {
       this.#markConfigured = resolve;

@@ -24,7 +24,12 @@ const rules = (part: Partial<HeaderRules>): HeaderRules => ({
 /** Sends one request through a table; gives the answer and the request that reached the endpoint. */
 async function exchange(
   route: Route,
-  more: { host?: Partial<VirtualHost>; table?: Partial<RouteConfiguration>; hostname?: string; isTrusted?: (resource: string) => boolean } = {},
+  more: {
+    host?: Partial<VirtualHost>;
+    table?: Partial<RouteConfiguration>;
+    hostname?: string;
+    isTrusted?: (resource: string) => boolean;
+  } = {},
   change: Parameters<ReturnType<typeof createDataPath>['send']>[1] = {},
 ) {
   const virtualHost: VirtualHost = {
@@ -195,7 +200,9 @@ describe('rewrites', () => {
     expect(asked).toEqual(['reviews:80']);
     expect((await exchange(route, from(true), call)).seen?.authority).toBe('pod-1.reviews');
     expect((await exchange(route, from(false))).seen?.authority).toBe('pod-1.reviews');
-    expect((await exchange(route, { hostname: 'pod-1.reviews' }, call)).seen?.authority).toBe('pod-1.reviews');
+    expect((await exchange(route, { hostname: 'pod-1.reviews' }, call)).seen?.authority).toBe(
+      'pod-1.reviews',
+    );
   });
 });
 

@@ -79,7 +79,9 @@ describe('the gRPC bootstrap', () => {
       'type.googleapis.com/a.B': { params: { shard: '3' } },
     });
     const wrong = { dynamic_parameters: { t: { params: { shard: 3 } } } };
-    expect(() => parse({ xds_servers: [server()], node: wrong })).toThrow('dynamic_parameters.t.params.shard');
+    expect(() => parse({ xds_servers: [server()], node: wrong })).toThrow(
+      'dynamic_parameters.t.params.shard',
+    );
   });
 
   test('Envoy’s limit of requests may stand there, with its defaults', () => {
