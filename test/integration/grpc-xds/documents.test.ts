@@ -52,6 +52,8 @@ beforeAll(async () => {
   plane = await createControlPlane({
     ports: { xds: 0, secureXds: 0, http: 0 },
     sources: [source],
+    // One configuration takes the place of another.
+    massRemoval: false,
     debounceMs: { quietMs: 1, maxMs: 10 },
   });
 });
