@@ -1,4 +1,5 @@
 import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2';
+import { CODES } from './codes.js';
 
 /** Hears what happens on a stream. `raw` is name, value, name, value. */
 export interface StreamEvents {
@@ -62,8 +63,9 @@ function onEnd(this: ClientHttp2Stream): void {
   (this as HeardStream)[LISTENER].onEnd();
 }
 
-function onUnsendable(this: ClientHttp2Stream): void {
-  (this as HeardStream)[LISTENER].onUnsendable();
+/** Of frames that a closing connection does not take any more node:http2 tells as well: those say nothing of their size. */
+function onUnsendable(this: ClientHttp2Stream, _type: number, code: number): void {
+  if (code === CODES.FRAME_SIZE_ERROR) (this as HeardStream)[LISTENER].onUnsendable();
 }
 
 function onError(this: ClientHttp2Stream, error: Error): void {
