@@ -1,39 +1,31 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { toDuration, toPort } from './arguments.js';
 import type { Done } from './done.js';
 import type { Output } from './output.js';
-import { withServingOptions } from './serving-options.js';
+import { withPrintOptions, withServingOptions } from './serving-options.js';
 
 /** Adds `dev`. */
 export function addDev(program: Command, output: Output, done: Done): void {
-  withServingOptions(program.command('dev'))
-    .description(
-      'Run the control plane in this process: xDS, certificate authority, registry. Loopback only, no token.',
-    )
-    .option(
-      '-c, --config <path...>',
-      'file or folder of Istio YAML, watched (default: mesh.yaml and mesh.d if there)',
-    )
-    .option('-d, --data <dir>', 'keep state there: the root certificate and its key (default: in memory)')
-    .option('-p, --port <port>', 'xDS and CA, plaintext on loopback; 0 = any free', toPort, 15_010)
-    .option('--secure-port <port>', 'xDS and CA over mTLS; 0 = any free', toPort, 15_012)
-    .option('--http-port <port>', 'JSON status API; 0 = any free', toPort, 15_014)
-    .option('--trust-domain <name>', 'SPIFFE trust domain', 'cluster.local')
-    .option(
-      '--certificate-life <duration>',
-      'life of workload certificates, e.g. 24h, 90s (default: 24h)',
-      toDuration,
-    )
-    .addOption(
-      new Option('--log-level <level>', 'what goes to stderr')
-        .choices(['debug', 'info', 'warn', 'error'])
-        .default('warn'),
-    )
-    .addOption(
-      new Option('-o, --output <format>', 'how the addresses are printed')
-        .choices(['text', 'json'])
-        .default('text'),
-    )
+  withPrintOptions(
+    withServingOptions(program.command('dev'))
+      .description(
+        'Run the control plane in this process: xDS, certificate authority, registry. Loopback only, no token.',
+      )
+      .option(
+        '-c, --config <path...>',
+        'file or folder of Istio YAML, watched (default: mesh.yaml and mesh.d if there)',
+      )
+      .option('-d, --data <dir>', 'keep state there: the root certificate and its key (default: in memory)')
+      .option('-p, --port <port>', 'xDS and CA, plaintext on loopback; 0 = any free', toPort, 15_010)
+      .option('--secure-port <port>', 'xDS and CA over mTLS; 0 = any free', toPort, 15_012)
+      .option('--http-port <port>', 'JSON status API; 0 = any free', toPort, 15_014)
+      .option('--trust-domain <name>', 'SPIFFE trust domain', 'cluster.local')
+      .option(
+        '--certificate-life <duration>',
+        'life of workload certificates, e.g. 24h, 90s (default: 24h)',
+        toDuration,
+      ),
+  )
     .addHelpText('after', DEV_EXAMPLES)
     .action(async (options) => {
       const { dev } = await import('./dev.js');

@@ -1,40 +1,32 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { toDuration, toPort } from './arguments.js';
 import type { Done } from './done.js';
 import type { Output } from './output.js';
-import { withServingOptions } from './serving-options.js';
+import { withPrintOptions, withServingOptions } from './serving-options.js';
 
 /** Adds `serve`. */
 export function addServe(program: Command, output: Output, done: Done): void {
-  withServingOptions(program.command('serve'))
-    .description('Run the control plane for other machines: every caller has to prove who it is.')
-    .requiredOption(
-      '-d, --data <dir>',
-      'where state is kept: root certificate and key, join tokens, audit log',
-    )
-    .option(
-      '-c, --config <path...>',
-      'file or folder of Istio YAML, watched (default: mesh.yaml and mesh.d if there)',
-    )
-    .option('--host <address>', 'IP address of the secure port', '0.0.0.0')
-    .option('--name <name...>', 'names and addresses that clients call it by')
-    .option('--secure-port <port>', 'xDS and CA over TLS; 0 = any free', toPort, 15_012)
-    .option('--http-port <port>', 'JSON status API, on loopback; 0 = any free', toPort, 15_014)
-    .option('--metrics-port <port>', 'metrics and health, on --host; 0 = any free (default: none)', toPort)
-    .option('--trust-domain <name>', 'SPIFFE trust domain', 'cluster.local')
-    .option('--certificate-life <duration>', 'life of workload certificates (default: 24h)', toDuration)
-    .option('--access <file>', 'JSON: { callers, admin }, as createControlPlane takes them')
-    .option('--kubernetes', 'take service-account tokens, by the API server of this cluster', false)
-    .addOption(
-      new Option('--log-level <level>', 'what goes to stderr')
-        .choices(['debug', 'info', 'warn', 'error'])
-        .default('warn'),
-    )
-    .addOption(
-      new Option('-o, --output <format>', 'how the addresses are printed')
-        .choices(['text', 'json'])
-        .default('text'),
-    )
+  withPrintOptions(
+    withServingOptions(program.command('serve'))
+      .description('Run the control plane for other machines: every caller has to prove who it is.')
+      .requiredOption(
+        '-d, --data <dir>',
+        'where state is kept: root certificate and key, join tokens, audit log',
+      )
+      .option(
+        '-c, --config <path...>',
+        'file or folder of Istio YAML, watched (default: mesh.yaml and mesh.d if there)',
+      )
+      .option('--host <address>', 'IP address of the secure port', '0.0.0.0')
+      .option('--name <name...>', 'names and addresses that clients call it by')
+      .option('--secure-port <port>', 'xDS and CA over TLS; 0 = any free', toPort, 15_012)
+      .option('--http-port <port>', 'JSON status API, on loopback; 0 = any free', toPort, 15_014)
+      .option('--metrics-port <port>', 'metrics and health, on --host; 0 = any free (default: none)', toPort)
+      .option('--trust-domain <name>', 'SPIFFE trust domain', 'cluster.local')
+      .option('--certificate-life <duration>', 'life of workload certificates (default: 24h)', toDuration)
+      .option('--access <file>', 'JSON: { callers, admin }, as createControlPlane takes them')
+      .option('--kubernetes', 'take service-account tokens, by the API server of this cluster', false),
+  )
     .addHelpText('after', SERVE_EXAMPLES)
     .action(async (options) => {
       const { serve } = await import('./serve.js');

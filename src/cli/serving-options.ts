@@ -30,6 +30,21 @@ export function withServingOptions(command: Command): Command {
     );
 }
 
+/** What both print, and where. */
+export function withPrintOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--log-level <level>', 'what goes to stderr')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('warn'),
+    )
+    .addOption(
+      new Option('-o, --output <format>', 'how the addresses are printed')
+        .choices(['text', 'json'])
+        .default('text'),
+    );
+}
+
 /** How `createControlPlane` takes the percentage. */
 export function massRemovalOf(percent: number | undefined): {
   readonly massRemoval?: { readonly share: number } | false;

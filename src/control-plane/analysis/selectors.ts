@@ -1,3 +1,4 @@
+import { meetsExpression } from '../kinds/label-expression.js';
 import type { PlainObject, PlainValue } from '../schema/value.js';
 import { labelsAt, list, text, texts } from './plain.js';
 
@@ -26,19 +27,6 @@ export function labelSelectorMatches(selector: PlainObject | undefined, labels: 
 }
 
 function expressionMatches(expression: PlainValue, labels: Labels): boolean {
-  const key = text(expression, 'key');
-  const value = labels[key];
-  const values = texts(expression, 'values');
-  switch (text(expression, 'operator')) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    default:
-      return false;
-  }
+  const value = labels[text(expression, 'key')];
+  return meetsExpression(value, text(expression, 'operator'), texts(expression, 'values'));
 }

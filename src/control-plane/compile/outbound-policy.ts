@@ -1,33 +1,22 @@
-import { NO_OVERRIDES } from '../../model/filter-config.js';
 import type { OutboundListener } from '../../model/listener.js';
 import type { RouteConfiguration, VirtualHost } from '../../model/route.js';
+import { catchAllForward, catchAllHost } from './catch-all-host.js';
 import { outboundListener } from './listeners.js';
 import type { MeshConfig } from './mesh-config.js';
 import { clusterName } from './names.js';
 import type { Profile } from './profile.js';
 import type { Target } from './route-context.js';
-import { MATCH_ALL } from './route-match.js';
 import { targetOf } from './routes.js';
 import type { MeshService } from './services.js';
 
 const NAME = 'block_all';
 
 /** Istio's REGISTRY_ONLY: requests for unknown hosts are answered with 502. */
-export const BLOCK_HOST: VirtualHost = {
-  name: NAME,
-  domains: ['*'],
-  routes: [
-    {
-      name: NAME,
-      match: MATCH_ALL,
-      action: { kind: 'direct-response', status: 502, body: '' },
-      filterOverrides: NO_OVERRIDES,
-    },
-  ],
-  retryPolicy: undefined,
-  filterOverrides: NO_OVERRIDES,
-  includeRequestAttemptCount: false,
-};
+export const BLOCK_HOST: VirtualHost = catchAllHost(NAME, {
+  kind: 'direct-response',
+  status: 502,
+  body: '',
+});
 
 /**
  * What takes the hosts that the mesh does not know; undefined = they are let through. Istio: the Sidecar's word goes before
@@ -46,32 +35,9 @@ export function unknownHostOf(
   return proxy && egressProxyHost(targetOf(proxy, namespace, { serviceOf, port: 80 }));
 }
 
-const PROXY_NAME = 'egress_proxy';
-
 /** The virtual host that takes all hosts that no other does, and sends their requests to a proxy. */
 function egressProxyHost({ host, port, subset }: Target): VirtualHost {
-  return {
-    name: PROXY_NAME,
-    domains: ['*'],
-    routes: [
-      {
-        name: PROXY_NAME,
-        match: MATCH_ALL,
-        action: {
-          kind: 'forward',
-          cluster: { kind: 'cluster', name: clusterName(port, subset, host) },
-          timeoutMs: 0,
-          retryPolicy: undefined,
-          maxStreamDurationMs: undefined,
-          priority: 'default',
-        },
-        filterOverrides: NO_OVERRIDES,
-      },
-    ],
-    retryPolicy: undefined,
-    filterOverrides: NO_OVERRIDES,
-    includeRequestAttemptCount: false,
-  };
+  return catchAllForward('egress_proxy', clusterName(port, subset, host));
 }
 
 /** The listener `*` takes every host that no other listener knows. */

@@ -1,4 +1,5 @@
 import type { LabelSelector } from '../kinds/gateway-api/types.js';
+import { meetsExpression } from '../kinds/label-expression.js';
 import type { ConfigView } from '../store/view.js';
 
 /** The label that Kubernetes gives every namespace. */
@@ -14,21 +15,9 @@ export function meetsSelector(
   const labelOf = (key: string) => (Object.hasOwn(labels, key) ? labels[key] : undefined);
   return (
     Object.entries(matchLabels).every(([key, value]) => labelOf(key) === value) &&
-    matchExpressions.every(({ key, operator, values = [] }) => {
-      const value = labelOf(key);
-      switch (operator) {
-        case 'In':
-          return value !== undefined && values.includes(value);
-        case 'NotIn':
-          return value === undefined || !values.includes(value);
-        case 'Exists':
-          return value !== undefined;
-        case 'DoesNotExist':
-          return value === undefined;
-        default:
-          return operator satisfies never;
-      }
-    })
+    matchExpressions.every(({ key, operator, values = [] }) =>
+      meetsExpression(labelOf(key), operator, values),
+    )
   );
 }
 

@@ -1,10 +1,9 @@
 import type { Cluster } from '../../../model/cluster.js';
 import type { DnsCacheConfig } from '../../../model/dns-cache.js';
 import type { HttpFilter } from '../../../model/filter-config.js';
-import { NO_OVERRIDES } from '../../../model/filter-config.js';
 import type { VirtualHost } from '../../../model/route.js';
+import { catchAllForward } from '../catch-all-host.js';
 import { DEFAULT_MESH_CONFIG } from '../mesh-config.js';
-import { MATCH_ALL } from '../route-match.js';
 import { effectivePolicy, policyFields } from '../traffic-policy.js';
 
 // Where no address is known beforehand, an Envoy that takes requests as a proxy dials the host that they name.
@@ -59,25 +58,4 @@ export const PASSTHROUGH_CLUSTER: Cluster = dialsNamedHost({
 });
 
 /** Istio's ALLOW_ANY: takes every host that no other virtual host does. */
-export const ALLOW_ANY: VirtualHost = {
-  name: 'allow_any',
-  domains: ['*'],
-  routes: [
-    {
-      name: 'allow_any',
-      match: MATCH_ALL,
-      action: {
-        kind: 'forward',
-        cluster: { kind: 'cluster', name: PASSTHROUGH },
-        timeoutMs: 0,
-        retryPolicy: undefined,
-        maxStreamDurationMs: undefined,
-        priority: 'default',
-      },
-      filterOverrides: NO_OVERRIDES,
-    },
-  ],
-  retryPolicy: undefined,
-  filterOverrides: NO_OVERRIDES,
-  includeRequestAttemptCount: false,
-};
+export const ALLOW_ANY: VirtualHost = catchAllForward('allow_any', PASSTHROUGH);
