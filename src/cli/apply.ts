@@ -38,18 +38,25 @@ function inNamespace(object: Readonly<Record<string, unknown>>, namespace: strin
 
 /** Deletes what the arguments or files name. */
 export async function remove(
-  args: readonly string[],
+  first: string | undefined,
+  names: readonly string[],
   options: ChangeOptions,
   output: Output,
 ): Promise<number> {
   const { file, namespace = 'default' } = options;
   if (file === undefined) {
-    const { kind, name } = targetOf(args);
-    if (name === undefined)
+    const [name, ...further] = names;
+    const kindOrTarget = first === undefined ? [] : [first];
+    const each =
+      further.length === 0 ? [kindOrTarget.concat(name ?? [])] : names.map((one) => kindOrTarget.concat(one));
+    const targets = each.map(targetOf);
+    const changes = targets.map((target) => {
+      if (target.name !== undefined) return { op: 'delete', namespace, ...target };
       throw new MeshError('INMESH_OPTION_INVALID', 'name what to delete', {
         hint: 'For example: inmesh delete vs/reviews',
       });
-    return sendChanges([{ op: 'delete', kind, namespace, name }], options, output);
+    });
+    return sendChanges(changes, options, output);
   }
   const read = await readObjects(file);
   if (read.violations.length > 0) {

@@ -99,19 +99,18 @@ export function addChanging(program: Command, output: Output, done: Done): void 
       done(await apply({ ...options, format: options.output }, output));
     });
   withChangeOptions(program.command('delete'))
-    .description('Delete objects: those of files, or one by its name.')
+    .description('Delete objects: those of files, or some of a kind by their names.')
     .argument('[kind]', 'a kind, or kind/name')
-    .argument('[name]', 'the name')
+    .argument('[names...]', 'the names')
     .option('-f, --file <path>', 'the objects that stand there; may be repeated', collect)
     .option('-n, --namespace <namespace>', 'namespace of the object', 'default')
     .addHelpText(
       'after',
       examples('delete vs/reviews', 'delete dr reviews -n shop --dry-run', 'delete -f canary.yaml'),
     )
-    .action(async (kind: string | undefined, name: string | undefined, options) => {
+    .action(async (kind: string | undefined, names: readonly string[], options) => {
       const { remove } = await import('./apply.js');
-      const args = [kind, name].filter((one) => one !== undefined);
-      done(await remove(args, { ...options, format: options.output }, output));
+      done(await remove(kind, names, { ...options, format: options.output }, output));
     });
   withChangeOptions(program.command('rollback'))
     .description('Make objects what they were in a revision; it is a new revision.')

@@ -18,7 +18,7 @@ export interface ExplainedRequest {
 /** @throws MeshError `INMESH_OPTION_INVALID` for what is no URL. */
 export function requestOf({ method, url, headers = [], draw = 0 }: ExplainedRequest): Request {
   const [, scheme = 'http', authority = '', rest = ''] =
-    /^(?:(https?):\/\/)?([^/?#]+)([^#]*)(?:#.*)?$/i.exec(url.trim()) ?? [];
+    /^(?:(https?):\/\/|(?!https?:\/\/))([^/?#\s]+)((?:[/?][^#]*)?)(?:#.*)?$/i.exec(url.trim()) ?? [];
   if (authority === '' || !/^[A-Z]+$/i.test(method)) {
     throw new MeshError('INMESH_OPTION_INVALID', `${method} ${JSON.stringify(url)} is no request`, {
       hint: 'Write it as GET http://reviews/ratings/42',

@@ -254,6 +254,9 @@ test('the command line applies, shows, compares and goes back', async () => {
       code: 0,
       out: 'virtualservice/ratings deleted\n',
     });
+    // Several at once are one change, of which all or nothing takes effect.
+    expect(await inmesh('delete', 'svc', 'reviews', 'nothing')).toMatchObject({ code: 1, out: '' });
+    expect(await inmesh('get', 'svc', 'reviews', '-o', 'name')).toMatchObject({ code: 0 });
     expect(await inmesh('confirm')).toMatchObject({ code: 1 });
   } finally {
     rmSync(folder, { recursive: true, force: true });

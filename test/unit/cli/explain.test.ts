@@ -61,3 +61,11 @@ test('explain prints text, and refuses what is no request', async () => {
   expect(code).toBe(2);
   expect(err).toMatch(/INMESH_OPTION_INVALID/);
 });
+
+test.each(['not a url', 'http://', ''])('what is no URL is refused: %j', async (url) => {
+  expect(await run('explain', 'GET', url, ...SHOP)).toMatchObject({
+    code: 2,
+    out: '',
+    err: expect.stringContaining('Write it as GET http://reviews/ratings/42'),
+  });
+});
