@@ -27,55 +27,27 @@ export interface RootChange {
 export function createRootChange(set: (state: IdentityState) => void, clock: Clock): RootChange {
   let current: CachedIdentity | undefined;
   let told: Trust | undefined;
-  /** What is on its way out; undefined when no change is under way. */
-  let old: CachedIdentity | undefined;
-  let presentsOld = false;
-  let timers: readonly Timer[] = [];
   const officialOf = (identity: CachedIdentity) =>
     told === undefined ? identity.bundles : trustedBundles(identity, told);
   const apply = () => {
     if (current === undefined) return;
+    const { old, presentsOld } = way;
     const svid = presentsOld ? (old?.svid ?? current.svid) : current.svid;
     const official = officialOf(current);
     const bundles = old === undefined ? official : merge(official, old.bundles, told?.distrusted);
     const federated = told?.bundles.map(({ trustDomain }) => trustDomain) ?? [];
     set({ svid, bundles, federated: federated.filter((name) => name !== svid.id.trustDomain) });
   };
-  const stop = () => {
-    for (const timer of timers) timer.cancel();
-    timers = [];
-  };
-  const begin = (from: CachedIdentity, presentMs: number) => {
-    stop();
-    old = from;
-    presentsOld = presentMs > 0;
-    const distrust = clock.schedule(TRUST_OLD_MS, () => {
-      old = undefined;
-      presentsOld = false;
-      apply();
-    });
-    timers = [distrust];
-    if (!presentsOld) return;
-    const present = clock.schedule(presentMs, () => {
-      presentsOld = false;
-      apply();
-    });
-    timers = [present, distrust];
-  };
+  const way = new WayOut(clock, apply);
   /** Lets go of what is trusted no more, slowly unless it is distrusted. */
-  const leave = (from: CachedIdentity, before: readonly X509Bundle[]) => {
-    if (current === undefined) return;
-    const { trustDomain } = current.svid.id;
+  const leave = (from: CachedIdentity, bundles: readonly X509Bundle[]) => {
     const leftMs = from.svid.notAfterMs - clock.wallTime();
-    if (from.svid.id.trustDomain !== trustDomain || leftMs <= 0) return;
-    const after = officialOf(current);
-    const was = bundleOf(before, trustDomain);
-    if (was === undefined) return;
-    const gone = goneFrom(was, bundleOf(after, trustDomain), told);
-    if (gone.length === 0) return;
-    const root = authorityOf(from.svid, was);
-    const isOwnGone = from.svid !== current.svid && root !== undefined && gone.includes(root);
-    begin({ svid: from.svid, bundles: before }, isOwnGone ? Math.min(PRESENT_OLD_MS, leftMs / 2) : 0);
+    if (current === undefined || leftMs <= 0) return;
+    const before = { svid: from.svid, bundles };
+    const step = departureOf(before, { svid: current.svid, bundles: officialOf(current) }, told);
+    if (step === 'none') return;
+    if (step === 'trust' && from.svid === current.svid && way.presentsOld) way.extend(bundles);
+    else way.begin(before, step === 'present' ? Math.min(PRESENT_OLD_MS, leftMs / 2) : 0);
   };
   return {
     use(next) {
@@ -89,12 +61,81 @@ export function createRootChange(set: (state: IdentityState) => void, clock: Clo
       const before = current && officialOf(current);
       told = next;
       if (current !== undefined && before !== undefined) leave(current, before);
-      if (presentsOld && isDistrusted(old, next)) presentsOld = false;
+      if (isDistrusted(way.old, next)) way.presentsOld = false;
       apply();
     },
     current: () => current && { svid: current.svid, bundles: officialOf(current) },
-    close: stop,
+    close: () => way.stop(),
   };
+}
+
+/** What is on its way out, and for how long. */
+class WayOut {
+  /** Undefined when no change is under way. */
+  old: CachedIdentity | undefined;
+  presentsOld = false;
+  #presentTimer: Timer | undefined;
+  #trustTimer: Timer | undefined;
+  readonly #clock: Clock;
+  readonly #onStep: () => void;
+
+  constructor(clock: Clock, onStep: () => void) {
+    this.#clock = clock;
+    this.#onStep = onStep;
+  }
+
+  begin(from: CachedIdentity, presentMs: number): void {
+    this.stop();
+    this.presentsOld = presentMs > 0;
+    this.#trust(from);
+    if (!this.presentsOld) return;
+    this.#presentTimer = this.#clock.schedule(presentMs, () => {
+      this.presentsOld = false;
+      this.#onStep();
+    });
+  }
+
+  /** The old certificate is presented already: what is trusted no more since is trusted as long as it would be now. */
+  extend(bundles: readonly X509Bundle[]): void {
+    if (this.old === undefined) return;
+    this.#trustTimer?.cancel();
+    this.#trust({ svid: this.old.svid, bundles });
+  }
+
+  stop(): void {
+    this.#presentTimer?.cancel();
+    this.#trustTimer?.cancel();
+  }
+
+  #trust(old: CachedIdentity): void {
+    this.old = old;
+    this.#trustTimer = this.#clock.schedule(TRUST_OLD_MS, () => {
+      this.old = undefined;
+      this.presentsOld = false;
+      this.#onStep();
+    });
+  }
+}
+
+/**
+ * What is to be kept of `from` for a while: nothing, its trust, or its certificate, too. The latter when the new one's root
+ * was not trusted before, as others may not know it either, or when the old one's root is trusted no more.
+ */
+function departureOf(
+  from: CachedIdentity,
+  to: CachedIdentity,
+  told: Trust | undefined,
+): 'none' | 'trust' | 'present' {
+  const { trustDomain } = to.svid.id;
+  const was = bundleOf(from.bundles, trustDomain);
+  if (was === undefined || from.svid.id.trustDomain !== trustDomain) return 'none';
+  const gone = goneFrom(was, bundleOf(to.bundles, trustDomain), told);
+  const isOther = from.svid !== to.svid;
+  const isUnknown = isOther && authorityOf(to.svid, was) === undefined;
+  if (gone.length === 0 && !isUnknown) return 'none';
+  const root = authorityOf(from.svid, was);
+  if (root === undefined || told?.distrusted.has(fingerprintOf(root)) === true) return 'trust';
+  return isUnknown || (isOther && gone.includes(root)) ? 'present' : 'trust';
 }
 
 /** Authorities that are not there any more, and not because they are distrusted. */

@@ -136,6 +136,30 @@ describe('a change of root', () => {
     expect(source.bundle('cluster.local')?.authorities).toEqual(after.bundle.authorities);
   });
 
+  test('that comes with a certificate before anybody is told of it is presented later, whatever is told meanwhile', async () => {
+    const { clock, before, after, workload, identity, areFriends } = await setUp();
+    const [first, second] = [workload(), workload()];
+    for (const { change } of [first, second]) {
+      change.use(identity(before));
+      change.trust(trustOf([before.bundle]));
+    }
+    const next = identity(after);
+    first.change.use(next);
+    expect(first.source.bundle('cluster.local')?.authorities).toHaveLength(2);
+    for (let ms = 0; ms < 20_000; ms += 100) {
+      expect(first.source.svid() === next.svid, `after ${ms} ms`).toBe(ms >= 2000);
+      if (ms === 1000) first.change.trust(trustOf([after.bundle]));
+      if (ms === 1900) second.change.use(identity(after));
+      if (ms === 2700) second.change.trust(trustOf([after.bundle]));
+      expect(areFriends(first.source, second.source), `after ${ms} ms`).toBe(true);
+      await clock.advance(100);
+    }
+    for (const { source } of [first, second]) {
+      expect(source.bundle('cluster.local')?.authorities).toEqual(after.bundle.authorities);
+    }
+    expect(clock.pending).toBe(0);
+  });
+
   test('a root that is distrusted is out at once, also while it was on its way out', async () => {
     const { clock, before, after, workload, identity } = await setUp();
     const { source, change } = workload();
