@@ -41,6 +41,61 @@ const types = { bindings: ['cluster'], 'control-plane': ['filters'] };
 /** Layers that speak to users through the public API, so the root files are what they import. */
 const consumers = ['cli', 'dashboard'];
 
+/**
+ * The folders of the control plane, lowest first, and what each may import besides itself. The files beside them put them
+ * together: they may import every folder, and no folder imports them.
+ */
+const planeFolders = {
+  schema: [],
+  kinds: ['schema'],
+  registry: [],
+  resources: [],
+  audit: [],
+  mesh: ['schema', 'kinds', 'registry'],
+  'gateway-api': ['schema', 'kinds', 'registry', 'mesh'],
+  compile: ['schema', 'kinds', 'registry', 'resources', 'mesh', 'gateway-api'],
+  documents: ['schema', 'kinds', 'gateway-api', 'compile'],
+  sources: ['schema', 'documents'],
+  store: ['schema', 'kinds', 'documents'],
+  analysis: ['schema', 'kinds', 'documents'],
+  convert: ['kinds', 'gateway-api'],
+  policy: ['schema', 'kinds', 'registry', 'mesh', 'compile'],
+  insight: ['kinds', 'registry', 'mesh', 'compile', 'policy'],
+  explain: ['kinds', 'registry', 'resources', 'mesh', 'gateway-api', 'compile', 'policy'],
+  config: ['kinds', 'registry', 'mesh', 'compile', 'store', 'explain'],
+  ca: ['resources', 'audit'],
+  access: ['schema', 'audit', 'ca'],
+  serve: ['registry', 'resources', 'audit', 'ca'],
+  admin: [
+    'schema',
+    'kinds',
+    'registry',
+    'audit',
+    'store',
+    'insight',
+    'explain',
+    'config',
+    'ca',
+    'access',
+    'serve',
+  ],
+  files: [
+    'schema',
+    'kinds',
+    'registry',
+    'mesh',
+    'gateway-api',
+    'compile',
+    'documents',
+    'sources',
+    'store',
+    'analysis',
+    'convert',
+    'policy',
+    'explain',
+  ],
+};
+
 /** Libraries at the border of the process, and the only places that know them. */
 const libraries = {
   undici: ['^src/[^/]+\\.ts$', '^src/bindings/undici/'],
@@ -78,6 +133,16 @@ const typesRule = ([name, typeOnly]) => ({
   to: { path: folder(typeOnly), dependencyTypesNot: ['type-only'] },
 });
 
+const planeFolder = (names) => `^src/control-plane/(${names.join('|')})/`;
+
+const planeRule = ([name, allowed]) => ({
+  name: `plane-${name}`,
+  comment: `control-plane/${name} may import ${allowed.join(', ') || 'no other folder of the control plane'}`,
+  severity: 'error',
+  from: { path: planeFolder([name]) },
+  to: { path: '^src/control-plane/', pathNot: planeFolder([name, ...allowed]) },
+});
+
 const libraryRule = ([name, homes]) => ({
   name: `library-${name.replace(/\W/g, '-')}`,
   comment: `${name} is known in its binding and in the client and server shells only`,
@@ -99,6 +164,13 @@ const general = [
     comment: 'a new folder of src needs a row in the layer table',
     severity: 'error',
     from: { path: '^src/[^/]+/', pathNot: folder([...Object.keys(layers), 'testing']) },
+    to: {},
+  },
+  {
+    name: 'no-unknown-plane-folder',
+    comment: 'a new folder of src/control-plane needs a row in the table of its folders',
+    severity: 'error',
+    from: { path: '^src/control-plane/[^/]+/', pathNot: planeFolder(Object.keys(planeFolders)) },
     to: {},
   },
   {
@@ -139,6 +211,7 @@ module.exports = {
   forbidden: [
     ...Object.entries(layers).map(([name, allowed]) => layerRule(name, allowed)),
     ...Object.entries(types).map(typesRule),
+    ...Object.entries(planeFolders).map(planeRule),
     ...Object.entries(libraries).map(libraryRule),
     ...general,
   ],

@@ -151,7 +151,7 @@ async function load() {
   const outfile = `${folder}/compile.mjs`;
   const contents = `
     export { createCompiler } from './src/control-plane/compile/compile.js';
-    export { DEFAULT_MESH_CONFIG } from './src/control-plane/compile/mesh-config.js';
+    export { DEFAULT_MESH_CONFIG } from './src/control-plane/mesh/mesh-config.js';
     export { createRegistry } from './src/control-plane/registry/registry.js';
     export { createWorkload } from './src/control-plane/registry/workload.js';
     export { createConfigStore } from './src/control-plane/store/config-store.js';

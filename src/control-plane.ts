@@ -5,7 +5,7 @@ export type { CreatedJoinToken, JoinTokenRecord } from './control-plane/access/j
 export type { KubernetesReview } from './control-plane/access/kubernetes.js';
 export type { OidcIdentity, OidcIssuer } from './control-plane/access/oidc.js';
 export { createJoinTokenIn } from './control-plane/access/plane-access.js';
-export type { AdminAccess, AdminRole, RoleGrant } from './control-plane/admin/roles.js';
+export type { AdminAccess, AdminRole, RoleGrant } from './control-plane/access/roles.js';
 export type { AnalysisOptions } from './control-plane/analysis/analyze.js';
 export type {
   AnalysisContext,
@@ -25,12 +25,6 @@ export {
 export type { AnalysisDocument } from './control-plane/analysis/document.js';
 export { type Finding, formatFinding } from './control-plane/analysis/finding.js';
 export { parseSuppression, type Suppression } from './control-plane/analysis/suppressions.js';
-export {
-  type AnalyzedFiles,
-  type AnalyzeOptions,
-  analyzeDocuments,
-  analyzeFiles,
-} from './control-plane/analyze-files.js';
 export type { AuditLog, AuditRecord } from './control-plane/audit/audit-log.js';
 export { type BundleEndpointOptions, bundleDocument } from './control-plane/bundle-endpoint.js';
 export type { Authenticator, Identity, UnauthenticatedCall } from './control-plane/ca/authenticate.js';
@@ -68,37 +62,15 @@ export type {
   StepOptions,
 } from './control-plane/ca/rotation-steps.js';
 export type { ControlPlaneCaOptions, FederatedSource } from './control-plane/ca-parts.js';
-export type { ExtensionProviderInput } from './control-plane/compile/authorization/extension-provider.js';
-export {
-  type CompiledJson,
-  type CompileResult,
-  type CompileTarget,
-  compileFor,
-} from './control-plane/compile/compile-for.js';
-export type {
-  AccessLogDefaults,
-  ConnectionDefaults,
-  DefaultVisibility,
-  LocalityLbSetting,
-  MeshSettings,
-  PathNormalization,
-  RegionFailover,
-  ZoneAwareLbSetting,
-} from './control-plane/compile/mesh-config.js';
+export type { CompiledJson, CompileTarget } from './control-plane/compile/compile-view.js';
 export type { MtlsMode } from './control-plane/compile/peer-authentication.js';
 export { type MeshConfigRead, readMeshConfig } from './control-plane/compile/read-mesh-config.js';
-export { compileFiles } from './control-plane/compile-files.js';
-export {
-  type ControlPlane,
-  type ControlPlaneLimits,
-  type ControlPlaneOptions,
-  type ControlPlaneStatus,
-  createControlPlane,
-} from './control-plane/control-plane.js';
+export { createControlPlane } from './control-plane/control-plane.js';
 export type { Conversion, WrittenDocument } from './control-plane/convert/conversion.js';
-export { type ConvertResult, convertFiles } from './control-plane/convert-files.js';
+export type { ConfigInput } from './control-plane/documents/file-reader.js';
 export { type EnvoyBootstrapOptions, envoyBootstrap } from './control-plane/envoy-bootstrap.js';
 export type { CallerQuery } from './control-plane/explain/caller.js';
+export type { ExplainQuery } from './control-plane/explain/explain-in.js';
 export type {
   ExplainedEndpoint,
   ExplainedHead,
@@ -110,11 +82,43 @@ export type {
 } from './control-plane/explain/explanation.js';
 export type { ExplainedRequest } from './control-plane/explain/request.js';
 export {
-  type ExplainQuery,
+  type AnalyzedFiles,
+  type AnalyzeOptions,
+  analyzeDocuments,
+  analyzeFiles,
+} from './control-plane/files/analyze-files.js';
+export {
+  type AuthorizationJson,
+  type AuthorizationTarget,
+  checkAuthorizationFiles,
+  compileAuthorizationFiles,
+  type FromFiles,
+  migrateRbacFiles,
+} from './control-plane/files/authorization-files.js';
+export { compileFiles } from './control-plane/files/compile-files.js';
+export { type CompileResult, compileFor } from './control-plane/files/compile-for.js';
+export { type ConvertResult, convertFiles } from './control-plane/files/convert-files.js';
+export {
   type ExplainResult,
   explainDocuments,
   explainFiles,
-} from './control-plane/explain-files.js';
+} from './control-plane/files/explain-files.js';
+export {
+  type GatewayApiStatusResult,
+  gatewayApiStatusFiles,
+} from './control-plane/files/gateway-api-files.js';
+export {
+  type FileObject,
+  type FileObjects,
+  kindMeant,
+  readObjects,
+} from './control-plane/files/read-objects.js';
+export {
+  type ValidatedFiles,
+  type ValidateOptions,
+  validateDocuments,
+  validateFiles,
+} from './control-plane/files/validate-files.js';
 export type { Condition } from './control-plane/gateway-api/condition.js';
 export type { RouteGroupKind } from './control-plane/gateway-api/listeners.js';
 export type {
@@ -123,10 +127,6 @@ export type {
   PolicyAncestorStatus,
   RouteParentStatus,
 } from './control-plane/gateway-api/status.js';
-export {
-  type GatewayApiStatusResult,
-  gatewayApiStatusFiles,
-} from './control-plane/gateway-api-files.js';
 export type {
   MtlsReport,
   MtlsWorkload,
@@ -134,20 +134,33 @@ export type {
   PlaintextUse,
 } from './control-plane/insight/mtls-report.js';
 export type { IssuerKeysOptions } from './control-plane/issuer-keys.js';
+export {
+  closestKind,
+  type JsonSchema,
+  jsonSchemaOf,
+  jsonSchemaOfAll,
+  SCHEMA_KINDS,
+} from './control-plane/kinds/json-schema.js';
+export type { FieldPath, Origin } from './control-plane/kinds/view.js';
+export type { ExtensionProviderInput } from './control-plane/mesh/extension-provider.js';
+export type {
+  AccessLogDefaults,
+  ConnectionDefaults,
+  DefaultVisibility,
+  LocalityLbSetting,
+  MeshSettings,
+  PathNormalization,
+  RegionFailover,
+  ZoneAwareLbSetting,
+} from './control-plane/mesh/mesh-config.js';
+export type { ControlPlaneLimits, ControlPlaneOptions } from './control-plane/options.js';
+export type { ControlPlane, ControlPlaneStatus } from './control-plane/plane.js';
 export type {
   AuthorizationCheck,
   AuthorizationQuery,
   AuthorizationStep,
   EffectivePolicy,
 } from './control-plane/policy/authorization-check.js';
-export {
-  type AuthorizationJson,
-  type AuthorizationTarget,
-  checkAuthorizationFiles,
-  compileAuthorizationFiles,
-  type FromFiles,
-  migrateRbacFiles,
-} from './control-plane/policy/authorization-files.js';
 export type { CheckedRequest } from './control-plane/policy/checked-request.js';
 export type { MigratedPolicy, MigratedRbac } from './control-plane/policy/legacy-rbac.js';
 export type {
@@ -159,22 +172,9 @@ export type {
   PolicyText,
   WorkloadPolicy,
 } from './control-plane/policy/workload-policy.js';
-export {
-  type FileObject,
-  type FileObjects,
-  kindMeant,
-  readObjects,
-} from './control-plane/read-objects.js';
 export type { RuntimeLayers } from './control-plane/runtime-layers.js';
 export type { ConfigText, Place } from './control-plane/schema/config-file.js';
 export { formatViolation, formatViolations } from './control-plane/schema/format.js';
-export {
-  closestKind,
-  type JsonSchema,
-  jsonSchemaOf,
-  jsonSchemaOfAll,
-  SCHEMA_KINDS,
-} from './control-plane/schema/json-schema.js';
 export type { PlainObject, PlainValue } from './control-plane/schema/value.js';
 export {
   formatPath,
@@ -191,15 +191,7 @@ export type { ClientStatus, RefusedResource, TypeStatus } from './control-plane/
 export { createMemorySource, type MemorySource } from './control-plane/sources/memory-source.js';
 export type { ConfigSink, ConfigSource } from './control-plane/sources/source.js';
 export type { HeldChange } from './control-plane/store/config-store.js';
-export type { ConfigInput } from './control-plane/store/file-reader.js';
 export type { MassRemovalOptions, Removal } from './control-plane/store/mass-removal.js';
-export type { FieldPath, Origin } from './control-plane/store/view.js';
-export {
-  type ValidatedFiles,
-  type ValidateOptions,
-  validateDocuments,
-  validateFiles,
-} from './control-plane/validate-files.js';
 export type { AccessLogFormat } from './model/access-log.js';
 export type { MetadataStruct, MetadataValue } from './model/metadata.js';
 export type { ResourceShortName } from './model/resource-short-name.js';

@@ -17,7 +17,7 @@ import type { CaKeyType } from './ca/root.js';
 import { createTrustSecrets, type TrustSecrets } from './ca/trust-secrets.js';
 import { createWorkloadSecrets } from './ca/workload-secrets.js';
 import { type CaDriver, createCaDriver } from './ca-driver.js';
-import type { ResourceSet, WireResource } from './compile/resource-set.js';
+import type { ResourceSet, WireResource } from './resources/resource-set.js';
 import type { CallerIdentity } from './serve/caller.js';
 import type { LiveClient } from './serve/live-clients.js';
 

@@ -7,7 +7,7 @@ import type { Random } from '../runtime/random.js';
 import type { Signal } from '../runtime/signal.js';
 import { type IssuerKeys, inlineKeys, NO_KEYS } from './compile/issuer-keys.js';
 import type { JwtRule } from './kinds/types.js';
-import type { ConfigView } from './store/view.js';
+import type { ConfigView } from './kinds/view.js';
 
 /** Where and how keys are fetched. */
 export interface IssuerKeysOptions {

@@ -1,11 +1,11 @@
 import { describe, expect } from 'vitest';
-import { explainIn } from '../../src/control-plane/explain-files.js';
+import { explainIn } from '../../src/control-plane/explain/explain-in.js';
 import type { RequestExplanation } from '../../src/control-plane/explain/explanation.js';
-import { DEFAULT_MESH_CONFIG } from '../../src/control-plane/compile/mesh-config.js';
+import { DEFAULT_MESH_CONFIG } from '../../src/control-plane/mesh/mesh-config.js';
 import { type GatewayApiStatus, statusOf } from '../../src/control-plane/gateway-api/status.js';
 import { snapshotOf } from '../../src/control-plane/registry/snapshot.js';
 import { createConfigStore } from '../../src/control-plane/store/config-store.js';
-import type { ConfigView } from '../../src/control-plane/store/view.js';
+import type { ConfigView } from '../../src/control-plane/kinds/view.js';
 import { systemClock } from '../../src/runtime/clock.js';
 import { silentLogger } from '../../src/runtime/log.js';
 import { vectorJson, vectorSuite, vectorText } from './score.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect } from 'vitest';
-import type { PathNormalization } from '../../src/control-plane/compile/mesh-config.js';
+import type { PathNormalization } from '../../src/control-plane/mesh/mesh-config.js';
 import type { UniversalPathRules } from '../../src/model/request-processing.js';
 import { pathOf } from '../../src/routing/match.js';
 import { mergeSlashes, normalizePath, unescapeSlashes } from '../../src/routing/normalize-path.js';

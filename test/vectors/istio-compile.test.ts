@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { DEFAULT_MESH_CONFIG } from '../../src/control-plane/compile/mesh-config.js';
+import { DEFAULT_MESH_CONFIG } from '../../src/control-plane/mesh/mesh-config.js';
 import { mtlsModes } from '../../src/control-plane/compile/peer-authentication.js';
 import { compile, nodeOf, viewOf } from '../unit/control-plane/compile/mesh.js';
 

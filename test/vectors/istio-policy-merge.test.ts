@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { expect } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { peerAuthentications } from '../../src/control-plane/compile/peer-authentication.js';
-import { DEFAULT_MESH_CONFIG } from '../../src/control-plane/compile/mesh-config.js';
+import { DEFAULT_MESH_CONFIG } from '../../src/control-plane/mesh/mesh-config.js';
 import {
   type AuthorizationDocument,
   policyOfAuthorization,

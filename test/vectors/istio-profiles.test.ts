@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { createCompiler } from '../../src/control-plane/compile/compile.js';
-import { DEFAULT_MESH_CONFIG } from '../../src/control-plane/compile/mesh-config.js';
+import { DEFAULT_MESH_CONFIG } from '../../src/control-plane/mesh/mesh-config.js';
 import { isKindName } from '../../src/control-plane/kinds/kinds.js';
 import { createConfigStore } from '../../src/control-plane/store/config-store.js';
 import type { NodeMetadata } from '../../src/model/node.js';

@@ -5,7 +5,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { attachInbound } from '../../src/bindings/http/server.js';
 import { LISTENER } from '../../src/codec/resource-types.js';
 import { createCompiler } from '../../src/control-plane/compile/compile.js';
-import { createMeshConfig, type MeshSettings } from '../../src/control-plane/compile/mesh-config.js';
+import { createMeshConfig, type MeshSettings } from '../../src/control-plane/mesh/mesh-config.js';
 import { staticSource } from '../../src/identity/source.js';
 import { inboundPolicyOf } from '../../src/mesh/inbound-policy.js';
 import type { InboundListener } from '../../src/model/listener.js';

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { MeshError } from '../../runtime/errors.js';
-import type { AdminAccess } from '../admin/roles.js';
 import { checkStructure } from '../schema/structure.js';
 import { isPlainObject, type PlainValue } from '../schema/value.js';
 import { formatPath } from '../schema/violation.js';
 import type { CallerOptions } from './callers.js';
+import type { AdminAccess } from './roles.js';
 
 const texts = z.array(z.string());
 const when = z.record(z.string(), z.union([z.string(), texts]));

@@ -8,7 +8,6 @@ import { type Clock, systemClock } from '../../runtime/clock.js';
 import { type Logger, silentLogger } from '../../runtime/log.js';
 import { surroundings } from '../../runtime/process.js';
 import { systemRandom } from '../../runtime/random.js';
-import { type AdminAccess, createOperators, type Operators, type RoleGrant } from '../admin/roles.js';
 import type { AuditLog, AuditRecord } from '../audit/audit-log.js';
 import { createFileAudit } from '../audit/file-audit.js';
 import { createLoggedAudit } from '../audit/log-audit.js';
@@ -18,6 +17,7 @@ import { type CallerOptions, type Callers, createCallers } from './callers.js';
 import { createDirectoryJoinTokenStore, createMemoryJoinTokenStore } from './join-token-stores.js';
 import { type CreatedJoinToken, createJoinTokens, type JoinTokens } from './join-tokens.js';
 import { createTokenVerifier } from './oidc.js';
+import { type AdminAccess, createOperators, type Operators, type RoleGrant } from './roles.js';
 
 /** What a control plane is told about who may call it. */
 export interface PlaneAccessOptions {

@@ -2,13 +2,13 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createServer as createTlsServer } from 'node:https';
 import { TLSSocket } from 'node:tls';
 import { messageOf } from '../../runtime/errors.js';
+import { includesRole, type Operator } from '../access/roles.js';
 import type { AuditRecord } from '../audit/audit-log.js';
 import { isLoopbackPeer } from '../ca/peer-address.js';
 import { listen } from '../serve/grpc-server.js';
 import { PeerLimits } from '../serve/peer-limits.js';
 import { type AdminRequest, type Answer, adminRequest, problem, refusal, write } from './http.js';
 import type { AdminOptions } from './options.js';
-import { includesRole, type Operator } from './roles.js';
 import { carryOut, ROUTES } from './routes.js';
 
 /** The JSON status API. */

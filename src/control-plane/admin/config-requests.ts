@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { MeshError } from '../../runtime/errors.js';
-import type { ExplainQuery } from '../explain-files.js';
+import type { ExplainQuery } from '../explain/explain-in.js';
 import { kindNamed } from '../kinds/kind-names.js';
 import type { ObjectName } from '../store/object.js';
 import type { Batch, RequestedChange } from '../store/object-store.js';

@@ -2,6 +2,7 @@ import type { MeshTls } from '../../identity/tls-options.js';
 import type { Clock } from '../../runtime/clock.js';
 import type { Logger } from '../../runtime/log.js';
 import type { JoinTokens } from '../access/join-tokens.js';
+import type { Operators } from '../access/roles.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { ConfigService } from '../config/config-service.js';
 import type { MtlsReport } from '../insight/mtls-report.js';
@@ -9,7 +10,6 @@ import type { WorkloadRegistry } from '../registry/registry.js';
 import type { AppliedReport } from '../serve/applied.js';
 import type { ClientConfig } from '../serve/client-config.js';
 import type { ConfigStore } from '../store/config-store.js';
-import type { Operators } from './roles.js';
 import type { AdminStatus } from './status.js';
 
 /** What the status API works with. */

@@ -1,6 +1,6 @@
+import type { AdminRole } from '../access/roles.js';
 import type { AdminRequest, Answer } from './http.js';
 import type { AdminOptions } from './options.js';
-import type { AdminRole } from './roles.js';
 
 /** Something that a request may ask for. */
 export interface AdminRoute {

@@ -1,4 +1,4 @@
-import type { FieldPath } from '../store/view.js';
+import type { FieldPath } from '../kinds/view.js';
 import type { FindingCode } from './codes.js';
 import type { AnalysisDocument } from './document.js';
 

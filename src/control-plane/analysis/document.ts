@@ -1,7 +1,7 @@
 import { meshConfigSchema } from '../kinds/mesh-config-schema.js';
+import type { FieldPath } from '../kinds/view.js';
 import type { ConfigFile, Place } from '../schema/config-file.js';
 import { isPlainObject, type PlainObject, type PlainValue } from '../schema/value.js';
-import type { FieldPath } from '../store/view.js';
 import { labelsAt, map, text } from './plain.js';
 
 /** The namespace of documents that name none. */

@@ -1,6 +1,6 @@
+import type { FieldPath } from '../kinds/view.js';
 import type { Place } from '../schema/config-file.js';
 import { excerptOf } from '../schema/format.js';
-import type { FieldPath } from '../store/view.js';
 import type { FindingCode, Level } from './codes.js';
 
 /** One thing that analysis found. */

@@ -1,10 +1,10 @@
+import { checkDocuments } from '../documents/check.js';
+import { createView } from '../documents/config-view.js';
+import { readDocuments } from '../documents/document.js';
+import type { ConfigInput } from '../documents/file-reader.js';
 import { ConfigFile, openConfigFile, type Place } from '../schema/config-file.js';
-import { readDocuments } from '../schema/document.js';
 import type { ConfigLimits } from '../schema/limits.js';
 import type { Violation } from '../schema/violation.js';
-import { checkDocuments } from '../store/check.js';
-import { createView } from '../store/config-view.js';
-import type { ConfigInput } from '../store/file-reader.js';
 import { CODES, type FindingCode } from './codes.js';
 import { type AnalysisDocument, documentsOf } from './document.js';
 import type { Finding } from './finding.js';

@@ -1,4 +1,4 @@
-import type { WireResource } from '../compile/resource-set.js';
+import type { WireResource } from '../resources/resource-set.js';
 
 type Secrets = ReadonlyMap<string, WireResource>;
 

@@ -1,6 +1,6 @@
 import { encodeRootsSecret, SECRET } from '../../codec/secret.js';
 import { TRUST_SECRET } from '../../model/trust.js';
-import type { WireResource } from '../compile/resource-set.js';
+import type { WireResource } from '../resources/resource-set.js';
 import type { CertificateAuthority } from './certificate-authority.js';
 
 /** Istio's name of the roots of the mesh. */

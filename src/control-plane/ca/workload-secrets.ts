@@ -5,7 +5,7 @@ import type { Clock, Timer } from '../../runtime/clock.js';
 import { messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
 import type { AuditLog } from '../audit/audit-log.js';
-import type { WireResource } from '../compile/resource-set.js';
+import type { WireResource } from '../resources/resource-set.js';
 import type { CertificateAuthority } from './certificate-authority.js';
 import type { IssuedCertificate } from './issuer.js';
 import { createTrustSecrets, type TrustSecrets } from './trust-secrets.js';

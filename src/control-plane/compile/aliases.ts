@@ -1,8 +1,8 @@
-import type { ConfigView } from '../store/view.js';
-import type { MeshConfig } from './mesh-config.js';
-import { serviceHost } from './names.js';
+import type { ConfigView } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { serviceHost } from '../mesh/names.js';
+import { isExported } from '../mesh/visibility.js';
 import type { Profile } from './profile.js';
-import { isExported } from './visibility.js';
 
 /**
  * The further names of services: what a service of the type ExternalName calls by its own name (Istio). Where it names

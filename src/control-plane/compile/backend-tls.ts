@@ -1,8 +1,8 @@
 import type { Cluster } from '../../model/cluster.js';
 import { backendTlsFor } from '../gateway-api/backend-tls.js';
 import { clientCertificateOf, gatewayApiState } from '../gateway-api/state.js';
-import type { ConfigView } from '../store/view.js';
-import { apiCertificateSecret } from './credentials.js';
+import { apiCertificateSecret } from '../kinds/credential.js';
+import type { ConfigView } from '../kinds/view.js';
 import type { Profile } from './profile.js';
 
 /** What a BackendTLSPolicy makes of the cluster for a port of a service. */

@@ -1,6 +1,11 @@
 import { istioId } from '../../identity/spiffe-id.js';
 import type { Cluster, ClusterDiscovery } from '../../model/cluster.js';
 import type { Metadata, MetadataStruct } from '../../model/metadata.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { clusterName, clusterSni } from '../mesh/names.js';
+import { isTcpPort } from '../mesh/port-protocol.js';
+import type { MeshPort, MeshService } from '../mesh/services.js';
+import { selects } from '../mesh/visibility.js';
 import type { BackendTlsFields } from './backend-tls.js';
 import type { DestinationPolicy } from './destination-rules.js';
 import { type AssignmentTools, compileAssignment } from './endpoints.js';
@@ -9,15 +14,10 @@ import type { Instance } from './instance.js';
 import type { InstanceIndex } from './instances.js';
 import type { ClientPlace } from './locality-balance.js';
 import { type LocalityPlan, localityBalancingOf, localityPlanOf } from './locality-setting.js';
-import type { MeshConfig } from './mesh-config.js';
-import { clusterName, clusterSni } from './names.js';
-import { isTcpPort } from './port-protocol.js';
 import type { Target } from './route-context.js';
-import type { MeshPort, MeshService } from './services.js';
 import { type EffectivePolicy, effectivePolicy, policyFields } from './traffic-policy.js';
 import { protocolOfCluster } from './upstream-protocol.js';
 import { type TlsContext, upstreamTls } from './upstream-tls.js';
-import { selects } from './visibility.js';
 
 /** Istio's respect for the life of records, and IPv4 where there is any. */
 const BY_NAME = { respectsTtl: true, lookupFamily: 'v4-preferred' } as const;

@@ -4,16 +4,17 @@ import type { Node } from '../../model/node.js';
 import { isEqual } from '../../runtime/equal.js';
 import { ShardedMap } from '../../runtime/sharded-map.js';
 import { withGatewayApi } from '../gateway-api/translate.js';
+import type { ConfigView } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
-import type { ConfigView } from '../store/view.js';
+import { GRPC_ENCODERS, SDK_ENCODERS } from '../resources/encoders.js';
+import type { ResourceSet, WireResource } from '../resources/resource-set.js';
 import { servedByEds } from './clusters.js';
 import { concernedPlans } from './concerned-plans.js';
 import { credentialSecrets } from './credentials.js';
-import { GRPC_ENCODERS, SDK_ENCODERS } from './encoders.js';
 import { listenerMeant } from './grpc/names.js';
 import { type InboundInput, InboundListeners } from './inbound-listeners.js';
 import { INLINE_KEYS, type IssuerKeys } from './issuer-keys.js';
-import type { MeshConfig } from './mesh-config.js';
 import { meshConfigOf } from './mesh-document.js';
 import { compileEndpoints, compileOutline } from './outline.js';
 import { OutlineMemory } from './outline-memory.js';
@@ -21,7 +22,6 @@ import type { CompileInput, Outline } from './outlined.js';
 import { PodIndex } from './pods.js';
 import { type Profile, profileOf } from './profile.js';
 import { RegistryShapes } from './registry-shapes.js';
-import type { ResourceSet, WireResource } from './resource-set.js';
 
 /** Profiles remembered; beyond that the one unused for longest is compiled anew. */
 const MAX_PROFILES = 500;

@@ -1,9 +1,9 @@
+import type { MeshService } from '../mesh/services.js';
+import { selects } from '../mesh/visibility.js';
 import type { RegisteredService } from '../registry/snapshot.js';
 import type { ClusterPlan } from './clusters.js';
 import { type Labels, pairsIn } from './label-index.js';
 import { labelSetsOf } from './pods.js';
-import type { MeshService } from './services.js';
-import { selects } from './visibility.js';
 
 interface PlanIndex {
   /** By namespace and name of the service. */

@@ -2,27 +2,16 @@ import { SECRET } from '../../codec/secret.js';
 import type { Cluster } from '../../model/cluster.js';
 import type { Secret } from '../../model/secret.js';
 import type { PemSource, TlsSecrets } from '../../model/tls.js';
-import { type Credential, credentialOf } from '../kinds/credential.js';
+import { API_SCHEME, type Credential, credentialOf } from '../kinds/credential.js';
 import type { GatewayServer } from '../kinds/types.js';
-import type { ConfigView } from '../store/view.js';
+import type { ConfigView } from '../kinds/view.js';
+import type { WireResource } from '../resources/resource-set.js';
 import { gatewayKey } from './envoy/gateway-plan.js';
 import type { Profile } from './profile.js';
-import type { WireResource } from './resource-set.js';
 
 /** Istio's names of what SDS serves of the Secret that a `credentialName` means, in the client's own namespace. */
 const SCHEME = 'kubernetes://';
 const ROOTS_SUFFIX = '-cacert';
-/**
- * Istio's names of Secrets of any namespace. Documents can't write them, as what they name is put behind the other scheme:
- * only references that a ReferenceGrant allows become such names.
- */
-const API_SCHEME = 'kubernetes-gateway://';
-
-/** Under which name SDS has the certificate of a listener of the Gateway API. */
-export function apiCertificateSecret(namespace: string, name: string): string {
-  return `${API_SCHEME}${namespace}/${name}`;
-}
-
 /** Under which name SDS has the certificate with its key. */
 export function certificateSecret(credentialName: string): string {
   return `${SCHEME}${credentialName}`;

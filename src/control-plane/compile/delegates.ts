@@ -1,8 +1,8 @@
 import { fullHostName } from '../kinds/hosts.js';
 import type { Destination, HttpMatch, HttpRoute, StringMatch } from '../kinds/types.js';
-import type { ConfigView, Document } from '../store/view.js';
-import type { MeshConfig } from './mesh-config.js';
-import { isExported } from './visibility.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { isExported } from '../mesh/visibility.js';
 
 type VirtualService = Document<'VirtualService'>;
 

@@ -1,9 +1,9 @@
 import { WeakMemo } from '../../runtime/weak-memo.js';
 import { coversHost, fullHostName } from '../kinds/hosts.js';
 import type { Subset, TrafficPolicy } from '../kinds/types.js';
-import type { ConfigView, Document } from '../store/view.js';
-import type { MeshConfig } from './mesh-config.js';
-import { isExported, selects } from './visibility.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { isExported, selects } from '../mesh/visibility.js';
 
 /** What holds for the connections to one host: rules of one namespace for that host, merged. */
 export interface DestinationPolicy {

@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
 import { NO_LOCALITY } from '../../model/endpoint.js';
 import { isNowhere, localityOfLabels } from '../../model/locality.js';
-import type { ConfigView, Document } from '../store/view.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import type { MeshPort } from '../mesh/services.js';
 import type { Instance } from './instance.js';
-import type { MeshPort } from './services.js';
 
 /** One address of a service as Kubernetes' own documents have it. */
 interface Listed {

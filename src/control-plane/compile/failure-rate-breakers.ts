@@ -1,8 +1,8 @@
 import type { MetadataStruct } from '../../model/metadata.js';
 import { fullHostName } from '../kinds/hosts.js';
-import type { ConfigView, Document } from '../store/view.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import { isExported } from '../mesh/visibility.js';
 import type { Target } from './route-context.js';
-import { isExported } from './visibility.js';
 
 /** Where a cluster's metadata says how its failure-rate breaker works. */
 export const BREAKER_METADATA = 'inmesh.failure_rate_breaker';

@@ -1,16 +1,16 @@
 import type { InboundListener } from '../../model/listener.js';
 import type { Node } from '../../model/node.js';
 import { isEqual } from '../../runtime/equal.js';
+import type { ConfigView } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
-import type { ConfigView } from '../store/view.js';
+import { GRPC_ENCODERS, SDK_ENCODERS } from '../resources/encoders.js';
 import { type AuthorizationCompiler, authorizationCompiler } from './authorization/workload.js';
-import { GRPC_ENCODERS, SDK_ENCODERS } from './encoders.js';
 import { type PatchTarget, patchInbound } from './envoy-filter/patched.js';
 import { type Patch, type PatchSubject, patchesFor } from './envoy-filter/patches.js';
 import { grpcServerListener, servedAddress } from './grpc/server-listener.js';
 import { type InboundSecurity, inboundHttpPolicy } from './inbound-security.js';
 import { inboundListener, inboundListenerName } from './listeners.js';
-import type { MeshConfig } from './mesh-config.js';
 import { meshConfigOf } from './mesh-document.js';
 import { mtlsModes } from './peer-authentication.js';
 

@@ -1,9 +1,9 @@
 import type { HttpFilter } from '../../model/filter-config.js';
-import type { ConfigView } from '../store/view.js';
+import type { ConfigView } from '../kinds/view.js';
+import { type MeshConfig, pathRules } from '../mesh/mesh-config.js';
 import { INBOUND_FILTERS } from './fault.js';
 import type { IssuerKeys } from './issuer-keys.js';
 import type { InboundHttpPolicy } from './listeners.js';
-import { type MeshConfig, pathRules } from './mesh-config.js';
 import type { PolicySubject } from './policy-scope.js';
 import { servedLimits } from './rate-limits.js';
 import { jwtFilter } from './request-authentication.js';

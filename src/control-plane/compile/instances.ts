@@ -2,17 +2,17 @@ import { isIP } from 'node:net';
 import { isUnixSocket } from '../../model/address.js';
 import { isNowhere, localityOfLabels, parseLocality } from '../../model/locality.js';
 import type { WorkloadEntrySpec } from '../kinds/types.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import { isTcpPort } from '../mesh/port-protocol.js';
+import type { MeshPort, MeshService } from '../mesh/services.js';
+import { selects } from '../mesh/visibility.js';
 import { type RegisteredService, type RegistrySnapshot, registeredKey } from '../registry/snapshot.js';
 import type { Workload } from '../registry/workload.js';
-import type { ConfigView, Document } from '../store/view.js';
 import { listedInstances } from './endpoint-slices.js';
 import type { Instance, ServiceAccount } from './instance.js';
 import { LabelIndex, type Labels } from './label-index.js';
 import { podTemplatesOf } from './pod-templates.js';
 import type { PodIndex } from './pods.js';
-import { isTcpPort } from './port-protocol.js';
-import type { MeshPort, MeshService } from './services.js';
-import { selects } from './visibility.js';
 
 /** Finds who serves a port of a service. */
 export interface InstanceIndex {

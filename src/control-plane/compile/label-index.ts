@@ -1,4 +1,4 @@
-import { selects } from './visibility.js';
+import { selects } from '../mesh/visibility.js';
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -1,7 +1,7 @@
 import type { Locality } from '../../model/endpoint.js';
 import { parseLocality } from '../../model/locality.js';
+import type { LocalityLbSetting, RegionFailover } from '../mesh/mesh-config.js';
 import type { LocalityPlan } from './locality-setting.js';
-import type { LocalityLbSetting, RegionFailover } from './mesh-config.js';
 
 /** Endpoints of one locality, on their way into an assignment. */
 export interface LocalityGroup<T> {

@@ -1,8 +1,8 @@
 import { DEFAULT_ZONE_AWARE, type LocalityBalancing } from '../../model/lb-policy.js';
 import type { LoadBalancerSettings, TrafficPolicy } from '../kinds/types.js';
-import type { ConfigView } from '../store/view.js';
-import type { LocalityLbSetting, MeshConfig, ZoneAwareLbSetting } from './mesh-config.js';
-import { type TrafficDistribution, trafficDistributionOf } from './traffic-distribution.js';
+import type { ConfigView } from '../kinds/view.js';
+import type { LocalityLbSetting, MeshConfig, ZoneAwareLbSetting } from '../mesh/mesh-config.js';
+import { type TrafficDistribution, trafficDistributionOf } from '../mesh/traffic-distribution.js';
 
 /** What holds for the localities of one cluster; undefined where it pays no heed to them. */
 export type LocalityPlan =

@@ -1,10 +1,10 @@
 import { meshConfigOfConfigMap } from '../kinds/mesh-config.js';
 import { createReport } from '../kinds/report.js';
 import type { MeshConfigSpec } from '../kinds/types.js';
-import type { ConfigView } from '../store/view.js';
-import { type ExtensionProviderInput, readProviders } from './authorization/extension-provider.js';
+import type { ConfigView } from '../kinds/view.js';
+import { type ExtensionProviderInput, readProviders } from '../mesh/extension-provider.js';
+import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../mesh/mesh-config.js';
 import { BUILT_IN_LOG, meshLogFormat } from './log-format.js';
-import { DEFAULT_MESH_CONFIG, type MeshConfig } from './mesh-config.js';
 
 interface Known {
   readonly base: MeshConfig;

@@ -1,13 +1,13 @@
 import type { OutboundListener } from '../../model/listener.js';
 import type { RouteConfiguration, VirtualHost } from '../../model/route.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { clusterName } from '../mesh/names.js';
+import type { MeshService } from '../mesh/services.js';
 import { catchAllForward, catchAllHost } from './catch-all-host.js';
 import { outboundListener } from './listeners.js';
-import type { MeshConfig } from './mesh-config.js';
-import { clusterName } from './names.js';
 import type { Profile } from './profile.js';
 import type { Target } from './route-context.js';
 import { targetOf } from './routes.js';
-import type { MeshService } from './services.js';
 
 const NAME = 'block_all';
 

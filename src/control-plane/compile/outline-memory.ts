@@ -3,12 +3,12 @@ import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
 import { fullHostName } from '../kinds/hosts.js';
 import { KIND_NAMES } from '../kinds/kinds.js';
+import type { ConfigView, Document, KindName } from '../kinds/view.js';
+import type { MeshPort, MeshService } from '../mesh/services.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
-import type { ConfigView, Document, KindName } from '../store/view.js';
 import type { ClusterPlan } from './clusters.js';
 import { concernedPlans } from './concerned-plans.js';
 import type { DestinationPolicy } from './destination-rules.js';
-import type { MeshPort, MeshService } from './services.js';
 
 /**
  * Kinds of which it is followed what is read of them, or of which an outline's pieces read nothing. A change of any other

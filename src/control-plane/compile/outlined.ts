@@ -2,11 +2,11 @@ import type { Cluster } from '../../model/cluster.js';
 import type { ClusterLoadAssignment } from '../../model/endpoint.js';
 import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import type { WireResource } from '../resources/resource-set.js';
 import type { ClusterPlan } from './clusters.js';
 import type { InstanceInput } from './instances.js';
 import type { IssuerKeys } from './issuer-keys.js';
-import type { MeshConfig } from './mesh-config.js';
-import type { WireResource } from './resource-set.js';
 
 /** What compilation starts from. */
 export interface CompileInput extends InstanceInput {

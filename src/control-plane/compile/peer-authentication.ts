@@ -1,6 +1,6 @@
-import type { ConfigView, Document } from '../store/view.js';
-import type { MeshConfig } from './mesh-config.js';
-import { selects } from './visibility.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { selects } from '../mesh/visibility.js';
 
 /** What connections a workload's port accepts. */
 export type MtlsMode = 'STRICT' | 'PERMISSIVE' | 'DISABLE';

@@ -1,4 +1,4 @@
-import type { ConfigView } from '../store/view.js';
+import type { ConfigView } from '../kinds/view.js';
 import type { Labels } from './label-index.js';
 
 /** What workloads of Kubernetes will be like. */

@@ -1,6 +1,6 @@
 import { type PolicyTargets, targetKind, targetsOf } from '../kinds/policy-target.js';
-import type { ConfigView } from '../store/view.js';
-import { selects } from './visibility.js';
+import type { ConfigView } from '../kinds/view.js';
+import { selects } from '../mesh/visibility.js';
 
 /** What security policies are attached to: a workload, or a gateway. */
 export interface PolicySubject {

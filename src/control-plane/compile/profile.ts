@@ -2,16 +2,16 @@ import type { AccessLog } from '../../model/access-log.js';
 import { NO_LOCALITY } from '../../model/endpoint.js';
 import { isNowhere, localityOfLabels } from '../../model/locality.js';
 import type { Node } from '../../model/node.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { selects } from '../mesh/visibility.js';
 import { DEFAULT_CLUSTER_ID } from '../registry/workload.js';
-import type { ConfigView, Document } from '../store/view.js';
 import { virtualServicesOf } from './delegates.js';
 import { type Patch, patchesFor } from './envoy-filter/patches.js';
 import { CLUSTER_LABEL, type ClientPlace, withTopology } from './locality-balance.js';
 import { localityInterest } from './locality-setting.js';
-import type { MeshConfig } from './mesh-config.js';
 import { clientLabels, sidecarFor } from './sidecar.js';
 import { accessLogsFor } from './telemetry.js';
-import { selects } from './visibility.js';
 
 /** Who reads a configuration. */
 export type Generator = 'inmesh' | 'grpc' | 'envoy';

@@ -6,11 +6,11 @@ import { ALWAYS } from '../../model/percent.js';
 import type { RateLimit, RateLimitAction } from '../../model/rate-limit.js';
 import { fullHostName } from '../kinds/hosts.js';
 import type { QuotaSpec, RateLimitPolicySpec, StringMatch } from '../kinds/types.js';
-import type { ConfigView, Document } from '../store/view.js';
-import type { MeshConfig } from './mesh-config.js';
-import { clusterName } from './names.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { clusterName } from '../mesh/names.js';
+import { isExported, selects } from '../mesh/visibility.js';
 import { headerMatcher, queryMatcher } from './route-match.js';
-import { isExported, selects } from './visibility.js';
 
 /** Envoy's default of `maxDynamicDescriptors` would forget callers at once. */
 const MAX_CALLERS = 10_000;

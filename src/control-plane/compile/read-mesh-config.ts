@@ -1,11 +1,11 @@
 import { z } from 'zod';
+import { extensionProviderSchema } from '../mesh/extension-provider.js';
+import type { MeshSettings } from '../mesh/mesh-config.js';
 import { ConfigFile, type ConfigText } from '../schema/config-file.js';
 import { DEFAULT_LIMITS } from '../schema/limits.js';
 import { checkStructure } from '../schema/structure.js';
 import { isPlainObject, type PlainValue } from '../schema/value.js';
 import type { RuleViolation, Violation } from '../schema/violation.js';
-import { extensionProviderSchema } from './authorization/extension-provider.js';
-import type { MeshSettings } from './mesh-config.js';
 
 /** What of Istio's MeshConfig is read. */
 const meshConfigSchema = z.object({

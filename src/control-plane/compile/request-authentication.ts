@@ -1,10 +1,10 @@
 import type { HttpFilter } from '../../model/filter-config.js';
 import type { JwtAuthnConfig, JwtProvider, JwtRequirement } from '../../model/jwt-authn.js';
 import type { JwtRule } from '../kinds/types.js';
-import type { ConfigView } from '../store/view.js';
+import type { ConfigView } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
 import type { IssuerKeys } from './issuer-keys.js';
 import { JWT_FILTER, JWT_PAYLOAD } from './jwt-metadata.js';
-import type { MeshConfig } from './mesh-config.js';
 import { type PolicySubject, policiesFor } from './policy-scope.js';
 import { MATCH_ALL } from './route-match.js';
 

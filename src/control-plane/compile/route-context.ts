@@ -1,8 +1,8 @@
 import type { HashPolicy } from '../../model/hash-policy.js';
 import type { RetryPolicy } from '../../model/retry.js';
 import type { RouteAction } from '../../model/route.js';
+import type { MeshService } from '../mesh/services.js';
 import type { Profile } from './profile.js';
-import type { MeshService } from './services.js';
 
 /** What the routes of one listener are compiled for. */
 export interface RouteContext {

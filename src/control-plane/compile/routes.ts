@@ -3,17 +3,17 @@ import type { ClusterSpecifier, Route, VirtualHost } from '../../model/route.js'
 import type { RouteMatch } from '../../model/route-match.js';
 import { DEFAULT_DOMAIN, fullHostName } from '../kinds/hosts.js';
 import type { Destination, HttpMatch, HttpRoute } from '../kinds/types.js';
-import type { Document } from '../store/view.js';
+import type { Document } from '../kinds/view.js';
+import { clusterName } from '../mesh/names.js';
+import { isForGateway, selects } from '../mesh/visibility.js';
 import { compileApiRule } from './api-rules.js';
 import { withCors } from './cors.js';
 import { compileFault } from './fault.js';
 import { compileHeaders, type HeaderOperations } from './header-operations.js';
-import { clusterName } from './names.js';
 import { compileRetry } from './retry-policy.js';
 import { forward, hashPoliciesOf, type RouteContext, type Target } from './route-context.js';
 import { compileMirrors, compileRedirectAction, compileRewrite } from './route-effects.js';
 import { compileMatch, isCatchAll, MATCH_ALL } from './route-match.js';
-import { isForGateway, selects } from './visibility.js';
 
 /** The virtual host of a listener: by its VirtualService, else straight to the service. */
 export function compileVirtualHost(

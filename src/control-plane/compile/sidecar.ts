@@ -2,10 +2,10 @@ import type { Node } from '../../model/node.js';
 import { WeakMemo } from '../../runtime/weak-memo.js';
 import { coversHost, fullHostName } from '../kinds/hosts.js';
 import type { SidecarSpec } from '../kinds/types.js';
-import type { ConfigView, Document } from '../store/view.js';
-import type { MeshPort, MeshService } from './services.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import type { MeshPort, MeshService } from '../mesh/services.js';
+import { selects } from '../mesh/visibility.js';
 import { indexVirtualServices, type VirtualServiceIndex } from './virtual-services.js';
-import { selects } from './visibility.js';
 
 type VirtualService = Document<'VirtualService'>;
 

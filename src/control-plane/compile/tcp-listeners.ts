@@ -5,13 +5,13 @@ import type { OutboundTcpListener, TcpFilterChain, TlsInspection } from '../../m
 import { DEFAULT_TCP_IDLE_MS, type TcpCluster, type TcpProxy } from '../../model/tcp-proxy.js';
 import type { AddressRange } from '../../model/value-matcher.js';
 import type { TcpRoute, TlsRoute } from '../kinds/types.js';
-import type { Document } from '../store/view.js';
-import { clusterName } from './names.js';
-import { isTlsPort, type ServicePort } from './port-protocol.js';
+import type { Document } from '../kinds/view.js';
+import { clusterName } from '../mesh/names.js';
+import { isTlsPort, type ServicePort } from '../mesh/port-protocol.js';
+import { isForGateway, selects } from '../mesh/visibility.js';
 import type { RouteContext, Target } from './route-context.js';
 import { targetOf } from './routes.js';
 import type { EffectivePolicy } from './traffic-policy.js';
-import { isForGateway, selects } from './visibility.js';
 
 /** What the chains of one listener are compiled for. */
 export interface TcpContext extends Pick<RouteContext, 'profile' | 'host' | 'serviceOf' | 'gateway'> {

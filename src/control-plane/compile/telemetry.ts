@@ -1,10 +1,10 @@
 import type { AccessLog, AccessLogFilter, AccessLogFormat } from '../../model/access-log.js';
 import type { MetadataStruct } from '../../model/metadata.js';
 import type { AccessLogging, LogProvider } from '../kinds/types.js';
-import type { ConfigView, Document } from '../store/view.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
 import { logFilterOf } from './log-filter.js';
 import { BUILT_IN_LOG, withBreak } from './log-format.js';
-import type { MeshConfig } from './mesh-config.js';
 import { type PolicySubject, policiesFor } from './policy-scope.js';
 
 /** Whose exchanges are logged: those that a workload sends, or those that it serves. */

@@ -8,8 +8,8 @@ import type {
   OutlierDetectionSettings,
   TrafficPolicy,
 } from '../kinds/types.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
 import { lbPolicyOf } from './load-balancer.js';
-import type { MeshConfig } from './mesh-config.js';
 
 /** The traffic policy of one port of one subset, after all merging. */
 export interface EffectivePolicy {

@@ -4,8 +4,8 @@ import {
   type UpstreamProtocol,
 } from '../../model/upstream-protocol.js';
 import type { ConnectionPoolSettings } from '../kinds/types.js';
-import type { MeshConfig } from './mesh-config.js';
-import { isHttp2Port, isHttpPort, type ServicePort } from './port-protocol.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { isHttp2Port, isHttpPort, type ServicePort } from '../mesh/port-protocol.js';
 
 /** Istio: as many streams as a server allows. */
 const UNLIMITED_STREAMS = 1_073_741_824;

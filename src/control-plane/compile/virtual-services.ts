@@ -1,10 +1,10 @@
 import { coversHost, fullHostName } from '../kinds/hosts.js';
+import type { ConfigView, Document } from '../kinds/view.js';
 import { appliesToMesh } from '../kinds/virtual-service.js';
-import type { ConfigView, Document } from '../store/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { isExported } from '../mesh/visibility.js';
 import { virtualServicesOf } from './delegates.js';
 import { isMoreSpecific } from './destination-rules.js';
-import type { MeshConfig } from './mesh-config.js';
-import { isExported } from './visibility.js';
 
 /** The VirtualServices that hold for the clients of one namespace. */
 export interface VirtualServiceIndex {

@@ -1,8 +1,9 @@
 import type { Clock } from '../../runtime/clock.js';
 import { MeshError } from '../../runtime/errors.js';
-import type { MeshConfig } from '../compile/mesh-config.js';
+import { type ExplainQuery, explainIn } from '../explain/explain-in.js';
 import type { RequestExplanation } from '../explain/explanation.js';
-import { type ExplainQuery, explainIn } from '../explain-files.js';
+import type { Document, Origin } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigStore } from '../store/config-store.js';
 import { differences, type History, keptChanges, type ObjectChange } from '../store/history.js';
@@ -10,7 +11,6 @@ import { STORE_SOURCE } from '../store/kept-state.js';
 import { allDocuments } from '../store/mass-removal.js';
 import { type ObjectName, objectText, shownObject } from '../store/object.js';
 import type { Batch, BatchResult, ObjectStore, RequestedChange } from '../store/object-store.js';
-import type { Document, Origin } from '../store/view.js';
 import { type Preview, type PreviewOptions, previewOf } from './preview.js';
 
 /** An object in force, as clients read it. */

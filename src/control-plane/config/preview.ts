@@ -1,10 +1,10 @@
-import { type CompiledJson, compileView } from '../compile/compile-for.js';
-import type { MeshConfig } from '../compile/mesh-config.js';
+import { type CompiledJson, compileView } from '../compile/compile-view.js';
+import { type ExplainQuery, explainIn } from '../explain/explain-in.js';
 import type { RequestExplanation } from '../explain/explanation.js';
-import { type ExplainQuery, explainIn } from '../explain-files.js';
+import type { ConfigView } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { BatchResult } from '../store/object-store.js';
-import type { ConfigView } from '../store/view.js';
 
 /** Which clients and requests a preview looks at. */
 export interface PreviewOptions {

@@ -1,4 +1,4 @@
-import type { ConfigView, Document } from '../store/view.js';
+import type { ConfigView, Document } from '../kinds/view.js';
 
 /** A document as it is written: names of fields, texts and numbers. */
 export interface WrittenDocument {

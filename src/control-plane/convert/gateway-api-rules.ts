@@ -1,5 +1,5 @@
 import type { Destination, HttpHeaders, HttpMatch, HttpRoute, StringMatch } from '../kinds/types.js';
-import type { Document } from '../store/view.js';
+import type { Document } from '../kinds/view.js';
 import { type Converting, durationText, given } from './conversion.js';
 
 type Written = Record<string, unknown>;

@@ -1,8 +1,8 @@
 import { GATEWAY_GROUP } from '../kinds/gateway-api/fields.js';
 import { fullHostName } from '../kinds/hosts.js';
 import type { Destination, GatewayServer, TcpRoute, TlsRoute } from '../kinds/types.js';
+import type { ConfigView, Document } from '../kinds/view.js';
 import { appliesToMesh } from '../kinds/virtual-service.js';
-import type { ConfigView, Document } from '../store/view.js';
 import { type Conversion, type Converting, converted, given, type WrittenDocument } from './conversion.js';
 import { gatewayApiRules } from './gateway-api-rules.js';
 

@@ -5,7 +5,7 @@ import { isServed, layerOf, type ResolvedListener } from '../gateway-api/listene
 import { hostsOf } from '../gateway-api/parents.js';
 import type { RouteState } from '../gateway-api/route-state.js';
 import { type GatewayApiState, type GatewayState, gatewayApiState } from '../gateway-api/state.js';
-import type { ConfigView, Document } from '../store/view.js';
+import type { ConfigView, Document } from '../kinds/view.js';
 import { type Conversion, type Converting, converted, given, type WrittenDocument } from './conversion.js';
 import { istioHttpRules } from './istio-rules.js';
 

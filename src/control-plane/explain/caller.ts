@@ -1,5 +1,5 @@
+import type { ConfigView } from '../kinds/view.js';
 import { type RegistrySnapshot, registeredKey } from '../registry/snapshot.js';
-import type { ConfigView } from '../store/view.js';
 
 /** Who sends the request. */
 export interface CallerQuery {

@@ -1,10 +1,10 @@
 import { splitHostPort } from '../../model/address.js';
 import type { VirtualHost } from '../../model/route.js';
-import type { MeshConfig } from '../compile/mesh-config.js';
 import { indexVirtualServices, meshVirtualServices } from '../compile/virtual-services.js';
 import { withGatewayApi } from '../gateway-api/translate.js';
 import { fullHostName } from '../kinds/hosts.js';
-import type { ConfigView, Document } from '../store/view.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
 import type { Caller } from './caller.js';
 import type { RequestExplanation } from './explanation.js';
 

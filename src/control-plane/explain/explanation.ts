@@ -1,6 +1,6 @@
 import type { JsonValue } from '@bufbuild/protobuf';
 
-import type { Origin } from '../store/view.js';
+import type { Origin } from '../kinds/view.js';
 
 /** What the mesh would do with a request, and why. */
 export interface RequestExplanation {

@@ -7,7 +7,7 @@ import type { ResolvedOutbound } from '../../model/snapshot.js';
 import { httpConnectionManager as hcm, listener as wire } from '../../proto/xds.js';
 import { HostTable } from '../../routing/host-table.js';
 import type { Request, Service } from '../../service/service.js';
-import type { ResourceSet } from '../compile/resource-set.js';
+import type { ResourceSet } from '../resources/resource-set.js';
 
 /** The route table that a request comes to. */
 export interface FoundTable {

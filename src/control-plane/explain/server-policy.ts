@@ -1,13 +1,13 @@
 import { indexDestinationRules } from '../compile/destination-rules.js';
 import { indexInstances } from '../compile/instances.js';
-import type { MeshConfig } from '../compile/mesh-config.js';
 import { mtlsModes } from '../compile/peer-authentication.js';
 import { PodIndex } from '../compile/pods.js';
-import { listServices, visibleServices } from '../compile/services.js';
-import { selects } from '../compile/visibility.js';
+import type { ConfigView } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { listServices, visibleServices } from '../mesh/services.js';
+import { selects } from '../mesh/visibility.js';
 import { checkAuthorization } from '../policy/authorization-check.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
-import type { ConfigView } from '../store/view.js';
 import type { Caller } from './caller.js';
 import type { ExplainedHead, ExplainedServer } from './explanation.js';
 

@@ -1,7 +1,7 @@
-import type { MeshConfig } from '../compile/mesh-config.js';
-import type { ResourceSet } from '../compile/resource-set.js';
+import type { ConfigView } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
-import type { ConfigView } from '../store/view.js';
+import type { ResourceSet } from '../resources/resource-set.js';
 import type { Caller } from './caller.js';
 
 /** What an explanation is made of. */

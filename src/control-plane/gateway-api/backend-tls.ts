@@ -1,6 +1,6 @@
-import { serviceHost } from '../compile/names.js';
 import { GATEWAY_GROUP } from '../kinds/gateway-api/fields.js';
-import type { ConfigView, Document } from '../store/view.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import { serviceHost } from '../mesh/names.js';
 import { isComplaint, resolveRoots } from './certificates.js';
 import type { Complaint } from './condition.js';
 import { indexGrants } from './grants.js';

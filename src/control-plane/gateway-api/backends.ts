@@ -1,6 +1,6 @@
-import { serviceHost } from '../compile/names.js';
-import type { MeshService } from '../compile/services.js';
 import { GATEWAY_GROUP } from '../kinds/gateway-api/fields.js';
+import { serviceHost } from '../mesh/names.js';
+import type { MeshService } from '../mesh/services.js';
 import type { Complaint } from './condition.js';
 import type { Grants } from './grants.js';
 import type { ApiRoute } from './parents.js';

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readPem } from '../../identity/pem.js';
 import { credentialOf } from '../kinds/credential.js';
-import type { ConfigView } from '../store/view.js';
+import type { ConfigView } from '../kinds/view.js';
 import type { Complaint } from './condition.js';
 import type { Grants, ReferenceOrigin } from './grants.js';
 

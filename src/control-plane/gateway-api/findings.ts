@@ -1,5 +1,5 @@
+import type { ConfigView, Document, FieldPath } from '../kinds/view.js';
 import type { RuleViolation } from '../schema/violation.js';
-import type { ConfigView, Document, FieldPath } from '../store/view.js';
 import { backendTlsOf } from './backend-tls.js';
 import type { Complaint } from './condition.js';
 import { documentServices } from './parents.js';

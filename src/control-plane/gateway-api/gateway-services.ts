@@ -1,6 +1,6 @@
-import { apiCertificateSecret } from '../compile/credentials.js';
+import { apiCertificateSecret } from '../kinds/credential.js';
 import type { ApiTlsExtras, GatewayServer, HttpRoute, KindSpecs } from '../kinds/types.js';
-import type { ConfigView, Document } from '../store/view.js';
+import type { ConfigView, Document } from '../kinds/view.js';
 import type { Grants } from './grants.js';
 import { ANY_HOST, bestListenerHost, specificity } from './hostnames.js';
 import { inOrder, rulesOfRoute } from './http-rules.js';

@@ -1,4 +1,4 @@
-import type { ConfigView, Document } from '../store/view.js';
+import type { ConfigView, Document } from '../kinds/view.js';
 
 /** Where a reference comes from. */
 export interface ReferenceOrigin {

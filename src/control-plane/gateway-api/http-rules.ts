@@ -8,7 +8,7 @@ import type {
   ApiSessionPersistence,
 } from '../kinds/gateway-api/types.js';
 import type { ApiBackendTarget, HttpMatch, HttpRoute, StringMatch } from '../kinds/types.js';
-import type { Document } from '../store/view.js';
+import type { Document } from '../kinds/view.js';
 import { targetOfBackend } from './backends.js';
 import { isComplaint } from './certificates.js';
 import { effectsOf } from './filters.js';

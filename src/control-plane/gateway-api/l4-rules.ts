@@ -1,5 +1,5 @@
 import type { TcpRoute, TlsRoute } from '../kinds/types.js';
-import type { Document } from '../store/view.js';
+import type { Document } from '../kinds/view.js';
 import { targetOfBackend } from './backends.js';
 import { isComplaint } from './certificates.js';
 import type { Grants } from './grants.js';

@@ -1,6 +1,6 @@
 import { GATEWAY_GROUP } from '../kinds/gateway-api/fields.js';
 import type { ApiListener, FrontendValidation } from '../kinds/gateway-api/types.js';
-import type { ConfigView, Document, FieldPath } from '../store/view.js';
+import type { ConfigView, Document, FieldPath } from '../kinds/view.js';
 import { isComplaint, type Lookup, resolveCertificate, resolveRoots } from './certificates.js';
 import type { Complaint } from './condition.js';
 import { allowsNamespace } from './selectors.js';

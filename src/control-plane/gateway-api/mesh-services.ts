@@ -1,5 +1,5 @@
 import type { KindSpecs } from '../kinds/types.js';
-import type { Document } from '../store/view.js';
+import type { Document } from '../kinds/view.js';
 import type { Grants } from './grants.js';
 import { inOrder, rulesOfRoute } from './http-rules.js';
 import { tcpRuleOf, tlsRuleOf } from './l4-rules.js';

@@ -1,9 +1,9 @@
-import { serviceHost } from '../compile/names.js';
-import { listServices, type MeshService } from '../compile/services.js';
 import { GATEWAY_GROUP } from '../kinds/gateway-api/fields.js';
 import type { ParentReference, RouteKind } from '../kinds/gateway-api/types.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import { serviceHost } from '../mesh/names.js';
+import { listServices, type MeshService } from '../mesh/services.js';
 import { snapshotOf } from '../registry/snapshot.js';
-import type { ConfigView, Document } from '../store/view.js';
 import type { Complaint } from './condition.js';
 import { ANY_HOST, commonHost } from './hostnames.js';
 import type { ResolvedListener } from './listeners.js';

@@ -1,6 +1,6 @@
-import type { MeshService } from '../compile/services.js';
 import type { ApiGrpcFilter, ApiHttpFilter } from '../kinds/gateway-api/types.js';
-import type { FieldPath } from '../store/view.js';
+import type { FieldPath } from '../kinds/view.js';
+import type { MeshService } from '../mesh/services.js';
 import { type BackendReference, missingTarget, targetOfBackend } from './backends.js';
 import { isComplaint } from './certificates.js';
 import type { Complaint, Condition } from './condition.js';

@@ -1,6 +1,6 @@
 import type { LabelSelector } from '../kinds/gateway-api/types.js';
 import { meetsExpression } from '../kinds/label-expression.js';
-import type { ConfigView } from '../store/view.js';
+import type { ConfigView } from '../kinds/view.js';
 
 /** The label that Kubernetes gives every namespace. */
 const NAME_LABEL = 'kubernetes.io/metadata.name';

@@ -1,4 +1,4 @@
-import type { Document, KindName, KindSpecs, Origin } from '../store/view.js';
+import type { Document, KindName, KindSpecs, Origin } from '../kinds/view.js';
 
 const NO_VALUES: Readonly<Record<string, string>> = Object.freeze({});
 

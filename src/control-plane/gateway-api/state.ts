@@ -1,6 +1,6 @@
 import { GATEWAY_GROUP } from '../kinds/gateway-api/fields.js';
 import type { RouteKind } from '../kinds/gateway-api/types.js';
-import type { ConfigView, Document } from '../store/view.js';
+import type { ConfigView, Document } from '../kinds/view.js';
 import { isComplaint, type Lookup, resolveCertificate } from './certificates.js';
 import type { Complaint } from './condition.js';
 import { indexGrants } from './grants.js';

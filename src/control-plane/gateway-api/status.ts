@@ -1,8 +1,8 @@
-import type { MeshService } from '../compile/services.js';
 import { GATEWAY_GROUP } from '../kinds/gateway-api/fields.js';
 import type { ParentReference } from '../kinds/gateway-api/types.js';
+import type { ConfigView, Document } from '../kinds/view.js';
 import { yamlKind } from '../kinds/yaml-kind.js';
-import type { ConfigView, Document } from '../store/view.js';
+import type { MeshService } from '../mesh/services.js';
 import { type BackendTls, backendTlsOf } from './backend-tls.js';
 import { targetOfBackend } from './backends.js';
 import { isComplaint } from './certificates.js';

@@ -1,4 +1,4 @@
-import type { ConfigView, Document, KindName } from '../store/view.js';
+import type { ConfigView, Document, KindName } from '../kinds/view.js';
 import { gatewayServices } from './gateway-services.js';
 import { meshServices } from './mesh-services.js';
 import { gatewayApiState, ROUTE_KINDS } from './state.js';

@@ -1,16 +1,16 @@
 import { istioId } from '../../identity/spiffe-id.js';
 import type { Node, PlaintextCaller } from '../../model/node.js';
 import { isExternal } from '../compile/clusters.js';
-import type { MeshConfig } from '../compile/mesh-config.js';
 import { type MtlsMode, peerAuthentications } from '../compile/peer-authentication.js';
-import { listServices } from '../compile/services.js';
 import { coversHost, fullHostName } from '../kinds/hosts.js';
+import type { ConfigView, Document } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { listServices } from '../mesh/services.js';
 import { refusedBy } from '../policy/decide.js';
 import { policyOfPeerAuthentications } from '../policy/from-peer-authentication.js';
 import type { WorkloadPolicy } from '../policy/workload-policy.js';
 import { type RegistrySnapshot, workloadsIn } from '../registry/snapshot.js';
 import type { Workload } from '../registry/workload.js';
-import type { ConfigView, Document } from '../store/view.js';
 
 /** A caller without TLS, and what comes of it. */
 export interface PlaintextUse extends PlaintextCaller {

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { suggest } from '../schema/suggest.js';
-import type { FieldPath } from '../store/view.js';
 import { entriesOf, type Report } from './report.js';
+import type { FieldPath } from './view.js';
 
 /** A value of a list: why it can't be one; undefined = it can. */
 export type ValueRule = (value: string) => string | undefined;

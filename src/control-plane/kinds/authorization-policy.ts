@@ -1,4 +1,3 @@
-import type { Document, FieldPath } from '../store/view.js';
 import {
   checkAddress,
   checkCondition,
@@ -19,6 +18,7 @@ import type {
   AuthorizationRule,
   AuthorizationSource,
 } from './types.js';
+import type { Document, FieldPath } from './view.js';
 
 /** Istio AuthorizationPolicy. */
 export const authorizationPolicyKind: Kind<'AuthorizationPolicy'> = {

@@ -1,8 +1,8 @@
 import { compileRegex } from '../../routing/regex.js';
 import { messageOf } from '../../runtime/errors.js';
-import type { FieldPath } from '../store/view.js';
 import { isDnsLabel, isDnsName, isLabelKey, isLabelValue } from './names.js';
 import { entriesOf, type Report } from './report.js';
+import type { FieldPath } from './view.js';
 
 /** The name of the pseudo-gateway that stands for all clients in the mesh. */
 export const MESH_GATEWAY = 'mesh';

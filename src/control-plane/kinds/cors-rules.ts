@@ -1,8 +1,8 @@
-import type { FieldPath } from '../store/view.js';
 import { checkRegex } from './common-rules.js';
 import { checkHeaderName } from './header-rules.js';
 import { entriesOf, type Report } from './report.js';
 import type { HttpRoute } from './types.js';
+import type { FieldPath } from './view.js';
 
 const METHODS: ReadonlySet<string> = new Set([
   '*',

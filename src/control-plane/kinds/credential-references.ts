@@ -1,6 +1,6 @@
 import type { RuleViolation } from '../schema/violation.js';
-import type { ConfigView, Document } from '../store/view.js';
 import { valuesAt } from './values-at.js';
+import type { ConfigView, Document } from './view.js';
 
 const PATHS: Readonly<Record<'DestinationRule' | 'Gateway', readonly string[]>> = {
   DestinationRule: ['trafficPolicy', 'trafficPolicy.portLevelSettings.*', 'subsets.*.trafficPolicy'].map(

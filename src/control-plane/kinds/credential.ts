@@ -37,3 +37,14 @@ export function isBase64(text: string): boolean {
   const bare = text.replaceAll(/\s/g, '');
   return bare.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(bare);
 }
+
+/**
+ * Istio's names of Secrets of any namespace. Documents can't write them, as what they name is put behind the other scheme:
+ * only references that a ReferenceGrant allows become such names.
+ */
+export const API_SCHEME = 'kubernetes-gateway://';
+
+/** Under which name SDS has the certificate of a listener of the Gateway API. */
+export function apiCertificateSecret(namespace: string, name: string): string {
+  return `${API_SCHEME}${namespace}/${name}`;
+}

@@ -1,4 +1,3 @@
-import type { Document } from '../store/view.js';
 import { checkExportTo, checkLabels, checkSelector } from './common-rules.js';
 import { credentialReferences } from './credential-references.js';
 import { destinationRuleSchema } from './destination-rule-schema.js';
@@ -6,6 +5,7 @@ import type { Kind } from './kind.js';
 import { isDnsLabel, isIpAddress, isWildcardDnsName } from './names.js';
 import { createReport, entriesOf } from './report.js';
 import { checkTrafficPolicy } from './traffic-policy-rules.js';
+import type { Document } from './view.js';
 
 /** Istio DestinationRule. */
 export const destinationRuleKind: Kind<'DestinationRule'> = {

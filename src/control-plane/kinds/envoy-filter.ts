@@ -1,10 +1,10 @@
-import type { Document, FieldPath } from '../store/view.js';
 import { checkRegex, checkSelector } from './common-rules.js';
 import { envoyFilterSchema } from './envoy-filter-schema.js';
 import type { Kind } from './kind.js';
 import { checkPolicyTargets } from './policy-target.js';
 import { createReport, entriesOf, type Report } from './report.js';
 import type { EnvoyFilterSpec } from './types.js';
+import type { Document, FieldPath } from './view.js';
 
 /** Istio EnvoyFilter: patches of what is compiled. */
 export const envoyFilterKind: Kind<'EnvoyFilter'> = {

@@ -1,7 +1,7 @@
 import { GRPC_STATUS_NAMES } from '../../service/grpc-status-names.js';
-import type { FieldPath } from '../store/view.js';
 import type { Report } from './report.js';
 import type { HttpFault } from './types.js';
+import type { FieldPath } from './view.js';
 
 /** Istio HTTPFaultInjection. */
 export function checkFault(fault: HttpFault, path: FieldPath, report: Report): void {

@@ -1,6 +1,6 @@
-import type { FieldPath } from '../store/view.js';
 import type { Report } from './report.js';
 import type { GatewayServer } from './types.js';
+import type { FieldPath } from './view.js';
 
 type ServerTls = NonNullable<GatewayServer['tls']>;
 

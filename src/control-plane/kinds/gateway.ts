@@ -1,4 +1,3 @@
-import type { Document, FieldPath } from '../store/view.js';
 import { credentialReferences } from './credential-references.js';
 import { gatewaySchema } from './gateway-schema.js';
 import { checkServerTls } from './gateway-tls-rules.js';
@@ -9,6 +8,7 @@ import { isHttpProtocol, isProtocol, isTlsProtocol } from './protocols.js';
 import { createReport, entriesOf, type Report } from './report.js';
 import type { GatewayServer } from './types.js';
 import { checkUnixPath, isUnixAddress } from './unix-address.js';
+import type { Document, FieldPath } from './view.js';
 
 /** Istio Gateway: carried out by the Envoys that it selects. */
 export const gatewayKind: Kind<'Gateway'> = {

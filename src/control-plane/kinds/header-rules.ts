@@ -1,6 +1,6 @@
-import type { FieldPath } from '../store/view.js';
 import { entriesOf, type Report } from './report.js';
 import type { HttpHeaders } from './types.js';
+import type { FieldPath } from './view.js';
 
 const HEADER_NAME = /^[-!#$%&'*+.^_`|~0-9A-Za-z]+$/;
 /** Envoy: no control characters but the tab. */

@@ -1,10 +1,10 @@
-import type { FieldPath } from '../store/view.js';
 import { claimPath } from './claim-name.js';
 import { checkGatewayNames, checkLabels, checkRegex } from './common-rules.js';
 import { checkHeaderName } from './header-rules.js';
 import { isDnsLabel } from './names.js';
 import type { Report } from './report.js';
 import type { HttpMatch, StringMatch } from './types.js';
+import type { FieldPath } from './view.js';
 
 const PSEUDO_HEADERS: ReadonlySet<string> = new Set([':method', ':authority', ':path', ':scheme']);
 

@@ -1,5 +1,4 @@
 import { RETRY_CONDITIONS } from '../../model/retry.js';
-import type { FieldPath } from '../store/view.js';
 import { checkCors } from './cors-rules.js';
 import { checkFault } from './fault-rules.js';
 import { checkHeaderOperations } from './header-rules.js';
@@ -8,6 +7,7 @@ import { checkDirectResponse, checkRedirect, checkRewrite } from './redirect-rul
 import { entriesOf, fieldsOf, type Report } from './report.js';
 import { checkDestination, checkDestinations } from './route-destination-rules.js';
 import type { HttpRetry, HttpRoute } from './types.js';
+import type { FieldPath } from './view.js';
 
 const ACTIONS = ['route', 'redirect', 'directResponse', 'delegate'] as const;
 

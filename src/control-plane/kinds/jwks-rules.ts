@@ -1,6 +1,6 @@
 import { messageOf } from '../../runtime/errors.js';
-import type { FieldPath } from '../store/view.js';
 import type { Report } from './report.js';
+import type { FieldPath } from './view.js';
 
 /** Whether the text is an absolute URL of http or https (Istio: ParseJwksURI). */
 export function isJwksUri(text: string): boolean {

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { RuleViolation } from '../schema/violation.js';
-import type { ConfigView, Document, KindName } from '../store/view.js';
+import type { ConfigView, Document, KindName } from './view.js';
 
 /** What the control plane knows of one kind of document. */
 export interface Kind<K extends KindName = KindName> {

@@ -1,4 +1,3 @@
-import type { Document } from '../store/view.js';
 import { checkLabels } from './common-rules.js';
 import type { Kind } from './kind.js';
 import {
@@ -13,6 +12,7 @@ import {
 import { meshConfigOfConfigMap } from './mesh-config.js';
 import { isDnsLabel } from './names.js';
 import { createReport, entriesOf } from './report.js';
+import type { Document } from './view.js';
 
 /** Kubernetes Service: the name, ports and selector of a service. */
 export const serviceKind: Kind<'Service'> = {

@@ -1,6 +1,6 @@
-import type { FieldPath } from '../store/view.js';
 import { entriesOf, fieldsOf, type Report } from './report.js';
 import type { LoadBalancerSettings } from './types.js';
+import type { FieldPath } from './view.js';
 
 const MAX_MAGLEV_TABLE = 5_000_011;
 const HASH_KEYS = ['httpHeaderName', 'httpCookie', 'useSourceIp', 'httpQueryParameterName'];

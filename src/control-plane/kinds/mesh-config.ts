@@ -2,12 +2,12 @@ import { ConfigFile } from '../schema/config-file.js';
 import { DEFAULT_LIMITS } from '../schema/limits.js';
 import { checkStructure } from '../schema/structure.js';
 import type { RuleViolation } from '../schema/violation.js';
-import type { Document } from '../store/view.js';
 import { checkExportTo } from './common-rules.js';
 import type { Kind } from './kind.js';
 import { meshConfigSchema } from './mesh-config-schema.js';
 import { createReport } from './report.js';
 import type { MeshConfigSpec } from './types.js';
+import type { Document } from './view.js';
 
 /** Istio MeshConfig as a document: the settings of the mesh. It is also read from the ConfigMap `istio`. */
 export const meshConfigKind: Kind<'MeshConfig'> = {

@@ -1,5 +1,5 @@
-import type { Document } from '../store/view.js';
 import { createReport } from './report.js';
+import type { Document } from './view.js';
 
 const DRY_RUN = 'istio.io/dry-run';
 const REFUSED = [

@@ -56,3 +56,6 @@ export function isLabelValue(text: string): boolean {
 function withoutRootDot(text: string): string {
   return text.endsWith('.') && text.length > 1 ? text.slice(0, -1) : text;
 }
+
+/** Where mesh-wide documents stand unless MeshConfig says otherwise. */
+export const ROOT_NAMESPACE = 'istio-system';

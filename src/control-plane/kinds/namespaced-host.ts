@@ -1,6 +1,6 @@
-import type { FieldPath } from '../store/view.js';
 import { isDnsLabel, isIpAddress, isWildcardDnsName } from './names.js';
 import type { Report } from './report.js';
+import type { FieldPath } from './view.js';
 
 /** Whose hosts they are, and whether they were made of a Gateway of the Gateway API. */
 export interface HostRules {

@@ -1,10 +1,9 @@
-import { DEFAULT_MESH_CONFIG } from '../compile/mesh-config.js';
-import type { Document } from '../store/view.js';
 import { checkSelector } from './common-rules.js';
 import type { Kind } from './kind.js';
-import { isPort } from './names.js';
+import { isPort, ROOT_NAMESPACE } from './names.js';
 import { peerAuthenticationSchema } from './peer-authentication-schema.js';
 import { createReport } from './report.js';
+import type { Document } from './view.js';
 
 /** Istio PeerAuthentication. */
 export const peerAuthenticationKind: Kind<'PeerAuthentication'> = {
@@ -18,7 +17,7 @@ function validate(document: Document<'PeerAuthentication'>) {
   const report = createReport();
   const { selector, portLevelMtls } = document.spec;
   if (selector !== undefined) checkSelector(selector.matchLabels, ['spec', 'selector'], report);
-  if (document.namespace === DEFAULT_MESH_CONFIG.rootNamespace && hasLabels(selector)) {
+  if (document.namespace === ROOT_NAMESPACE && hasLabels(selector)) {
     report.warn(['spec', 'selector'], 'with a selector it has no effect in the root namespace (Istio)');
   }
   if (portLevelMtls === undefined) return report.violations;

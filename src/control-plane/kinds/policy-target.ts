@@ -1,6 +1,6 @@
-import type { FieldPath } from '../store/view.js';
 import { checkSelector } from './common-rules.js';
 import { entriesOf, fieldsOf, type Report } from './report.js';
+import type { FieldPath } from './view.js';
 
 /** What a policy is for. */
 export interface PolicyTargets {

@@ -1,8 +1,8 @@
-import type { Document } from '../store/view.js';
 import { checkSelector } from './common-rules.js';
 import type { Kind } from './kind.js';
 import { proxyConfigSchema } from './proxy-config-schema.js';
 import { createReport } from './report.js';
+import type { Document } from './view.js';
 
 /** Istio ProxyConfig: how the process of a proxy is started. */
 export const proxyConfigKind: Kind<'ProxyConfig'> = {

@@ -1,7 +1,7 @@
-import type { FieldPath } from '../store/view.js';
 import { checkRegex } from './common-rules.js';
 import type { Report } from './report.js';
 import type { HttpRoute } from './types.js';
+import type { FieldPath } from './view.js';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 

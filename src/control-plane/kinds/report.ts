@@ -1,5 +1,5 @@
 import type { RuleViolation } from '../schema/violation.js';
-import type { FieldPath } from '../store/view.js';
+import type { FieldPath } from './view.js';
 
 /** Collects what the rules of a kind have to say. */
 export interface Report {

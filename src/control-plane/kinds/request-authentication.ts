@@ -1,10 +1,10 @@
-import type { Document, FieldPath } from '../store/view.js';
 import { checkJwksText, isJwksUri } from './jwks-rules.js';
 import type { Kind } from './kind.js';
 import { checkPolicyTargets } from './policy-target.js';
 import { createReport, entriesOf, type Report } from './report.js';
 import { requestAuthenticationSchema } from './request-authentication-schema.js';
 import type { JwtRule } from './types.js';
+import type { Document, FieldPath } from './view.js';
 
 /** Istio RequestAuthentication. */
 export const requestAuthenticationKind: Kind<'RequestAuthentication'> = {

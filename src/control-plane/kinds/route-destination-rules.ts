@@ -1,8 +1,8 @@
-import type { FieldPath } from '../store/view.js';
 import { checkHeaderOperations } from './header-rules.js';
 import { isDnsLabel, isIpAddress, isWildcardDnsName } from './names.js';
 import { entriesOf, type Report } from './report.js';
 import type { Destination, HttpRouteDestination } from './types.js';
+import type { FieldPath } from './view.js';
 
 type WeightedDestination = Pick<HttpRouteDestination, 'destination' | 'weight'> &
   Partial<HttpRouteDestination>;

@@ -1,10 +1,10 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readPem } from '../../identity/pem.js';
-import type { Document, FieldPath } from '../store/view.js';
 import { CREDENTIAL_KEYS, type Credential, credentialOf, isBase64 } from './credential.js';
 import type { Kind } from './kind.js';
 import { createReport, type Report } from './report.js';
 import { secretSchema } from './secret-schema.js';
+import type { Document, FieldPath } from './view.js';
 
 const TLS_TYPE = 'kubernetes.io/tls';
 

@@ -1,4 +1,3 @@
-import type { Document, FieldPath } from '../store/view.js';
 import { checkExportTo, checkLabels, checkSelector } from './common-rules.js';
 import type { Kind } from './kind.js';
 import { isDnsLabel, isDnsName, isIpAddress, isSubnet, isWildcardDnsName } from './names.js';
@@ -6,6 +5,7 @@ import { isHttpProtocol, isProtocol, isTlsProtocol } from './protocols.js';
 import { createReport, entriesOf, type Report } from './report.js';
 import { serviceEntrySchema } from './service-entry-schema.js';
 import type { ServiceEntrySpec, WorkloadEntrySpec } from './types.js';
+import type { Document, FieldPath } from './view.js';
 import { checkUnixAddress } from './workload-entry.js';
 
 /** Istio ServiceEntry. */

@@ -1,4 +1,3 @@
-import type { Document, FieldPath } from '../store/view.js';
 import { checkSelector } from './common-rules.js';
 import { checkServerTls } from './gateway-tls-rules.js';
 import type { Kind } from './kind.js';
@@ -11,6 +10,7 @@ import { sidecarSchema } from './sidecar-schema.js';
 import { checkConnectionPool } from './traffic-policy-rules.js';
 import type { SidecarSpec } from './types.js';
 import { checkUnixPath, isUnixAddress } from './unix-address.js';
+import type { Document, FieldPath } from './view.js';
 
 /** Istio Sidecar: what the workloads of a namespace see of the mesh. */
 export const sidecarKind: Kind<'Sidecar'> = {

@@ -1,9 +1,9 @@
-import type { Document, FieldPath } from '../store/view.js';
 import type { Kind } from './kind.js';
 import { checkPolicyTargets } from './policy-target.js';
 import { createReport, entriesOf, fieldsOf, type Report } from './report.js';
 import { telemetrySchema } from './telemetry-schema.js';
 import type { TelemetrySpec } from './types.js';
+import type { Document, FieldPath } from './view.js';
 
 /** Istio Telemetry: traces, metrics and access logs of workloads. */
 export const telemetryKind: Kind<'Telemetry'> = {

@@ -1,4 +1,3 @@
-import type { FieldPath } from '../store/view.js';
 import { checkLoadBalancer } from './load-balancer-rules.js';
 import { isDnsName, isIpAddress, isPort } from './names.js';
 import { entriesOf, fieldsOf, type Report } from './report.js';
@@ -9,6 +8,7 @@ import type {
   PortTrafficPolicy,
   TrafficPolicy,
 } from './types.js';
+import type { FieldPath } from './view.js';
 
 /** Istio TrafficPolicy (Istio: validateTrafficPolicy). */
 export function checkTrafficPolicy(policy: TrafficPolicy | undefined, path: FieldPath, report: Report): void {

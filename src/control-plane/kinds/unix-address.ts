@@ -1,5 +1,5 @@
-import type { FieldPath } from '../store/view.js';
 import type { Report } from './report.js';
+import type { FieldPath } from './view.js';
 
 const PREFIX = 'unix://';
 

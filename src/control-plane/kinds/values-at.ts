@@ -1,5 +1,5 @@
 import { isPlainObject } from '../schema/value.js';
-import type { FieldPath } from '../store/view.js';
+import type { FieldPath } from './view.js';
 
 /** Every value that the steps lead to, with its path; the step `*` stands for every element of a list. */
 export function* valuesAt(

@@ -1,9 +1,9 @@
 import { suggest } from '../schema/suggest.js';
 import type { RuleViolation } from '../schema/violation.js';
-import type { ConfigView, Document, FieldPath } from '../store/view.js';
 import { coversHost, fullHostName } from './hosts.js';
 import { entriesOf } from './report.js';
 import type { Destination, VirtualServiceSpec } from './types.js';
+import type { ConfigView, Document, FieldPath } from './view.js';
 
 /**
  * Subsets that routes name must be defined: Istio accepts such a route and answers its requests with 503, here it is an

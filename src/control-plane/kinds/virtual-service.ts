@@ -1,4 +1,3 @@
-import type { Document, FieldPath } from '../store/view.js';
 import { claimPath } from './claim-name.js';
 import { checkExportTo, checkGatewayNames, checkLabels, MESH_GATEWAY } from './common-rules.js';
 import { coversHost } from './hosts.js';
@@ -8,6 +7,7 @@ import { isDnsLabel, isDnsName, isIpAddress, isSubnet, isWildcardDnsName } from 
 import { createReport, entriesOf, type Report } from './report.js';
 import { checkDestinations } from './route-destination-rules.js';
 import type { HttpRoute, TcpRoute, TlsRoute, VirtualServiceSpec } from './types.js';
+import type { Document, FieldPath } from './view.js';
 import { virtualServiceReferences } from './virtual-service-references.js';
 import { virtualServiceSchema } from './virtual-service-schema.js';
 

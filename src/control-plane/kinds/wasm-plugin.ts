@@ -1,8 +1,8 @@
-import type { Document, FieldPath } from '../store/view.js';
 import type { Kind } from './kind.js';
 import { checkPolicyTargets } from './policy-target.js';
 import { createReport, entriesOf, type Report } from './report.js';
 import type { TrafficExtensionSpec, WasmPluginSpec } from './types.js';
+import type { Document, FieldPath } from './view.js';
 import { trafficExtensionSchema, wasmPluginSchema } from './wasm-plugin-schema.js';
 
 /** Istio WasmPlugin: a module of WebAssembly in the way of requests. */

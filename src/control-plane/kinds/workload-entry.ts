@@ -1,4 +1,3 @@
-import type { Document, FieldPath } from '../store/view.js';
 import { checkLabels } from './common-rules.js';
 import type { Kind } from './kind.js';
 import { isDnsLabel, isDnsName, isIpAddress } from './names.js';
@@ -6,6 +5,7 @@ import { createReport, type Report } from './report.js';
 import { workloadEntrySchema } from './service-entry-schema.js';
 import type { WorkloadEntrySpec } from './types.js';
 import { checkUnixPath } from './unix-address.js';
+import type { Document, FieldPath } from './view.js';
 
 /** Istio WorkloadEntry. */
 export const workloadEntryKind: Kind<'WorkloadEntry'> = {

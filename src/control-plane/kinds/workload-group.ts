@@ -1,9 +1,9 @@
-import type { Document, FieldPath } from '../store/view.js';
 import { checkLabels } from './common-rules.js';
 import type { Kind } from './kind.js';
 import { createReport, entriesOf, type Report } from './report.js';
 import type { WorkloadGroupSpec } from './types.js';
 import { checkUnixPath, isUnixAddress } from './unix-address.js';
+import type { Document, FieldPath } from './view.js';
 import { workloadGroupSchema } from './workload-group-schema.js';
 
 /** Istio WorkloadGroup: what workloads that register by themselves have in common. */

@@ -5,13 +5,13 @@ import type { Request } from '../../service/service.js';
 import { httpAuthorization, tcpAuthorization } from '../compile/authorization/filters.js';
 import { type EffectivePolicies, effectivePolicies } from '../compile/authorization/select-policies.js';
 import { authorizationTools } from '../compile/authorization/workload.js';
-import { createMeshConfig, type MeshConfig, type MeshSettings, pathRules } from '../compile/mesh-config.js';
 import { meshConfigOf } from '../compile/mesh-document.js';
 import type { PolicySubject } from '../compile/policy-scope.js';
 import { isDryRun } from '../kinds/authorization-policy.js';
 import { targetsOf } from '../kinds/policy-target.js';
+import type { ConfigView, Document, Origin } from '../kinds/view.js';
+import { createMeshConfig, type MeshConfig, type MeshSettings, pathRules } from '../mesh/mesh-config.js';
 import { snapshotOf } from '../registry/snapshot.js';
-import type { ConfigView, Document, Origin } from '../store/view.js';
 import { type CheckedRequest, requestFor } from './checked-request.js';
 
 /** Files tell of documents alone. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { FieldPath, Origin } from '../store/view.js';
 import type { ConfigLimits } from './limits.js';
 import { locate } from './locate.js';
+import type { FieldPath, Origin } from './origin.js';
 import { type PlainValue, toValue } from './value.js';
 import type { Violation } from './violation.js';
 import { type Problem, parseTrees, type Tree } from './yaml.js';

@@ -1,5 +1,5 @@
 import { isAlias, isMap, isSeq, type Pair, type YAMLMap } from 'yaml';
-import type { FieldPath } from '../store/view.js';
+import type { FieldPath } from './origin.js';
 import { toCamelCase } from './structure.js';
 import { keyOf, rangeOf } from './value.js';
 import type { Tree } from './yaml.js';

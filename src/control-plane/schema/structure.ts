@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { FieldPath } from '../store/view.js';
+import type { FieldPath } from './origin.js';
 import { suggest } from './suggest.js';
 import { isPlainObject, type PlainValue } from './value.js';
 import type { RuleViolation } from './violation.js';

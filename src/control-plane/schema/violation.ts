@@ -1,5 +1,5 @@
 import type { MeshErrorCode } from '../../runtime/errors.js';
-import type { FieldPath, Origin } from '../store/view.js';
+import type { FieldPath, Origin } from './origin.js';
 
 /** An error refuses the configuration; a warning does not. */
 export type Severity = 'error' | 'warning';

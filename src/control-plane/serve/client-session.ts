@@ -2,7 +2,7 @@ import { decodeNode } from '../../codec/node.js';
 import type { Node } from '../../model/node.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
 import type { Logger } from '../../runtime/log.js';
-import type { ResourceSet } from '../compile/resource-set.js';
+import type { ResourceSet } from '../resources/resource-set.js';
 import type { CallerIdentity } from './caller.js';
 import type { Channel, Outgoing } from './channel.js';
 import { broken, type Conversation } from './conversation.js';

@@ -11,7 +11,7 @@ import type { Listener } from '../../model/listener.js';
 import type { ResourceShortName } from '../../model/resource-short-name.js';
 import type { RuntimeLayer } from '../../model/runtime.js';
 import { messageOf } from '../../runtime/errors.js';
-import type { ResourceEncoders, ResourceSet, WireResource } from '../compile/resource-set.js';
+import type { ResourceEncoders, ResourceSet, WireResource } from '../resources/resource-set.js';
 import type { EncodedResource, Framing } from './encoded-resource.js';
 import { type FramingOptions, framingOf } from './wire.js';
 

@@ -1,4 +1,4 @@
-import type { ResourceSet } from '../compile/resource-set.js';
+import type { ResourceSet } from '../resources/resource-set.js';
 import type { EncodedResource } from './encoded-resource.js';
 import type { Interest } from './interest.js';
 import { createPlan, type Plan, type Shelf } from './plan.js';

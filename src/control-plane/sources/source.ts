@@ -1,4 +1,4 @@
-import type { ConfigInput } from '../store/file-reader.js';
+import type { ConfigInput } from '../documents/file-reader.js';
 
 /** Where a source puts what it has. */
 export interface ConfigSink {

@@ -2,15 +2,20 @@ import type { Clock } from '../../runtime/clock.js';
 import { isEqual } from '../../runtime/equal.js';
 import type { Logger } from '../../runtime/log.js';
 import { createSignal, type MutableSignal, type Signal } from '../../runtime/signal.js';
-import type { ConfigDocument } from '../schema/document.js';
+import { checkDocuments } from '../documents/check.js';
+import { createView } from '../documents/config-view.js';
+import type { ConfigDocument } from '../documents/document.js';
+import {
+  type ConfigInput,
+  createFileReader,
+  type FileReader,
+  type SourcesContent,
+} from '../documents/file-reader.js';
+import type { ConfigView, Document } from '../kinds/view.js';
 import { formatViolation } from '../schema/format.js';
 import { type ConfigLimits, DEFAULT_LIMITS } from '../schema/limits.js';
 import { hasError, type Violation } from '../schema/violation.js';
-import { checkDocuments } from './check.js';
-import { createView } from './config-view.js';
-import { type ConfigInput, createFileReader, type FileReader, type SourcesContent } from './file-reader.js';
 import { type MassRemovalOptions, massRemovals, massRemovalViolation, type Removal } from './mass-removal.js';
-import type { ConfigView, Document } from './view.js';
 
 /** What became of a proposal. Warnings come with an accepted one, everything wrong with a refused one. */
 export type ProposalResult =

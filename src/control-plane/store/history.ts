@@ -1,8 +1,8 @@
+import { keyOf } from '../documents/config-view.js';
+import type { ConfigView, Document } from '../kinds/view.js';
 import { type ConfigChange, isSameDocument } from './config-store.js';
-import { keyOf } from './config-view.js';
 import { allDocuments } from './mass-removal.js';
 import type { ObjectName } from './object.js';
-import type { ConfigView, Document } from './view.js';
 
 /** What happened to one object; without `before` it is new, without `after` it is gone. */
 export interface ObjectChange extends ObjectName {

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { MeshError } from '../../runtime/errors.js';
+import { keyOf } from '../documents/config-view.js';
 import { isKindName } from '../kinds/kinds.js';
+import type { KindName } from '../kinds/view.js';
 import type { PlainObject } from '../schema/value.js';
-import { keyOf } from './config-view.js';
 import type { HistoryEntry, ObjectChange } from './history.js';
 import type { Journal } from './journal.js';
 import type { ObjectName } from './object.js';
-import type { KindName } from './view.js';
 
 /** Source name under which the store proposes. */
 export const STORE_SOURCE = 'store';

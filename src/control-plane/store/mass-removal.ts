@@ -1,8 +1,8 @@
+import { keyOf } from '../documents/config-view.js';
 import { KIND_NAMES } from '../kinds/kinds.js';
+import type { ConfigView, Document } from '../kinds/view.js';
 import { fileViolation } from '../schema/config-file.js';
 import type { Violation } from '../schema/violation.js';
-import { keyOf } from './config-view.js';
-import type { ConfigView, Document } from './view.js';
 
 /** When a change is held back because of how much it would take away. */
 export interface MassRemovalOptions {

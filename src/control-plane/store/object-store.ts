@@ -2,17 +2,17 @@ import type { Clock } from '../../runtime/clock.js';
 import { isEqual } from '../../runtime/equal.js';
 import { MeshError, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
+import { keyOf } from '../documents/config-view.js';
+import type { ConfigInput } from '../documents/file-reader.js';
+import type { ConfigView } from '../kinds/view.js';
 import type { PlainObject } from '../schema/value.js';
 import { hasError, type Violation } from '../schema/violation.js';
 import type { ConfigStore } from './config-store.js';
-import { keyOf } from './config-view.js';
-import type { ConfigInput } from './file-reader.js';
 import { differences, type History, type HistoryEntry, keptChanges, type ObjectChange } from './history.js';
 import type { Journal } from './journal.js';
 import { type KeptState, readKept, STORE_SOURCE, type StoredObject } from './kept-state.js';
 import type { Removal } from './mass-removal.js';
 import { nameObject, type ObjectName, objectText } from './object.js';
-import type { ConfigView } from './view.js';
 
 /** One change that a client asks for. */
 export type RequestedChange =

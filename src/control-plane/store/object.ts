@@ -1,8 +1,8 @@
 import { MeshError } from '../../runtime/errors.js';
 import { isKindName, KIND_NAMES, kindNameOf } from '../kinds/kinds.js';
+import type { KindName } from '../kinds/view.js';
 import type { PlainObject, PlainValue } from '../schema/value.js';
 import { isPlainObject } from '../schema/value.js';
-import type { KindName } from './view.js';
 
 /** What tells an object from all others. */
 export interface ObjectName {

@@ -6,7 +6,7 @@ import {
   LISTENER,
   ROUTE_CONFIGURATION,
 } from '../../../src/codec/resource-types.js';
-import type { ResourceSet } from '../../../src/control-plane/compile/resource-set.js';
+import type { ResourceSet } from '../../../src/control-plane/resources/resource-set.js';
 import type { NodeWorkload } from '../../../src/model/node.js';
 import { compile, nodeOf } from '../../unit/control-plane/compile/mesh.js';
 

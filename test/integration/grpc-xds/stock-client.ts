@@ -5,7 +5,7 @@ import { ClusterResourceType } from '@grpc/grpc-js-xds/build/src/xds-resource-ty
 import { EndpointResourceType } from '@grpc/grpc-js-xds/build/src/xds-resource-type/endpoint-resource-type.js';
 import { ListenerResourceType } from '@grpc/grpc-js-xds/build/src/xds-resource-type/listener-resource-type.js';
 import { RouteConfigurationResourceType } from '@grpc/grpc-js-xds/build/src/xds-resource-type/route-config-resource-type.js';
-import type { ResourceSet } from '../../../src/control-plane/compile/resource-set.js';
+import type { ResourceSet } from '../../../src/control-plane/resources/resource-set.js';
 
 /** What a client's bootstrap file says. */
 export interface BootstrapOptions {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeNode } from '../../../src/codec/node.js';
 import { createCompiler } from '../../../src/control-plane/compile/compile.js';
-import { DEFAULT_MESH_CONFIG } from '../../../src/control-plane/compile/mesh-config.js';
+import { DEFAULT_MESH_CONFIG } from '../../../src/control-plane/mesh/mesh-config.js';
 import { ClientSession, type PublishedState } from '../../../src/control-plane/serve/client-session.js';
 import {
   type Conversation,

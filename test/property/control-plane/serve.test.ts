@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { SDK_ENCODERS } from '../../../src/control-plane/compile/encoders.js';
+import { SDK_ENCODERS } from '../../../src/control-plane/resources/encoders.js';
 import type { ServedType } from '../../../src/control-plane/serve/resources.js';
 import { ModelClient, type ProtocolName } from '../../unit/control-plane/serve/model-client.js';
 import { CDS, EDS, LDS, RDS, World, withEntry } from '../../unit/control-plane/serve/world.js';

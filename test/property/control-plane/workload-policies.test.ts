@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { DEFAULT_MESH_CONFIG } from '../../../src/control-plane/compile/mesh-config.js';
 import { mtlsModes, peerAuthentications } from '../../../src/control-plane/compile/peer-authentication.js';
+import { DEFAULT_MESH_CONFIG } from '../../../src/control-plane/mesh/mesh-config.js';
 import { refusedBy } from '../../../src/control-plane/policy/decide.js';
 import { policyOfPeerAuthentications } from '../../../src/control-plane/policy/from-peer-authentication.js';
 import { viewOf } from '../../unit/control-plane/compile/mesh.js';

@@ -1,5 +1,5 @@
+import type { FieldPath } from '../../kinds/view.js';
 import type { PlainValue } from '../../schema/value.js';
-import type { FieldPath } from '../../store/view.js';
 import { field, list, map } from '../plain.js';
 
 /** A destination of a VirtualService with the way to it. */

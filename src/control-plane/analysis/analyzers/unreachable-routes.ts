@@ -1,5 +1,5 @@
+import type { FieldPath } from '../../kinds/view.js';
 import { isPlainObject, type PlainValue } from '../../schema/value.js';
-import type { FieldPath } from '../../store/view.js';
 import type { Report } from '../analyzer.js';
 import type { AnalysisDocument } from '../document.js';
 import { field, list, map, number, text } from '../plain.js';

@@ -3,9 +3,9 @@ import type { HttpFilter } from '../../../model/filter-config.js';
 import type { NetworkExtAuthz, NetworkGuard } from '../../../model/network-guard.js';
 import type { NetworkRbac } from '../../../model/network-rbac.js';
 import type { RbacConfig, RbacRules } from '../../../model/rbac.js';
-import type { Document } from '../../store/view.js';
+import type { Document } from '../../kinds/view.js';
+import type { ExtensionProvider } from '../../mesh/extension-provider.js';
 import type { Enforcer, RbacAction } from './conditions.js';
-import type { ExtensionProvider } from './extension-provider.js';
 import {
   CUSTOM_PREFIX,
   CUSTOM_STAT_PREFIX,

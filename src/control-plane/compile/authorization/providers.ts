@@ -2,8 +2,8 @@ import type { AuthzBody, ExtAuthzConfig } from '../../../model/ext-authz.js';
 import type { NamedFormat } from '../../../model/grpc-service.js';
 import type { StringMatcher } from '../../../model/matcher.js';
 import type { MetadataMatcher } from '../../../model/value-matcher.js';
-import { clusterName } from '../names.js';
-import type { AuthzHttpProvider, AuthzProvider, ExtensionProvider } from './extension-provider.js';
+import type { AuthzHttpProvider, AuthzProvider, ExtensionProvider } from '../../mesh/extension-provider.js';
+import { clusterName } from '../../mesh/names.js';
 
 /** Istio: the services of providers control their time themselves. */
 const DEFAULT_TIMEOUT_MS = 600_000;

@@ -1,6 +1,6 @@
 import type { RbacPolicy, RbacRules } from '../../../model/rbac.js';
 import { isDryRun } from '../../kinds/authorization-policy.js';
-import type { Document } from '../../store/view.js';
+import type { Document } from '../../kinds/view.js';
 import { compileRule, conditionsOf, neverMatching, type RuleTarget } from './compile-rule.js';
 import type { TrustDomains } from './trust-domains.js';
 

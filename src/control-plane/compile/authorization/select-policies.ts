@@ -1,4 +1,4 @@
-import type { ConfigView, Document } from '../../store/view.js';
+import type { ConfigView, Document } from '../../kinds/view.js';
 import { type PolicySubject, policiesFor } from '../policy-scope.js';
 
 type Policy = Document<'AuthorizationPolicy'>;

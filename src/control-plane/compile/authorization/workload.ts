@@ -1,11 +1,11 @@
 import type { HttpFilter } from '../../../model/filter-config.js';
 import type { NetworkGuard } from '../../../model/network-guard.js';
+import type { ConfigView } from '../../kinds/view.js';
+import type { MeshConfig } from '../../mesh/mesh-config.js';
+import { listServices } from '../../mesh/services.js';
+import { isExported } from '../../mesh/visibility.js';
 import type { RegistrySnapshot } from '../../registry/snapshot.js';
-import type { ConfigView } from '../../store/view.js';
-import type { MeshConfig } from '../mesh-config.js';
 import type { PolicySubject } from '../policy-scope.js';
-import { listServices } from '../services.js';
-import { isExported } from '../visibility.js';
 import {
   type AuthorizationTools,
   grpcAuthorization,

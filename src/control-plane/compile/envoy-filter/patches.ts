@@ -5,8 +5,8 @@ import { cluster, httpConnectionManager as hcm, listener, route } from '../../..
 import { compileRegex } from '../../../routing/regex.js';
 import { messageOf } from '../../../runtime/errors.js';
 import type { EnvoyFilterPatch } from '../../kinds/types.js';
-import type { ConfigView, Document } from '../../store/view.js';
-import { selects } from '../visibility.js';
+import type { ConfigView, Document } from '../../kinds/view.js';
+import { selects } from '../../mesh/visibility.js';
 
 /** What a patch is applied to. */
 export type ApplyTo = keyof typeof SCHEMAS;

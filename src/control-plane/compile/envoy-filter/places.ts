@@ -1,4 +1,4 @@
-import { parseClusterName } from '../names.js';
+import { parseClusterName } from '../../mesh/names.js';
 import type { TablePlace } from './patch-routes.js';
 import type { PatchContext } from './patches.js';
 

@@ -2,8 +2,8 @@ import type { Cluster } from '../../../model/cluster.js';
 import type { DnsCacheConfig } from '../../../model/dns-cache.js';
 import type { HttpFilter } from '../../../model/filter-config.js';
 import type { VirtualHost } from '../../../model/route.js';
+import { DEFAULT_MESH_CONFIG } from '../../mesh/mesh-config.js';
 import { catchAllForward } from '../catch-all-host.js';
-import { DEFAULT_MESH_CONFIG } from '../mesh-config.js';
 import { effectivePolicy, policyFields } from '../traffic-policy.js';
 
 // Where no address is known beforehand, an Envoy that takes requests as a proxy dials the host that they name.

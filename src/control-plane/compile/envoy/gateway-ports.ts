@@ -1,7 +1,7 @@
+import type { MeshService } from '../../mesh/services.js';
+import { selects } from '../../mesh/visibility.js';
 import type { InstanceIndex } from '../instances.js';
 import type { EnvoyOptions } from '../profile.js';
-import type { MeshService } from '../services.js';
-import { selects } from '../visibility.js';
 
 /** Istio's label of services whose ports are not translated. */
 const NO_TRANSLATION = 'experimental.istio.io/disable-gateway-port-translation';

@@ -2,12 +2,12 @@ import { NO_OVERRIDES } from '../../../model/filter-config.js';
 import type { Route, RouteConfiguration, VirtualHost } from '../../../model/route.js';
 import { coversHost, fullHostName } from '../../kinds/hosts.js';
 import type { GatewayServer } from '../../kinds/types.js';
-import type { Document } from '../../store/view.js';
+import type { Document } from '../../kinds/view.js';
+import { fullGatewayName, isExported } from '../../mesh/visibility.js';
 import { virtualServicesOf } from '../delegates.js';
 import { compileRetry } from '../retry-policy.js';
 import { isCatchAll } from '../route-match.js';
 import { compileRoutes } from '../routes.js';
-import { fullGatewayName, isExported } from '../visibility.js';
 import { type GatewayTools, gatewayKey, type PortServer, type TablePlan } from './gateway-plan.js';
 
 /** A VirtualService at a gateway, under one of the hosts that both name. */

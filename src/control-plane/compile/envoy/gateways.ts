@@ -1,6 +1,6 @@
 import type { RouteConfiguration } from '../../../model/route.js';
 import type { GatewayServer } from '../../kinds/types.js';
-import type { WireResource } from '../resource-set.js';
+import type { WireResource } from '../../resources/resource-set.js';
 import { gatewayListener } from './gateway-listener.js';
 import { type GatewayTools, gatewayKey, type PortServer } from './gateway-plan.js';
 import { gatewayTable } from './gateway-routes.js';

@@ -7,7 +7,7 @@ import type { HttpFilter } from '../../../model/filter-config.js';
 import type { PathRules } from '../../../model/request-processing.js';
 import { packAny } from '../../../proto/any.js';
 import { core, httpConnectionManager as hcm, listener, tlsInspector, wkt } from '../../../proto/xds.js';
-import type { WireResource } from '../resource-set.js';
+import type { WireResource } from '../../resources/resource-set.js';
 
 const HCM = 'envoy.filters.network.http_connection_manager';
 const TLS_INSPECTOR = 'envoy.filters.listener.tls_inspector';

@@ -1,7 +1,7 @@
 import type { Cluster } from '../../../model/cluster.js';
 import type { Listener } from '../../../model/listener.js';
 import type { VirtualHost } from '../../../model/route.js';
-import type { MeshConfig } from '../mesh-config.js';
+import type { MeshConfig } from '../../mesh/mesh-config.js';
 import type { Outline } from '../outlined.js';
 import type { EnvoyOptions } from '../profile.js';
 import { ALLOW_ANY, dialsNamedHost, PASSTHROUGH_CLUSTER } from './forward-proxy.js';

@@ -3,7 +3,7 @@ import { encodeOutboundTcp } from '../../../codec/outbound-tcp.js';
 import type { SocketAddress } from '../../../model/address.js';
 import type { OutboundTcpListener } from '../../../model/listener.js';
 import { listener } from '../../../proto/xds.js';
-import type { WireResource } from '../resource-set.js';
+import type { WireResource } from '../../resources/resource-set.js';
 
 /** The listener of a service that speaks no HTTP, on a socket of the Envoy. */
 export function tcpListener(model: OutboundTcpListener, address: SocketAddress): WireResource {

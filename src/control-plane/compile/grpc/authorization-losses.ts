@@ -1,7 +1,7 @@
 import { isPathTemplate } from '../../kinds/authorization-attributes.js';
 import { DRY_RUN, isDryRun } from '../../kinds/authorization-policy.js';
 import { valuesAt } from '../../kinds/values-at.js';
-import type { Document, FieldPath } from '../../store/view.js';
+import type { Document, FieldPath } from '../../kinds/view.js';
 import { isReservedForGrpc } from '../authorization/principals.js';
 
 type Policy = Document<'AuthorizationPolicy'>;

@@ -1,6 +1,6 @@
 import { valuesAt } from '../../kinds/values-at.js';
+import type { ConfigView, Document, FieldPath, KindName } from '../../kinds/view.js';
 import { formatPath } from '../../schema/violation.js';
-import type { ConfigView, Document, FieldPath, KindName } from '../../store/view.js';
 import { authorizationLosses } from './authorization-losses.js';
 
 /** A field of a document that does not have its full effect on gRPC's own clients. */

@@ -1,5 +1,5 @@
 import type { Logger } from '../../../runtime/log.js';
-import type { ConfigView } from '../../store/view.js';
+import type { ConfigView } from '../../kinds/view.js';
 import { grpcLosses } from './losses.js';
 
 /** Tells, once there are gRPC clients, what of the configuration they do not follow: each field once. */

@@ -1,6 +1,6 @@
-import type { FieldPath } from '../../store/view.js';
 import { checkRegex } from '../common-rules.js';
 import { entriesOf, type Report } from '../report.js';
+import type { FieldPath } from '../view.js';
 import { GATEWAY_GROUP } from './fields.js';
 import type { LabelSelector, ParentReference } from './types.js';
 

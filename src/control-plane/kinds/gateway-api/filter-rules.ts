@@ -1,5 +1,5 @@
-import type { FieldPath } from '../../store/view.js';
 import { entriesOf, type Report } from '../report.js';
+import type { FieldPath } from '../view.js';
 import { checkBackend, checkUnique } from './common-rules.js';
 import type {
   ApiCors,

@@ -1,10 +1,9 @@
-import type { Document, FieldPath } from '../../store/view.js';
 import type { Kind } from '../kind.js';
 import { isIpAddress } from '../names.js';
 import { createReport, entriesOf, type Report } from '../report.js';
+import type { Document, FieldPath } from '../view.js';
 import { checkSelector, checkUnique } from './common-rules.js';
 import { apiGatewaySchema, gatewayClassSchema, listenerSetSchema } from './gateway-schema.js';
-import { gatewayReferences } from './status-references.js';
 import type { ApiGatewaySpec, ApiListener } from './types.js';
 
 /** Gateway API GatewayClass. */
@@ -29,7 +28,6 @@ export const apiGatewayKind: Kind<'Gateway.gateway.networking.k8s.io'> = {
   ],
   schema: apiGatewaySchema,
   validate: validateGateway,
-  references: gatewayReferences,
 };
 
 /** Gateway API ListenerSet: further listeners of a Gateway. */
@@ -42,7 +40,6 @@ export const listenerSetKind: Kind<'ListenerSet'> = {
     checkListeners(spec.listeners, report);
     return report.violations;
   },
-  references: gatewayReferences,
 };
 
 const ADDRESS_HOST = /^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;

@@ -1,12 +1,11 @@
-import type { Document, FieldPath } from '../../store/view.js';
 import { checkRegex } from '../common-rules.js';
 import type { Kind } from '../kind.js';
 import { createReport, entriesOf, type Report } from '../report.js';
+import type { Document, FieldPath } from '../view.js';
 import { checkBackend, checkHeaderMatches, checkParents, checkUnique } from './common-rules.js';
 import { checkFilters } from './filter-rules.js';
 import { grpcRouteSchema } from './grpc-route-schema.js';
 import { checkSession } from './session-rules.js';
-import { routeReferences } from './status-references.js';
 import type { ApiGrpcMatch } from './types.js';
 
 /** Gateway API GRPCRoute. */
@@ -19,7 +18,6 @@ export const grpcRouteKind: Kind<'GRPCRoute'> = {
   ],
   schema: grpcRouteSchema,
   validate,
-  references: routeReferences,
 };
 
 const MAX_MATCHES = 128;

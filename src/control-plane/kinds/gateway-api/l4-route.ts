@@ -1,9 +1,8 @@
-import type { Document } from '../../store/view.js';
 import type { Kind } from '../kind.js';
 import { createReport, entriesOf } from '../report.js';
+import type { Document } from '../view.js';
 import { checkBackend, checkParents, checkUnique } from './common-rules.js';
 import { tcpRouteSchema, tlsRouteSchema } from './l4-route-schema.js';
-import { routeReferences } from './status-references.js';
 
 /** Gateway API TCPRoute. */
 export const tcpRouteKind: Kind<'TCPRoute'> = {
@@ -11,7 +10,6 @@ export const tcpRouteKind: Kind<'TCPRoute'> = {
   apiVersions: ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1alpha2'],
   schema: tcpRouteSchema,
   validate,
-  references: routeReferences,
 };
 
 /** Gateway API TLSRoute. */
@@ -24,7 +22,6 @@ export const tlsRouteKind: Kind<'TLSRoute'> = {
   ],
   schema: tlsRouteSchema,
   validate,
-  references: routeReferences,
 };
 
 function validate({ spec, namespace }: Document<'TCPRoute'> | Document<'TLSRoute'>) {

@@ -1,8 +1,7 @@
-import type { Document, FieldPath } from '../../store/view.js';
 import type { Kind } from '../kind.js';
 import { createReport, entriesOf, type Report } from '../report.js';
+import type { Document, FieldPath } from '../view.js';
 import { backendTlsPolicySchema, referenceGrantSchema } from './policy-schema.js';
-import { policyReferences } from './status-references.js';
 
 /** Gateway API ReferenceGrant: lets objects of another namespace refer to those of its own. */
 export const referenceGrantKind: Kind<'ReferenceGrant'> = {
@@ -22,7 +21,6 @@ export const backendTlsPolicyKind: Kind<'BackendTLSPolicy'> = {
   apiVersions: ['gateway.networking.k8s.io/v1', 'gateway.networking.k8s.io/v1alpha3'],
   schema: backendTlsPolicySchema,
   validate,
-  references: policyReferences,
 };
 
 type Spec = Document<'BackendTLSPolicy'>['spec'];

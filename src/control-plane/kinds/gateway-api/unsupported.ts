@@ -1,6 +1,6 @@
 import type { RuleViolation } from '../../schema/violation.js';
-import type { Document, FieldPath, KindName } from '../../store/view.js';
 import { valuesAt } from '../values-at.js';
+import type { Document, FieldPath, KindName } from '../view.js';
 import { isGatewayParent } from './common-rules.js';
 
 // An accepted field is a promise: what of the Gateway API is not carried out is refused.

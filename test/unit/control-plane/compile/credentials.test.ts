@@ -1,7 +1,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { SECRET } from '../../../../src/codec/secret.js';
-import type { ResourceSet } from '../../../../src/control-plane/compile/resource-set.js';
+import type { ResourceSet } from '../../../../src/control-plane/resources/resource-set.js';
 import { listener, tls } from '../../../../src/proto/xds.js';
 import { createTestCa, type TestCa } from '../../../../src/testing/test-ca.js';
 import { compile, networking, nodeOf } from './mesh.js';

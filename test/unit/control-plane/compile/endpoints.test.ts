@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { createCompiler } from '../../../../src/control-plane/compile/compile.js';
-import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/compile/mesh-config.js';
-import type { ResourceSet } from '../../../../src/control-plane/compile/resource-set.js';
+import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/mesh/mesh-config.js';
 import type { WorkloadInput } from '../../../../src/control-plane/registry/workload.js';
+import type { ResourceSet } from '../../../../src/control-plane/resources/resource-set.js';
 import { compile, networking, nodeOf, registryOf, service, viewOf } from './mesh.js';
 
 const reviews = (port: number, version = 'v1', more: Partial<WorkloadInput> = {}): WorkloadInput => ({

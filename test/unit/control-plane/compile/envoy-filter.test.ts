@@ -1,6 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
-import { compileFor } from '../../../../src/control-plane/compile/compile-for.js';
+import { compileFor } from '../../../../src/control-plane/files/compile-for.js';
 import { listener } from '../../../../src/proto/xds.js';
 import { complaintsAbout } from '../load.js';
 import { compile, networking, nodeOf, service } from './mesh.js';

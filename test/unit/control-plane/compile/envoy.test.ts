@@ -7,8 +7,8 @@ import {
   ROUTE_CONFIGURATION,
 } from '../../../../src/codec/resource-types.js';
 import { createCompiler } from '../../../../src/control-plane/compile/compile.js';
-import { createMeshConfig, DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/compile/mesh-config.js';
-import type { ResourceSet } from '../../../../src/control-plane/compile/resource-set.js';
+import { createMeshConfig, DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/mesh/mesh-config.js';
+import type { ResourceSet } from '../../../../src/control-plane/resources/resource-set.js';
 import type { Node, NodeMetadata } from '../../../../src/model/node.js';
 import type { RouteConfiguration } from '../../../../src/model/route.js';
 import { httpConnectionManager as hcm, listener, tcpProxy, tls } from '../../../../src/proto/xds.js';

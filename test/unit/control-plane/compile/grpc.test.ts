@@ -1,8 +1,8 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
 import { createCompiler } from '../../../../src/control-plane/compile/compile.js';
-import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/compile/mesh-config.js';
-import type { ResourceSet } from '../../../../src/control-plane/compile/resource-set.js';
+import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/mesh/mesh-config.js';
+import type { ResourceSet } from '../../../../src/control-plane/resources/resource-set.js';
 import type { NodeMetadata } from '../../../../src/model/node.js';
 import { cluster, listener, tls } from '../../../../src/proto/xds.js';
 import { compile, forwarding, networking, nodeOf, registryOf, routesOf, service, viewOf } from './mesh.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createCompiler } from '../../../../src/control-plane/compile/compile.js';
-import { createMeshConfig } from '../../../../src/control-plane/compile/mesh-config.js';
+import { createMeshConfig } from '../../../../src/control-plane/mesh/mesh-config.js';
 import { complaintsAbout } from '../load.js';
 import { compile, forwarding, networking, nodeOf, registryOf, routesOf, service, viewOf } from './mesh.js';
 

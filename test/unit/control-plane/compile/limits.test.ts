@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { compileFor } from '../../../../src/control-plane/compile/compile-for.js';
+import { compileFor } from '../../../../src/control-plane/files/compile-for.js';
 import type { HttpFilter } from '../../../../src/model/filter-config.js';
 import { compile, nodeOf, service } from './mesh.js';
 

@@ -4,7 +4,7 @@ import {
   createMeshConfig,
   type LocalityLbSetting,
   type ZoneAwareLbSetting,
-} from '../../../../src/control-plane/compile/mesh-config.js';
+} from '../../../../src/control-plane/mesh/mesh-config.js';
 import type { WorkloadInput } from '../../../../src/control-plane/registry/workload.js';
 import { localityOfLabels, parseLocality } from '../../../../src/model/locality.js';
 import type { NodeMetadata } from '../../../../src/model/node.js';

@@ -1,11 +1,11 @@
 import { createCompiler } from '../../../../src/control-plane/compile/compile.js';
-import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/compile/mesh-config.js';
-import type { ResourceSet } from '../../../../src/control-plane/compile/resource-set.js';
+import type { ConfigView } from '../../../../src/control-plane/kinds/view.js';
+import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/mesh/mesh-config.js';
 import { type RegistrySnapshot, snapshotOf } from '../../../../src/control-plane/registry/snapshot.js';
 import { createWorkload, type WorkloadInput } from '../../../../src/control-plane/registry/workload.js';
+import type { ResourceSet } from '../../../../src/control-plane/resources/resource-set.js';
 import { formatViolations } from '../../../../src/control-plane/schema/format.js';
 import { createConfigStore } from '../../../../src/control-plane/store/config-store.js';
-import type { ConfigView } from '../../../../src/control-plane/store/view.js';
 import { NO_LOCALITY } from '../../../../src/model/endpoint.js';
 import type { Node, NodeMetadata } from '../../../../src/model/node.js';
 import type { Route, RouteAction } from '../../../../src/model/route.js';

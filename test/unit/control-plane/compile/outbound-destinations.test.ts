@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createCompiler } from '../../../../src/control-plane/compile/compile.js';
-import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/compile/mesh-config.js';
+import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/mesh/mesh-config.js';
 import { compile, nodeOf, registryOf, viewOf } from './mesh.js';
 
 const entry = (spec: string) => `

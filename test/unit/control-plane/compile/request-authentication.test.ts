@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createCompiler } from '../../../../src/control-plane/compile/compile.js';
 import type { IssuerKeys } from '../../../../src/control-plane/compile/issuer-keys.js';
-import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/compile/mesh-config.js';
+import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/mesh/mesh-config.js';
 import type { JwtAuthnConfig } from '../../../../src/model/jwt-authn.js';
 import type { NodeMetadata } from '../../../../src/model/node.js';
 import { nodeOf, registryOf, viewOf } from './mesh.js';

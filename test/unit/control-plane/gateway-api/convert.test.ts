@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { main } from '../../../../src/cli/main.js';
-import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/compile/mesh-config.js';
 import type { Conversion } from '../../../../src/control-plane/convert/conversion.js';
 import { toGatewayApi } from '../../../../src/control-plane/convert/to-gateway-api.js';
 import { toIstio } from '../../../../src/control-plane/convert/to-istio.js';
-import { explainIn } from '../../../../src/control-plane/explain-files.js';
+import { explainIn } from '../../../../src/control-plane/explain/explain-in.js';
+import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/mesh/mesh-config.js';
 import { snapshotOf } from '../../../../src/control-plane/registry/snapshot.js';
 import { networking, service, viewOf } from '../compile/mesh.js';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/compile/mesh-config.js';
+import { explainIn } from '../../../../src/control-plane/explain/explain-in.js';
 import type { RequestExplanation } from '../../../../src/control-plane/explain/explanation.js';
-import { explainIn } from '../../../../src/control-plane/explain-files.js';
 import { type GatewayApiStatus, statusOf } from '../../../../src/control-plane/gateway-api/status.js';
+import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/mesh/mesh-config.js';
 import { snapshotOf } from '../../../../src/control-plane/registry/snapshot.js';
 import { formatViolation } from '../../../../src/control-plane/schema/format.js';
 import { createConfigStore } from '../../../../src/control-plane/store/config-store.js';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/compile/mesh-config.js';
 import { mtlsReport } from '../../../../src/control-plane/insight/mtls-report.js';
+import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/mesh/mesh-config.js';
 import type { WorkloadInput } from '../../../../src/control-plane/registry/workload.js';
 import type { PlaintextCaller } from '../../../../src/model/node.js';
 import { networking, nodeOf, registryOf, service, viewOf } from '../compile/mesh.js';

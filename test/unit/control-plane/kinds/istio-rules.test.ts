@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { validateDocuments } from '../../../../src/control-plane/validate-files.js';
+import { validateDocuments } from '../../../../src/control-plane/files/validate-files.js';
 
 /** What is wrong with a document, by its path. */
 function problems(kind: string, spec: unknown, annotations: Record<string, string> = {}): string[] {

@@ -1,6 +1,6 @@
 import { RESOURCE_TYPES } from '../../../../src/codec/resource-types.js';
-import { SDK_ENCODERS } from '../../../../src/control-plane/compile/encoders.js';
-import type { ResourceSet } from '../../../../src/control-plane/compile/resource-set.js';
+import { SDK_ENCODERS } from '../../../../src/control-plane/resources/encoders.js';
+import type { ResourceSet } from '../../../../src/control-plane/resources/resource-set.js';
 import type { ClientSession, PublishedState } from '../../../../src/control-plane/serve/client-session.js';
 import type { SharedTables } from '../../../../src/control-plane/serve/conversation.js';
 import { InterestTable } from '../../../../src/control-plane/serve/interest.js';

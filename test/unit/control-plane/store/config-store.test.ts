@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ConfigView } from '../../../../src/control-plane/store/view.js';
+import type { ConfigView } from '../../../../src/control-plane/kinds/view.js';
 import { newStore, routeWith, ruleWith } from '../load.js';
 
 const file = (content: string, name = 'mesh.yaml') => ({ files: [{ file: name, content }] });

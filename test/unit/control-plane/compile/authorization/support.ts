@@ -1,8 +1,8 @@
 import { rootPath } from '../../../../../src/codec/path.js';
 import { decodeRbac, encodeRbac } from '../../../../../src/codec/rbac.js';
 import { authorizationCompiler } from '../../../../../src/control-plane/compile/authorization/workload.js';
-import { createMeshConfig, type MeshSettings } from '../../../../../src/control-plane/compile/mesh-config.js';
 import type { PolicySubject } from '../../../../../src/control-plane/compile/policy-scope.js';
+import { createMeshConfig, type MeshSettings } from '../../../../../src/control-plane/mesh/mesh-config.js';
 import { snapshotOf } from '../../../../../src/control-plane/registry/snapshot.js';
 import type { HttpFilter } from '../../../../../src/model/filter-config.js';
 import { compileRbac } from '../../../../../src/routing/rbac.js';

@@ -1,4 +1,4 @@
-import type { ResourceSet } from '../../../../../src/control-plane/compile/resource-set.js';
+import type { ResourceSet } from '../../../../../src/control-plane/resources/resource-set.js';
 
 /** A resource as it travels, with the name of its message. */
 export interface OnTheWire {

@@ -1,13 +1,13 @@
 import { patchesOf } from '../compile/envoy-filter/patches.js';
 import { isLogFilter } from '../compile/log-filter.js';
+import { apiForGateways, apiUnsupported } from '../kinds/gateway-api/unsupported.js';
+import { meshConfigOfConfigMap } from '../kinds/mesh-config.js';
+import { entriesOf } from '../kinds/report.js';
+import type { SidecarSpec } from '../kinds/types.js';
+import { valuesAt } from '../kinds/values-at.js';
+import type { Document, FieldPath, KindName } from '../kinds/view.js';
+import { appliesToMesh } from '../kinds/virtual-service.js';
 import type { RuleViolation } from '../schema/violation.js';
-import type { Document, FieldPath, KindName } from '../store/view.js';
-import { apiForGateways, apiUnsupported } from './gateway-api/unsupported.js';
-import { meshConfigOfConfigMap } from './mesh-config.js';
-import { entriesOf } from './report.js';
-import type { SidecarSpec } from './types.js';
-import { valuesAt } from './values-at.js';
-import { appliesToMesh } from './virtual-service.js';
 
 // An accepted field is a promise. What stands here is read and checked, but not carried out: it is refused, so that
 // nobody relies on it. Whoever carries a field out deletes its line.

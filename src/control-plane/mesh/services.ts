@@ -1,7 +1,7 @@
 import { WeakMemo } from '../../runtime/weak-memo.js';
 import type { ServiceEntrySpec, ServiceSpec } from '../kinds/types.js';
+import type { ConfigView, Document } from '../kinds/view.js';
 import type { RegisteredService, RegistrySnapshot } from '../registry/snapshot.js';
-import type { ConfigView, Document } from '../store/view.js';
 import type { MeshConfig } from './mesh-config.js';
 import { serviceHost } from './names.js';
 import { protocolOf } from './port-protocol.js';

@@ -2,6 +2,7 @@ import { type AccessLogFormat, DEFAULT_ACCESS_LOG_FORMAT } from '../../model/acc
 import type { PathRules } from '../../model/request-processing.js';
 import { MeshError } from '../../runtime/errors.js';
 import { checkLoadBalancer } from '../kinds/load-balancer-rules.js';
+import { ROOT_NAMESPACE } from '../kinds/names.js';
 import { createReport } from '../kinds/report.js';
 import type {
   ConnectionPoolSettings,
@@ -9,11 +10,7 @@ import type {
   LogProvider,
   OutlierDetectionSettings,
 } from '../kinds/types.js';
-import {
-  type ExtensionProvider,
-  type ExtensionProviderInput,
-  readProviders,
-} from './authorization/extension-provider.js';
+import { type ExtensionProvider, type ExtensionProviderInput, readProviders } from './extension-provider.js';
 
 /** Where requests go when the endpoints of a region are unhealthy. */
 export interface RegionFailover {
@@ -139,7 +136,7 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   trustDomainAliases: [],
   extensionProviders: [],
   severalAuthorizationProviders: false,
-  rootNamespace: 'istio-system',
+  rootNamespace: ROOT_NAMESPACE,
   domain: 'cluster.local',
   inboundTemplate: 'xds.istio.io/grpc/lds/inbound/%s',
   outboundTrafficPolicy: 'ALLOW_ANY',

@@ -1,11 +1,11 @@
-import { systemClock } from '../runtime/clock.js';
-import { type AnalysisOptions, analyze } from './analysis/analyze.js';
-import type { Finding } from './analysis/finding.js';
-import { readForAnalysis } from './analysis/read.js';
-import { DEFAULT_LIMITS } from './schema/limits.js';
-import type { Violation } from './schema/violation.js';
-import { readFiles } from './sources/read-files.js';
-import type { ConfigInput } from './store/file-reader.js';
+import { systemClock } from '../../runtime/clock.js';
+import { type AnalysisOptions, analyze } from '../analysis/analyze.js';
+import type { Finding } from '../analysis/finding.js';
+import { readForAnalysis } from '../analysis/read.js';
+import type { ConfigInput } from '../documents/file-reader.js';
+import { DEFAULT_LIMITS } from '../schema/limits.js';
+import type { Violation } from '../schema/violation.js';
+import { readFiles } from '../sources/read-files.js';
 
 /** How documents are analyzed; the time is that of the system unless it is given. */
 export type AnalyzeOptions = Partial<AnalysisOptions>;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { kindNamed } from '../kinds/kind-names.js';
-import { KIND_NAMES, KINDS } from '../kinds/kinds.js';
-import type { KindName } from '../store/view.js';
-import { suggest } from './suggest.js';
+import { suggest } from '../schema/suggest.js';
+import { kindNamed } from './kind-names.js';
+import { KIND_NAMES, KINDS } from './kinds.js';
+import type { KindName } from './view.js';
 
 /** A JSON Schema, or a part of one. */
 export type JsonSchema = Readonly<Record<string, unknown>>;

@@ -1,9 +1,9 @@
-import { kindNamed } from './kinds/kind-names.js';
-import { openConfigFile } from './schema/config-file.js';
-import { DEFAULT_LIMITS } from './schema/limits.js';
-import { isPlainObject, type PlainValue } from './schema/value.js';
-import type { Violation } from './schema/violation.js';
-import { readFiles } from './sources/read-files.js';
+import { kindNamed } from '../kinds/kind-names.js';
+import { openConfigFile } from '../schema/config-file.js';
+import { DEFAULT_LIMITS } from '../schema/limits.js';
+import { isPlainObject, type PlainValue } from '../schema/value.js';
+import type { Violation } from '../schema/violation.js';
+import { readFiles } from '../sources/read-files.js';
 
 /** An object as it stands in a file; nothing but its form was looked at. */
 export interface FileObject {

@@ -7,21 +7,21 @@ import { listener, wkt } from '../../proto/xds.js';
 import { systemClock } from '../../runtime/clock.js';
 import { silentLogger } from '../../runtime/log.js';
 import { authorizationCompiler } from '../compile/authorization/workload.js';
-import { createMeshConfig, type MeshSettings } from '../compile/mesh-config.js';
 import { meshConfigOf } from '../compile/mesh-document.js';
 import type { PolicySubject } from '../compile/policy-scope.js';
+import type { ConfigView } from '../kinds/view.js';
+import { createMeshConfig, type MeshSettings } from '../mesh/mesh-config.js';
+import {
+  type AuthorizationCheck,
+  type AuthorizationQuery,
+  checkAuthorization,
+} from '../policy/authorization-check.js';
+import { type MigratedRbac, migrateRbac } from '../policy/legacy-rbac.js';
 import { snapshotOf } from '../registry/snapshot.js';
 import { DEFAULT_LIMITS } from '../schema/limits.js';
 import type { Violation } from '../schema/violation.js';
 import { readFiles } from '../sources/read-files.js';
 import { createConfigStore } from '../store/config-store.js';
-import type { ConfigView } from '../store/view.js';
-import {
-  type AuthorizationCheck,
-  type AuthorizationQuery,
-  checkAuthorization,
-} from './authorization-check.js';
-import { type MigratedRbac, migrateRbac } from './legacy-rbac.js';
 
 /** Files tell of documents alone. */
 const NOBODY = snapshotOf([]);

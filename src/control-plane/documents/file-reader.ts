@@ -1,7 +1,7 @@
 import { type ConfigText, fileViolation, openConfigFile } from '../schema/config-file.js';
-import { type ConfigDocument, type FileContent, readDocuments } from '../schema/document.js';
 import type { ConfigLimits } from '../schema/limits.js';
 import type { Violation } from '../schema/violation.js';
+import { type ConfigDocument, type FileContent, readDocuments } from './document.js';
 
 /** Everything that one source has: all of its files, and what it could not read. */
 export interface ConfigInput {

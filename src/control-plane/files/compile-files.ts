@@ -1,6 +1,7 @@
-import { type CompileResult, type CompileTarget, compileFor } from './compile/compile-for.js';
-import { DEFAULT_LIMITS } from './schema/limits.js';
-import { readFiles } from './sources/read-files.js';
+import type { CompileTarget } from '../compile/compile-view.js';
+import { DEFAULT_LIMITS } from '../schema/limits.js';
+import { readFiles } from '../sources/read-files.js';
+import { type CompileResult, compileFor } from './compile-for.js';
 
 /**
  * Compiles the documents in files and folders for one client, as a control plane would before anybody registered.

@@ -1,9 +1,9 @@
-import { DEFAULT_LIMITS } from './schema/limits.js';
-import type { Violation } from './schema/violation.js';
-import { readFiles } from './sources/read-files.js';
-import { checkDocuments } from './store/check.js';
-import { createView } from './store/config-view.js';
-import { type ConfigInput, createFileReader } from './store/file-reader.js';
+import { checkDocuments } from '../documents/check.js';
+import { createView } from '../documents/config-view.js';
+import { type ConfigInput, createFileReader } from '../documents/file-reader.js';
+import { DEFAULT_LIMITS } from '../schema/limits.js';
+import type { Violation } from '../schema/violation.js';
+import { readFiles } from '../sources/read-files.js';
 
 /** How documents are validated. */
 export interface ValidateOptions {

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { mapOf } from '../kinds/fields.js';
 import { isKindName, KINDS, kindNameOf } from '../kinds/kinds.js';
 import { isDnsName } from '../kinds/names.js';
-import { UNSUPPORTED_KINDS, unsupportedKind } from '../kinds/unsupported.js';
-import type { Document, FieldPath, KindName, KindSpecs, Origin } from '../store/view.js';
-import type { ConfigFile, Place } from './config-file.js';
-import { checkStructure } from './structure.js';
-import { suggest } from './suggest.js';
-import { isPlainObject, type PlainObject, type PlainValue } from './value.js';
-import type { RuleViolation, Violation } from './violation.js';
+import type { Document, FieldPath, KindName, KindSpecs, Origin } from '../kinds/view.js';
+import type { ConfigFile, Place } from '../schema/config-file.js';
+import { checkStructure } from '../schema/structure.js';
+import { suggest } from '../schema/suggest.js';
+import { isPlainObject, type PlainObject, type PlainValue } from '../schema/value.js';
+import type { RuleViolation, Violation } from '../schema/violation.js';
+import { UNSUPPORTED_KINDS, unsupportedKind } from './unsupported.js';
 
 /** Where a document stands: its file, its number in the stream, and the way to it (through the items of a List). */
 interface Seat {

@@ -3,24 +3,13 @@ import { NO_LOCALITY } from '../../model/endpoint.js';
 import type { Node } from '../../model/node.js';
 import { registry } from '../../proto/registry.js';
 import { wkt } from '../../proto/xds.js';
-import { systemClock } from '../../runtime/clock.js';
-import { silentLogger } from '../../runtime/log.js';
-import { type RegistrySnapshot, snapshotOf } from '../registry/snapshot.js';
-import type { Violation } from '../schema/violation.js';
-import { createConfigStore } from '../store/config-store.js';
-import type { ConfigInput } from '../store/file-reader.js';
-import type { ConfigView } from '../store/view.js';
-import type { ExtensionProviderInput } from './authorization/extension-provider.js';
+import type { ConfigView } from '../kinds/view.js';
+import type { ExtensionProviderInput } from '../mesh/extension-provider.js';
+import type { LocalityLbSetting, MeshConfig, PathNormalization } from '../mesh/mesh-config.js';
+import type { RegistrySnapshot } from '../registry/snapshot.js';
+import type { ResourceSet } from '../resources/resource-set.js';
 import { createCompiler } from './compile.js';
-import { grpcLosses } from './grpc/losses.js';
-import {
-  createMeshConfig,
-  type LocalityLbSetting,
-  type MeshConfig,
-  type PathNormalization,
-} from './mesh-config.js';
 import type { Generator } from './profile.js';
-import type { ResourceSet } from './resource-set.js';
 
 /** For whom documents are compiled. */
 export interface CompileTarget {
@@ -54,46 +43,11 @@ export interface CompiledJson {
   readonly endpoints: readonly JsonValue[];
 }
 
-/** What documents come to for one client. */
-export type CompileResult =
-  | {
-      readonly accepted: true;
-      readonly resources: CompiledJson;
-      readonly warnings: readonly Violation[];
-      /** What is not followed, one sentence each: by gRPC's own clients, and of EnvoyFilters by members. */
-      readonly losses: readonly string[];
-    }
-  | { readonly accepted: false; readonly violations: readonly Violation[] };
-
 const GENERATORS: Readonly<Record<CompileTarget['profile'], Generator>> = {
   sdk: 'inmesh',
   grpc: 'grpc',
   envoy: 'envoy',
 };
-
-const NOBODY = snapshotOf([]);
-
-/** Compiles documents for one client, as the control plane would when nobody is registered. */
-export function compileFor(input: ConfigInput, target: CompileTarget): CompileResult {
-  const store = createConfigStore({ clock: systemClock, logger: silentLogger });
-  const result = store.propose('documents', input);
-  if (!result.accepted) return { accepted: false, violations: result.violations };
-  const view = store.current.value;
-  const refused = new Set<string>();
-  const compiler = createCompiler(createMeshConfig(target.mesh ?? {}), {
-    refusesPatch: (reason) => refused.add(reason),
-  });
-  const set = compiler.compile(view, NOBODY, nodeOf(target));
-  return {
-    accepted: true,
-    resources: jsonOf(set),
-    warnings: store.warnings.value,
-    losses: [
-      ...(target.profile === 'grpc' ? grpcLosses(view).map(({ message }) => message) : []),
-      ...refused,
-    ],
-  };
-}
 
 /** What a configuration with its registered workloads comes to for one client. */
 export function compileView(
@@ -105,7 +59,8 @@ export function compileView(
   return jsonOf(createCompiler(config).compile(view, workloads, nodeOf(target)));
 }
 
-function nodeOf(target: CompileTarget): Node {
+/** A client of the kind that the target says. */
+export function nodeOf(target: CompileTarget): Node {
   const { profile, namespace = 'default', labels = {}, proxyPort, portListeners = false } = target;
   return {
     id: `sidecar~127.0.0.1~compile.${namespace}~${namespace}.svc.cluster.local`,

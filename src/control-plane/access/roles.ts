@@ -1,9 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { MeshError } from '../../runtime/errors.js';
-import { bearerToken } from '../access/bearer.js';
-import { type ClaimConditions, fulfils } from '../access/identity-template.js';
-import type { OidcIssuer, TokenVerifier } from '../access/oidc.js';
+import { bearerToken } from './bearer.js';
+import { type ClaimConditions, fulfils } from './identity-template.js';
+import type { OidcIssuer, TokenVerifier } from './oidc.js';
 
 /** What an operator may do: `viewer` reads, `operator` registers workloads too, `admin` also gives out access. */
 export type AdminRole = 'viewer' | 'operator' | 'admin';

@@ -1,12 +1,12 @@
-import { systemClock } from '../runtime/clock.js';
-import { silentLogger } from '../runtime/log.js';
-import type { Conversion } from './convert/conversion.js';
-import { toGatewayApi } from './convert/to-gateway-api.js';
-import { toIstio } from './convert/to-istio.js';
-import { DEFAULT_LIMITS } from './schema/limits.js';
-import type { Violation } from './schema/violation.js';
-import { readFiles } from './sources/read-files.js';
-import { createConfigStore } from './store/config-store.js';
+import { systemClock } from '../../runtime/clock.js';
+import { silentLogger } from '../../runtime/log.js';
+import type { Conversion } from '../convert/conversion.js';
+import { toGatewayApi } from '../convert/to-gateway-api.js';
+import { toIstio } from '../convert/to-istio.js';
+import { DEFAULT_LIMITS } from '../schema/limits.js';
+import type { Violation } from '../schema/violation.js';
+import { readFiles } from '../sources/read-files.js';
+import { createConfigStore } from '../store/config-store.js';
 
 /** Documents in the kinds of the other side, or what is wrong with those that were given. */
 export type ConvertResult =

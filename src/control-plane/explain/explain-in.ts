@@ -1,60 +1,21 @@
-import { NO_LOCALITY } from '../model/endpoint.js';
-import type { Node } from '../model/node.js';
-import { systemClock } from '../runtime/clock.js';
-import { MeshError } from '../runtime/errors.js';
-import { silentLogger } from '../runtime/log.js';
-import { createCompiler } from './compile/compile.js';
-import { createMeshConfig, type MeshConfig, type MeshSettings } from './compile/mesh-config.js';
-import { meshConfigOf } from './compile/mesh-document.js';
-import { type CallerQuery, findCaller } from './explain/caller.js';
-import { explainRequest } from './explain/explain.js';
-import type { RequestExplanation } from './explain/explanation.js';
-import type { ExplainedRequest } from './explain/request.js';
-import { GATEWAY_NAME_LABEL } from './gateway-api/gateway-services.js';
-import { type RegistrySnapshot, snapshotOf } from './registry/snapshot.js';
-import { DEFAULT_LIMITS } from './schema/limits.js';
-import type { Violation } from './schema/violation.js';
-import { readFiles } from './sources/read-files.js';
-import { createConfigStore } from './store/config-store.js';
-import type { ConfigInput } from './store/file-reader.js';
-import type { ConfigView } from './store/view.js';
+import { NO_LOCALITY } from '../../model/endpoint.js';
+import type { Node } from '../../model/node.js';
+import { MeshError } from '../../runtime/errors.js';
+import { createCompiler } from '../compile/compile.js';
+import { meshConfigOf } from '../compile/mesh-document.js';
+import { GATEWAY_NAME_LABEL } from '../gateway-api/gateway-services.js';
+import type { ConfigView } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import type { RegistrySnapshot } from '../registry/snapshot.js';
+import { type CallerQuery, findCaller } from './caller.js';
+import { explainRequest } from './explain.js';
+import type { RequestExplanation } from './explanation.js';
+import type { ExplainedRequest } from './request.js';
 
 /** A request, who sends it, and by what way. */
 export interface ExplainQuery extends ExplainedRequest, CallerQuery {
   /** `namespace/name` of a Gateway by which it comes in; undefined = a member of the mesh sends it. */
   readonly gateway?: string | undefined;
-}
-
-/** What documents would do with a request. */
-export type ExplainResult =
-  | {
-      readonly accepted: true;
-      readonly explanation: RequestExplanation;
-      readonly warnings: readonly Violation[];
-    }
-  | { readonly accepted: false; readonly violations: readonly Violation[] };
-
-/** Tells what the documents in files and folders would do with a request. */
-export async function explainFiles(
-  paths: readonly string[],
-  query: ExplainQuery,
-  mesh: MeshSettings = {},
-): Promise<ExplainResult> {
-  return explainDocuments(await readFiles(paths, DEFAULT_LIMITS), query, mesh);
-}
-
-/** Tells what documents would do with a request when nobody is registered. */
-export async function explainDocuments(
-  input: ConfigInput,
-  query: ExplainQuery,
-  mesh: MeshSettings = {},
-): Promise<ExplainResult> {
-  const store = createConfigStore({ clock: systemClock, logger: silentLogger });
-  const result = store.propose('documents', input);
-  if (!result.accepted) return { accepted: false, violations: result.violations };
-  const view = store.current.value;
-  const state = { view, registry: snapshotOf([]), config: meshConfigOf(view, createMeshConfig(mesh)) };
-  return { accepted: true, explanation: await explainIn(state, query), warnings: store.warnings.value };
 }
 
 /** Everything that the answer depends on besides the question. */

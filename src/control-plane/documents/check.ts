@@ -1,12 +1,13 @@
 import { WeakMemo } from '../../runtime/weak-memo.js';
+import { findingsOf } from '../gateway-api/findings.js';
 import type { Kind } from '../kinds/kind.js';
 import { KINDS } from '../kinds/kinds.js';
 import { checkMetadata } from '../kinds/metadata-rules.js';
-import { findUnsupported } from '../kinds/unsupported.js';
-import type { ConfigDocument } from '../schema/document.js';
+import type { ConfigView, KindName } from '../kinds/view.js';
 import type { RuleViolation, Violation } from '../schema/violation.js';
 import { keyOf } from './config-view.js';
-import type { ConfigView, KindName } from './view.js';
+import type { ConfigDocument } from './document.js';
+import { findUnsupported } from './unsupported.js';
 
 /** So many errors are enough to refuse; so many warnings are enough to read. */
 const MAX_ERRORS = 500;
@@ -58,11 +59,25 @@ function checkAlone<K extends KindName>(document: ConfigDocument<K>): Alone {
   };
 }
 
+/**
+ * Kinds of the Gateway API with a status. What it complains about refuses nothing, as the rest of the object is carried out.
+ */
+const HAS_STATUS: ReadonlySet<KindName> = new Set<KindName>([
+  'Gateway.gateway.networking.k8s.io',
+  'ListenerSet',
+  'HTTPRoute',
+  'GRPCRoute',
+  'TLSRoute',
+  'TCPRoute',
+  'BackendTLSPolicy',
+]);
+
 function checkReferences<K extends KindName>(
   document: ConfigDocument<K>,
   view: ConfigView,
 ): readonly RuleViolation[] {
-  return kindOf(document).references?.(document, view) ?? [];
+  const own = kindOf(document).references?.(document, view) ?? [];
+  return HAS_STATUS.has(document.kind) ? [...own, ...findingsOf(view, document)] : own;
 }
 
 function kindOf<K extends KindName>({ kind }: ConfigDocument<K>): Kind<K> {

@@ -1,10 +1,10 @@
-import { systemClock } from '../runtime/clock.js';
-import { silentLogger } from '../runtime/log.js';
-import { type GatewayApiStatus, statusOf } from './gateway-api/status.js';
-import { DEFAULT_LIMITS } from './schema/limits.js';
-import type { Violation } from './schema/violation.js';
-import { readFiles } from './sources/read-files.js';
-import { createConfigStore } from './store/config-store.js';
+import { systemClock } from '../../runtime/clock.js';
+import { silentLogger } from '../../runtime/log.js';
+import { type GatewayApiStatus, statusOf } from '../gateway-api/status.js';
+import { DEFAULT_LIMITS } from '../schema/limits.js';
+import type { Violation } from '../schema/violation.js';
+import { readFiles } from '../sources/read-files.js';
+import { createConfigStore } from '../store/config-store.js';
 
 /** The status of the objects of the Gateway API in documents, or what is wrong with these. */
 export type GatewayApiStatusResult =

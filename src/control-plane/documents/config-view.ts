@@ -1,4 +1,4 @@
-import type { ConfigView, Document, KindName } from './view.js';
+import type { ConfigView, Document, KindName } from '../kinds/view.js';
 
 /** Makes a view of documents that are in load order; lists of which nothing changed are those of the view before. */
 export function createView(

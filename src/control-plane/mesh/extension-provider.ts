@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { port, positiveDuration, stringMap } from '../../kinds/fields.js';
-import { isDnsLabel, isDnsName, isIpAddress } from '../../kinds/names.js';
-import { entriesOf, type Report } from '../../kinds/report.js';
-import { checkStructure } from '../../schema/structure.js';
-import type { PlainValue } from '../../schema/value.js';
+import { port, positiveDuration, stringMap } from '../kinds/fields.js';
+import { isDnsLabel, isDnsName, isIpAddress } from '../kinds/names.js';
+import { entriesOf, type Report } from '../kinds/report.js';
+import { checkStructure } from '../schema/structure.js';
+import type { PlainValue } from '../schema/value.js';
 
 /** `[namespace/]host` (Istio: validateExtensionProviderService). */
 const service = z.string().refine(isService, { message: 'must be a host, or namespace/host' });
