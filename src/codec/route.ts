@@ -246,6 +246,7 @@ function decodeRoute(message: route.Route, path: Path, plugins: ReadonlySet<stri
   return {
     name: message.name,
     metadata: message.metadata && decodeRouteMetadata(message.metadata),
+    statPrefix: message.statPrefix || undefined,
     match,
     action,
     filterOverrides: decodeOverrides(message.typedPerFilterConfig, path),
@@ -331,11 +332,12 @@ function encodeRequireTls(value: VirtualHost['requireTls']): route.VirtualHost_T
 }
 
 function encodeRoute(entry: Route): route.Route {
-  const { name, match, action, filterOverrides, headers, bufferLimitBytes } = entry;
+  const { name, match, action, filterOverrides, headers, statPrefix = '', bufferLimitBytes } = entry;
   const message = create(route.RouteSchema, {
     name,
     match: encodeRouteMatch(match),
     action: encodeAction(action),
+    statPrefix,
     typedPerFilterConfig: encodeOverrides(filterOverrides),
     ...encodeHeaderRules(headers),
   });

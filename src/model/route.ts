@@ -87,6 +87,8 @@ export interface Route {
   readonly filterOverrides: FilterOverrides;
   /** Undefined = none. */
   readonly headers?: HeaderRules | undefined;
+  /** What Envoy calls the route in its statistics; members tell routes apart by their names. Undefined = it has none. */
+  readonly statPrefix?: string | undefined;
   /** Bytes of a request that are kept for another try; goes before the virtual host's. */
   readonly bufferLimitBytes?: number | undefined;
 }

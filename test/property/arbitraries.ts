@@ -448,6 +448,7 @@ const anyRoute = (): fc.Arbitrary<Route> =>
     ),
     filterOverrides: filterOverrides(),
     headers: headerRules(),
+    statPrefix: maybe(name()),
     bufferLimitBytes: maybe(uint32()),
   });
 

@@ -1,6 +1,7 @@
 import { istioId } from '../../identity/spiffe-id.js';
 import type { Cluster, ClusterDiscovery } from '../../model/cluster.js';
 import type { Metadata, MetadataStruct } from '../../model/metadata.js';
+import type { ServiceEntrySpec } from '../kinds/types.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
 import { clusterName, clusterSni } from '../mesh/names.js';
 import { isTcpPort } from '../mesh/port-protocol.js';
@@ -17,7 +18,7 @@ import { type LocalityPlan, localityBalancingOf, localityPlanOf } from './locali
 import type { Target } from './route-context.js';
 import { type EffectivePolicy, effectivePolicy, policyFields } from './traffic-policy.js';
 import { protocolOfCluster } from './upstream-protocol.js';
-import { type TlsContext, upstreamTls } from './upstream-tls.js';
+import { type TlsContext, upstreamTls, withProxyProtocol } from './upstream-tls.js';
 
 /** Istio's respect for the life of records, and IPv4 where there is any. */
 const BY_NAME = { respectsTtl: true, lookupFamily: 'v4-preferred' } as const;
@@ -88,14 +89,17 @@ export function planClusters(
         ...(dialsDestination(service, policy, tools) && originalDestination(port)),
         ...(protocol !== undefined && { protocol }),
         ...(tools.config.reportsLoad && { loadReporting: { metrics: [] } }),
-        ...upstreamTls({
-          settings: policy.tls,
-          meshSni: clusterSni(port.number, subset.name, service.host),
-          host: service.host,
-          ...identities,
-          isAutomatic: tools.config.enableAutoMtls && !isExternal(service),
-          alpn: alpnOf(port, protocol?.kind === 'http2'),
-        }),
+        ...withProxyProtocol(
+          policy.proxyProtocol,
+          upstreamTls({
+            settings: policy.tls,
+            meshSni: clusterSni(port.number, subset.name, service.host),
+            host: service.host,
+            ...identities,
+            isAutomatic: tools.config.enableAutoMtls && !isExternal(service),
+            alpn: alpnOf(port, protocol?.kind === 'http2'),
+          }),
+        ),
         ...tools.backendTls(name, service.host, port, alpnOf(port, protocol?.kind === 'http2').simple),
       };
       return { cluster, service, port, labels, locality };
@@ -118,9 +122,14 @@ function dialsDestination(
   { loadBalancer }: EffectivePolicy,
   { destinations }: ClusterTools,
 ): boolean {
-  const isUnresolved = source.kind === 'entry' && (source.spec.resolution ?? 'NONE') === 'NONE';
+  const isUnresolved = source.kind === 'entry' && dialsNames(source.spec);
   if (destinations === 'by-name') return isUnresolved;
   return destinations === 'known' && (isUnresolved || loadBalancer?.simple === 'PASSTHROUGH');
+}
+
+/** DYNAMIC_DNS resolves what a request names; who dials by name does so without resolution, too. */
+export function dialsNames({ resolution = 'NONE' }: ServiceEntrySpec): boolean {
+  return resolution === 'NONE' || resolution === 'DYNAMIC_DNS';
 }
 
 /** Istio: a target port replaces the one that was dialled. */

@@ -38,7 +38,10 @@ export function compileFault(fault: HttpFault | undefined): FilterOverrides {
 
 function delayOf({ delay }: HttpFault): FaultConfig['delay'] {
   if (delay?.fixedDelay === undefined) return undefined;
-  return { fixedMs: delay.fixedDelay, percentage: percentageOf(delay.percentage) };
+  const { fixedDelay: fixedMs, percentage, percent = 0 } = delay;
+  // Istio: the older field, whole percents, holds where the newer one is missing.
+  const share = percentage === undefined ? { value: percent } : percentage;
+  return { fixedMs, percentage: percentageOf(share) };
 }
 
 function abortOf({ abort }: HttpFault): FaultConfig['abort'] {

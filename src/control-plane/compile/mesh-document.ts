@@ -59,7 +59,7 @@ function settingsOf(spec: MeshConfigSpec): Partial<MeshConfig> {
     ...(trustDomain && { trustDomain }),
     ...(trustDomainAliases && { trustDomainAliases }),
     ...(rootNamespace && { rootNamespace }),
-    ...(mode && mode !== 'ALLOW_ANY_DYNAMIC_DNS' && { outboundTrafficPolicy: mode }),
+    ...(mode && { outboundTrafficPolicy: outboundMode(mode) }),
     ...(localityLbSetting && { localityLbSetting }),
     ...(zoneAwareLbSetting && { zoneAwareLbSetting }),
     ...(normalization && {
@@ -89,6 +89,11 @@ function settingsOf(spec: MeshConfigSpec): Partial<MeshConfig> {
       format: meshLogFormat(spec.accessLogFormat ?? '', spec.accessLogEncoding ?? 'TEXT'),
     },
   };
+}
+
+/** Who calls by name has names resolved in any case. */
+function outboundMode(mode: string): MeshConfig['outboundTrafficPolicy'] {
+  return mode === 'REGISTRY_ONLY' ? mode : 'ALLOW_ANY';
 }
 
 type Provider = NonNullable<MeshConfigSpec['extensionProviders']>[number];

@@ -18,6 +18,7 @@ import { sentLimits } from './rate-limits.js';
 import { compileRetry } from './retry-policy.js';
 import type { Target } from './route-context.js';
 import { compileVirtualHost } from './routes.js';
+import { addressesOf, urlHost } from './service-addresses.js';
 import type { ClientScope } from './sidecar.js';
 import { tcpListener } from './tcp-listeners.js';
 import { type EffectivePolicy, effectivePolicy } from './traffic-policy.js';
@@ -198,8 +199,23 @@ function tcpListeners(
   if (isHttp && (port.protocol !== '' || !virtualService?.spec.tcp?.length)) return [];
   const policyOf = (target: Target) => policyOfTarget(target, destinationOf(target.host), config);
   const context = { profile, host, port: port.number, serviceOf, policyOf };
-  return [host, ...aliases].map((one) => {
-    const name = `${isHttp ? 'tcp://' : ''}${one}:${port.number}`;
+  const prefix = isHttp ? 'tcp://' : '';
+  const named = [host, ...aliases].map((one) => {
+    const name = `${prefix}${one}:${port.number}`;
     return [name, tcpListener(name, port, virtualService, context)] as const;
   });
+  // An Envoy without traffic capture hears of no other address than its own.
+  if (profile.generator !== 'inmesh') return named;
+  const { hosts, ranges } = addressesOf(serviceOf(host));
+  // The first is that of the listener by name.
+  const further = hosts.slice(1).map((address) => {
+    const name = `${prefix}${urlHost(address)}:${port.number}`;
+    const own = { address, port: port.number };
+    return [name, tcpListener(name, port, virtualService, context, own)] as const;
+  });
+  const networks = ranges.map((range) => {
+    const name = `${prefix}${range.includes(':') ? `[${range}]` : range}:${port.number}`;
+    return [name, { ...tcpListener(name, port, virtualService, context), address: undefined }] as const;
+  });
+  return [...named, ...further, ...networks];
 }

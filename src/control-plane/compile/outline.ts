@@ -5,7 +5,7 @@ import { snapshotOf } from '../registry/snapshot.js';
 import { GRPC_ENCODERS, SDK_ENCODERS } from '../resources/encoders.js';
 import { authorizationCompiler } from './authorization/workload.js';
 import { backendTlsFields } from './backend-tls.js';
-import { type ClusterPlan, chosen, planClusters, servedByEds } from './clusters.js';
+import { type ClusterPlan, chosen, dialsNames, planClusters, servedByEds } from './clusters.js';
 import { indexDestinationRules, NO_POLICY } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
 import { listenPorts } from './envoy/gateway-ports.js';
@@ -171,5 +171,5 @@ export function compileEndpoints(
 
 /** NONE means "dial what the application asked for", which gRPC's own clients do with what the mesh does not own. */
 function isReachableByGrpc({ source }: MeshService): boolean {
-  return source.kind !== 'entry' || (source.spec.resolution ?? 'NONE') !== 'NONE';
+  return source.kind !== 'entry' || !dialsNames(source.spec);
 }

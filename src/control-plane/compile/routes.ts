@@ -14,16 +14,23 @@ import { compileRetry } from './retry-policy.js';
 import { forward, hashPoliciesOf, type RouteContext, type Target } from './route-context.js';
 import { compileMirrors, compileRedirectAction, compileRewrite } from './route-effects.js';
 import { compileMatch, isCatchAll, MATCH_ALL } from './route-match.js';
+import { addressesOf, urlHost } from './service-addresses.js';
 
 /** The virtual host of a listener: by its VirtualService, else straight to the service. */
 export function compileVirtualHost(
   virtualService: Document<'VirtualService'> | undefined,
   context: RouteContext,
 ): VirtualHost {
-  const { host, port, profile, aliases = [] } = context;
+  const { host, port, profile, aliases = [], serviceOf } = context;
   return {
     name: `${host}:${port}`,
-    domains: [host, ...aliases].flatMap((one) => domainsOf(one, port, profile.namespace)),
+    domains: [
+      ...[host, ...aliases].flatMap((one) => domainsOf(one, port, profile.namespace)),
+      // Istio: requests that name an address of the service are for it, too.
+      ...addressesOf(serviceOf(host))
+        .hosts.map(urlHost)
+        .flatMap((one) => [one, `${one}:${port}`]),
+    ],
     routes:
       virtualService === undefined
         ? [defaultRoute(context)]
@@ -71,7 +78,7 @@ export function compileRoutes(
 ): readonly Route[] {
   const routes: Route[] = [];
   for (const rule of http) {
-    for (const { name, match } of matchesOf(rule, namespace, context)) {
+    for (const { name, match, statPrefix } of matchesOf(rule, namespace, context)) {
       if (rule.gatewayApi !== undefined) {
         routes.push(...compileApiRule({ name, rule, api: rule.gatewayApi, match }, context));
         if (isCatchAll(match)) return routes;
@@ -79,7 +86,8 @@ export function compileRoutes(
       }
       const action = actionOf(rule, namespace, context);
       const filterOverrides = withCors(compileFault(rule.fault), rule.corsPolicy);
-      routes.push({ name, match, action, filterOverrides, headers: headersOf(rule).rules });
+      const own = { name, match, action, filterOverrides, headers: headersOf(rule).rules };
+      routes.push(statPrefix ? { ...own, statPrefix } : own);
       // Nothing gets past it, so nothing after it can match.
       if (isCatchAll(match)) return routes;
     }
@@ -92,7 +100,7 @@ function matchesOf(
   rule: HttpRoute,
   namespace: string,
   context: RouteContext,
-): { readonly name: string; readonly match: RouteMatch }[] {
+): { readonly name: string; readonly match: RouteMatch; readonly statPrefix?: string | undefined }[] {
   const name = rule.name ?? '';
   if ((rule.match ?? []).length === 0) return [{ name, match: MATCH_ALL }];
   return (rule.match ?? [])
@@ -100,6 +108,7 @@ function matchesOf(
     .map((match) => ({
       name: match.name ? [name, match.name].filter((part) => part !== '').join('.') : name,
       match: compileMatch(match, rule.gatewayApi !== undefined),
+      statPrefix: match.statPrefix,
     }));
 }
 
@@ -122,7 +131,9 @@ function actionOf(rule: HttpRoute, namespace: string, context: RouteContext): Ro
   if (rule.redirect !== undefined) return compileRedirectAction(rule.redirect, context.port);
   if (rule.directResponse !== undefined) {
     const { status, body } = rule.directResponse;
-    return { kind: 'direct-response', status, body: body?.string ?? '' };
+    const text =
+      body?.bytes === undefined ? body?.string : Buffer.from(body.bytes, 'base64').toString('utf8');
+    return { kind: 'direct-response', status, body: text ?? '' };
   }
   return {
     ...forward(context, rule.timeout ?? 0),

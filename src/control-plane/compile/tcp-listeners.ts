@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import type { SocketAddress } from '../../model/address.js';
 import { MATCH_EVERYTHING } from '../../model/filter-chain-match.js';
 import type { OutboundTcpListener, TcpFilterChain, TlsInspection } from '../../model/listener.js';
@@ -11,6 +10,7 @@ import { isTlsPort, type ServicePort } from '../mesh/port-protocol.js';
 import { isForGateway, selects } from '../mesh/visibility.js';
 import type { RouteContext, Target } from './route-context.js';
 import { targetOf } from './routes.js';
+import { addressesOf } from './service-addresses.js';
 import type { EffectivePolicy } from './traffic-policy.js';
 
 /** What the chains of one listener are compiled for. */
@@ -28,6 +28,7 @@ export function tcpListener(
   port: ServicePort,
   virtualService: Document<'VirtualService'> | undefined,
   context: TcpContext,
+  address: SocketAddress | undefined = addressOf(context),
 ): OutboundTcpListener {
   const filterChains = isTlsPort(port)
     ? tlsChains(virtualService, context)
@@ -36,7 +37,7 @@ export function tcpListener(
   return {
     kind: 'outbound-tcp',
     name,
-    address: addressOf(context),
+    address,
     filterChains,
     defaultChain: undefined,
     inspection: inspects ? INSPECTION : undefined,
@@ -45,9 +46,8 @@ export function tcpListener(
 
 /** The address of the service, where it has one: connections to it find the listener, and subnets are compared with it. */
 function addressOf({ host, port, serviceOf }: TcpContext): SocketAddress | undefined {
-  const source = serviceOf(host)?.source;
-  const clusterIp = source?.kind === 'kubernetes' ? source.spec.clusterIP : undefined;
-  return clusterIp !== undefined && isIP(clusterIp) !== 0 ? { address: clusterIp, port } : undefined;
+  const [address] = addressesOf(serviceOf(host)).hosts;
+  return address === undefined ? undefined : { address, port };
 }
 
 /** Without a rule that ends the list, and for TLS without any that matches, the service itself is reached. */

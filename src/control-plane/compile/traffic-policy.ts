@@ -18,6 +18,7 @@ export interface EffectivePolicy {
   readonly outlierDetection: OutlierDetectionSettings | undefined;
   readonly tls: ClientTlsSettings | undefined;
   readonly retryBudget: TrafficPolicy['retryBudget'] | undefined;
+  readonly proxyProtocol: TrafficPolicy['proxyProtocol'];
 }
 
 const UNLIMITED = 2 ** 32 - 1;
@@ -27,6 +28,7 @@ const NOTHING: EffectivePolicy = {
   outlierDetection: undefined,
   tls: undefined,
   retryBudget: undefined,
+  proxyProtocol: undefined,
 };
 
 /**
@@ -52,10 +54,11 @@ export function effectivePolicy(
 function narrow(base: EffectivePolicy, policy: TrafficPolicy | undefined, port: number): EffectivePolicy {
   if (policy === undefined) return base;
   const retryBudget = policy.retryBudget ?? base.retryBudget;
+  const proxyProtocol = policy.proxyProtocol ?? base.proxyProtocol;
   const forPort = policy.portLevelSettings?.find((settings) => settings.port?.number === port);
   if (forPort !== undefined) {
     const { loadBalancer, connectionPool, outlierDetection, tls } = forPort;
-    return { loadBalancer, connectionPool, outlierDetection, tls, retryBudget };
+    return { loadBalancer, connectionPool, outlierDetection, tls, retryBudget, proxyProtocol };
   }
   return {
     loadBalancer: policy.loadBalancer ?? base.loadBalancer,
@@ -63,6 +66,7 @@ function narrow(base: EffectivePolicy, policy: TrafficPolicy | undefined, port: 
     outlierDetection: policy.outlierDetection ?? base.outlierDetection,
     tls: policy.tls ?? base.tls,
     retryBudget,
+    proxyProtocol,
   };
 }
 
@@ -138,12 +142,13 @@ function outlierDetectionOf(settings: OutlierDetectionSettings): OutlierDetectio
     baseEjectionTimeMs,
     maxEjectionTimeMs: Math.max(300_000, baseEjectionTimeMs),
     maxEjectionTimeJitterMs: 0,
-    maxEjectionPercent: settings.maxEjectionPercent ?? 10,
+    // Istio: zero is unset.
+    maxEjectionPercent: settings.maxEjectionPercent || 10,
     alwaysEjectOneHost: false,
     splitExternalLocalOriginErrors: settings.splitExternalLocalOriginErrors ?? false,
     consecutive5xx: detector(settings.consecutive5xxErrors ?? 5),
     consecutiveGatewayFailure: detector(settings.consecutiveGatewayErrors ?? 0),
-    consecutiveLocalOriginFailure: detector(settings.consecutiveLocalOriginFailures ?? 5),
+    consecutiveLocalOriginFailure: detector(settings.consecutiveLocalOriginFailures || 5),
     // Istio has no fields for these and turns the one off that Envoy enforces by default.
     successRate: { ...STATISTICAL_OFF, requestVolume: 100, stdevFactor: 1900 },
     failurePercentage: { ...STATISTICAL_OFF, requestVolume: 50, threshold: 85 },

@@ -1,7 +1,7 @@
 import type { Cluster } from '../../model/cluster.js';
 import type { StringMatcher } from '../../model/matcher.js';
 import type { PemSource, UpstreamTls } from '../../model/tls.js';
-import type { ClientTlsSettings } from '../kinds/types.js';
+import type { ClientTlsSettings, TrafficPolicy } from '../kinds/types.js';
 import { certificateSecret, rootsSecret } from './credentials.js';
 
 /** What the TLS of a cluster depends on. */
@@ -46,6 +46,21 @@ export function upstreamTls(context: TlsContext): Pick<Cluster, 'tls' | 'transpo
       // What is not known must not become plaintext.
       return settings.mode satisfies never;
   }
+}
+
+/** Istio: the header of the PROXY protocol goes before whatever else is spoken. */
+export function withProxyProtocol(
+  settings: TrafficPolicy['proxyProtocol'],
+  sockets: Pick<Cluster, 'tls' | 'transportSocketMatches'>,
+): Pick<Cluster, 'tls' | 'transportSocketMatches' | 'proxyProtocol'> {
+  if (settings === undefined) return sockets;
+  const proxyProtocol = settings.version === 'V2' ? 'v2' : 'v1';
+  const { transportSocketMatches: matches } = sockets;
+  return {
+    ...sockets,
+    proxyProtocol,
+    transportSocketMatches: matches.map((one) => ({ ...one, proxyProtocol })),
+  };
 }
 
 function autoMutualTls(context: TlsContext): Cluster['transportSocketMatches'] {

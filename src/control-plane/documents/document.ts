@@ -28,6 +28,8 @@ export class ConfigDocument<K extends KindName = KindName> implements Document<K
   readonly spec: KindSpecs[K];
   readonly origin: Origin;
   readonly order: number;
+  /** `metadata.creationTimestamp`, which whoever exports a cluster has in its files; undefined = it says none. */
+  readonly createdMs: number | undefined;
   readonly #seat: Seat;
 
   constructor(content: Content<K>, seat: Seat, order: number) {
@@ -39,6 +41,7 @@ export class ConfigDocument<K extends KindName = KindName> implements Document<K
     this.annotations = content.annotations;
     this.spec = content.spec;
     this.origin = content.origin;
+    this.createdMs = content.createdMs;
     this.order = order;
     this.#seat = seat;
   }
@@ -74,7 +77,9 @@ export class ConfigDocument<K extends KindName = KindName> implements Document<K
 
 const ROOT: FieldPath = [];
 
-type Content<K extends KindName> = Omit<Document<K>, 'order' | 'position' | 'raw'>;
+interface Content<K extends KindName> extends Omit<Document<K>, 'order' | 'position' | 'raw'> {
+  readonly createdMs: number | undefined;
+}
 
 const metadataSchema = z.object({
   name: z.string().refine((name) => name.length <= 253 && isDnsName(name), {
@@ -83,6 +88,8 @@ const metadataSchema = z.object({
   namespace: z.string().optional(),
   labels: mapOf(z.string()).optional(),
   annotations: mapOf(z.string()).optional(),
+  // A store's word on the object: what can't be read is as good as none.
+  creationTimestamp: z.unknown().optional(),
 });
 
 /** What a file holds. */
@@ -148,7 +155,7 @@ function readDocument(value: PlainValue, seat: Seat): ConfigDocument | readonly 
       name === undefined ? undefined : `${kind} ${metadata.value?.namespace ?? 'default'}/${name}`,
     );
   }
-  const { name, namespace = 'default', labels = {}, annotations = {} } = metadata.value;
+  const { name, namespace = 'default', labels = {}, annotations = {}, creationTimestamp } = metadata.value;
   const content = {
     apiVersion,
     kind,
@@ -159,8 +166,14 @@ function readDocument(value: PlainValue, seat: Seat): ConfigDocument | readonly 
     // The schema of this kind has checked the value, and KindSpecs[kind] is that schema's output.
     spec: freeze(spec.value) as KindSpecs[KindName],
     origin: seat.file.place(seat.index, seat.prefix, false).origin,
+    createdMs: timeOf(creationTimestamp),
   };
   return new ConfigDocument(content, seat, 0);
+}
+
+function timeOf(timestamp: unknown): number | undefined {
+  const time = typeof timestamp === 'string' ? Date.parse(timestamp) : Number.NaN;
+  return Number.isNaN(time) ? undefined : time;
 }
 
 function specOf(value: PlainObject): PlainValue {

@@ -11,7 +11,7 @@ export interface ConfigInput {
 
 /** The content of all sources together. */
 export interface SourcesContent {
-  /** In load order: by source, then by file, then as they stand in it. */
+  /** Oldest first: by `creationTimestamp`, else by source, then by file, then as they stand in it. */
   readonly documents: readonly ConfigDocument[];
   readonly violations: readonly Violation[];
   /** Equal for equal texts. */
@@ -61,14 +61,27 @@ export function createFileReader(limits: ConfigLimits): FileReader {
         const key = `${source}\n${text.file}`;
         const content = read(key, text);
         files.set(key, content);
-        for (const document of content.documents) documents.push(place(document, documents.length));
+        for (const document of content.documents) documents.push(document);
         violations.push(...content.violations);
       }
     }
     known = files;
     const fingerprint = JSON.stringify([...files].map(([key, file]) => [key, file.hash]));
-    return { documents, violations, fingerprint };
+    return { documents: oldestFirst(documents).map(place), violations, fingerprint };
   };
+}
+
+/**
+ * Documents that tell when they were made come in that order (Istio: those of equal age by name, then by namespace), after
+ * those that do not, which stay as they were loaded.
+ */
+function oldestFirst(documents: readonly ConfigDocument[]): readonly ConfigDocument[] {
+  const dated = documents.filter(({ createdMs }) => createdMs !== undefined);
+  if (dated.length === 0) return documents;
+  const key = ({ name, namespace }: ConfigDocument) => `${name}.${namespace}`;
+  const byName = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+  dated.sort((a, b) => (a.createdMs ?? 0) - (b.createdMs ?? 0) || byName(key(a), key(b)));
+  return [...documents.filter(({ createdMs }) => createdMs === undefined), ...dated];
 }
 
 function sizeOf({ content }: ConfigText): number {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { patchesOf } from '../compile/envoy-filter/patches.js';
 import { isLogFilter } from '../compile/log-filter.js';
 import { apiForGateways, apiUnsupported } from '../kinds/gateway-api/unsupported.js';
@@ -43,7 +44,7 @@ const below = (prefix: string, parts: readonly Unsupported[]): readonly Unsuppor
 const TRAFFIC_POLICY: readonly Unsupported[] = [
   ...POLICY_PARTS,
   ...below('portLevelSettings.*', POLICY_PARTS),
-  ...fields('tunnel', 'proxyProtocol'),
+  ...fields('tunnel'),
 ];
 
 const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
@@ -55,12 +56,11 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
         (code) => ![301, 302, 303, 307, 308].includes(code),
       ),
     },
+    // Answers are texts.
+    { path: 'http.*.directResponse.body.bytes', unless: (text) => isUtf8(Buffer.from(text, 'base64')) },
     ...fields(
       // Istio reads it and does nothing.
       'tcp.*.match.*.sourceSubnet',
-      'http.*.match.*.statPrefix',
-      'http.*.fault.delay.percent',
-      'http.*.directResponse.body.bytes',
     ),
   ],
   DestinationRule: [
@@ -80,10 +80,7 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
       'inboundConnectionPool',
     ),
   ],
-  ServiceEntry: [
-    { path: 'resolution', values: ['DYNAMIC_DNS'] },
-    ...fields('addresses', 'endpoints.*.network'),
-  ],
+  ServiceEntry: [...fields('endpoints.*.network')],
   WorkloadEntry: fields('network'),
   WorkloadGroup: fields('probe', 'template.address', 'template.network', 'metadata.annotations'),
   Telemetry: [
@@ -107,7 +104,6 @@ function without(because: string, ...paths: readonly string[]): readonly Unsuppo
 
 /** What of a MeshConfig is not followed. */
 const MESH_CONFIG: readonly Unsupported[] = [
-  { path: 'outboundTrafficPolicy.mode', values: ['ALLOW_ANY_DYNAMIC_DNS'] },
   { path: 'inboundTrafficPolicy.mode', values: ['LOCALHOST'] },
   ...fields(
     'outboundTrafficPolicy.tls',

@@ -1,3 +1,4 @@
+import { BlockList, isIP } from 'node:net';
 import { splitHostPort } from '../../model/address.js';
 import type { Snapshot } from '../../model/snapshot.js';
 import { throughHttpRoutes } from './http-listener.js';
@@ -6,6 +7,8 @@ import type { ProxyTools } from './route.js';
 
 /** Kubernetes' domain, as short names are completed by. */
 const DOMAIN = 'cluster.local';
+
+const CIDR = /^([0-9a-f.:]+)\/(\d{1,3})$/i;
 
 type Make = () => TcpListener;
 
@@ -17,6 +20,13 @@ export class TcpTable {
   readonly #listeners = new Map<string, Make>();
   /** Names that begin with `*.`, longest first. */
   readonly #wildcards: { readonly suffix: string; readonly port: number; readonly key: string }[] = [];
+  /** Networks that stand for a service, the narrowest first. */
+  readonly #networks: {
+    readonly network: BlockList;
+    readonly bits: number;
+    readonly port: number;
+    readonly key: string;
+  }[] = [];
   readonly #searches: readonly string[];
   /** Whether the configuration lets nothing out that it does not name. */
   readonly isClosed: boolean;
@@ -41,6 +51,7 @@ export class TcpTable {
         );
     }
     this.isClosed = isClosed;
+    this.#networks.sort((a, b) => b.bits - a.bits);
     this.#wildcards.sort((a, b) => b.suffix.length - a.suffix.length);
   }
 
@@ -53,7 +64,16 @@ export class TcpTable {
       if (found !== undefined) return found;
     }
     const covering = this.#wildcards.find(({ suffix, port: own }) => own === port && bare.endsWith(suffix));
-    return covering && this.#find(covering.key);
+    if (covering !== undefined) return this.#find(covering.key);
+    const network = this.#networks.length === 0 ? undefined : this.#network(bare, port);
+    return network === undefined ? undefined : this.#find(network);
+  }
+
+  #network(address: string, port: number): string | undefined {
+    const family = isIP(address);
+    if (family === 0) return undefined;
+    const type = family === 6 ? 'ipv6' : 'ipv4';
+    return this.#networks.find((one) => one.port === port && one.network.check(address, type))?.key;
   }
 
   /** What comes first stays: a listener for TCP goes before one for HTTP. */
@@ -62,6 +82,12 @@ export class TcpTable {
     const key = `${host.toLowerCase()}:${port}`;
     if (this.#listeners.has(key)) return;
     this.#listeners.set(key, make);
+    const [, address = '', bits = ''] = CIDR.exec(host) ?? [];
+    if (bits !== '') {
+      const network = new BlockList();
+      network.addSubnet(address, Number(bits), isIP(address) === 6 ? 'ipv6' : 'ipv4');
+      this.#networks.push({ network, bits: Number(bits), port, key });
+    }
     if (host.startsWith('*.')) this.#wildcards.push({ suffix: host.slice(1).toLowerCase(), port, key });
   }
 

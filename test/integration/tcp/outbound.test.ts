@@ -63,6 +63,32 @@ describe('mesh.connect', () => {
     expect(counts['v2']).toBeGreaterThan(2);
   });
 
+  test('takes the addresses of a service for it, networks included, the narrowest first', async () => {
+    world = await World.start('');
+    const [wide, narrow] = [await serveTcp(world, say('wide')), await serveTcp(world, say('narrow'))];
+    const at = (addresses: string) => `resolution: STATIC\n  addresses: ${addresses}`;
+    world.configure(
+      tcpEntry('wide.example.com', [wide.port]).replace(
+        'resolution: STATIC',
+        at('[198.51.0.0/16, "2001:db8::/32"]'),
+      ) +
+        tcpEntry('narrow.example.com', [narrow.port])
+          .replace('resolution: STATIC', at('[192.0.2.1, 192.0.2.2/32, 198.51.100.0/24]'))
+          .replace('name: cache', 'name: narrow'),
+    );
+    const mesh = await world.join();
+    const answers: Record<string, string> = {};
+    for (const address of ['192.0.2.1', '192.0.2.2', '198.51.100.7', '198.51.7.7', '2001:db8::7'])
+      answers[address] = (await readAll(mesh.connect(address, 7000))).toString();
+    expect(answers).toEqual({
+      '192.0.2.1': 'narrow',
+      '192.0.2.2': 'narrow',
+      '198.51.100.7': 'narrow',
+      '198.51.7.7': 'wide',
+      '2001:db8::7': 'wide',
+    });
+  });
+
   test('what can not be reached is an error with code, cause and flags', async () => {
     world = await World.start('');
     const gone = await serveTcp(world, echo);

@@ -96,7 +96,6 @@ const INVISIBLE = {
   ],
   RDS: [
     'envoy.config.route.v3.Route.decorator',
-    'envoy.config.route.v3.Route.stat_prefix',
     'envoy.config.route.v3.Route.tracing',
     'envoy.config.route.v3.RouteConfiguration.metadata',
     'envoy.config.route.v3.VirtualHost.metadata',

@@ -85,6 +85,7 @@ const POLICY: readonly Limit[] = [
     'connectionPool.http.h2UpgradePolicy',
     'connectionPool.http.useClientProtocol',
     'retryBudget',
+    'proxyProtocol',
   ),
   {
     path: 'outlierDetection',
@@ -106,7 +107,7 @@ const LIMITS: { readonly [K in KindName]?: readonly Limit[] } = {
   ServiceEntry: [
     {
       path: 'resolution',
-      holds: (value) => value === 'NONE',
+      holds: (value) => value === 'NONE' || value === 'DYNAMIC_DNS',
       instead: 'its hosts are not in the mesh for them',
     },
     {

@@ -270,3 +270,13 @@ test('connections may have a life, a keepalive, and retries a budget over an int
     },
   });
 });
+
+test('the header of the PROXY protocol goes before whatever endpoints speak, of subsets as of the whole', () => {
+  const text = rule(
+    'host: reviews\ntrafficPolicy: { proxyProtocol: { version: V2 } }\nsubsets: [{ name: v1, labels: { version: v1 }, trafficPolicy: { proxyProtocol: {} } }]',
+  );
+  const { proxyProtocol, transportSocketMatches } = cluster(text) ?? {};
+  expect(proxyProtocol).toBe('v2');
+  expect(transportSocketMatches?.map((one) => one.proxyProtocol)).toEqual(['v2', 'v2']);
+  expect(cluster(text, 'v1')?.proxyProtocol).toBe('v1');
+});

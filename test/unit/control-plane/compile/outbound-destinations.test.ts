@@ -37,6 +37,14 @@ describe('hosts that are dialled as the application asked for them', () => {
     });
   });
 
+  test('so are the names that DYNAMIC_DNS resolves, by Envoys as their proxy is asked for them', () => {
+    const dynamic = entry('  hosts: ["*.example.com"]\n  resolution: DYNAMIC_DNS');
+    const kindFor = (generator: string) =>
+      compile(dynamic, [], nodeOf({ GENERATOR: generator })).clusters.get('outbound|8080||*.example.com')
+        ?.discovery.kind;
+    expect(['inmesh', 'envoy', 'grpc'].map(kindFor)).toEqual(['original-dst', 'forward-proxy', undefined]);
+  });
+
   test('a target port replaces the one that was dialled', () => {
     const { clusters } = compile(entry('  hosts: [a.example.com]\n  resolution: NONE # targetPort'));
     expect(clusters.get('outbound|8080||a.example.com')?.discovery).toMatchObject({ port: 9090 });

@@ -112,3 +112,19 @@ test('a CORS policy; its filter stands in the listener only where there is one',
   expect(filtersOf('reviews')).toEqual(['fault', 'cors', 'router']);
   expect(filtersOf('copy')).toEqual(['fault', 'router']);
 });
+
+test('a share of delays in whole percents, a body in bytes and the name in statistics are carried out', () => {
+  const text =
+    service('reviews') +
+    networking(
+      'VirtualService',
+      'reviews',
+      'hosts: [reviews]\nhttp: [{ match: [{ uri: { prefix: /a }, statPrefix: a }], fault: { delay: { percent: 30, fixedDelay: 1s } }, route: [{ destination: { host: reviews } }] }, { directResponse: { status: 200, body: { bytes: aGk= } } }]',
+    );
+  const [first, second] = routesOf(compile(text), 'reviews.default.svc.cluster.local', 9080);
+  expect(first?.statPrefix).toBe('a');
+  expect([...(first?.filterOverrides.values() ?? [])]).toMatchObject([
+    { delay: { fixedMs: 1000, percentage: { numerator: 300_000, denominator: 1_000_000 } } },
+  ]);
+  expect(second?.action).toMatchObject({ kind: 'direct-response', body: 'hi' });
+});

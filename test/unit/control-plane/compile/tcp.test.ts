@@ -60,6 +60,31 @@ describe('a port that speaks no HTTP', () => {
   test('is known by the address of its service', () => {
     const withAddress = cache.replace('selector:', 'clusterIP: 10.96.0.7\n  selector:');
     expect(listenerOf(withAddress).address).toEqual({ address: '10.96.0.7', port: 6379 });
+    const headless = cache.replace('selector:', 'clusterIP: None\n  selector:');
+    expect(listenerOf(headless).address).toBeUndefined();
+  });
+
+  test('has a listener for each further address and network of its ServiceEntry', () => {
+    const entry = networking(
+      'ServiceEntry',
+      'db',
+      `hosts: [db.test]\naddresses: [10.0.0.1, "fd00::1", 10.0.0.1/32, 10.1.0.0/16, "fd01::/16"]\nresolution: DNS\nports: [{ number: 3306, name: tcp, protocol: TCP }]`,
+    )
+      .replace('10.1.0.0/16, "fd01::/16"', '')
+      .replace('DNS', 'STATIC');
+    const networks = entry.replace('10.0.0.1/32,', '10.1.0.0/16, "fd01::/16"');
+    const own = (set: ReturnType<typeof compile>) =>
+      [...set.listeners.values()].map((one) => [
+        one.name,
+        one.kind === 'outbound-tcp' && one.address?.address,
+      ]);
+    expect(own(compile(networks))).toEqual([
+      ['db.test:3306', '10.0.0.1'],
+      ['[fd00::1]:3306', 'fd00::1'],
+      ['10.1.0.0/16:3306', undefined],
+      ['[fd01::/16]:3306', undefined],
+    ]);
+    expect(own(compile(networks, [], nodeOf({ GENERATOR: 'envoy', INTERCEPTION_MODE: 'NONE' })))).toEqual([]);
   });
 });
 

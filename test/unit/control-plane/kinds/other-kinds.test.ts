@@ -142,18 +142,6 @@ test('a wrong apiVersion is refused, a missing one too', () => {
 });
 
 test.each([
-  [
-    'ServiceEntry',
-    'networking.istio.io/v1',
-    '{hosts: ["*.a.com"], resolution: DYNAMIC_DNS}',
-    'resolution DYNAMIC_DNS of ServiceEntry',
-  ],
-  [
-    'ServiceEntry',
-    'networking.istio.io/v1',
-    '{hosts: [a.com], resolution: DNS, addresses: [10.0.0.1]}',
-    'addresses of ServiceEntry',
-  ],
   ['WorkloadEntry', 'networking.istio.io/v1', '{address: 10.0.0.1, network: n}', 'network of WorkloadEntry'],
 ])('a %s of %s with %s is not carried out', (kind, apiVersion, spec, what) => {
   const complaints = complaintsAbout(document(kind, apiVersion, spec));

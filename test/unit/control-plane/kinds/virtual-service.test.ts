@@ -110,11 +110,11 @@ describe('references', () => {
 describe('fields that are checked but not carried out', () => {
   test.each([
     [
-      'match: [{uri: {prefix: /}, statPrefix: x}]',
-      '11:32 error INMESH_CONFIG_UNSUPPORTED inmesh does not carry out statPrefix of VirtualService yet',
+      'directResponse: {status: 200, body: {bytes: /w==}}',
+      '11:49 error INMESH_CONFIG_UNSUPPORTED inmesh does not carry out bytes /w== of VirtualService yet',
     ],
   ])('%s is refused by its name', (line, complaint) => {
-    expect(complaintsAbout(routeWith(line))).toEqual([complaint]);
+    expect(complaintsAbout(routeWith(line))).toContain(complaint);
   });
 
   test('a VirtualService for gateways alone is accepted with a warning, whatever it holds', () => {

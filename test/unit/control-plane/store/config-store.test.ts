@@ -27,6 +27,30 @@ test('a refused configuration leaves the last good one in force, until it is rep
   expect(store.current.value.revision).toBe(1);
 });
 
+test('documents that tell when they were made are in that order, after those that do not', () => {
+  const store = newStore();
+  const made = (name: string, created: string, namespace = 'default') =>
+    `---\napiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: { name: ${name}, namespace: ${namespace}${created && `, creationTimestamp: ${created}`} }\nspec: { egress: [{ hosts: ["./*"] }] }\n`;
+  const text =
+    made('young', '"2026-03-01T00:00:00Z"') +
+    made('b', '2025-01-01T00:00:00Z') +
+    made('a', '2025-01-01T00:00:00Z', 'z') +
+    made('a', '2025-01-01T00:00:00Z', 'y') +
+    made('none', 'null') +
+    made('plain', '');
+  expect(store.propose('files', file(text)).violations).toEqual([]);
+  const sidecars = store.current.value.list('Sidecar');
+  expect(sidecars.map(({ name, namespace }) => `${namespace}/${name}`)).toEqual([
+    'default/none',
+    'default/plain',
+    'y/a',
+    'z/a',
+    'default/b',
+    'default/young',
+  ]);
+  expect(sidecars.map(({ order }) => order)).toEqual([0, 1, 2, 3, 4, 5]);
+});
+
 test('one bad file refuses the whole change', () => {
   const store = newStore();
   const result = store.propose('files', {
