@@ -153,7 +153,7 @@ function compareFields(published: OpenApi, own: z.ZodObject, path: string, diffe
 const REQUIRED_BY_WEBHOOK = /\.(?:port\.number|http2KeepAlive\.\w+)$/;
 
 function inner(schema: z.core.$ZodType): z.core.$ZodType {
-  if (schema instanceof z.ZodOptional) return inner(schema.def.innerType);
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable) return inner(schema.def.innerType);
   if (schema instanceof z.ZodPipe) return inner(schema.def.in);
   return schema;
 }

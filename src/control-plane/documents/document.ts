@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { mapOf } from '../kinds/fields.js';
 import { isKindName, KINDS, kindNameOf } from '../kinds/kinds.js';
-import { isDnsName } from '../kinds/names.js';
+import { isDnsLabel } from '../kinds/names.js';
 import type { Document, FieldPath, KindName, KindSpecs, Origin } from '../kinds/view.js';
 import type { ConfigFile, Place } from '../schema/config-file.js';
 import { checkStructure } from '../schema/structure.js';
@@ -82,7 +82,7 @@ interface Content<K extends KindName> extends Omit<Document<K>, 'order' | 'posit
 }
 
 const metadataSchema = z.object({
-  name: z.string().refine((name) => name.length <= 253 && isDnsName(name), {
+  name: z.string().refine((name) => name.length <= 253 && name.split('.').every(isDnsLabel), {
     message: 'must be letters, digits, "-" and "."',
   }),
   namespace: z.string().optional(),

@@ -72,15 +72,16 @@ function validate(document: Document<'AuthorizationPolicy'>) {
 
 function checkDryRun(
   annotations: Readonly<Record<string, string>>,
-  { action }: AuthorizationPolicySpec,
+  { action = 'ALLOW' }: AuthorizationPolicySpec,
   report: Report,
 ): void {
   const value = annotations[DRY_RUN];
   if (value === undefined) return;
   const path = ['metadata', 'annotations', DRY_RUN];
-  if (!BOOLEANS.has(value)) report.invalid(path, `${JSON.stringify(value)} is neither true nor false`);
-  if (action === 'CUSTOM' && BOOLEANS.get(value) === true) {
-    report.warn(path, 'nobody is asked on behalf of a policy of action CUSTOM that is tried out only');
+  if (action !== 'ALLOW' && action !== 'DENY') {
+    report.invalid(path, `only policies of action ALLOW and DENY can be tried out, not ${action}`);
+  } else if (!BOOLEANS.has(value)) {
+    report.invalid(path, `${JSON.stringify(value)} is neither true nor false`);
   }
 }
 

@@ -20,6 +20,8 @@ export function checkLabels(
   }
 }
 
+const MAX_LABEL_VALUE = 63;
+
 /** Labels of a selector: no wildcards, no empty name (Istio: validateWorkloadSelector). */
 export function checkSelector(
   labels: Readonly<Record<string, string>> | undefined,
@@ -33,6 +35,7 @@ export function checkSelector(
     const at = [...path, key];
     if (key === '') report.invalid(at, 'the name of a label must not be empty');
     if (key.includes('*') || value.includes('*')) report.invalid(at, 'a selector must not have wildcards');
+    if (value.length > MAX_LABEL_VALUE) report.invalid(at, 'the value of a label has at most 63 characters');
   }
 }
 

@@ -13,6 +13,11 @@ const PATHS: Readonly<Record<'DestinationRule' | 'Gateway', readonly string[]>> 
   ],
 };
 
+/** Where a document of the kind names what holds keys and certificates. */
+export function credentialPaths(kind: 'DestinationRule' | 'Gateway'): readonly string[] {
+  return PATHS[kind];
+}
+
 /**
  * A `credentialName` for which there is no Secret is odd, but no error: the Secret is looked for where clients and
  * gateways are, and may come later. Connections that need it are not made until then.

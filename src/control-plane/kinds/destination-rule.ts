@@ -1,10 +1,11 @@
 import { checkExportTo, checkLabels, checkSelector } from './common-rules.js';
-import { credentialReferences } from './credential-references.js';
+import { credentialPaths, credentialReferences } from './credential-references.js';
 import { destinationRuleSchema } from './destination-rule-schema.js';
 import type { Kind } from './kind.js';
-import { isDnsLabel, isIpAddress, isWildcardDnsName } from './names.js';
-import { createReport, entriesOf } from './report.js';
+import { isDnsLabel, isWildcardDnsName } from './names.js';
+import { createReport, entriesOf, type Report } from './report.js';
 import { checkTrafficPolicy } from './traffic-policy-rules.js';
+import { valuesAt } from './values-at.js';
 import type { Document } from './view.js';
 
 /** Istio DestinationRule. */
@@ -16,10 +17,12 @@ export const destinationRuleKind: Kind<'DestinationRule'> = {
   references: credentialReferences,
 };
 
+const CREDENTIALS = credentialPaths('DestinationRule');
+
 function validate(document: Document<'DestinationRule'>) {
   const report = createReport();
   const { spec, namespace } = document;
-  if (!isWildcardDnsName(spec.host) && !isIpAddress(spec.host)) {
+  if (!isWildcardDnsName(spec.host)) {
     report.invalid(['spec', 'host'], `${JSON.stringify(spec.host)} is not the host of a service`);
   }
   checkTrafficPolicy(spec.trafficPolicy, ['spec', 'trafficPolicy'], report);
@@ -32,6 +35,7 @@ function validate(document: Document<'DestinationRule'>) {
     checkLabels(subset.labels, [...path, 'labels'], report);
     checkTrafficPolicy(subset.trafficPolicy, [...path, 'trafficPolicy'], report);
   }
+  checkCredentials(document, report);
   const exported = (spec.exportTo ?? []).map((name) => (name === '.' ? namespace : name));
   if (spec.workloadSelector !== undefined) {
     checkSelector(spec.workloadSelector.matchLabels, ['spec', 'workloadSelector'], report);
@@ -44,4 +48,15 @@ function validate(document: Document<'DestinationRule'>) {
   }
   checkExportTo(spec.exportTo, namespace, report);
   return report.violations;
+}
+
+/** Istio: roots in a ConfigMap, by `configmap://namespace/name`, are those of the own namespace. */
+function checkCredentials({ spec, namespace }: Document<'DestinationRule'>, report: Report): void {
+  for (const path of CREDENTIALS) {
+    for (const [name, at] of valuesAt(spec, path.split('.'), ['spec'])) {
+      const [, owner] = /^configmap:\/\/([^/]*)\//.exec(typeof name === 'string' ? name : '') ?? [];
+      if (owner === undefined || owner === namespace) continue;
+      report.invalid(at, `a ConfigMap of roots is one of the own namespace, ${namespace}`);
+    }
+  }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { int32, labelsSelector, openMap, stringMap, uint32 } from './fields.js';
+import { int32, labelsSelector, openMap, port, stringMap, uint32 } from './fields.js';
 import { policyTargets } from './policy-target-schema.js';
 
 const subFilter = z.strictObject({ name: z.string().optional() });
@@ -49,7 +49,7 @@ const listenerMatch = z.strictObject({
 });
 
 const waypointMatch = z.strictObject({
-  portNumber: uint32.optional(),
+  portNumber: port.optional(),
   filter: filter.optional(),
   route: z.strictObject({ name: z.string().optional() }).optional(),
 });

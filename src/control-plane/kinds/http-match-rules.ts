@@ -6,7 +6,7 @@ import type { Report } from './report.js';
 import type { HttpMatch, StringMatch } from './types.js';
 import type { FieldPath } from './view.js';
 
-const PSEUDO_HEADERS: ReadonlySet<string> = new Set([':method', ':authority', ':path', ':scheme']);
+const PSEUDO_HEADERS: ReadonlySet<string> = new Set([':method', ':authority', ':path', ':scheme', ':status']);
 
 /** Istio: as names of headers these are ignored. */
 const OWN_FIELDS: ReadonlySet<string> = new Set(['uri', 'scheme', 'method', 'authority']);
@@ -18,15 +18,7 @@ export function checkHttpMatch(match: HttpMatch, path: FieldPath, report: Report
   for (const field of ['scheme', 'method', 'authority'] as const) {
     checkStringMatch(match[field], [...path, field], report);
   }
-  for (const field of ['headers', 'withoutHeaders'] as const) {
-    for (const [name, value] of Object.entries(match[field] ?? {})) {
-      const at = [...path, field, name];
-      if (OWN_FIELDS.has(name))
-        report.warn(at, `the header ${name} is ignored: use the field ${name} of the match`);
-      if (!PSEUDO_HEADERS.has(name) && claimPath(name) === undefined) checkHeaderName(name, at, report);
-      checkStringMatch(value, at, report);
-    }
-  }
+  for (const field of ['headers', 'withoutHeaders'] as const) checkHeaders(match, field, path, report);
   for (const [name, value] of Object.entries(match.queryParams ?? {})) {
     checkStringMatch(value, [...path, 'queryParams', name], report);
   }
@@ -35,6 +27,23 @@ export function checkHttpMatch(match: HttpMatch, path: FieldPath, report: Report
   const { sourceNamespace } = match;
   if (sourceNamespace !== undefined && !isDnsLabel(sourceNamespace)) {
     report.invalid([...path, 'sourceNamespace'], `${JSON.stringify(sourceNamespace)} is not a namespace`);
+  }
+}
+
+function checkHeaders(
+  match: HttpMatch,
+  field: 'headers' | 'withoutHeaders',
+  path: FieldPath,
+  report: Report,
+): void {
+  for (const [name, value] of Object.entries(match[field] ?? {})) {
+    const at = [...path, field, name];
+    if (OWN_FIELDS.has(name))
+      report.warn(at, `the header ${name} is ignored: use the field ${name} of the match`);
+    if (!PSEUDO_HEADERS.has(name) && claimPath(name) === undefined) checkHeaderName(name, at, report);
+    // Istio: here `*` is no expression, it stands for any value.
+    const isAnyValue = field === 'withoutHeaders' && value.regex === '*';
+    if (!isAnyValue) checkStringMatch(value, at, report);
   }
 }
 

@@ -1,9 +1,10 @@
+import { STATUS_CODES } from 'node:http';
 import { RETRY_CONDITIONS } from '../../model/retry.js';
 import { checkCors } from './cors-rules.js';
 import { checkFault } from './fault-rules.js';
 import { checkHeaderOperations } from './header-rules.js';
 import { checkHttpMatch } from './http-match-rules.js';
-import { checkDirectResponse, checkRedirect, checkRewrite } from './redirect-rules.js';
+import { checkAuthority, checkDirectResponse, checkRedirect, checkRewrite } from './redirect-rules.js';
 import { entriesOf, fieldsOf, type Report } from './report.js';
 import { checkDestination, checkDestinations } from './route-destination-rules.js';
 import type { HttpRetry, HttpRoute } from './types.js';
@@ -19,6 +20,7 @@ export function checkHttpRoute(route: HttpRoute, path: FieldPath, isDelegate: bo
   }
   for (const [match, at] of entriesOf(route.match, [...path, 'match'])) checkHttpMatch(match, at, report);
   checkHeaderOperations(route.headers, [...path, 'headers'], report);
+  checkAuthority(route, path, report);
   if (route.corsPolicy !== undefined) checkCors(route.corsPolicy, [...path, 'corsPolicy'], report);
   if (route.fault !== undefined) checkFault(route.fault, [...path, 'fault'], report);
   if (route.redirect !== undefined) checkRedirect(route.redirect, [...path, 'redirect'], report);
@@ -44,7 +46,6 @@ function checkAction(route: HttpRoute, path: FieldPath, report: Report): void {
     checkDestinations(route.route, path, report);
   } else if (action === 'redirect' || action === 'directResponse') {
     for (const field of ['fault', 'rewrite'] as const) {
-      if (action === 'directResponse' && field === 'fault') continue;
       if (route[field] !== undefined) {
         report.invalid([...path, field], `${field} has no meaning next to ${action}`);
       }
@@ -63,15 +64,17 @@ function checkRetries(retries: HttpRetry, path: FieldPath, report: Report): void
   if (attempts === 0 && others.length > 0) {
     report.invalid(path, `retries are off (attempts is 0), but ${others.join(', ')} is set`);
   }
-  for (const token of (retryOn ?? '').split(',').map((text) => text.trim())) {
-    if (token !== '' && !isRetryCondition(token)) {
+  if (retryOn === undefined || retryOn === '') return;
+  for (const token of retryOn.split(',')) {
+    if (!isRetryCondition(token)) {
       report.invalid([...path, 'retryOn'], `${JSON.stringify(token)} is not a condition for retries`);
     }
   }
 }
 
+/** Istio: a condition of Envoy without spaces around it, or a status that has a name. */
 function isRetryCondition(token: string): boolean {
-  if (/^\d+$/.test(token)) return Number(token) >= 200 && Number(token) <= 600;
+  if (/^\d+$/.test(token)) return STATUS_CODES[token] !== undefined && token !== '509';
   return RETRY_CONDITIONS.some((condition) => condition === token);
 }
 

@@ -76,17 +76,29 @@ function isPrime(value: number): boolean {
   return true;
 }
 
+/** What a failover by region is about, as labels. */
+const LOCALITY_LABELS: ReadonlySet<string> = new Set([
+  'topology.kubernetes.io/region',
+  'topology.kubernetes.io/zone',
+  'topology.istio.io/subzone',
+]);
+
 type Locality = NonNullable<LoadBalancerSettings['localityLbSetting']>;
 
-function checkLocality(setting: Locality, path: FieldPath, report: Report): void {
+/** Istio LocalityLoadBalancerSetting (Istio: ValidateLocalityLbSetting). */
+export function checkLocality(setting: Locality, path: FieldPath, report: Report): void {
   const { distribute = [], failover = [], failoverPriority = [] } = setting;
-  if (distribute.length > 0 && failover.length + failoverPriority.length > 0) {
+  if (distribute.length > 0 && failover.length > 0) {
     report.invalid([...path, 'distribute'], 'give either distribute or failover');
+  }
+  for (const [label, at] of entriesOf(failoverPriority, [...path, 'failoverPriority'])) {
+    if (failover.length === 0 || !LOCALITY_LABELS.has(label)) continue;
+    report.invalid(at, `${label} contradicts failover, which says it already`);
   }
   const sources: string[] = [];
   for (const [entry, at] of entriesOf(distribute, [...path, 'distribute'])) {
     const { from = '', to = {} } = entry;
-    checkOverlap(from, sources, [...at, 'from'], report);
+    checkOverlap(from, sources, [...at, 'from'], report, true);
     const targets: string[] = [];
     let total = 0;
     for (const [locality, weight] of Object.entries(to)) {
@@ -100,13 +112,20 @@ function checkLocality(setting: Locality, path: FieldPath, report: Report): void
   checkFailover(failover, [...path, 'failover'], report);
 }
 
-function checkOverlap(locality: string, seen: string[], path: FieldPath, report: Report): void {
-  if (locality === '' || /\*[^/]|\*.*\*|\/\//.test(locality)) {
+/** Of localities in order, the first that fits is taken: only one that never comes to it is a mistake. */
+function checkOverlap(
+  locality: string,
+  seen: string[],
+  path: FieldPath,
+  report: Report,
+  isOrdered = false,
+): void {
+  if (locality === '' || /\*.|^\/|\/\/|\/$/.test(locality)) {
     report.invalid(path, `${JSON.stringify(locality)} is not a locality (region/zone/subzone)`);
   }
   const own = withoutWildcard(locality);
   const other = seen.find(
-    (one) => isWithin(own, withoutWildcard(one)) || isWithin(withoutWildcard(one), own),
+    (one) => isWithin(own, withoutWildcard(one)) || (!isOrdered && isWithin(withoutWildcard(one), own)),
   );
   if (other !== undefined) report.invalid(path, `overlaps with ${JSON.stringify(other)}`);
   seen.push(locality);

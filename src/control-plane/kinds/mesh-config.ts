@@ -4,6 +4,7 @@ import { checkStructure } from '../schema/structure.js';
 import type { RuleViolation } from '../schema/violation.js';
 import { checkExportTo } from './common-rules.js';
 import type { Kind } from './kind.js';
+import { checkMeshConfig } from './mesh-config-rules.js';
 import { meshConfigSchema } from './mesh-config-schema.js';
 import { createReport } from './report.js';
 import type { MeshConfigSpec } from './types.js';
@@ -16,6 +17,7 @@ export const meshConfigKind: Kind<'MeshConfig'> = {
   schema: meshConfigSchema,
   validate({ spec, namespace }) {
     const report = createReport();
+    checkMeshConfig(spec, ['spec'], report);
     for (const field of [
       'defaultServiceExportTo',
       'defaultVirtualServiceExportTo',

@@ -1,4 +1,4 @@
-import { isDnsLabel, isIpAddress, isWildcardDnsName } from './names.js';
+import { isDnsLabel, isIpAddress, isPartialWildcard, isWildcardDnsName } from './names.js';
 import type { Report } from './report.js';
 import type { FieldPath } from './view.js';
 
@@ -38,7 +38,9 @@ function checkName(name: string, isGateway: boolean, path: FieldPath, report: Re
   if (isGateway && isIpAddress(name)) return;
   const shown = JSON.stringify(name);
   if (!isWildcardDnsName(name)) report.invalid(path, `${shown} is not a host`);
-  else if (name !== '*' && !name.includes('.')) {
+  else if (isPartialWildcard(name)) {
+    report.invalid(path, `the wildcard of ${shown} must be a whole label, as in *.example.com`);
+  } else if (name !== '*' && !name.includes('.')) {
     report.invalid(path, `the short name ${shown} is not allowed here: write the full host name`);
   }
 }

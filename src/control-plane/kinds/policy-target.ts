@@ -18,7 +18,6 @@ export interface TargetReference {
 }
 
 const MAX_TARGETS = 16;
-const MAX_LABEL_VALUE = 63;
 
 /** `kind` by `group`, as Istio takes them. */
 const TARGET_KINDS: readonly string[] = [
@@ -51,16 +50,7 @@ export function checkPolicyTargets(spec: PolicyTargets, report: Report): void {
   if (given.length > 1) {
     report.invalid(['spec', given[1] ?? ''], `only one of ${given.join(', ')} may be given`);
   }
-  if (selector !== undefined) {
-    checkSelector(selector.matchLabels, ['spec', 'selector'], report);
-    for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
-      if (value.length <= MAX_LABEL_VALUE) continue;
-      report.invalid(
-        ['spec', 'selector', 'matchLabels', key],
-        'the value of a label has at most 63 characters',
-      );
-    }
-  }
+  if (selector !== undefined) checkSelector(selector.matchLabels, ['spec', 'selector'], report);
   if (targetRef !== undefined) checkReference(targetRef, ['spec', 'targetRef'], report);
   const path = ['spec', 'targetRefs'];
   if ((targetRefs?.length ?? 0) > MAX_TARGETS) {

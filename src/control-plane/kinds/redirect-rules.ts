@@ -4,6 +4,7 @@ import type { HttpRoute } from './types.js';
 import type { FieldPath } from './view.js';
 
 const MAX_BODY_BYTES = 1024 * 1024;
+const LARGE_BODY_BYTES = 100 * 1024;
 
 /** Istio HTTPRedirect. */
 export function checkRedirect(
@@ -42,6 +43,21 @@ export function checkDirectResponse(
   }
   const bytes = Buffer.byteLength(body?.string ?? '') + Buffer.byteLength(body?.bytes ?? '', 'base64');
   if (bytes > MAX_BODY_BYTES) report.invalid([...path, 'body'], `a body has at most ${MAX_BODY_BYTES} bytes`);
+  else if (bytes > LARGE_BODY_BYTES) {
+    report.warn([...path, 'body'], 'a body of this size is sent to every client with each change of routes');
+  }
+}
+
+/** Istio: validateAuthorityRewrite. The authority is given in one place. */
+export function checkAuthority({ rewrite, headers }: HttpRoute, path: FieldPath, report: Report): void {
+  const { set, add } = headers?.request ?? {};
+  const names = [...Object.keys(set ?? {}), ...Object.keys(add ?? {})];
+  const given = names.filter((name) => /^(?::authority|host)$/i.test(name));
+  if (given.length + (rewrite?.authority ? 1 : 0) < 2) return;
+  report.invalid(
+    [...path, 'headers', 'request'],
+    'the authority is changed in several places: give it in one',
+  );
 }
 
 /** Istio HTTPRewrite. */
@@ -52,10 +68,6 @@ export function checkRewrite(route: HttpRoute, path: FieldPath, report: Report):
   }
   if (uri && uriRegexRewrite !== undefined) {
     report.invalid([...path, 'uriRegexRewrite'], 'give either uri or uriRegexRewrite');
-  }
-  const names = Object.keys(route.headers?.request?.set ?? {});
-  if (authority && names.some((name) => /^(?::authority|host)$/i.test(name))) {
-    report.invalid([...path, 'authority'], 'the authority is also changed by headers.request.set');
   }
   if (uriRegexRewrite === undefined) return;
   const at = [...path, 'uriRegexRewrite'];

@@ -1,5 +1,5 @@
 import { checkHeaderOperations } from './header-rules.js';
-import { isDnsLabel, isIpAddress, isWildcardDnsName } from './names.js';
+import { isDnsLabel, isWildcardDnsName } from './names.js';
 import { entriesOf, type Report } from './report.js';
 import type { Destination, HttpRouteDestination } from './types.js';
 import type { FieldPath } from './view.js';
@@ -29,7 +29,7 @@ export function checkDestinations(
 /** Istio Destination. */
 export function checkDestination(destination: Destination, path: FieldPath, report: Report): void {
   const { host, subset } = destination;
-  if (host === '*' || !(isWildcardDnsName(host) || isIpAddress(host))) {
+  if (host === '*' || !isWildcardDnsName(host)) {
     report.invalid([...path, 'host'], `${JSON.stringify(host)} is not the host of a service`);
   }
   if (subset !== undefined && !isDnsLabel(subset)) {

@@ -1,6 +1,13 @@
 import { checkExportTo, checkLabels, checkSelector } from './common-rules.js';
 import type { Kind } from './kind.js';
-import { isDnsLabel, isDnsName, isIpAddress, isSubnet, isWildcardDnsName } from './names.js';
+import {
+  isDnsLabel,
+  isDnsName,
+  isIpAddress,
+  isPartialWildcard,
+  isSubnet,
+  isWildcardDnsName,
+} from './names.js';
 import { isHttpProtocol, isProtocol, isTlsProtocol } from './protocols.js';
 import { createReport, entriesOf, type Report } from './report.js';
 import { serviceEntrySchema } from './service-entry-schema.js';
@@ -44,6 +51,11 @@ function checkHosts(spec: ServiceEntrySpec, report: Report): void {
   for (const [host, path] of entriesOf(spec.hosts, ['spec', 'hosts'])) {
     if (host === '*' || !isWildcardDnsName(host)) {
       report.invalid(path, `${JSON.stringify(host)} is not a host name`);
+    } else if (isPartialWildcard(host)) {
+      report.warn(
+        path,
+        `the wildcard of ${JSON.stringify(host)} should be a whole label, as in *.example.com`,
+      );
     }
   }
 }

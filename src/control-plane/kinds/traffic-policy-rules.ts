@@ -97,7 +97,7 @@ function checkTls(tls: ClientTlsSettings | undefined, path: FieldPath, report: R
     report.invalid([...path, file], `give either credentialName or ${files.join(', ')}`);
   }
   if (tls.mode === 'ISTIO_MUTUAL' && file !== undefined) {
-    report.invalid([...path, file], 'the mode ISTIO_MUTUAL takes its certificates from the mesh');
+    report.warn([...path, file], 'the mode ISTIO_MUTUAL takes its certificates from the mesh');
   }
   if (tls.mode === 'MUTUAL' && !tls.credentialName) {
     for (const field of ['clientCertificate', 'privateKey'] as const) {
@@ -113,8 +113,10 @@ function checkTls(tls: ClientTlsSettings | undefined, path: FieldPath, report: R
 function checkVerification(tls: ClientTlsSettings, path: FieldPath, report: Report): void {
   const { mode } = tls;
   if (mode !== 'SIMPLE' && mode !== 'MUTUAL') return;
-  if (tls.caCrl && !tls.caCertificates) {
-    report.invalid([...path, 'caCrl'], 'caCrl has no effect without caCertificates');
+  if (tls.caCrl && tls.credentialName) {
+    report.invalid([...path, 'caCrl'], 'a caCrl next to a credentialName belongs into its Secret');
+  } else if (tls.caCrl && !tls.caCertificates) {
+    report.warn([...path, 'caCrl'], 'caCrl has no effect without caCertificates');
   }
   if (tls.insecureSkipVerify !== true) return;
   for (const field of ['caCertificates', 'subjectAltNames'] as const) {

@@ -128,7 +128,7 @@ const corsPolicy = z.strictObject({
 /** Istio HTTPRoute. */
 export const httpRoute = z.strictObject({
   name: z.string().optional(),
-  match: z.array(httpMatchRequest).optional(),
+  match: z.array(httpMatchRequest.nullable().transform((match) => match ?? {})).optional(),
   route: z.array(httpRouteDestination).optional(),
   redirect: httpRedirect.optional(),
   directResponse: httpDirectResponse.optional(),

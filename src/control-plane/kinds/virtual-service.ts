@@ -3,7 +3,14 @@ import { checkExportTo, checkGatewayNames, checkLabels, MESH_GATEWAY } from './c
 import { coversHost } from './hosts.js';
 import { checkHttpRoute } from './http-route-rules.js';
 import type { Kind } from './kind.js';
-import { isDnsLabel, isDnsName, isIpAddress, isSubnet, isWildcardDnsName } from './names.js';
+import {
+  isDnsLabel,
+  isDnsName,
+  isIpAddress,
+  isPartialWildcard,
+  isSubnet,
+  isWildcardDnsName,
+} from './names.js';
 import { createReport, entriesOf, type Report } from './report.js';
 import { checkDestinations } from './route-destination-rules.js';
 import type { HttpRoute, TcpRoute, TlsRoute, VirtualServiceSpec } from './types.js';
@@ -79,6 +86,7 @@ function checkDelegate(spec: VirtualServiceSpec, report: Report): void {
 function checkHosts(spec: VirtualServiceSpec, report: Report): void {
   const { hosts = [] } = spec;
   const all = new Set(hosts);
+  const partial = hosts.filter(isPartialWildcard);
   const seen = new Set<string>();
   for (const [host, path] of entriesOf(hosts, ['spec', 'hosts'])) {
     const isHost = isWildcardDnsName(host) || isIpAddress(host) || isPassedHost(spec, host);
@@ -87,9 +95,9 @@ function checkHosts(spec: VirtualServiceSpec, report: Report): void {
     } else if (host === '*' && appliesToMesh(spec)) {
       report.invalid(path, 'the host "*" is for gateways only: name the hosts that clients in the mesh call');
     }
-    const cover = [host, ...wildcardsOver(host)].find(
-      (other) => seen.has(other) || (other !== host && all.has(other)),
-    );
+    const cover =
+      [host, ...wildcardsOver(host)].find((other) => seen.has(other) || (other !== host && all.has(other))) ??
+      partial.find((other) => other !== host && coversHost(other, host));
     if (cover !== undefined) {
       report.invalid(path, `the host ${JSON.stringify(host)} is already covered by ${JSON.stringify(cover)}`);
     }

@@ -55,8 +55,14 @@ function canonicalize(
     if (known === undefined) violations.push(unknownField(inner, key, at));
     else if (known.name in result) violations.push(duplicateField(known.name, at));
     else if (item !== null) result[known.name] = canonicalize(known.schema, item, at, violations);
+    else if (isMapOfMessages(inner)) result[known.name] = null;
   }
   return result;
+}
+
+/** Protobuf's JSON mapping: a field may be null for not being set, an entry of a map of messages may not. */
+function isMapOfMessages(schema: z.core.$ZodType): boolean {
+  return schema instanceof z.ZodRecord && unwrap(schema.valueType) instanceof z.ZodObject;
 }
 
 interface Field {
@@ -83,7 +89,9 @@ function isStrict(schema: z.ZodObject): boolean {
 
 /** The schema below what only adds to it: optional, a default, a refinement, a transformation. */
 function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) return unwrap(schema.def.innerType);
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable) {
+    return unwrap(schema.def.innerType);
+  }
   if (schema instanceof z.ZodPipe) return unwrap(schema.def.in);
   return schema;
 }

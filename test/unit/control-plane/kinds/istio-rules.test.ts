@@ -1,13 +1,24 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { validateDocuments } from '../../../../src/control-plane/files/validate-files.js';
+
+/** The versions of kinds that are not in `networking.istio.io/v1`. */
+const VERSIONS: Readonly<Record<string, string>> = {
+  AuthorizationPolicy: 'security.istio.io/v1',
+  EnvoyFilter: 'networking.istio.io/v1alpha3',
+  MeshConfig: 'inmesh.dev/v1',
+  PeerAuthentication: 'security.istio.io/v1',
+  RequestAuthentication: 'security.istio.io/v1',
+  Telemetry: 'telemetry.istio.io/v1',
+  TrafficExtension: 'extensions.istio.io/v1alpha1',
+  WasmPlugin: 'extensions.istio.io/v1alpha1',
+};
+const versionOf = (kind: string): string => VERSIONS[kind] ?? 'networking.istio.io/v1';
 
 /** What is wrong with a document, by its path. */
 function problems(kind: string, spec: unknown, annotations: Record<string, string> = {}): string[] {
-  const group = { Telemetry: 'telemetry.istio.io/v1', WasmPlugin: 'extensions.istio.io/v1alpha1' }[kind];
-  const extension = kind === 'TrafficExtension' ? 'extensions.istio.io/v1alpha1' : undefined;
-  const filter = kind === 'EnvoyFilter' ? 'networking.istio.io/v1alpha3' : undefined;
-  const apiVersion = group ?? extension ?? filter ?? 'networking.istio.io/v1';
+  const apiVersion = versionOf(kind);
   const content = stringify({ apiVersion, kind, metadata: { name: 'one', annotations }, spec });
   const { violations } = validateDocuments({ files: [{ file: 'one.yaml', content }] });
   return violations
@@ -180,4 +191,41 @@ test('annotations that only Istio itself sets, or that the kind does not follow,
   expect(problems('VirtualService', route, { 'istio.io/dry-run': 'true' })).toHaveLength(1);
   expect(problems('VirtualService', route, { 'internal.istio.io/parents': 'x' })).toHaveLength(1);
   expect(problems('VirtualService', route)).toEqual([]);
+});
+
+describe('documents that Istio takes or refuses', () => {
+  interface Case {
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly spec: unknown;
+  }
+  const table: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>> = parse(
+    readFileSync(new URL('webhook-rules.yaml', import.meta.url), 'utf8'),
+  );
+
+  test.each(Object.entries(table))('%s', (kind, verdicts) => {
+    const rows = Object.entries(verdicts).flatMap(([verdict, cases]) =>
+      cases.map((one) => {
+        const isWhole = typeof one === 'object' && one !== null && 'annotations' in one;
+        // The table is written by hand: what has annotations has a spec, too.
+        return { verdict, one, ...(isWhole ? (one as Case) : { spec: one }) };
+      }),
+    );
+    const files = rows.map(({ spec, annotations = {} }, index) => ({
+      file: `${index}`,
+      content: JSON.stringify({
+        apiVersion: versionOf(kind),
+        kind,
+        metadata: { name: `n${index}`, namespace: 'bar', annotations },
+        spec,
+      }),
+    }));
+    const { violations } = validateDocuments({ files });
+    const refused = new Set(
+      violations
+        .filter(({ severity, code }) => severity === 'error' && code !== 'INMESH_CONFIG_REFERENCE')
+        .map(({ origin }) => origin.file),
+    );
+    const wrong = rows.filter(({ verdict }, index) => refused.has(`${index}`) === (verdict === 'valid'));
+    expect(wrong.map(({ verdict, one }) => ({ verdict, one }))).toEqual([]);
+  });
 });

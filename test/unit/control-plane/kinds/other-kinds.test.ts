@@ -23,8 +23,8 @@ describe('DestinationRule', () => {
       'tableSize must be a prime below 5000011',
     ],
     [
-      'trafficPolicy: {tls: {mode: ISTIO_MUTUAL, privateKey: k}}',
-      'the mode ISTIO_MUTUAL takes its certificates from the mesh',
+      'trafficPolicy: {tls: {mode: MUTUAL, credentialName: c, caCrl: k}}',
+      'a caCrl next to a credentialName belongs into its Secret',
     ],
     ['trafficPolicy: {portLevelSettings: [{tls: {mode: SIMPLE}}]}', 'portLevelSettings must name its port'],
     ['subsets: [{name: v1}, {name: v1}]', 'the subset "v1" is already defined'],
