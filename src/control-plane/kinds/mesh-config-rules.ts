@@ -1,8 +1,8 @@
-import type { FieldPath } from './view.js';
 import { checkLocality } from './load-balancer-rules.js';
 import { isDnsLabel, isDnsName, isIpAddress, isPort, isWildcardDnsName } from './names.js';
 import { entriesOf, type Report } from './report.js';
 import type { MeshConfigSpec } from './types.js';
+import type { FieldPath } from './view.js';
 
 const MAX_CONNECT_TIMEOUT_MS = 3_600_000;
 const CURVES: ReadonlySet<string> = new Set(['P-256', 'P-521', 'P-384', 'X25519', 'X25519MLKEM768']);
