@@ -23,7 +23,7 @@ export {
   type Level as FindingLevel,
 } from './control-plane/analysis/codes.js';
 export type { AnalysisDocument } from './control-plane/analysis/document.js';
-export { type Finding, formatFinding } from './control-plane/analysis/finding.js';
+export { describeFinding, type Finding, formatFinding } from './control-plane/analysis/finding.js';
 export { parseSuppression, type Suppression } from './control-plane/analysis/suppressions.js';
 export type { AuditLog, AuditRecord } from './control-plane/audit/audit-log.js';
 export { type BundleEndpointOptions, bundleDocument } from './control-plane/bundle-endpoint.js';

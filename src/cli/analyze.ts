@@ -1,10 +1,10 @@
 import {
   ANALYZERS,
   analyzeFiles,
+  describeFinding,
   type Finding,
   type FindingLevel,
   formatFinding,
-  formatPath,
   formatViolation,
   isAtLeast,
   parseSuppression,
@@ -79,7 +79,7 @@ async function show(
   output: Output,
 ): Promise<void> {
   if (format === 'json' || format === 'yaml') {
-    await print(output, format, findings.map(toJson), () => []);
+    await print(output, format, findings.map(describeFinding), () => []);
   } else if (format === 'name') {
     for (const origin of new Set(findings.map((one) => one.origin))) output.out(`${origin}\n`);
   } else {
@@ -90,23 +90,6 @@ async function show(
     });
     output.err(`${documents} documents: ${counts.length === 0 ? 'no findings' : counts.join(', ')}\n`);
   }
-}
-
-function toJson({ code, level, name, origin, message, suggestion, analyzer, path, place }: Finding) {
-  const { file, line, column } = place.origin;
-  return {
-    code,
-    level,
-    name,
-    origin,
-    message,
-    suggestion,
-    file,
-    line,
-    column,
-    path: formatPath(path),
-    analyzer,
-  };
 }
 
 async function listAnalyzers({ format }: AnalyzeCommand, output: Output): Promise<number> {

@@ -11,6 +11,7 @@ import { type AdminServer, startAdminServer } from './admin/admin-server.js';
 import { renderMetrics } from './admin/metrics.js';
 import { startMetricsServer } from './admin/metrics-server.js';
 import type { AdminStatus } from './admin/status.js';
+import { WorkBudget } from './admin/work-budget.js';
 import { type BundleEndpoint, startBundleEndpoint } from './bundle-endpoint.js';
 import type { CertificateAuthority } from './ca/certificate-authority.js';
 import { isLoopbackPeer } from './ca/peer-address.js';
@@ -20,6 +21,7 @@ import { createCompiler } from './compile/compile.js';
 import { createLossReport, createRefusalReport } from './compile/grpc/report-losses.js';
 import { meshConfigOf } from './compile/mesh-document.js';
 import { ConfigService } from './config/config-service.js';
+import { SentDocumentsService } from './files/sent-documents.js';
 import { type MtlsReport, mtlsReport } from './insight/mtls-report.js';
 import { type FollowedKeys, followIssuerKeys } from './issuer-keys.js';
 import { createMeshConfig, type MeshConfig } from './mesh/mesh-config.js';
@@ -196,6 +198,8 @@ export class RunningControlPlane implements ControlPlane {
       mtls: (namespace) => this.mtls(namespace),
       store: this.#parts.store,
       config: this.#configService(),
+      documents: this.#sentDocuments(),
+      work: new WorkBudget(clock),
       clientConfig: (id, type) => this.#xds.configOf(id, type),
       registry: this.#parts.registry,
       clock,
@@ -209,6 +213,16 @@ export class RunningControlPlane implements ControlPlane {
     const { opened, registry, clock } = this.#parts;
     return new ConfigService({
       ...opened,
+      registry: () => registry.current.value,
+      config: this.#config,
+      clock,
+    });
+  }
+
+  #sentDocuments(): SentDocumentsService {
+    const { store, registry, clock } = this.#parts;
+    return new SentDocumentsService({
+      store,
       registry: () => registry.current.value,
       config: this.#config,
       clock,

@@ -9,6 +9,7 @@ import { listen } from '../serve/grpc-server.js';
 import { PeerLimits } from '../serve/peer-limits.js';
 import { type AdminRequest, type Answer, adminRequest, problem, refusal, write } from './http.js';
 import type { AdminOptions } from './options.js';
+import { matchRoute } from './route.js';
 import { carryOut, ROUTES } from './routes.js';
 
 /** The JSON status API. */
@@ -97,18 +98,25 @@ async function answer(message: IncomingMessage, { options, limits }: Handling): 
       headers: { 'www-authenticate': 'Bearer' },
     };
   }
-  return permitted(request, operator, { options, audited });
+  return permitted(request, operator, { options, audited, again: () => identify(message, options) });
+}
+
+interface Permission {
+  readonly options: AdminOptions;
+  readonly audited: AuditRecord;
+  /** Recognises the caller once more. */
+  readonly again: () => Promise<Operator | undefined>;
 }
 
 /** What a role does not allow is refused before it is looked for: nobody learns what is there. */
 async function permitted(
   request: AdminRequest,
   operator: Operator,
-  { options, audited }: { readonly options: AdminOptions; readonly audited: AuditRecord },
+  { options, audited, again }: Permission,
 ): Promise<Answer> {
   const { method, path } = request;
   const wanted = method === 'HEAD' ? 'GET' : method;
-  const route = ROUTES.find((one) => one.method === wanted && one.path.test(path));
+  const route = ROUTES.find((one) => one.method === wanted && matchRoute(one, path) !== undefined);
   const needed = route?.role ?? (wanted === 'GET' ? 'viewer' : 'operator');
   const { actor, authenticator, role } = operator;
   const who = { ...audited, actor, authenticator, role };
@@ -117,7 +125,8 @@ async function permitted(
     return problem(403, 'INMESH_ADMIN_FORBIDDEN', 'your role does not allow that');
   }
   if (route === undefined) {
-    const allow = ROUTES.filter((one) => one.path.test(path)).map((one) => one.method);
+    const allow = ROUTES.filter((one) => matchRoute(one, path) !== undefined).map((one) => one.method);
+    if (allow.length === 0) return problem(404, 'INMESH_NOT_FOUND', `there is nothing at ${path}`);
     return {
       ...problem(405, 'INMESH_ADMIN_METHOD', `${method} is not for ${path}`),
       headers: {
@@ -128,7 +137,11 @@ async function permitted(
   // On the disk before it happens.
   if (route.action !== undefined)
     await options.audit.record({ ...who, action: route.action, outcome: 'allowed' });
-  return carryOut(route, { ...request, actor }, options);
+  const isStillAllowed = async () => {
+    const now = await again();
+    return now !== undefined && includesRole(now.role, needed);
+  };
+  return carryOut(route, { ...request, actor, isStillAllowed }, options);
 }
 
 function identify(message: IncomingMessage, { operators, tls }: AdminOptions): Promise<Operator | undefined> {

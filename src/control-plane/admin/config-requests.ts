@@ -4,6 +4,7 @@ import type { ExplainQuery } from '../explain/explain-in.js';
 import { kindNamed } from '../kinds/kind-names.js';
 import type { ObjectName } from '../store/object.js';
 import type { Batch, RequestedChange } from '../store/object-store.js';
+import { parseBody } from './parse-body.js';
 
 const change = z.discriminatedUnion('op', [
   z.strictObject({ op: z.enum(['apply', 'create']), object: z.record(z.string(), z.unknown()) }),
@@ -51,18 +52,18 @@ export const BODIES = { batch, preview, rollback };
 
 /** @throws MeshError `INMESH_OPTION_INVALID`. */
 export function readBatch(body: unknown, author: string): Batch {
-  return batchOf(parse(batch, body), author);
+  return batchOf(parseBody(batch, body), author);
 }
 
 /** The body of `POST /api/dry-run`. */
 export function readPreview(body: unknown, author: string) {
-  const { namespace, labels, requests, ...rest } = parse(preview, body);
+  const { namespace, labels, requests, ...rest } = parseBody(preview, body);
   return { batch: batchOf(rest, author), options: { namespace, labels, requests } };
 }
 
 /** The body of `POST /api/rollback`. */
 export function readRollback(body: unknown, author: string) {
-  const { to, message, dryRun, confirm } = parse(rollback, body);
+  const { to, message, dryRun, confirm } = parseBody(rollback, body);
   return { to, options: { message, author, isDryRun: dryRun, isConfirmed: confirm } };
 }
 
@@ -120,17 +121,5 @@ export function labelsOf(texts: readonly string[]): Readonly<Record<string, stri
         const [key = '', ...value] = text.split('=');
         return [key, value.join('=')];
       }),
-  );
-}
-
-function parse<T>(schema: z.ZodType<T>, body: unknown): T {
-  if (body === undefined)
-    throw new MeshError('INMESH_OPTION_INVALID', 'the body is no JSON that can be read, or too large');
-  const parsed = schema.safeParse(body);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new MeshError(
-    'INMESH_OPTION_INVALID',
-    `${issue?.path.join('.') || 'body'}: ${issue?.message ?? 'invalid'}`,
   );
 }

@@ -2,7 +2,7 @@ import type { HistoryEntry, ObjectChange } from '../store/history.js';
 import { shownObject } from '../store/object.js';
 import type { AppliedChange, BatchResult } from '../store/object-store.js';
 import { labelsOf, nameOf, readBatch, readExplain, readPreview, readRollback } from './config-requests.js';
-import { describeViolation } from './describe-violation.js';
+import { describeViolation, invalid } from './describe-violation.js';
 import { streamEvents } from './events.js';
 import { type AdminRequest, type Answer, problem } from './http.js';
 import { OPENAPI } from './openapi.js';
@@ -11,43 +11,43 @@ import type { AdminRoute } from './route.js';
 
 /** A batch may hold all of a mesh. */
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
-const ONE = /^\/api\/resources\/([^/]+)\/([^/]+)\/([^/]+)$/;
+const ONE = '/api/resources/{kind}/{namespace}/{name}';
 
 /** What operators do with the configuration by HTTP; `openapi.json` describes it. */
 export const CONFIG_ROUTES: readonly AdminRoute[] = [
   {
     method: 'GET',
-    path: /^\/openapi\.json$/,
+    path: '/openapi.json',
     role: 'viewer',
     answer: () => ({ status: 200, body: OPENAPI }),
   },
-  { method: 'GET', path: /^\/api\/resources$/, role: 'viewer', answer: list },
+  { method: 'GET', path: '/api/resources', role: 'viewer', answer: list },
   { method: 'GET', path: ONE, role: 'viewer', answer: getOne },
-  { method: 'POST', path: /^\/api\/resources$/, role: 'operator', action: 'config.create', answer: create },
+  { method: 'POST', path: '/api/resources', role: 'operator', action: 'config.create', answer: create },
   { method: 'PUT', path: ONE, role: 'operator', action: 'config.put', answer: put },
   { method: 'DELETE', path: ONE, role: 'operator', action: 'config.delete', answer: remove },
-  { method: 'POST', path: /^\/api\/batches$/, role: 'operator', action: 'config.batch', answer: applyBatch },
-  { method: 'POST', path: /^\/api\/dry-run$/, role: 'viewer', answer: dryRun },
-  { method: 'GET', path: /^\/api\/history$/, role: 'viewer', answer: history },
-  { method: 'GET', path: /^\/api\/history\/(\d+)$/, role: 'viewer', answer: historyEntry },
-  { method: 'GET', path: /^\/api\/diff$/, role: 'viewer', answer: diff },
+  { method: 'POST', path: '/api/batches', role: 'operator', action: 'config.batch', answer: applyBatch },
+  { method: 'POST', path: '/api/dry-run', role: 'viewer', answer: dryRun },
+  { method: 'GET', path: '/api/history', role: 'viewer', answer: history },
+  { method: 'GET', path: '/api/history/{revision}', role: 'viewer', answer: historyEntry },
+  { method: 'GET', path: '/api/diff', role: 'viewer', answer: diff },
   {
     method: 'POST',
-    path: /^\/api\/rollback$/,
+    path: '/api/rollback',
     role: 'operator',
     action: 'config.rollback',
     answer: rollback,
   },
   {
     method: 'POST',
-    path: /^\/api\/held\/confirm$/,
+    path: '/api/held/confirm',
     role: 'operator',
     action: 'config.confirm',
     answer: confirm,
   },
-  { method: 'GET', path: /^\/api\/explain$/, role: 'viewer', answer: explain },
-  { method: 'GET', path: /^\/api\/events$/, role: 'viewer', answer: events },
-  { method: 'GET', path: /^\/api\/proxy-config\/([^/]+)$/, role: 'viewer', answer: proxyConfig },
+  { method: 'GET', path: '/api/explain', role: 'viewer', answer: explain },
+  { method: 'GET', path: '/api/events', role: 'viewer', answer: events },
+  { method: 'GET', path: '/api/proxy-config/{client}', role: 'viewer', answer: proxyConfig },
 ];
 
 function list({ query }: AdminRequest, { config }: AdminOptions): Answer {
@@ -61,13 +61,12 @@ function list({ query }: AdminRequest, { config }: AdminOptions): Answer {
   return { status: 200, body: { revision: config.revision, items } };
 }
 
-function nameIn(path: string) {
-  const [, kind = '', namespace = '', name = ''] = ONE.exec(path) ?? [];
-  return nameOf(decodeURIComponent(kind), decodeURIComponent(namespace), decodeURIComponent(name));
+function nameIn([kind = '', namespace = '', name = '']: readonly string[]) {
+  return nameOf(kind, namespace, name);
 }
 
-function getOne({ path }: AdminRequest, { config }: AdminOptions): Answer {
-  const found = config.get(nameIn(path));
+function getOne({ path }: AdminRequest, { config }: AdminOptions, ...names: string[]): Answer {
+  const found = config.get(nameIn(names));
   if (found === undefined) return problem(404, 'INMESH_NOT_FOUND', `there is nothing at ${path}`);
   const version = found.metadata['resourceVersion'];
   return {
@@ -82,8 +81,8 @@ async function create(request: AdminRequest, { config }: AdminOptions): Promise<
   return answerTo(config.apply({ ...asked(request), changes: [{ op: 'create', object }] }), 201);
 }
 
-async function put(request: AdminRequest, { config }: AdminOptions): Promise<Answer> {
-  const name = nameIn(request.path);
+async function put(request: AdminRequest, { config }: AdminOptions, ...names: string[]): Promise<Answer> {
+  const name = nameIn(names);
   const body = await request.json(MAX_BATCH_BYTES);
   const object = withName(body, name, request.ifMatch);
   if (object === undefined)
@@ -109,8 +108,8 @@ function withName(
   return { ...object, kind, metadata: { ...metadata, name, namespace, resourceVersion } };
 }
 
-function remove(request: AdminRequest, { config }: AdminOptions): Answer {
-  const change = { op: 'delete' as const, ...nameIn(request.path), resourceVersion: request.ifMatch };
+function remove(request: AdminRequest, { config }: AdminOptions, ...names: string[]): Answer {
+  const change = { op: 'delete' as const, ...nameIn(names), resourceVersion: request.ifMatch };
   return answerTo(config.apply({ ...asked(request), changes: [change] }));
 }
 
@@ -128,13 +127,13 @@ async function applyBatch(request: AdminRequest, { config }: AdminOptions): Prom
   return answerTo(config.apply(readBatch(await request.json(MAX_BATCH_BYTES), request.actor)));
 }
 
-async function dryRun(request: AdminRequest, { config }: AdminOptions): Promise<Answer> {
+async function dryRun(request: AdminRequest, { config, work }: AdminOptions): Promise<Answer> {
   const { batch, options } = readPreview(await request.json(MAX_BATCH_BYTES), request.actor);
-  const { result, profiles, requests } = await config.preview(batch, options);
-  const answer = answerTo(result);
-  return result.kind === 'accepted'
-    ? { ...answer, body: { ...acceptedBody(result), profiles, requests } }
-    : { ...answer, body: { ...(answer.body as object), profiles, requests } };
+  return work.spend(async () => {
+    const { result, profiles, requests } = await config.preview(batch, options);
+    const answer = answerTo(result);
+    return { ...answer, body: { ...(answer.body as object), profiles, requests } };
+  });
 }
 
 function history({ query }: AdminRequest, { config }: AdminOptions): Answer {
@@ -147,7 +146,7 @@ function history({ query }: AdminRequest, { config }: AdminOptions): Answer {
   return { status: 200, body: { revision: config.revision, entries: briefly } };
 }
 
-function historyEntry(_: AdminRequest, { config }: AdminOptions, revision: string): Answer {
+function historyEntry(_: AdminRequest, { config }: AdminOptions, revision = ''): Answer {
   const entry = config.history.entries.findLast((one) => one.revision === Number(revision));
   if (entry === undefined) return problem(404, 'INMESH_NOT_FOUND', `revision ${revision} is not known`);
   const { changes, ...rest } = entry;
@@ -182,7 +181,7 @@ function events(request: AdminRequest, options: AdminOptions): Answer {
   return streamEvents(request, options);
 }
 
-function proxyConfig({ query }: AdminRequest, { clientConfig }: AdminOptions, id: string): Answer {
+function proxyConfig({ query }: AdminRequest, { clientConfig }: AdminOptions, id = ''): Answer {
   const found = clientConfig(id, query.get('type') ?? undefined);
   return found === undefined
     ? problem(
@@ -212,16 +211,6 @@ function answerTo(result: BatchResult, status = 200): Answer {
       return { status: 409, body: { ...(body as object), removals: result.removals } };
     }
   }
-}
-
-function invalid(violations: Extract<BatchResult, { kind: 'invalid' }>['violations']): Answer {
-  const errors = violations.filter(({ severity }) => severity === 'error').length;
-  const { body } = problem(
-    422,
-    'INMESH_CONFIG_INVALID',
-    `the configuration would be invalid: ${errors} errors`,
-  );
-  return { status: 422, body: { ...(body as object), violations: violations.map(describeViolation) } };
 }
 
 function acceptedBody({ revision, changes, warnings }: Extract<BatchResult, { kind: 'accepted' }>): {

@@ -1,4 +1,5 @@
 import { formatPath, type Violation } from '../schema/violation.js';
+import { type Answer, problem } from './http.js';
 
 /** A complaint as the API tells it. */
 export function describeViolation({
@@ -11,4 +12,15 @@ export function describeViolation({
   resource,
 }: Violation): object {
   return { code, severity, message, ...origin, path: formatPath(path), suggestion, resource };
+}
+
+/** The answer to documents that are not valid: everything that is wrong with them. */
+export function invalid(violations: readonly Violation[]): Answer {
+  const errors = violations.filter(({ severity }) => severity === 'error').length;
+  const { body } = problem(
+    422,
+    'INMESH_CONFIG_INVALID',
+    `the configuration would be invalid: ${errors} errors`,
+  );
+  return { status: 422, body: { ...(body as object), violations: violations.map(describeViolation) } };
 }

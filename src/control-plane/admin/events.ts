@@ -1,6 +1,7 @@
 import { ADMIN_HEADERS, safeJson } from '../../runtime/admin-request.js';
 import type { Timer } from '../../runtime/clock.js';
 import type { HistoryEntry } from '../store/history.js';
+import { nameOf } from './config-requests.js';
 import type { AdminRequest, Answer } from './http.js';
 import type { AdminOptions } from './options.js';
 
@@ -12,8 +13,13 @@ const MAX_WAITING_BYTES = 1024 * 1024;
 /**
  * Changes as server-sent events: `config` for a revision (its id), `rejected`, `held`. `Last-Event-ID` resumes behind a
  * revision; when that is too old to tell what was missed, `reset` comes first, and the client reads everything anew.
+ * With `kind` and `namespace` only revisions that concern these. It ends when the caller may not read any more.
  */
-export function streamEvents({ lastEventId }: AdminRequest, { config, clock }: AdminOptions): Answer {
+export function streamEvents(
+  { lastEventId, query, isStillAllowed }: AdminRequest,
+  { config, clock }: AdminOptions,
+): Answer {
+  const concerned = filterOf(query);
   return {
     status: 200,
     stream: (response) => {
@@ -27,15 +33,19 @@ export function streamEvents({ lastEventId }: AdminRequest, { config, clock }: A
         if (response.writableLength > MAX_WAITING_BYTES) response.destroy();
         else response.write(text);
       };
+      const sendEntry = (one: HistoryEntry | string) => {
+        const told = typeof one === 'string' ? one : concerned(one);
+        if (told !== undefined) send(typeof told === 'string' ? told : configEvent(told));
+      };
       send(`retry: 1000\n\n`);
-      for (const text of missed(history.entries, lastEventId, config.revision)) send(text);
+      for (const one of missed(history.entries, lastEventId, config.revision)) sendEntry(one);
       const stops = [
         store.onChange(({ before, after }) => {
           if (before.revision === after.revision) return;
           // The history hears of it in the same turn, whoever is told first.
           queueMicrotask(() => {
             const entry = history.entries.findLast(({ revision }) => revision === after.revision);
-            if (entry !== undefined) send(configEvent(entry));
+            if (entry !== undefined) sendEntry(entry);
           });
         }),
         store.lastRejected.subscribe((value) => {
@@ -49,6 +59,10 @@ export function streamEvents({ lastEventId }: AdminRequest, { config, clock }: A
       const beat = () => {
         send(': still here\n\n');
         timer = clock.schedule(HEARTBEAT_MS, beat);
+        isStillAllowed().then(
+          (isAllowed) => !isAllowed && response.end(),
+          () => response.end(),
+        );
       };
       timer = clock.schedule(HEARTBEAT_MS, beat);
       response.on('close', () => {
@@ -64,13 +78,30 @@ function missed(
   entries: readonly HistoryEntry[],
   lastEventId: string | undefined,
   revision: number,
-): readonly string[] {
+): readonly (HistoryEntry | string)[] {
   if (lastEventId === undefined) return [event('hello', { revision }, revision)];
   const seen = Number(lastEventId);
   const later = entries.filter((one) => one.revision > seen);
   const oldest = entries[0]?.revision ?? revision + 1;
   const isKnown = Number.isInteger(seen) && seen <= revision && (seen >= oldest - 1 || later.length === 0);
-  return isKnown ? later.map(configEvent) : [event('reset', { revision }, revision)];
+  return isKnown ? later : [event('reset', { revision }, revision)];
+}
+
+/** What of an entry is about the wanted objects; undefined when nothing is. */
+function filterOf(query: URLSearchParams): (entry: HistoryEntry) => HistoryEntry | undefined {
+  const wanted = query.get('kind');
+  const kind = wanted === null ? undefined : nameOf(wanted, '', '').kind;
+  const namespace = query.get('namespace');
+  if (kind === undefined && namespace === null) return (entry) => entry;
+  return (entry) => {
+    // What was too much to keep may concern everybody.
+    if (entry.changes === undefined) return entry;
+    const changes = entry.changes.filter(
+      (one) =>
+        (kind === undefined || one.kind === kind) && (namespace === null || one.namespace === namespace),
+    );
+    return changes.length === 0 ? undefined : { ...entry, changes, changeCount: changes.length };
+  };
 }
 
 function configEvent({ revision, source, author, message, changes, changeCount }: HistoryEntry): string {

@@ -3,7 +3,8 @@ import { istioId } from '../../identity/spiffe-id.js';
 import type { JoinTokenRecord, JoinTokens } from '../access/join-tokens.js';
 import { type AdminRequest, type Answer, problem } from './http.js';
 
-const wanted = z.strictObject({
+/** The body of `POST /api/join-tokens`. */
+export const joinTokenBody = z.strictObject({
   namespace: z.string().default('default'),
   serviceAccount: z.string(),
   ttlMs: z.int().optional(),
@@ -15,7 +16,7 @@ export async function createJoinToken(
   joinTokens: JoinTokens,
   trustDomain: string,
 ): Promise<Answer> {
-  const parsed = wanted.safeParse(await request.json());
+  const parsed = joinTokenBody.safeParse(await request.json());
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     return problem(

@@ -1,49 +1,28 @@
-import { z } from 'zod';
 import { version } from '../../runtime/version.js';
-import { BODIES } from './config-requests.js';
-
-const text = { type: 'string' } as const;
-const whole = { type: 'integer' } as const;
-const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` });
-const list = (items: object) => ({ type: 'array', items });
-const object = (properties: Readonly<Record<string, object>>, required: readonly string[] = []) => ({
-  type: 'object',
-  properties,
-  required,
-});
-const json = (schema: object) => ({ 'application/json': { schema } });
-const inQuery = (name: string, schema: object, description: string) => ({
-  name,
-  in: 'query',
-  schema,
-  description,
-});
-const inPath = (name: string) => ({ name, in: 'path', required: true, schema: text });
-const ok = (description: string, schema: object) => ({ description, content: json(schema) });
-
-const ERRORS = {
-  400: { $ref: '#/components/responses/Error' },
-  401: { $ref: '#/components/responses/Error' },
-  403: { $ref: '#/components/responses/Error' },
-};
-const WRITE_ERRORS = {
-  ...ERRORS,
-  404: { $ref: '#/components/responses/Error' },
-  409: {
-    description: 'Somebody was faster (INMESH_CONFLICT), or it would remove too much (INMESH_MASS_REMOVAL).',
-    content: json(ref('Error')),
-  },
-  422: { description: 'The configuration would be invalid: every violation.', content: json(ref('Invalid')) },
-  507: {
-    description: 'It could not be written (INMESH_STORE_WRITE); nothing was changed.',
-    content: json(ref('Error')),
-  },
-};
+import {
+  any,
+  ask,
+  flag,
+  inPath,
+  inQuery,
+  json,
+  list,
+  object,
+  ok,
+  oneOf,
+  read,
+  readText,
+  ref,
+  text,
+  whole,
+  write,
+} from './openapi-kit.js';
+import { SCHEMAS } from './openapi-schemas.js';
 
 const NAME = [inPath('kind'), inPath('namespace'), inPath('name')];
 const CHANGE_QUERY = [
-  inQuery('dryRun', { type: 'boolean' }, 'Looks only.'),
-  inQuery('confirm', { type: 'boolean' }, 'It may remove as much as it likes.'),
+  inQuery('dryRun', flag, 'Looks only.'),
+  inQuery('confirm', flag, 'It may remove as much as it likes.'),
   inQuery('message', text, 'For the history.'),
 ];
 const IF_MATCH = {
@@ -52,24 +31,7 @@ const IF_MATCH = {
   schema: text,
   description: 'The resourceVersion that the object must still have.',
 };
-const read = (summary: string, answer: object, parameters: readonly object[] = []) => ({
-  summary,
-  parameters,
-  responses: { 200: ok('What there is.', answer), ...ERRORS },
-});
-const write = (
-  summary: string,
-  body: object | undefined,
-  parameters: readonly object[],
-  answer: object = ref('Applied'),
-) => ({
-  summary: `${summary} Role operator.`,
-  parameters,
-  ...(body !== undefined && { requestBody: { required: true, content: json(body) } }),
-  responses: { 200: ok('It is in force, and on the disk.', answer), ...WRITE_ERRORS },
-});
-const schemaOf = (schema: z.ZodType) => z.toJSONSchema(schema, { io: 'input', target: 'draft-2020-12' });
-
+const WITH = [inQuery('with', oneOf('stored'), 'Laid over what is in force, with registered workloads.')];
 const EXPLAIN_QUERY = [
   inQuery('method', text, 'Default GET.'),
   { ...inQuery('url', text, 'Such as http://reviews/ratings/42.'), required: true },
@@ -79,101 +41,36 @@ const EXPLAIN_QUERY = [
   inQuery('gateway', text, 'namespace/name of the Gateway by which it comes in.'),
   inQuery('draw', { type: 'number' }, 'In [0, 1): chooses among weighted clusters.'),
 ];
-
-const CHANGE = object({ op: text, kind: text, namespace: text, name: text });
-const SHOWN_CHANGE = object({
-  op: text,
-  kind: text,
-  namespace: text,
-  name: text,
-  before: { type: 'object' },
-  after: { type: 'object' },
+const health = () => ({
+  summary: 'Whether it lives. For everybody.',
+  parameters: [],
+  responses: { 200: { description: 'It does.', content: { 'text/plain': { schema: text } } } },
 });
 
-const SCHEMAS = {
-  Object: object({ apiVersion: text, kind: text, metadata: { type: 'object' }, spec: { type: 'object' } }, [
-    'apiVersion',
-    'kind',
-    'metadata',
-  ]),
-  Applied: object(
-    {
-      revision: whole,
-      changes: list(
-        object({
-          kind: text,
-          namespace: text,
-          name: text,
-          result: { enum: ['created', 'configured', 'unchanged', 'deleted'] },
-          resourceVersion: text,
-        }),
-      ),
-      warnings: list(ref('Violation')),
-    },
-    ['revision', 'changes'],
-  ),
-  Violation: object(
-    {
-      code: text,
-      severity: { enum: ['error', 'warning'] },
-      message: text,
-      file: text,
-      line: whole,
-      column: whole,
-      path: text,
-      resource: text,
-      suggestion: text,
-    },
-    ['code', 'severity', 'message'],
-  ),
-  Error: object({ error: object({ code: text, message: text }, ['code', 'message']) }, ['error']),
-  Invalid: object({ error: object({ code: text, message: text }), violations: list(ref('Violation')) }, [
-    'error',
-    'violations',
-  ]),
-  HistoryEntry: object(
-    {
-      revision: whole,
-      at: { type: 'string', format: 'date-time' },
-      source: text,
-      author: text,
-      message: text,
-      changeCount: whole,
-      changes: list(CHANGE),
-    },
-    ['revision', 'at', 'source', 'changeCount'],
-  ),
-  Batch: schemaOf(BODIES.batch),
-  DryRun: schemaOf(BODIES.preview),
-  Rollback: schemaOf(BODIES.rollback),
-};
-
-const PATHS = {
-  '/openapi.json': { get: read('This document.', { type: 'object' }) },
-  '/version': { get: read('The version of the control plane.', object({ version: text })) },
-  '/api/status': { get: read('Revision, clients, what was refused or is held back.', { type: 'object' }) },
-  '/api/config': { get: read('The configuration in force, as it is understood.', { type: 'object' }) },
+const CONFIG_PATHS = {
   '/api/resources': {
     get: read('The objects in force.', object({ revision: whole, items: list(ref('Object')) }), [
       inQuery('kind', text, 'Also in the plural or short: vs, dr, svc.'),
       inQuery('namespace', text, 'Default: all.'),
       inQuery('labels', text, 'key=value, with commas between.'),
     ]),
-    post: write('Creates an object.', ref('Object'), CHANGE_QUERY),
+    post: write('Creates an object.', { body: ref('Object'), parameters: CHANGE_QUERY, status: 201 }),
   },
   '/api/resources/{kind}/{namespace}/{name}': {
     get: read('One object; its resourceVersion is the ETag.', ref('Object'), NAME),
-    put: write('Creates or replaces an object.', ref('Object'), [...NAME, IF_MATCH, ...CHANGE_QUERY]),
-    delete: write('Deletes an object.', undefined, [...NAME, IF_MATCH, ...CHANGE_QUERY]),
+    put: write('Creates or replaces an object.', {
+      body: ref('Object'),
+      parameters: [...NAME, IF_MATCH, ...CHANGE_QUERY],
+    }),
+    delete: write('Deletes an object.', { parameters: [...NAME, IF_MATCH, ...CHANGE_QUERY] }),
   },
-  '/api/batches': { post: write('Changes several objects, all or none.', ref('Batch'), []) },
+  '/api/batches': { post: write('Changes several objects, all or none.', { body: ref('Batch') }) },
   '/api/dry-run': {
-    post: {
-      summary:
-        'What a batch would change: objects, xDS resources for each kind of client, what becomes of requests.',
-      requestBody: { required: true, content: json(ref('DryRun')) },
-      responses: { 200: ok('Nothing was changed.', { type: 'object' }), ...WRITE_ERRORS },
-    },
+    post: ask(
+      'What a batch would change: objects, xDS resources for each kind of client, what becomes of requests.',
+      ref('DryRun'),
+      ref('Preview'),
+    ),
   },
   '/api/history': {
     get: read(
@@ -183,23 +80,26 @@ const PATHS = {
     ),
   },
   '/api/history/{revision}': {
-    get: read('One revision, with every object before and after.', ref('HistoryEntry'), [inPath('revision')]),
+    get: read('One revision, with every object before and after.', ref('FullHistoryEntry'), [
+      inPath('revision'),
+    ]),
   },
   '/api/diff': {
     get: read(
       'What changed between two revisions.',
-      object({ from: whole, to: whole, changes: list(SHOWN_CHANGE) }),
+      object({ from: whole, to: whole, changes: list(ref('ShownChange')) }),
       [
         { ...inQuery('from', whole, 'The older one, as a rule.'), required: true },
         inQuery('to', whole, 'Default: the one in force.'),
       ],
     ),
   },
-  '/api/rollback': { post: write('Makes the objects of the store what they were.', ref('Rollback'), []) },
-  '/api/held/confirm': {
-    post: write('Takes into force what is held back.', object({}), [], object({ revision: whole })),
+  '/api/rollback': {
+    post: write('Makes the objects of the store what they were.', { body: ref('Rollback') }),
   },
-  '/api/explain': { get: read('What becomes of a request.', { type: 'object' }, EXPLAIN_QUERY) },
+  '/api/held/confirm': {
+    post: write('Takes into force what is held back.', { body: any, answer: object({ revision: whole }) }),
+  },
   '/api/events': {
     get: {
       summary: 'Changes as server-sent events: config, rejected, held; hello or reset first.',
@@ -210,47 +110,121 @@ const PATHS = {
           schema: whole,
           description: 'The revision that was seen last.',
         },
+        inQuery('kind', text, 'Only revisions that change objects of it.'),
+        inQuery('namespace', text, 'Only revisions that change objects in it.'),
       ],
       responses: {
         200: { description: 'A stream.', content: { 'text/event-stream': { schema: text } } },
-        ...ERRORS,
+        400: { $ref: '#/components/responses/Error' },
+        401: { $ref: '#/components/responses/Error' },
+        403: { $ref: '#/components/responses/Error' },
       },
     },
   },
+};
+
+const DOCUMENT_PATHS = {
+  '/api/analyze': {
+    post: ask('Analyzes documents.', ref('Analyze'), list(ref('Finding')), WITH),
+  },
+  '/api/validate': { post: ask('Validates documents.', ref('Validate'), ref('Validated'), WITH) },
+  '/api/compile': {
+    post: ask('Compiles documents for one client, in Envoy’s JSON.', ref('Compile'), ref('Compiled'), WITH),
+  },
+  '/api/compile/rbac': {
+    post: ask(
+      'Compiles the policies of one workload to filters, in Envoy’s JSON.',
+      ref('CompileAuthorization'),
+      ref('CompiledAuthorization'),
+      WITH,
+    ),
+  },
+  '/api/authz/check': {
+    post: ask(
+      'The policies of a workload, and what they say of a request.',
+      ref('CheckAuthorization'),
+      ref('CheckedAuthorization'),
+      WITH,
+    ),
+  },
+  '/api/explain': {
+    get: read('What becomes of a request.', ref('Explanation'), EXPLAIN_QUERY),
+    post: ask('What documents would do with a request.', ref('Explain'), ref('Explanation'), WITH),
+  },
+};
+
+const STATE_PATHS = {
+  '/openapi.json': { get: read('This document.', any) },
+  '/healthz/live': { get: health() },
+  '/healthz/ready': { get: health() },
+  '/ready': { get: health() },
+  '/version': { get: read('The version of the control plane.', object({ version: text })) },
+  '/metrics': { get: readText('Metrics in Prometheus’ format.') },
+  '/debug/syncz': { get: read('Clients, as Istio lists them.', list(ref('Client'))) },
+  '/api/status': { get: read('Revision, clients, what was refused or is held back.', ref('Status')) },
+  '/api/config': { get: read('The configuration in force, as it is understood.', ref('Config')) },
   '/api/proxy-config/{client}': {
-    get: read('What a client was sent, and what it said of it.', { type: 'object' }, [
+    get: read('What a client was sent, and what it said of it.', ref('ClientConfig'), [
       inPath('client'),
       inQuery(
         'type',
-        { enum: ['all', 'listeners', 'routes', 'clusters', 'endpoints', 'secrets'] },
+        oneOf('all', 'listeners', 'routes', 'clusters', 'endpoints', 'secrets'),
         'Default: all.',
       ),
     ]),
   },
   '/api/applied': {
-    get: read('Waits until a revision has arrived everywhere (409: it has not).', { type: 'object' }, [
-      inQuery('revision', whole, 'Default: the one in force.'),
-      inQuery('timeoutMs', whole, 'Default 10000.'),
-    ]),
+    get: {
+      summary: 'Waits until a revision has arrived everywhere.',
+      parameters: [
+        inQuery('revision', whole, 'Default: the one in force.'),
+        inQuery('timeoutMs', whole, 'Default 10000.'),
+      ],
+      responses: {
+        200: ok('It has.', ref('Applying')),
+        400: { $ref: '#/components/responses/Error' },
+        401: { $ref: '#/components/responses/Error' },
+        403: { $ref: '#/components/responses/Error' },
+        409: ok('It has not.', ref('Applying')),
+      },
+    },
   },
   '/api/mtls': {
-    get: read('Who speaks mTLS to whom.', { type: 'object' }, [inQuery('namespace', text, 'Default: all.')]),
+    get: read('Who speaks mTLS to whom.', ref('Mtls'), [inQuery('namespace', text, 'Default: all.')]),
   },
-  '/api/load': { get: read('What clients report of their load.', { type: 'object' }) },
+  '/api/load': { get: read('What clients report of their load.', ref('Load')) },
   '/api/workloads': {
-    get: read('Registered workloads.', { type: 'object' }),
-    post: write('Registers a workload.', { type: 'object' }, [], { type: 'object' }),
+    get: read('Registered workloads.', ref('Workloads')),
+    post: write('Registers a workload.', {
+      body: ref('Workload'),
+      answer: object({ id: text, ttlMs: whole }),
+    }),
   },
   '/api/workloads/{id}': {
-    delete: write('Removes a workload.', undefined, [inPath('id')], { type: 'object' }),
+    delete: write('Removes a workload.', {
+      parameters: [inPath('id')],
+      answer: object({ id: text, removed: flag }),
+    }),
   },
   '/api/join-tokens': {
-    get: read('Unused join tokens. Role admin.', { type: 'object' }),
-    post: write('Makes a join token. Role admin.', { type: 'object' }, [], { type: 'object' }),
+    get: read('Unused join tokens. Role admin.', object({ joinTokens: list(ref('ListedJoinToken')) })),
+    post: write('Makes a join token.', {
+      body: ref('JoinToken'),
+      answer: { allOf: [ref('ListedJoinToken'), object({ token: text })] },
+      status: 201,
+      role: 'admin',
+    }),
   },
   '/api/join-tokens/{hash}': {
-    delete: write('Withdraws a join token. Role admin.', undefined, [inPath('hash')], { type: 'object' }),
+    delete: write('Withdraws a join token.', {
+      parameters: [inPath('hash')],
+      answer: object({ hash: text, revoked: flag }),
+      role: 'admin',
+    }),
   },
+  '/api/ca': { get: read('The certificate authority, where there is one.', ref('Authority')) },
+  '/ca/roots.pem': { get: readText('The roots that members trust.') },
+  '/ca/crl.pem': { get: readText('The revocation list.') },
 };
 
 /** The HTTP API of the control plane (OpenAPI 3.1). */
@@ -263,7 +237,7 @@ export const OPENAPI = {
       'Reading needs the role viewer, changing operator. Changes have content-type application/json, and are in the audit log before they happen.',
   },
   security: [{ bearer: [] }, {}],
-  paths: PATHS,
+  paths: { ...CONFIG_PATHS, ...DOCUMENT_PATHS, ...STATE_PATHS },
   components: {
     securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
     responses: { Error: { description: 'Why not.', content: json(ref('Error')) } },

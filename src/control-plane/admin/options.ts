@@ -5,12 +5,14 @@ import type { JoinTokens } from '../access/join-tokens.js';
 import type { Operators } from '../access/roles.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { ConfigService } from '../config/config-service.js';
+import type { SentDocumentsService } from '../files/sent-documents.js';
 import type { MtlsReport } from '../insight/mtls-report.js';
 import type { WorkloadRegistry } from '../registry/registry.js';
 import type { AppliedReport } from '../serve/applied.js';
 import type { ClientConfig } from '../serve/client-config.js';
 import type { ConfigStore } from '../store/config-store.js';
 import type { AdminStatus } from './status.js';
+import type { WorkBudget } from './work-budget.js';
 
 /** What the status API works with. */
 export interface AdminOptions {
@@ -33,6 +35,10 @@ export interface AdminOptions {
   readonly mtls: (namespace: string | undefined) => MtlsReport;
   readonly store: ConfigStore;
   readonly config: ConfigService;
+  /** What documents come to that are sent along. */
+  readonly documents: SentDocumentsService;
+  /** What may be worked out for callers. */
+  readonly work: WorkBudget;
   /** What a client was sent, by its id or a part of it that only one has, and by type. */
   readonly clientConfig: (id: string, type: string | undefined) => ClientConfig | undefined;
   readonly registry: WorkloadRegistry;

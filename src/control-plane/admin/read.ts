@@ -8,6 +8,23 @@ import { renderMetrics } from './metrics.js';
 import type { AdminOptions } from './options.js';
 import type { AdminStatus } from './status.js';
 
+/** Paths of what can be read without saying more. */
+export const READABLE = [
+  '/healthz/live',
+  '/healthz/ready',
+  '/ready',
+  '/version',
+  '/metrics',
+  '/debug/syncz',
+  '/api/status',
+  '/api/config',
+  '/api/workloads',
+  '/api/load',
+  '/api/ca',
+  '/ca/roots.pem',
+  '/ca/crl.pem',
+] as const;
+
 /** What can be read. */
 export function read(path: string, options: AdminOptions): Answer {
   switch (path) {

@@ -1,60 +1,69 @@
 import { MeshError } from '../../runtime/errors.js';
 import { CONFIG_ROUTES } from './config-routes.js';
+import { DOCUMENT_ROUTES } from './document-routes.js';
 import { type AdminRequest, type Answer, problem } from './http.js';
 import { createJoinToken, listJoinTokens, revokeJoinToken } from './join-tokens.js';
 import type { AdminOptions } from './options.js';
-import { read } from './read.js';
-import type { AdminRoute } from './route.js';
+import { READABLE, read } from './read.js';
+import { type AdminRoute, matchRoute } from './route.js';
 import { registerWorkload, removeWorkload } from './workloads.js';
 
 const DEFAULT_WAIT_MS = 10_000;
 const MAX_WAIT_MS = 300_000;
 
-/** What the API can do; what is not here and reads is looked for in `read`. */
+/** What the API can do. */
 export const ROUTES: readonly AdminRoute[] = [
   ...CONFIG_ROUTES,
-  { method: 'GET', path: /^\/api\/applied$/, role: 'viewer', answer: applied },
+  ...DOCUMENT_ROUTES,
+  { method: 'GET', path: '/api/applied', role: 'viewer', answer: applied },
   {
     method: 'POST',
-    path: /^\/api\/workloads$/,
+    path: '/api/workloads',
     role: 'operator',
     action: 'workload.register',
     answer: (request, { registry }) => registerWorkload(request, registry),
   },
   {
     method: 'DELETE',
-    path: /^\/api\/workloads\/([^/]+)$/,
+    path: '/api/workloads/{id}',
     role: 'operator',
     action: 'workload.remove',
-    answer: (_, { registry }, name) => removeWorkload(name, registry),
+    answer: (_, { registry }, id = '') => removeWorkload(id, registry),
   },
   {
     method: 'GET',
-    path: /^\/api\/join-tokens$/,
+    path: '/api/join-tokens',
     role: 'admin',
     answer: (_, { joinTokens }) => listJoinTokens(joinTokens),
   },
   {
     method: 'POST',
-    path: /^\/api\/join-tokens$/,
+    path: '/api/join-tokens',
     role: 'admin',
     action: 'join-token.request',
     answer: (request, { joinTokens, trustDomain }) => createJoinToken(request, joinTokens, trustDomain),
   },
   {
     method: 'DELETE',
-    path: /^\/api\/join-tokens\/([^/]+)$/,
+    path: '/api/join-tokens/{hash}',
     role: 'admin',
     action: 'join-token.withdraw',
-    answer: (_, { joinTokens }, name) => revokeJoinToken(name, joinTokens),
+    answer: (_, { joinTokens }, hash = '') => revokeJoinToken(hash, joinTokens),
   },
   {
     method: 'GET',
-    path: /^\/api\/mtls$/,
+    path: '/api/mtls',
     role: 'viewer',
     answer: ({ query }, { mtls }) => ({ status: 200, body: mtls(query.get('namespace') || undefined) }),
   },
-  { method: 'GET', path: /^\/.*$/, role: 'viewer', answer: ({ path }, options) => read(path, options) },
+  ...READABLE.map(
+    (path): AdminRoute => ({
+      method: 'GET',
+      path,
+      role: 'viewer',
+      answer: (_, options) => read(path, options),
+    }),
+  ),
 ];
 
 /** An answer, also for options that a caller got wrong. */
@@ -63,9 +72,9 @@ export async function carryOut(
   request: AdminRequest,
   options: AdminOptions,
 ): Promise<Answer> {
-  const name = decode(route.path.exec(request.path)?.[1] ?? '');
+  const names = matchRoute(route, request.path) ?? [];
   try {
-    return await route.answer(request, options, name);
+    return await route.answer(request, options, ...names);
   } catch (error) {
     if (MeshError.is(error) && (error.code === 'INMESH_OPTION_INVALID' || error.code === 'INMESH_SPIFFE_ID'))
       return problem(400, error.code, error.message);
@@ -95,12 +104,4 @@ function numberOf(text: string | null, min: number, max: number): number | 'inva
   if (text === null) return undefined;
   const value = text === '' ? Number.NaN : Number(text);
   return Number.isInteger(value) && value >= min && value <= max ? value : 'invalid';
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

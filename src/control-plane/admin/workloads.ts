@@ -6,7 +6,8 @@ import { type AdminRequest, type Answer, problem } from './http.js';
 
 const DEFAULT_TTL_MS = 30_000;
 
-const registration = z.strictObject({
+/** The body of `POST /api/workloads`. */
+export const workloadBody = z.strictObject({
   /** Names the registration: post it again within the TTL to keep it. */
   id: z.string().min(1).max(253),
   service: z.string(),
@@ -24,7 +25,7 @@ const registration = z.strictObject({
 
 /** Registers a workload that does not speak xDS; it vanishes when it is not posted again within its TTL. */
 export async function registerWorkload(request: AdminRequest, registry: WorkloadRegistry): Promise<Answer> {
-  const parsed = registration.safeParse(await request.json());
+  const parsed = workloadBody.safeParse(await request.json());
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     return problem(

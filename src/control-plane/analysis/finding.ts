@@ -1,6 +1,7 @@
 import type { FieldPath } from '../kinds/view.js';
 import type { Place } from '../schema/config-file.js';
 import { excerptOf } from '../schema/format.js';
+import { formatPath } from '../schema/violation.js';
 import type { FindingCode, Level } from './codes.js';
 
 /** One thing that analysis found. */
@@ -35,4 +36,23 @@ export function formatFinding(finding: Finding, isWide = false): string {
   const hint = suggestion === undefined ? '' : ` (did you mean ${JSON.stringify(suggestion)}?)`;
   const who = isWide ? ` [${name}, ${analyzer}]` : '';
   return [`${where} ${level} ${code} ${origin}: ${message}${hint}${who}`, ...excerptOf(place)].join('\n');
+}
+
+/** A finding as programs read it: `-o json` and the HTTP API. */
+export function describeFinding({ place, path, ...finding }: Finding) {
+  const { code, level, name, origin, message, suggestion, analyzer } = finding;
+  const { file, line, column } = place.origin;
+  return {
+    code,
+    level,
+    name,
+    origin,
+    message,
+    suggestion,
+    file,
+    line,
+    column,
+    path: formatPath(path),
+    analyzer,
+  };
 }

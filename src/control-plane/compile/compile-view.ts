@@ -9,6 +9,7 @@ import type { LocalityLbSetting, MeshConfig, PathNormalization } from '../mesh/m
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ResourceSet } from '../resources/resource-set.js';
 import { createCompiler } from './compile.js';
+import { grpcLosses } from './grpc/losses.js';
 import type { Generator } from './profile.js';
 
 /** For whom documents are compiled. */
@@ -59,8 +60,22 @@ export function compileView(
   return jsonOf(createCompiler(config).compile(view, workloads, nodeOf(target)));
 }
 
+/** What a configuration comes to for one client, and what of it is not followed, one sentence each. */
+export function compileWithLosses(
+  view: ConfigView,
+  workloads: RegistrySnapshot,
+  config: MeshConfig,
+  target: CompileTarget,
+): { readonly resources: CompiledJson; readonly losses: readonly string[] } {
+  const refused = new Set<string>();
+  const compiler = createCompiler(config, { refusesPatch: (reason) => refused.add(reason) });
+  const resources = jsonOf(compiler.compile(view, workloads, nodeOf(target)));
+  const lost = target.profile === 'grpc' ? grpcLosses(view).map(({ message }) => message) : [];
+  return { resources, losses: [...lost, ...refused] };
+}
+
 /** A client of the kind that the target says. */
-export function nodeOf(target: CompileTarget): Node {
+function nodeOf(target: CompileTarget): Node {
   const { profile, namespace = 'default', labels = {}, proxyPort, portListeners = false } = target;
   return {
     id: `sidecar~127.0.0.1~compile.${namespace}~${namespace}.svc.cluster.local`,
@@ -79,7 +94,7 @@ export function nodeOf(target: CompileTarget): Node {
 }
 
 /** The resources of a set in the JSON that Envoy reads and prints, `@type` included. */
-export function jsonOf(set: ResourceSet): CompiledJson {
+function jsonOf(set: ResourceSet): CompiledJson {
   const { listeners, wireListeners, routes, clusters, endpoints, encoders } = set;
   return {
     listeners: [

@@ -1,5 +1,8 @@
+import { setImmediate } from 'node:timers/promises';
+import { MeshError } from '../../runtime/errors.js';
+import { createCompiler } from '../compile/compile.js';
 import { type CompiledJson, compileView } from '../compile/compile-view.js';
-import { type ExplainQuery, explainIn } from '../explain/explain-in.js';
+import { type ExplainQuery, type ExplainState, explainIn } from '../explain/explain-in.js';
 import type { RequestExplanation } from '../explain/explanation.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
@@ -39,6 +42,8 @@ export interface RequestChange {
   readonly method: string;
   readonly url: string;
   readonly from: string;
+  /** How often it was asked about. */
+  readonly count: number;
   readonly before: object;
   readonly after: object;
 }
@@ -64,16 +69,42 @@ export async function previewOf(
       ),
     };
   });
+  const [old, now] = [before, after].map((view) => createAnswers({ view, registry, config }));
   const changed: RequestChange[] = [];
-  for (const query of requests) {
-    const [old, now] = await Promise.all(
-      [before, after].map(async (view) => factsOf(await explainIn({ view, registry, config }, query))),
-    );
-    if (JSON.stringify(old) === JSON.stringify(now)) continue;
+  for (const { query, count } of distinct(requests)) {
+    const [was, is] = [await old?.(query), await now?.(query)];
+    if (JSON.stringify(was) === JSON.stringify(is)) continue;
     const { method, url, from = 'default/' } = query;
-    changed.push({ method, url, from, ...onlyDifferent(old ?? {}, now ?? {}) });
+    changed.push({ method, url, from, count, ...onlyDifferent(was ?? {}, is ?? {}) });
   }
   return { profiles, requests: changed };
+}
+
+/** Recorded traffic asks the same over and over: each question once, with how often it was asked. */
+function distinct(requests: readonly ExplainQuery[]) {
+  const found = new Map<string, { readonly query: ExplainQuery; count: number }>();
+  for (const query of requests) {
+    const key = JSON.stringify(query);
+    const known = found.get(key);
+    if (known === undefined) found.set(key, { query, count: 1 });
+    else known.count++;
+  }
+  return found.values();
+}
+
+/** Answers about one configuration, which is compiled once. What is no request, or no caller, is an answer, too. */
+function createAnswers(state: Omit<ExplainState, 'compiler'>): (query: ExplainQuery) => Promise<Facts> {
+  const compiler = createCompiler(state.config);
+  return async (query) => {
+    // Clients of the process get their turns in between.
+    await setImmediate();
+    try {
+      return factsOf(await explainIn({ ...state, compiler }, query));
+    } catch (error) {
+      if (MeshError.is(error)) return { error: error.message };
+      throw error;
+    }
+  };
 }
 
 /** By name; resources of one name are equal when their JSON is. */

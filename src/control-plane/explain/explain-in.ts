@@ -1,7 +1,7 @@
 import { NO_LOCALITY } from '../../model/endpoint.js';
 import type { Node } from '../../model/node.js';
 import { MeshError } from '../../runtime/errors.js';
-import { createCompiler } from '../compile/compile.js';
+import { type Compiler, createCompiler } from '../compile/compile.js';
 import { meshConfigOf } from '../compile/mesh-document.js';
 import { GATEWAY_NAME_LABEL } from '../gateway-api/gateway-services.js';
 import type { ConfigView } from '../kinds/view.js';
@@ -23,15 +23,17 @@ export interface ExplainState {
   readonly view: ConfigView;
   readonly registry: RegistrySnapshot;
   readonly config: MeshConfig;
+  /** One that has seen the configuration before; default a new one. */
+  readonly compiler?: Compiler | undefined;
 }
 
 /** Tells what a configuration with its registered workloads does with a request. */
 export function explainIn(state: ExplainState, query: ExplainQuery): Promise<RequestExplanation> {
-  const { view, registry, config } = state;
+  const { view, registry, config, compiler = createCompiler(config) } = state;
   const isByGateway = query.gateway !== undefined;
   const caller = isByGateway ? gatewayCaller(query.gateway, query, view) : findCaller(query, view, registry);
   const node = nodeOf(caller, isByGateway);
-  const set = createCompiler(config).compile(view, registry, node);
+  const set = compiler.compile(view, registry, node);
   const port = isByGateway ? portOf(query.url) : undefined;
   return explainRequest(query, {
     ...state,

@@ -10,7 +10,7 @@ import { authorizationCompiler } from '../compile/authorization/workload.js';
 import { meshConfigOf } from '../compile/mesh-document.js';
 import type { PolicySubject } from '../compile/policy-scope.js';
 import type { ConfigView } from '../kinds/view.js';
-import { createMeshConfig, type MeshSettings } from '../mesh/mesh-config.js';
+import { createMeshConfig, type MeshConfig, type MeshSettings } from '../mesh/mesh-config.js';
 import {
   type AuthorizationCheck,
   type AuthorizationQuery,
@@ -47,11 +47,19 @@ export function compileAuthorizationFiles(
   paths: readonly string[],
   target: AuthorizationTarget,
 ): Promise<FromFiles<AuthorizationJson & { readonly problems: readonly string[] }>> {
-  return fromFiles(paths, (view) => {
-    const config = meshConfigOf(view, createMeshConfig(target.mesh ?? {}));
-    const { http, tcp, problems } = authorizationCompiler(view, NOBODY, config)(target);
-    return { http: http.map(httpJson), tcp: tcp.map(tcpJson), problems };
-  });
+  return fromFiles(paths, (view) =>
+    compileAuthorization(view, target, meshConfigOf(view, createMeshConfig(target.mesh ?? {}))),
+  );
+}
+
+/** Compiles the AuthorizationPolicies of a configuration for one workload. */
+export function compileAuthorization(
+  view: ConfigView,
+  target: PolicySubject,
+  config: MeshConfig,
+): AuthorizationJson & { readonly problems: readonly string[] } {
+  const { http, tcp, problems } = authorizationCompiler(view, NOBODY, config)(target);
+  return { http: http.map(httpJson), tcp: tcp.map(tcpJson), problems };
 }
 
 /** Tells which policies in files and folders hold for a workload, and what they say of a request. */

@@ -1,8 +1,6 @@
 import { systemClock } from '../../runtime/clock.js';
 import { silentLogger } from '../../runtime/log.js';
-import { createCompiler } from '../compile/compile.js';
-import { type CompiledJson, type CompileTarget, jsonOf, nodeOf } from '../compile/compile-view.js';
-import { grpcLosses } from '../compile/grpc/losses.js';
+import { type CompiledJson, type CompileTarget, compileWithLosses } from '../compile/compile-view.js';
 import type { ConfigInput } from '../documents/file-reader.js';
 import { createMeshConfig } from '../mesh/mesh-config.js';
 import { snapshotOf } from '../registry/snapshot.js';
@@ -27,19 +25,7 @@ export function compileFor(input: ConfigInput, target: CompileTarget): CompileRe
   const store = createConfigStore({ clock: systemClock, logger: silentLogger });
   const result = store.propose('documents', input);
   if (!result.accepted) return { accepted: false, violations: result.violations };
-  const view = store.current.value;
-  const refused = new Set<string>();
-  const compiler = createCompiler(createMeshConfig(target.mesh ?? {}), {
-    refusesPatch: (reason) => refused.add(reason),
-  });
-  const set = compiler.compile(view, NOBODY, nodeOf(target));
-  return {
-    accepted: true,
-    resources: jsonOf(set),
-    warnings: store.warnings.value,
-    losses: [
-      ...(target.profile === 'grpc' ? grpcLosses(view).map(({ message }) => message) : []),
-      ...refused,
-    ],
-  };
+  const config = createMeshConfig(target.mesh ?? {});
+  const { resources, losses } = compileWithLosses(store.current.value, NOBODY, config, target);
+  return { accepted: true, resources, warnings: store.warnings.value, losses };
 }

@@ -3,7 +3,7 @@ import { isEqual } from '../../runtime/equal.js';
 import type { Logger } from '../../runtime/log.js';
 import { createSignal, type MutableSignal, type Signal } from '../../runtime/signal.js';
 import { checkDocuments } from '../documents/check.js';
-import { createView } from '../documents/config-view.js';
+import { createView, keyOf } from '../documents/config-view.js';
 import type { ConfigDocument } from '../documents/document.js';
 import {
   type ConfigInput,
@@ -43,6 +43,10 @@ export interface ConfigStore {
   propose(source: string, input: ConfigInput, options?: ProposeOptions): ProposalResult;
   /** What a proposal would come to; nothing takes effect. */
   check(source: string, input: ConfigInput, options?: ProposeOptions): CheckedProposal;
+  /** Documents laid over those in force: in place of what has the same name, beside the rest. Nothing takes effect. */
+  overlay(input: ConfigInput): Overlay;
+  /** The content of each source that is in force. */
+  readonly inForce: ReadonlyMap<string, ConfigInput>;
   /** Takes what is held back into force; undefined when nothing is. */
   confirm(): ProposalResult | undefined;
   /** Hears of every view that comes into force, with the one before; `source` is who proposed it. */
@@ -63,6 +67,14 @@ export interface CheckedProposal {
   readonly violations: readonly Violation[];
   /** More than may go at once; then it takes a confirmation. */
   readonly removals: readonly Removal[];
+}
+
+/** A configuration with some documents replaced. */
+export interface Overlay {
+  readonly view: ConfigView;
+  readonly violations: readonly Violation[];
+  /** How many documents were laid over it. */
+  readonly documents: number;
 }
 
 /** A change that waits for a confirmation. */
@@ -106,6 +118,7 @@ interface Accepted {
 
 class Store implements ConfigStore {
   readonly #read: FileReader;
+  readonly #limits: ConfigLimits;
   readonly #allowUnsupported: boolean;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -119,11 +132,13 @@ class Store implements ConfigStore {
   );
   /** What each source proposed last, accepted or not: one source may refer to another. */
   readonly #sources = new Map<string, ConfigInput>();
+  #inForce: ReadonlyMap<string, ConfigInput> = new Map();
   /** What is in force. */
   #accepted: Pick<SourcesContent, 'documents' | 'fingerprint'> = { documents: [], fingerprint: '[]' };
 
   constructor(options: ConfigStoreOptions, tools: ConfigStoreTools) {
-    this.#read = createFileReader({ ...DEFAULT_LIMITS, ...options.limits });
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#read = createFileReader(this.#limits);
     this.#allowUnsupported = options.allowUnsupported ?? false;
     this.#massRemoval = options.massRemoval;
     this.#current = createSignal(createView(0, []));
@@ -154,6 +169,22 @@ class Store implements ConfigStore {
 
   check(source: string, input: ConfigInput, options: ProposeOptions = {}): CheckedProposal {
     return this.#judge(new Map(this.#sources).set(source, input), options);
+  }
+
+  overlay(input: ConfigInput): Overlay {
+    const sent = createFileReader(this.#limits)([['documents', input]]);
+    const own = new Set(sent.documents.map(({ kind, namespace, name }) => keyOf(kind, namespace, name)));
+    const rest = this.#accepted.documents.filter(
+      ({ kind, namespace, name }) => !own.has(keyOf(kind, namespace, name)),
+    );
+    const documents = [...rest, ...sent.documents].map((one, order) => one.at(order));
+    const view = createView(this.#current.value.revision, documents);
+    const violations = [...sent.violations, ...checkDocuments(documents, view, this.#allowUnsupported)];
+    return { view, violations, documents: sent.documents.length };
+  }
+
+  get inForce(): ReadonlyMap<string, ConfigInput> {
+    return this.#inForce;
   }
 
   confirm(): ProposalResult | undefined {
@@ -198,6 +229,7 @@ class Store implements ConfigStore {
     const { revision } = view;
     const isNews = content.fingerprint !== this.#accepted.fingerprint || this.#rejected.value !== undefined;
     this.#rejected.set(undefined);
+    this.#inForce = new Map(this.#sources);
     if (!isNews) return { accepted: true, revision, violations: this.#warnings.value };
     const before = this.#current.value;
     this.#accepted = content;

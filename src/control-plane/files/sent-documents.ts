@@ -1,0 +1,135 @@
+import type { Clock } from '../../runtime/clock.js';
+import { silentLogger } from '../../runtime/log.js';
+import { analyze } from '../analysis/analyze.js';
+import { type AnalysisDocument, DEFAULT_NAMESPACE } from '../analysis/document.js';
+import type { Finding } from '../analysis/finding.js';
+import { type AnalysisInput, readForAnalysis } from '../analysis/read.js';
+import { type CompileTarget, compileWithLosses } from '../compile/compile-view.js';
+import { meshConfigOf } from '../compile/mesh-document.js';
+import type { PolicySubject } from '../compile/policy-scope.js';
+import type { ConfigInput } from '../documents/file-reader.js';
+import { type ExplainQuery, explainIn } from '../explain/explain-in.js';
+import type { ConfigView } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { checkAuthorization } from '../policy/authorization-check.js';
+import type { CheckedRequest } from '../policy/checked-request.js';
+import { type RegistrySnapshot, snapshotOf } from '../registry/snapshot.js';
+import { DEFAULT_LIMITS } from '../schema/limits.js';
+import { hasError, type Violation } from '../schema/violation.js';
+import { type ConfigStore, createConfigStore } from '../store/config-store.js';
+import type { AnalyzeOptions } from './analyze-files.js';
+import { compileAuthorization } from './authorization-files.js';
+import { softened, validateDocuments } from './validate-files.js';
+
+/** Documents that somebody asks about: by themselves, or as if they were in force. */
+export interface SentDocuments {
+  readonly input: ConfigInput;
+  /** Laid over what is in force, with the workloads that registered. */
+  readonly withStored: boolean;
+}
+
+/** What documents come to, or what is wrong with them. */
+export type SentResult<T> =
+  | { readonly accepted: true; readonly result: T; readonly warnings: readonly Violation[] }
+  | { readonly accepted: false; readonly violations: readonly Violation[] };
+
+export interface SentTools {
+  readonly store: ConfigStore;
+  readonly registry: () => RegistrySnapshot;
+  readonly config: MeshConfig;
+  readonly clock: Clock;
+}
+
+interface State {
+  readonly view: ConfigView;
+  readonly registry: RegistrySnapshot;
+  /** With what the documents say of the mesh. */
+  readonly config: MeshConfig;
+}
+
+/** What the CLI tells of files, of documents that were sent to a control plane; nothing takes effect. */
+export class SentDocumentsService {
+  readonly #tools: SentTools;
+
+  constructor(tools: SentTools) {
+    this.#tools = tools;
+  }
+
+  analyze({ input, withStored }: SentDocuments, options: AnalyzeOptions): readonly Finding[] {
+    const sent = readForAnalysis(input, DEFAULT_LIMITS);
+    const now = this.#tools.clock.wallTime();
+    if (!withStored) return analyze(sent, { now, ...options });
+    const services = [...this.#tools.registry().services.values()].map(
+      ({ namespace, service, workloads }) => ({
+        host: `${service}.${namespace}.svc.cluster.local`,
+        ports: [...new Set(workloads.map(({ port }) => port))],
+      }),
+    );
+    return analyze(over(this.#stored(), sent), { now, services, ...options });
+  }
+
+  validate({ input, withStored }: SentDocuments, strict: boolean) {
+    if (!withStored) return validateDocuments(input, { strict });
+    const { violations, documents } = this.#tools.store.overlay(input);
+    return { violations: strict ? violations : softened(violations), documents };
+  }
+
+  compile(sent: SentDocuments, target: CompileTarget) {
+    return this.#with(sent, ({ view, registry }) =>
+      compileWithLosses(view, registry, this.#tools.config, target),
+    );
+  }
+
+  explain(sent: SentDocuments, query: ExplainQuery) {
+    const { config } = this.#tools;
+    return this.#with(sent, ({ view, registry }) => explainIn({ view, registry, config }, query));
+  }
+
+  compileAuthorization(sent: SentDocuments, target: PolicySubject) {
+    return this.#with(sent, ({ view, config }) => compileAuthorization(view, target, config));
+  }
+
+  checkAuthorization(
+    sent: SentDocuments,
+    query: PolicySubject & { readonly request?: CheckedRequest | undefined },
+  ) {
+    return this.#with(sent, ({ view, config }) => checkAuthorization(view, query, config));
+  }
+
+  async #with<T>(
+    { input, withStored }: SentDocuments,
+    read: (state: State) => T | Promise<T>,
+  ): Promise<SentResult<T>> {
+    const { store, registry, config, clock } = this.#tools;
+    const base = withStored ? store : createConfigStore({ clock, logger: silentLogger });
+    const { view, violations } = base.overlay(input);
+    if (hasError(violations)) return { accepted: false, violations };
+    const workloads = withStored ? registry() : snapshotOf([]);
+    const result = await read({ view, registry: workloads, config: meshConfigOf(view, config) });
+    return { accepted: true, result, warnings: violations };
+  }
+
+  #stored(): AnalysisInput {
+    const all = [...this.#tools.store.inForce.values()].map((input) =>
+      readForAnalysis(input, DEFAULT_LIMITS),
+    );
+    return {
+      documents: all.flatMap(({ documents }) => documents),
+      findings: all.flatMap(({ findings }) => findings),
+    };
+  }
+}
+
+/** What was sent in place of what has the same name. */
+function over(stored: AnalysisInput, sent: AnalysisInput): AnalysisInput {
+  const own = new Set(sent.documents.map(keyOf));
+  const replaced = new Set(stored.documents.filter((one) => own.has(keyOf(one))).map(({ origin }) => origin));
+  return {
+    documents: [...stored.documents.filter((one) => !own.has(keyOf(one))), ...sent.documents],
+    findings: [...stored.findings.filter(({ origin }) => !replaced.has(origin)), ...sent.findings],
+  };
+}
+
+function keyOf({ group, kind, namespace, name }: AnalysisDocument): string {
+  return JSON.stringify([group, kind, namespace || DEFAULT_NAMESPACE, name]);
+}
