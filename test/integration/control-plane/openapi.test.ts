@@ -160,7 +160,7 @@ test('answers are what the OpenAPI document says', async () => {
 /** What the CLI prints for the same documents as a file. */
 async function printed(args: readonly string[]): Promise<object> {
   let out = '';
-  await main([...args], { out: (text) => (out += text), err: () => {} });
+  await main([...args], { out: (text) => (out += text), err: () => {}, color: false });
   return JSON.parse(out);
 }
 
