@@ -24,6 +24,8 @@ export function encodeNode(node: Node): core.Node {
   if (metadata.CLUSTER_ID !== undefined) json['CLUSTER_ID'] = metadata.CLUSTER_ID;
   if (metadata.INTERCEPTION_MODE !== undefined) json['INTERCEPTION_MODE'] = metadata.INTERCEPTION_MODE;
   if (metadata.INMESH_PROXY_PORT !== undefined) json['INMESH_PROXY_PORT'] = metadata.INMESH_PROXY_PORT;
+  if (metadata.AUTO_REGISTER_GROUP !== undefined) json['AUTO_REGISTER_GROUP'] = metadata.AUTO_REGISTER_GROUP;
+  if (metadata.INMESH_HEALTH !== undefined) json['INMESH_HEALTH'] = metadata.INMESH_HEALTH;
   if (metadata.INMESH_VERSION !== undefined) json['INMESH_VERSION'] = metadata.INMESH_VERSION;
   if (metadata.INMESH_WORKLOADS !== undefined) {
     json['INMESH_WORKLOADS'] = metadata.INMESH_WORKLOADS.map((workload) => ({ ...workload }));
@@ -53,6 +55,7 @@ export function encodeNode(node: Node): core.Node {
  */
 export function decodeNode(message: core.Node): Node {
   const path = rootPath(`node ${message.id}`);
+  const extra = otherTexts(message.metadata ?? {});
   return {
     id: message.id,
     cluster: message.cluster,
@@ -60,7 +63,36 @@ export function decodeNode(message: core.Node): Node {
     metadata: decodeMetadata(message.metadata ?? {}, at(path, 'metadata')),
     ...(message.userAgentName !== '' &&
       message.userAgentName !== OWN_NAME && { userAgent: message.userAgentName }),
+    ...(extra !== undefined && { extra }),
   };
+}
+
+/** A remote process must not fill the memory with what it says of itself. */
+const MAX_TEXTS = 100;
+const MAX_TEXT_LENGTH = 1000;
+
+const KNOWN: ReadonlySet<string> = new Set([
+  'NAMESPACE',
+  'SERVICE_ACCOUNT',
+  'INSTANCE_IPS',
+  'GENERATOR',
+  'CLUSTER_ID',
+  'INTERCEPTION_MODE',
+  'AUTO_REGISTER_GROUP',
+  'INMESH_HEALTH',
+  'INMESH_VERSION',
+]);
+
+/** Istio: only texts among the metadata can be chosen by. */
+function otherTexts(json: JsonObject): Readonly<Record<string, string>> | undefined {
+  const texts: [string, string][] = [];
+  for (const [name, value] of Object.entries(json)) {
+    if (typeof value !== 'string' || KNOWN.has(name)) continue;
+    if (name.length > MAX_TEXT_LENGTH || value.length > MAX_TEXT_LENGTH) continue;
+    texts.push([name, value]);
+    if (texts.length === MAX_TEXTS) break;
+  }
+  return texts.length === 0 ? undefined : Object.fromEntries(texts);
 }
 
 /** The locality; an absent one is the empty one. */
@@ -92,10 +124,22 @@ function decodeMetadata(json: JsonObject, path: Path): NodeMetadata {
     ...(proxyPort === undefined
       ? {}
       : { INMESH_PROXY_PORT: proxyPort === 0 ? 0 : port(proxyPort, at(path, 'INMESH_PROXY_PORT')) }),
+    ...groupOf(json, path),
+    ...healthOf(json['INMESH_HEALTH']),
     ...(version === undefined ? {} : { INMESH_VERSION: text(json, 'INMESH_VERSION', path) }),
     ...(workloads === undefined ? {} : { INMESH_WORKLOADS: decodeWorkloads(workloads, path) }),
     ...(callers === undefined ? {} : { INMESH_PLAINTEXT: decodePlaintextCallers(callers, path) }),
   };
+}
+
+/** Istio: an empty name is none. */
+function groupOf(json: JsonObject, path: Path): Pick<NodeMetadata, 'AUTO_REGISTER_GROUP'> {
+  const group = text(json, 'AUTO_REGISTER_GROUP', path);
+  return group === '' ? {} : { AUTO_REGISTER_GROUP: group };
+}
+
+function healthOf(value: JsonValue | undefined): Pick<NodeMetadata, 'INMESH_HEALTH'> {
+  return value === 'healthy' || value === 'unhealthy' ? { INMESH_HEALTH: value } : {};
 }
 
 function decodeWorkloads(value: JsonValue, path: Path): readonly NodeWorkload[] {

@@ -7,7 +7,7 @@ export interface Node {
   readonly cluster: string;
   readonly locality: Locality;
   readonly metadata: NodeMetadata;
-  /** Metadata of other names, as JSON; it is sent, and not read by our control plane. */
+  /** Metadata of other names, as JSON. Of a remote node its texts alone are kept: EnvoyFilters may choose by them. */
   readonly extra?: Readonly<Record<string, unknown>>;
   /** What the client can do, by xDS's names, beyond what every client of ours can. */
   readonly clientFeatures?: readonly string[];
@@ -34,6 +34,10 @@ export interface NodeMetadata {
   readonly INTERCEPTION_MODE?: string;
   /** Port on which an Envoy takes the requests of applications as their HTTP proxy; 0 = on none. */
   readonly INMESH_PROXY_PORT?: number;
+  /** Istio: the WorkloadGroup, of its namespace, that it registers itself as a member of. */
+  readonly AUTO_REGISTER_GROUP?: string;
+  /** What the node says of its own health, where it probes itself. */
+  readonly INMESH_HEALTH?: 'healthy' | 'unhealthy';
   readonly INMESH_VERSION?: string;
   /** Ports this node serves: it is registered as an endpoint while its xDS stream lives. */
   readonly INMESH_WORKLOADS?: readonly NodeWorkload[];

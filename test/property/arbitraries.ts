@@ -1075,6 +1075,8 @@ const nodeMetadata = (): fc.Arbitrary<NodeMetadata> =>
       INSTANCE_IPS: text(),
       GENERATOR: text(),
       INMESH_VERSION: text(),
+      AUTO_REGISTER_GROUP: someText(),
+      INMESH_HEALTH: fc.constantFrom('healthy' as const, 'unhealthy' as const),
       INMESH_WORKLOADS: few(workload()),
     },
     { requiredKeys: ['NAMESPACE', 'SERVICE_ACCOUNT', 'LABELS', 'INSTANCE_IPS', 'GENERATOR'] },

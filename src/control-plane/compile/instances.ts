@@ -7,12 +7,12 @@ import { isTcpPort } from '../mesh/port-protocol.js';
 import type { MeshPort, MeshService } from '../mesh/services.js';
 import { selects } from '../mesh/visibility.js';
 import { type RegisteredService, type RegistrySnapshot, registeredKey } from '../registry/snapshot.js';
-import type { Workload } from '../registry/workload.js';
+import { membersOf, type Workload } from '../registry/workload.js';
 import { listedInstances } from './endpoint-slices.js';
 import type { Instance, ServiceAccount } from './instance.js';
 import { LabelIndex, type Labels } from './label-index.js';
 import { podTemplatesOf } from './pod-templates.js';
-import type { PodIndex } from './pods.js';
+import { isOfMembers, type PodIndex } from './pods.js';
 
 /** Finds who serves a port of a service. */
 export interface InstanceIndex {
@@ -37,8 +37,13 @@ export function indexInstances({ view, registry, pods }: InstanceInput): Instanc
   const found: Found = {
     entries: (namespace, selector) => entryIndexOf(view).find(namespace, selector),
     pods: (namespace, selector) =>
-      pods
-        .find(registry, namespace, selector)
+      [
+        ...pods.find(registry, namespace, selector).filter((one) => !isOfMembers(one)),
+        // Their labels are those of their group, too.
+        ...groupsIn(view, namespace).flatMap(
+          ({ name }) => services.get(registeredKey({ namespace, service: membersOf(name) })) ?? [],
+        ),
+      ]
         .flatMap(complete)
         .filter(({ labels }) => selects(selector, labels)),
   };
@@ -106,7 +111,7 @@ function completionOf(view: ConfigView): (registered: RegisteredService) => read
   const complete = (registered: RegisteredService): readonly Workload[] => {
     let workloads = known.get(registered);
     if (workloads === undefined) {
-      workloads = registered.workloads.map((one) => withDefaults(view, one));
+      workloads = registered.workloads.flatMap((one) => withDefaults(view, one) ?? []);
       known.set(registered, workloads);
     }
     return workloads;
@@ -121,8 +126,14 @@ function registered(
   port: MeshPort,
 ): readonly Instance[] {
   return workloads
-    .filter((one) => servedPort(one, service) === port)
-    .map((one) => ({ ...one, workload: one.service }));
+    .filter((one) => one.isMember === true || servedPort(one, service) === port)
+    .map((one) => ({ ...one, ...memberPort(one, port), workload: one.service }));
+}
+
+/** A member of a group serves every port: where its group says, else where the service does. */
+function memberPort({ isMember, ports }: Workload, port: MeshPort): Partial<Pick<Instance, 'port'>> {
+  if (isMember !== true) return {};
+  return { port: ports?.[port.name] ?? (typeof port.target === 'number' ? port.target : port.number) };
 }
 
 /** Which of the service's ports a workload implements. */
@@ -207,9 +218,18 @@ function declaredAccounts(view: ConfigView, { source, namespace }: MeshService):
   return podTemplatesOf(view).filter((one) => one.namespace === namespace && selects(selector, one.labels));
 }
 
-/** A workload that did not say its service account has that of its group, its Deployment or the like, else `default`. */
-function withDefaults(view: ConfigView, registered: Workload): Workload {
-  const workload = inGroup(registered, groupOf(view, registered));
+/**
+ * A workload that did not say its service account has that of its group, its Deployment or the like, else `default`.
+ * Undefined where it does not serve (yet). Istio: who is of a group with a probe does when it said that it is healthy, and
+ * who registers as the member of a group needs that group.
+ */
+function withDefaults(view: ConfigView, registered: Workload): Workload | undefined {
+  const group = groupOf(view, registered);
+  if (group === undefined && registered.isMember === true) return undefined;
+  const isServing =
+    group?.spec.probe === undefined ? registered.health !== 'unhealthy' : registered.health === 'healthy';
+  if (!isServing) return undefined;
+  const workload = inGroup(registered, group);
   if (workload.serviceAccount !== '') return workload;
   const template = podTemplatesOf(view).find(
     ({ namespace, labels }) =>
@@ -218,20 +238,36 @@ function withDefaults(view: ConfigView, registered: Workload): Workload {
   return { ...workload, serviceAccount: template?.serviceAccount ?? DEFAULT_SERVICE_ACCOUNT };
 }
 
-/** The oldest WorkloadGroup whose labels a workload has. */
-function groupOf(view: ConfigView, { namespace, labels }: Workload): Document<'WorkloadGroup'> | undefined {
+/** The WorkloadGroup that a workload names, else the oldest whose labels it has. */
+export function groupOf(
+  view: ConfigView,
+  { namespace, labels, group: name }: Pick<Workload, 'namespace' | 'labels' | 'group'>,
+): Document<'WorkloadGroup'> | undefined {
+  if (name !== undefined) return view.get('WorkloadGroup', namespace, name);
   return view.list('WorkloadGroup').find((group) => {
     const wanted = { ...group.spec.template.labels, ...group.spec.metadata?.labels };
     return group.namespace === namespace && Object.keys(wanted).length > 0 && selects(wanted, labels);
   });
 }
 
+function groupsIn(view: ConfigView, namespace: string): readonly Document<'WorkloadGroup'>[] {
+  return view.list('WorkloadGroup').filter((group) => group.namespace === namespace);
+}
+
 /** What the group has for those that do not say. */
 function inGroup(workload: Workload, group: Document<'WorkloadGroup'> | undefined): Workload {
   if (group === undefined) return workload;
-  const { serviceAccount = '', locality, weight } = group.spec.template;
+  const { serviceAccount = '', locality, weight, ports, labels } = group.spec.template;
+  const isNamed = workload.group !== undefined;
+  const own = { ...labels, ...group.spec.metadata?.labels, ...workload.labels };
   return {
     ...workload,
+    // Istio: what a member says of itself goes before its group, and that before the template.
+    ...(isNamed && { labels: own }),
+    ...(workload.isMember && {
+      ports,
+      tlsMode: own['security.istio.io/tlsMode'] === 'istio' ? ('istio' as const) : workload.tlsMode,
+    }),
     serviceAccount: workload.serviceAccount || serviceAccount,
     locality: isNowhere(workload.locality) && locality ? parseLocality(locality) : workload.locality,
     weight: workload.weight === 1 ? Math.max(1, weight ?? 1) : workload.weight,

@@ -13,6 +13,11 @@ export function labelSetsOf(registered: RegisteredService): readonly Labels[] {
   return sets;
 }
 
+/** Whether they registered as the members of a WorkloadGroup, under no service's name. */
+export function isOfMembers({ workloads }: RegisteredService): boolean {
+  return workloads[0]?.isMember === true;
+}
+
 /** Finds registered workloads by their labels; follows the registry at the cost of what changes. */
 export class PodIndex {
   #index = new LabelIndex<RegisteredService>(labelSetsOf);

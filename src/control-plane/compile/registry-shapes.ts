@@ -28,9 +28,9 @@ export class RegistryShapes {
     let text = this.#texts.get(registered);
     if (text === undefined) {
       const lines = registered.workloads.map((one) => {
-        const { labels, serviceAccount, portName, port, protocol } = one;
+        const { labels, serviceAccount, portName, port, protocol, group, health } = one;
         const number = portName === '' && protocol === '' ? 0 : port;
-        return JSON.stringify([labels, serviceAccount, portName, number, protocol]);
+        return JSON.stringify([labels, serviceAccount, portName, number, protocol, group, health]);
       });
       text = [...new Set(lines)].sort().join('\n');
       this.#texts.set(registered, text);

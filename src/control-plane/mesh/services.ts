@@ -151,7 +151,9 @@ function impliedServices({ services }: RegistrySnapshot): readonly MeshService[]
   const keys = [...services.keys()].sort();
   return keys.flatMap((key) => {
     const registered = services.get(key);
-    return registered === undefined ? [] : [ofRegistered.get([registered], () => impliedService(registered))];
+    return registered === undefined || registered.workloads[0]?.isMember === true
+      ? []
+      : [ofRegistered.get([registered], () => impliedService(registered))];
   });
 }
 

@@ -30,6 +30,10 @@ const saved = z.array(
     tlsMode: z.enum(['istio', 'disabled']),
     weight: z.number(),
     clusterId: z.string().optional(),
+    protocol: z.enum(['tcp', 'grpc', '']).optional(),
+    group: z.string().optional(),
+    health: z.enum(['healthy', 'unhealthy']).optional(),
+    isMember: z.literal(true).optional(),
   }),
 );
 
@@ -76,7 +80,9 @@ export async function keepRegistry(
 async function load(path: string, logger: Logger): Promise<readonly Workload[]> {
   try {
     const entries = saved.parse(JSON.parse(await readFile(path, 'utf8')));
-    return entries.map(({ owner, ...input }) => createWorkload(owner, input));
+    return entries.map(({ owner, protocol, ...input }) =>
+      createWorkload(owner, { ...input, protocol: protocol || undefined }),
+    );
   } catch (error) {
     if (codeOf(error) !== 'ENOENT')
       logger.warn({ path, error: messageOf(error) }, 'the saved registry is not used');

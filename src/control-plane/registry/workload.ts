@@ -28,7 +28,18 @@ export interface Workload {
   readonly weight: number;
   /** The cluster that it runs in, for telemetry. */
   readonly clusterId: string;
+  /** The WorkloadGroup that it says it is of; undefined = it names none. */
+  readonly group?: string | undefined;
+  /** What it says of its health; undefined = nothing, and it counts as healthy unless its group has a probe. */
+  readonly health?: WorkloadHealth | undefined;
+  /** For all ports of its group, which are in the group's template: it named no port of its own. */
+  readonly isMember?: true | undefined;
+  /** With `isMember`: its port by the name of a service's port. */
+  readonly ports?: Readonly<Record<string, number>> | undefined;
 }
+
+/** The word of a node on itself. */
+export type WorkloadHealth = 'healthy' | 'unhealthy';
 
 /** Istio's name of the cluster where nobody gave it another. */
 export const DEFAULT_CLUSTER_ID = 'Kubernetes';
@@ -48,6 +59,17 @@ export interface WorkloadInput {
   readonly protocol?: 'tcp' | 'grpc' | undefined;
   readonly weight?: number | undefined;
   readonly clusterId?: string | undefined;
+  readonly group?: string | undefined;
+  readonly health?: WorkloadHealth | undefined;
+  readonly isMember?: true | undefined;
+}
+
+/** Members of a group are registered under a name that no service has. */
+const MEMBERS = '.workloadgroup';
+
+/** What the members of a group are registered under. */
+export function membersOf(group: string): string {
+  return `${group}${MEMBERS}`;
 }
 
 const NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
@@ -61,7 +83,7 @@ export function createWorkload(owner: string, input: WorkloadInput): Workload {
   check('service', NAME.test(input.service), input.service, 'a DNS name');
   check('namespace', NAME.test(namespace), namespace, 'a DNS name');
   check('address', isIP(input.address) !== 0, input.address, 'an IP address');
-  check('port', isPort(input.port), input.port, 'a port number');
+  check('port', input.isMember === true || isPort(input.port), input.port, 'a port number');
   check('serviceAccount', serviceAccount === '' || NAME.test(serviceAccount), serviceAccount, 'a DNS name');
   check(
     'weight',
@@ -75,7 +97,11 @@ export function createWorkload(owner: string, input: WorkloadInput): Workload {
     namespace,
     version,
     // `app` and `version` are what selectors and subsets name by convention.
-    labels: { app: input.service, ...(version === '' ? {} : { version }), ...input.labels },
+    labels: {
+      ...(input.isMember !== true && { app: input.service }),
+      ...(version !== '' && { version }),
+      ...input.labels,
+    },
     address: input.address,
     port: input.port,
     portName,
@@ -88,6 +114,9 @@ export function createWorkload(owner: string, input: WorkloadInput): Workload {
     protocol: input.protocol ?? '',
     weight,
     clusterId: input.clusterId ?? DEFAULT_CLUSTER_ID,
+    ...(input.group !== undefined && { group: input.group }),
+    ...(input.health !== undefined && { health: input.health }),
+    ...(input.isMember === true && { isMember: true }),
   };
 }
 

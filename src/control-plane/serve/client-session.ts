@@ -34,6 +34,8 @@ export interface SessionTools {
   readonly logger: Logger;
   /** The client named itself, or changed what it says of itself. Throws when it may not. */
   readonly onNode: (node: Node) => void;
+  /** The client says how it is (Istio's HealthInformation): an error is what is wrong with it. */
+  readonly onHealth?: (error: string | undefined) => void;
   /** Puts a message on the wire; false asks to wait for `writable`. */
   readonly write: (message: Outgoing) => boolean;
   /** True while a client that had configuration before must not get less than it had (after our restart). */
@@ -48,6 +50,9 @@ export interface SessionTools {
 
 const ALONE = (): readonly ClientSession[] => [];
 const NOTHING_OWN: ReadonlyMap<string, EncodedResource> = new Map();
+
+/** Istio: what agents tell of the workloads that they probe. */
+const HEALTH_TYPE = 'type.googleapis.com/istio.v1.HealthInformation';
 
 const WORST: readonly TypeStatus['state'][] = ['NACKED', 'STALE', 'NOT SENT', 'SYNCED'];
 
@@ -105,6 +110,10 @@ export class ClientSession {
     if (this.#node === undefined) throw broken('the first request of a stream must carry the node');
     const type = request.typeUrl === '' && only !== undefined ? only : servedType(request.typeUrl);
     if (only !== undefined && type !== only) throw broken(`this service serves ${only.typeUrl} only`);
+    if (request.typeUrl === HEALTH_TYPE) {
+      this.#tools.onHealth?.(request.error);
+      return request.node !== undefined;
+    }
     if (type === undefined) {
       // A client may ask for types that this server does not have; silence is the protocol's answer.
       logger.debug({ client: this.#node.id, type: request.typeUrl }, 'type is not served');

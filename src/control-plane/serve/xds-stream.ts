@@ -1,8 +1,10 @@
+import type { Node } from '../../model/node.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
 import { MeshError, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
 import { workloadsOfNode } from '../registry/node-workloads.js';
 import type { Lease, WorkloadRegistry } from '../registry/registry.js';
+import type { WorkloadHealth } from '../registry/workload.js';
 import type { Admission } from './admission.js';
 import type { CallerIdentity, CallerOf } from './caller.js';
 import type { Outgoing } from './channel.js';
@@ -106,6 +108,8 @@ class XdsStream implements Connected, Pushed {
   readonly #tools: StreamTools;
   #lease: { readonly owner: string; readonly lease: Lease } | undefined;
   #patience: Timer | undefined;
+  /** What it said of its health last. */
+  #health: WorkloadHealth | undefined;
   /** Its place among the streams of its client. */
   #place: { readonly client: string; readonly self: Sibling } | undefined;
 
@@ -131,16 +135,27 @@ class XdsStream implements Connected, Pushed {
       onNode: (node) => {
         checkIdentity(node, caller, this.peer);
         if (only !== undefined) this.#takePlace(node.id, only);
-        const workloads = workloadsOfNode(node);
-        if (workloads === undefined) return;
-        if (this.#lease?.owner !== node.id) {
-          checkHolder(node.id, this, tools.connected);
-          this.#lease?.lease.end();
-          this.#lease = { owner: node.id, lease: tools.registry.lease(node.id) };
-        }
-        this.#lease.lease.update(workloads);
+        this.#register(node);
+      },
+      onHealth: (error) => {
+        const { node } = this.session;
+        this.#health = error === undefined ? 'healthy' : 'unhealthy';
+        if (error !== undefined) tools.logger.warn({ client: node?.id, error }, 'a client is not healthy');
+        if (node !== undefined) this.#register(node);
       },
     });
+  }
+
+  #register(node: Node): void {
+    const { connected, registry } = this.#tools;
+    const workloads = workloadsOfNode(node, this.#health);
+    if (workloads === undefined) return;
+    if (this.#lease?.owner !== node.id) {
+      checkHolder(node.id, this, connected);
+      this.#lease?.lease.end();
+      this.#lease = { owner: node.id, lease: registry.lease(node.id) };
+    }
+    this.#lease.lease.update(workloads);
   }
 
   /** Id under which it registers endpoints. */

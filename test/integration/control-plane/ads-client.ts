@@ -59,6 +59,15 @@ export class AdsClient {
     this.#stream.write(Buffer.from(toBinary(discovery.DiscoveryRequestSchema, message)));
   }
 
+  /** Says what Istio's agents say of the workload that they probe: an error is what is wrong with it. */
+  sendHealth(error?: string): void {
+    const message = create(discovery.DiscoveryRequestSchema, {
+      typeUrl: 'type.googleapis.com/istio.v1.HealthInformation',
+    });
+    if (error !== undefined) message.errorDetail = create(rpc.StatusSchema, { code: 14, message: error });
+    this.#stream.write(Buffer.from(toBinary(discovery.DiscoveryRequestSchema, message)));
+  }
+
   /** Accepts a response, keeping the names. */
   ack({ type, version, nonce }: Seen, names: readonly string[] = []): void {
     this.send({ type, version, nonce, names });

@@ -10,7 +10,7 @@ import {
 } from '../../../src/control-plane.js';
 import type { ClusterLoadAssignment } from '../../../src/model/endpoint.js';
 import type { Node, NodeWorkload } from '../../../src/model/node.js';
-import { nodeOf, service } from '../../unit/control-plane/compile/mesh.js';
+import { networking, nodeOf, service } from '../../unit/control-plane/compile/mesh.js';
 import { AdsClient, type Seen } from './ads-client.js';
 
 const REVIEWS = 'outbound|9080||reviews.default.svc.cluster.local';
@@ -63,6 +63,40 @@ async function clusters(client: AdsClient): Promise<Seen> {
   client.ack(seen);
   return seen;
 }
+
+describe('a client that names its WorkloadGroup', () => {
+  const GROUP = networking(
+    'WorkloadGroup',
+    'machines',
+    'metadata: { labels: { app: reviews } }\ntemplate: { ports: { http: 8080 } }',
+  );
+  const member = {
+    ...nodeOf({ AUTO_REGISTER_GROUP: 'machines', INSTANCE_IPS: '10.7.7.7', GENERATOR: 'envoy' }),
+    id: 'sidecar~10.7.7.7~machine-1.default~default.svc.cluster.local',
+  };
+
+  test('is an endpoint while it is connected and says nothing bad of its health', async () => {
+    const { plane } = await start(service('reviews') + GROUP);
+    const watcher = connect(plane);
+    watcher.send({ type: 'EDS', node: nodeOf(), names: [REVIEWS] });
+    const ports = async () => {
+      const seen = await watcher.next();
+      watcher.ack(seen, [REVIEWS]);
+      return portsOf(seen);
+    };
+    const seen = [await ports()];
+    const machine = connect(plane);
+    machine.send({ type: 'CDS', node: member });
+    seen.push(await ports());
+    machine.sendHealth('no answer on /ready');
+    seen.push(await ports());
+    machine.sendHealth();
+    seen.push(await ports());
+    machine.close();
+    seen.push(await ports());
+    expect(seen).toEqual([[], [8080], [], [8080], []]);
+  });
+});
 
 describe('a stream', () => {
   test('gets everything of a type that it asks for without names', async () => {

@@ -95,7 +95,7 @@ export interface PatchSubject {
   readonly labels: Readonly<Record<string, string>>;
   /** The Gateways that it carries out; undefined = it is none. */
   readonly gateways?: readonly string[] | undefined;
-  readonly node: Pick<Node, 'metadata'>;
+  readonly node: Pick<Node, 'metadata' | 'extra'>;
 }
 
 const ordered = new WeakMap<ConfigView, readonly Document<'EnvoyFilter'>[]>();
@@ -135,10 +135,10 @@ function isFor(
 }
 
 /** Istio: a node that does not say its version is of none that a pattern means. */
-function isForProxy(proxy: Patch['match']['proxy'], { metadata }: PatchSubject['node']): boolean {
+function isForProxy(proxy: Patch['match']['proxy'], { metadata, extra }: PatchSubject['node']): boolean {
   if (proxy === undefined) return true;
   // Nodes say more of themselves than what the model names.
-  const said: Readonly<Record<string, unknown>> = { ...metadata };
+  const said: Readonly<Record<string, unknown>> = { ...extra, ...metadata };
   if (proxy.proxyVersion) {
     const version = said['ISTIO_VERSION'];
     if (typeof version !== 'string' || !compileRegex(`.*(?:${proxy.proxyVersion}).*`)(version)) return false;

@@ -1,7 +1,8 @@
-import { fromBinary } from '@bufbuild/protobuf';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
+import { decodeNode, encodeNode } from '../../../../src/codec/node.js';
 import { compileFor } from '../../../../src/control-plane/files/compile-for.js';
-import { listener } from '../../../../src/proto/xds.js';
+import { core, listener } from '../../../../src/proto/xds.js';
 import { complaintsAbout } from '../load.js';
 import { compile, networking, nodeOf, service } from './mesh.js';
 
@@ -82,6 +83,24 @@ describe('clusters', () => {
     expect(timeoutOf(own + first + root)).toBe(2000);
     expect(timeoutOf(filter(merge(4), { name: 'l', more: '  priority: 9' }) + own)).toBe(4000);
     expect(timeoutOf(filter(merge(4), { namespace: 'other' }))).toBe(10_000);
+  });
+
+  test('of nodes whose version or metadata match, as they say them over the wire', () => {
+    const over = (extra: Record<string, unknown>) => {
+      const bytes = toBinary(core.NodeSchema, encodeNode({ ...nodeOf(), extra }));
+      return decodeNode(fromBinary(core.NodeSchema, bytes));
+    };
+    const matching = (proxy: string) =>
+      filter([
+        `{applyTo: CLUSTER, match: {context: ANY, proxy: ${proxy}}, patch: {operation: MERGE, value: {connect_timeout: 1s}}}`,
+      ]);
+    const version = matching('{proxyVersion: "^1\\\\.2[0-9].*"}');
+    expect(timeoutOf(version, over({ ISTIO_VERSION: '1.24.1' }))).toBe(1000);
+    expect(timeoutOf(version, over({ ISTIO_VERSION: '1.19.1' }))).toBe(10_000);
+    expect(timeoutOf(version, over({}))).toBe(10_000);
+    const role = matching('{metadata: {ROLE: edge}}');
+    expect(timeoutOf(role, over({ ROLE: 'edge', OTHER: { a: 1 } }))).toBe(1000);
+    expect(timeoutOf(role, over({ ROLE: ['edge'] }))).toBe(10_000);
   });
 
   test('of workloads that are selected', () => {

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { createCompiler } from '../../../../src/control-plane/compile/compile.js';
-import { createMeshConfig } from '../../../../src/control-plane/mesh/mesh-config.js';
+import { createMeshConfig, DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/mesh/mesh-config.js';
+import { workloadsOfNode } from '../../../../src/control-plane/registry/node-workloads.js';
+import { createRegistry } from '../../../../src/control-plane/registry/registry.js';
+import { type RegistrySnapshot, snapshotOf } from '../../../../src/control-plane/registry/snapshot.js';
+import type { WorkloadHealth } from '../../../../src/control-plane/registry/workload.js';
+import type { NodeMetadata } from '../../../../src/model/node.js';
+import { createFakeClock } from '../../../../src/testing/fake-clock.js';
 import { complaintsAbout } from '../load.js';
 import { compile, forwarding, networking, nodeOf, registryOf, routesOf, service, viewOf } from './mesh.js';
 
@@ -272,6 +278,79 @@ test('a WorkloadGroup has what its workloads do not say', () => {
   const names = JSON.stringify(set.clusters.get(CLUSTER)?.transportSocketMatches);
   expect(names).toContain('/sa/vm');
   expect(names).toContain('/sa/own');
+});
+
+describe('a node that names its WorkloadGroup', () => {
+  const group = (more = '') =>
+    networking(
+      'WorkloadGroup',
+      'g',
+      `metadata: {labels: {app: a, tier: vm}}\ntemplate: {serviceAccount: vm, labels: {app: x, zone: one}, ports: {http: 8080}}\n${more}`,
+    );
+  const chosen = networking(
+    'ServiceEntry',
+    'chosen',
+    'hosts: [chosen.test]\nlocation: MESH_INTERNAL\nresolution: STATIC\nworkloadSelector: {labels: {zone: one}}\nports: [{number: 90, name: other, protocol: HTTP, targetPort: 91}]',
+  );
+  const registered = (metadata: Partial<NodeMetadata>, health?: WorkloadHealth) =>
+    snapshotOf(
+      workloadsOfNode(nodeOf({ INSTANCE_IPS: '10.0.0.9,::1', SERVICE_ACCOUNT: '', ...metadata }), health) ??
+        [],
+    );
+  const addresses = (text: string, registry: RegistrySnapshot) => {
+    const set = createCompiler(DEFAULT_MESH_CONFIG).compile(viewOf(text), registry, nodeOf());
+    return [CLUSTER, 'outbound|90||chosen.test'].map((name) =>
+      (set.endpoints.get(name)?.localities ?? []).flatMap(({ endpoints }) =>
+        endpoints.map(({ address }) => `${address.address}:${address.port}`),
+      ),
+    );
+  };
+  const text = service('a', 80) + chosen + group();
+
+  test('serves the ports of the group for whom its labels, the group’s or the template’s are chosen', () => {
+    const registry = registered({ AUTO_REGISTER_GROUP: 'g' });
+    expect(addresses(text, registry)).toEqual([['10.0.0.9:8080'], ['10.0.0.9:91']]);
+    const other = registered({ AUTO_REGISTER_GROUP: 'g', LABELS: { app: 'b' } });
+    expect(addresses(text, other)).toEqual([[], ['10.0.0.9:91']]);
+    const set = createCompiler(DEFAULT_MESH_CONFIG).compile(viewOf(text), registry, nodeOf());
+    expect([...set.listeners.keys()].filter((name) => name.includes('workloadgroup'))).toEqual([]);
+    expect(JSON.stringify(set.clusters.get(CLUSTER)?.transportSocketMatches)).toContain('/sa/vm');
+  });
+
+  test('serves nothing without that group, in another namespace, or when it says that it is not healthy', () => {
+    const named = registered({ AUTO_REGISTER_GROUP: 'missing' });
+    expect(addresses(text, named)).toEqual([[], []]);
+    const elsewhere = registered({ AUTO_REGISTER_GROUP: 'g', NAMESPACE: 'other' });
+    expect(addresses(text, elsewhere)).toEqual([[], []]);
+    expect(addresses(text, registered({ AUTO_REGISTER_GROUP: 'g' }, 'unhealthy'))).toEqual([[], []]);
+    expect(addresses(text, registered({ AUTO_REGISTER_GROUP: 'g', INMESH_HEALTH: 'unhealthy' }))).toEqual([
+      [],
+      [],
+    ]);
+  });
+
+  test('that says which ports it serves serves those, with the account of its group', () => {
+    const served = { service: 'a', address: '10.0.0.9', port: 81, portName: '', tlsMode: 'istio' as const };
+    const registry = registered({ AUTO_REGISTER_GROUP: 'g', INMESH_WORKLOADS: [served] });
+    expect(addresses(text, registry)[0]).toEqual(['10.0.0.9:81']);
+  });
+
+  test('joins and leaves in a registry that is followed', () => {
+    const registry = createRegistry({ graceMs: 10 }, createFakeClock());
+    const compiler = createCompiler(DEFAULT_MESH_CONFIG);
+    const view = viewOf(text);
+    const count = () =>
+      compiler
+        .compile(view, registry.current.value, nodeOf())
+        .endpoints.get(CLUSTER)
+        ?.localities.flatMap(({ endpoints }) => endpoints).length;
+    const counts = [count()];
+    registry.lease('n').update(workloadsOfNode(nodeOf({ AUTO_REGISTER_GROUP: 'g' })) ?? []);
+    counts.push(count());
+    registry.remove('n');
+    counts.push(count());
+    expect(counts).toEqual([0, 1, 0]);
+  });
 });
 
 test('kinds about proxies and modules are let pass, and said to have no effect', () => {
