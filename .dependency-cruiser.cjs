@@ -31,6 +31,7 @@ const layers = {
   ],
   bindings: ['runtime', 'model', 'service', 'identity', 'mesh'],
   'control-plane': ['runtime', 'model', 'codec', 'proto', 'service', 'identity', 'routing', 'telemetry'],
+  config: ['runtime'],
   // The public API (the root files), and the layers without a mesh in them.
   cli: ['runtime', 'model'],
   dashboard: ['runtime', 'model'],
@@ -39,7 +40,7 @@ const layers = {
 const types = { bindings: ['cluster'], 'control-plane': ['filters'] };
 
 /** Layers that speak to users through the public API, so the root files are what they import. */
-const consumers = ['cli', 'dashboard'];
+const consumers = ['cli', 'config', 'dashboard'];
 
 /**
  * The folders of the control plane, lowest first, and what each may import besides itself. The files beside them put them

@@ -23,6 +23,7 @@ import {
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { buildConfigTypes } from './build-config-types.mjs';
 import { namespaces, patches, roots } from './proto-inputs.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -420,4 +421,8 @@ async function main() {
   }
 }
 
-if (process.argv[1] && fileURLToPath(import.meta.url) === process.argv[1]) await main();
+if (process.argv[1] && fileURLToPath(import.meta.url) === process.argv[1]) {
+  await main();
+  // Everything that is generated is there after this script: what else is written reads some of it.
+  await buildConfigTypes({ force: process.argv.includes('--force') });
+}

@@ -111,6 +111,7 @@ export {
   type FileObject,
   type FileObjects,
   kindMeant,
+  objectsOf,
   readObjects,
 } from './control-plane/files/read-objects.js';
 export {
@@ -174,6 +175,7 @@ export type {
 } from './control-plane/policy/workload-policy.js';
 export type { RuntimeLayers } from './control-plane/runtime-layers.js';
 export type { ConfigText, Place } from './control-plane/schema/config-file.js';
+export { documentTexts } from './control-plane/schema/document-texts.js';
 export { formatViolation, formatViolations } from './control-plane/schema/format.js';
 export type { PlainObject, PlainValue } from './control-plane/schema/value.js';
 export {

@@ -53,7 +53,9 @@ function surfaces(files: readonly string[]): Map<string, Surface> {
     const undocumented: string[] = [];
     for (const symbol of module ? checker.getExportsOfModule(module) : []) {
       (isValue(checker, symbol) ? values : types).push(symbol.name);
-      if (declared(checker, symbol).getDocumentationComment(checker).length === 0)
+      // What is in a namespace has its own sentences.
+      const isNamespace = (declared(checker, symbol).flags & ts.SymbolFlags.Module) !== 0;
+      if (!isNamespace && declared(checker, symbol).getDocumentationComment(checker).length === 0)
         undocumented.push(symbol.name);
     }
     return { values: values.sort(), types: types.sort(), undocumented };

@@ -30,12 +30,16 @@ export interface Finding {
  * the line of the file with a mark under the place. A wide one tells who found it.
  */
 export function formatFinding(finding: Finding, isWide = false): string {
-  const { code, level, name, origin, message, suggestion, analyzer, place } = finding;
+  const { code, level, name, origin, message, suggestion, analyzer, place, path } = finding;
   const { file, line, column } = place.origin;
   const where = line === 0 ? file : `${file}:${line}:${column}`;
+  // Without lines the field says where to look.
+  const field = line === 0 && path.length > 0 ? ` ${formatPath(path)}` : '';
   const hint = suggestion === undefined ? '' : ` (did you mean ${JSON.stringify(suggestion)}?)`;
   const who = isWide ? ` [${name}, ${analyzer}]` : '';
-  return [`${where} ${level} ${code} ${origin}: ${message}${hint}${who}`, ...excerptOf(place)].join('\n');
+  return [`${where} ${level} ${code} ${origin}${field}: ${message}${hint}${who}`, ...excerptOf(place)].join(
+    '\n',
+  );
 }
 
 /** A finding as programs read it: `-o json` and the HTTP API. */

@@ -58,7 +58,7 @@ export function createFileReader(limits: ConfigLimits): FileReader {
           violations.push(fileViolation('INMESH_CONFIG_TOO_LARGE', text.file, message));
           break;
         }
-        const key = `${source}\n${text.file}`;
+        const key = `${source}\n${text.file}${text.part === undefined ? '' : `\n${text.part}`}`;
         const content = read(key, text);
         files.set(key, content);
         for (const document of content.documents) documents.push(document);

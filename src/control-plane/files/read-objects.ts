@@ -1,5 +1,5 @@
 import { kindNamed } from '../kinds/kind-names.js';
-import { openConfigFile } from '../schema/config-file.js';
+import { type ConfigText, openConfigFile } from '../schema/config-file.js';
 import { DEFAULT_LIMITS } from '../schema/limits.js';
 import { isPlainObject, type PlainValue } from '../schema/value.js';
 import type { Violation } from '../schema/violation.js';
@@ -12,7 +12,7 @@ export interface FileObject {
   readonly name: string;
   readonly object: Readonly<Record<string, unknown>>;
   readonly file: string;
-  /** From 1. */
+  /** From 1; 0 when a program made it. */
   readonly line: number;
 }
 
@@ -26,8 +26,14 @@ export interface FileObjects {
 export async function readObjects(paths: readonly string[]): Promise<FileObjects> {
   const named = paths.map((path) => (path === '-' ? '/dev/stdin' : path));
   const { files, violations } = await readFiles(named, DEFAULT_LIMITS);
+  const read = objectsOf(files);
+  return { ...read, violations: [...violations, ...read.violations] };
+}
+
+/** The objects of texts, those within lists one by one. */
+export function objectsOf(files: readonly ConfigText[]): FileObjects {
   const objects: FileObject[] = [];
-  const wrong: Violation[] = [...violations];
+  const wrong: Violation[] = [];
   for (const text of files) {
     const opened = openConfigFile(text, DEFAULT_LIMITS);
     if ('violation' in opened) {

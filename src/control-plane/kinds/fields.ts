@@ -5,19 +5,25 @@ import { isDnsLabel, isPort } from './names.js';
 /** Durations closer than this to a whole millisecond are whole: `1.001s` is no exact binary fraction. */
 const ROUNDING_MS = 1e-7;
 
+/** How durations are described; by it the types of `inmesh/config` tell them from other texts. */
+export const DURATION = { description: 'A duration such as 1s or 250ms' };
+
 /** A Go duration as Istio's YAML writes it (`7s`, `1h2m`); the parsed value is milliseconds. */
-export const duration = z.string().transform((text, context) => {
-  const ms = parseDuration(text);
-  if (ms === undefined) {
-    context.addIssue({
-      code: 'custom',
-      message: `must be a duration such as 1s or 250ms, not ${JSON.stringify(text)}`,
-    });
-    return z.NEVER;
-  }
-  const whole = Math.round(ms);
-  return Math.abs(ms - whole) < ROUNDING_MS ? whole : ms;
-});
+export const duration = z
+  .string()
+  .transform((text, context) => {
+    const ms = parseDuration(text);
+    if (ms === undefined) {
+      context.addIssue({
+        code: 'custom',
+        message: `must be a duration such as 1s or 250ms, not ${JSON.stringify(text)}`,
+      });
+      return z.NEVER;
+    }
+    const whole = Math.round(ms);
+    return Math.abs(ms - whole) < ROUNDING_MS ? whole : ms;
+  })
+  .meta(DURATION);
 
 /** A duration of zero or whole milliseconds. */
 export const wholeDuration = duration.refine((ms) => ms >= 0 && Number.isInteger(ms), {

@@ -11,6 +11,11 @@ export interface ConfigText {
   /** What the file is called in messages. */
   readonly file: string;
   readonly content: string | Uint8Array;
+  /**
+   * Set where a program wrote it (see `documentTexts`), and which part of the program's documents it is: complaints tell
+   * the document and the field then, as nobody has seen its lines.
+   */
+  readonly part?: number | undefined;
 }
 
 /** A place in a file with what is needed to show it. */
@@ -29,6 +34,8 @@ export class ConfigFile {
   /** Tells two contents apart. */
   readonly hash: string;
   readonly #limits: ConfigLimits;
+  /** Whether somebody wrote its lines, and may be shown them. */
+  readonly #hasLines: boolean;
   /** Whether its lines may hold what nobody is to be shown; also where it is too broken to tell which. */
   readonly #hasSecrets: boolean;
   // Trees are an order of magnitude larger than the text and serve for messages only: let them go, parse again on demand.
@@ -36,8 +43,9 @@ export class ConfigFile {
   #values: WeakRef<ReadonlyMap<number, PlainValue>> | undefined;
   #lineStarts: readonly number[] | undefined;
 
-  constructor(name: string, text: string, limits: ConfigLimits) {
+  constructor(name: string, text: string, limits: ConfigLimits, hasLines = true) {
     this.name = name;
+    this.#hasLines = hasLines;
     this.text = text;
     this.hash = createHash('sha256').update(text).digest('base64');
     this.#limits = limits;
@@ -74,6 +82,7 @@ export class ConfigFile {
 
   /** Where the value at a path of a document stands (or its key). */
   place(index: number, path: FieldPath, atKey: boolean): Place {
+    if (!this.#hasLines) return this.#placeAt(0, 1);
     const tree = this.#parsed()[index];
     if (tree === undefined) return this.#placeAt(0, 1);
     const [start, end] = locate(tree, path, atKey);
@@ -95,6 +104,8 @@ export class ConfigFile {
   }
 
   #placeAt(offset: number, length: number): Place {
+    if (!this.#hasLines)
+      return { origin: { file: this.name, line: 0, column: 0 }, excerpt: undefined, length: 0 };
     this.#lineStarts ??= lineStartsOf(this.text);
     const starts = this.#lineStarts;
     const line = lineAt(starts, offset);
@@ -114,16 +125,17 @@ export function openConfigFile(
   source: ConfigText,
   limits: ConfigLimits,
 ): { readonly file: ConfigFile } | { readonly violation: Violation } {
-  const { file: name, content } = source;
+  const { file: name, content, part } = source;
+  const hasLines = part === undefined;
   const bytes = typeof content === 'string' ? Buffer.byteLength(content) : content.byteLength;
   if (bytes > limits.fileBytes) {
     const message = `the file has ${bytes} bytes; at most ${limits.fileBytes} are allowed`;
     return { violation: fileViolation('INMESH_CONFIG_TOO_LARGE', name, message) };
   }
-  if (typeof content === 'string') return { file: new ConfigFile(name, content, limits) };
+  if (typeof content === 'string') return { file: new ConfigFile(name, content, limits, hasLines) };
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(content);
-    return { file: new ConfigFile(name, text, limits) };
+    return { file: new ConfigFile(name, text, limits, hasLines) };
   } catch {
     return { violation: fileViolation('INMESH_CONFIG_SYNTAX', name, 'the file is not encoded in UTF-8') };
   }

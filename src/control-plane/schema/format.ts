@@ -1,5 +1,5 @@
 import type { Place } from './config-file.js';
-import type { Violation } from './violation.js';
+import { formatPath, type Violation } from './violation.js';
 
 const MAX_EXCERPT = 160;
 
@@ -9,10 +9,18 @@ const MAX_EXCERPT = 160;
  */
 export function formatViolation(violation: Violation): string {
   const { origin, severity, code, message, suggestion } = violation;
-  const place = origin.line === 0 ? origin.file : `${origin.file}:${origin.line}:${origin.column}`;
+  const place =
+    origin.line === 0 ? placeWithoutLine(violation) : `${origin.file}:${origin.line}:${origin.column}`;
   const hint = suggestion === undefined ? '' : ` (did you mean ${JSON.stringify(suggestion)}?)`;
   const head = `${place} ${severity} ${code} ${message}${hint}`;
   return [head, ...excerptOf(violation)].join('\n');
+}
+
+/** Where there are no lines the document and its field say where to look. */
+function placeWithoutLine({ origin, resource, path }: Violation): string {
+  if (resource === undefined) return origin.file;
+  const field = formatPath(path);
+  return `${origin.file} ${resource}${field === '' ? '' : ` ${field}`}`;
 }
 
 /** The texts of several violations, one after the other. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseDuration } from '../../../model/duration.js';
-import { stringMap } from '../fields.js';
+import { DURATION, stringMap } from '../fields.js';
 
 // What the kinds of the Gateway API share, with the patterns and defaults of the published CRDs.
 
@@ -38,7 +38,8 @@ export const headerName = text(/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/, 'the name of a 
 export const duration = z
   .string()
   .regex(/^(?:\d{1,5}(?:h|m|s|ms)){1,4}$/, 'must be a duration such as 1s, 250ms or 1h30m')
-  .transform((value) => parseDuration(value) ?? 0);
+  .transform((value) => parseDuration(value) ?? 0)
+  .meta(DURATION);
 
 /** The selector of Kubernetes for labels. */
 export const labelSelector = z.strictObject({

@@ -1,0 +1,48 @@
+/** A value of a document: what JSON can say. */
+export type PlainValue =
+  | null
+  | string
+  | number
+  | boolean
+  | readonly PlainValue[]
+  | { readonly [name: string]: PlainValue | undefined };
+
+type Hours = `${number}h`;
+type Minutes = `${number}m`;
+type Seconds = `${number}s`;
+type Milliseconds = `${number}ms`;
+
+/** A duration as documents write it: `1s`, `250ms`, `1.5s`, `1h30m`, `2m30s`. {@link seconds} and its like make one of a number. */
+export type Duration =
+  | '0'
+  | Hours
+  | Minutes
+  | Seconds
+  | Milliseconds
+  | `${number}us`
+  | `${number}ns`
+  | `${Hours}${Minutes}`
+  | `${Hours}${Minutes}${Seconds}`
+  | `${Hours}${Seconds}`
+  | `${Minutes}${Seconds}`
+  | `${Seconds}${Milliseconds}`;
+
+/** So many seconds: `seconds(1.5)` is `1.5s`. */
+export function seconds(count: number): Duration {
+  return `${count}s`;
+}
+
+/** So many milliseconds: `milliseconds(250)` is `250ms`. */
+export function milliseconds(count: number): Duration {
+  return `${count}ms`;
+}
+
+/** So many minutes: `minutes(5)` is `5m`. */
+export function minutes(count: number): Duration {
+  return `${count}m`;
+}
+
+/** So many hours: `hours(24)` is `24h`. */
+export function hours(count: number): Duration {
+  return `${count}h`;
+}
