@@ -77,7 +77,15 @@ class Emitter {
     switch (def.type) {
       case 'optional':
       case 'default':
+      case 'prefault':
+      case 'catch':
+      case 'readonly':
+      case 'nonoptional':
+      // Null is what somebody writes who leaves the value away.
+      case 'nullable':
         return this.type(def.innerType, name, at);
+      case 'lazy':
+        return this.type(def.getter(), name, at);
       case 'pipe':
         return this.type(def.in, name, at);
       case 'object':
@@ -142,7 +150,7 @@ const isDuration = (schema) => schema.description?.startsWith('A duration') === 
 
 function unwrapped(schema) {
   const { def } = schema._zod;
-  if (def.type === 'optional' || def.type === 'default') return unwrapped(def.innerType);
+  if ('innerType' in def) return unwrapped(def.innerType);
   return def.type === 'pipe' && !isDuration(schema) ? unwrapped(def.in) : schema;
 }
 

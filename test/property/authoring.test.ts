@@ -45,7 +45,7 @@ const plain = fc.letrec((tie) => ({
 
 /** Any value that has the structure of a schema; the checks of texts and numbers are not its business. */
 function anyOf(schema: z.core.$ZodType, depth = 0): fc.Arbitrary<unknown> {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable)
     return anyOf(schema.def.innerType, depth);
   if (schema instanceof z.ZodPipe) return anyOf(schema.def.in, depth);
   if (schema instanceof z.ZodObject) {

@@ -10,7 +10,7 @@ const file = fileURLToPath(new URL('../../src/config/gen/fields.ts', import.meta
 
 /** Every field of a schema by its way, with whether it has to be given: `http[].route[].destination.host`. */
 function fieldsOf(schema: z.core.$ZodType, at: string, seen: Set<string>): void {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable)
     fieldsOf(schema.def.innerType, at, seen);
   else if (schema instanceof z.ZodPipe) fieldsOf(schema.def.in, at, seen);
   else if (schema instanceof z.ZodArray) fieldsOf(schema.element, `${at}[]`, seen);
