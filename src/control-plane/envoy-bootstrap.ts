@@ -1,6 +1,15 @@
 import { isIP } from 'node:net';
 import { splitHostPort } from '../model/address.js';
 import { MeshError } from '../runtime/errors.js';
+import { systemClock } from '../runtime/clock.js';
+import { silentLogger } from '../runtime/log.js';
+import { bootstrapMetadata, patchBootstrap } from './compile/envoy/bootstrap-documents.js';
+import type { JsonMap } from './compile/envoy/merge-json.js';
+import type { ConfigInput } from './documents/file-reader.js';
+import type { ConfigView } from './kinds/view.js';
+import { DEFAULT_MESH_CONFIG } from './mesh/mesh-config.js';
+import { formatViolations } from './schema/format.js';
+import { createConfigStore } from './store/config-store.js';
 
 /** What the bootstrap file of an Envoy is made from. */
 export interface EnvoyBootstrapOptions {
@@ -30,6 +39,11 @@ export interface EnvoyBootstrapOptions {
   readonly tls?: { readonly certificate: string; readonly privateKey: string; readonly roots: string };
   /** Delta xDS instead of the state of the world. Default false. */
   readonly delta?: boolean;
+  /**
+   * The documents of the mesh: patches of EnvoyFilters for `BOOTSTRAP` are merged in, and variables of ProxyConfigs that
+   * begin with `ISTIO_META_` become metadata of the node.
+   */
+  readonly documents?: ConfigInput;
 }
 
 const CLUSTER = 'xds-grpc';
@@ -42,12 +56,36 @@ const FROM_ADS = { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '
 
 /**
  * The bootstrap file with which an Envoy gets everything from the control plane: an object to write as JSON or YAML.
- * @throws MeshError `INMESH_OPTION_INVALID` when `controlPlane` is no `host:port`.
+ * @throws MeshError `INMESH_OPTION_INVALID` when `controlPlane` is no `host:port`, or documents are refused.
  */
 export function envoyBootstrap(options: EnvoyBootstrapOptions): object {
+  const { documents, namespace = 'default', labels = {} } = options;
+  if (documents === undefined) return bootstrapOf(options, {});
+  const view = viewOf(documents);
+  const extra = bootstrapMetadata(view, { namespace, labels }, DEFAULT_MESH_CONFIG);
+  // What patches choose by is in `extra`; an Envoy says no more in texts.
+  const metadata = {
+    NAMESPACE: namespace,
+    SERVICE_ACCOUNT: options.serviceAccount ?? 'default',
+    LABELS: labels,
+    INSTANCE_IPS: options.address ?? '127.0.0.1',
+    GENERATOR: 'envoy',
+  };
+  const subject = { namespace, labels, node: { metadata, extra } };
+  return patchBootstrap(bootstrapOf(options, extra), view, subject, DEFAULT_MESH_CONFIG);
+}
+
+function viewOf(documents: ConfigInput): ConfigView {
+  const store = createConfigStore({ clock: systemClock, logger: silentLogger });
+  const result = store.propose('documents', documents);
+  if (!result.accepted) throw new MeshError('INMESH_OPTION_INVALID', formatViolations(result.violations));
+  return store.current.value;
+}
+
+function bootstrapOf(options: EnvoyBootstrapOptions, extra: Readonly<Record<string, string>>): JsonMap {
   const { delta = false, adminPort = 15_000 } = options;
   return {
-    node: nodeOf(options),
+    node: nodeOf(options, extra),
     admin: { address: socketAddress('127.0.0.1', adminPort) },
     dynamic_resources: {
       ads_config: {
@@ -63,7 +101,7 @@ export function envoyBootstrap(options: EnvoyBootstrapOptions): object {
   };
 }
 
-function nodeOf(options: EnvoyBootstrapOptions): object {
+function nodeOf(options: EnvoyBootstrapOptions, extra: Readonly<Record<string, string>>): object {
   const { name, namespace = 'default', serviceAccount = 'default', labels = {}, gateway = false } = options;
   const { address = '127.0.0.1', locality, proxyPort, portListeners = false } = options;
   return {
@@ -78,6 +116,7 @@ function nodeOf(options: EnvoyBootstrapOptions): object {
       },
     }),
     metadata: {
+      ...extra,
       GENERATOR: 'envoy',
       NAMESPACE: namespace,
       SERVICE_ACCOUNT: serviceAccount,

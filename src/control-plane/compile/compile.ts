@@ -90,8 +90,8 @@ class MemoizingCompiler implements Compiler {
     const compiled = this.#compiled(profile, view, registry);
     const { outline, endpoints } = compiled;
     const { listeners, routes, clusters } = outline;
-    const { wireListeners = NONE } = outline;
-    const common = { routes, clusters, endpoints, wireListeners, secrets: compiled.secrets };
+    const { wireListeners = NONE, extensions } = outline;
+    const common = { routes, clusters, endpoints, wireListeners, secrets: compiled.secrets, extensions };
     const input = { view, registry, shape: this.#shapes.of(registry) };
     if (profile.generator === 'grpc') {
       this.#listeners.servesGrpc?.(given);
@@ -195,6 +195,7 @@ function keepOutline(before: Outline | undefined, after: Outline): Outline {
     freshPlans: after.freshPlans,
     ownEndpoints: after.ownEndpoints,
     wireListeners: after.wireListeners && keepEqual(before?.wireListeners, after.wireListeners),
+    extensions: after.extensions && keepEqual(before?.extensions, after.extensions),
   };
 }
 

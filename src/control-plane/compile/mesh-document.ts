@@ -20,14 +20,14 @@ const known = new WeakMap<ConfigView, Known>();
 export function meshConfigOf(view: ConfigView, base: MeshConfig): MeshConfig {
   const before = known.get(view);
   if (before?.base === base) return before.config;
-  const spec = meshConfigDocument(view);
+  const spec = meshDocument(view);
   const config = spec === undefined ? base : merge(spec, base);
   known.set(view, { base, config });
   return config;
 }
 
 /** The MeshConfig in force: the oldest document, else that of the ConfigMap. */
-function meshConfigDocument(view: ConfigView): MeshConfigSpec | undefined {
+export function meshDocument(view: ConfigView): MeshConfigSpec | undefined {
   const [document] = view.list('MeshConfig');
   if (document !== undefined) return document.spec;
   for (const map of view.list('ConfigMap')) {

@@ -28,4 +28,6 @@ export interface Outline {
   readonly ownEndpoints?: ReadonlyMap<string, ClusterLoadAssignment> | undefined;
   /** Listeners of Envoys; undefined = none. */
   readonly wireListeners?: ReadonlyMap<string, WireResource> | undefined;
+  /** Configurations of filters by name (ECDS); undefined = none. */
+  readonly extensions?: ReadonlyMap<string, WireResource> | undefined;
 }

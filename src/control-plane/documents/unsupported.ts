@@ -26,6 +26,9 @@ interface Unsupported {
   readonly because?: string;
 }
 
+const ABOUT_PROXIES = 'it is about proxies and their machines, and there are none here';
+const ABOUT_KUBERNETES = 'it is about Kubernetes and how Istio is installed there';
+
 const fields = (...paths: readonly string[]): readonly Unsupported[] => paths.map((path) => ({ path }));
 
 const POLICY_PARTS: readonly Unsupported[] = [
@@ -81,6 +84,13 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
     ),
   ],
   ServiceEntry: [...fields('endpoints.*.network')],
+  ProxyConfig: [
+    ...['concurrency', 'image'].map((path) => ({ path, because: ABOUT_PROXIES })),
+    {
+      path: 'environmentVariables',
+      because: 'nobody starts proxies here; of those that begin with ISTIO_META_, envoyBootstrap makes metadata',
+    },
+  ],
   WorkloadEntry: fields('network'),
   WorkloadGroup: fields('probe', 'template.address', 'template.network', 'metadata.annotations'),
   Telemetry: [
@@ -95,8 +105,6 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
   ],
 };
 
-const ABOUT_PROXIES = 'it is about proxies and their machines, and there are none here';
-const ABOUT_KUBERNETES = 'it is about Kubernetes and how Istio is installed there';
 
 function without(because: string, ...paths: readonly string[]): readonly Unsupported[] {
   return paths.map((path) => ({ path, because }));
@@ -157,7 +165,6 @@ const UNSUPPORTED_WHOLE: ReadonlySet<KindName> = new Set<KindName>(['TrafficExte
 
 /** Kinds that are let pass without effect, and why. */
 const WITHOUT_EFFECT: { readonly [K in KindName]?: string } = {
-  ProxyConfig: ABOUT_PROXIES,
   WasmPlugin: 'no modules are run yet',
 };
 

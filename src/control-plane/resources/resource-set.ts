@@ -19,6 +19,8 @@ export interface ResourceSet {
   readonly wireListeners: ReadonlyMap<string, WireResource>;
   /** Secrets that the caller may have (SDS). */
   readonly secrets: ReadonlyMap<string, WireResource>;
+  /** Configurations of filters that are named in listeners (ECDS); absent = none. */
+  readonly extensions?: ReadonlyMap<string, WireResource> | undefined;
   /** Layers of the runtime (RTDS); absent = none. */
   readonly runtimes?: ReadonlyMap<string, RuntimeLayer> | undefined;
   /**

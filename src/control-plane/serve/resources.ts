@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { FILTER_EXTENSION } from '../../codec/filter-extension.js';
 import {
   CLUSTER,
   CLUSTER_LOAD_ASSIGNMENT,
@@ -114,7 +115,16 @@ export const SERVED_TYPES: readonly ServedType[] = [
     resources: (set) => set.runtimes ?? NO_LAYERS,
     encode: (one) => RUNTIME.encode(one),
   }),
+  served(FILTER_EXTENSION, {
+    role: 'target',
+    // Listeners name them.
+    hasWildcard: false,
+    resources: (set) => set.extensions ?? NO_EXTENSIONS,
+    encode: ({ bytes }) => bytes,
+  }),
 ];
+
+const NO_EXTENSIONS: ReadonlyMap<string, WireResource> = new Map();
 
 const NO_LAYERS: ReadonlyMap<string, RuntimeLayer> = new Map();
 

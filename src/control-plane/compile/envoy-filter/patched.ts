@@ -8,6 +8,7 @@ import { messageOf } from '../../../runtime/errors.js';
 import type { ResourceEncoders, WireResource } from '../../resources/resource-set.js';
 import { PASSTHROUGH_CLUSTER } from '../envoy/forward-proxy.js';
 import type { Outline } from '../outlined.js';
+import { extensionConfigs } from './extension-configs.js';
 import { addedClusters, patchCluster } from './patch-cluster.js';
 import { addedListeners, patchListener } from './patch-listener.js';
 import { patchRoutes } from './patch-routes.js';
@@ -44,7 +45,14 @@ export function patchOutline(outline: Outline, target: PatchTarget): Outline {
   const routes = patchAll(outline.routes, ROUTE_CONFIGURATION, target, (bytes, name) =>
     patchRoutes(bytes, patches, tablePlace(name, context)),
   );
-  return { ...outline, clusters, routes, ...withListeners(outline, listeners, target) };
+  const extensions = extensionConfigs(patches, target);
+  return {
+    ...outline,
+    clusters,
+    routes,
+    ...withListeners(outline, listeners, target),
+    ...(extensions && { extensions }),
+  };
 }
 
 /** Listeners that patches bring go where the others of their kind are. */

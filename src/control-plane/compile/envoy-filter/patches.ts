@@ -1,7 +1,7 @@
 import { type DescMessage, fromJson, type JsonValue, type Message } from '@bufbuild/protobuf';
 import type { Node } from '../../../model/node.js';
 import { registry } from '../../../proto/registry.js';
-import { cluster, httpConnectionManager as hcm, listener, route } from '../../../proto/xds.js';
+import { cluster, core, httpConnectionManager as hcm, listener, route } from '../../../proto/xds.js';
 import { compileRegex } from '../../../routing/regex.js';
 import { messageOf } from '../../../runtime/errors.js';
 import type { EnvoyFilterPatch } from '../../kinds/types.js';
@@ -22,6 +22,14 @@ export interface Patch {
   readonly value: Message | undefined;
 }
 
+/** What is merged into the file that an Envoy starts with: as JSON, for the file is made without its types. */
+export interface BootstrapPatch {
+  readonly id: string;
+  readonly applyTo: 'BOOTSTRAP';
+  readonly match: Patch['match'];
+  readonly json: Readonly<Record<string, unknown>>;
+}
+
 /** Where in a mesh configuration is. */
 export type PatchContext = 'SIDECAR_INBOUND' | 'SIDECAR_OUTBOUND' | 'GATEWAY';
 
@@ -35,11 +43,13 @@ const SCHEMAS = {
   VIRTUAL_HOST: route.VirtualHostSchema,
   HTTP_ROUTE: route.RouteSchema,
   CLUSTER: cluster.ClusterSchema,
+  EXTENSION_CONFIG: core.TypedExtensionConfigSchema,
 } as const satisfies Record<string, DescMessage>;
 
 /** The patches of one document, or why one can't be applied. */
 export interface ReadPatches {
   readonly patches: readonly Patch[];
+  readonly bootstrap: readonly BootstrapPatch[];
   readonly problems: readonly { readonly index: number; readonly message: string }[];
 }
 
@@ -50,24 +60,28 @@ export function patchesOf({ namespace, name, spec }: Document<'EnvoyFilter'>): R
   let known = read.get(spec);
   if (known === undefined) {
     const patches: Patch[] = [];
+    const bootstrap: BootstrapPatch[] = [];
     const problems: { index: number; message: string }[] = [];
     for (const [index, one] of (spec.configPatches ?? []).entries()) {
       const found = readPatch(one, `${namespace}/${name}[${index}]`);
       if (typeof found === 'string') problems.push({ index, message: found });
+      else if (found.applyTo === 'BOOTSTRAP') bootstrap.push(found);
       else patches.push(found);
     }
-    known = { patches, problems };
+    known = { patches, bootstrap, problems };
     read.set(spec, known);
   }
   return known;
 }
 
-function readPatch(one: EnvoyFilterPatch, id: string): Patch | string {
+function readPatch(one: EnvoyFilterPatch, id: string): Patch | BootstrapPatch | string {
   const { applyTo = 'INVALID', match = {}, patch = {} } = one;
+  if (applyTo === 'BOOTSTRAP') return readBootstrapPatch(one, id);
   if (!isApplyTo(applyTo)) return `patches of ${applyTo} are not carried out`;
   if (match.context === 'WAYPOINT') return 'there are no waypoints: every workload is its own';
   const { operation = 'INVALID', value } = patch;
   if (operation === 'INVALID') return 'a patch needs an operation';
+  if (applyTo === 'EXTENSION_CONFIG' && operation !== 'ADD') return 'EXTENSION_CONFIG knows the operation ADD only';
   if (operation === 'REMOVE') return { id, applyTo, operation, match, value: undefined };
   if (value === undefined) return `the operation ${operation} needs a value`;
   try {
@@ -83,6 +97,14 @@ function readPatch(one: EnvoyFilterPatch, id: string): Patch | string {
   } catch (error) {
     return `the value can't be read as ${SCHEMAS[applyTo].typeName}: ${messageOf(error)}`;
   }
+}
+
+/** Istio: the bootstrap is merged with, and nothing else. */
+function readBootstrapPatch({ match = {}, patch = {} }: EnvoyFilterPatch, id: string): BootstrapPatch | string {
+  const { operation = 'INVALID', value } = patch;
+  if (operation !== 'MERGE') return 'BOOTSTRAP knows the operation MERGE only';
+  if (value === undefined) return 'the operation MERGE needs a value';
+  return { id, applyTo: 'BOOTSTRAP', match, json: value };
 }
 
 function isApplyTo(name: string): name is ApplyTo {
@@ -103,6 +125,27 @@ const ordered = new WeakMap<ConfigView, readonly Document<'EnvoyFilter'>[]>();
 /** The patches for a node, in the order of Istio: by priority, those of the root namespace first, then by age. */
 export function patchesFor(view: ConfigView, subject: PatchSubject, rootNamespace: string): readonly Patch[] {
   if (view.list('EnvoyFilter').length === 0) return NO_PATCHES;
+  return documentsFor(view, subject, rootNamespace)
+    .flatMap((one) => patchesOf(one).patches)
+    .filter(({ match }) => isForProxy(match.proxy, subject.node));
+}
+
+/** Those of the bootstrap, in the same order. */
+export function bootstrapPatchesFor(
+  view: ConfigView,
+  subject: PatchSubject,
+  rootNamespace: string,
+): readonly BootstrapPatch[] {
+  return documentsFor(view, subject, rootNamespace)
+    .flatMap((one) => patchesOf(one).bootstrap)
+    .filter(({ match }) => isForProxy(match.proxy, subject.node));
+}
+
+function documentsFor(
+  view: ConfigView,
+  subject: PatchSubject,
+  rootNamespace: string,
+): readonly Document<'EnvoyFilter'>[] {
   let all = ordered.get(view);
   if (all === undefined) {
     const rank = ({ namespace }: Document) => (namespace === rootNamespace ? 0 : 1);
@@ -111,10 +154,7 @@ export function patchesFor(view: ConfigView, subject: PatchSubject, rootNamespac
     );
     ordered.set(view, all);
   }
-  return all
-    .filter((one) => isFor(one, subject, rootNamespace))
-    .flatMap((one) => patchesOf(one).patches)
-    .filter(({ match }) => isForProxy(match.proxy, subject.node));
+  return all.filter((one) => isFor(one, subject, rootNamespace));
 }
 
 const NO_PATCHES: readonly Patch[] = [];

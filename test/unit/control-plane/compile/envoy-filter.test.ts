@@ -1,7 +1,9 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
+import { FILTER_EXTENSION } from '../../../../src/codec/filter-extension.js';
 import { decodeNode, encodeNode } from '../../../../src/codec/node.js';
 import { compileFor } from '../../../../src/control-plane/files/compile-for.js';
+import { servedType } from '../../../../src/control-plane/serve/resources.js';
 import { core, listener } from '../../../../src/proto/xds.js';
 import { complaintsAbout } from '../load.js';
 import { compile, networking, nodeOf, service } from './mesh.js';
@@ -248,19 +250,43 @@ test('listeners of Envoys: chains, network filters, and what is added', () => {
   ]);
 });
 
+test('configurations of filters are brought by name, to members those that they carry out', () => {
+  const text = filter([
+    `{applyTo: EXTENSION_CONFIG, patch: {operation: ADD, value: ${FAULT}}}`,
+    `{applyTo: EXTENSION_CONFIG, patch: {operation: ADD, value: ${FAULT.replace('9}', '5}')}}}`,
+    '{applyTo: EXTENSION_CONFIG, patch: {operation: ADD, value: {name: lua, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, default_source_code: {inline_string: x}}}}}',
+    httpPatch(
+      'INSERT_FIRST',
+      '',
+      '{name: extra, config_discovery: {config_source: {ads: {}}, type_urls: [type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer]}}',
+    ),
+  ]);
+  expect(complaintsAbout(text)).toEqual([]);
+  const ours = compile(SERVICE + text);
+  const ECDS = servedType(FILTER_EXTENSION.typeUrl);
+  expect([...(ECDS?.resources(ours).keys() ?? [])]).toEqual(['extra']);
+  const bytes = ours.extensions?.get('extra')?.bytes ?? new Uint8Array();
+  expect(FILTER_EXTENSION.decode(bytes).resource.config).toMatchObject({ kind: 'buffer', maxRequestBytes: 9 });
+  expect(filtersOf(text)[0]).toBe('extra');
+  const theirs = compile(SERVICE + text, [], nodeOf({ GENERATOR: 'envoy' }));
+  expect([...(theirs.extensions?.keys() ?? [])]).toEqual(['extra', 'lua']);
+});
+
 test('patches that can not be read are refused', () => {
   expect(
     complaintsAbout(
       filter([
         clusterPatch('MERGE', '{connect_timeout: soon}'),
-        '{applyTo: BOOTSTRAP, patch: {operation: MERGE, value: {}}}',
+        '{applyTo: BOOTSTRAP, patch: {operation: REPLACE, value: {}}}',
+        '{applyTo: EXTENSION_CONFIG, patch: {operation: REMOVE}}',
         '{applyTo: CLUSTER, match: {context: WAYPOINT, waypoint: {}}, patch: {operation: REMOVE}}',
         '{applyTo: HTTP_FILTER, patch: {operation: ADD, value: {name: x, typed_config: {"@type": type.googleapis.com/no.Such}}}}',
       ]),
     ).map((line) => line.replace(/^\S+ error INMESH_CONFIG_UNSUPPORTED /, '').slice(0, 50)),
   ).toEqual([
     "the value can't be read as envoy.config.cluster.v3",
-    'patches of BOOTSTRAP are not carried out',
+    'BOOTSTRAP knows the operation MERGE only',
+    'EXTENSION_CONFIG knows the operation ADD only',
     'there are no waypoints: every workload is its own',
     "the value can't be read as envoy.extensions.filter",
   ]);

@@ -361,7 +361,7 @@ test('kinds about proxies and modules are let pass, and said to have no effect',
     ...complaintsAbout(text('WasmPlugin', 'extensions.istio.io/v1alpha1', '{url: "oci://x/y"}')),
   ];
   expect(lines.map((line) => line.replace(/^\S+ /, ''))).toEqual([
-    expect.stringContaining('warning INMESH_CONFIG_UNSUPPORTED the kind ProxyConfig has no effect'),
+    expect.stringContaining('warning INMESH_CONFIG_UNSUPPORTED concurrency of ProxyConfig has no effect'),
     expect.stringContaining('warning INMESH_CONFIG_UNSUPPORTED the kind WasmPlugin has no effect'),
   ]);
 });

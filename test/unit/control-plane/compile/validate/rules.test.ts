@@ -100,6 +100,70 @@ test.each<[string, EnvoyBootstrapOptions]>([
   expect(compile(documents[0]?.[1] ?? '', [], node).wireListeners.size).toBeGreaterThan(0);
 });
 
+test('documents add to a bootstrap file: metadata of ProxyConfigs, patches of EnvoyFilters', () => {
+  const content = `
+apiVersion: inmesh.dev/v1
+kind: MeshConfig
+metadata: { name: mesh }
+spec: { defaultConfig: { proxyMetadata: { ISTIO_META_A: mesh, ISTIO_META_B: mesh, OTHER: x } } }
+---
+apiVersion: networking.istio.io/v1beta1
+kind: ProxyConfig
+metadata: { name: all, namespace: istio-system }
+spec: { environmentVariables: { ISTIO_META_B: root, ISTIO_META_C: root } }
+---
+apiVersion: networking.istio.io/v1beta1
+kind: ProxyConfig
+metadata: { name: web, namespace: default }
+spec: { selector: { matchLabels: { app: web } }, environmentVariables: { ISTIO_META_C: web } }
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: { name: stats, namespace: default }
+spec:
+  configPatches:
+  - applyTo: BOOTSTRAP
+    patch:
+      operation: MERGE
+      value:
+        statsFlushInterval: 5s
+        stats_config: { statsTags: [{ tagName: version, regex: "(v[0-9])" }] }
+        static_resources: { clusters: [{ name: zipkin, type: STRICT_DNS, connectTimeout: 1s, loadAssignment: { clusterName: zipkin } }] }
+        node: { metadata: { KEEP_myKey: 1 } }
+  - applyTo: BOOTSTRAP
+    match: { proxy: { metadata: { A: none } } }
+    patch: { operation: MERGE, value: { stats_flush_interval: 7s } }
+`;
+  const make = (labels: Record<string, string>) =>
+    JSON.parse(
+      JSON.stringify(
+        envoyBootstrap({
+          controlPlane: '127.0.0.1:15010',
+          name: 'web',
+          labels,
+          documents: { files: [{ file: 'mesh.yaml', content }] },
+        }),
+      ),
+    );
+  const json = make({ app: 'web' });
+  expect(validator.checkJson('envoy.config.bootstrap.v3.Bootstrap', json)).toEqual([]);
+  expect(json).toMatchObject({
+    node: { metadata: { A: 'mesh', B: 'root', C: 'web', KEEP_myKey: 1, NAMESPACE: 'default' } },
+    stats_flush_interval: '5s',
+    stats_config: { stats_tags: [{ tag_name: 'version', regex: '(v[0-9])' }] },
+  });
+  expect(json.node.metadata).not.toHaveProperty('OTHER');
+  expect(json.static_resources.clusters.map(({ name }: { name: string }) => name)).toEqual([
+    'xds-grpc',
+    'zipkin',
+  ]);
+  expect(make({}).node.metadata.C).toBe('root');
+  const files = [{ file: 'x.yaml', content: 'kind: Nothing' }];
+  expect(() =>
+    envoyBootstrap({ controlPlane: '127.0.0.1:1', name: 'x', documents: { files } }),
+  ).toThrow(/unknown kind/);
+});
+
 test('a bootstrap file needs the address of a control plane', () => {
   expect(() => envoyBootstrap({ controlPlane: 'nowhere', name: 'x' })).toThrow(/not host:port/);
 });
