@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { splitHostPort } from '../model/address.js';
-import { MeshError } from '../runtime/errors.js';
 import { systemClock } from '../runtime/clock.js';
+import { MeshError } from '../runtime/errors.js';
 import { silentLogger } from '../runtime/log.js';
 import { bootstrapMetadata, patchBootstrap } from './compile/envoy/bootstrap-documents.js';
 import type { JsonMap } from './compile/envoy/merge-json.js';

@@ -13,30 +13,41 @@ import type { RuleViolation } from '../schema/violation.js';
 // An accepted field is a promise. What stands here is read and checked, but not carried out: it is refused, so that
 // nobody relies on it. Whoever carries a field out deletes its line.
 
-interface Unsupported {
+/** What of a field is read and not carried out. */
+export interface Unsupported {
   /** Names of fields; `*` stands for every element of a list or map. */
   readonly path: string;
-  /** Only these values are refused. */
+  /** Only these values are meant. */
   readonly values?: readonly unknown[];
-  /** Only texts of this form are refused; without `values` and `form`, every value is. */
-  readonly form?: RegExp;
-  /** Only texts of which this does not hold are refused. */
+  /** Only texts of which this does not hold are meant; without `values` and `unless`, every value is. */
   readonly unless?: (text: string) => boolean;
-  /** Why it is let pass all the same, with a warning; undefined = it is refused. */
-  readonly because?: string;
+  readonly because: string;
+  /** Nothing is lost by it: it is let pass, with a warning. */
+  readonly isHarmless?: true;
 }
 
 const ABOUT_PROXIES = 'it is about proxies and their machines, and there are none here';
 const ABOUT_KUBERNETES = 'it is about Kubernetes and how Istio is installed there';
+const ONE_NETWORK = "there is one network: members of a mesh reach each other's addresses";
+const NOTHING_IN_ISTIO = 'Istio reads it and does nothing';
+const NO_PROBES = 'Node lets only the time before the first probe be chosen';
 
-const fields = (...paths: readonly string[]): readonly Unsupported[] => paths.map((path) => ({ path }));
+function refused(because: string, ...paths: readonly string[]): readonly Unsupported[] {
+  return paths.map((path) => ({ path, because }));
+}
+
+function without(because: string, ...paths: readonly string[]): readonly Unsupported[] {
+  return paths.map((path) => ({ path, because, isHarmless: true }));
+}
 
 const POLICY_PARTS: readonly Unsupported[] = [
-  ...fields(
-    // Node lets no more be chosen than when probes begin.
-    'connectionPool.tcp.tcpKeepalive.probes',
-    'connectionPool.tcp.tcpKeepalive.interval',
+  ...without(NO_PROBES, 'connectionPool.tcp.tcpKeepalive.probes', 'connectionPool.tcp.tcpKeepalive.interval'),
+  ...without(
+    'Istio reads it no more: consecutive5xxErrors and consecutiveGatewayErrors took its place',
     'outlierDetection.consecutiveErrors',
+  ),
+  ...refused(
+    'outlier detection counts answers from 500 on, and no others',
     'outlierDetection.outlierDetectionHttpErrorCodes',
   ),
 ];
@@ -47,84 +58,125 @@ const below = (prefix: string, parts: readonly Unsupported[]): readonly Unsuppor
 const TRAFFIC_POLICY: readonly Unsupported[] = [
   ...POLICY_PARTS,
   ...below('portLevelSettings.*', POLICY_PARTS),
-  ...fields('tunnel'),
+  ...refused('members open no tunnels for connections of TCP', 'tunnel'),
 ];
 
 const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
   VirtualService: [
-    // Envoy redirects with these five only.
     {
       path: 'http.*.redirect.redirectCode',
       values: Array.from({ length: 100 }, (_, index) => 300 + index).filter(
         (code) => ![301, 302, 303, 307, 308].includes(code),
       ),
+      because: 'Envoy redirects with 301, 302, 303, 307 and 308 only',
     },
-    // Answers are texts.
-    { path: 'http.*.directResponse.body.bytes', unless: (text) => isUtf8(Buffer.from(text, 'base64')) },
-    ...fields(
-      // Istio reads it and does nothing.
-      'tcp.*.match.*.sourceSubnet',
-    ),
+    {
+      path: 'http.*.directResponse.body.bytes',
+      unless: (text) => isUtf8(Buffer.from(text, 'base64')),
+      because: 'bodies of answers are texts in UTF-8',
+    },
+    ...refused(NOTHING_IN_ISTIO, 'tcp.*.match.*.sourceSubnet'),
   ],
   DestinationRule: [
     ...below('trafficPolicy', TRAFFIC_POLICY),
     ...below('subsets.*.trafficPolicy', TRAFFIC_POLICY),
   ],
   Sidecar: [
-    ...['egress.*.bind', 'ingress.*.bind', 'egress.*.captureMode', 'ingress.*.captureMode'].map((path) => ({
-      path,
-      because:
-        'calls are seen in the process that makes or takes them, without capture and sockets of a proxy',
-    })),
-    ...fields(
-      // No process of inmesh ends TLS for strangers beside its own, or limits what a proxy in front would.
-      'ingress.*.tls',
+    ...without(
+      'calls are seen in the process that makes or takes them, without capture and sockets of a proxy',
+      'egress.*.bind',
+      'ingress.*.bind',
+      'egress.*.captureMode',
+      'ingress.*.captureMode',
+    ),
+    ...refused('a port that members serve speaks the TLS of the mesh, and no other', 'ingress.*.tls'),
+    ...refused(
+      'no proxy stands before the application that could keep connections and requests back',
       'ingress.*.connectionPool',
       'inboundConnectionPool',
     ),
   ],
-  ServiceEntry: [...fields('endpoints.*.network')],
+  ServiceEntry: without(ONE_NETWORK, 'endpoints.*.network'),
   ProxyConfig: [
-    ...['concurrency', 'image'].map((path) => ({ path, because: ABOUT_PROXIES })),
+    ...without(ABOUT_PROXIES, 'concurrency', 'image'),
+    ...without(
+      'nobody starts proxies here; of those that begin with ISTIO_META_, envoyBootstrap makes metadata',
+      'environmentVariables',
+    ),
+  ],
+  WorkloadEntry: without(ONE_NETWORK, 'network'),
+  WorkloadGroup: [
+    ...refused('members of inmesh do not probe themselves', 'probe'),
+    ...without('each workload brings its own', 'template.address'),
+    ...without(ONE_NETWORK, 'template.network'),
+    ...without('no documents are written for workloads that register', 'metadata.annotations'),
+  ],
+  Telemetry: [
+    ...refused('spans and metrics are made in the process, by its own options', 'tracing', 'metrics'),
     {
-      path: 'environmentVariables',
-      because: 'nobody starts proxies here; of those that begin with ISTIO_META_, envoyBootstrap makes metadata',
+      path: 'accessLogging.*.filter.expression',
+      unless: isLogFilter,
+      because: 'of CEL only comparisons of response.code with whole numbers are read',
     },
   ],
-  WorkloadEntry: fields('network'),
-  WorkloadGroup: fields('probe', 'template.address', 'template.network', 'metadata.annotations'),
-  Telemetry: [
-    // Spans and metrics are made in the process, by its own options.
-    ...fields('tracing', 'metrics'),
-    { path: 'accessLogging.*.filter.expression', unless: isLogFilter },
-  ],
   Gateway: [
-    // It is compiled as PASSTHROUGH: no route is made of Istio's SNI (outbound_.80_._.host).
-    { path: 'servers.*.tls.mode', values: ['AUTO_PASSTHROUGH'] },
-    ...fields('servers.*.defaultEndpoint', 'servers.*.port.targetPort', 'servers.*.tls.insecureSkipVerify'),
+    {
+      path: 'servers.*.tls.mode',
+      values: ['AUTO_PASSTHROUGH'],
+      because: `it is for calls between networks, and ${ONE_NETWORK}`,
+    },
+    ...without(NOTHING_IN_ISTIO, 'servers.*.defaultEndpoint', 'servers.*.port.targetPort'),
   ],
 };
 
-
-function without(because: string, ...paths: readonly string[]): readonly Unsupported[] {
-  return paths.map((path) => ({ path, because }));
-}
-
 /** What of a MeshConfig is not followed. */
 const MESH_CONFIG: readonly Unsupported[] = [
-  { path: 'inboundTrafficPolicy.mode', values: ['LOCALHOST'] },
-  ...fields(
+  {
+    path: 'inboundTrafficPolicy.mode',
+    values: ['LOCALHOST'],
+    because: 'a process serves where it listens: no proxy sends connections on to loopback',
+  },
+  ...refused(
+    'hosts that the mesh does not know are called as the application wants',
     'outboundTrafficPolicy.tls',
+  ),
+  ...refused(
+    'the roots of the mesh are those of the certificate authority of the control plane',
     'caCertificates',
-    'tcpKeepalive.probes',
-    'tcpKeepalive.interval',
-    'discoverySelectors',
     'ca',
     'certificates',
-    'enableEnvoyAccessLogService',
-    ...below('defaultTrafficPolicy', POLICY_PARTS).map(({ path }) => path),
   ),
-  { path: 'serviceEntryVisibility.applyToSidecars', values: [true] },
+  ...refused('the control plane reads all namespaces that its sources have', 'discoverySelectors'),
+  ...refused('access logs go to files and to what code names', 'enableEnvoyAccessLogService'),
+  ...without(NO_PROBES, 'tcpKeepalive.probes', 'tcpKeepalive.interval'),
+  ...below('defaultTrafficPolicy', POLICY_PARTS),
+  ...without(
+    'spans, metrics and logs do not go there',
+    ...[
+      'zipkin',
+      'lightstep',
+      'datadog',
+      'stackdriver',
+      'opencensus',
+      'skywalking',
+      'opentelemetry',
+      'prometheus',
+      'envoyHttpAls',
+      'envoyTcpAls',
+      'envoyOtelAls',
+    ].map((provider) => `extensionProviders.*.${provider}`),
+  ),
+  ...without('SDS is served by the control plane itself', 'extensionProviders.*.sds'),
+  ...without(
+    'it is for the ambient mode, which there is none of',
+    'serviceEntryVisibility.defaultVisibility',
+    'serviceEntryVisibility.policies',
+  ),
+  {
+    path: 'serviceEntryVisibility.applyToSidecars',
+    values: [true],
+    because: 'exportTo says who sees a ServiceEntry',
+  },
   ...without(
     ABOUT_PROXIES,
     'proxyListenPort',
@@ -133,13 +185,16 @@ const MESH_CONFIG: readonly Unsupported[] = [
     'hboneIdleTimeout',
     'protocolDetectionTimeout',
     'disableEnvoyListenerLog',
-    'defaultConfig',
     'inboundClusterStatName',
     'outboundClusterStatName',
     'enablePrometheusMerge',
     'enableTracing',
     'defaultProviders.tracing',
     'defaultProviders.metrics',
+  ),
+  ...without(
+    'there are no proxies to be started; envoyBootstrap makes metadata of proxyMetadata that begins with ISTIO_META_',
+    'defaultConfig',
   ),
   ...without(
     ABOUT_KUBERNETES,
@@ -177,6 +232,11 @@ export const UNSUPPORTED_KINDS: ReadonlySet<string> = new Set([
   'XMesh',
 ]);
 
+/** What of the fields of a kind is not carried out. */
+export function unsupportedFields(kind: KindName): readonly Unsupported[] {
+  return kind === 'MeshConfig' ? MESH_CONFIG : (UNSUPPORTED[kind] ?? []);
+}
+
 /** What of a document inmesh does not carry out. */
 export function findUnsupported(document: Document): readonly RuleViolation[] {
   if (isKind(document, 'ConfigMap')) return inConfigMap(document);
@@ -187,8 +247,7 @@ export function findUnsupported(document: Document): readonly RuleViolation[] {
   const forGateways = findForGateways(document);
   const violations: RuleViolation[] = [...apiUnsupported(document)];
   if (isKind(document, 'Sidecar')) violations.push(...elsewhere(document.spec));
-  const entries = document.kind === 'MeshConfig' ? MESH_CONFIG : (UNSUPPORTED[document.kind] ?? []);
-  for (const entry of entries) {
+  for (const entry of unsupportedFields(document.kind)) {
     for (const [value, at] of valuesAt(document.spec, entry.path.split('.'), ['spec'])) {
       if (isRefused(entry, value)) violations.push(unsupported(document.kind, at, entry, value));
     }
@@ -215,7 +274,7 @@ function findForGateways(document: Document): RuleViolation | undefined {
 
 /** The refusal of a kind as a whole. */
 export function unsupportedKind(kind: string): RuleViolation {
-  const message = `inmesh does not carry out the kind ${kind} yet`;
+  const message = `inmesh does not carry out the kind ${kind}`;
   return { code: 'INMESH_CONFIG_UNSUPPORTED', severity: 'error', message, path: ['kind'] };
 }
 
@@ -261,10 +320,9 @@ function isKind<K extends KindName>(document: Document, kind: K): document is Do
   return document.kind === kind;
 }
 
-function isRefused({ values, form, unless }: Unsupported, value: unknown): boolean {
+function isRefused({ values, unless }: Unsupported, value: unknown): boolean {
   if (unless !== undefined) return typeof value === 'string' && !unless(value);
   if (values !== undefined) return values.includes(value);
-  if (form !== undefined) return typeof value === 'string' && form.test(value);
   return value !== undefined;
 }
 
@@ -275,14 +333,14 @@ function withoutEffect(what: string, path: FieldPath, because: string): RuleViol
 
 function unsupported(kind: KindName, path: FieldPath, entry: Unsupported, value: unknown): RuleViolation {
   const field = path.findLast((step) => typeof step === 'string');
-  const { values, form, unless } = entry;
-  const isWhole = values === undefined && form === undefined && unless === undefined;
+  const { values, unless, because } = entry;
+  const isWhole = values === undefined && unless === undefined;
   const shown = typeof value === 'string' ? value : 'left out';
-  if (entry.because !== undefined) return withoutEffect(`${field} of ${kind}`, path, entry.because);
+  if (entry.isHarmless === true) return withoutEffect(`${field} of ${kind}`, path, because);
   return {
     code: 'INMESH_CONFIG_UNSUPPORTED',
     severity: 'error',
-    message: `inmesh does not carry out ${isWhole ? field : `${field} ${shown}`} of ${kind} yet`,
+    message: `inmesh does not carry out ${isWhole ? field : `${field} ${shown}`} of ${kind}: ${because}`,
     path,
     atKey: isWhole,
   };

@@ -81,7 +81,8 @@ function readPatch(one: EnvoyFilterPatch, id: string): Patch | BootstrapPatch | 
   if (match.context === 'WAYPOINT') return 'there are no waypoints: every workload is its own';
   const { operation = 'INVALID', value } = patch;
   if (operation === 'INVALID') return 'a patch needs an operation';
-  if (applyTo === 'EXTENSION_CONFIG' && operation !== 'ADD') return 'EXTENSION_CONFIG knows the operation ADD only';
+  if (applyTo === 'EXTENSION_CONFIG' && operation !== 'ADD')
+    return 'EXTENSION_CONFIG knows the operation ADD only';
   if (operation === 'REMOVE') return { id, applyTo, operation, match, value: undefined };
   if (value === undefined) return `the operation ${operation} needs a value`;
   try {
@@ -100,7 +101,10 @@ function readPatch(one: EnvoyFilterPatch, id: string): Patch | BootstrapPatch | 
 }
 
 /** Istio: the bootstrap is merged with, and nothing else. */
-function readBootstrapPatch({ match = {}, patch = {} }: EnvoyFilterPatch, id: string): BootstrapPatch | string {
+function readBootstrapPatch(
+  { match = {}, patch = {} }: EnvoyFilterPatch,
+  id: string,
+): BootstrapPatch | string {
   const { operation = 'INVALID', value } = patch;
   if (operation !== 'MERGE') return 'BOOTSTRAP knows the operation MERGE only';
   if (value === undefined) return 'the operation MERGE needs a value';

@@ -89,7 +89,8 @@ function validationOf(settings: ServerTls): tls.CertificateValidationContext | u
   if (roots) context.trustedCa = file(roots);
   if (gatewayApi?.clientRoots !== undefined)
     context.trustedCa = encodePemSource({ kind: 'inline', pem: gatewayApi.clientRoots });
-  if (gatewayApi?.allowsAnyClient === true) context.trustChainVerification = ACCEPT_UNTRUSTED;
+  if (gatewayApi?.allowsAnyClient === true || settings.insecureSkipVerify === true)
+    context.trustChainVerification = ACCEPT_UNTRUSTED;
   if (caCrl) context.crl = file(caCrl);
   return context;
 }

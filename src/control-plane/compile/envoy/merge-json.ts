@@ -4,7 +4,11 @@ export interface JsonMap {
 }
 
 /** Maps whose keys are no names of fields. */
-const MAPS: ReadonlySet<string> = new Set(['metadata', 'filter_metadata', 'typed_extension_protocol_options']);
+const MAPS: ReadonlySet<string> = new Set([
+  'metadata',
+  'filter_metadata',
+  'typed_extension_protocol_options',
+]);
 
 /**
  * Merges one message into another as protobuf does, both written as JSON: messages are merged, lists appended, all else is

@@ -12,7 +12,8 @@ export interface GrpcLoss {
   readonly message: string;
 }
 
-interface Limit {
+/** A field that gRPC's own clients do not follow as members do. */
+export interface Limit {
   /** Names of fields; `*` stands for every element of a list. */
   readonly path: string;
   /** Which values are meant; left out, all that are there. */
@@ -84,8 +85,6 @@ const POLICY: readonly Limit[] = [
     'connectionPool.http.http2KeepAlive',
     'connectionPool.http.h2UpgradePolicy',
     'connectionPool.http.useClientProtocol',
-    'retryBudget',
-    'proxyProtocol',
   ),
   {
     path: 'outlierDetection',
@@ -93,7 +92,11 @@ const POLICY: readonly Limit[] = [
   },
 ];
 
-const TRAFFIC_POLICY = [...POLICY, ...below('portLevelSettings.*', POLICY)];
+const TRAFFIC_POLICY = [
+  ...POLICY,
+  ...below('portLevelSettings.*', POLICY),
+  ...NONE('retryBudget', 'proxyProtocol'),
+];
 
 const LIMITS: { readonly [K in KindName]?: readonly Limit[] } = {
   VirtualService: VIRTUAL_SERVICE,
@@ -118,6 +121,11 @@ const LIMITS: { readonly [K in KindName]?: readonly Limit[] } = {
   ],
 };
 
+/** What of a kind does not have its full effect on gRPC's own clients. */
+export function grpcLimits(kind: KindName): readonly Limit[] {
+  return LIMITS[kind] ?? [];
+}
+
 /** What of a document does not have its full effect on gRPC's own clients. */
 export function grpcLossesOf(document: Document): readonly GrpcLoss[] {
   const { kind, namespace, name } = document;
@@ -129,7 +137,7 @@ export function grpcLossesOf(document: Document): readonly GrpcLoss[] {
       message: `${formatPath(path)} of ${resource} has another effect on gRPC's own servers: ${instead}`,
     }));
   }
-  return (LIMITS[kind] ?? []).flatMap(({ path, holds, instead }) =>
+  return grpcLimits(kind).flatMap(({ path, holds, instead }) =>
     [...valuesAt(document.spec, path.split('.'), ['spec'])]
       .filter(([value]) => (holds === undefined ? isGiven(value) : holds(value)))
       .map(([, at]) => ({ resource, path: at, message: messageFor(resource, at, instead) })),

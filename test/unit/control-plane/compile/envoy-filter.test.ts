@@ -266,7 +266,10 @@ test('configurations of filters are brought by name, to members those that they 
   const ECDS = servedType(FILTER_EXTENSION.typeUrl);
   expect([...(ECDS?.resources(ours).keys() ?? [])]).toEqual(['extra']);
   const bytes = ours.extensions?.get('extra')?.bytes ?? new Uint8Array();
-  expect(FILTER_EXTENSION.decode(bytes).resource.config).toMatchObject({ kind: 'buffer', maxRequestBytes: 9 });
+  expect(FILTER_EXTENSION.decode(bytes).resource.config).toMatchObject({
+    kind: 'buffer',
+    maxRequestBytes: 9,
+  });
   expect(filtersOf(text)[0]).toBe('extra');
   const theirs = compile(SERVICE + text, [], nodeOf({ GENERATOR: 'envoy' }));
   expect([...(theirs.extensions?.keys() ?? [])]).toEqual(['extra', 'lua']);

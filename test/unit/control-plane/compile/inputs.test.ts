@@ -253,8 +253,8 @@ spec:
         ),
       ).map((line) => line.replace(/^\S+ error \S+ /, '')),
     ).toEqual([
-      'inmesh does not carry out tracing of Telemetry yet',
-      'inmesh does not carry out expression request.host == 1 of Telemetry yet',
+      'inmesh does not carry out tracing of Telemetry: spans and metrics are made in the process, by its own options',
+      'inmesh does not carry out expression request.host == 1 of Telemetry: of CEL only comparisons of response.code with whole numbers are read',
     ]);
   });
 });

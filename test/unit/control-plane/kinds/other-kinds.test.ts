@@ -142,19 +142,30 @@ test('a wrong apiVersion is refused, a missing one too', () => {
 });
 
 test.each([
-  ['WorkloadEntry', 'networking.istio.io/v1', '{address: 10.0.0.1, network: n}', 'network of WorkloadEntry'],
+  [
+    'DestinationRule',
+    'networking.istio.io/v1',
+    '{host: a.com, trafficPolicy: {outlierDetection: {outlierDetectionHttpErrorCodes: [429]}}}',
+    'outlierDetectionHttpErrorCodes of DestinationRule',
+  ],
+  [
+    'Sidecar',
+    'networking.istio.io/v1',
+    '{egress: [{hosts: ["./*"]}], inboundConnectionPool: {http: {http2MaxRequests: 3}}}',
+    'inboundConnectionPool of Sidecar',
+  ],
 ])('a %s of %s with %s is not carried out', (kind, apiVersion, spec, what) => {
   const complaints = complaintsAbout(document(kind, apiVersion, spec));
   expect(complaints).toHaveLength(1);
   expect(complaints[0]).toMatch(/ error INMESH_CONFIG_UNSUPPORTED /);
-  expect(complaints[0]).toContain(`inmesh does not carry out ${what} yet`);
+  expect(complaints[0]).toContain(`inmesh does not carry out ${what}: `);
 });
 
 test('a Gateway that should choose by the SNI of Istio is warned of', () => {
   const spec = `{servers: [{hosts: ["*"], port: {number: 443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}}]}`;
   const complaints = complaintsAbout(document('Gateway', 'networking.istio.io/v1', spec));
   expect(complaints.join('\n')).toMatch(
-    / warning INMESH_CONFIG_UNSUPPORTED .*mode AUTO_PASSTHROUGH of Gateway yet/,
+    / warning INMESH_CONFIG_UNSUPPORTED .*mode AUTO_PASSTHROUGH of Gateway: /,
   );
 });
 

@@ -111,7 +111,7 @@ describe('fields that are checked but not carried out', () => {
   test.each([
     [
       'directResponse: {status: 200, body: {bytes: /w==}}',
-      '11:49 error INMESH_CONFIG_UNSUPPORTED inmesh does not carry out bytes /w== of VirtualService yet',
+      '11:49 error INMESH_CONFIG_UNSUPPORTED inmesh does not carry out bytes /w== of VirtualService: bodies of answers are texts in UTF-8',
     ],
   ])('%s is refused by its name', (line, complaint) => {
     expect(complaintsAbout(routeWith(line))).toContain(complaint);

@@ -159,9 +159,9 @@ spec:
   ]);
   expect(make({}).node.metadata.C).toBe('root');
   const files = [{ file: 'x.yaml', content: 'kind: Nothing' }];
-  expect(() =>
-    envoyBootstrap({ controlPlane: '127.0.0.1:1', name: 'x', documents: { files } }),
-  ).toThrow(/unknown kind/);
+  expect(() => envoyBootstrap({ controlPlane: '127.0.0.1:1', name: 'x', documents: { files } })).toThrow(
+    /unknown kind/,
+  );
 });
 
 test('a bootstrap file needs the address of a control plane', () => {
