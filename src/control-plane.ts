@@ -134,6 +134,7 @@ export type {
   PlaintextRule,
   PlaintextUse,
 } from './control-plane/insight/mtls-report.js';
+export type { ServiceEndpoint, ServiceReport } from './control-plane/insight/service-report.js';
 export type { IssuerKeysOptions } from './control-plane/issuer-keys.js';
 export {
   closestKind,
@@ -190,6 +191,8 @@ export type { AccessLimits, ConnectionLimits } from './control-plane/serve/grpc-
 export type { DropFigures, LoadFigures, LoadSummary } from './control-plane/serve/load-reports.js';
 export type { ResourceTtlOptions } from './control-plane/serve/resource-ttls.js';
 export type { ClientStatus, RefusedResource, TypeStatus } from './control-plane/serve/status.js';
+export type { ClientSync, ResourceDifference } from './control-plane/serve/client-sync.js';
+export { type ServiceReportResult, serviceReportFiles } from './control-plane/files/service-files.js';
 export { createMemorySource, type MemorySource } from './control-plane/sources/memory-source.js';
 export type { ConfigSink, ConfigSource } from './control-plane/sources/source.js';
 export type { HeldChange } from './control-plane/store/config-store.js';

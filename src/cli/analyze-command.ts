@@ -1,19 +1,19 @@
 import { type Command, Option } from 'commander';
+import { collect } from './collect.js';
 import type { Done } from './done.js';
+import { pathsOf, withFileOption } from './file-option.js';
 import type { Output } from './output.js';
-import { collect } from './workload-options.js';
 
 const LEVELS = ['Info', 'Warning', 'Error'];
 
 /** Adds `analyze`. */
 export function addAnalyze(program: Command, output: Output, done: Done): void {
   const command = program.command('analyze');
-  command
+  withFileOption(command, 'the same as the argument')
     .description(
       'Check documents against each other: references that lead nowhere, conflicts, rules that never hold. Exit code 1: a finding at the failure threshold.',
     )
     .argument('[path...]', 'files or folders of YAML or JSON; - is the standard input')
-    .option('-f, --file <path...>', 'the same as the argument')
     .option('-n, --namespace <namespace>', 'only findings about documents of this namespace')
     .option('--analyzer <name...>', 'only these analyzers, such as gateway.SecretAnalyzer')
     .option(
@@ -33,10 +33,10 @@ export function addAnalyze(program: Command, output: Output, done: Done): void {
         .default('table'),
     )
     .addHelpText('after', EXAMPLES)
-    .action(async (paths: readonly string[], { file = [], ...options }) => {
-      const files: readonly string[] = [...file, ...paths];
+    .action(async (paths: readonly string[], { file = [], recursive, ...options }) => {
+      const files: readonly string[] = [...file, ...(await pathsOf(paths, recursive))];
       if (files.length === 0 && !options.listAnalyzers) {
-        command.error("error: missing files: give some, or '-f, --file <path...>'");
+        command.error("error: missing files: give some, or '-f, --file <path>'");
       }
       const { analyze } = await import('./analyze.js');
       done(await analyze({ ...options, files, format: options.output }, output));

@@ -14,7 +14,6 @@ import { MeshError } from '../runtime/errors.js';
 import type { Output } from './output.js';
 import { print } from './print.js';
 import { table } from './table.js';
-import { standardInput } from './validate.js';
 
 /** What `inmesh analyze` was asked for. */
 export interface AnalyzeCommand {
@@ -42,7 +41,7 @@ export async function analyze(options: AnalyzeCommand, output: Output): Promise<
     });
   }
   const further = [meshConfig, meshNetworks].flatMap((path) => path ?? []);
-  const paths = [...files, ...further].map(standardInput);
+  const paths = [...files, ...further];
   const { findings, unread, documents } = await analyzeFiles(paths, {
     analyzers: analyzer,
     suppressions: (options.suppress ?? []).map(toSuppression),

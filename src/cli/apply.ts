@@ -1,33 +1,53 @@
-import { formatViolations, readObjects } from '../control-plane.js';
+import { formatPath, readObjects, type Violation, validateFiles } from '../control-plane.js';
 import { MeshError } from '../runtime/errors.js';
-import { targetOf } from './objects.js';
+import {
+  type ChangeOptions,
+  postChanges,
+  type ReadFrom,
+  sendChanges,
+  showAnswer,
+  showApplied,
+} from './changes.js';
+import { kindOf, namespaceOf, objectsIn, targetsOf } from './objects.js';
 import type { Output } from './output.js';
-import type { PlaneOptions } from './plane-options.js';
-import { callPlane, errorOf, type PlaneAnswer } from './status-api.js';
-
-/** How a change is sent. */
-export interface ChangeOptions extends PlaneOptions {
-  readonly file?: readonly string[];
-  readonly namespace?: string;
-  readonly dryRun?: boolean;
-  readonly message?: string;
-  readonly confirm?: boolean;
-  readonly ifRevision?: number;
-  readonly format: 'table' | 'json' | 'yaml' | 'name';
-}
+import { tellInvalid } from './tell-invalid.js';
 
 /** Applies the objects of files: all of them, or none. */
 export async function apply(options: ChangeOptions, output: Output): Promise<number> {
-  const read = await readObjects(options.file ?? []);
-  if (read.violations.length > 0) {
-    output.err(`${formatViolations(read.violations)}\n`);
-    return 1;
+  const { file = [], format, namespace, dryRun } = options;
+  const { objects, violations } = await readObjects(file);
+  if (violations.length > 0) return tellInvalid(violations, format, output);
+  if (dryRun === 'client') return applyNowhere({ objects, namespace }, options, output);
+  const changes = objects.map(({ object }) => ({ op: 'apply', object: inNamespace(object, namespace) }));
+  const answer = await postChanges(changes, options);
+  if (answer.status === 400) {
+    // The control plane does not get as far as places when it can not tell what an object is; the files say more.
+    const found = await errorsIn(file);
+    if (found.length > 0) return tellInvalid(found, format, output);
   }
-  const changes = read.objects.map(({ object }) => ({
-    op: 'apply',
-    object: inNamespace(object, options.namespace),
-  }));
-  return sendChanges(changes, options, output);
+  return showAnswer(answer, options, output, { objects, namespace });
+}
+
+/** What files come to by themselves, without a control plane. */
+async function applyNowhere(from: ReadFrom, options: ChangeOptions, output: Output): Promise<number> {
+  const { violations } = await validateFiles(options.file ?? []);
+  const errors = violations.filter(({ severity }) => severity === 'error');
+  if (errors.length > 0) return tellInvalid(violations, options.format, output);
+  const changes = from.objects.map(({ kind, name, namespace, object }) => {
+    const { metadata } = object;
+    const isSaid = typeof metadata === 'object' && metadata !== null && 'namespace' in metadata;
+    return { kind, name, namespace: isSaid ? namespace : (from.namespace ?? namespace), result: 'valid' };
+  });
+  const warnings = violations.map((one) => ({ ...one, path: formatPath(one.path) }));
+  await showApplied({ revision: 0, changes, warnings }, options, output, from);
+  return 0;
+}
+
+async function errorsIn(files: readonly string[]): Promise<readonly Violation[]> {
+  // Standard input was read once, and is gone.
+  if (files.includes('/dev/stdin')) return [];
+  const { violations } = await validateFiles(files);
+  return violations.filter(({ severity }) => severity === 'error');
 }
 
 function inNamespace(object: Readonly<Record<string, unknown>>, namespace: string | undefined): object {
@@ -36,120 +56,69 @@ function inNamespace(object: Readonly<Record<string, unknown>>, namespace: strin
   return { ...object, metadata: { namespace, ...metadata } };
 }
 
+interface Removal {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
 /** Deletes what the arguments or files name. */
 export async function remove(
-  first: string | undefined,
-  names: readonly string[],
+  args: readonly string[],
   options: ChangeOptions,
   output: Output,
 ): Promise<number> {
-  const { file, namespace = 'default' } = options;
+  const { file, namespace } = options;
   if (file === undefined) {
-    const [name, ...further] = names;
-    const kindOrTarget = first === undefined ? [] : [first];
-    const each =
-      further.length === 0 ? [kindOrTarget.concat(name ?? [])] : names.map((one) => kindOrTarget.concat(one));
-    const targets = each.map(targetOf);
-    const changes = targets.map((target) => {
-      if (target.name !== undefined) return { op: 'delete', namespace, ...target };
+    const named = targetsOf(args).map(({ kind, name }) => {
+      if (kind !== undefined && name !== undefined) return { kind, name, namespace: namespace ?? 'default' };
       throw new MeshError('INMESH_OPTION_INVALID', 'name what to delete', {
         hint: 'For example: inmesh delete vs/reviews',
       });
     });
-    return sendChanges(changes, options, output);
+    return removeAll(named, options, output);
   }
   const read = await readObjects(file);
-  if (read.violations.length > 0) {
-    output.err(`${formatViolations(read.violations)}\n`);
-    return 1;
-  }
-  const changes = read.objects.map((one) => ({
-    op: 'delete',
-    kind: one.kind,
-    namespace: one.namespace,
-    name: one.name,
-  }));
-  return sendChanges(changes, options, output);
+  if (read.violations.length > 0) return tellInvalid(read.violations, options.format, output);
+  const removals = read.objects.map(({ object, kind, name, namespace: own }) => {
+    const { metadata } = object;
+    const isSaid = typeof metadata === 'object' && metadata !== null && 'namespace' in metadata;
+    return { kind, name, namespace: isSaid ? own : (namespace ?? own) };
+  });
+  return removeAll(removals, options, output, { objects: read.objects, namespace });
 }
 
-/** Sends changes that take effect together; 1 = they were refused. */
-export async function sendChanges(
-  changes: readonly object[],
+async function removeAll(
+  removals: readonly Removal[],
   options: ChangeOptions,
   output: Output,
+  from?: ReadFrom,
 ): Promise<number> {
-  const { controlPlane: address, tokenFile, caRoot, dryRun, message, confirm, ifRevision } = options;
-  const body = { changes, dryRun, message, confirm, ifRevision };
-  const answer = await callPlane({ address, tokenFile, caRoot }, '/api/batches', { method: 'POST', body });
-  return showAnswer(answer, options, output);
-}
-
-interface Applied {
-  readonly revision: number;
-  readonly changes: readonly {
-    readonly kind: string;
-    readonly namespace: string;
-    readonly name: string;
-    readonly result: string;
-  }[];
-  readonly warnings?: readonly Complaint[];
-  readonly left?: readonly string[];
-}
-
-interface Complaint {
-  readonly severity: string;
-  readonly code: string;
-  readonly message: string;
-  readonly resource?: string;
-  readonly path?: string;
-  readonly suggestion?: string;
-}
-
-/** Prints what became of a change. */
-export async function showAnswer(
-  { status, body }: PlaneAnswer,
-  { format, dryRun }: Pick<ChangeOptions, 'format' | 'dryRun'>,
-  output: Output,
-): Promise<number> {
-  const isDone = status === 200 || status === 201;
-  if (!isDone) tellRefusal(status, body, output);
-  if (format === 'json') output.out(`${JSON.stringify(body, undefined, 2)}\n`);
-  else if (format === 'yaml') output.out((await import('yaml')).stringify(body));
-  if (!isDone) return 1;
-  // As openapi.json says.
-  const { changes, revision, warnings = [], left = [] } = body as Applied;
-  for (const one of warnings) output.err(`${textOf(one)}\n`);
-  for (const one of left) output.err(`${one} is left: it stands in a file\n`);
-  if (format === 'table' || format === 'name') {
-    for (const one of changes) output.out(`${lineOf(one, format, dryRun === true)}\n`);
-    output.err(`revision ${revision}\n`);
+  const wanted = options.ignoreNotFound === true ? await those(removals, options, output) : removals;
+  if (wanted.length === 0) {
+    output.err('nothing of it is there\n');
+    await showApplied(
+      { revision: 0, changes: [] },
+      { ...options, dryRun: 'none' },
+      { ...output, err: () => {} },
+    );
+    return 0;
   }
-  return 0;
-}
-
-function tellRefusal(status: number, body: unknown, output: Output): void {
-  // As openapi.json says.
-  const { violations = [] } = body as { readonly violations?: readonly Complaint[] };
-  for (const one of violations) output.err(`${textOf(one)}\n`);
-  const error = errorOf(body);
-  output.err(
-    `${error === undefined ? `the control plane answered ${status}` : `${error.code}: ${error.message}`}\n`,
+  return sendChanges(
+    wanted.map((one) => ({ op: 'delete', ...one })),
+    options,
+    output,
+    from,
   );
-  if (error?.code === 'INMESH_MASS_REMOVAL') output.err('Say --confirm if that is meant\n');
 }
 
-function lineOf(
-  { kind, namespace, name, result }: Applied['changes'][number],
-  format: 'table' | 'name',
-  isDryRun: boolean,
-): string {
-  const text = `${kind.toLowerCase()}/${name}`;
-  if (format === 'name') return text;
-  return `${text} ${result}${namespace === 'default' ? '' : ` (${namespace})`}${isDryRun ? ' (dry run)' : ''}`;
-}
-
-function textOf({ severity, code, message, resource, path, suggestion }: Complaint): string {
-  const where = [resource, path].filter((text) => text !== undefined && text !== '').join(' ');
-  const hint = suggestion === undefined ? '' : ` (did you mean ${JSON.stringify(suggestion)}?)`;
-  return `${where === '' ? '' : `${where}: `}${severity} ${code} ${message}${hint}`;
+/** Those that are there. */
+async function those(
+  removals: readonly Removal[],
+  { controlPlane, tokenFile, caRoot }: ChangeOptions,
+  output: Output,
+): Promise<readonly Removal[]> {
+  const { objects = [] } = await objectsIn({ controlPlane, tokenFile, caRoot }, undefined, output);
+  const keys = new Set(objects.map((one) => `${kindOf(one)}/${namespaceOf(one)}/${one.metadata.name}`));
+  return removals.filter(({ kind, namespace, name }) => keys.has(`${kind}/${namespace}/${name}`));
 }

@@ -1,12 +1,15 @@
 import { type Command, Option } from 'commander';
 import { toPort } from './arguments.js';
+import { collect } from './collect.js';
 import type { Done } from './done.js';
+import { needFile, pathsOf, withFileOption } from './file-option.js';
 import type { Output } from './output.js';
-import { collect, withWorkloadOptions } from './workload-options.js';
+import { withWorkloadOptions } from './workload-options.js';
 
 /** Adds `compile rbac`. */
 export function addCompileRbac(compile: Command, output: Output, done: Done): void {
-  withWorkloadOptions(compile.command('rbac'))
+  const command = withWorkloadOptions(compile.command('rbac'));
+  command
     .description(
       'Show the filters that carry out the AuthorizationPolicies of one workload, in the JSON of Envoy.',
     )
@@ -15,15 +18,18 @@ export function addCompileRbac(compile: Command, output: Output, done: Done): vo
     .argument('[path...]', 'further files')
     .addHelpText('after', COMPILE_RBAC_EXAMPLES)
     .action(async (paths: readonly string[], options) => {
+      const file = [...(options.file ?? []), ...(await pathsOf(paths, options.recursive))];
+      needFile(command, file);
       const { compileRbac } = await import('./compile-rbac.js');
-      done(await compileRbac({ ...options, file: [...options.file, ...paths] }, output));
+      done(await compileRbac({ ...options, file }, output));
     });
 }
 
 /** Adds `authz check`. */
 export function addAuthz(program: Command, output: Output, done: Done): void {
   const authz = program.command('authz').description('Look at who may do what.');
-  withWorkloadOptions(authz.command('check'))
+  const command = withWorkloadOptions(authz.command('check'));
+  command
     .description(
       'List the AuthorizationPolicies of a workload and, given a request, tell whether they let it pass (exit code 1: no).',
     )
@@ -46,6 +52,7 @@ export function addAuthz(program: Command, output: Output, done: Done): void {
     )
     .addHelpText('after', AUTHZ_EXAMPLES)
     .action(async (first: string | undefined, second: string | undefined, options) => {
+      needFile(command, options.file);
       const { authzCheck } = await import('./authz-check.js');
       // One argument alone is what is asked for.
       const [method, url] = second === undefined ? [undefined, first] : [first, second];
@@ -55,17 +62,14 @@ export function addAuthz(program: Command, output: Output, done: Done): void {
 
 /** Adds `migrate rbac`. */
 export function addMigrate(program: Command, output: Output, done: Done): void {
-  program
-    .command('migrate')
-    .description('Translate documents of the past.')
-    .command('rbac')
+  const migrate = program.command('migrate').description('Translate documents of the past.');
+  const command = withFileOption(
+    migrate.command('rbac'),
+    'files or folders of Istio YAML, with the Services (needed)',
+  );
+  command
     .description(
       'Print the AuthorizationPolicies that stand for ServiceRoles, ServiceRoleBindings, RbacConfigs and ClusterRbacConfigs; what has no equal is told on stderr (exit code 1).',
-    )
-    .requiredOption(
-      '-f, --file <path>',
-      'file or folder of Istio YAML, with the Services; may be repeated',
-      collect,
     )
     .option('--root-namespace <namespace>', 'namespace of mesh-wide policies (default: istio-system)')
     .addOption(
@@ -73,6 +77,7 @@ export function addMigrate(program: Command, output: Output, done: Done): void {
     )
     .addHelpText('after', MIGRATE_EXAMPLES)
     .action(async (options) => {
+      needFile(command, options.file);
       const { migrateRbac } = await import('./migrate-rbac.js');
       done(await migrateRbac(options, output));
     });

@@ -9,6 +9,7 @@ import { MeshError, messageOf } from '../runtime/errors.js';
 import { headerOf } from './headers.js';
 import type { Output } from './output.js';
 import { table } from './table.js';
+import { tellInvalid } from './tell-invalid.js';
 import type { WorkloadOptions } from './workload-options.js';
 import { targetOf } from './workload-target.js';
 
@@ -37,10 +38,7 @@ export async function authzCheck(
   if (target === undefined) return 1;
   const request = requestOf(args, options, target.mesh?.trustDomain ?? 'cluster.local');
   const checked = await checkAuthorizationFiles(options.file, { ...target, request });
-  if (!checked.accepted) {
-    output.err(`${formatViolations(checked.violations)}\n`);
-    return 1;
-  }
+  if (!checked.accepted) return tellInvalid(checked.violations, options.output, output);
   if (checked.warnings.length > 0) output.err(`${formatViolations(checked.warnings)}\n`);
   const { result } = checked;
   for (const problem of result.problems) output.err(`${problem}; what it would decide about is refused\n`);

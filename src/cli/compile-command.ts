@@ -2,15 +2,15 @@ import { type Command, Option } from 'commander';
 import { toPort } from './arguments.js';
 import { addCompileRbac } from './authorization-commands.js';
 import type { Done } from './done.js';
+import { needFile, withFileOption } from './file-option.js';
 import type { Output } from './output.js';
 
 /** Adds `compile`. */
 export function addCompile(program: Command, output: Output, done: Done): void {
   const command = program.command('compile');
   addCompileRbac(command, output, done);
-  command
+  withFileOption(command, 'files or folders of Istio YAML (needed)')
     .description('Show what documents come to for one client: xDS resources in the JSON of Envoy.')
-    .option('-f, --file <path...>', 'file or folder of Istio YAML (needed)')
     .addOption(new Option('--profile <profile>', 'for whom').choices(['sdk', 'grpc', 'envoy']).default('sdk'))
     .option('-n, --namespace <namespace>', 'namespace of the client', 'default')
     .option('-l, --label <key=value...>', 'labels of the client')
@@ -21,8 +21,7 @@ export function addCompile(program: Command, output: Output, done: Done): void {
     .addOption(new Option('-o, --output <format>', 'how it is printed').choices(['json']).default('json'))
     .addHelpText('after', COMPILE_EXAMPLES)
     .action(async (options) => {
-      if (options.file === undefined)
-        command.error("error: required option '-f, --file <path...>' not specified");
+      needFile(command, options.file);
       const { compile } = await import('./compile.js');
       done(
         await compile(

@@ -1,5 +1,6 @@
 import { compileAuthorizationFiles, formatViolations } from '../control-plane.js';
 import type { Output } from './output.js';
+import { tellInvalid } from './tell-invalid.js';
 import type { WorkloadOptions } from './workload-options.js';
 import { targetOf } from './workload-target.js';
 
@@ -14,10 +15,7 @@ export async function compileRbac(options: CompileRbacOptions, output: Output): 
   const target = await targetOf(options, output);
   if (target === undefined) return 1;
   const compiled = await compileAuthorizationFiles(options.file, target);
-  if (!compiled.accepted) {
-    output.err(`${formatViolations(compiled.violations)}\n`);
-    return 1;
-  }
+  if (!compiled.accepted) return tellInvalid(compiled.violations, 'json', output);
   if (compiled.warnings.length > 0) output.err(`${formatViolations(compiled.warnings)}\n`);
   const { http, tcp, problems } = compiled.result;
   for (const problem of problems) output.err(`${problem}; what it would decide about is refused\n`);

@@ -1,6 +1,7 @@
 import { type CompileTarget, compileFiles, formatViolations } from '../control-plane.js';
 import { labelsOf } from './labels.js';
 import type { Output } from './output.js';
+import { tellInvalid } from './tell-invalid.js';
 
 /** What `inmesh compile` was asked for. */
 export interface CompileOptions {
@@ -23,10 +24,7 @@ export async function compile(options: CompileOptions, output: Output): Promise<
     portListeners,
     ...(proxyPort !== undefined && { proxyPort }),
   });
-  if (!result.accepted) {
-    output.err(`${formatViolations(result.violations)}\n`);
-    return 1;
-  }
+  if (!result.accepted) return tellInvalid(result.violations, 'json', output);
   if (result.warnings.length > 0) output.err(`${formatViolations(result.warnings)}\n`);
   for (const loss of result.losses) output.err(`${loss}\n`);
   output.out(`${JSON.stringify(result.resources, undefined, 2)}\n`);

@@ -1,12 +1,20 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { collect } from './collect.js';
 import type { Done } from './done.js';
+import { needFile, withFileOption } from './file-option.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';
-import { collect } from './workload-options.js';
 
 /** Formats of a command; the first is the default. */
 export function formatOption(...formats: readonly string[]): Option {
-  return new Option('-o, --output <format>', 'how it is printed').choices([...formats]).default(formats[0]);
+  return new Option('-o, --output <format>', `how it is printed (${formats.join(', ')})`)
+    .argParser((text) => {
+      if (formats.includes(text)) return text;
+      const isTemplate = /^(?:jsonpath|go-template|custom-columns)/.test(text);
+      const instead = isTemplate ? 'Templates are not known: take -o json and jq. ' : '';
+      throw new InvalidArgumentError(`${instead}Allowed choices are ${formats.join(', ')}.`);
+    })
+    .default(formats[0]);
 }
 
 /** Examples at the end of a help. */
@@ -16,20 +24,34 @@ export function examples(...lines: readonly string[]): string {
 
 /** Options of commands that read objects. */
 export function withQueryOptions(command: Command): Command {
-  return withPlaneOptions(command)
-    .option('-f, --file <path>', 'files or folders, in place of a control plane; may be repeated', collect)
+  return withFileOption(withPlaneOptions(command), 'files or folders, in place of a control plane')
     .option('-n, --namespace <namespace>', 'only that namespace (default: all)')
     .option('-A, --all-namespaces', 'all namespaces')
-    .option('-l, --selector <key=value>', 'only objects with the label; may be repeated', collect);
+    .option(
+      '-l, --selector <labels>',
+      'only objects with the labels: a=b, a!=b, a, !a, a in (b,c); may be repeated',
+      collect,
+    );
 }
 
 /** Options of commands that change objects. */
 export function withChangeOptions(command: Command): Command {
   return withPlaneOptions(command)
-    .option('--dry-run', 'tell what would change, and change nothing')
+    .addOption(dryRunOption())
     .option('-m, --message <text>', 'for the history')
     .option('--confirm', 'also when it removes most of what is in force')
     .addOption(formatOption('table', 'json', 'yaml', 'name'));
+}
+
+/** Who looks at a change that is not made. `--dry-run` alone is the control plane. */
+export function dryRunOption(): Option {
+  return new Option(
+    '--dry-run [where]',
+    'tell what would change, and change nothing: server asks the control plane, client looks at the files alone',
+  )
+    .choices(['server', 'client', 'none'])
+    .preset('server')
+    .default('none');
 }
 
 /** A whole number from 0. */
@@ -43,28 +65,30 @@ export function toWhole(text: string): number {
 export function addReading(program: Command, output: Output, done: Done): void {
   withQueryOptions(program.command('get'))
     .description('List the objects of a kind, or show one.')
-    .argument('[kind]', 'VirtualService, virtualservices or vs; all = every kind')
-    .argument('[name]', 'one of them; kind/name will do, too')
+    .argument(
+      '[kind]',
+      'VirtualService, virtualservices or vs; several with commas between; all = every kind',
+    )
+    .argument('[names...]', 'some of them; kind/name will do, too')
+    .option('-w, --watch', 'go on, and print what changes')
     .addOption(formatOption('table', 'wide', 'json', 'yaml', 'name'))
     .addHelpText('after', examples('get vs', 'get vs/reviews -o yaml', 'get all -f mesh.d -o name'))
-    .action(async (kind: string | undefined, name: string | undefined, options) => {
+    .action(async (kind: string | undefined, names: readonly string[], options) => {
       const { get } = await import('./get.js');
-      const args = [kind, name].filter((one) => one !== undefined);
-      done(await get(args, { ...options, format: options.output }, output));
+      done(await get([kind ?? 'all', ...names], { ...options, format: options.output }, output));
     });
   withQueryOptions(program.command('describe'))
     .description('Tell of an object or service: what refers to it, what it leads to, who has it.')
-    .argument('<kind>', 'a kind, or service')
-    .argument('[name]', 'its name; kind/name will do, too')
+    .argument('<kind>', 'a kind; of a Service also endpoints, subsets, routes, policies and mTLS')
+    .argument('[names...]', 'some of them; kind/name will do, too')
     .addOption(formatOption('table', 'json', 'yaml'))
     .addHelpText(
       'after',
       examples('describe svc reviews', 'describe vs/reviews', 'describe svc reviews -f mesh.yaml -o json'),
     )
-    .action(async (kind: string, name: string | undefined, options) => {
+    .action(async (kind: string, names: readonly string[], options) => {
       const { describe } = await import('./describe.js');
-      const args = [kind, name].filter((one) => one !== undefined);
-      done(await describe(args, { ...options, format: options.output }, output));
+      done(await describe([kind, ...names], { ...options, format: options.output }, output));
     });
   withQueryOptions(program.command('export'))
     .description('Print all objects, as they would be applied again.')
@@ -81,9 +105,9 @@ export function addReading(program: Command, output: Output, done: Done): void {
 
 /** Adds `apply`, `delete`, `rollback` and `confirm`. */
 export function addChanging(program: Command, output: Output, done: Done): void {
-  withChangeOptions(program.command('apply'))
+  const command = withFileOption(withChangeOptions(program.command('apply')), 'files or folders (needed)');
+  command
     .description('Create or replace the objects of files: all of them, or none.')
-    .requiredOption('-f, --file <path>', 'file or folder, - = standard input; may be repeated', collect)
     .option('-n, --namespace <namespace>', 'of objects that name none')
     .option('--if-revision <revision>', 'only when the configuration still has this revision', toWhole)
     .addHelpText(
@@ -95,22 +119,29 @@ export function addChanging(program: Command, output: Output, done: Done): void 
       ),
     )
     .action(async (options) => {
+      needFile(command, options.file);
       const { apply } = await import('./apply.js');
       done(await apply({ ...options, format: options.output }, output));
     });
-  withChangeOptions(program.command('delete'))
+  withFileOption(withChangeOptions(program.command('delete')), 'the objects that stand there')
     .description('Delete objects: those of files, or some of a kind by their names.')
     .argument('[kind]', 'a kind, or kind/name')
     .argument('[names...]', 'the names')
-    .option('-f, --file <path>', 'the objects that stand there; may be repeated', collect)
-    .option('-n, --namespace <namespace>', 'namespace of the object', 'default')
+    .option('--ignore-not-found', 'what is not there is no error')
+    .option('-n, --namespace <namespace>', 'namespace of the objects (default: default)')
     .addHelpText(
       'after',
       examples('delete vs/reviews', 'delete dr reviews -n shop --dry-run', 'delete -f canary.yaml'),
     )
     .action(async (kind: string | undefined, names: readonly string[], options) => {
       const { remove } = await import('./apply.js');
-      done(await remove(kind, names, { ...options, format: options.output }, output));
+      done(
+        await remove(
+          kind === undefined ? [] : [kind, ...names],
+          { ...options, format: options.output },
+          output,
+        ),
+      );
     });
   withChangeOptions(program.command('rollback'))
     .description('Make objects what they were in a revision; it is a new revision.')

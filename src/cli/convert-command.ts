@@ -1,16 +1,15 @@
 import { type Command, Option } from 'commander';
 import type { Done } from './done.js';
+import { needFile, withFileOption } from './file-option.js';
 import type { Output } from './output.js';
-import { collect } from './workload-options.js';
 
 /** Adds `convert`. */
 export function addConvert(program: Command, output: Output, done: Done): void {
-  program
-    .command('convert')
+  const command = withFileOption(program.command('convert'), 'files or folders of documents (needed)');
+  command
     .description(
       "Convert documents: Istio's VirtualServices and Gateways to the Gateway API, or back. What has no equal goes to stderr; exit code 1: there is some.",
     )
-    .requiredOption('-f, --file <path>', 'file or folder of documents; may be repeated', collect)
     .addOption(
       new Option('--to <kinds>', 'what they become').choices(['gateway-api', 'istio']).makeOptionMandatory(),
     )
@@ -19,6 +18,7 @@ export function addConvert(program: Command, output: Output, done: Done): void {
     )
     .addHelpText('after', EXAMPLES)
     .action(async (options) => {
+      needFile(command, options.file);
       const { convert } = await import('./convert.js');
       done(await convert(options, output));
     });

@@ -1,5 +1,6 @@
-import { convertFiles, formatViolations } from '../control-plane.js';
+import { convertFiles } from '../control-plane.js';
 import type { Output } from './output.js';
+import { tellInvalid } from './tell-invalid.js';
 
 /** What `inmesh convert` was asked for. */
 export interface ConvertOptions {
@@ -11,10 +12,7 @@ export interface ConvertOptions {
 /** Prints converted documents; 1 = something has no equal, or they are invalid. */
 export async function convert({ file, to, output: format }: ConvertOptions, output: Output): Promise<number> {
   const result = await convertFiles(file, to);
-  if (!result.accepted) {
-    output.err(`${formatViolations(result.violations)}\n`);
-    return 1;
-  }
+  if (!result.accepted) return tellInvalid(result.violations, format, output);
   const { documents, losses } = result.conversion;
   for (const loss of losses) output.err(`${loss}\n`);
   if (format === 'json') output.out(`${JSON.stringify(documents, undefined, 2)}\n`);

@@ -1,6 +1,6 @@
 import { type FileObject, formatViolations, readObjects } from '../control-plane.js';
 import type { DiffOptions } from './diff-options.js';
-import { objectsIn, plainObject, type ShownObject } from './objects.js';
+import { kindOf, objectsIn, plainObject, type ShownObject } from './objects.js';
 import type { Output } from './output.js';
 import type { PlaneOptions } from './plane-options.js';
 import { previewOf } from './preview.js';
@@ -12,24 +12,19 @@ export async function diff(options: DiffOptions, output: Output): Promise<number
   const { file, against, ...plane } = options;
   if (file === undefined) return betweenRevisions(options, output);
   const read = await readObjects(file);
+  // Of what can't be read nobody knows whether it is different.
   if (read.violations.length > 0) {
     output.err(`${formatViolations(read.violations)}\n`);
     return 2;
   }
   const base = against === undefined ? plane : { ...plane, file: against };
   const known = await objectsIn(base, undefined, output);
-  if (known === undefined) return 2;
+  if (known.objects === undefined) return 2;
   // Between two sets of files what is missing is gone; a control plane keeps what is not named.
-  const differences = compare(known, read.objects, against !== undefined);
+  const differences = compare(known.objects, read.objects, against !== undefined);
   const wantsPreview =
     against === undefined && (options.requests !== undefined || options.resources === true);
-  const preview = wantsPreview
-    ? await previewOf(
-        read.objects.map(({ object }) => object),
-        options,
-        output,
-      )
-    : undefined;
+  const preview = wantsPreview ? await previewOf(read.objects, options, output) : undefined;
   if (preview === 'refused') return 2;
   await showDiff(differences, preview, options.format, output);
   return differences.length === 0 ? 0 : 1;
@@ -42,7 +37,7 @@ function compare(
 ): readonly Difference[] {
   const keyOf = (kind: string, namespace = 'default', name = '') => `${kind}/${namespace}/${name}`;
   const rest = new Map(
-    known.map((one) => [keyOf(one.kind, one.metadata.namespace, one.metadata.name), plainObject(one)]),
+    known.map((one) => [keyOf(kindOf(one), one.metadata.namespace, one.metadata.name), plainObject(one)]),
   );
   const differences: Difference[] = [];
   for (const { kind, namespace, name, object } of wanted) {
@@ -62,9 +57,9 @@ function compare(
 
 /** One order of fields, and the namespace said. */
 function normal(object: Readonly<Record<string, unknown>>, namespace: string): object {
-  const metadata = object['metadata'];
+  const { metadata, status: _, ...rest } = object;
   return sorted({
-    ...object,
+    ...rest,
     metadata: { ...(typeof metadata === 'object' ? metadata : {}), namespace },
   }) as object;
 }

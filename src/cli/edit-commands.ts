@@ -1,9 +1,10 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { MeshError } from '../runtime/errors.js';
-import { examples, formatOption, toWhole } from './config-commands.js';
+import { dryRunOption, examples, formatOption, toWhole } from './config-commands.js';
 import type { Done } from './done.js';
 import type { ObjectEdit } from './edit.js';
 import type { EditOptions } from './edit-command.js';
+import { withFileOption } from './file-option.js';
 import type { ShownObject } from './objects.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';
@@ -130,11 +131,13 @@ export function addMtlsSet(mtls: Command, output: Output, done: Done): void {
 }
 
 function withEditOptions(command: Command): Command {
-  return withPlaneOptions(command)
+  return withFileOption(
+    withPlaneOptions(command),
+    'files or folders that are edited, in place of the control plane',
+  )
     .option('-n, --namespace <namespace>', 'namespace of the service', 'default')
-    .option('-f, --file <path>', 'file of YAML that is edited, in place of the control plane')
     .option('-m, --message <text>', 'for the history')
-    .addOption(new Option('--dry-run', 'print only').default(false))
+    .addOption(dryRunOption())
     .addOption(formatOption('yaml', 'json'));
 }
 

@@ -16,10 +16,11 @@ export interface ObjectEdit {
 }
 
 /** An object with fields set; the given one stays as it is. */
-export function withEdits(object: object, edits: readonly FieldEdit[]): object {
-  const copy: unknown = structuredClone(object);
+export function withEdits<T>(object: T, edits: readonly FieldEdit[]): T {
+  // Not a clone: what stands in two places (an alias of YAML) is edited in one.
+  const copy: T = JSON.parse(JSON.stringify(object));
   for (const { path, value } of edits) setIn(copy, path, value);
-  return copy as object;
+  return copy;
 }
 
 function setIn(root: unknown, path: readonly (string | number)[], value: unknown): void {
@@ -30,8 +31,11 @@ function setIn(root: unknown, path: readonly (string | number)[], value: unknown
       else at[step] = value;
       return;
     }
-    if (typeof at[step] !== 'object' || at[step] === null)
+    if (typeof at[step] !== 'object' || at[step] === null) {
+      // Nothing is made in order to take something away from it.
+      if (value === undefined) return;
       at[step] = typeof path[index + 1] === 'number' ? [] : {};
+    }
     at = at[step] as Record<string | number, unknown>;
   }
 }

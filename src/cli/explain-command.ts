@@ -1,22 +1,21 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { collect } from './collect.js';
 import type { Done } from './done.js';
+import { withFileOption } from './file-option.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';
-import { collect } from './workload-options.js';
 
 /** Adds `explain`. */
 export function addExplain(program: Command, output: Output, done: Done): void {
-  withPlaneOptions(program.command('explain'))
+  withFileOption(
+    withPlaneOptions(program.command('explain')),
+    'documents to answer from, in place of a control plane',
+  )
     .description(
       'Tell what the mesh would do with a request: its route, cluster, changes, limits, policies and endpoints. Exit code 1: it would be refused.',
     )
     .argument('<method>', 'method of the request')
     .argument('<url>', 'its URL, such as http://reviews/ratings/42')
-    .option(
-      '-f, --file <path>',
-      'documents to answer from, in place of a control plane; may be repeated',
-      collect,
-    )
     .option('--from <namespace/name>', 'who sends it: a service, Deployment or service account', 'default/')
     .option(
       '-l, --labels <key=value>',

@@ -6,6 +6,7 @@ import type { Output } from './output.js';
 import type { PlaneOptions } from './plane-options.js';
 import { print } from './print.js';
 import { askStatus } from './status-api.js';
+import { tellInvalid } from './tell-invalid.js';
 import { meshOf } from './workload-target.js';
 
 /** What `inmesh explain` was asked for. */
@@ -25,20 +26,17 @@ export interface ExplainOptions extends PlaneOptions {
 /** Shows what becomes of a request; 1 = it would be refused, or the documents are invalid. */
 export async function explain(options: ExplainOptions, output: Output): Promise<number> {
   const explanation = options.file === undefined ? await ask(options) : await readDocuments(options, output);
-  if (explanation === undefined) return 1;
+  if (typeof explanation === 'number') return explanation;
   const { format } = options;
   if (format === 'json' || format === 'yaml') await print(output, format, explanation, () => []);
   else output.out(explanationText(explanation, format === 'wide'));
   return isRefused(explanation) ? 1 : 0;
 }
 
-async function readDocuments(
-  options: ExplainOptions,
-  output: Output,
-): Promise<RequestExplanation | undefined> {
+async function readDocuments(options: ExplainOptions, output: Output): Promise<RequestExplanation | number> {
   const { method, url, file = [], from, labels, header = [], gateway, draw } = options;
   const mesh = options.meshConfig === undefined ? {} : await meshOf(options.meshConfig, output);
-  if (mesh === undefined) return undefined;
+  if (mesh === undefined) return 1;
   const query = {
     method,
     url,
@@ -49,10 +47,7 @@ async function readDocuments(
     draw,
   };
   const result = await explainFiles(file, query, mesh);
-  if (!result.accepted) {
-    output.err(`${formatViolations(result.violations)}\n`);
-    return undefined;
-  }
+  if (!result.accepted) return tellInvalid(result.violations, options.format, output);
   if (result.warnings.length > 0) output.err(`${formatViolations(result.warnings)}\n`);
   return result.explanation;
 }

@@ -1,83 +1,212 @@
+import type { ServiceReport } from '../control-plane.js';
+import { servicesIn, shownService } from './mesh-services.js';
+import { conditionsText, withStatus } from './object-status.js';
 import {
+  kindOf,
+  namespaceOf,
   type ObjectQuery,
+  type ObjectsFound,
   objectsIn,
   plainObject,
   type ShownObject,
   SOURCE,
-  targetOf,
+  type Target,
+  targetsOf,
   yamlOf,
 } from './objects.js';
 import type { Output } from './output.js';
 import { type Format, print } from './print.js';
+import { selectorOf } from './selector.js';
+import { watch } from './watch.js';
 
 /** What `inmesh get` was asked for. */
 export interface GetOptions extends ObjectQuery {
   readonly format: Format;
+  readonly watch?: boolean;
 }
 
-/** Lists objects, or shows one; 1 = the one that was asked for is not there. */
+/** Lists objects, or shows some; 1 = one that was asked for is not there. */
 export async function get(args: readonly string[], options: GetOptions, output: Output): Promise<number> {
-  const all = args[0] === undefined || args[0] === 'all' ? undefined : targetOf(args);
-  const found = await objectsIn(options, all?.kind, output);
-  if (found === undefined) return 1;
-  const objects =
-    all?.name === undefined ? found : found.filter(({ metadata }) => metadata.name === all.name);
-  if (all?.name !== undefined && objects.length === 0) {
-    output.err(
-      `there is no ${all.kind} ${options.namespace ?? ''}${options.namespace === undefined ? '' : '/'}${all.name}\n`,
-    );
-    return 1;
+  const targets = targetsOf(args);
+  if (options.watch === true) {
+    // What can't be read when it is looked at again is not gone.
+    const read = async () => watched(await objectsFor(targets, options, output), options.format);
+    return watch(read, options.format, output);
   }
-  await show(objects, all?.name !== undefined, options.format, output);
-  return 0;
+  const found = await objectsFor(targets, options, output);
+  if (found.objects === undefined) return found.code;
+  const { objects } = found;
+  const missing = targets.filter(
+    ({ kind, name }) =>
+      name !== undefined &&
+      !objects.some((one) => (kind === undefined || kindOf(one) === kind) && one.metadata.name === name),
+  );
+  const isOne = targets.length === 1 && targets[0]?.name !== undefined && objects.length === 1;
+  for (const { kind = 'object', name = '' } of missing) {
+    const { namespace } = options;
+    output.err(`there is no ${kind} ${namespace === undefined ? '' : `${namespace}/`}${name}\n`);
+  }
+  const isNothing = objects.length === 0 && missing.length > 0;
+  if (isNothing && (options.format === 'json' || options.format === 'yaml')) {
+    const message = missing.map(({ kind, name }) => `there is no ${kind} ${name}`).join('; ');
+    await print(output, options.format, { error: { code: 'INMESH_NOT_FOUND', message } }, () => []);
+  } else if (!isNothing) await show(found, isOne, options.format, output);
+  return missing.length > 0 ? 1 : 0;
+}
+
+/** Objects with what is known of the services among them. */
+type Listed = ObjectsFound & { readonly services?: readonly ServiceReport[] };
+
+async function objectsFor(targets: readonly Target[], options: GetOptions, output: Output): Promise<Listed> {
+  const found = await objectsIn(options, undefined, output);
+  if (found.objects === undefined) return found;
+  const { file } = options;
+  const known = file === undefined ? found.objects : await withStatus(found.objects, file);
+  const services = await servicesFor(targets, options);
+  const all = [...known, ...implied(services, known, options)];
+  const isMeant = (object: ShownObject) =>
+    targets.some(
+      ({ kind, name }) =>
+        (kind === undefined || kind === kindOf(object)) &&
+        (name === undefined || name === object.metadata.name),
+    );
+  return { objects: all.filter(isMeant), services };
+}
+
+async function servicesFor(
+  targets: readonly Target[],
+  options: GetOptions,
+): Promise<readonly ServiceReport[]> {
+  if (!targets.some(({ kind }) => kind === undefined || kind === 'Service')) return [];
+  const { services } = await servicesIn(options, {
+    namespace: options.allNamespaces === true ? undefined : options.namespace,
+  });
+  return services;
+}
+
+/** Services that only workloads tell of: no document says so, but they are there. */
+function implied(
+  services: readonly ServiceReport[],
+  known: readonly ShownObject[],
+  { selector = [] }: GetOptions,
+): readonly ShownObject[] {
+  const isSelected = selectorOf(selector);
+  return services
+    .filter(({ source, name, namespace }) => {
+      const isKnown = known.some(
+        (one) => one.kind === 'Service' && one.metadata.name === name && namespaceOf(one) === namespace,
+      );
+      return source === 'registered' && !isKnown;
+    })
+    .map(shownService)
+    .filter(({ metadata }) => isSelected(metadata.labels ?? {}));
+}
+
+function watched({ objects = [], services = [] }: Listed, format: Format) {
+  const isWide = format === 'wide';
+  const columns = columnsFor(objects, services, isWide);
+  const rows = objects.map((one) => {
+    const key = `${kindOf(one)}/${namespaceOf(one)}/${one.metadata.name}`;
+    // What a row does not show may have changed, too.
+    const cells = format === 'name' ? [nameOf(one)] : columns.map(({ text }) => text(one));
+    return [key, { cells, value: one }] as const;
+  });
+  return { head: format === 'name' ? [] : columns.map(({ head }) => head), rows: new Map(rows) };
+}
+
+function nameOf({ kind, metadata }: ShownObject): string {
+  return `${kind.toLowerCase()}/${metadata.name}`;
 }
 
 async function show(
-  objects: readonly ShownObject[],
+  { objects = [], services = [] }: Listed,
   isOne: boolean,
   format: Format,
   output: Output,
 ): Promise<void> {
-  if (format === 'name') {
-    output.out(objects.map(({ kind, metadata }) => `${kind.toLowerCase()}/${metadata.name}\n`).join(''));
-    return;
-  }
-  if (format === 'json') {
+  if (format === 'name') output.out(objects.map((one) => `${nameOf(one)}\n`).join(''));
+  else if (format === 'json') {
     const value = isOne ? objects[0] : { apiVersion: 'v1', kind: 'List', items: objects };
     output.out(`${JSON.stringify(value, undefined, 2)}\n`);
-    return;
+  } else if (format === 'yaml') {
+    output.out(await yamlOf(isOne ? objects : [{ apiVersion: 'v1', kind: 'List', items: objects }]));
+  } else if (objects.length === 0) output.err('nothing is there\n');
+  else {
+    const columns = columnsFor(objects, services, format === 'wide');
+    await print(output, 'table', objects, () => [
+      columns.map(({ head }) => head),
+      ...objects.map((one) => columns.map(({ text }) => text(one))),
+    ]);
   }
-  if (format === 'yaml') {
-    output.out(await yamlOf(objects));
-    return;
-  }
-  if (objects.length === 0) output.err('nothing is there\n');
-  else await print(output, 'table', objects, () => rowsOf(objects, format === 'wide'));
 }
 
-function rowsOf(objects: readonly ShownObject[], isWide: boolean): readonly (readonly string[])[] {
-  const head = ['NAMESPACE', 'KIND', 'NAME', 'HOSTS', 'REVISION', ...(isWide ? ['FROM', 'LABELS'] : [])];
-  const rows = objects.map(({ kind, metadata, spec }) => [
-    metadata.namespace ?? 'default',
-    kind,
-    metadata.name,
-    hostsOf(spec),
-    metadata.resourceVersion ?? '',
+interface Column {
+  readonly head: string;
+  readonly text: (object: ShownObject) => string;
+}
+
+const COLUMNS: readonly Column[] = [
+  { head: 'NAMESPACE', text: namespaceOf },
+  { head: 'KIND', text: ({ kind }) => kind },
+  { head: 'NAME', text: ({ metadata }) => metadata.name },
+  { head: 'HOSTS', text: ({ spec }) => hostsOf(spec) },
+  { head: 'REVISION', text: ({ metadata }) => metadata.resourceVersion ?? '' },
+];
+const STATUS: Column = { head: 'STATUS', text: ({ status }) => conditionsText(status) };
+const WIDE: readonly Column[] = [
+  { head: 'FROM', text: ({ metadata }) => metadata.annotations?.[SOURCE] ?? '' },
+  {
+    head: 'LABELS',
+    text: ({ metadata }) =>
+      Object.entries(metadata.labels ?? {})
+        .map(([key, value]) => `${key}=${value}`)
+        .join(','),
+  },
+];
+
+function columnsFor(
+  objects: readonly ShownObject[],
+  services: readonly ServiceReport[],
+  isWide: boolean,
+): readonly Column[] {
+  if (objects.every(({ kind }) => kind === 'Service'))
+    return [...serviceColumns(services, isWide), ...(isWide ? WIDE : [])];
+  const hasStatus = objects.some(({ status }) => conditionsText(status) !== '');
+  return [...COLUMNS, ...(hasStatus ? [STATUS] : []), ...(isWide ? WIDE : [])];
+}
+
+function serviceColumns(services: readonly ServiceReport[], isWide: boolean): readonly Column[] {
+  const of = (tell: (report: ServiceReport) => string) => (object: ShownObject) => {
+    const found = services.find(
+      ({ name, namespace }) => name === object.metadata.name && namespace === namespaceOf(object),
+    );
+    return found === undefined ? '' : tell(found);
+  };
+  const each = (texts: readonly string[]) => [...new Set(texts)].filter((text) => text !== '').join(',');
+  return [
+    { head: 'NAMESPACE', text: namespaceOf },
+    { head: 'NAME', text: ({ metadata }) => metadata.name },
+    { head: 'PORTS', text: of(({ ports }) => each(ports.map(({ number, name }) => `${number}/${name}`))) },
+    { head: 'ENDPOINTS', text: of(({ endpoints }) => String(endpoints.length)) },
+    { head: 'VERSIONS', text: of(({ endpoints }) => each(endpoints.map(({ version }) => version))) },
+    { head: 'SUBSETS', text: of(({ subsets }) => each(subsets.map(({ name }) => name))) },
+    { head: 'MTLS', text: of(({ endpoints }) => each(endpoints.map(({ mtls }) => mtls))) },
     ...(isWide
       ? [
-          metadata.annotations?.[SOURCE] ?? '',
-          Object.entries(metadata.labels ?? {})
-            .map(([key, value]) => `${key}=${value}`)
-            .join(','),
+          { head: 'HOST', text: of(({ host }) => host) },
+          {
+            head: 'LOCALITIES',
+            text: of(({ endpoints }) => each(endpoints.map(({ locality }) => locality))),
+          },
         ]
       : []),
-  ]);
-  return [head, ...rows];
+  ];
 }
 
 function hostsOf(spec: unknown): string {
   if (typeof spec !== 'object' || spec === null) return '';
   if ('hosts' in spec && Array.isArray(spec.hosts)) return spec.hosts.join(',');
+  if ('hostnames' in spec && Array.isArray(spec.hostnames)) return spec.hostnames.join(',');
   return 'host' in spec ? String(spec.host) : '';
 }
 
@@ -87,9 +216,10 @@ export async function exportObjects(
   output: Output,
 ): Promise<number> {
   const found = await objectsIn(options, undefined, output);
-  if (found === undefined) return 1;
-  const objects = found.map(plainObject);
-  if (objects.some(({ kind }) => kind === 'Secret')) output.err('the values of Secrets are left out\n');
+  if (found.objects === undefined) return found.code;
+  const objects = found.objects.map(plainObject);
+  const isStored = options.file === undefined && objects.some(({ kind }) => kind === 'Secret');
+  if (isStored) output.err('the values of Secrets are left out\n');
   output.out(
     options.format === 'json'
       ? `${JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }, undefined, 2)}\n`

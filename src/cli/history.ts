@@ -1,4 +1,4 @@
-import { type ChangeOptions, showAnswer } from './apply.js';
+import { type ChangeOptions, isDryRun, showAnswer } from './changes.js';
 import { apiOf } from './diff.js';
 import type { Output } from './output.js';
 import type { PlaneOptions } from './plane-options.js';
@@ -46,10 +46,10 @@ export async function history(
 
 /** Goes back to a revision. */
 export async function rollback(to: number, options: ChangeOptions, output: Output): Promise<number> {
-  const { dryRun, confirm, message } = options;
+  const { confirm, message } = options;
   const answer = await callPlane(apiOf(options), '/api/rollback', {
     method: 'POST',
-    body: { to, dryRun, confirm, message },
+    body: { to, dryRun: isDryRun(options), confirm, message },
   });
   return showAnswer(answer, options, output);
 }

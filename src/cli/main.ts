@@ -10,7 +10,9 @@ import { addDev } from './dev-command.js';
 import type { Done } from './done.js';
 import { addEdits } from './edit-commands.js';
 import { addExplain } from './explain-command.js';
+import { resolveFiles } from './file-option.js';
 import { addMtls } from './mtls-command.js';
+import { normalArguments } from './normal-arguments.js';
 import { addOthers } from './other-commands.js';
 import { type Output, terminalOutput, version } from './output.js';
 import { addRun } from './run-command.js';
@@ -54,7 +56,7 @@ export async function main(args: readonly string[], output: Output = terminalOut
     code = result;
   });
   try {
-    await program.parseAsync(args, { from: 'user' });
+    await program.parseAsync([...normalArguments(args)], { from: 'user' });
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : COULD_NOT_RUN;
@@ -72,6 +74,7 @@ function createProgram(output: Output, done: Done): Command {
     // Options after the program's name belong to the program.
     .enablePositionalOptions()
     .exitOverride()
+    .hook('preAction', (_, command) => resolveFiles(command))
     .configureOutput({ writeOut: output.out, writeErr: output.err });
   for (const add of COMMANDS) add(program, output, done);
   return program;

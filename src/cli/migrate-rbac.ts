@@ -1,5 +1,6 @@
-import { formatViolations, migrateRbacFiles } from '../control-plane.js';
+import { migrateRbacFiles } from '../control-plane.js';
 import type { Output } from './output.js';
+import { tellInvalid } from './tell-invalid.js';
 
 /** What `inmesh migrate rbac` was asked for. */
 export interface MigrateRbacOptions {
@@ -11,10 +12,7 @@ export interface MigrateRbacOptions {
 /** Prints the AuthorizationPolicies that stand for old ones; what has no equal goes to stderr, and makes it 1. */
 export async function migrateRbac(options: MigrateRbacOptions, output: Output): Promise<number> {
   const migrated = await migrateRbacFiles(options.file, options.rootNamespace);
-  if (!migrated.accepted) {
-    output.err(`${formatViolations(migrated.violations)}\n`);
-    return 1;
-  }
+  if (!migrated.accepted) return tellInvalid(migrated.violations, options.output, output);
   const { yaml, policies, losses } = migrated.result;
   for (const loss of losses) output.err(`${loss}\n`);
   output.out(options.output === 'json' ? `${JSON.stringify(policies, undefined, 2)}\n` : yaml);

@@ -1,10 +1,10 @@
 import { Argument, type Command } from 'commander';
 import { toPort } from './arguments.js';
+import { collect } from './collect.js';
 import { examples, formatOption } from './config-commands.js';
 import type { Done } from './done.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';
-import { collect } from './workload-options.js';
 
 /** Adds `version`, `workload entry`, `bug-report` and `completion`. */
 export function addOthers(program: Command, output: Output, done: Done): void {

@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 /** How a command reaches a running control plane, as commander gives it. */
 export interface PlaneOptions {
   readonly controlPlane: string;
-  readonly tokenFile?: string;
-  readonly caRoot?: string;
+  readonly tokenFile?: string | undefined;
+  readonly caRoot?: string | undefined;
 }
 
 /** Adds those options. */

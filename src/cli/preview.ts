@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { showAnswer } from './apply.js';
+import type { FileObject } from '../control-plane.js';
+import { showAnswer } from './changes.js';
 import type { DiffOptions } from './diff-options.js';
 import type { Output } from './output.js';
 import { callPlane, errorOf } from './status-api.js';
@@ -25,20 +26,20 @@ export interface PreviewBody {
 
 /** Asks the control plane what objects would come to. */
 export async function previewOf(
-  objects: readonly object[],
+  objects: readonly FileObject[],
   options: DiffOptions,
   output: Output,
 ): Promise<PreviewBody | 'refused'> {
   const { controlPlane: address, tokenFile, caRoot } = options;
   const requests = options.requests === undefined ? [] : await readRequests(options.requests);
-  const changes = objects.map((object) => ({ op: 'apply', object }));
+  const changes = objects.map(({ object }) => ({ op: 'apply', object }));
   const answer = await callPlane({ address, tokenFile, caRoot }, '/api/dry-run', {
     method: 'POST',
     body: { changes, requests },
   });
   if (answer.status === 200) return answer.body as PreviewBody;
   const isHeld = errorOf(answer.body)?.code === 'INMESH_MASS_REMOVAL';
-  await showAnswer(answer, { format: 'table' }, output);
+  await showAnswer(answer, { format: 'table' }, output, { objects, namespace: undefined });
   return isHeld ? (answer.body as PreviewBody) : 'refused';
 }
 

@@ -17,10 +17,12 @@ export async function print(
   } else output.out(table(rows()));
 }
 
-/** Columns of equal width, as kubectl prints them. */
-function table(rows: readonly (readonly string[])[]): string {
+type Rows = readonly (readonly string[])[];
+
+/** Columns of equal width, as kubectl prints them; as wide as those of `like`. */
+export function table(rows: Rows, like: Rows = rows): string {
   const widths: number[] = [];
-  for (const row of rows) {
+  for (const row of like) {
     for (const [column, text] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, text.length);
   }
   return rows

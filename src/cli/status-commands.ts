@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { toDuration } from './arguments.js';
+import { toDuration, toPort } from './arguments.js';
 import { examples, formatOption, toWhole } from './config-commands.js';
 import type { Done } from './done.js';
 import type { Output } from './output.js';
@@ -11,9 +11,12 @@ const TYPES = ['clusters', 'listeners', 'routes', 'endpoints', 'secrets', 'boots
 export function addStatus(program: Command, output: Output, done: Done): void {
   withPlaneOptions(program.command('status'))
     .description(
-      'Show how far each client is, or what one of them lacks. Exit code 1: somebody is behind, or a change was refused.',
+      'Show how far each client is or, resource by resource, what one of them holds against what it would be sent now. Exit code 1: somebody is behind, or a change was refused.',
     )
-    .argument('[client]', 'id of a client, or a part of it')
+    .argument('[client]', 'a client: its id or a part of it, its service or service-version')
+    .option('-n, --namespace <namespace>', 'only clients of that namespace (default: all)')
+    .option('-A, --all-namespaces', 'all namespaces')
+    .option('-w, --watch', 'go on, and print what changes')
     .addOption(formatOption('table', 'wide', 'json', 'yaml', 'name'))
     .addHelpText('after', examples('status', 'status -o wide', 'status reviews-v2 -o json'))
     .action(async (client: string | undefined, options) => {
@@ -39,7 +42,7 @@ export function addStatus(program: Command, output: Output, done: Done): void {
       ),
     )
     .action(async (options) => {
-      const { waitApplied } = await import('./status.js');
+      const { waitApplied } = await import('./wait-applied.js');
       const revision = typeof options.applied === 'number' ? options.applied : undefined;
       done(await waitApplied({ ...options, revision, format: options.output }, output));
     });
@@ -74,14 +77,14 @@ function addProxyConfig(program: Command, output: Output, done: Done): void {
       ),
     );
   for (const type of TYPES) {
-    withPlaneOptions(command.command(type))
+    withFilters(withPlaneOptions(named(command, type)), type)
       .description(
         type === 'bootstrap'
           ? 'How the client finds its control plane.'
           : `Its ${type === 'all' ? 'whole configuration' : type}.`,
       )
       .argument('<client>', 'id of a client, or a part of it that only one has')
-      .addOption(formatOption('table', 'json', 'yaml', 'name'))
+      .addOption(formatOption('table', 'wide', 'json', 'yaml', 'name'))
       .addHelpText(
         'after',
         examples(
@@ -91,8 +94,30 @@ function addProxyConfig(program: Command, output: Output, done: Done): void {
         ),
       )
       .action(async (client: string, options) => {
-        const { proxyConfig } = await import('./status.js');
+        const { proxyConfig } = await import('./proxy-config.js');
         done(await proxyConfig({ type, client }, { ...options, format: options.output }, output));
       });
   }
+}
+
+/** istioctl's flags, each where it says something. */
+function withFilters(command: Command, type: (typeof TYPES)[number]): Command {
+  if (type === 'bootstrap') return command;
+  command.option('--resource-name <name>', 'only the resource of that name');
+  if (type === 'secrets') return command;
+  command
+    .option('--fqdn <host>', 'only those of that host')
+    .option('--port <port>', 'only those of that port', toPort)
+    .option('--subset <name>', 'only those of that subset')
+    .option('--direction <direction>', 'only inbound or outbound ones');
+  if (type === 'listeners' || type === 'endpoints')
+    command.option('--address <address>', 'only those at that address');
+  if (type === 'endpoints') command.option('--status <health>', 'only healthy, unhealthy, … ones');
+  return command;
+}
+
+/** Also in istioctl's singular. */
+function named(command: Command, type: (typeof TYPES)[number]): Command {
+  const own = command.command(type);
+  return type.endsWith('s') ? own.alias(type.slice(0, -1)) : own;
 }

@@ -1,10 +1,13 @@
+import type { ClientSync } from '../control-plane.js';
 import type { Output } from './output.js';
 import type { PlaneOptions } from './plane-options.js';
-import { type Format, print } from './print.js';
+import { age, type Format, print } from './print.js';
 import { askStatus } from './status-api.js';
+import { syncText } from './sync-text.js';
+import { watch } from './watch.js';
 
 /** A client as the status API tells of it. */
-interface Client {
+export interface Client {
   readonly id: string;
   readonly service: string;
   readonly namespace: string;
@@ -48,6 +51,9 @@ export interface PlaneStatus {
 /** What `inmesh status` was asked for. */
 export interface StatusOptions extends PlaneOptions {
   readonly format: Format;
+  readonly namespace?: string;
+  readonly allNamespaces?: boolean;
+  readonly watch?: boolean;
 }
 
 /** Shows how far clients are; 1 = one of them is behind, or something was refused or is held back. */
@@ -57,10 +63,22 @@ export async function status(
   output: Output,
 ): Promise<number> {
   if (client !== undefined) return differencesOf(client, options, output);
-  const found = await planeStatus(options);
+  const { format } = options;
+  const isWide = format === 'wide';
+  if (options.watch === true)
+    return watch(async () => watched(await ownStatus(options), format), format, output);
+  const found = await ownStatus(options);
   const { clients, rejected, held, revision } = found;
-  if (options.format === 'name') output.out(clients.map(({ id }) => `${id}\n`).join(''));
-  else await print(output, options.format, found, () => rowsOf(found, options.format === 'wide'));
+  if (format === 'name') output.out(clients.map(({ id }) => `${id}\n`).join(''));
+  else
+    await print(output, format, found, () => [
+      headOf(isWide),
+      ...clients.map((one) => rowOf(one, revision, isWide)),
+    ]);
+  for (const { id, types } of clients) {
+    for (const { type, refused } of types)
+      for (const { name, error } of refused) output.err(`${id} refused ${type} ${name}: ${error}\n`);
+  }
   if (rejected !== undefined) {
     output.err(`a configuration was refused at ${rejected.at}; revision ${revision} stays in force:\n`);
     for (const { file, line, message } of rejected.violations) output.err(`  ${file}:${line} ${message}\n`);
@@ -79,140 +97,64 @@ export async function planeStatus({
   return (await askStatus({ address, tokenFile, caRoot }, '/api/status')) as PlaneStatus;
 }
 
-function rowsOf({ clients, revision }: PlaneStatus, isWide: boolean): readonly (readonly string[])[] {
-  const head = [
-    'CLIENT',
-    'SERVICE',
-    'VERSION',
-    'STATE',
-    'REVISION',
-    ...(isWide ? ['PEER', 'IDENTITY', 'RESOURCES'] : []),
+async function ownStatus(options: StatusOptions): Promise<PlaneStatus> {
+  const found = await planeStatus(options);
+  const namespace = options.allNamespaces === true ? undefined : options.namespace;
+  const clients = found.clients.filter((one) => namespace === undefined || one.namespace === namespace);
+  return { ...found, clients };
+}
+
+/** The types that istioctl shows a column each. */
+const TYPES = ['CDS', 'LDS', 'EDS', 'RDS'] as const;
+
+function headOf(isWide: boolean): readonly string[] {
+  const head = ['CLIENT', 'SERVICE', 'VERSION', 'STATE', 'REVISION', ...TYPES, 'AGE'];
+  return isWide ? [...head, 'SDS', 'PEER', 'IDENTITY', 'RESOURCES'] : head;
+}
+
+function rowOf(client: Client, revision: number, isWide: boolean): readonly string[] {
+  const stateOf = (type: string) => client.types.find((one) => one.type === type)?.state ?? '-';
+  const row = [
+    client.id,
+    client.service === '' ? '' : `${client.namespace}/${client.service}`,
+    client.version,
+    client.state,
+    `${client.applied < 0 ? '-' : client.applied}/${revision}`,
+    ...TYPES.map(stateOf),
+    age(Math.max(0, (Date.now() - client.connectedAtMs) / 1000)),
   ];
-  return [
-    head,
-    ...clients.map((one) => [
-      one.id,
-      one.service === '' ? '' : `${one.namespace}/${one.service}`,
-      one.version,
-      one.state,
-      `${one.applied < 0 ? '-' : one.applied}/${revision}`,
-      ...(isWide
-        ? [
-            one.peer,
-            one.spiffeId ?? '',
-            one.types.map(({ type, resources }) => `${type} ${resources}`).join(', '),
-          ]
-        : []),
-    ]),
-  ];
+  if (!isWide) return row;
+  const resources = client.types.map(({ type, resources: count }) => `${type} ${count}`);
+  return [...row, stateOf('SDS'), client.peer, client.spiffeId ?? '', resources.join(', ')];
 }
 
-/** A resource as `proxy-config` tells of it. */
-export interface SentResource {
-  readonly type: string;
-  readonly name: string;
-  readonly state: string;
-  readonly error?: string;
-  readonly version?: string;
-  readonly resource?: unknown;
-}
-
-/** What a client was sent. */
-export interface SentConfig {
-  readonly id: string;
-  readonly node?: unknown;
-  readonly resources: readonly SentResource[];
-}
-
-/** What differs between the control plane and one client. */
-async function differencesOf(client: string, options: StatusOptions, output: Output): Promise<number> {
-  const { id, resources } = await sentConfig(client, undefined, options);
-  const different = resources.filter(({ state }) => state !== 'accepted');
-  const shown = different.map(({ resource: _resource, ...rest }) => rest);
-  const { format } = options;
-  if (format === 'name') output.out(different.map(({ name }) => `${name}\n`).join(''));
-  else {
-    await print(output, format, { id, synced: different.length === 0, differences: shown }, () => [
-      ['TYPE', 'RESOURCE', 'STATE', 'ERROR'],
-      ...different.map((one) => [one.type, one.name, one.state, one.error ?? '']),
-    ]);
-  }
-  if (different.length === 0)
-    output.err(`${id} has what the control plane has: ${resources.length} resources\n`);
-  return different.some(({ state }) => state !== 'absent') ? 1 : 0;
-}
-
-/** What a client was sent, of one type or all. */
-export async function sentConfig(
-  client: string,
-  type: string | undefined,
-  { controlPlane: address, tokenFile, caRoot }: PlaneOptions,
-): Promise<SentConfig> {
-  const query = type === undefined ? '' : `?type=${type}`;
-  const path = `/api/proxy-config/${encodeURIComponent(client)}${query}`;
-  return (await askStatus({ address, tokenFile, caRoot }, path)) as SentConfig;
-}
-
-/** Shows what a client was sent. */
-export async function proxyConfig(
-  { type, client }: { readonly type: string; readonly client: string },
-  options: StatusOptions,
-  output: Output,
-): Promise<number> {
-  const isBootstrap = type === 'bootstrap';
-  const found = await sentConfig(client, isBootstrap ? undefined : type, options);
-  const { format } = options;
-  if (isBootstrap) {
-    const { xds = '' } =
-      ((await planeStatus(options)) as { readonly addresses?: { readonly xds?: string } }).addresses ?? {};
-    const servers = [{ server_uri: xds, channel_creds: [{ type: 'insecure' }], server_features: ['xds_v3'] }];
-    await print(
-      output,
-      format === 'yaml' ? 'yaml' : 'json',
-      { xds_servers: servers, node: found.node },
-      () => [],
-    );
-    return 0;
-  }
-  if (format === 'name') output.out(found.resources.map(({ name }) => `${name}\n`).join(''));
-  else {
-    await print(output, format, found, () => [
-      ['TYPE', 'NAME', 'STATE', 'VERSION'],
-      ...found.resources.map((one) => [one.type, one.name, one.state, (one.version ?? '').slice(0, 12)]),
-    ]);
-  }
-  return 0;
-}
-
-/** Waits until clients have a revision; 1 = not all had it in time. */
-export async function waitApplied(
-  options: PlaneOptions & { readonly revision?: number; readonly timeout: number; readonly format: Format },
-  output: Output,
-): Promise<number> {
-  const { callPlane, errorOf } = await import('./status-api.js');
-  const { controlPlane: address, tokenFile, caRoot, revision, timeout } = options;
-  const query = new URLSearchParams({ timeoutMs: String(timeout) });
-  if (revision !== undefined) query.set('revision', String(revision));
-  const { body } = await callPlane({ address, tokenFile, caRoot }, `/api/applied?${query}`, {
-    method: 'GET',
+function watched({ clients, revision }: PlaneStatus, format: Format) {
+  const isWide = format === 'wide';
+  const ageAt = headOf(false).indexOf('AGE');
+  // What passes by itself is no change.
+  const withoutAge = (cells: readonly string[]) => cells.filter((_, index) => index !== ageAt);
+  const rows = clients.map((one) => {
+    const cells = format === 'name' ? [one.id] : withoutAge(rowOf(one, revision, isWide));
+    return [`${one.id} ${one.peer}`, { cells, value: one }] as const;
   });
-  const error = errorOf(body);
-  if (error !== undefined) {
-    output.err(`${error.message}\n`);
-    return 2;
-  }
-  const report = body as {
-    readonly revision: number;
-    readonly isApplied: boolean;
-    readonly missing: readonly Client[];
-  };
-  await print(output, options.format, report, () =>
-    report.isApplied
-      ? [[`revision ${report.revision} is applied everywhere`]]
-      : [
-          ['CLIENT', 'STATE', 'REVISION'],
-          ...report.missing.map(({ id, state, applied }) => [id, state, String(applied)]),
-        ],
+  return { head: format === 'name' ? [] : withoutAge(headOf(isWide)), rows: new Map(rows) };
+}
+
+/** What differs between what the control plane would send now and what one client accepted; 1 = something. */
+async function differencesOf(client: string, options: StatusOptions, output: Output): Promise<number> {
+  const { controlPlane: address, tokenFile, caRoot, format } = options;
+  const path = `/api/sync/${encodeURIComponent(client)}`;
+  // As openapi.json says.
+  const found = (await askStatus({ address, tokenFile, caRoot }, path)) as ClientSync;
+  const { id, differences, same, revision, applied } = found;
+  if (format === 'name') output.out(differences.map(({ type, name }) => `${type}/${name}\n`).join(''));
+  else if (format === 'json' || format === 'yaml') await print(output, format, found, () => []);
+  else output.out(await syncText(found, format === 'wide'));
+  const until = applied < 0 ? 'no revision' : `revision ${applied}`;
+  output.err(
+    differences.length === 0
+      ? `${id} has what revision ${revision} has for it: ${same} resources\n`
+      : `${id} has ${until}; of ${same + differences.length} resources ${differences.length} differ from revision ${revision}\n`,
   );
-  return report.isApplied ? 0 : 1;
+  return differences.length === 0 ? 0 : 1;
 }

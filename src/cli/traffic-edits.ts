@@ -11,7 +11,9 @@ export interface ServiceContext {
 
 interface Route {
   readonly match?: unknown;
-  readonly route?: readonly { readonly destination?: { readonly host?: string; readonly port?: unknown } }[];
+  readonly route?: readonly {
+    readonly destination?: { readonly host?: string; readonly subset?: string; readonly port?: unknown };
+  }[];
 }
 
 const ISTIO = 'networking.istio.io/v1';
@@ -42,8 +44,24 @@ export function shiftEdits(
       context,
       weights.map(([name]) => name),
     ),
-    routeEdit(context, () => [{ path: ['route'], value: route }], { route }),
+    routeEdit(context, (known) => weightEdits(known, weights) ?? [{ path: ['route'], value: route }], {
+      route,
+    }),
   ];
+}
+
+/** Where the versions stand already, only their shares change; undefined = the route has others. */
+function weightEdits(
+  { route = [] }: Route,
+  weights: readonly (readonly [string, number])[],
+): readonly FieldEdit[] | undefined {
+  const places = weights.map(([name]) => route.findIndex(({ destination }) => destination?.subset === name));
+  if (route.length !== weights.length || new Set(places).size < route.length || places.includes(-1))
+    return undefined;
+  return weights.map(([, weight], index) => ({
+    path: ['route', places[index] ?? 0, 'weight'],
+    value: weight,
+  }));
 }
 
 /** Sets fields of the routes to a service that have no conditions, or makes such a route. */
@@ -74,7 +92,11 @@ export function mtlsEdits(namespace: string, mode: string): readonly ObjectEdit[
   ];
 }
 
-function routeEdit(context: ServiceContext, fieldsOf: () => readonly FieldEdit[], route: object): ObjectEdit {
+function routeEdit(
+  context: ServiceContext,
+  fieldsOf: (route: Route) => readonly FieldEdit[],
+  route: object,
+): ObjectEdit {
   const { service, namespace } = context;
   const found = virtualService(context);
   const create = {
@@ -87,8 +109,8 @@ function routeEdit(context: ServiceContext, fieldsOf: () => readonly FieldEdit[]
   const routes = defaultRoutes(found);
   const set =
     routes.length > 0
-      ? routes.flatMap(({ index }) =>
-          fieldsOf().map(({ path, value }) => ({ path: ['spec', 'http', index, ...path], value })),
+      ? routes.flatMap(({ index, route: known }) =>
+          fieldsOf(known).map(({ path, value }) => ({ path: ['spec', 'http', index, ...path], value })),
         )
       : [{ path: ['spec', 'http', httpOf(found).length], value: route }];
   return {
@@ -147,7 +169,10 @@ function subsetEdits(context: ServiceContext, names: readonly string[]): readonl
         metadata: metadataOf(service, namespace),
         spec: { host: service, subsets: names.map(subset) },
       },
-      set: [{ path: ['spec', 'subsets'], value: [...known, ...missing.map(subset)] }],
+      set: missing.map((name, index) => ({
+        path: ['spec', 'subsets', known.length + index],
+        value: subset(name),
+      })),
     },
   ];
 }

@@ -1,16 +1,16 @@
 import { type Command, Option } from 'commander';
 import type { Done } from './done.js';
+import { pathsOf, withFileOption } from './file-option.js';
 import type { Output } from './output.js';
 
 /** Adds `validate`. */
 export function addValidate(program: Command, output: Output, done: Done): void {
   const command = program.command('validate');
-  command
+  withFileOption(command, 'the same as the argument')
     .description(
       'Check documents each by itself: their fields and the rules of their kinds. Exit code 1: one of them is invalid.',
     )
     .argument('[path...]', 'files or folders of YAML or JSON; - is the standard input')
-    .option('-f, --file <path...>', 'the same as the argument')
     .option(
       '--strict',
       'what inmesh does not carry out, and references to what is not among the files, are errors, as for a control plane',
@@ -22,9 +22,9 @@ export function addValidate(program: Command, output: Output, done: Done): void 
         .default('table'),
     )
     .addHelpText('after', EXAMPLES)
-    .action(async (paths: readonly string[], { file = [], strict, output: format }) => {
-      const files: readonly string[] = [...file, ...paths];
-      if (files.length === 0) command.error("error: missing files: give some, or '-f, --file <path...>'");
+    .action(async (paths: readonly string[], { file = [], recursive, strict, output: format }) => {
+      const files: readonly string[] = [...file, ...(await pathsOf(paths, recursive))];
+      if (files.length === 0) command.error("error: missing files: give some, or '-f, --file <path>'");
       const { validate } = await import('./validate.js');
       done(await validate({ files, strict, format }, output));
     });

@@ -1,6 +1,7 @@
-import { formatPath, formatViolation, type Violation, validateFiles } from '../control-plane.js';
+import { formatViolation, validateFiles } from '../control-plane.js';
 import type { Output } from './output.js';
 import { print } from './print.js';
+import { violationJson } from './tell-invalid.js';
 
 /** What `inmesh validate` was asked for. */
 export interface ValidateCommand {
@@ -12,7 +13,7 @@ export interface ValidateCommand {
 /** Prints what is wrong with documents, each by itself: 0 valid, 1 invalid, 2 a file that can't be read. */
 export async function validate(options: ValidateCommand, output: Output): Promise<number> {
   const { files, strict, format } = options;
-  const { violations, unread, documents } = await validateFiles(files.map(standardInput), { strict });
+  const { violations, unread, documents } = await validateFiles(files, { strict });
   for (const one of unread) output.err(`${formatViolation(one)}\n`);
   if (unread.length > 0) return 2;
   const errors = violations.filter(({ severity }) => severity === 'error');
@@ -27,18 +28,8 @@ export async function validate(options: ValidateCommand, output: Output): Promis
     const names = errors.map(({ resource, origin }) => resource ?? origin.file);
     for (const name of new Set(names)) output.out(`${name}\n`);
   } else {
-    const value = { valid: isValid, documents, violations: violations.map(toJson) };
+    const value = { valid: isValid, documents, violations: violations.map(violationJson) };
     await print(output, format, value, () => []);
   }
   return isValid ? 0 : 1;
-}
-
-/** `-` as the name of a file. */
-export function standardInput(path: string): string {
-  return path === '-' ? '/dev/stdin' : path;
-}
-
-function toJson({ code, severity, message, resource, path, suggestion, origin }: Violation) {
-  const { file, line, column } = origin;
-  return { code, severity, resource, message, suggestion, path: formatPath(path), file, line, column };
 }

@@ -1,4 +1,4 @@
-import { sendChanges } from './apply.js';
+import { sendChanges } from './changes.js';
 import { labelsOf } from './labels.js';
 import { yamlOf } from './objects.js';
 import type { Output } from './output.js';

@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { collect } from './collect.js';
+import { withFileOption } from './file-option.js';
 
 /** The options by which a command names a workload and the settings of its mesh, as commander gives them. */
 export interface WorkloadOptions {
@@ -16,8 +18,7 @@ export interface WorkloadOptions {
 
 /** Adds those options. Each value has an option of its own, since arguments may follow. */
 export function withWorkloadOptions(command: Command): Command {
-  return command
-    .requiredOption('-f, --file <path>', 'file or folder of Istio YAML; may be repeated', collect)
+  return withFileOption(command, 'files or folders of Istio YAML (needed)')
     .option('-n, --namespace <namespace>', 'namespace of the workload (default: default)')
     .option('-l, --label <key=value>', 'label of the workload; may be repeated', collect)
     .option('--proxy-namespace <namespace>', 'the same as --namespace')
@@ -27,9 +28,4 @@ export function withWorkloadOptions(command: Command): Command {
     .option('--trust-domain-alias <name>', 'another name of it; may be repeated', collect)
     .option('--root-namespace <namespace>', 'namespace of mesh-wide policies (default: istio-system)')
     .option('--mesh-config <file>', "Istio's MeshConfig: trust domain, aliases, extension providers");
-}
-
-/** Gathers the values of an option that is given several times. */
-export function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
 }

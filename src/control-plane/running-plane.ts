@@ -201,6 +201,7 @@ export class RunningControlPlane implements ControlPlane {
       documents: this.#sentDocuments(),
       work: new WorkBudget(clock),
       clientConfig: (id, type) => this.#xds.configOf(id, type),
+      clientSync: (id) => this.#xds.syncOf(id),
       registry: this.#parts.registry,
       clock,
       logger,

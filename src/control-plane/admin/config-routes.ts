@@ -46,6 +46,8 @@ export const CONFIG_ROUTES: readonly AdminRoute[] = [
     answer: confirm,
   },
   { method: 'GET', path: '/api/explain', role: 'viewer', answer: explain },
+  { method: 'GET', path: '/api/services', role: 'viewer', answer: services },
+  { method: 'GET', path: '/api/sync/{client}', role: 'viewer', answer: sync },
   { method: 'GET', path: '/api/events', role: 'viewer', answer: events },
   { method: 'GET', path: '/api/proxy-config/{client}', role: 'viewer', answer: proxyConfig },
 ];
@@ -181,15 +183,24 @@ function events(request: AdminRequest, options: AdminOptions): Answer {
   return streamEvents(request, options);
 }
 
+function services({ query }: AdminRequest, { config }: AdminOptions): Answer {
+  const [namespace, name] = [query.get('namespace') ?? undefined, query.get('name') ?? undefined];
+  return { status: 200, body: { revision: config.revision, services: config.services({ namespace, name }) } };
+}
+
+function sync(_: AdminRequest, { clientSync }: AdminOptions, id = ''): Answer {
+  const found = clientSync(id);
+  return found === undefined ? noClient(id) : { status: 200, body: found };
+}
+
+function noClient(id = ''): Answer {
+  const message = `${JSON.stringify(id)} is no client, or more than one: inmesh status lists them`;
+  return problem(404, 'INMESH_NOT_FOUND', message);
+}
+
 function proxyConfig({ query }: AdminRequest, { clientConfig }: AdminOptions, id = ''): Answer {
   const found = clientConfig(id, query.get('type') ?? undefined);
-  return found === undefined
-    ? problem(
-        404,
-        'INMESH_NOT_FOUND',
-        `${JSON.stringify(id)} is no client, or more than one: inmesh status lists them`,
-      )
-    : { status: 200, body: found };
+  return found === undefined ? noClient(id) : { status: 200, body: found };
 }
 
 function answerTo(result: BatchResult, status = 200): Answer {

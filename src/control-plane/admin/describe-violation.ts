@@ -8,10 +8,11 @@ export function describeViolation({
   message,
   origin,
   path,
+  atKey,
   suggestion,
   resource,
 }: Violation): object {
-  return { code, severity, message, ...origin, path: formatPath(path), suggestion, resource };
+  return { code, severity, message, ...origin, path: formatPath(path), atKey, suggestion, resource };
 }
 
 /** The answer to documents that are not valid: everything that is wrong with them. */

@@ -60,7 +60,7 @@ const authorityCertificate = {
 const clientCount = any;
 
 const CONFIG_SCHEMAS = {
-  Object: object({ apiVersion: text, kind: text, metadata: any, spec: any }, [
+  Object: object({ apiVersion: text, kind: text, metadata: any, spec: any, status: any }, [
     'apiVersion',
     'kind',
     'metadata',
@@ -83,7 +83,10 @@ const CONFIG_SCHEMAS = {
     },
     ['revision', 'changes', 'warnings'],
   ),
-  Violation: object({ ...violation, suggestion: text, resource: text }, Object.keys(violation)),
+  Violation: object(
+    { ...violation, atKey: flag, suggestion: text, resource: text },
+    Object.keys(violation),
+  ),
   Finding: object(
     {
       code: text,
@@ -219,6 +222,55 @@ const STATE_SCHEMAS = {
     },
     ['id', 'service', 'namespace', 'version', 'peer', 'connectedAtMs', 'applied', 'state', 'types'],
   ),
+  Sync: object({
+    id: text,
+    revision: whole,
+    applied: whole,
+    isSynced: flag,
+    same: whole,
+    differences: list(
+      object(
+        {
+          type: text,
+          name: text,
+          change: oneOf('missing', 'changed', 'extra'),
+          reason: oneOf('refused', 'unanswered', 'not sent'),
+          error: text,
+          held: any,
+          wanted: any,
+        },
+        ['type', 'name', 'change', 'reason'],
+      ),
+    ),
+  }),
+  Service: object({
+    name: text,
+    namespace: text,
+    host: text,
+    source: oneOf('Service', 'ServiceEntry', 'registered'),
+    ports: list(object({ number: whole, name: text, protocol: text })),
+    endpoints: list(
+      object({
+        address: text,
+        servicePort: whole,
+        port: whole,
+        version: text,
+        labels: mapOf(text),
+        locality: text,
+        weight: whole,
+        serviceAccount: text,
+        speaksMtls: flag,
+        mtls: oneOf('STRICT', 'PERMISSIVE', 'DISABLE'),
+        subsets: list(text),
+      }),
+    ),
+    subsets: list(object({ name: text, labels: mapOf(text), endpoints: whole })),
+    routes: list(text),
+    leadTo: list(text),
+    destinationRules: list(text),
+    policies: list(text),
+    warnings: list(text),
+  }),
   Applying: object({ revision: whole, isApplied: flag, missing: list(ref('Client')) }),
   Config: object({
     revision: whole,

@@ -173,6 +173,20 @@ const STATE_PATHS = {
       ),
     ]),
   },
+  '/api/sync/{client}': {
+    get: read(
+      'What a client accepted against what the newest configuration has for it, resource by resource.',
+      ref('Sync'),
+      [inPath('client')],
+    ),
+  },
+  '/api/services': {
+    get: read(
+      'The services of the mesh, also those that only workloads tell of: endpoints, subsets, routes, policies, mTLS.',
+      object({ revision: whole, services: list(ref('Service')) }),
+      [inQuery('namespace', text, 'Default: all.'), inQuery('name', text, 'Or the host.')],
+    ),
+  },
   '/api/applied': {
     get: {
       summary: 'Waits until a revision has arrived everywhere.',

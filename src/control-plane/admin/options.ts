@@ -10,6 +10,7 @@ import type { MtlsReport } from '../insight/mtls-report.js';
 import type { WorkloadRegistry } from '../registry/registry.js';
 import type { AppliedReport } from '../serve/applied.js';
 import type { ClientConfig } from '../serve/client-config.js';
+import type { ClientSync } from '../serve/client-sync.js';
 import type { ConfigStore } from '../store/config-store.js';
 import type { AdminStatus } from './status.js';
 import type { WorkBudget } from './work-budget.js';
@@ -41,6 +42,8 @@ export interface AdminOptions {
   readonly work: WorkBudget;
   /** What a client was sent, by its id or a part of it that only one has, and by type. */
   readonly clientConfig: (id: string, type: string | undefined) => ClientConfig | undefined;
+  /** What a client holds against what it would be sent now. */
+  readonly clientSync: (id: string) => ClientSync | undefined;
   readonly registry: WorkloadRegistry;
   readonly clock: Clock;
   readonly logger: Logger;

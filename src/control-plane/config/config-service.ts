@@ -4,6 +4,10 @@ import { type ExplainQuery, explainIn } from '../explain/explain-in.js';
 import type { RequestExplanation } from '../explain/explanation.js';
 import type { Document, Origin } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
+import { statusIn } from '../gateway-api/status-in.js';
+import { serviceReports } from '../insight/service-report.js';
+import { yamlKind } from '../kinds/yaml-kind.js';
+import { meshConfigOf } from '../compile/mesh-document.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigStore } from '../store/config-store.js';
 import { differences, type History, keptChanges, type ObjectChange } from '../store/history.js';
@@ -139,6 +143,13 @@ export class ConfigService {
     return { result: this.apply({ ...options, message, changes }), left };
   }
 
+  /** The services of the mesh, also those that only workloads tell of. */
+  services(wanted: { readonly namespace?: string | undefined; readonly name?: string | undefined }) {
+    const { store, registry, config } = this.#tools;
+    const view = store.current.value;
+    return serviceReports({ view, registry: registry(), config: meshConfigOf(view, config) }, wanted);
+  }
+
   explain(query: ExplainQuery): Promise<RequestExplanation> {
     const { store, registry, config } = this.#tools;
     return explainIn({ view: store.current.value, registry: registry(), config }, query);
@@ -147,12 +158,14 @@ export class ConfigService {
   #shown(document: Document): ShownObject {
     const { kind, namespace, name, origin } = document;
     const version = this.#tools.history.versionOf(document);
+    const status = statusIn(this.#tools.store.current.value, this.#tools.registry()).get(document);
     const raw = shownObject(document.raw());
+    const { apiVersion: _, kind: _kind, metadata: _metadata, status: _status, ...rest } = raw;
     const isOwn = this.#tools.objects.get({ kind, namespace, name }) !== undefined;
     return {
-      ...raw,
+      // The order in which people read them; `raw` has them in the order of whoever wrote the object.
       apiVersion: document.apiVersion,
-      kind,
+      kind: yamlKind(kind),
       metadata: {
         ...(typeof raw['metadata'] === 'object' ? raw['metadata'] : {}),
         namespace,
@@ -162,6 +175,8 @@ export class ConfigService {
           'inmesh.dev/source': isOwn ? STORE_SOURCE : `${origin.file}:${origin.line}`,
         },
       },
+      ...rest,
+      ...(status !== undefined && { status }),
     };
   }
 }

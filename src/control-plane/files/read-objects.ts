@@ -1,7 +1,9 @@
 import { kindNamed } from '../kinds/kind-names.js';
-import { type ConfigText, openConfigFile } from '../schema/config-file.js';
+import { kindNameOf } from '../kinds/kinds.js';
+import type { FieldPath } from '../kinds/view.js';
+import { type ConfigText, openConfigFile, type Place } from '../schema/config-file.js';
 import { DEFAULT_LIMITS } from '../schema/limits.js';
-import { isPlainObject, type PlainValue } from '../schema/value.js';
+import { isPlainObject, type PlainObject, type PlainValue } from '../schema/value.js';
 import type { Violation } from '../schema/violation.js';
 import { readFiles } from '../sources/read-files.js';
 
@@ -14,6 +16,8 @@ export interface FileObject {
   readonly file: string;
   /** From 1; 0 when a program made it. */
   readonly line: number;
+  /** Where the value at a path of the object stands (or its key), or the deepest part of the path that is there. */
+  place(path: FieldPath, atKey?: boolean): Place;
 }
 
 /** The objects of files and folders, and what of them can't be read. */
@@ -43,8 +47,11 @@ export function objectsOf(files: readonly ConfigText[]): FileObjects {
     const { documents, violations: own } = opened.file.read();
     wrong.push(...own);
     for (const { index, value } of documents) {
-      const { line } = opened.file.place(index, [], false).origin;
-      for (const object of itemsOf(value)) objects.push({ ...nameOf(object), object, file: text.file, line });
+      const { file } = opened;
+      for (const { object, prefix } of itemsOf(value)) {
+        const place = (path: FieldPath, atKey = false) => file.place(index, [...prefix, ...path], atKey);
+        objects.push({ ...nameOf(object), object, file: text.file, line: place([]).origin.line, place });
+      }
     }
   }
   return { objects, violations: wrong };
@@ -55,18 +62,25 @@ export function kindMeant(text: string): string | undefined {
   return kindNamed(text);
 }
 
-function itemsOf(value: PlainValue): readonly Readonly<Record<string, PlainValue>>[] {
+interface Item {
+  readonly object: PlainObject;
+  readonly prefix: FieldPath;
+}
+
+/** The objects of a document: itself, or those of the list that it is. */
+function itemsOf(value: PlainValue, prefix: FieldPath = []): readonly Item[] {
   if (!isPlainObject(value)) return [];
   const { kind, items } = value;
-  if (typeof kind !== 'string' || !kind.endsWith('List') || !Array.isArray(items)) return [value];
-  return items.filter(isPlainObject);
+  if (typeof kind !== 'string' || !kind.endsWith('List') || !Array.isArray(items))
+    return [{ object: value, prefix }];
+  return items.flatMap((item, index) => itemsOf(item, [...prefix, 'items', index]));
 }
 
 function nameOf(object: Readonly<Record<string, PlainValue>>) {
-  const { kind, metadata } = object;
+  const { kind, apiVersion, metadata } = object;
   const { name, namespace } = isPlainObject(metadata) ? metadata : {};
   return {
-    kind: typeof kind === 'string' ? kind : '',
+    kind: typeof kind === 'string' ? kindNameOf(kind, apiVersion) : '',
     namespace: typeof namespace === 'string' ? namespace : 'default',
     name: typeof name === 'string' ? name : '',
   };

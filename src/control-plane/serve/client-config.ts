@@ -46,21 +46,30 @@ export function clientConfig(
   wanted: string,
   type: string | undefined,
 ): ClientConfig | undefined {
-  const all = [...connected];
-  const ids = [...new Set(all.flatMap(({ session }) => session.node?.id ?? []))];
-  const parts = ids.filter((one) => one.includes(wanted));
-  const id = ids.find((one) => one === wanted) ?? theOnly(parts) ?? theOnly(calledSo(all, wanted));
-  if (id === undefined) return undefined;
+  const found = streamsOf(connected, wanted);
+  if (found === undefined) return undefined;
+  const { id, streams } = found;
   const short = type === undefined || type === 'all' ? undefined : (TYPES[type] ?? type);
-  const ledgers = all
-    .filter(({ session }) => session.node?.id === id)
-    .flatMap(({ session }) => [...session.channels].map(({ ledger }) => ledger));
-  const node = all.find(({ session }) => session.node?.id === id)?.session.node;
+  const ledgers = streams.flatMap(({ session }) => [...session.channels].map(({ ledger }) => ledger));
+  const node = streams[0]?.session.node;
   return {
     id,
     node: node === undefined ? null : toJson(core.NodeSchema, encodeNode(node), { useProtoFieldName: true }),
     resources: ledgers.filter((one) => short === undefined || one.type.short === short).flatMap(sentBy),
   };
+}
+
+/** The streams of the client that is meant; undefined as above. */
+export function streamsOf(
+  connected: Iterable<Connected>,
+  wanted: string,
+): { readonly id: string; readonly streams: readonly Connected[] } | undefined {
+  const all = [...connected];
+  const ids = [...new Set(all.flatMap(({ session }) => session.node?.id ?? []))];
+  const parts = ids.filter((one) => one.includes(wanted));
+  const id = ids.find((one) => one === wanted) ?? theOnly(parts) ?? theOnly(calledSo(all, wanted));
+  if (id === undefined) return undefined;
+  return { id, streams: all.filter(({ session }) => session.node?.id === id) };
 }
 
 function theOnly(ids: readonly string[]): string | undefined {
@@ -89,7 +98,8 @@ function sentBy(ledger: Ledger): readonly SentResource[] {
   }));
 }
 
-function jsonOf(typeUrl: string, value: Uint8Array): JsonValue {
+/** A resource in Envoy's JSON. */
+export function jsonOf(typeUrl: string, value: Uint8Array): JsonValue {
   const any = { $typeName: 'google.protobuf.Any' as const, typeUrl, value };
   return toJson(wkt.AnySchema, any, { registry: registry(), useProtoFieldName: true });
 }

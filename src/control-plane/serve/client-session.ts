@@ -7,7 +7,8 @@ import type { CallerIdentity } from './caller.js';
 import type { Channel, Outgoing } from './channel.js';
 import { broken, type Conversation } from './conversation.js';
 import type { EncodedResource } from './encoded-resource.js';
-import type { Target } from './ledger.js';
+import type { Ledger, Target } from './ledger.js';
+import type { Plan } from './plan.js';
 import { Progress } from './progress.js';
 import type { ResourceTtls } from './resource-ttls.js';
 import { SERVED_TYPES, type ServedType, servedType } from './resources.js';
@@ -213,6 +214,18 @@ export class ClientSession {
   /** What the client has and asks for. */
   get channels(): Iterable<Channel> {
     return this.#tools.conversation.channels;
+  }
+
+  /** What the client should have of each type by a state; nothing of it is sent. */
+  *wanted(
+    published: PublishedState,
+  ): Generator<readonly [Ledger, Plan, ReadonlyMap<string, EncodedResource>]> {
+    if (this.#node === undefined) return;
+    const set = published.resourcesFor(this.#node, this.#tools.caller);
+    for (const channel of this.#tools.conversation.channels) {
+      const target = this.#targetOf(channel, set);
+      yield [channel.ledger, channel.ledger.whole(target), target.own];
+    }
   }
 
   close(): void {

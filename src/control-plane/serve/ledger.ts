@@ -24,6 +24,16 @@ export interface Outstanding {
   readonly removed: readonly string[];
 }
 
+/** What a client was told of at some moment. */
+interface Told {
+  readonly target: Target;
+  readonly asked: Interest;
+}
+
+interface Sent extends Outstanding {
+  readonly told: Told;
+}
+
 /** A resource that the client refused. */
 export interface Refusal {
   /** Hash of what it refused. */
@@ -33,6 +43,8 @@ export interface Refusal {
   readonly atMs: number;
   /** Names it came with: a client may have refused the whole response for one bad resource. */
   readonly company: ReadonlySet<string>;
+  /** What the client had of the name before, and has still. */
+  readonly held: EncodedResource | undefined;
 }
 
 /** What is to be told next. */
@@ -57,9 +69,11 @@ export class Ledger {
   readonly type: ServedType;
   #interest: Interest = NOTHING;
   #told: Target;
+  /** What it was told of last and has taken, all of it but what it refused. */
+  #taken: Told;
   #asked: Interest = NOTHING;
   readonly #nothing: Target;
-  #outstanding: readonly Outstanding[] = [];
+  #outstanding: readonly Sent[] = [];
   #refused: Map<string, Refusal> | undefined;
   /** Came in a refused response with something bad that is mended now. */
   #again: Set<string> | undefined;
@@ -73,6 +87,7 @@ export class Ledger {
     this.type = type;
     this.#nothing = { shared: empty, own: NO_RESOURCES };
     this.#told = this.#nothing;
+    this.#taken = { target: this.#nothing, asked: NOTHING };
   }
 
   /** What the client asks for now. */
@@ -165,6 +180,7 @@ export class Ledger {
   /** The client holds nothing (any more). */
   forget(): void {
     this.#told = this.#nothing;
+    this.#taken = { target: this.#nothing, asked: NOTHING };
     this.#asked = NOTHING;
     this.#kept = undefined;
   }
@@ -229,7 +245,8 @@ export class Ledger {
   /** A response goes out. */
   sent(response: Outstanding): void {
     this.#sent = response.version;
-    this.#outstanding = [...this.#outstanding, response].slice(-MAX_OUTSTANDING);
+    const sent = { ...response, told: { target: this.#told, asked: this.#asked } };
+    this.#outstanding = [...this.#outstanding, sent].slice(-MAX_OUTSTANDING);
   }
 
   /** The client answered a response. False when it is none that waits for an answer. */
@@ -275,14 +292,25 @@ export class Ledger {
     return this.#told.shared.planFrom(this.#nothing.shared, NOTHING, this.#asked);
   }
 
-  #accept({ version, resources }: Outstanding): void {
+  /** What the client had of a name before all that it has not answered or has refused. */
+  heldBefore(name: string): EncodedResource | undefined {
+    const refusal = this.refused.get(name);
+    if (refusal !== undefined) return refusal.held;
+    const { target, asked } = this.#taken;
+    if (!asked.isWildcard && !asked.names.has(name)) return undefined;
+    return target.own.get(name) ?? target.shared.get(name);
+  }
+
+  #accept({ version, resources, told }: Sent): void {
     this.#accepted = version;
+    // A response may be one of several parts: what they tell of is taken when all are.
+    if (!this.#outstanding.some((one) => one.told.target === told.target)) this.#taken = told;
     for (const { name } of resources) this.#settle(name);
     for (const { name } of resources) this.#again?.delete(name);
     if (this.#refused === undefined) this.#error = undefined;
   }
 
-  #refuse({ resources, removed }: Outstanding, error: string, atMs: number): void {
+  #refuse({ resources, removed }: Sent, error: string, atMs: number): void {
     this.#error = error;
     const bad = blamed(resources, error);
     const company = new Set([...resources.map(({ name }) => name), ...removed]);
@@ -290,8 +318,11 @@ export class Ledger {
       for (const one of this.#refused?.get(name)?.company ?? []) company.add(one);
     }
     for (const { name, hash } of bad) {
+      const before = this.heldBefore(name);
+      // What it refuses it has not; of what it had before that, nothing is known.
+      const held = before?.hash === hash ? undefined : before;
       this.#refused ??= new Map();
-      this.#refused.set(name, { hash, error, atMs, company });
+      this.#refused.set(name, { hash, error, atMs, company, held });
     }
   }
 }

@@ -9,6 +9,7 @@ import type { CallerOf, IncomingCall } from './caller.js';
 import { type ClientConfig, clientConfig } from './client-config.js';
 import { ClientSession, type PublishedState } from './client-session.js';
 import { createClientStatusService } from './client-status-service.js';
+import { type ClientSync, clientSync } from './client-sync.js';
 import { type SharedTables, SotwConversation } from './conversation.js';
 import { earlyPublish } from './early-publish.js';
 import { checkIdentity } from './identity-check.js';
@@ -65,6 +66,8 @@ export interface XdsServer {
   live(): readonly LiveClient[];
   /** What a client was sent: by its id, or a part of it that only one has. */
   configOf(id: string, type: string | undefined): ClientConfig | undefined;
+  /** What a client holds against what the newest configuration has for it. */
+  syncOf(id: string): ClientSync | undefined;
   /** Waits until every connected client accepted everything that follows from a revision. */
   waitApplied(revision: number, timeoutMs: number): Promise<AppliedReport>;
   /** Ends the streams one after the other over that time, so that clients do not all come to the next server at once. */
@@ -126,6 +129,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     nodes: () => [...connected].flatMap(({ session }) => session.node ?? []),
     live: () => liveClients(connected),
     configOf: (id, type) => clientConfig(connected, id, type),
+    syncOf: (id) => clientSync(connected, id, options.state()),
     waitApplied: (revision, timeoutMs) => waits.wait(revision, timeoutMs),
     drain: (overMs) => drain(connected, overMs, clock),
     close() {

@@ -36,7 +36,7 @@ export async function readFiles(paths: readonly string[], limits: ConfigLimits):
 }
 
 async function filesOf(path: string): Promise<readonly string[]> {
-  if (!(await stat(path)).isDirectory()) return [path];
+  if (path === '/dev/stdin' || !(await stat(path)).isDirectory()) return [path];
   const names = await readdir(path);
   const wanted = names.filter((name) => CONFIG_FILE.test(name) && !name.startsWith('.'));
   // By code unit, so that the order is the same under every locale.
@@ -61,6 +61,8 @@ async function isFile(path: string): Promise<boolean> {
 
 /** Reads a file, but no more of it than shows that it is too large. */
 async function readOne(file: string, limits: ConfigLimits): Promise<ConfigText> {
+  // A pipe that is a socket has no file that could be opened by that name.
+  if (file === '/dev/stdin') return { file, content: await readStandardInput(limits) };
   const handle = await open(file, 'r');
   try {
     const chunks: Buffer[] = [];
@@ -75,6 +77,18 @@ async function readOne(file: string, limits: ConfigLimits): Promise<ConfigText> 
   } finally {
     await handle.close();
   }
+}
+
+async function readStandardInput({ fileBytes }: ConfigLimits): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of process.stdin) {
+    const read = Buffer.from(chunk);
+    chunks.push(read);
+    bytes += read.byteLength;
+    if (bytes > fileBytes) break;
+  }
+  return Buffer.concat(chunks);
 }
 
 function unreadable(error: unknown, path: string): Violation {

@@ -48,20 +48,21 @@ export function nameObject(input: unknown): NamedObject {
     kind,
     namespace,
     name,
-    value: kept(input),
+    value: kept(input, namespace),
     resourceVersion: typeof resourceVersion === 'string' ? resourceVersion : undefined,
   };
 }
 
-function kept(input: PlainObject): PlainObject {
-  const { status: _, metadata, ...rest } = input;
+/** In one form, so that what is the same compares as the same: the namespace is said, and people's order of fields. */
+function kept(input: PlainObject, namespace: string): PlainObject {
+  const { status: _, apiVersion, kind, metadata, ...rest } = input;
   const own = Object.entries(isPlainObject(metadata) ? metadata : {}).filter(
     ([key]) => !OF_THE_STORE.has(key),
   );
-  const value = {
-    ...rest,
-    metadata: Object.fromEntries(own.map(([key, value]) => [key, withoutLastApplied(key, value)])),
-  };
+  const { name, ...others } = Object.fromEntries(
+    own.map(([key, value]) => [key, withoutLastApplied(key, value)]),
+  );
+  const value = { apiVersion, kind, metadata: { name, ...others, namespace }, ...rest };
   // One form, whoever made the object: what is kept is compared with what was read back.
   return JSON.parse(JSON.stringify(value));
 }

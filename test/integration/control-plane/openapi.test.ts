@@ -149,8 +149,11 @@ test('answers are what the OpenAPI document says', async () => {
   await ask('GET', '/api/explain', undefined, '/api/explain?url=http://reviews:9080/');
   await ask('GET', '/api/proxy-config/{client}', undefined, '/api/proxy-config/nobody');
   covered.add('GET /api/proxy-config/{client}');
+  await ask('GET', '/api/sync/{client}', undefined, '/api/sync/nobody');
+  covered.add('GET /api/sync/{client}');
   await ask('POST', '/api/workloads', { id: 'w', service: 'reviews', address: '127.0.0.1', port: 1234 });
   await ask('GET', '/api/workloads');
+  await ask('GET', '/api/services');
   await ask('DELETE', '/api/workloads/{id}', undefined, '/api/workloads/w');
   const { body: token } = await ask('POST', '/api/join-tokens', { serviceAccount: 'reviews' });
   await ask('GET', '/api/join-tokens');
