@@ -114,6 +114,7 @@ export {
   objectsOf,
   readObjects,
 } from './control-plane/files/read-objects.js';
+export { type ServiceReportResult, serviceReportFiles } from './control-plane/files/service-files.js';
 export {
   type ValidatedFiles,
   type ValidateOptions,
@@ -187,12 +188,11 @@ export {
 } from './control-plane/schema/violation.js';
 export type { StreamLimits } from './control-plane/serve/admission.js';
 export type { AppliedReport } from './control-plane/serve/applied.js';
+export type { ClientSync, ResourceDifference } from './control-plane/serve/client-sync.js';
 export type { AccessLimits, ConnectionLimits } from './control-plane/serve/grpc-server.js';
 export type { DropFigures, LoadFigures, LoadSummary } from './control-plane/serve/load-reports.js';
 export type { ResourceTtlOptions } from './control-plane/serve/resource-ttls.js';
 export type { ClientStatus, RefusedResource, TypeStatus } from './control-plane/serve/status.js';
-export type { ClientSync, ResourceDifference } from './control-plane/serve/client-sync.js';
-export { type ServiceReportResult, serviceReportFiles } from './control-plane/files/service-files.js';
 export { createMemorySource, type MemorySource } from './control-plane/sources/memory-source.js';
 export type { ConfigSink, ConfigSource } from './control-plane/sources/source.js';
 export type { HeldChange } from './control-plane/store/config-store.js';

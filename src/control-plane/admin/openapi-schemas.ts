@@ -83,10 +83,7 @@ const CONFIG_SCHEMAS = {
     },
     ['revision', 'changes', 'warnings'],
   ),
-  Violation: object(
-    { ...violation, atKey: flag, suggestion: text, resource: text },
-    Object.keys(violation),
-  ),
+  Violation: object({ ...violation, atKey: flag, suggestion: text, resource: text }, Object.keys(violation)),
   Finding: object(
     {
       code: text,

@@ -1,13 +1,13 @@
 import type { Clock } from '../../runtime/clock.js';
 import { MeshError } from '../../runtime/errors.js';
+import { meshConfigOf } from '../compile/mesh-document.js';
 import { type ExplainQuery, explainIn } from '../explain/explain-in.js';
 import type { RequestExplanation } from '../explain/explanation.js';
-import type { Document, Origin } from '../kinds/view.js';
-import type { MeshConfig } from '../mesh/mesh-config.js';
 import { statusIn } from '../gateway-api/status-in.js';
 import { serviceReports } from '../insight/service-report.js';
+import type { Document, Origin } from '../kinds/view.js';
 import { yamlKind } from '../kinds/yaml-kind.js';
-import { meshConfigOf } from '../compile/mesh-document.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigStore } from '../store/config-store.js';
 import { differences, type History, keptChanges, type ObjectChange } from '../store/history.js';

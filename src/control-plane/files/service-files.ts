@@ -1,8 +1,8 @@
 import { systemClock } from '../../runtime/clock.js';
 import { silentLogger } from '../../runtime/log.js';
-import { createMeshConfig } from '../mesh/mesh-config.js';
 import { meshConfigOf } from '../compile/mesh-document.js';
 import { type ServiceReport, serviceReports } from '../insight/service-report.js';
+import { createMeshConfig } from '../mesh/mesh-config.js';
 import { snapshotOf } from '../registry/snapshot.js';
 import { DEFAULT_LIMITS } from '../schema/limits.js';
 import type { Violation } from '../schema/violation.js';

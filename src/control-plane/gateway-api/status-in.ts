@@ -1,6 +1,6 @@
+import type { ConfigView, Document, KindName } from '../kinds/view.js';
 import { listServices } from '../mesh/services.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
-import type { ConfigView, Document, KindName } from '../kinds/view.js';
 import { type GatewayApiStatus, statusOf } from './status.js';
 
 const KINDS: readonly KindName[] = [

@@ -1,16 +1,16 @@
 import { indexDestinationRules } from '../compile/destination-rules.js';
 import type { Instance } from '../compile/instance.js';
 import { type InstanceIndex, indexInstances } from '../compile/instances.js';
-import type { MeshConfig } from '../mesh/mesh-config.js';
 import { type MtlsMode, peerAuthentications } from '../compile/peer-authentication.js';
 import { PodIndex } from '../compile/pods.js';
 import { policiesFor } from '../compile/policy-scope.js';
-import { listServices, type MeshService } from '../mesh/services.js';
-import { selects } from '../mesh/visibility.js';
 import { gatewayApiState } from '../gateway-api/state.js';
 import { coversHost, fullHostName } from '../kinds/hosts.js';
-import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigView, Document } from '../kinds/view.js';
+import type { MeshConfig } from '../mesh/mesh-config.js';
+import { listServices, type MeshService } from '../mesh/services.js';
+import { selects } from '../mesh/visibility.js';
+import type { RegistrySnapshot } from '../registry/snapshot.js';
 
 /** One place that serves a service. */
 export interface ServiceEndpoint {
