@@ -43,6 +43,7 @@ export function compileApiRule({ name, rule, api, match }: ApiRule, context: Rou
     headers: own,
   });
   if (api.redirect !== undefined) return [make(redirectOf(api.redirect, match, context))];
+  if (api.answer !== undefined) return [make(answerOf(api.answer))];
   const backends = api.backends
     .filter(({ weight }) => weight > 0)
     .map((backend) => ({ ...backend, cluster: clusterOf(backend, context) }));
@@ -78,6 +79,10 @@ function overridesOf(rule: HttpRoute, { session }: ApiRuleExtras): FilterOverrid
 
 function failing({ failure }: ApiRuleExtras): DirectResponseAction {
   return { kind: 'direct-response', status: failure, body: '' };
+}
+
+function answerOf({ statusCode, body }: NonNullable<ApiRuleExtras['answer']>): DirectResponseAction {
+  return { kind: 'direct-response', status: statusCode, body: body?.string ?? '' };
 }
 
 function clusterOf({ target, isBroken }: ApiBackendTarget, { serviceOf }: RouteContext): Target | undefined {

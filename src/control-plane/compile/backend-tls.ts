@@ -23,7 +23,7 @@ export function backendTlsFields(view: ConfigView, profile: Profile): BackendTls
     const found = backendTlsFor(view, host, name);
     if (found === undefined) return NOTHING;
     // Gateway API: connections that rest on a reference that is not good must fail.
-    if (found.unresolved !== undefined) return nowhere(cluster);
+    if (found.unresolved !== undefined || found.notAccepted !== undefined) return nowhere(cluster);
     const { serverName, names, roots } = found;
     return {
       tls: {

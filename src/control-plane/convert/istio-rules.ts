@@ -53,6 +53,10 @@ interface Tools {
 
 function targetsOf(rule: HttpRoute, api: ApiRuleExtras, tools: Tools): Written {
   if (api.redirect !== undefined) return { redirect: redirectOf(api.redirect, tools.slash) };
+  if (api.answer !== undefined) {
+    const { statusCode: status, body } = api.answer;
+    return { directResponse: given({ status, body: body && { string: body.string } }) };
+  }
   const backends = api.backends.filter(({ weight }) => weight > 0);
   const [only] = backends;
   if (backends.length === 1 && only?.redirect !== undefined)

@@ -1,6 +1,7 @@
 import { GATEWAY_GROUP } from '../kinds/gateway-api/fields.js';
 import type { ConfigView, Document } from '../kinds/view.js';
 import { serviceHost } from '../mesh/names.js';
+import type { MeshService } from '../mesh/services.js';
 import { isComplaint, resolveRoots } from './certificates.js';
 import type { Complaint } from './condition.js';
 import { indexGrants } from './grants.js';
@@ -41,6 +42,15 @@ export function backendTlsFor(view: ConfigView, host: string, portName: string):
     own.find(({ section }) => section !== undefined && section === portName) ??
     own.find(({ section }) => section === undefined)
   );
+}
+
+/** Whether there is a service, and a port of it, that the policy is for. */
+export function isTargetThere(
+  { host, section }: BackendTls,
+  services: ReadonlyMap<string, MeshService>,
+): boolean {
+  const ports = services.get(host)?.ports;
+  return ports !== undefined && (section === undefined || ports.some(({ name }) => name === section));
 }
 
 function isConflicted({ notAccepted }: BackendTls): boolean {
@@ -90,7 +100,11 @@ function rootsOf(
   readonly unresolved: Complaint | undefined;
   readonly invalid: Complaint | undefined;
 } {
-  const references = policy.spec.validation.caCertificateRefs ?? [];
+  const { caCertificateRefs: references = [], wellKnownCACertificates = '' } = policy.spec.validation;
+  if (wellKnownCACertificates !== '' && wellKnownCACertificates !== 'System') {
+    const message = `the roots ${wellKnownCACertificates} are not known; System is`;
+    return { roots: undefined, unresolved: undefined, invalid: { reason: 'Invalid', message } };
+  }
   const from = { group: GATEWAY_GROUP, kind: 'BackendTLSPolicy', namespace: policy.namespace };
   const lookup = { view, grants: indexGrants(view) };
   const found = references.map((one) => resolveRoots(one, from, lookup));

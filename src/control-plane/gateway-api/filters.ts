@@ -18,6 +18,7 @@ type Filter = ApiHttpFilter | ApiGrpcFilter;
 export interface FilterEffects {
   readonly headers: HttpHeaders | undefined;
   readonly redirect: ApiRuleExtras['redirect'];
+  readonly answer: ApiRuleExtras['answer'];
   readonly rewrite: ApiRuleExtras['rewrite'];
   readonly mirrors: HttpRoute['mirrors'];
   readonly corsPolicy: HttpRoute['corsPolicy'];
@@ -38,6 +39,7 @@ export function effectsOf(filters: readonly Filter[] = [], route: ApiRoute, gran
   return {
     headers: headersOf(find('requestHeaderModifier'), find('responseHeaderModifier')),
     redirect: find('requestRedirect'),
+    answer: find('directResponse'),
     rewrite: find('urlRewrite'),
     mirrors: mirrors.length === 0 ? undefined : mirrors,
     corsPolicy: cors && corsOf(cors),

@@ -75,7 +75,7 @@ type Rule = Pick<ApiHttpRule, 'name' | 'filters' | 'sessionPersistence' | 'timeo
 
 function baseOf(route: ApiRoute, rule: Rule, grants: Grants, failure: 500 | 503): HttpRoute {
   const effects = effectsOf(rule.filters, route, grants);
-  const { headers, corsPolicy, mirrors, redirect, rewrite, isBroken } = effects;
+  const { headers, corsPolicy, mirrors, redirect, answer, rewrite, isBroken } = effects;
   const name = `${route.namespace}.${route.name}${rule.name === undefined ? '' : `.${rule.name}`}`;
   return {
     name,
@@ -85,6 +85,7 @@ function baseOf(route: ApiRoute, rule: Rule, grants: Grants, failure: 500 | 503)
     gatewayApi: {
       backends: isBroken ? [] : (rule.backendRefs ?? []).map((one) => backendOf(one, route, grants)),
       redirect: isBroken ? undefined : redirect,
+      answer: isBroken ? undefined : answer,
       rewrite,
       session: sessionOf(rule.sessionPersistence, name),
       perTryTimeoutMs: rule.timeouts?.backendRequest || undefined,
@@ -99,7 +100,7 @@ function backendOf(
   grants: Grants,
 ): ApiBackendTarget {
   const target = targetOfBackend(route, backend, grants);
-  const { headers, redirect, rewrite, mirrors, isBroken } = effectsOf(backend.filters, route, grants);
+  const { headers, redirect, answer, rewrite, mirrors, isBroken } = effectsOf(backend.filters, route, grants);
   return {
     target: isComplaint(target) ? undefined : target,
     weight: backend.weight,
@@ -107,7 +108,8 @@ function backendOf(
     redirect,
     rewrite,
     mirrors,
-    isBroken,
+    // An answer is for whole rules.
+    isBroken: isBroken || answer !== undefined,
   };
 }
 

@@ -178,6 +178,10 @@ function conflictOf(one: ApiListener, other: ApiListener): Complaint | undefined
   }
   const isSame = layer === 'tcp' || layer === 'udp' || nameOf(one) === nameOf(other);
   if (!isSame) return undefined;
+  if (one.protocol !== other.protocol) {
+    const message = `${one.protocol} and ${other.protocol} need different hostnames on the port ${one.port}`;
+    return { reason: 'ProtocolConflict', message };
+  }
   const message = `another listener on the port ${one.port} has the same hostname`;
   return { reason: 'HostnameConflict', message };
 }

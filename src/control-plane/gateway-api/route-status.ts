@@ -22,8 +22,11 @@ export interface RouteJudging {
 }
 
 /** Filters that are not carried out: requests that they are for are answered with an error. */
-export function isUnsupportedFilter({ type }: ApiHttpFilter | ApiGrpcFilter): boolean {
-  return type === 'ExtensionRef' || type === 'ExternalAuth';
+export function isUnsupportedFilter(filter: ApiHttpFilter | ApiGrpcFilter): boolean {
+  const { type } = filter;
+  if (type === 'ExtensionRef' || type === 'ExternalAuth') return true;
+  // Nothing ends an exchange with a status below 200.
+  return type === 'DirectResponse' && (filter.directResponse?.statusCode ?? 0) < 200;
 }
 
 interface RuleLike {

@@ -3,10 +3,11 @@ import type { ParentReference } from '../kinds/gateway-api/types.js';
 import type { ConfigView, Document } from '../kinds/view.js';
 import { yamlKind } from '../kinds/yaml-kind.js';
 import type { MeshService } from '../mesh/services.js';
-import { type BackendTls, backendTlsOf } from './backend-tls.js';
+import { type BackendTls, backendTlsOf, isTargetThere } from './backend-tls.js';
 import { targetOfBackend } from './backends.js';
 import { isComplaint } from './certificates.js';
 import { type Complaint, type Condition, conditionOf } from './condition.js';
+import { ANY_HOST, commonHost } from './hostnames.js';
 import { isServed, type ResolvedListener, type RouteGroupKind } from './listeners.js';
 import { documentServices } from './parents.js';
 import { parentConditions, type RouteJudging, refusalOf } from './route-status.js';
@@ -82,7 +83,7 @@ export function statusOf(
         })),
       }),
     ),
-    ...view.list('BackendTLSPolicy').map((policy) => policyStatus(policy, state, view)),
+    ...view.list('BackendTLSPolicy').map((policy) => policyStatus(policy, state, { view, services })),
   ];
 }
 
@@ -118,9 +119,29 @@ function attachedRoutes({ routes }: GatewayApiState, judging: RouteJudging): Att
   return attached;
 }
 
-function listenerStatus(listener: ResolvedListener, attached: Attached): ListenerStatus {
+/** Gateway API: of HTTPS listeners of a port with hosts in common a client may reach the one by the name of the other. */
+function overlap(listener: ResolvedListener, all: readonly ResolvedListener[]): readonly Condition[] {
+  const { spec } = listener;
+  const hostOf = (one: ResolvedListener) => one.spec.hostname?.toLowerCase() ?? ANY_HOST;
+  const others = all.filter(
+    (one) =>
+      one !== listener &&
+      one.spec.protocol === 'HTTPS' &&
+      one.spec.port === spec.port &&
+      commonHost(hostOf(one), hostOf(listener)) !== undefined,
+  );
+  if (spec.protocol !== 'HTTPS' || others.length === 0) return [];
+  const message = `hosts in common with ${others.map((one) => one.spec.name).join(', ')}`;
+  return [{ type: 'OverlappingTLSConfig', status: 'True', reason: 'OverlappingHostnames', message }];
+}
+
+function listenerStatus(
+  listener: ResolvedListener,
+  all: readonly ResolvedListener[],
+  attached: Attached,
+): ListenerStatus {
   const { spec, supportedKinds, notAccepted, conflict, unresolved } = listener;
-  const refusal = notAccepted ?? conflict;
+  const refusal = notAccepted ?? (conflict && { ...conflict, reason: 'Invalid' });
   const invalid = isServed(listener)
     ? undefined
     : { reason: 'Invalid', message: (refusal ?? unresolved)?.message ?? '' };
@@ -135,6 +156,7 @@ function listenerStatus(listener: ResolvedListener, attached: Attached): Listene
         : { type: 'Conflicted', status: 'True', ...conflict },
       conditionOf('ResolvedRefs', unresolved),
       conditionOf('Programmed', conflict ?? invalid),
+      ...overlap(listener, all),
     ],
   };
 }
@@ -183,7 +205,7 @@ function gatewayStatus(state: GatewayState, attached: Attached): GatewayApiStatu
       value === '' ? [] : [{ type, value }],
     ),
     conditions: clientCertificate === undefined ? all : [...all, conditionOf('ResolvedRefs', references)],
-    listeners: own.map((one) => listenerStatus(one, attached)),
+    listeners: own.map((one) => listenerStatus(one, listeners, attached)),
     ...(gateway.spec.allowedListeners !== undefined && {
       attachedListenerSets: sets.filter(isAttached).length,
     }),
@@ -207,10 +229,11 @@ function setStatus(
       conditions: [conditionOf('Accepted', refusal), conditionOf('Programmed', refusal)],
     });
   }
-  const own = gateways.flatMap((one) => one.listeners).filter(({ owner }) => owner === set);
+  const all = gateways.find((one) => one.sets.includes(set))?.listeners ?? [];
+  const own = all.filter(({ owner }) => owner === set);
   return of(set, {
     conditions: summaryConditions(own, undefined),
-    listeners: own.map((one) => listenerStatus(one, attached)),
+    listeners: own.map((one) => listenerStatus(one, all, attached)),
   });
 }
 
@@ -218,9 +241,9 @@ function setStatus(
 function policyStatus(
   policy: Document<'BackendTLSPolicy'>,
   state: GatewayApiState,
-  view: ConfigView,
+  { view, services }: { readonly view: ConfigView } & Pick<RouteJudging, 'services'>,
 ): GatewayApiStatus {
-  const own = backendTlsOf(view).filter((one) => one.policy === policy);
+  const own = backendTlsOf(view).filter((one) => one.policy === policy && isTargetThere(one, services));
   const hosts = new Set(own.map(({ host }) => host));
   const gateways = gatewaysTo(hosts, state);
   const targets = policy.spec.targetRefs.map(({ group, kind, name, sectionName }) => ({
@@ -242,7 +265,9 @@ function policyStatus(
 
 function policyConditions(own: readonly BackendTls[]): readonly Condition[] {
   const lost: Complaint | undefined =
-    own.length === 0 ? { reason: 'TargetNotFound', message: 'policies are for Services' } : undefined;
+    own.length === 0
+      ? { reason: 'TargetNotFound', message: 'there is no Service, or port of one, that it is for' }
+      : undefined;
   const refusal = lost ?? own.find(({ notAccepted }) => notAccepted !== undefined)?.notAccepted;
   const unresolved = own.find((one) => one.unresolved !== undefined)?.unresolved;
   return [conditionOf('Accepted', refusal), conditionOf('ResolvedRefs', unresolved)];

@@ -86,6 +86,8 @@ export interface ApiServiceExtras {
 export interface ApiRuleExtras {
   readonly backends: readonly ApiBackendTarget[];
   readonly redirect: ApiRedirectFilter | undefined;
+  /** What requests are answered with. */
+  readonly answer?: ApiAnswerFilter | undefined;
   readonly rewrite: ApiRewriteFilter | undefined;
   readonly session: StatefulSession | undefined;
   /** Undefined = as retries say. */
@@ -96,6 +98,7 @@ export interface ApiRuleExtras {
 
 type ApiFilter = Item<Item<KindSpecs['HTTPRoute']['rules']>['filters']>;
 type ApiRedirectFilter = Part<ApiFilter, 'requestRedirect'>;
+type ApiAnswerFilter = Part<ApiFilter, 'directResponse'>;
 type ApiRewriteFilter = Part<ApiFilter, 'urlRewrite'>;
 
 /** One of the backends of a rule, with its own filters. */

@@ -19,17 +19,16 @@ export function checkUnique<T>(
   }
 }
 
-/** Gateway API: references to one parent must name different sections or ports, and all of them must. */
-export function checkParents(
-  parents: readonly ParentReference[] | undefined,
-  namespace: string,
-  report: Report,
-): void {
+/**
+ * Gateway API: references to one parent must name different sections or ports, and all of them in the same way. A namespace that
+ * is written out makes another parent here, even where it is the one of the route.
+ */
+export function checkParents(parents: readonly ParentReference[] | undefined, report: Report): void {
   const path = ['spec', 'parentRefs'];
   const byParent = new Map<string, ParentReference[]>();
   for (const [parent, at] of entriesOf(parents, path)) {
-    const { group, kind, name, sectionName = '', port } = parent;
-    const key = [group, kind, parent.namespace ?? namespace, name].join('/');
+    const { group, kind, name, namespace = '', sectionName = '', port } = parent;
+    const key = [group, kind, namespace, name].join('/');
     const others = byParent.get(key) ?? [];
     for (const other of others) {
       const isSame = (other.sectionName ?? '') === sectionName && other.port === port;
@@ -38,16 +37,19 @@ export function checkParents(
           at,
           'sectionName or port must be different where parentRefs name the same parent twice',
         );
-      } else if (isOpen(other) || isOpen(parent)) {
-        report.invalid(at, 'sectionName or port must be given where parentRefs name the same parent twice');
+      } else if (formOf(other) !== formOf(parent)) {
+        report.invalid(
+          at,
+          'sectionName or port must be given, and the same of them, where parentRefs name the same parent twice',
+        );
       }
     }
     byParent.set(key, [...others, parent]);
   }
 }
 
-function isOpen({ sectionName = '', port }: ParentReference): boolean {
-  return sectionName === '' && port === undefined;
+function formOf({ sectionName = '', port }: ParentReference): string {
+  return `${sectionName !== ''} ${port !== undefined}`;
 }
 
 /** A Service is reached by one of its ports. */

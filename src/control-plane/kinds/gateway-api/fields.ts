@@ -102,5 +102,23 @@ export const commonRoute = {
   useDefaultGateways: z.enum(['All', 'None']).optional(),
 };
 
+const QUALIFIED = new RegExp(`^(?:(?=[^/]{1,253}/)${DNS}/)?([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]$`);
+
+/** A map whose keys are names such as those of labels and annotations. */
+export const qualifiedMap = (value: z.ZodString, maximum: number) =>
+  z
+    .record(z.string(), value)
+    .refine((map) => Object.keys(map).length <= maximum, `has ${maximum} entries at most`)
+    .refine(
+      (map) => Object.keys(map).every((key) => QUALIFIED.test(key)),
+      'has names such as example or example.com/name',
+    );
+
+/** The value of a label. */
+export const labelValue = z
+  .string()
+  .max(63)
+  .regex(/^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/, 'must be the value of a label');
+
 /** Options that implementations define for themselves. */
-export const tlsOptions = stringMap.optional();
+export const tlsOptions = qualifiedMap(z.string().max(4096), 16).optional();

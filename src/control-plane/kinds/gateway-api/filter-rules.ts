@@ -20,6 +20,7 @@ const FIELDS = {
   ExtensionRef: 'extensionRef',
   CORS: 'cors',
   ExternalAuth: 'externalAuth',
+  DirectResponse: 'directResponse',
 } as const satisfies Record<ApiHttpFilter['type'], keyof ApiHttpFilter>;
 
 /** Those that a rule may have several times. */
@@ -58,8 +59,21 @@ function checkFilter(given: ApiHttpFilter | ApiGrpcFilter, path: FieldPath, repo
   checkPathModifier(filter.requestRedirect?.path, [...path, 'requestRedirect', 'path'], report);
   checkPathModifier(filter.urlRewrite?.path, [...path, 'urlRewrite', 'path'], report);
   checkCors(filter.cors, [...path, 'cors'], report);
-  if (filter.externalAuth !== undefined) {
-    checkBackend(filter.externalAuth.backendRef, [...path, 'externalAuth', 'backendRef'], report);
+  checkExternalAuth(filter.externalAuth, [...path, 'externalAuth'], report);
+}
+
+function checkExternalAuth(auth: ApiHttpFilter['externalAuth'], path: FieldPath, report: Report): void {
+  if (auth === undefined) return;
+  checkBackend(auth.backendRef, [...path, 'backendRef'], report);
+  for (const [protocol, field] of [
+    ['GRPC', 'grpc'],
+    ['HTTP', 'http'],
+  ] as const) {
+    const isGiven = auth[field] !== undefined;
+    if (isGiven && auth.protocol !== protocol)
+      report.invalid([...path, field], `${field} is for the protocol ${protocol} only`);
+    if (!isGiven && auth.protocol === protocol)
+      report.invalid(path, `the protocol ${protocol} needs ${field}`);
   }
 }
 

@@ -1,20 +1,24 @@
 import { z } from 'zod';
-import { stringMap } from '../fields.js';
 import {
   GATEWAY_GROUP,
   group,
   hostname,
   kindName,
   labelSelector,
+  labelValue,
   localObjectReference,
   namespaceName,
   objectName,
   objectReference,
   portNumber,
+  qualifiedMap,
   secretReference,
   sectionName,
   tlsOptions,
 } from './fields.js';
+
+const ADDRESS_TYPE =
+  /^(?:Hostname|IPAddress|NamedAddress|[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/[A-Za-z0-9/\-._~%!$&'()*+,;=:]+)$/;
 
 const SAME = { from: 'Same' } as const;
 
@@ -69,7 +73,12 @@ export const apiGatewaySchema = z.strictObject({
   addresses: z
     .array(
       z.strictObject({
-        type: z.string().min(1).max(253).default('IPAddress'),
+        type: z
+          .string()
+          .min(1)
+          .max(253)
+          .regex(ADDRESS_TYPE, 'must be IPAddress, Hostname, or a domain with a path')
+          .default('IPAddress'),
         value: z.string().max(253).optional(),
       }),
     )
@@ -77,8 +86,8 @@ export const apiGatewaySchema = z.strictObject({
     .optional(),
   infrastructure: z
     .strictObject({
-      labels: stringMap.optional(),
-      annotations: stringMap.optional(),
+      labels: qualifiedMap(labelValue, 8).optional(),
+      annotations: qualifiedMap(z.string().max(4096), 8).optional(),
       parametersRef: localObjectReference.optional(),
     })
     .optional(),

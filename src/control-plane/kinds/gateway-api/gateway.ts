@@ -90,9 +90,12 @@ function checkListeners(listeners: readonly ApiListener[], report: Report): void
 }
 
 function checkListener(listener: ApiListener, path: FieldPath, report: Report): void {
-  const { protocol, tls, hostname, allowedRoutes } = listener;
+  const { tls, hostname, allowedRoutes } = listener;
+  const protocol = listener.protocol.toUpperCase();
   if (['HTTP', 'TCP', 'UDP'].includes(protocol) && tls !== undefined)
     report.invalid([...path, 'tls'], `tls must not be given for the protocol ${protocol}`);
+  if (protocol === 'TLS' && tls === undefined)
+    report.invalid(path, 'tls with its mode must be given for the protocol TLS');
   if (protocol === 'HTTPS' && tls?.mode === 'Passthrough')
     report.invalid([...path, 'tls', 'mode'], 'the mode must be Terminate for the protocol HTTPS');
   if (['TCP', 'UDP'].includes(protocol) && hostname !== undefined)

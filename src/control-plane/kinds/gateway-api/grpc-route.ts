@@ -22,9 +22,9 @@ export const grpcRouteKind: Kind<'GRPCRoute'> = {
 
 const MAX_MATCHES = 128;
 
-function validate({ spec, namespace }: Document<'GRPCRoute'>) {
+function validate({ spec }: Document<'GRPCRoute'>) {
   const report = createReport();
-  checkParents(spec.parentRefs, namespace, report);
+  checkParents(spec.parentRefs, report);
   const path = ['spec', 'rules'];
   checkUnique(spec.rules, path, { keyOf: ({ name }) => name, what: 'name', report });
   const matches = (spec.rules ?? []).reduce((sum, rule) => sum + (rule.matches ?? []).length, 0);
@@ -55,7 +55,7 @@ function checkMatch({ method, headers }: ApiGrpcMatch, path: FieldPath, report: 
     ['method', METHOD],
   ] as const) {
     const value = method[field];
-    if (value === undefined || value === '') continue;
+    if (value === undefined) continue;
     if (method.type === 'RegularExpression') checkRegex(value, [...at, field], report);
     else if (!form.test(value))
       report.invalid([...at, field], `${JSON.stringify(value)} is no name of a gRPC ${field}`);

@@ -101,18 +101,26 @@ const corsFilter = z.strictObject({
   maxAge: z.int().min(1).default(5),
 });
 
+/** What may stand in paths. */
+export const PATH = /^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+$/;
+
 const externalAuthFilter = z.strictObject({
   protocol: z.enum(['HTTP', 'GRPC']),
   backendRef: z.strictObject(backendObject),
   grpc: z.strictObject({ allowedHeaders: z.array(z.string()).max(64).optional() }).optional(),
   http: z
     .strictObject({
-      path: z.string().optional(),
+      path: z.string().max(1024).regex(PATH, 'must be a path').optional(),
       allowedHeaders: z.array(z.string()).max(64).optional(),
       allowedResponseHeaders: z.array(z.string()).max(64).optional(),
     })
     .optional(),
   forwardBody: z.strictObject({ maxSize: z.int().min(0).max(65_535).optional() }).optional(),
+});
+
+const directResponseFilter = z.strictObject({
+  statusCode: z.int().min(100).max(599),
+  body: z.strictObject({ string: z.string().max(4096) }).optional(),
 });
 
 /** Gateway API HTTPRouteFilter. */
@@ -126,6 +134,7 @@ export const httpRouteFilter = z.strictObject({
     'ExtensionRef',
     'CORS',
     'ExternalAuth',
+    'DirectResponse',
   ]),
   requestHeaderModifier: headerFilter.optional(),
   responseHeaderModifier: headerFilter.optional(),
@@ -134,6 +143,7 @@ export const httpRouteFilter = z.strictObject({
   urlRewrite: rewriteFilter.optional(),
   cors: corsFilter.optional(),
   externalAuth: externalAuthFilter.optional(),
+  directResponse: directResponseFilter.optional(),
   extensionRef: localObjectReference.optional(),
 });
 

@@ -4,7 +4,7 @@ import { createReport, entriesOf, type Report } from '../report.js';
 import type { Document, FieldPath } from '../view.js';
 import { checkBackend, checkHeaderMatches, checkParents, checkUnique } from './common-rules.js';
 import { checkFilters } from './filter-rules.js';
-import { httpRouteSchema } from './http-route-schema.js';
+import { httpRouteSchema, PATH } from './http-route-schema.js';
 import { checkSession } from './session-rules.js';
 import type { ApiHttpMatch, ApiHttpRule } from './types.js';
 
@@ -22,9 +22,9 @@ export const httpRouteKind: Kind<'HTTPRoute'> = {
 
 const MAX_MATCHES = 128;
 
-function validate({ spec, namespace }: Document<'HTTPRoute'>) {
+function validate({ spec }: Document<'HTTPRoute'>) {
   const report = createReport();
-  checkParents(spec.parentRefs, namespace, report);
+  checkParents(spec.parentRefs, report);
   const path = ['spec', 'rules'];
   checkUnique(spec.rules, path, { keyOf: ({ name }) => name, what: 'name', report });
   const matches = spec.rules.reduce((sum, rule) => sum + rule.matches.length, 0);
@@ -37,9 +37,9 @@ function checkRule(rule: ApiHttpRule, path: FieldPath, report: Report): void {
   const { matches, filters = [], backendRefs = [], timeouts, sessionPersistence } = rule;
   for (const [match, at] of entriesOf(matches, [...path, 'matches'])) checkMatch(match, at, report);
   checkFilters(filters, [...path, 'filters'], report);
-  if (backendRefs.length > 0 && filters.some(({ requestRedirect }) => requestRedirect !== undefined)) {
-    report.invalid([...path, 'filters'], 'a rule with RequestRedirect has no backendRefs');
-  }
+  const answering = filters.find(({ type }) => type === 'RequestRedirect' || type === 'DirectResponse');
+  if (backendRefs.length > 0 && answering !== undefined)
+    report.invalid([...path, 'filters'], `a rule with ${answering.type} has no backendRefs`);
   checkPrefixReplacement(rule, path, report);
   for (const [backend, at] of entriesOf(backendRefs, [...path, 'backendRefs'])) {
     checkBackend(backend, at, report);
@@ -71,7 +71,6 @@ function checkPrefixReplacement(rule: ApiHttpRule, path: FieldPath, report: Repo
   );
 }
 
-const PATH = /^(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+$/;
 /** What servers read in different ways. */
 const AMBIGUOUS = ['//', '/./', '/../', '%2f', '%2F', '#'];
 

@@ -24,9 +24,9 @@ export const tlsRouteKind: Kind<'TLSRoute'> = {
   validate,
 };
 
-function validate({ spec, namespace }: Document<'TCPRoute'> | Document<'TLSRoute'>) {
+function validate({ spec }: Document<'TCPRoute'> | Document<'TLSRoute'>) {
   const report = createReport();
-  checkParents(spec.parentRefs, namespace, report);
+  checkParents(spec.parentRefs, report);
   checkUnique(spec.rules, ['spec', 'rules'], { keyOf: ({ name }) => name, what: 'name', report });
   for (const [rule, path] of entriesOf(spec.rules, ['spec', 'rules'])) {
     for (const [backend, at] of entriesOf(rule.backendRefs, [...path, 'backendRefs']))

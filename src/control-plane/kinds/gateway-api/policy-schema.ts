@@ -23,6 +23,9 @@ export const referenceGrantSchema = z.strictObject({
     .max(16),
 });
 
+const WELL_KNOWN =
+  /^(?:System|[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$/;
+
 /** Gateway API BackendTLSPolicy. */
 export const backendTlsPolicySchema = z.strictObject({
   targetRefs: z
@@ -31,7 +34,11 @@ export const backendTlsPolicySchema = z.strictObject({
     .max(16),
   validation: z.strictObject({
     caCertificateRefs: z.array(localObjectReference).max(8).optional(),
-    wellKnownCACertificates: z.enum(['System', '']).optional(),
+    wellKnownCACertificates: z
+      .string()
+      .max(253)
+      .regex(WELL_KNOWN, 'must be System, or a domain with a name')
+      .optional(),
     hostname: preciseHostname,
     subjectAltNames: z
       .array(

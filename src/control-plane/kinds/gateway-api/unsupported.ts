@@ -5,17 +5,11 @@ import { isGatewayParent } from './common-rules.js';
 
 // An accepted field is a promise: what of the Gateway API is not carried out is refused.
 
-const ROUTE = (filters: readonly string[]): readonly string[] => [
-  ...filters.flatMap((filter) => [
-    `rules.*.filters.*.${filter}`,
-    `rules.*.backendRefs.*.filters.*.${filter}`,
-  ]),
-  'rules.*.sessionPersistence.idleTimeout',
-];
+const ROUTE = ['rules.*.sessionPersistence.idleTimeout'] as const;
 
 const FIELDS: { readonly [K in KindName]?: readonly string[] } = {
-  HTTPRoute: ROUTE(['extensionRef', 'externalAuth']),
-  GRPCRoute: ROUTE(['extensionRef']),
+  HTTPRoute: ROUTE,
+  GRPCRoute: ROUTE,
   'Gateway.gateway.networking.k8s.io': [
     'listeners.*.tls.options',
     'infrastructure.labels',
@@ -33,7 +27,21 @@ export function apiUnsupported(document: Document): readonly RuleViolation[] {
       if (value !== undefined) found.push(refusal(`${at.at(-1)} of ${document.kind}`, at));
     }
   }
-  return [...found, ...sessionsWithoutEnd(document)];
+  return [...found, ...answeringFilters(document), ...sessionsWithoutEnd(document)];
+}
+
+/** Gateway API: a rule with a filter that is not known answers with an error, so that such a route is accepted. */
+function* answeringFilters({ kind, spec }: Document): Iterable<RuleViolation> {
+  if (kind !== 'HTTPRoute' && kind !== 'GRPCRoute') return;
+  for (const filter of ['extensionRef', 'externalAuth']) {
+    for (const list of ['rules.*.filters.*', 'rules.*.backendRefs.*.filters.*']) {
+      for (const [value, path] of valuesAt(spec, `${list}.${filter}`.split('.'), ['spec'])) {
+        if (value === undefined) continue;
+        const message = `inmesh does not carry out ${filter} of ${kind} yet: what it is for is answered with 500`;
+        yield { code: 'INMESH_CONFIG_UNSUPPORTED', severity: 'warning', message, path, atKey: true };
+      }
+    }
+  }
 }
 
 /** Only a permanent cookie can carry its end. */

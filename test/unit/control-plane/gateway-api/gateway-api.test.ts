@@ -349,6 +349,63 @@ describe('gateways', () => {
     expect(conditionsIn(text, 'TCPRoute', 'kind')[0]).toBe('Accepted=False/NotAllowedByListeners');
   });
 
+  test('HTTPS and TLS share a port with different hostnames; of HTTPS listeners with hosts in common a client is told', () => {
+    const text = gateway(`
+- { name: a, port: 443, protocol: HTTPS, tls: { certificateRefs: [{ name: x }] } }
+- { name: b, port: 443, protocol: TLS, tls: { mode: Passthrough } }
+- { name: c, port: 444, protocol: HTTPS, hostname: "*.a.org", tls: { certificateRefs: [{ name: x }] } }
+- { name: d, port: 444, protocol: HTTPS, hostname: x.a.org, tls: { certificateRefs: [{ name: x }] } }
+- { name: e, port: 444, protocol: TLS, hostname: y.a.org, tls: { mode: Passthrough } }`);
+    const said = statusIn(text, 'Gateway', 'edge').listeners?.map(({ conditions }) =>
+      conditions
+        .filter(({ type }) => type === 'Accepted' || type === 'Conflicted' || type === 'OverlappingTLSConfig')
+        .map(({ reason }) => reason)
+        .join(' '),
+    );
+    expect(said).toEqual([
+      'Invalid ProtocolConflict',
+      'Invalid ProtocolConflict',
+      'Accepted NoConflicts OverlappingHostnames',
+      'Accepted NoConflicts OverlappingHostnames',
+      'Accepted NoConflicts',
+    ]);
+  });
+
+  test('a rule answers by itself, or with 500 where its filter is not known', async () => {
+    const unknown = '[{ type: ExtensionRef, extensionRef: { group: a.b, kind: C, name: d } }]';
+    const text = `${SERVICES}${gateway('- { name: web, port: 80, protocol: HTTP }')}${api(
+      'HTTPRoute',
+      'web',
+      `parentRefs: [{ name: edge }]
+rules:
+- matches: [{ path: { value: /closed } }]
+  filters: [{ type: DirectResponse, directResponse: { statusCode: 403, body: { string: Forbidden } } }]
+- matches: [{ path: { value: /unknown } }]
+  filters: ${unknown}
+  backendRefs: [${backend('reviews')}]
+- matches: [{ path: { value: /shared } }]
+  backendRefs: [{ name: reviews, port: 9080, filters: ${unknown} }]
+- backendRefs: [${backend('reviews')}]`,
+    )}`;
+    const paths = ['closed', 'unknown', 'shared', 'other'];
+    const answers = await Promise.all(paths.map((path) => answerOf(text, `http://a.org/${path}`)));
+    expect(answers).toEqual([403, 500, 500, 'reviews']);
+    expect(conditionsIn(text, 'HTTPRoute', 'web')).toEqual([
+      'Accepted=True/Accepted',
+      'ResolvedRefs=True/ResolvedRefs',
+      'PartiallyInvalid=True/UnsupportedValue',
+    ]);
+  });
+
+  test.each([
+    ['reviews', 'wellKnownCACertificates: example.com/own', 'Invalid'],
+    ['reviews', 'caCertificateRefs: [{ group: "", kind: Secret, name: x }]', 'NoValidCACertificate'],
+    ['missing', 'wellKnownCACertificates: System', 'TargetNotFound'],
+  ])('a BackendTLSPolicy for %s with %s is not accepted', (name, roots, reason) => {
+    const text = `${SERVICES}${api('BackendTLSPolicy', 'p', `targetRefs: [{ group: "", kind: Service, name: ${name} }]\nvalidation: { hostname: a.org, ${roots} }`)}`;
+    expect(conditionsIn(text, 'BackendTLSPolicy', 'p')[0]).toBe(`Accepted=False/${reason}`);
+  });
+
   test('another controller has its own Gateways', () => {
     const text = `${gateway('- { name: web, port: 80, protocol: HTTP }')}${api('GatewayClass', 'inmesh', 'controllerName: example.com/other')}`;
     expect(statusOf(viewOf(text))).toEqual([]);

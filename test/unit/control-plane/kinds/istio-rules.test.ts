@@ -193,13 +193,16 @@ test('annotations that only Istio itself sets, or that the kind does not follow,
   expect(problems('VirtualService', route)).toEqual([]);
 });
 
-describe('documents that Istio takes or refuses', () => {
+describe.each([
+  ['Istio', 'webhook-rules.yaml', versionOf],
+  ['the Gateway API', 'gateway-api-rules.yaml', () => 'gateway.networking.k8s.io/v1'],
+])('documents that %s takes or refuses', (_, name, apiVersionOf) => {
   interface Case {
     readonly annotations?: Readonly<Record<string, string>>;
     readonly spec: unknown;
   }
   const table: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>> = parse(
-    readFileSync(new URL('webhook-rules.yaml', import.meta.url), 'utf8'),
+    readFileSync(new URL(name, import.meta.url), 'utf8'),
   );
 
   test.each(Object.entries(table))('%s', (kind, verdicts) => {
@@ -213,7 +216,7 @@ describe('documents that Istio takes or refuses', () => {
     const files = rows.map(({ spec, annotations = {} }, index) => ({
       file: `${index}`,
       content: JSON.stringify({
-        apiVersion: versionOf(kind),
+        apiVersion: apiVersionOf(kind),
         kind,
         metadata: { name: `n${index}`, namespace: 'bar', annotations },
         spec,
