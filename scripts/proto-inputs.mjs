@@ -18,6 +18,10 @@ export const roots = [
   'envoy/config/cluster/v3/',
   'envoy/config/endpoint/v3/',
   'envoy/config/rbac/v3/',
+  'envoy/config/trace/v3/datadog.proto',
+  'envoy/config/trace/v3/opentelemetry.proto',
+  'envoy/config/trace/v3/skywalking.proto',
+  'envoy/config/trace/v3/zipkin.proto',
   'envoy/config/accesslog/v3/',
   'envoy/config/ratelimit/v3/',
   'envoy/config/common/matcher/v3/',
@@ -57,6 +61,10 @@ export const roots = [
   'envoy/extensions/path/match/uri_template/v3/',
   'envoy/extensions/path/rewrite/uri_template/v3/',
   'envoy/extensions/internal_redirect/allow_listed_routes/v3/',
+  'envoy/extensions/request_id/uuid/v3/',
+  'envoy/extensions/tracers/opentelemetry/resource_detectors/v3/dynatrace_resource_detector.proto',
+  'envoy/extensions/tracers/opentelemetry/resource_detectors/v3/environment_resource_detector.proto',
+  'envoy/extensions/tracers/opentelemetry/samplers/v3/dynatrace_sampler.proto',
   'envoy/extensions/internal_redirect/previous_routes/v3/',
   'envoy/extensions/internal_redirect/safe_cross_scheme/v3/',
   'envoy/extensions/matching/common_inputs/network/v3/',
@@ -114,6 +122,7 @@ export const roots = [
   'envoy/extensions/clusters/dns/v3/',
   'envoy/extensions/load_balancing_policies/override_host/v3/override_host.proto',
   'istio/security/v1alpha1/ca.proto',
+  'istio/stats/config.proto',
   'grpc/health/v1/health.proto',
   'spiffe/workload/workload.proto',
 ];
@@ -208,6 +217,9 @@ export const namespaces = {
   'envoy.extensions.retry.host.omit_canary_hosts.v3': 'retryOmitCanaryHosts',
   'envoy.extensions.retry.host.omit_host_metadata.v3': 'retryOmitHostMetadata',
   'envoy.extensions.retry.host.previous_hosts.v3': 'retryPreviousHosts',
+  'envoy.extensions.request_id.uuid.v3': 'requestIdUuid',
+  'envoy.extensions.tracers.opentelemetry.resource_detectors.v3': 'otelResourceDetectors',
+  'envoy.extensions.tracers.opentelemetry.samplers.v3': 'otelSamplers',
   'envoy.extensions.retry.priority.previous_priorities.v3': 'retryPreviousPriorities',
   'envoy.extensions.transport_sockets.http_11_proxy.v3': 'http11Proxy',
   'envoy.extensions.transport_sockets.proxy_protocol.v3': 'proxyProtocol',
@@ -230,6 +242,7 @@ export const namespaces = {
   'google.rpc': 'rpc',
   'grpc.health.v1': 'grpcHealth',
   'istio.v1.auth': 'istioCa',
+  stats: 'istioStats',
   'spiffe.workload': 'spiffeWorkload',
   'udpa.type.v1': 'udpaType',
   'xds.core.v3': 'xdsCore',
@@ -257,6 +270,56 @@ export const patches = [
     file: 'envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin.proto',
     after: 'import "google/protobuf/duration.proto";\n',
     insert: 'import "envoy/extensions/load_balancing_policies/common/v3/common.proto";\n',
+  },
+  {
+    // Envoy 1.35 and later: tags and names of spans by format strings, spans without propagation.
+    file: 'envoy/type/tracing/v3/custom_tag.proto',
+    after: '    Metadata metadata = 5;\n',
+    insert: `
+    // A format string.
+    string value = 6;
+`,
+  },
+  {
+    file: 'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
+    after: '    google.protobuf.BoolValue spawn_upstream_span = 10;\n',
+    insert: `
+    // Names of the span of a request, and of those of its attempts: format strings.
+    string operation = 11;
+    string upstream_operation = 12;
+
+    // Spans are made, but their context is not handed on.
+    bool no_context_propagation = 13;
+`,
+  },
+  {
+    file: 'envoy/config/route/v3/route_components.proto',
+    after: '  repeated type.tracing.v3.CustomTag custom_tags = 4;\n',
+    insert: `
+  // Names of the span of a request, and of those of its attempts: format strings.
+  string operation = 5;
+  string upstream_operation = 6;
+`,
+  },
+  {
+    // Envoy 1.36 and later: W3C's headers besides B3, and collectors by HttpService.
+    file: 'envoy/config/trace/v3/zipkin.proto',
+    after: 'message ZipkinConfig {\n',
+    insert: `
+  enum TraceContextOption {
+    USE_B3 = 0;
+    // B3 first, then W3C; both are sent on.
+    USE_B3_WITH_W3C_PROPAGATION = 1;
+  }
+  TraceContextOption trace_context_option = 8;
+  // In place of collector_cluster, collector_endpoint and collector_hostname.
+  core.v3.HttpService collector_service = 9;
+`,
+  },
+  {
+    file: 'envoy/config/trace/v3/zipkin.proto',
+    after: 'package envoy.config.trace.v3;\n',
+    insert: '\nimport "envoy/config/core/v3/http_service.proto";\n',
   },
   {
     // The shipped copy predates a rule that the shipped Envoy files use.

@@ -15,16 +15,29 @@ import { at, type Path, refuse } from './path.js';
 import { decodeProcessing, encodeProcessing, PROCESSING_FIELDS } from './request-processing.js';
 import { decodeRouteConfiguration, encodeRouteConfiguration } from './route.js';
 import { decodeStreamLimits, encodeStreamLimits, LIMIT_FIELDS } from './stream-limits.js';
+import {
+  decodeRequestIds,
+  decodeTracing,
+  encodeRequestIds,
+  encodeTracing,
+} from './tracing.js';
 import { decodeListenerUpgrades, encodeListenerUpgrades } from './upgrade.js';
 
-const ENFORCED = ['rds', 'route_config', 'http_filters', 'access_log', 'upgrade_configs'];
+const ENFORCED = [
+  'rds',
+  'route_config',
+  'http_filters',
+  'access_log',
+  'upgrade_configs',
+  'tracing',
+  'request_id_extension',
+];
 const IGNORED = [
-  // Names and forms of Envoy's statistics and spans; ours are configured elsewhere.
+  // Names and forms of Envoy's statistics; ours are configured elsewhere.
   'stat_prefix',
   'access_log_flush_interval',
   'flush_access_log_on_new_request',
   'access_log_options',
-  'tracing',
 ];
 
 const inboundFields = onlyFields(() => hcm.HttpConnectionManagerSchema, {
@@ -57,6 +70,8 @@ export function decodeConnectionManager(
     filters: decodeFilters(message.httpFilters, path, side),
     accessLogs: decodeAccessLogs(message.accessLog, path),
     upgrades: decodeListenerUpgrades(message.upgradeConfigs, path),
+    tracing: decodeTracing(message.tracing, at(path, 'tracing')),
+    requestIds: decodeRequestIds(message.requestIdExtension, at(path, 'request_id_extension')),
     ...(side === 'inbound' && {
       ...decodeProcessing(message, path),
       clientCert: decodeClientCert(message, path),
@@ -153,6 +168,8 @@ export function encodeConnectionManager(manager: HttpConnectionManager): hcm.Htt
     accessLog: encodeAccessLogs(accessLogs),
     upgradeConfigs: encodeListenerUpgrades(upgrades),
   });
+  if (manager.tracing !== undefined) message.tracing = encodeTracing(manager.tracing);
+  if (manager.requestIds !== undefined) message.requestIdExtension = encodeRequestIds(manager.requestIds);
   encodeProcessing(manager, message);
   if (manager.clientCert !== undefined) encodeClientCert(manager.clientCert, message);
   encodeStreamLimits(manager, message);

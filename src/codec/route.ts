@@ -34,6 +34,7 @@ import { decodeRetry, encodeRetryPolicy } from './retry.js';
 import { decodeRouteAction, encodeRouteAction } from './route-action.js';
 import { decodeRouteMatch, encodeRouteMatch } from './route-match.js';
 import { routeTreeCodec } from './route-tree.js';
+import { decodeDecorator, decodeRouteTracing, encodeDecorator, encodeRouteTracing } from './tracing.js';
 
 const tableFields = onlyFields(() => route.RouteConfigurationSchema, {
   enforced: [
@@ -98,12 +99,12 @@ const routeFields = onlyFields(() => route.RouteSchema, {
     'non_forwarding_action',
     'typed_per_filter_config',
     'per_request_buffer_limit_bytes',
+    'decorator',
+    'tracing',
     ...HEADER_RULE_FIELDS,
   ],
   ignored: [
-    // How spans of the route are named and sampled, and which statistics it has.
-    'decorator',
-    'tracing',
+    // Which statistics it has.
     'stat_prefix',
   ],
 });
@@ -252,6 +253,8 @@ function decodeRoute(message: route.Route, path: Path, plugins: ReadonlySet<stri
     filterOverrides: decodeOverrides(message.typedPerFilterConfig, path),
     headers: decodeHeaderRules(message, path),
     bufferLimitBytes: message.perRequestBufferLimitBytes,
+    tracing: decodeRouteTracing(message.tracing, at(path, 'tracing')),
+    decorator: decodeDecorator(message.decorator, at(path, 'decorator')),
   };
 }
 
@@ -342,6 +345,8 @@ function encodeRoute(entry: Route): route.Route {
     ...encodeHeaderRules(headers),
   });
   if (bufferLimitBytes !== undefined) message.perRequestBufferLimitBytes = bufferLimitBytes;
+  if (entry.tracing !== undefined) message.tracing = encodeRouteTracing(entry.tracing);
+  if (entry.decorator !== undefined) message.decorator = encodeDecorator(entry.decorator);
   const metadata = entry.metadata && encodeMetadata(entry.metadata);
   if (metadata !== undefined) message.metadata = metadata;
   return message;

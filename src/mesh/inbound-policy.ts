@@ -16,6 +16,7 @@ import type { ExchangeLogger } from '../service/exchange-logger.js';
 import type { Filter, Service } from '../service/service.js';
 import { auditLines } from './audit-lines.js';
 import { type InboundPolicy, inboundPolicy } from './inbound.js';
+import type { TracedPlace } from './tracing.js';
 
 /** What the filters of a server are built with. */
 export interface InboundTools {
@@ -32,6 +33,8 @@ export interface InboundTools {
   readonly filterMemory?: FilterMemory | undefined;
   /** The logger of a chain's access logs; undefined when it has none. */
   readonly accessLog?: ((logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined) | undefined;
+  /** The filter that traces the requests of a route; by default they are not traced. */
+  readonly trace?: ((place: TracedPlace) => Filter | undefined) | undefined;
   /** Gets a line for each request that a policy wants audited; by default nobody does. */
   readonly logger?: Logger | undefined;
 }
@@ -64,6 +67,7 @@ export function inboundPolicyOf(listener: InboundListener | undefined, tools: In
       }),
     process: (http) => processing(http, node),
     accessLog: tools.accessLog,
+    trace: tools.trace,
     effects: (place) => routeEffects(place, clock),
     unconfigured: 'strict',
     // What code adds holds without a listener, too.

@@ -26,6 +26,7 @@ import { createDoor } from './door.js';
 import { policyOfChains } from './inbound-chains.js';
 import type { ExchangeTimes, InboundChain, InboundMode, InboundPolicy } from './inbound-types.js';
 import { Rerouting } from './rerouting.js';
+import type { TracedPlace } from './tracing.js';
 import type { Turnouts } from './turnouts.js';
 import { gateUpgrades } from './upgrades.js';
 
@@ -57,6 +58,8 @@ export interface InboundOptions {
   readonly effects?: (place: RoutePlace) => Filter | undefined;
   /** What is done to requests before their route is chosen; undefined when nothing is. */
   readonly process?: (http: HttpConnectionManager) => Filter | undefined;
+  /** The filter that traces the requests of a route; undefined when they are not traced. */
+  readonly trace?: ((place: TracedPlace) => Filter | undefined) | undefined;
   /** The logger of a chain's access logs; undefined when it has none. */
   readonly accessLog?: ((logs: readonly AccessLog[] | undefined) => ExchangeLogger | undefined) | undefined;
   /** The filters that code adds, for while there is no listener. Default none. */
@@ -136,7 +139,15 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
       });
       const turnouts = rerouting?.turnouts();
       const filters = options.buildFilters(http, overrides, { route, virtualHost, turnouts });
-      stacks.set(route, { filters: effects === undefined ? filters : [...filters, effects], turnouts });
+      const span = options.trace?.({ http, route });
+      stacks.set(route, {
+        filters: [
+          ...(span === undefined ? [] : [span]),
+          ...filters,
+          ...(effects === undefined ? [] : [effects]),
+        ],
+        turnouts,
+      });
       rerouting?.add(route, (index) => turnouts?.rests.get(index));
     }
   }
@@ -149,12 +160,14 @@ function chainService(http: HttpConnectionManager, options: InboundOptions): Ser
     return undefined;
   const services = new Map([...stacks].map(([route, stack]) => [route, stack && applicationService(stack)]));
   const plaintext = plaintextGuard(routes.config, router);
+  const span = options.trace?.({ http, route: undefined });
+  const missing = span === undefined ? noRoute : compose([span], noRoute);
   const route: Service = (request) => {
     if (plaintext?.(headOf(request)) === true) return redirectToTls(request);
     const matched = select(request);
     const service = matched && services.get(matched.route);
     if (matched !== undefined) note(request, matched);
-    return (service ?? noRoute)(request);
+    return (service ?? missing)(request);
   };
   return process === undefined ? route : compose([process], route);
 }

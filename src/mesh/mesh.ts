@@ -51,6 +51,7 @@ import type { MeshStatus } from './status.js';
 import type { TcpCore } from './tcp/core.js';
 import type { TcpListener } from './tcp/listener.js';
 import { TcpTable } from './tcp/table.js';
+import type { TracedPlace, Tracing } from './tracing.js';
 import { TrustFollower } from './trust-follower.js';
 
 /** What a running mesh is made of besides its options. */
@@ -75,6 +76,7 @@ export interface ServedPort {
 export interface MeshParts {
   readonly breakers: FailureRateBreakers;
   readonly scope: InboundScope;
+  readonly tracing: Tracing;
 }
 
 /** A mesh at work: identity, configuration, clusters, and the table of outbound stacks that it swaps. */
@@ -88,6 +90,8 @@ export class RunningMesh implements MeshCore, TcpCore {
   readonly peers: PeerExchange;
   /** Runs the application's part of an inbound request. */
   readonly scope: InboundScope;
+  /** The filter that traces the inbound requests of a route. */
+  readonly trace: (place: TracedPlace) => Filter | undefined;
   /** This process as telemetry names it. */
   readonly workload: WorkloadInfo;
   readonly upstream: (clusterName: string) => Service | undefined;
@@ -123,7 +127,7 @@ export class RunningMesh implements MeshCore, TcpCore {
   #workloads: readonly NodeWorkload[] = [];
   #closing: Promise<void> | undefined;
 
-  constructor(options: ResolvedMeshOptions, tools: MeshTools, { breakers, scope }: MeshParts) {
+  constructor(options: ResolvedMeshOptions, tools: MeshTools, { breakers, scope, tracing }: MeshParts) {
     const { clock, random, logger } = tools;
     this.#options = options;
     this.logger = logger;
@@ -160,6 +164,7 @@ export class RunningMesh implements MeshCore, TcpCore {
     this.custom = options.custom;
     this.peers = createPeerExchange(this.workload, options.nodeId);
     this.scope = scope;
+    this.trace = (place) => tracing.inbound(place);
     this.upstream = callOut((name) => this.#clusters.get(name), { clock, timeouts, observer: this.observer });
     this.#accessLogs = new AccessLogs(options.accessLog, { clock, random, logger });
     this.#applier = new Applier(this.#clusters, {
@@ -179,6 +184,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       isTrusted: (resource) => this.#xds.isTrusted(resource),
       onDemand: new OnDemandRoutes((...asked) => this.#xds.wantVirtualHost(...asked)),
       filters: options.filters,
+      trace: (place) => tracing.outbound(place),
       failureRateBreaker: (name) => this.#failureRateBreaker(name),
       hostBreakers: (name) => this.#hostBreakers(name),
     });

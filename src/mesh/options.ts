@@ -96,8 +96,9 @@ export interface MeshOptions extends JoinOptions {
   readonly failureRateBreakers?: Readonly<Record<string, FailureRateBreakerOptions>>;
   /**
    * Records OpenTelemetry spans: a client span per request with an event per attempt, and a server span per inbound request.
-   * They hand the trace context on. It needs an OpenTelemetry SDK that the application set up. `INMESH_TRACING` (`on`).
-   * Default false: with instrumentations of undici and node:http there are such spans already.
+   * They hand the trace context on. It needs an OpenTelemetry SDK that the application set up. `true` records all, as far
+   * as the control plane does not sample them; `false` none, whatever it says. `INMESH_TRACING` (`on`, `off`). By default
+   * those that the control plane asks for (Istio's `Telemetry`).
    */
   readonly tracing?: boolean;
   /**
@@ -158,7 +159,7 @@ export interface ResolvedMeshOptions extends Self {
   readonly accessLog: AccessLogOptions | undefined;
   readonly metricsAddress: { readonly host: string; readonly port: number } | undefined;
   readonly adminAddress: { readonly host: string; readonly port: number } | undefined;
-  readonly tracing: boolean;
+  readonly tracing: boolean | undefined;
   readonly otelMetrics: boolean;
   readonly propagation: boolean;
   readonly identity: ResolvedIdentity | undefined;
@@ -247,7 +248,7 @@ function telemetryOptions(
     accessLog: accessLogOptions(options, env),
     metricsAddress: addressOption('metricsAddress', options.metricsAddress ?? env['INMESH_METRICS']),
     adminAddress: addressOption('adminAddress', options.adminAddress ?? env['INMESH_ADMIN']),
-    tracing: options.tracing ?? env['INMESH_TRACING'] === 'on',
+    tracing: options.tracing ?? { on: true, off: false }[env['INMESH_TRACING'] ?? ''],
     otelMetrics: options.otelMetrics ?? env['INMESH_OTEL_METRICS'] === 'on',
     propagation: options.propagation ?? env['INMESH_PROPAGATION'] !== 'off',
   };

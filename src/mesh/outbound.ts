@@ -36,6 +36,7 @@ import type { PeerExchange } from './peer-exchange.js';
 import { type Entry, Rerouting, restsAt, sharedStacks } from './rerouting.js';
 import { resilienceOf, routerOf } from './resilience.js';
 import { type BuildStack, routeTarget } from './route-target.js';
+import type { TracedPlace } from './tracing.js';
 import type { Turnouts } from './turnouts.js';
 import { gateUpgrades } from './upgrades.js';
 import { attempt } from './upstream.js';
@@ -73,6 +74,8 @@ export interface OutboundTools {
   readonly peers?: PeerExchange;
   /** Whether the server that a resource comes from may rewrite the authority of gRPC calls (gRFC A81); by default each may. */
   readonly isTrusted?: ((resource: string) => boolean) | undefined;
+  /** The filter that traces the requests of a listener or route, outside all others; by default they are not traced. */
+  readonly trace?: ((place: TracedPlace) => Filter | undefined) | undefined;
   /** Prepares every request before its route is chosen, e.g. hands on trace headers. */
   readonly prepare?: ((request: Request) => void) | undefined;
 }
@@ -83,9 +86,10 @@ const LOOPBACK = '127.0.0.1';
 export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools): Service {
   const { listener, routes } = resolved;
   const log = tools.accessLog?.(listener.http.accessLogs);
-  if (routes === undefined) return observed(tools, compose(tools.filters, missingRoutes), log);
+  const outer = outerFilters(listener.http, undefined, tools);
+  if (routes === undefined) return observed(tools, compose(outer, missingRoutes), log);
   // The application's filters see what matches no route, too.
-  const unrouted = compose(tools.filters, noRoute);
+  const unrouted = compose(outer, noRoute);
   const unmatched = tools.onDemand?.unmatched(resolved, unrouted) ?? unrouted;
   const router = compileRoutes(routes);
   const stacks = new Map<Route, Service>();
@@ -94,7 +98,7 @@ export function outboundService(resolved: ResolvedOutbound, tools: OutboundTools
   const suppressEnvoyHeaders = routerOf(http).suppressEnvoyHeaders === true;
   const plaintext = plaintextGuard(routes, router);
   const virtualCluster = compileVirtualClusters(routes);
-  const toTls = compose(tools.filters, redirectToTls);
+  const toTls = compose(outer, redirectToTls);
   const note = (request: Request, { virtualHost, route }: MatchedRoute) => {
     const { context } = request;
     context.virtualHostName = virtualHost.name;
@@ -181,7 +185,7 @@ function routeStack(
       return answerStack({ place, action, http, layers }, tools, rerouting);
     case 'non-forwarding':
       // gRFC A36: such a route has no meaning for a client.
-      return { service: compose(tools.filters, noRoute), entry: NO_ENTRY };
+      return { service: compose(outerFilters(http, route, tools), noRoute), entry: NO_ENTRY };
     case 'forward': {
       const hash = compileHashPolicies(action.hashPolicies ?? [], tools.sourceAddress ?? LOOPBACK);
       const targets = { cluster: tools.cluster, hash };
@@ -218,7 +222,7 @@ function answerStack(
 ): RouteStack {
   const turnouts = rerouting?.turnouts();
   const own = { ...filterTools(tools, place, undefined), turnouts };
-  const filters = [...tools.filters, ...buildFilters(http.filters, layers, own)];
+  const filters = [...outerFilters(http, place.route, tools), ...buildFilters(http.filters, layers, own)];
   const answer = routeAnswer(action, place, tools.clock);
   return {
     service: turnouts === undefined ? compose(filters, answer) : turnouts.compose(filters, answer),
@@ -253,8 +257,8 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
     clusterName,
     stackUp(
       [
-        // The application's own filters see everything, local replies included.
-        ...tools.filters,
+        // The application's own filters see everything, local replies included; spans cover what they do.
+        ...outerFilters(http, route, tools),
         // The connection manager's time limits cover all filters of the configuration.
         ...(resilience.stream === undefined ? [] : [resilience.stream]),
         // Configured HTTP filters come next: a fault or a refusal here never costs an attempt.
@@ -292,6 +296,16 @@ function clusterStack(parts: ClusterStack, tools: OutboundTools): Service {
           ),
     ),
   );
+}
+
+/** What stands outside of everything that is configured. */
+function outerFilters(
+  http: HttpConnectionManager,
+  route: Route | undefined,
+  { trace, filters }: OutboundTools,
+): readonly Filter[] {
+  const span = trace?.({ http, route });
+  return span === undefined ? filters : [span, ...filters];
 }
 
 function filterTools(

@@ -174,8 +174,9 @@ function send(
   permit: Permit,
 ): Promise<Response> {
   const startMs = tools.clock.now();
-  const { timing, limits } = request.context;
+  const { timing, limits, trace } = request.context;
   const one = begin(cluster, host, request.context, startMs);
+  const endTrace = trace?.attempt?.(request, one, cluster.name);
   if (limits !== undefined) tellTimeout(request, limits, startMs);
   if (timing !== undefined) timing.attemptStartMs = startMs;
   return sendLimited(cluster, host, request, tools).then(
@@ -187,6 +188,7 @@ function send(
       response.completion.onEnd(({ error }) => {
         permit.release();
         if (error !== undefined) brokeOff(request);
+        endTrace?.(one, error);
       });
       const nowMs = tools.clock.now();
       if (timing !== undefined) timing.responseStartMs = nowMs;
@@ -200,6 +202,7 @@ function send(
       failed(cluster, host, request, error);
       one.error = error;
       one.durationMs = tools.clock.now() - startMs;
+      endTrace?.(one, error);
       tell(cluster, request, one, tools);
       throw error;
     },

@@ -9,6 +9,7 @@ import type { PathRules, RequestProcessing } from './request-processing.js';
 import type { RouteConfiguration } from './route.js';
 import type { TcpProxy, TcpServer } from './tcp-proxy.js';
 import type { DownstreamTls } from './tls.js';
+import type { HttpTracing, RequestIdRules } from './tracing.js';
 import type { UpgradeRule } from './upgrade.js';
 
 /** Envoy Listener: outbound (an ApiListener or, for TCP, filter chains; named `host:port`) or inbound (filter chains). */
@@ -111,6 +112,10 @@ export interface HttpConnectionManager {
   readonly streamIdleTimeoutMs?: number | undefined;
   /** Longest life of an exchange (`common_http_protocol_options.max_stream_duration`). Undefined or 0 = no limit. */
   readonly maxStreamDurationMs?: number | undefined;
+  /** How requests are traced. Undefined = they are not, unless the process wants them to be. */
+  readonly tracing?: HttpTracing | undefined;
+  /** What tracing does with `x-request-id`. Undefined = as by default. */
+  readonly requestIds?: RequestIdRules | undefined;
   /** Protocols that requests may switch to. Undefined: nothing is said of them, so all may. */
   readonly upgrades?: readonly UpgradeRule[] | undefined;
 }

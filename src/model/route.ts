@@ -10,6 +10,7 @@ import type { InternalRedirectPolicy, RedirectAction } from './redirect.js';
 import type { HedgePolicy, RetryPolicy } from './retry.js';
 import type { HostRewrite, PathRewrite } from './rewrite.js';
 import type { RouteMatch } from './route-match.js';
+import type { RouteDecorator, RouteTracing } from './tracing.js';
 import type { UpgradeRule } from './upgrade.js';
 
 /** Envoy RouteConfiguration. */
@@ -91,6 +92,10 @@ export interface Route {
   readonly statPrefix?: string | undefined;
   /** Bytes of a request that are kept for another try; goes before the virtual host's. */
   readonly bufferLimitBytes?: number | undefined;
+  /** Goes before the listener's, where that has any. */
+  readonly tracing?: RouteTracing | undefined;
+  /** How spans are named, where the listener has any. */
+  readonly decorator?: RouteDecorator | undefined;
 }
 
 /** Forwards to a cluster. */

@@ -1,6 +1,7 @@
 import type { CallRetry } from './call-retry.js';
 import type { Completion } from './completion.js';
 import type { ConnectionInfo, SocketEnd, TlsInfo } from './connection.js';
+import type { ExchangeTrace } from './exchange-trace.js';
 import type { GrpcMessages } from './grpc-messages.js';
 import type { HeadChange } from './head-change.js';
 import type { RetryWishes, TimeLimits } from './time-limits.js';
@@ -209,6 +210,8 @@ export interface Exchange {
   changesBody: boolean;
   /** Keyed values for filters: use a symbol or a namespaced string. Made on first use. */
   values: Map<unknown, unknown> | undefined;
+  /** The span of this exchange; undefined = it has none that others have to do with. */
+  trace: ExchangeTrace | undefined;
   /** A filter changed what routes go by: the route is chosen anew before the next one. */
   routeIsStale: boolean;
 }
@@ -268,6 +271,7 @@ export function createExchange(direction: Exchange['direction'], startMs: number
     headChanges: undefined,
     changesBody: false,
     values: undefined,
+    trace: undefined,
     routeIsStale: false,
   };
 }
