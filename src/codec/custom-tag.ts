@@ -57,12 +57,12 @@ function text(value: string, path: Path): string {
 
 /** The tags as messages. */
 export function encodeCustomTags(tags: readonly CustomTag[]): tracing.CustomTag[] {
-  return tags.map(({ tag, source }) =>
-    create(tracing.CustomTagSchema, { tag, type: encodeSource(source) }),
-  );
+  return tags.map(({ tag, source }) => create(tracing.CustomTagSchema, { tag, type: encodeSource(source) }));
 }
 
-function encodeSource(source: TagSource): NonNullable<MessageInitShape<typeof tracing.CustomTagSchema>['type']> {
+function encodeSource(
+  source: TagSource,
+): NonNullable<MessageInitShape<typeof tracing.CustomTagSchema>['type']> {
   switch (source.kind) {
     case 'literal':
       return { case: 'literal', value: create(tracing.CustomTag_LiteralSchema, { value: source.value }) };

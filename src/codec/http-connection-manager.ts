@@ -15,12 +15,7 @@ import { at, type Path, refuse } from './path.js';
 import { decodeProcessing, encodeProcessing, PROCESSING_FIELDS } from './request-processing.js';
 import { decodeRouteConfiguration, encodeRouteConfiguration } from './route.js';
 import { decodeStreamLimits, encodeStreamLimits, LIMIT_FIELDS } from './stream-limits.js';
-import {
-  decodeRequestIds,
-  decodeTracing,
-  encodeRequestIds,
-  encodeTracing,
-} from './tracing.js';
+import { decodeRequestIds, decodeTracing, encodeRequestIds, encodeTracing } from './tracing.js';
 import { decodeListenerUpgrades, encodeListenerUpgrades } from './upgrade.js';
 
 const ENFORCED = [

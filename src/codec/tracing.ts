@@ -9,7 +9,7 @@ import type {
   TraceSampling,
 } from '../model/tracing.js';
 import { packAny } from '../proto/any.js';
-import { httpConnectionManager as hcm, requestIdUuid as uuid, route, type type } from '../proto/xds.js';
+import { httpConnectionManager as hcm, route, type type, requestIdUuid as uuid } from '../proto/xds.js';
 import { decodeAny } from './codec.js';
 import { decodeCustomTags, encodeCustomTags } from './custom-tag.js';
 import { onlyFields } from './field-guard.js';
@@ -116,10 +116,7 @@ export function encodeTracing(tracing: HttpTracing): hcm.HttpConnectionManager_T
 }
 
 /** How the requests of a route are traced. */
-export function decodeRouteTracing(
-  message: route.Tracing | undefined,
-  path: Path,
-): RouteTracing | undefined {
+export function decodeRouteTracing(message: route.Tracing | undefined, path: Path): RouteTracing | undefined {
   if (message === undefined) return undefined;
   routeFields(message, path);
   const sampling = (percent: type.FractionalPercent | undefined, field: string) =>

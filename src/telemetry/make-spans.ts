@@ -8,7 +8,7 @@ import { beginAttempt } from './attempt-span.js';
 import { exchangeTags } from './envoy-tags.js';
 import { endSpan, type SpanEnd } from './span-ends.js';
 import { isReporting, SpanStarter, type StartedSpan } from './span-start.js';
-import type { SpanTools, Spans } from './spans.js';
+import type { Spans, SpanTools } from './spans.js';
 import type { TracePlan } from './trace-plan.js';
 
 /** OpenTelemetry's SDK and propagators do nothing in a context with this key; it has no other public name. */
@@ -39,18 +39,24 @@ export function createSpans({ version, origin, random }: SpanTools): Spans {
     endSpan(span, request, end);
   };
 
+  /** What the request is sent with: its context, and what attempts do with it. */
+  const beginCall = (request: Request, plan: TracePlan | undefined): StartedSpan => {
+    const spawns = plan?.spawnsUpstreamSpans === true;
+    const started = starter.start(request, plan, spawns ? SpanKind.INTERNAL : SpanKind.CLIENT);
+    const { span, active } = started;
+    starter.hand(request, started, plan);
+    if (spawns && span.isRecording())
+      request.context.trace = { attempt: beginAttempt({ tracer, active, plan, starter }) };
+    const decorator = plan?.decorator;
+    if (decorator?.propagate === true) request.headers.set(DECORATOR, decorator.operation);
+    return started;
+  };
+
   const client = (plan?: TracePlan): Filter => {
-    const kind = plan?.spawnsUpstreamSpans === true ? SpanKind.INTERNAL : SpanKind.CLIENT;
     return async (request, next) => {
       if (plan !== undefined && !isReporting()) return next(request);
-      const started = starter.start(request, plan, kind);
-      const { span, active } = started;
-      starter.hand(request, started, plan);
+      const { span, active } = beginCall(request, plan);
       const isRecording = span.isRecording();
-      if (isRecording && plan?.spawnsUpstreamSpans === true) {
-        request.context.trace = { attempt: beginAttempt({ tracer, active, plan, starter }) };
-      }
-      if (plan?.decorator?.propagate === true) request.headers.set(DECORATOR, plan.decorator.operation);
       let response: Response;
       try {
         response = await context.with(active.setValue(SUPPRESS_TRACING, true), next, undefined, request);
@@ -97,8 +103,7 @@ export function createSpans({ version, origin, random }: SpanTools): Spans {
         const known = served.get(request.context);
         if (known === undefined) return;
         served.delete(request.context);
-        if (known.span.isRecording())
-          close(known.span, request, { status, response, error }, known.plan);
+        if (known.span.isRecording()) close(known.span, request, { status, response, error }, known.plan);
       },
     },
   };

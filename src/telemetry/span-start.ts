@@ -6,7 +6,7 @@ import {
   ProxyTracerProvider,
   propagation,
   type Span,
-  type SpanKind,
+  SpanKind,
   type TextMapGetter,
   type TextMapSetter,
   TraceFlags,
@@ -60,7 +60,7 @@ export class SpanStarter {
   /** Continues the trace that the request belongs to, or begins one where the plan wants that. */
   start(request: Request, plan: TracePlan | undefined, kind: SpanKind): StartedSpan {
     const { headers } = request;
-    const isClient = request.context.direction === 'outbound';
+    const isClient = kind !== SpanKind.SERVER;
     const around = context.active();
     const found = isClient && hasTrace(around) ? around : extract(around, headers, plan);
     const isTraced = plan === undefined || decidesToTrace(headers, plan, this.#random);

@@ -82,6 +82,7 @@ import {
   requestProcessing,
 } from './route-effects-arbitraries.js';
 import { chainMatch, inspection, networkGuard, outboundTcp, tcpServer } from './tcp-arbitraries.js';
+import { httpTracing, requestIdRules, routeDecorator, routeTracing } from './tracing-arbitraries.js';
 import {
   autoNames,
   clientCertificate,
@@ -450,6 +451,8 @@ const anyRoute = (): fc.Arbitrary<Route> =>
     headers: headerRules(),
     statPrefix: maybe(name()),
     bufferLimitBytes: maybe(uint32()),
+    tracing: routeTracing(),
+    decorator: routeDecorator(),
   });
 
 const domain = (): fc.Arbitrary<string> =>
@@ -530,6 +533,8 @@ const connectionManager = (): fc.Arbitrary<HttpConnectionManager> =>
     processing: requestProcessing(),
     accessLogs: accessLogs(headerMatcher(), stringMatcher(), fractionalPercent()),
     upgrades: upgradeRules(),
+    tracing: httpTracing(),
+    requestIds: requestIdRules(),
   });
 
 /** The limits of a connection manager whose requests are this process' own. */

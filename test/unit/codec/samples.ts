@@ -15,6 +15,7 @@ import { ALWAYS } from '../../../src/model/percent.js';
 import type { RateLimit } from '../../../src/model/rate-limit.js';
 import type { Route, RouteConfiguration } from '../../../src/model/route.js';
 import type { StatefulSession } from '../../../src/model/stateful-session.js';
+import type { HttpTracing, SpanExporter, TracingProvider } from '../../../src/model/tracing.js';
 import {
   AUTHZ_ROUTE,
   FORWARD_PROXY,
@@ -178,6 +179,13 @@ export const RATE_LIMITS: readonly RateLimit[] = [
 
 export const FORWARD: Route = {
   name: 'forward',
+  decorator: { operation: 'reviews:9080/*', propagate: false },
+  tracing: {
+    sampling: { client: ALWAYS, random: { numerator: 1, denominator: 1_000_000 }, overall: ALWAYS },
+    customTags: [{ tag: 'route', source: { kind: 'literal', value: 'reviews' } }],
+    operation: 'reviews',
+    upstreamOperation: 'try',
+  },
   match: {
     path: { kind: 'prefix', value: '/reviews', caseSensitive: false },
     headers: [
@@ -295,6 +303,65 @@ export const ROUTES: RouteConfiguration = {
   ],
 };
 
+const EXPORTER: Extract<SpanExporter, { kind: 'http' }> = {
+  kind: 'http',
+  uri: { uri: 'http://zipkin/api/v2/spans', cluster: 'zipkin', timeoutMs: 5000 },
+  headers: [
+    { name: 'authorization', value: 'secret', action: 'overwrite-if-exists-or-add', keepEmpty: false },
+  ],
+};
+
+export const ZIPKIN: Extract<TracingProvider, { kind: 'zipkin' }> = {
+  kind: 'zipkin',
+  exporter: EXPORTER,
+  has128BitIds: true,
+  sharesSpans: false,
+  withW3c: true,
+};
+
+export const TRACING: HttpTracing = {
+  sampling: {
+    client: { numerator: 50, denominator: 100 },
+    random: { numerator: 100, denominator: 10_000 },
+    overall: { numerator: 9_900, denominator: 10_000 },
+  },
+  maxPathTagLength: 64,
+  customTags: [
+    { tag: 'zone', source: { kind: 'literal', value: 'a' } },
+    { tag: 'pod', source: { kind: 'environment', name: 'POD', defaultValue: 'none' } },
+    { tag: 'user', source: { kind: 'header', name: 'x-user', defaultValue: '' } },
+    { tag: 'host', source: { kind: 'format', format: '%REQ(:authority)%' } },
+    {
+      tag: 'policy',
+      source: {
+        kind: 'metadata',
+        of: 'request',
+        path: { namespace: 'envoy.filters.http.rbac', keys: ['policy'] },
+        defaultValue: '',
+      },
+    },
+  ],
+  operation: '%REQ(:path)%',
+  upstreamOperation: 'try',
+  spawnUpstreamSpan: true,
+  noContextPropagation: true,
+  provider: {
+    kind: 'opentelemetry',
+    exporter: {
+      kind: 'grpc',
+      service: {
+        cluster: 'otel',
+        authority: 'otel.observability',
+        timeoutMs: 1000,
+        initialMetadata: [{ name: 'x-key', value: 'secret' }],
+        maxReceiveBytes: undefined,
+      },
+    },
+    serviceName: 'reviews.default',
+    resourceDetectors: ['environment', 'dynatrace'],
+  },
+};
+
 export const OUTBOUND: OutboundListener = {
   kind: 'outbound',
   name: 'reviews:9080',
@@ -311,6 +378,8 @@ export const OUTBOUND: OutboundListener = {
       { name: 'jwt', config: JWT_AUTHN },
       { name: 'envoy.filters.http.router', config: { kind: 'router' } },
     ],
+    tracing: TRACING,
+    requestIds: { packsTraceReason: false, decidesTracing: false },
   },
 };
 
@@ -387,6 +456,7 @@ export const INBOUND: InboundListener = {
       http: {
         routes: { kind: 'inline', config: { name: 'inbound', virtualHosts: [] } },
         filters: [{ name: 'router', config: { kind: 'router' } }],
+        tracing: { ...TRACING, provider: ZIPKIN },
       },
     },
     {

@@ -7,6 +7,7 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { seededRandom } from '../../../src/runtime/random.js';
 import { HeaderMap } from '../../../src/service/headers.js';
 import type { Filter } from '../../../src/service/service.js';
 import { loadSpans, type Spans } from '../../../src/telemetry/spans.js';
@@ -22,8 +23,8 @@ beforeAll(async () => {
   trace.setGlobalTracerProvider(
     new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
   );
-  loaded = await loadSpans('1.0.0');
-  spans = loaded.client;
+  loaded = await loadSpans({ version: '1.0.0', origin: { nodeId: 'n', zone: '' }, random: seededRandom(1) });
+  spans = loaded.client();
 });
 beforeEach(() => exporter.reset());
 afterAll(() => {
