@@ -101,11 +101,8 @@ const routeFields = onlyFields(() => route.RouteSchema, {
     'per_request_buffer_limit_bytes',
     'decorator',
     'tracing',
-    ...HEADER_RULE_FIELDS,
-  ],
-  ignored: [
-    // Which statistics it has.
     'stat_prefix',
+    ...HEADER_RULE_FIELDS,
   ],
 });
 

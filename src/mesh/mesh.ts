@@ -130,8 +130,7 @@ export class RunningMesh implements MeshCore, TcpCore {
   constructor(options: ResolvedMeshOptions, tools: MeshTools, { breakers, scope, tracing }: MeshParts) {
     const { clock, random, logger } = tools;
     this.#options = options;
-    this.logger = logger;
-    this.address = options.address;
+    [this.logger, this.address] = [logger, options.address];
     this.#breakers = breakers;
     [this.clock, this.random] = [clock, random];
     this.#startMs = clock.now();
@@ -163,8 +162,7 @@ export class RunningMesh implements MeshCore, TcpCore {
     this.node = { id: options.nodeId, cluster: options.nodeCluster };
     this.custom = options.custom;
     this.peers = createPeerExchange(this.workload, options.nodeId);
-    this.scope = scope;
-    this.trace = (place) => tracing.inbound(place);
+    [this.scope, this.trace] = [scope, tracing.inbound];
     this.upstream = callOut((name) => this.#clusters.get(name), { clock, timeouts, observer: this.observer });
     this.#accessLogs = new AccessLogs(options.accessLog, { clock, random, logger });
     this.#applier = new Applier(this.#clusters, {
@@ -184,7 +182,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       isTrusted: (resource) => this.#xds.isTrusted(resource),
       onDemand: new OnDemandRoutes((...asked) => this.#xds.wantVirtualHost(...asked)),
       filters: options.filters,
-      trace: (place) => tracing.outbound(place),
+      trace: tracing.outbound,
       failureRateBreaker: (name) => this.#failureRateBreaker(name),
       hostBreakers: (name) => this.#hostBreakers(name),
     });

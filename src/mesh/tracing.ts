@@ -20,9 +20,9 @@ export interface TracedPlace {
 /** Makes the filters that trace requests. */
 export interface Tracing {
   /** Of requests that this process sends; undefined = they are not traced. */
-  outbound(place: TracedPlace): Filter | undefined;
+  readonly outbound: (place: TracedPlace) => Filter | undefined;
   /** Of requests that it serves: only where the control plane asks for it; `scope` begins all other spans. */
-  inbound(place: TracedPlace): Filter | undefined;
+  readonly inbound: (place: TracedPlace) => Filter | undefined;
   /** Runs applications within their spans. */
   readonly scope: SpanScope | undefined;
   readonly observer: Observer | undefined;

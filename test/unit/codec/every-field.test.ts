@@ -93,10 +93,7 @@ const INVISIBLE = {
     'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.access_log_options',
     'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.flush_access_log_on_new_request',
   ],
-  RDS: [
-    'envoy.config.route.v3.RouteConfiguration.metadata',
-    'envoy.config.route.v3.VirtualHost.metadata',
-  ],
+  RDS: ['envoy.config.route.v3.RouteConfiguration.metadata', 'envoy.config.route.v3.VirtualHost.metadata'],
   CDS: [
     'envoy.config.cluster.v3.Cluster.alt_stat_name',
     'envoy.config.cluster.v3.Cluster.metadata',
