@@ -18,6 +18,8 @@ import {
   OUTBOUND,
   OUTBOUND_TCP,
   ROUTES,
+  TRACED,
+  TRACED_ROUTES,
 } from './samples.js';
 
 /** Each message in the trees of the samples, and each of its fields: what happens when it is set? */
@@ -126,7 +128,7 @@ const manager = (field: string): string =>
 
 describe('a field that nobody decodes is refused, unless it is known to be harmless', () => {
   test('in listeners', () => {
-    const found = outcomes(LISTENER, [OUTBOUND, OUTBOUND_TCP, INBOUND]);
+    const found = outcomes(LISTENER, [OUTBOUND, OUTBOUND_TCP, INBOUND, ...TRACED]);
     const harmless = [
       // An API listener binds no address.
       'envoy.config.listener.v3.Listener.address',
@@ -180,7 +182,7 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
   });
 
   test('in route tables', () => {
-    const found = outcomes(ROUTE_CONFIGURATION, [ROUTES]);
+    const found = outcomes(ROUTE_CONFIGURATION, [ROUTES, TRACED_ROUTES]);
     const harmless = [
       // No effect on a regular expression; the name of the only engine.
       'envoy.config.route.v3.RouteMatch.case_sensitive',

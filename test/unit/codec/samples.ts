@@ -179,13 +179,6 @@ export const RATE_LIMITS: readonly RateLimit[] = [
 
 export const FORWARD: Route = {
   name: 'forward',
-  decorator: { operation: 'reviews:9080/*', propagate: false },
-  tracing: {
-    sampling: { client: ALWAYS, random: { numerator: 1, denominator: 1_000_000 }, overall: ALWAYS },
-    customTags: [{ tag: 'route', source: { kind: 'literal', value: 'reviews' } }],
-    operation: 'reviews',
-    upstreamOperation: 'try',
-  },
   match: {
     path: { kind: 'prefix', value: '/reviews', caseSensitive: false },
     headers: [
@@ -378,10 +371,57 @@ export const OUTBOUND: OutboundListener = {
       { name: 'jwt', config: JWT_AUTHN },
       { name: 'envoy.filters.http.router', config: { kind: 'router' } },
     ],
-    tracing: TRACING,
-    requestIds: { packsTraceReason: false, decidesTracing: false },
   },
 };
+
+/** A table whose only route says how it is traced. */
+export const TRACED_ROUTES: RouteConfiguration = {
+  name: 'traced',
+  virtualHosts: [
+    {
+      name: 'traced',
+      domains: ['*'],
+      routes: [
+        {
+          name: '',
+          match: {
+            path: { kind: 'prefix', value: '/', caseSensitive: true },
+            headers: [],
+            queryParameters: [],
+            runtimeFraction: undefined,
+            grpcOnly: false,
+          },
+          action: { kind: 'non-forwarding' },
+          filterOverrides: NO_OVERRIDES,
+          decorator: { operation: 'reviews:9080/*', propagate: false },
+          tracing: {
+            sampling: { client: ALWAYS, random: { numerator: 1, denominator: 1_000_000 }, overall: ALWAYS },
+            customTags: [{ tag: 'route', source: { kind: 'literal', value: 'reviews' } }],
+            operation: 'reviews',
+            upstreamOperation: 'try',
+          },
+        },
+      ],
+      retryPolicy: undefined,
+      filterOverrides: NO_OVERRIDES,
+      includeRequestAttemptCount: false,
+    },
+  ],
+};
+
+/** Listeners that trace, and nothing else. */
+export const TRACED: readonly OutboundListener[] = [TRACING, { ...TRACING, provider: ZIPKIN }].map(
+  (tracing) => ({
+    kind: 'outbound',
+    name: 'traced:80',
+    http: {
+      routes: { kind: 'rds', name: 'traced' },
+      filters: [{ name: 'router', config: { kind: 'router' } }],
+      tracing,
+      requestIds: { packsTraceReason: false, decidesTracing: false },
+    },
+  }),
+);
 
 /** Everything that a listener for TCP can have. */
 export const OUTBOUND_TCP: OutboundTcpListener = {
@@ -456,7 +496,6 @@ export const INBOUND: InboundListener = {
       http: {
         routes: { kind: 'inline', config: { name: 'inbound', virtualHosts: [] } },
         filters: [{ name: 'router', config: { kind: 'router' } }],
-        tracing: { ...TRACING, provider: ZIPKIN },
       },
     },
     {
