@@ -53,11 +53,25 @@ async function startWith(opened: OpenedStore, options: ControlPlaneOptions): Pro
     { host, dataDir: options.dataDir, callers: options.callers ?? {}, admin: options.admin ?? {} },
     { authority, clock, logger },
   );
-  const registry = createRegistry({ graceMs: options.registrationGraceMs ?? 2_000 }, clock);
+  const registry = createRegistry(
+    { graceMs: options.registrationGraceMs ?? 2_000, massLoss: options.massRemoval },
+    clock,
+  );
+  registry.held.subscribe((count) => {
+    if (count > 0)
+      logger.warn(
+        { count },
+        'most of the workloads are lost at once; they are kept for now: inmesh confirm removes them',
+      );
+  });
   const kept =
     options.dataDir === undefined
       ? undefined
-      : await keepRegistry(registry, options.dataDir, { clock, logger });
+      : await keepRegistry(registry, options.dataDir, {
+          clock,
+          logger,
+          mayWrite: () => opened.role().writes,
+        });
   const plane = new RunningControlPlane(
     { options, opened, store, authority, own, access, registry, clock, logger },
     async () => {

@@ -1,6 +1,7 @@
 import type { CreatedJoinToken } from './access/join-tokens.js';
 import type { CertificateAuthority } from './ca/certificate-authority.js';
 import type { MtlsReport } from './insight/mtls-report.js';
+import type { StoreRole } from './open-store.js';
 import type { RuntimeLayers } from './runtime-layers.js';
 import type { Violation } from './schema/violation.js';
 import type { AppliedReport } from './serve/applied.js';
@@ -60,6 +61,8 @@ export interface ControlPlaneStatus {
   readonly addresses: ControlPlane['addresses'];
   /** Revision of the configuration in force. */
   readonly revision: number;
+  /** Whether it writes its store, or follows the control plane that does. */
+  readonly store: StoreRole;
   /** What was refused since, if anything: the revision above stays in force. */
   readonly rejected: { readonly violations: readonly Violation[]; readonly at: number } | undefined;
   /** What is held back because it would remove so much at once, until it is confirmed. */
@@ -68,4 +71,6 @@ export interface ControlPlaneStatus {
   readonly clients: readonly ClientStatus[];
   /** Endpoints that registered themselves. */
   readonly workloads: number;
+  /** Registrations that are kept although nobody renews them, because most were lost at once. */
+  readonly registrationsHeld: number;
 }

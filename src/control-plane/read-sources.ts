@@ -2,6 +2,7 @@ import type { Clock } from '../runtime/clock.js';
 import type { ControlPlaneOptions } from './options.js';
 import { createFileSource } from './sources/file-source.js';
 import type { ConfigStore } from './store/config-store.js';
+import { STORE_SOURCE } from './store/store-source.js';
 
 interface Reading {
   readonly store: ConfigStore;
@@ -23,6 +24,7 @@ export async function readSources(
     ...(options.sources ?? []),
   ];
   const ends: Promise<void>[] = [];
+  const names = new Set<string>([STORE_SOURCE]);
   // A source may wait for a file that is being written, and nothing else runs yet that keeps the process.
   const alive = clock.schedule(MAX_FIRST_READ_MS, () => {}, true);
   await Promise.all(
@@ -32,6 +34,7 @@ export async function readSources(
           const end = source.run(
             {
               propose(name, input) {
+                names.add(name);
                 const result = store.propose(name, input);
                 resolve();
                 return result;
@@ -45,5 +48,8 @@ export async function readSources(
     ),
   );
   alive.cancel();
+  // Sources of the last start that there are not any more: whoever left them out meant it.
+  for (const name of store.inForce.keys())
+    if (!names.has(name)) store.propose(name, { files: [] }, { isConfirmed: true });
   return { ended: Promise.all(ends) };
 }

@@ -248,11 +248,13 @@ export class RunningControlPlane implements ControlPlane {
       trustDomain: this.trustDomain,
       addresses: this.addresses,
       revision: store.current.value.revision,
+      store: this.#parts.opened.role(),
       rejected: store.lastRejected.value,
       held: store.held.value,
       warnings: store.warnings.value,
       clients: this.#xds.clients(),
       workloads: countWorkloads(registry.current.value),
+      registrationsHeld: registry.held.value,
     };
   }
 

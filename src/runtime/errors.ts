@@ -27,6 +27,7 @@ export type MeshErrorCode =
   | 'INMESH_MASS_REMOVAL'
   | 'INMESH_STORE_CORRUPT'
   | 'INMESH_STORE_WRITE'
+  | 'INMESH_STORE_FOLLOWS'
   // identity
   | 'INMESH_SPIFFE_ID'
   | 'INMESH_SVID_INVALID'

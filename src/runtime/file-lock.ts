@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { link, mkdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import type { Clock, Timer } from './clock.js';
 import { codeOf, MeshError } from './errors.js';
 
 const POLL_MS = 20;
@@ -22,14 +24,78 @@ export async function withFileLock<T>(
   work: () => Promise<T>,
   { timeoutMs = TIMEOUT_MS }: { readonly timeoutMs?: number } = {},
 ): Promise<T> {
-  const mine = `${process.pid} ${hostname()} ${randomBytes(8).toString('hex')}\n`;
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await acquire(path, mine, timeoutMs);
+  const mine = await take(path, timeoutMs);
   try {
     return await work();
   } finally {
     if ((await contentOf(path)) === mine) await rm(path, { force: true });
   }
+}
+
+/** A lock that is held for as long as the process wants. */
+export interface FileLock {
+  /** Whether it is: who was stopped for long may find that somebody else has it. */
+  isHeld(): boolean;
+  release(): Promise<void>;
+}
+
+/** Others know by its age whether the holder lives: well below `FOREIGN_STALE_MS`. */
+const TOUCH_MS = 15_000;
+
+/** Takes a lock for long; undefined when somebody else has it. @throws MeshError where there can be none. */
+export async function holdFileLock(
+  path: string,
+  { timeoutMs, clock }: { readonly timeoutMs: number; readonly clock: Clock },
+): Promise<FileLock | undefined> {
+  let mine: string;
+  try {
+    mine = await take(path, timeoutMs);
+  } catch (error) {
+    if (MeshError.is(error) && error.cause instanceof Held) return undefined;
+    throw error;
+  }
+  const isHeld = (): boolean => {
+    try {
+      return readFileSync(path, 'utf8') === mine;
+    } catch {
+      return false;
+    }
+  };
+  let timer: Timer;
+  const touch = (): void => {
+    const now = new Date();
+    if (isHeld()) utimes(path, now, now).catch(() => {});
+    timer = clock.schedule(TOUCH_MS, touch);
+  };
+  timer = clock.schedule(TOUCH_MS, touch);
+  return {
+    isHeld,
+    async release() {
+      timer.cancel();
+      if (isHeld()) await rm(path, { force: true });
+    },
+  };
+}
+
+/** Who holds a lock, for people: `process 12 on host`. */
+export function holderOf(path: string): string | undefined {
+  try {
+    const [pid = '', host = ''] = readFileSync(path, 'utf8').trim().split(' ');
+    return pid === '' ? undefined : `process ${pid} on ${host}`;
+  } catch {
+    return undefined;
+  }
+}
+
+class Held extends Error {}
+
+async function take(path: string, timeoutMs: number): Promise<string> {
+  const start = startOf(process.pid);
+  const who = `${process.pid} ${hostname()} ${randomBytes(8).toString('hex')}`;
+  const mine = `${who}${start === undefined ? '' : ` ${start}`}\n`;
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await acquire(path, mine, timeoutMs);
+  return mine;
 }
 
 async function acquire(path: string, mine: string, timeoutMs: number): Promise<void> {
@@ -41,7 +107,7 @@ async function acquire(path: string, mine: string, timeoutMs: number): Promise<v
       if (codeOf(error) !== 'EEXIST') throw cannotLock(path, error);
     }
     await removeStale(path);
-    if (waitedMs >= timeoutMs) throw cannotLock(path, new Error(`held by ${await contentOf(path)}`));
+    if (waitedMs >= timeoutMs) throw cannotLock(path, new Held(`held by ${holderOf(path)}`));
     await wait(POLL_MS);
   }
 }
@@ -91,10 +157,25 @@ async function isOlderThan(path: string, ms: number): Promise<boolean> {
 }
 
 async function isStale(path: string, content: string): Promise<boolean> {
-  const [pid = '', host] = content.trim().split(' ');
-  if (host === hostname() && /^\d+$/.test(pid)) return !isAlive(Number(pid));
+  const [pid = '', host, , start] = content.trim().split(' ');
+  if (host === hostname() && /^\d+$/.test(pid)) {
+    // The id may be another process's by now: in containers nearly always, where there are few of them.
+    return !isAlive(Number(pid)) || (start !== undefined && start !== (startOf(Number(pid)) ?? start));
+  }
   // Of another machine, or cut off by a crash where files can't be linked: that much is written in an instant.
   return isOlderThan(path, host === undefined ? BREAKING_STALE_MS : FOREIGN_STALE_MS);
+}
+
+/** When a process began, where the platform tells: two of the same id differ in it. */
+function startOf(pid: number): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // proc(5): the name, in parentheses, may hold anything; `starttime` is the 20th after it.
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return undefined;
+  }
 }
 
 function isAlive(pid: number): boolean {

@@ -169,10 +169,13 @@ async function rollback(request: AdminRequest, { config }: AdminOptions): Promis
   return { ...answer, body: { ...(answer.body as object), left } };
 }
 
-function confirm(_: AdminRequest, { config }: AdminOptions): Answer {
+function confirm(_: AdminRequest, { config, registry }: AdminOptions): Answer {
+  const registrations = registry.confirm();
   const result = config.store.confirm();
-  if (result === undefined) return problem(404, 'INMESH_NOT_FOUND', 'nothing is held back');
-  return result.accepted ? { status: 200, body: { revision: result.revision } } : invalid(result.violations);
+  if (result === undefined && registrations === 0)
+    return problem(404, 'INMESH_NOT_FOUND', 'nothing is held back');
+  if (result?.accepted === false) return invalid(result.violations);
+  return { status: 200, body: { revision: config.revision, registrations } };
 }
 
 async function explain({ query }: AdminRequest, { config }: AdminOptions): Promise<Answer> {

@@ -11,6 +11,7 @@ export function renderMetrics(status: AdminStatus): string {
     gauge('inmesh_config_revision', status.revision),
     gauge('inmesh_config_rejected', status.rejected === undefined ? 0 : 1),
     gauge('inmesh_workloads', status.workloads),
+    gauge('inmesh_registrations_held', status.registrationsHeld),
     ...loadLines(status.load),
     ...(status.ca === undefined ? [] : authorityMetrics(status.ca)),
   ];

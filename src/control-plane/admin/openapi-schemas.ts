@@ -5,7 +5,7 @@ import { joinTokenBody } from './join-tokens.js';
 import { any, flag, list, mapOf, object, oneOf, orNull, ref, text, whole } from './openapi-kit.js';
 import { workloadBody } from './workloads.js';
 
-const schemaOf = (schema: z.ZodType) => {
+const schemaOf = (schema: z.ZodType): Readonly<Record<string, unknown>> => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input', target: 'draft-2020-12' });
   return rest;
 };
@@ -193,13 +193,13 @@ const STATE_SCHEMAS = {
       trustDomain: text,
       addresses: mapOf(text),
       revision: whole,
-      store: any,
+      store: object({ writes: flag, holder: text }, ['writes']),
       rejected: object({ at: time, violations: list(ref('Violation')) }),
       held: ref('Held'),
       warnings: list(ref('Violation')),
       clients: list(ref('Client')),
       workloads: whole,
-      registry: any,
+      registrationsHeld: whole,
       load: object(load),
     },
     ['version', 'trustDomain', 'addresses', 'revision', 'warnings', 'clients', 'workloads', 'load'],

@@ -98,7 +98,10 @@ const CONFIG_PATHS = {
     post: write('Makes the objects of the store what they were.', { body: ref('Rollback') }),
   },
   '/api/held/confirm': {
-    post: write('Takes into force what is held back.', { body: any, answer: object({ revision: whole }) }),
+    post: write('Takes into force what is held back.', {
+      body: any,
+      answer: object({ revision: whole, registrations: whole }),
+    }),
   },
   '/api/events': {
     get: {

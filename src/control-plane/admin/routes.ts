@@ -81,6 +81,8 @@ export async function carryOut(
     // Nothing was changed, and the caller has to know that.
     if (MeshError.is(error) && error.code === 'INMESH_STORE_WRITE')
       return problem(507, error.code, error.message);
+    if (MeshError.is(error) && error.code === 'INMESH_STORE_FOLLOWS')
+      return problem(503, error.code, error.message);
     throw error;
   }
 }

@@ -10,11 +10,11 @@ import { yamlKind } from '../kinds/yaml-kind.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigStore } from '../store/config-store.js';
-import { differences, type History, keptChanges, type ObjectChange } from '../store/history.js';
-import { STORE_SOURCE } from '../store/kept-state.js';
+import type { History, ObjectChange } from '../store/history.js';
 import { allDocuments } from '../store/mass-removal.js';
 import { type ObjectName, objectText, shownObject } from '../store/object.js';
 import type { Batch, BatchResult, ObjectStore, RequestedChange } from '../store/object-store.js';
+import { STORE_SOURCE } from '../store/store-source.js';
 import { type Preview, type PreviewOptions, previewOf } from './preview.js';
 
 /** An object in force, as clients read it. */
@@ -46,16 +46,6 @@ export interface ConfigServiceTools {
   readonly registry: () => RegistrySnapshot;
   readonly config: MeshConfig;
   readonly clock: Clock;
-}
-
-/** Writes down what other sources than the store change. */
-export function recordSources(store: ConfigStore, history: History, clock: Clock): () => void {
-  return store.onChange(({ source, before, after }) => {
-    if (source === STORE_SOURCE || before.revision === after.revision) return;
-    const found = differences({ before, after });
-    history.add({ revision: after.revision, at: clock.wallTime(), source, ...keptChanges(found) });
-    for (const one of found) history.setVersion(one, one.now === undefined ? undefined : after.revision);
-  });
 }
 
 /** Everything that operators do with the configuration. */

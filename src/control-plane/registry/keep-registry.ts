@@ -40,6 +40,8 @@ const saved = z.array(
 export interface KeepTools {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Whether the folder is this process's. Default it is. */
+  readonly mayWrite?: () => boolean;
 }
 
 /**
@@ -50,12 +52,13 @@ export interface KeepTools {
 export async function keepRegistry(
   registry: WorkloadRegistry,
   directory: string,
-  { clock, logger }: KeepTools,
+  { clock, logger, mayWrite = () => true }: KeepTools,
 ): Promise<{ close(): Promise<void> }> {
   const path = join(directory, FILE);
   restore(registry, await load(path, logger));
   let writing = Promise.resolve();
   const save = () => {
+    if (!mayWrite()) return;
     const text = JSON.stringify([...workloadsIn(registry.current.value)]);
     writing = writing
       .then(() => writeFileAtomic(path, [Buffer.from(text)], { mode: 0o600 }))

@@ -16,6 +16,7 @@ import { formatViolation } from '../schema/format.js';
 import { type ConfigLimits, DEFAULT_LIMITS } from '../schema/limits.js';
 import { hasError, type Violation } from '../schema/violation.js';
 import { type MassRemovalOptions, massRemovals, massRemovalViolation, type Removal } from './mass-removal.js';
+import { STORE_SOURCE } from './store-source.js';
 
 /** What became of a proposal. Warnings come with an accepted one, everything wrong with a refused one. */
 export type ProposalResult =
@@ -41,6 +42,8 @@ export interface ConfigStore {
   readonly held: Signal<HeldChange | undefined>;
   /** Proposes the full content of a source in place of what it gave before; all or nothing of it takes effect. */
   propose(source: string, input: ConfigInput, options?: ProposeOptions): ProposalResult;
+  /** Takes what was in force when the process ended last; it is no change of anybody. */
+  restore(inputs: ReadonlyMap<string, ConfigInput>, revision: number): ProposalResult;
   /** What a proposal would come to; nothing takes effect. */
   check(source: string, input: ConfigInput, options?: ProposeOptions): CheckedProposal;
   /** Documents laid over those in force: in place of what has the same name, beside the rest. Nothing takes effect. */
@@ -167,6 +170,11 @@ class Store implements ConfigStore {
     return this.#decide(source, options);
   }
 
+  restore(inputs: ReadonlyMap<string, ConfigInput>, revision: number): ProposalResult {
+    for (const [source, input] of inputs) this.#sources.set(source, input);
+    return this.#decide('restored', { isConfirmed: true, revision });
+  }
+
   check(source: string, input: ConfigInput, options: ProposeOptions = {}): CheckedProposal {
     return this.#judge(new Map(this.#sources).set(source, input), options);
   }
@@ -211,7 +219,7 @@ class Store implements ConfigStore {
     sources: ReadonlyMap<string, ConfigInput>,
     { isConfirmed = false, revision: wanted = 0 }: ProposeOptions,
   ) {
-    const content = this.#read(sources);
+    const content = this.#read(inOrder(sources));
     const { revision } = this.#current.value;
     const isSame = isSameContent(content.documents, this.#accepted.documents);
     const next = isSame ? revision : Math.max(revision + 1, wanted);
@@ -253,6 +261,13 @@ class Store implements ConfigStore {
     this.#logger.error({ revision }, 'configuration refused; the last good one stays in force');
     return { accepted: false, violations };
   }
+}
+
+/** Who loads first does not hang on who was quicker: what clients wrote is younger than what other sources have. */
+function inOrder(sources: ReadonlyMap<string, ConfigInput>): readonly (readonly [string, ConfigInput])[] {
+  const own = sources.get(STORE_SOURCE);
+  const others = [...sources].filter(([name]) => name !== STORE_SOURCE);
+  return own === undefined ? others : [...others, [STORE_SOURCE, own]];
 }
 
 function isSameContent(left: readonly ConfigDocument[], right: readonly ConfigDocument[]): boolean {

@@ -12,8 +12,8 @@ export interface JournalContent {
   readonly records: readonly ReadRecord[];
   /** Bytes that hold whole records. What is behind them was cut off while it was written. */
   readonly goodBytes: number;
-  /** A record that can't be read, with whole ones behind it: not a torn end, but damage. */
-  readonly damagedAt: number | undefined;
+  /** A record that was written as a whole and can't be read: not a torn end, but damage. */
+  readonly damaged: { readonly record: number; readonly at: number } | undefined;
 }
 
 const DIGEST_LENGTH = 16;
@@ -29,20 +29,30 @@ export function recordLine(value: unknown): Buffer {
 export function readJournal(bytes: Buffer): JournalContent {
   const records: ReadRecord[] = [];
   let goodBytes = 0;
-  let damagedAt: number | undefined;
+  let bad: { readonly record: number; readonly at: number; readonly isTorn: boolean } | undefined;
   for (let start = 0; start < bytes.length; ) {
     const newline = bytes.indexOf(NEWLINE, start);
     const end = newline < 0 ? bytes.length : newline + 1;
     const value = newline < 0 ? undefined : parseLine(bytes.toString('utf8', start, newline));
-    if (value === undefined) damagedAt ??= start;
-    else if (damagedAt !== undefined) return { records, goodBytes, damagedAt };
+    if (value === undefined)
+      bad ??= { record: records.length + 1, at: start, isTorn: isTorn(bytes.subarray(start, end)) };
+    else if (bad !== undefined) return { records, goodBytes, damaged: bad };
     else {
       records.push({ value: value.value, end });
       goodBytes = end;
     }
     start = end;
   }
-  return { records, goodBytes, damagedAt: undefined };
+  return { records, goodBytes, damaged: bad?.isTorn === false ? bad : undefined };
+}
+
+/**
+ * Whether the last record may have been cut off while it was written, so that nobody was told of it: it has no end, or
+ * blocks that the disk never got, which read as zeros. With its end, or with all of its text, it was written.
+ */
+function isTorn(line: Buffer): boolean {
+  if (line.at(-1) === NEWLINE) return line.includes(0);
+  return parseLine(line.toString('utf8', 0, line.length - 1)) === undefined;
 }
 
 function parseLine(line: string): { readonly value: unknown } | undefined {

@@ -1,4 +1,13 @@
-import { closeSync, fsyncSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncDir } from '../../runtime/atomic-file.js';
@@ -14,6 +23,20 @@ export interface JournalDisk {
 
 const PLATFORM: JournalDisk = { writeSync, fsyncSync, ftruncateSync };
 
+/** How a record is written. */
+export interface AppendOptions {
+  /** Whether it has to be on the disk now; else it may come there with the next one that has to. Default true. */
+  readonly isUrgent?: boolean;
+}
+
+/** What a journal is opened with. */
+export interface JournalOptions {
+  /** Default the platform's. */
+  readonly disk?: JournalDisk | undefined;
+  /** Whether the folder is this process's still. Default it is. */
+  readonly isOurs?: (() => boolean) | undefined;
+}
+
 /** Records that outlive the process, oldest first, behind a snapshot that stands for all before them. */
 export interface Journal {
   /** What was there at the start. */
@@ -28,7 +51,7 @@ export interface Journal {
    * check and its record.
    * @throws MeshError `INMESH_STORE_WRITE`; then the record does not count, and those before it are safe.
    */
-  append(record: unknown): void;
+  append(record: unknown, options?: AppendOptions): void;
   /**
    * Replaces all records by a snapshot.
    * @throws MeshError `INMESH_STORE_WRITE`; then the records are still there.
@@ -39,22 +62,29 @@ export interface Journal {
 
 const JOURNAL = 'journal.log';
 const SNAPSHOT = 'snapshot.json';
+/** What was cut off at the last start that had to. */
+const CUT = 'journal.cut';
 
 /**
  * Opens the journal of a folder, which this process alone uses.
  * @throws MeshError `INMESH_STORE_CORRUPT` when what was acknowledged can't be read; nothing is thrown away then.
  */
-export async function openJournal(directory: string, disk: JournalDisk = PLATFORM): Promise<Journal> {
+export async function openJournal(
+  directory: string,
+  { disk = PLATFORM, isOurs = () => true }: JournalOptions = {},
+): Promise<Journal> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, JOURNAL);
   const snapshot = await readSnapshot(join(directory, SNAPSHOT));
   const bytes = await readIfThere(path);
-  const { records, goodBytes, damagedAt } = readJournal(bytes ?? Buffer.alloc(0));
-  if (damagedAt !== undefined) throw corrupt(path, `the record at byte ${damagedAt} is damaged`);
+  const { records, goodBytes, damaged } = readJournal(bytes ?? Buffer.alloc(0));
+  if (damaged !== undefined) throw damage(path, damaged);
   const fd = openSync(path, bytes === undefined ? 'w+' : 'r+', 0o600);
   const tornBytes = (bytes?.length ?? 0) - goodBytes;
   try {
     if (tornBytes > 0) {
+      // Whatever it was: nothing is thrown away.
+      replaceFile(join(directory, CUT), bytes?.subarray(goodBytes) ?? Buffer.alloc(0));
       ftruncateSync(fd, goodBytes);
       fsyncSync(fd);
     }
@@ -72,6 +102,7 @@ export async function openJournal(directory: string, disk: JournalDisk = PLATFOR
     directory,
     fd,
     disk,
+    isOurs,
     snapshot,
     records: records.map(({ value }) => value),
     tornBytes,
@@ -80,17 +111,16 @@ export async function openJournal(directory: string, disk: JournalDisk = PLATFOR
 }
 
 /** The journal of a folder that somebody else writes: it can be read, and refuses what is appended. */
-export async function readJournalOnly(directory: string): Promise<Journal> {
+export async function readJournalOnly(directory: string, holder?: string): Promise<Journal> {
+  const { snapshot, bytes } = await readTogether(directory);
   const path = join(directory, JOURNAL);
-  const { records } = readJournal((await readIfThere(path)) ?? Buffer.alloc(0));
+  const { records, damaged } = readJournal(bytes);
+  if (damaged !== undefined) throw damage(path, damaged);
   const refuse = (): never => {
-    throw new MeshError('INMESH_STORE_WRITE', 'another control plane writes this store', {
-      resource: directory,
-      hint: 'Send changes to that one, or give this one a data folder of its own',
-    });
+    throw followed(directory, holder);
   };
   return {
-    snapshot: await readSnapshot(join(directory, SNAPSHOT)),
+    snapshot,
     records: records.map(({ value }) => value),
     tornBytes: 0,
     sizeBytes: 0,
@@ -100,10 +130,38 @@ export async function readJournalOnly(directory: string): Promise<Journal> {
   };
 }
 
+/** So often somebody may put a snapshot in the place of the journal while both are read. */
+const MAX_ATTEMPTS = 10;
+
+/** The snapshot, and the records behind that one. */
+async function readTogether(
+  directory: string,
+): Promise<{ readonly snapshot: unknown; readonly bytes: Buffer }> {
+  const path = join(directory, SNAPSHOT);
+  for (let attempt = 1; ; attempt++) {
+    const before = await readIfThere(path);
+    const bytes = (await readIfThere(join(directory, JOURNAL))) ?? Buffer.alloc(0);
+    const after = await readIfThere(path);
+    const isSame = before === undefined ? after === undefined : after?.equals(before) === true;
+    if (isSame || attempt === MAX_ATTEMPTS) return { snapshot: await readSnapshot(path), bytes };
+  }
+}
+
+/** Changes when the files of a journal do. */
+export function journalStamp(directory: string): string {
+  return [JOURNAL, SNAPSHOT]
+    .map((name) => {
+      const found = statSync(join(directory, name), { throwIfNoEntry: false });
+      return found === undefined ? '' : `${found.ino} ${found.size} ${found.mtimeMs}`;
+    })
+    .join('\n');
+}
+
 interface Opened {
   readonly directory: string;
   readonly fd: number;
   readonly disk: JournalDisk;
+  readonly isOurs: () => boolean;
   readonly snapshot: unknown;
   readonly records: readonly unknown[];
   readonly tornBytes: number;
@@ -116,6 +174,7 @@ class DiskJournal implements Journal {
   readonly tornBytes: number;
   readonly #directory: string;
   readonly #disk: JournalDisk;
+  readonly #isOurs: () => boolean;
   readonly #fd: number;
   #size: number;
   /** After a failed sync nobody knows what the disk has: until the next start nothing is written. */
@@ -128,6 +187,7 @@ class DiskJournal implements Journal {
     this.tornBytes = opened.tornBytes;
     this.#directory = opened.directory;
     this.#disk = opened.disk;
+    this.#isOurs = opened.isOurs;
     this.#fd = opened.fd;
     this.#size = opened.goodBytes;
   }
@@ -136,9 +196,8 @@ class DiskJournal implements Journal {
     return this.#size;
   }
 
-  append(record: unknown): void {
-    if (this.#broken !== undefined) throw this.#broken;
-    if (this.#isClosed) throw unwritable(this.#path, new Error('it is closed'));
+  append(record: unknown, { isUrgent = true }: AppendOptions = {}): void {
+    this.#check();
     const line = recordLine(record);
     try {
       for (let done = 0; done < line.length; ) {
@@ -150,7 +209,7 @@ class DiskJournal implements Journal {
       this.#undo(error);
     }
     try {
-      this.#disk.fsyncSync(this.#fd);
+      if (isUrgent) this.#disk.fsyncSync(this.#fd);
     } catch (error) {
       this.#broken = unwritable(this.#path, error);
       throw this.#broken;
@@ -159,7 +218,7 @@ class DiskJournal implements Journal {
   }
 
   compact(snapshot: unknown): void {
-    if (this.#broken !== undefined) throw this.#broken;
+    this.#check();
     const path = join(this.#directory, SNAPSHOT);
     try {
       replaceFile(path, recordLine(snapshot));
@@ -175,6 +234,13 @@ class DiskJournal implements Journal {
     if (this.#isClosed) return;
     this.#isClosed = true;
     closeSync(this.#fd);
+  }
+
+  #check(): void {
+    if (this.#broken !== undefined) throw this.#broken;
+    if (this.#isClosed) throw unwritable(this.#path, new Error('it is closed'));
+    // A process that was stopped for long may find that another one took its place.
+    if (!this.#isOurs()) throw followed(this.#directory, undefined);
   }
 
   get #path(): string {
@@ -237,6 +303,18 @@ async function readIfThere(path: string): Promise<Buffer | undefined> {
       cause: error,
     });
   }
+}
+
+function damage(path: string, { record, at }: { readonly record: number; readonly at: number }): MeshError {
+  return corrupt(path, `record ${record}, at byte ${at}, is damaged`);
+}
+
+function followed(directory: string, holder: string | undefined): MeshError {
+  const who = holder === undefined ? 'another control plane' : `another control plane (${holder})`;
+  return new MeshError('INMESH_STORE_FOLLOWS', `${who} writes this store`, {
+    resource: directory,
+    hint: 'Send changes to that one, or give this one a data folder of its own',
+  });
 }
 
 function corrupt(path: string, what: string): MeshError {

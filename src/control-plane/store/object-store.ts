@@ -10,9 +10,11 @@ import { hasError, type Violation } from '../schema/violation.js';
 import type { ConfigStore } from './config-store.js';
 import { differences, type History, type HistoryEntry, keptChanges, type ObjectChange } from './history.js';
 import type { Journal } from './journal.js';
-import { type KeptState, readKept, STORE_SOURCE, type StoredObject } from './kept-state.js';
-import type { Removal } from './mass-removal.js';
+import type { KeptSources } from './kept-sources.js';
+import { type KeptState, type ReadState, readKept, type StoredObject } from './kept-state.js';
+import { allDocuments, type Removal } from './mass-removal.js';
 import { nameObject, type ObjectName, objectText } from './object.js';
+import { STORE_SOURCE } from './store-source.js';
 
 /** One change that a client asks for. */
 export type RequestedChange =
@@ -77,6 +79,8 @@ export class ObjectStore {
   readonly #tools: ObjectStoreTools;
   #objects: ReadonlyMap<string, StoredObject>;
   #revision: number;
+  #journal: Journal | undefined;
+  #sources: KeptSources;
 
   /** @throws MeshError `INMESH_STORE_CORRUPT`. */
   constructor(tools: ObjectStoreTools) {
@@ -85,13 +89,43 @@ export class ObjectStore {
     const kept = readKept(journal);
     this.#objects = kept.objects;
     this.#revision = kept.revision;
+    this.#journal = journal;
+    this.#sources = kept.sources;
     for (const entry of kept.entries) history.add(entry);
     for (const object of kept.objects.values()) history.setVersion(object, object.revision);
     if (journal !== undefined && journal.tornBytes > 0)
       logger.warn({ bytes: journal.tornBytes }, 'an unfinished record at the end of the store was cut off');
-    // What was accepted once is no mass removal.
-    if (kept.objects.size > 0)
-      store.propose(STORE_SOURCE, inputOf(this.#objects), { isConfirmed: true, revision: kept.revision });
+    const inputs = new Map(kept.sources.inputs);
+    if (kept.objects.size > 0) inputs.set(STORE_SOURCE, inputOf(this.#objects));
+    if (inputs.size > 0) store.restore(inputs, kept.revision);
+    for (const document of allDocuments(store.current.value))
+      if (history.versionOf(document) === undefined) history.setVersion(document, kept.revision);
+  }
+
+  /** What other sources had in force, as far as it is written down. */
+  get sources(): KeptSources {
+    return this.#sources;
+  }
+
+  /** Takes over what another process wrote since. */
+  follow({ objects, revision, entries }: ReadState): void {
+    const { store, history } = this.#tools;
+    // Nothing is taken back: a journal that is read while it is written may seem older.
+    if (revision <= this.#revision) return;
+    const news = entries.filter((one) => one.source === STORE_SOURCE && one.revision > this.#revision);
+    this.#objects = objects;
+    this.#revision = revision;
+    for (const entry of news) history.add(entry);
+    for (const object of objects.values()) history.setVersion(object, object.revision);
+    store.propose(STORE_SOURCE, inputOf(objects), { isConfirmed: true, revision });
+  }
+
+  /** From now on this process writes. @throws MeshError `INMESH_STORE_CORRUPT`. */
+  takeOver(journal: Journal): void {
+    const kept = readKept(journal);
+    this.follow(kept);
+    this.#journal = journal;
+    this.#sources = kept.sources;
   }
 
   get(name: ObjectName): StoredObject | undefined {
@@ -135,12 +169,12 @@ export class ObjectStore {
       ...changesIn(plan.steps, differences({ before, after: view })),
     };
     const { at, author, message } = entry;
-    this.#tools.journal?.append({ revision, at, author, message, objects: recordOf(plan.steps) });
+    this.#journal?.append({ revision, at, author, message, objects: recordOf(plan.steps) });
     this.#objects = objects;
     this.#revision = revision;
     history.add(entry);
     store.propose(STORE_SOURCE, input, { isConfirmed: true, revision });
-    this.#compact();
+    this.compact();
     return done(store.current.value);
   }
 
@@ -195,13 +229,16 @@ export class ObjectStore {
     return { kind, namespace, name, result, resourceVersion: isGone ? undefined : String(version) };
   }
 
-  #compact(): void {
-    const { journal, history, logger } = this.#tools;
+  /** Puts a snapshot in the place of a journal that has become long. */
+  compact(): void {
+    const { store, history, logger } = this.#tools;
+    const journal = this.#journal;
     if (journal === undefined || journal.sizeBytes < MAX_JOURNAL_BYTES) return;
     const state: KeptState = {
-      revision: this.#revision,
+      revision: Math.max(this.#revision, store.current.value.revision),
       objects: [...this.#objects.values()],
-      entries: history.entries.filter(({ source }) => source === STORE_SOURCE),
+      entries: history.entries,
+      texts: this.#sources.texts,
     };
     try {
       journal.compact(state);

@@ -153,3 +153,103 @@ describe('the workloads of a node', () => {
     expect(workloadsOfNode(nodeOf({ INMESH_WORKLOADS: [] }))).toEqual([]);
   });
 });
+
+describe('the loss of most registrations at once', () => {
+  const TTL_MS = 30_000;
+  const owners = Array.from({ length: 20 }, (_, index) => `w${index}`);
+  function many(massLoss: false | undefined = undefined) {
+    const clock = createFakeClock();
+    const registry = createRegistry({ graceMs: GRACE_MS, massLoss }, clock);
+    const report = (some: readonly string[]) => {
+      for (const owner of some)
+        registry.register(owner, [workload(owner, owners.indexOf(owner) + 1)], TTL_MS);
+    };
+    report(owners);
+    return { clock, registry, report, count: () => [...workloadsIn(registry.current.value)].length };
+  }
+
+  test('a control plane that stood still for a minute gives everybody the time to report again', async () => {
+    const { clock, report, registry, count } = many(false);
+    await clock.advance(TTL_MS - 1_000);
+    clock.block(60_000);
+    await clock.advance(0);
+    expect(count()).toBe(20);
+    // Those that live report; those that died meanwhile go after their time.
+    report(owners.slice(0, 12));
+    await clock.advance(TTL_MS - 1);
+    expect(count()).toBe(20);
+    report(owners.slice(0, 12));
+    await clock.advance(1);
+    expect(count()).toBe(12);
+    expect(registry.held.value).toBe(0);
+  });
+
+  test('a machine that slept is found out by the calendar, where its clock stood still', async () => {
+    const fake = createFakeClock();
+    let sleptMs = 0;
+    const clock = { ...fake, wallTime: () => fake.wallTime() + sleptMs };
+    const registry = createRegistry({ graceMs: GRACE_MS }, clock);
+    registry.register('a', [workload('a', 1)], TTL_MS);
+    await fake.advance(TTL_MS - 10);
+    sleptMs = 8 * 3_600_000;
+    await fake.advance(10);
+    expect([...workloadsIn(registry.current.value)]).toHaveLength(1);
+    await fake.advance(TTL_MS);
+    expect([...workloadsIn(registry.current.value)]).toHaveLength(0);
+  });
+
+  test('most of them are kept until enough report again, or for five minutes', async () => {
+    const { clock, registry, report, count } = many();
+    await clock.advance(TTL_MS);
+    expect([count(), registry.held.value]).toEqual([20, 20]);
+    report(owners.slice(0, 9));
+    await clock.advance(1_000);
+    expect([count(), registry.held.value]).toEqual([20, 11]);
+    // No longer most: what is still missing is gone.
+    report(owners.slice(0, 10));
+    await clock.advance(1_000);
+    expect([count(), registry.held.value]).toEqual([10, 0]);
+  });
+
+  test('five minutes without a word are an answer', async () => {
+    const { clock, count } = many();
+    await clock.advance(TTL_MS + 299_000);
+    expect(count()).toBe(20);
+    await clock.advance(2_000);
+    expect(count()).toBe(0);
+  });
+
+  test('streams that all break are kept, too; who says that it goes, goes; and operators may confirm', async () => {
+    const clock = createFakeClock();
+    const registry = createRegistry({ graceMs: GRACE_MS }, clock);
+    const leases = owners.map((owner, index) => {
+      const lease = registry.lease(owner);
+      lease.update([workload(owner, index + 1)]);
+      return lease;
+    });
+    const count = () => [...workloadsIn(registry.current.value)].length;
+    for (const lease of leases.slice(0, 6)) lease.update([]);
+    expect(count()).toBe(14);
+    for (const lease of leases.slice(6)) lease.end();
+    await clock.advance(GRACE_MS + 5_000);
+    expect([count(), registry.held.value]).toEqual([14, 14]);
+    // A stream that comes back takes its own over.
+    registry.lease('w6').update([workload('w6', 7)]);
+    await clock.advance(1_000);
+    expect([count(), registry.held.value]).toEqual([14, 13]);
+    expect(registry.confirm()).toBe(13);
+    expect([count(), registry.held.value]).toEqual([1, 0]);
+  });
+
+  test('a few that are lost go at once; what went within a minute counts', async () => {
+    const { clock, registry, report, count } = many();
+    await clock.advance(TTL_MS - 1_000);
+    report(owners.slice(8));
+    await clock.advance(1_000);
+    expect([count(), registry.held.value]).toEqual([12, 0]);
+    await clock.advance(TTL_MS - 2_000);
+    report(owners.slice(11));
+    await clock.advance(1_000);
+    expect([count(), registry.held.value]).toEqual([12, 3]);
+  });
+});

@@ -26,7 +26,7 @@ const newFolder = () => join(root, String(folders++));
 const tools = { clock: createFakeClock(), logger: silentLogger };
 
 async function open(directory?: string, disk?: JournalDisk) {
-  const journal = directory === undefined ? undefined : await openJournal(directory, disk);
+  const journal = directory === undefined ? undefined : await openJournal(directory, { disk });
   const store = createConfigStore(tools, { massRemoval: {} });
   const history = new History();
   const objects = new ObjectStore({ store, history, journal, ...tools });

@@ -1,0 +1,2 @@
+/** Source name under which the store proposes. */
+export const STORE_SOURCE = 'store';
