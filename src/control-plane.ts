@@ -156,8 +156,8 @@ export type {
   RegionFailover,
   ZoneAwareLbSetting,
 } from './control-plane/mesh/mesh-config.js';
-export type { ControlPlaneLimits, ControlPlaneOptions } from './control-plane/options.js';
 export type { StoreRole } from './control-plane/open-store.js';
+export type { ControlPlaneLimits, ControlPlaneOptions } from './control-plane/options.js';
 export type { ControlPlane, ControlPlaneStatus } from './control-plane/plane.js';
 export type {
   AuthorizationCheck,
