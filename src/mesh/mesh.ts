@@ -37,6 +37,7 @@ import { Applier } from './apply.js';
 import { breakerInMetadata } from './breaker-metadata.js';
 import { callOut } from './call-out.js';
 import type { MeshCore, OutboundTarget } from './core.js';
+import { FirstConfiguration } from './first-configuration.js';
 import { hostTools } from './host-tools.js';
 import type { InboundScope } from './inbound-scope.js';
 import type { LoadReporting } from './load-reporting.js';
@@ -48,7 +49,7 @@ import { PlaintextCallers } from './plaintext-callers.js';
 import { serverStatuses } from './server-statuses.js';
 import { createIdentity, createLoadReporting, createXds, waitForFresh } from './sources.js';
 import type { MeshStatus } from './status.js';
-import type { TcpCore } from './tcp/core.js';
+import { type TcpCore, tcpOrigin } from './tcp/core.js';
 import type { TcpListener } from './tcp/listener.js';
 import { TcpTable } from './tcp/table.js';
 import type { TracedPlace, Tracing } from './tracing.js';
@@ -116,10 +117,7 @@ export class RunningMesh implements MeshCore, TcpCore {
   readonly secrets = new SecretTable();
   readonly #trust = new TrustFollower(this);
   readonly #breakers: FailureRateBreakers;
-  readonly #startMs: number;
-  readonly #configured: Promise<void>;
-  #markConfigured!: () => void;
-  #isConfigured = false;
+  readonly #first: FirstConfiguration;
   #table = new HostTable([]);
   /** Made when it is first asked for. */
   #tcpTable: TcpTable | undefined;
@@ -133,10 +131,6 @@ export class RunningMesh implements MeshCore, TcpCore {
     [this.logger, this.address] = [logger, options.address];
     this.#breakers = breakers;
     [this.clock, this.random] = [clock, random];
-    this.#startMs = clock.now();
-    this.#configured = new Promise((resolve) => {
-      this.#markConfigured = resolve;
-    });
     this.identity = createIdentity(options, tools);
     this.workload = describeWorkload(options);
     this.metrics = createMetrics({
@@ -187,6 +181,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       hostBreakers: (name) => this.#hostBreakers(name),
     });
     this.#xds = createXds(options, { ...tools, identity: this.identity }, this.observer);
+    this.#first = new FirstConfiguration(this.#xds, clock, options.configurationTimeoutMs);
     this.#loads = createLoadReporting(options, tools, this.#clusters.loads, this.#xds);
     this.#published = this.#xds.published.value;
     this.#apply(this.#published);
@@ -210,8 +205,7 @@ export class RunningMesh implements MeshCore, TcpCore {
   lookup(origin: string | URL): OutboundTarget | 'unknown' | undefined {
     const target = this.#table.lookup(origin);
     if (target !== undefined) return this.#closing === undefined ? target : { ...target, service: refuse };
-    if (this.#isConfigured) return undefined;
-    return looksMeshed(origin) ? 'unknown' : undefined;
+    return this.#first.isAwaitedBy(origin) ? 'unknown' : undefined;
   }
 
   tcpListener(host: string, port: number): TcpListener | 'unknown' | 'blocked' | undefined {
@@ -219,8 +213,8 @@ export class RunningMesh implements MeshCore, TcpCore {
     const table = this.#tcpListeners();
     const listener = table.lookup(host, port);
     if (listener !== undefined) return listener;
-    if (this.#isConfigured) return table.isClosed && !isLoopback(host) ? 'blocked' : undefined;
-    return looksMeshed(`tcp://${host.includes(':') ? `[${host}]` : host}`) ? 'unknown' : undefined;
+    if (this.#first.isInForce) return table.isClosed && !isLoopback(host) ? 'blocked' : undefined;
+    return this.#first.isAwaitedBy(tcpOrigin(host)) ? 'unknown' : undefined;
   }
 
   /** The logger of a chain's access logs for connections; undefined when it has none. */
@@ -231,18 +225,17 @@ export class RunningMesh implements MeshCore, TcpCore {
     return this.#accessLogs.connectionLogger(undefined);
   }
 
-  async whenConfigured(): Promise<void> {
-    if (this.#isConfigured) return;
-    const leftMs = this.#startMs + this.#options.configurationTimeoutMs - this.clock.now();
-    if (leftMs > 0) await this.#configuredWithin(leftMs);
+  async whenConfigured(origin?: string | URL): Promise<void> {
+    await this.#first.wait(origin);
+    if (this.#first.isInForce) return;
     if (this.#closing !== undefined) throw closed(`service ${this.#options.service}`);
-    if (!this.#isConfigured) throw this.#unavailable();
+    if (origin === undefined || looksMeshed(origin)) throw this.#unavailable();
   }
 
   /** Waits for the first configuration and identity, at most the given time; false when it did not come. */
   async waitAtMost(waitMs: number): Promise<boolean> {
-    if (waitMs <= 0) return this.#isConfigured;
-    const came = await this.#configuredWithin(waitMs);
+    if (waitMs <= 0) return this.#first.isInForce;
+    const came = await this.#first.within(waitMs);
     if (!came) this.logger.error({}, this.#unavailable().message);
     else await waitForFresh(this.#xds, waitMs, this.clock);
     return came;
@@ -316,8 +309,7 @@ export class RunningMesh implements MeshCore, TcpCore {
   }
 
   async #close(): Promise<void> {
-    // Whoever waits for the first configuration need not wait on.
-    this.#markConfigured();
+    this.#first.giveUp();
     await this.#xds.close();
     await this.#loads.close();
     this.plaintextCallers.close();
@@ -358,12 +350,9 @@ export class RunningMesh implements MeshCore, TcpCore {
       },
       stale: published.source === 'cache',
     });
-    if (published.source === 'none' || this.#isConfigured) return;
+    if (published.source === 'none' || this.#first.isInForce) return;
     // The first requests need our certificate, too; without one they fail with a clear error of their own.
-    void this.#identityOrTimeout().then(() => {
-      this.#isConfigured = true;
-      this.#markConfigured();
-    });
+    void this.#identityOrTimeout().then(() => this.#first.enter());
   }
 
   /** A control plane that comes back may have another root: ask for a certificate at once, not at half of its life. */
@@ -394,16 +383,6 @@ export class RunningMesh implements MeshCore, TcpCore {
         },
         () => resolve(),
       );
-    });
-  }
-
-  #configuredWithin(waitMs: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = this.clock.schedule(waitMs, () => resolve(false), true);
-      void this.#configured.then(() => {
-        timer.cancel();
-        resolve(true);
-      });
     });
   }
 

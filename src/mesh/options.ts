@@ -78,7 +78,7 @@ export interface MeshOptions extends JoinOptions {
   readonly cacheDir?: string | false;
   /** How long `createMesh` waits for the first configuration before it returns anyway, in milliseconds. Default 2000; 0 with a cache. */
   readonly startupTimeoutMs?: number;
-  /** How long requests to mesh hosts wait for the first configuration, in milliseconds after the start. Default 15 000. */
+  /** How long requests wait for the first configuration (those to names outside the mesh only while it may be on its way), in milliseconds after the start. Default 15 000. */
   readonly configurationTimeoutMs?: number;
   /**
    * How long a server goes on accepting after it left the registry, in milliseconds, until its callers have heard of

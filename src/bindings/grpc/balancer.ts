@@ -65,7 +65,7 @@ export function registerMeshBalancer(grpc: Experimental): void {
       }
       this.#isWaiting = true;
       this.#helper.updateState(connectivityState.CONNECTING, new grpc.QueuePicker(this), null);
-      place.core.whenConfigured().then(
+      place.core.whenConfigured(place.origin).then(
         () => this.#configured(),
         (error: unknown) => this.#unavailable(messageOf(error)),
       );

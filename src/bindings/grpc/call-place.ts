@@ -7,6 +7,8 @@ export interface CallPlace {
   readonly core: MeshCore;
   /** The target as the application wrote it. */
   readonly target: string;
+  /** The target as `lookup` takes it. */
+  readonly origin: string;
   /** Names a channel for placing its calls by it (gRFC A42). */
   readonly channelId: string;
   /** Messages come and go with their prefixes: whoever is above frames and compresses them. */

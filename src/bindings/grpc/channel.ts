@@ -171,7 +171,7 @@ export class MeshChannel implements ChannelInterface {
   /** The mesh is ready for calls as soon as it knows the service; connections are made by them. */
   #connect(): void {
     this.#connectivity.become(connectivityState.CONNECTING);
-    this.#core.whenConfigured().then(
+    this.#core.whenConfigured(this.#place.origin).then(
       () => this.#connectivity.become(connectivityState.READY),
       () => this.#connectivity.become(connectivityState.TRANSIENT_FAILURE),
     );

@@ -22,7 +22,7 @@ export class FramedPlace implements CallPlace {
   readonly waiting = new Set<{ cancelWithStatus(code: status, details: string): void }>();
   /** What the channel's service config says. */
   readonly settings: MethodSettingsOf;
-  readonly #origin: string;
+  readonly origin: string;
 
   constructor(core: MeshCore, target: string, options: ChannelOptions) {
     this.core = core;
@@ -31,16 +31,16 @@ export class FramedPlace implements CallPlace {
     this.commonLines = transportLines(options);
     this.settings = methodSettings(options['grpc.service_config'], retryLimits(options));
     this.maxReceiveBytes = options['grpc.max_receive_message_length'] ?? MAX_RECEIVE_BYTES;
-    this.#origin = `http://${target}`;
+    this.origin = `http://${target}`;
   }
 
   /** Whether the mesh can't tell yet whose the target is. */
   get isUnknown(): boolean {
-    return this.core.lookup(this.#origin) === 'unknown';
+    return this.core.lookup(this.origin) === 'unknown';
   }
 
   lookup(): OutboundTarget | undefined {
-    const found = this.core.lookup(this.#origin);
+    const found = this.core.lookup(this.origin);
     return found === 'unknown' ? undefined : found;
   }
 

@@ -113,7 +113,7 @@ export class WaitingCall implements Call {
   }
 
   #wait(): void {
-    this.#place.core.whenConfigured().then(
+    this.#place.core.whenConfigured(this.#place.origin).then(
       () => this.#go(),
       (error: unknown) => this.#unavailable(error),
     );

@@ -117,7 +117,7 @@ class WayOut {
     const target = this.#lookup(options);
     if (target === 'unknown') {
       // The mesh has no configuration yet: whether it owns the host is known when the first one came.
-      this.#mesh.whenConfigured().then(
+      this.#mesh.whenConfigured(this.#origin(options)).then(
         () => this.take(request, options, take),
         (error: Error) => (request as ClientRequest & SocketTaker).onSocket(null, error),
       );

@@ -1,6 +1,6 @@
 import { isIP, connect as netConnect, type Socket } from 'node:net';
 import { addAbortSignal } from 'node:stream';
-import type { TcpCore } from '../../mesh/tcp/core.js';
+import { type TcpCore, tcpOrigin } from '../../mesh/tcp/core.js';
 import { refuseConnection } from '../../mesh/tcp/errors.js';
 import type { ClientHello, TcpListener } from '../../mesh/tcp/listener.js';
 import type { TcpRoute } from '../../mesh/tcp/route.js';
@@ -104,7 +104,7 @@ class OutboundConnection {
       return;
     }
     if (listener === 'unknown') {
-      mesh.whenConfigured().then(
+      mesh.whenConfigured(tcpOrigin(this.#host)).then(
         () => this.#begin(),
         (error: unknown) => this.#fail(error),
       );

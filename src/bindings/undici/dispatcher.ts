@@ -32,7 +32,7 @@ export class MeshDispatcher extends DispatcherClass {
     if (target === undefined) return this.#fallback.dispatch(options, handler);
     if (target === 'unknown') {
       // The mesh has no configuration yet: whether it owns the host is known when the first one came.
-      this.#mesh.whenConfigured().then(
+      this.#mesh.whenConfigured(origin).then(
         () => this.dispatch(options, handler),
         (error: unknown) => failExchange(handler, error),
       );

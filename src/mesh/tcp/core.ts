@@ -11,11 +11,16 @@ export interface TcpCore {
   readonly observer: Observer;
   /**
    * The listener for a host and port: undefined when it is none of the mesh's, `blocked` when nothing else may be called,
-   * `unknown` while there is no configuration that could tell and the name looks like one of the mesh's.
+   * `unknown` while there is no configuration that could tell, and it is coming or the name looks like one of the mesh's.
    * @throws MeshError `INMESH_CLOSED`.
    */
   tcpListener(host: string, port: number): TcpListener | 'unknown' | 'blocked' | undefined;
   /** The access log of connections that find no route; undefined when there is none. */
   readonly ownConnectionLog: ConnectionLogger | undefined;
-  whenConfigured(): Promise<void>;
+  whenConfigured(origin?: string | URL): Promise<void>;
+}
+
+/** A host as an origin, for `whenConfigured`. */
+export function tcpOrigin(host: string): string {
+  return `tcp://${host.includes(':') ? `[${host}]` : host}`;
 }
