@@ -194,7 +194,13 @@ export type { AccessLimits, ConnectionLimits } from './control-plane/serve/grpc-
 export type { DropFigures, LoadFigures, LoadSummary } from './control-plane/serve/load-reports.js';
 export type { ResourceTtlOptions } from './control-plane/serve/resource-ttls.js';
 export type { ClientStatus, RefusedResource, TypeStatus } from './control-plane/serve/status.js';
-export { createMemorySource, type MemorySource } from './control-plane/sources/memory-source.js';
+export { isConfigModule } from './control-plane/sources/config-module.js';
+export {
+  createMemorySource,
+  type DocumentSet,
+  type MemorySource,
+} from './control-plane/sources/memory-source.js';
+export { createModuleSource, type ModuleSourceOptions } from './control-plane/sources/module-source.js';
 export type { ConfigSink, ConfigSource } from './control-plane/sources/source.js';
 export type { HeldChange } from './control-plane/store/config-store.js';
 export type { MassRemovalOptions, Removal } from './control-plane/store/mass-removal.js';

@@ -13,7 +13,7 @@ export function addDev(program: Command, output: Output, done: Done): void {
       )
       .option(
         '-c, --config <path...>',
-        'file or folder of Istio YAML, watched (default: mesh.yaml and mesh.d if there)',
+        'file or folder of Istio YAML, watched (default: mesh.yaml and mesh.d if there), or a module that exports a mesh',
       )
       .option('-d, --data <dir>', 'keep state there: the root certificate and its key (default: in memory)')
       .option('-p, --port <port>', 'xDS and CA, plaintext on loopback; 0 = any free', toPort, 15_010)

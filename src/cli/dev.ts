@@ -1,5 +1,12 @@
 import { existsSync } from 'node:fs';
-import { type ControlPlane, createControlPlane } from '../control-plane.js';
+import {
+  type ControlPlane,
+  type ControlPlaneOptions,
+  createControlPlane,
+  createModuleSource,
+  isConfigModule,
+} from '../control-plane.js';
+import { systemClock } from '../runtime/clock.js';
 import { MeshError } from '../runtime/errors.js';
 import { createTextLogger, type LogLevel } from '../runtime/log.js';
 import { authorityOf } from './authority.js';
@@ -34,7 +41,7 @@ export async function dev(options: DevOptions, output: Output): Promise<number> 
   const config = configPaths(options.config);
   const logger = createTextLogger(output.err, options.logLevel);
   const plane = await createControlPlane({
-    config,
+    ...configOf(config, true),
     ...(options.data !== undefined && { dataDir: options.data }),
     ports: { xds: options.port, secureXds: options.securePort, http: options.httpPort },
     trustDomain: options.trustDomain,
@@ -60,8 +67,22 @@ export function configPaths(named: readonly string[]): readonly string[] {
   const missing = named.find((path) => !existsSync(path));
   if (missing === undefined) return named;
   throw new MeshError('INMESH_CONFIG_READ', `${missing} does not exist`, {
-    hint: 'Give a file or a folder of YAML',
+    hint: 'Give a file or a folder of YAML, or a module that exports a mesh',
   });
+}
+
+/**
+ * Files and folders are watched. Modules that are named are run: again on each change of their file where they are watched.
+ */
+export function configOf(
+  paths: readonly string[],
+  watch: boolean,
+): Required<Pick<ControlPlaneOptions, 'config' | 'sources'>> {
+  const modules = paths.filter(isConfigModule);
+  return {
+    config: paths.filter((path) => !modules.includes(path)),
+    sources: modules.map((path) => createModuleSource(path, { watch }, systemClock)),
+  };
 }
 
 /** The addresses of a control plane, for programs. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { stringify } from 'yaml';
+import { isConfigModule } from '../control-plane.js';
 import { writeFileAtomic } from '../runtime/atomic-file.js';
 import { isEqual } from '../runtime/equal.js';
 import { codeOf, MeshError } from '../runtime/errors.js';
@@ -31,6 +32,12 @@ export function editedFile(path: string, before: string, edits: readonly ObjectE
 
 /** The text of a file; nothing when it is not there. */
 export async function fileText(path: string): Promise<string> {
+  if (isConfigModule(path)) {
+    throw new MeshError('INMESH_OPTION_INVALID', 'code is not edited by commands', {
+      resource: path,
+      hint: 'Edit it by hand, or name a file of YAML',
+    });
+  }
   try {
     return await readFile(path, 'utf8');
   } catch (error) {

@@ -15,7 +15,7 @@ export function addServe(program: Command, output: Output, done: Done): void {
       )
       .option(
         '-c, --config <path...>',
-        'file or folder of Istio YAML, watched (default: mesh.yaml and mesh.d if there)',
+        'file or folder of Istio YAML, watched (default: mesh.yaml and mesh.d if there), or a module that exports a mesh, run once',
       )
       .option('--host <address>', 'IP address of the secure port', '0.0.0.0')
       .option('--name <name...>', 'names and addresses that clients call it by')

@@ -6,7 +6,7 @@ import { MeshError } from '../runtime/errors.js';
 import { createTextLogger, type LogLevel } from '../runtime/log.js';
 import { authorityOf } from './authority.js';
 import type { AuthorityOptions } from './authority-options.js';
-import { configPaths, describe, stopSignal, watchConfig } from './dev.js';
+import { configOf, configPaths, describe, stopSignal, watchConfig } from './dev.js';
 import { type Output, version } from './output.js';
 import { massRemovalOf } from './serving-options.js';
 
@@ -39,7 +39,7 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
   const logger = createTextLogger(output.err, options.logLevel);
   const rootFile = join(options.data, 'root.pem');
   const plane = await createControlPlane({
-    config: configPaths(options.config),
+    ...configOf(configPaths(options.config), false),
     dataDir: options.data,
     host: options.host,
     names: options.names,

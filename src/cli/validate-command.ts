@@ -10,7 +10,10 @@ export function addValidate(program: Command, output: Output, done: Done): void 
     .description(
       'Check documents each by itself: their fields and the rules of their kinds. Exit code 1: one of them is invalid.',
     )
-    .argument('[path...]', 'files or folders of YAML or JSON; - is the standard input')
+    .argument(
+      '[path...]',
+      'files or folders of YAML or JSON, or modules that export a mesh; - is the standard input',
+    )
     .option(
       '--strict',
       'what inmesh does not carry out, and references to what is not among the files, are errors, as for a control plane',

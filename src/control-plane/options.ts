@@ -11,13 +11,14 @@ import type { RuntimeLayers } from './runtime-layers.js';
 import type { StreamLimits } from './serve/admission.js';
 import type { AccessLimits, ConnectionLimits } from './serve/grpc-server.js';
 import type { ResourceTtlOptions } from './serve/resource-ttls.js';
+import type { DocumentSet } from './sources/memory-source.js';
 import type { ConfigSource } from './sources/source.js';
 import type { MassRemovalOptions } from './store/mass-removal.js';
 
 /** What `createControlPlane` takes; everything has a default. */
 export interface ControlPlaneOptions {
-  /** Files and folders of YAML, watched. */
-  readonly config?: readonly string[];
+  /** Files and folders of YAML, watched; the mesh of a program (`defineMesh` of `inmesh/config`); or a list of both. */
+  readonly config?: readonly (string | DocumentSet)[] | DocumentSet;
   /** Further sources of configuration. */
   readonly sources?: readonly ConfigSource[];
   /** Folder for what outlives the process: the root certificate with its key, and who is registered. In memory by default. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../runtime/clock.js';
 import type { ControlPlaneOptions } from './options.js';
 import { createFileSource } from './sources/file-source.js';
+import { createMemorySource } from './sources/memory-source.js';
 import type { ConfigStore } from './store/config-store.js';
 import { STORE_SOURCE } from './store/store-source.js';
 
@@ -18,9 +19,13 @@ export async function readSources(
   options: ControlPlaneOptions,
   { store, clock, signal }: Reading,
 ): Promise<{ readonly ended: Promise<unknown> }> {
-  const files = options.config ?? [];
+  const { config = [] } = options;
+  const named = 'documents' in config ? [config] : config;
+  const files = named.filter((one) => typeof one === 'string');
+  const sets = named.filter((one) => typeof one !== 'string');
   const sources = [
     ...(files.length === 0 ? [] : [createFileSource({ paths: files }, clock)]),
+    ...sets.map((set, index) => createMemorySource(set, index === 0 ? 'mesh' : `mesh-${index + 1}`)),
     ...(options.sources ?? []),
   ];
   const ends: Promise<void>[] = [];

@@ -87,7 +87,7 @@ class Run {
     while (this.#isStale && !this.#isStopped) {
       this.#isStale = false;
       this.#watching.refresh();
-      const input = await readFiles(this.#options.paths, this.#limits);
+      const input = await readFiles(this.#options.paths, this.#limits, 'refuse');
       if (this.#isStopped) return;
       if (this.#isBeingWritten(input)) this.#soon.call();
       else if (this.#isNews(input)) this.#sink.propose(this.#options.name ?? 'files', input);

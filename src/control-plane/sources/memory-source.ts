@@ -1,20 +1,29 @@
+import type { ConfigText } from '../schema/config-file.js';
+import { documentTexts } from '../schema/document-texts.js';
 import type { ConfigSink, ConfigSource } from './source.js';
 
 /** A source whose content is set by the program that holds it. */
 export interface MemorySource extends ConfigSource {
-  /** Replaces the content: YAML text, or objects as YAML would write them. */
-  set(content: string | readonly object[]): void;
+  /** Replaces the content: YAML text, a mesh (`inmesh/config`), or objects as YAML would write them. */
+  set(content: string | readonly object[] | DocumentSet): void;
+}
+
+/** Documents that belong together, as `defineMesh` of `inmesh/config` makes them. */
+export interface DocumentSet {
+  readonly documents: readonly object[];
 }
 
 /** Makes a source with the given content; `name` stands for a file name in messages. */
-export function createMemorySource(content: string | readonly object[] = [], name = 'memory'): MemorySource {
-  let text = textOf(content);
+export function createMemorySource(
+  content: string | readonly object[] | DocumentSet = [],
+  name = 'memory',
+): MemorySource {
+  let files = textsOf(name, content);
   const sinks = new Set<ConfigSink>();
-  const propose = (sink: ConfigSink): void =>
-    void sink.propose(name, { files: [{ file: name, content: text }] });
+  const propose = (sink: ConfigSink): void => void sink.propose(name, { files });
   return {
     set(next) {
-      text = textOf(next);
+      files = textsOf(name, next);
       for (const sink of sinks) propose(sink);
     },
     run(sink, signal) {
@@ -33,7 +42,9 @@ export function createMemorySource(content: string | readonly object[] = [], nam
 }
 
 /** JSON is YAML, and one object after the other keeps places readable. */
-function textOf(content: string | readonly object[]): string {
-  if (typeof content === 'string') return content;
-  return content.map((object) => JSON.stringify(object, undefined, 2)).join('\n---\n');
+function textsOf(name: string, content: string | readonly object[] | DocumentSet): readonly ConfigText[] {
+  if (typeof content === 'string') return [{ file: name, content }];
+  if ('documents' in content) return documentTexts(name, content.documents);
+  const text = content.map((object) => JSON.stringify(object, undefined, 2)).join('\n---\n');
+  return [{ file: name, content: text }];
 }

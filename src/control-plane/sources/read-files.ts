@@ -4,6 +4,7 @@ import { codeOf, messageOf } from '../../runtime/errors.js';
 import { type ConfigText, fileViolation } from '../schema/config-file.js';
 import type { ConfigLimits } from '../schema/limits.js';
 import type { Violation } from '../schema/violation.js';
+import { isConfigModule, type ModuleRead, readModule } from './config-module.js';
 
 const CONFIG_FILE = /\.(?:ya?ml|json)$/i;
 
@@ -15,9 +16,14 @@ export interface FilesRead {
 
 /**
  * Reads files as they are given, and of directories (not of those inside) every `.yaml`, `.yml` and `.json`,
- * ordered by name. Hidden files are left out: editors and Kubernetes keep their own there.
+ * ordered by name. Hidden files are left out: editors and Kubernetes keep their own there. A module that is named itself
+ * (never one in a directory) is run for the mesh that it exports, unless modules are refused.
  */
-export async function readFiles(paths: readonly string[], limits: ConfigLimits): Promise<FilesRead> {
+export async function readFiles(
+  paths: readonly string[],
+  limits: ConfigLimits,
+  modules: 'run' | 'refuse' = 'run',
+): Promise<FilesRead> {
   const files: ConfigText[] = [];
   const violations: Violation[] = [];
   const seen = new Set<string>();
@@ -26,7 +32,11 @@ export async function readFiles(paths: readonly string[], limits: ConfigLimits):
       for (const file of await filesOf(path)) {
         if (seen.has(file)) continue;
         seen.add(file);
-        files.push(await readOne(file, limits));
+        if (isConfigModule(file)) {
+          const read = modules === 'run' ? await readModule(file) : refusedModule(file);
+          files.push(...read.files);
+          violations.push(...read.violations);
+        } else files.push(await readOne(file, limits));
       }
     } catch (error) {
       violations.push(unreadable(error, path));
@@ -89,6 +99,12 @@ async function readStandardInput({ fileBytes }: ConfigLimits): Promise<Buffer> {
     if (bytes > fileBytes) break;
   }
   return Buffer.concat(chunks);
+}
+
+function refusedModule(file: string): ModuleRead {
+  const message =
+    'is code, which is not run from here: import it and hand over its mesh, or name it to a command of inmesh';
+  return { files: [], violations: [fileViolation('INMESH_CONFIG_READ', file, message)] };
 }
 
 function unreadable(error: unknown, path: string): Violation {
