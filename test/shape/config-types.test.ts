@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
@@ -112,32 +111,4 @@ test('each kind has a builder, which writes the kind and a version of it', () =>
     );
   expect(KIND_NAMES.filter((kind) => isOf(kind).length !== 1)).toEqual([]);
   expect(made).toHaveLength(KIND_NAMES.length);
-});
-
-test('what docs/authoring.md shows compiles', () => {
-  const root = fileURLToPath(new URL('../../', import.meta.url));
-  const page = readFileSync(join(root, 'docs/authoring.md'), 'utf8');
-  const snippets = new Map(
-    [...page.matchAll(/```ts\n(.*?)```/gs)].map(([, code = ''], index) => [
-      join(root, `test/snippet-${index}.mts`),
-      code,
-    ]),
-  );
-  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path));
-  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root);
-  const host = ts.createCompilerHost(options);
-  const { readFile, fileExists, getSourceFile } = host;
-  host.readFile = (path) => snippets.get(path) ?? readFile(path);
-  host.fileExists = (path) => snippets.has(path) || fileExists(path);
-  host.getSourceFile = (path, version) => {
-    const text = snippets.get(path);
-    return text === undefined ? getSourceFile(path, version) : ts.createSourceFile(path, text, version);
-  };
-  const program = ts.createProgram([...snippets.keys()], options, host);
-  const wrong = [...snippets.keys()].flatMap((path) => {
-    const source = program.getSourceFile(path);
-    return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
-  });
-  expect(wrong.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([]);
-  expect(snippets.size).toBeGreaterThan(2);
 });

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
   abort,
@@ -296,4 +297,13 @@ const to = (destination: ReturnType<typeof rule.subset>) => ({ destination });
 const foreign: ConfiguredMesh = { ...defineMesh({ documents: [rule] }) };
 test('made by another copy of the package is a mesh, too', () => {
   expect(defineMesh({ documents: [foreign] }).documents).toEqual([rule]);
+});
+
+// The type check of the repository compiles these files.
+test('what docs/authoring.md shows is code that compiles', () => {
+  const folder = new URL('./authoring-page/', import.meta.url);
+  const page = readFileSync(new URL('../../../docs/authoring.md', import.meta.url), 'utf8');
+  const shown = [...page.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code);
+  const compiled = readdirSync(folder).map((name) => readFileSync(new URL(name, folder), 'utf8'));
+  expect(shown.toSorted()).toEqual(compiled.toSorted());
 });
