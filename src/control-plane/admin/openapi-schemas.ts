@@ -327,4 +327,8 @@ const STATE_SCHEMAS = {
 };
 
 /** What bodies and answers of the HTTP API look like. */
-export const SCHEMAS = { ...CONFIG_SCHEMAS, ...DOCUMENT_SCHEMAS, ...STATE_SCHEMAS };
+export const SCHEMAS: Readonly<Record<string, object>> = {
+  ...CONFIG_SCHEMAS,
+  ...DOCUMENT_SCHEMAS,
+  ...STATE_SCHEMAS,
+};

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseDuration } from '../../../model/duration.js';
-import { DURATION, stringMap } from '../fields.js';
+import { DURATION, mapOf, stringMap } from '../fields.js';
 
 // What the kinds of the Gateway API share, with the patterns and defaults of the published CRDs.
 
@@ -106,8 +106,7 @@ const QUALIFIED = new RegExp(`^(?:(?=[^/]{1,253}/)${DNS}/)?([A-Za-z0-9][-A-Za-z0
 
 /** A map whose keys are names such as those of labels and annotations. */
 export const qualifiedMap = (value: z.ZodString, maximum: number) =>
-  z
-    .record(z.string(), value)
+  mapOf(value)
     .refine((map) => Object.keys(map).length <= maximum, `has ${maximum} entries at most`)
     .refine(
       (map) => Object.keys(map).every((key) => QUALIFIED.test(key)),
