@@ -41,6 +41,15 @@ export class ShardedMap<V> implements ReadonlyMap<string, V> {
     return new ShardedMap(shards, size);
   }
 
+  /** A copy that has these entries, and shares what is the same. */
+  replacedBy(entries: ReadonlyMap<string, V>): ShardedMap<V> {
+    const changes: [string, V | undefined][] = [];
+    for (const key of this.keys()) if (!entries.has(key)) changes.push([key, undefined]);
+    for (const [key, value] of entries)
+      if (this.get(key) !== value || !this.has(key)) changes.push([key, value]);
+    return changes.length === 0 ? this : this.with(changes);
+  }
+
   /** The keys whose values are not the same in another copy, with both values. */
   *changesTo(later: ShardedMap<V>): Generator<readonly [string, V | undefined, V | undefined]> {
     if (this === later) return;

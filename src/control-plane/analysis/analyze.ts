@@ -1,3 +1,4 @@
+import { groupBy } from '../../runtime/group-by.js';
 import type { AnalysisContext, Analyzer, RegisteredService, Report } from './analyzer.js';
 import { NAME_PATH } from './analyzer.js';
 import { ANALYZERS } from './analyzers/table.js';
@@ -5,7 +6,6 @@ import { CODES, LEVELS } from './codes.js';
 import { defaultDocuments } from './defaults.js';
 import type { AnalysisDocument } from './document.js';
 import type { Finding } from './finding.js';
-import { groupBy } from './group-by.js';
 import { podsOf } from './pods.js';
 import type { AnalysisInput } from './read.js';
 import { isSuppressedByAnnotation, type Suppression, suppressionTest } from './suppressions.js';

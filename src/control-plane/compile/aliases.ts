@@ -1,3 +1,4 @@
+import { derived } from '../kinds/derived.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
 import { serviceHost } from '../mesh/names.js';
@@ -14,8 +15,8 @@ export function aliasesOf(
   config: Pick<MeshConfig, 'exportTo'>,
 ): ReadonlyMap<string, readonly string[]> {
   const aliases = new Map<string, string[]>();
-  for (const { name, namespace, annotations, spec } of view.list('Service')) {
-    if (spec.type !== 'ExternalName' || spec.externalName === undefined) continue;
+  for (const { name, namespace, annotations, spec } of externalNames(view)) {
+    if (spec.externalName === undefined) continue;
     const exportTo = annotations['networking.istio.io/exportTo']?.split(',').map((target) => target.trim());
     const exposure = { from: namespace, to: profile.namespace, byDefault: config.exportTo.services };
     if (!isExported(exportTo, exposure)) continue;
@@ -24,3 +25,7 @@ export function aliasesOf(
   }
   return aliases;
 }
+
+const externalNames = derived((view) =>
+  view.list('Service').filter(({ spec }) => spec.type === 'ExternalName'),
+);

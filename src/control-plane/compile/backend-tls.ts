@@ -2,6 +2,7 @@ import type { Cluster } from '../../model/cluster.js';
 import { backendTlsFor } from '../gateway-api/backend-tls.js';
 import { clientCertificateOf, gatewayApiState } from '../gateway-api/state.js';
 import { apiCertificateSecret } from '../kinds/credential.js';
+import { derived } from '../kinds/derived.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { Profile } from './profile.js';
 
@@ -15,16 +16,18 @@ export type BackendTlsFields = (
 
 const NOTHING: Partial<Cluster> = {};
 
-/** The BackendTLSPolicies of a view, as the clients of a profile follow them. */
-export function backendTlsFields(view: ConfigView, profile: Profile): BackendTlsFields {
-  if (view.list('BackendTLSPolicy').length === 0) return () => NOTHING;
-  const certificate = certificateFor(view, profile);
+/** The BackendTLSPolicies of a view, as a client follows them that shows a certificate of its gateway, where it has one. */
+export function backendTlsFields(
+  view: ConfigView,
+  certificateOf: () => string | undefined,
+): BackendTlsFields {
   return (cluster, host, { name }, alpn) => {
     const found = backendTlsFor(view, host, name);
     if (found === undefined) return NOTHING;
     // Gateway API: connections that rest on a reference that is not good must fail.
     if (found.unresolved !== undefined || found.notAccepted !== undefined) return nowhere(cluster);
     const { serverName, names, roots } = found;
+    const certificate = certificateOf();
     return {
       tls: {
         mode: 'simple',
@@ -50,13 +53,23 @@ function nowhere(clusterName: string): Partial<Cluster> {
 }
 
 /** What the Gateway that the client belongs to shows to backends. */
-function certificateFor(view: ConfigView, { envoy }: Profile): string | undefined {
-  for (const state of gatewayApiState(view).gateways) {
-    const { gateway } = state;
-    const prefix = `${gateway.namespace}/${gateway.name}~`;
-    const certificate = clientCertificateOf(state);
-    if (certificate === undefined || !envoy?.gateways.some((name) => name.startsWith(prefix))) continue;
-    return apiCertificateSecret(certificate.namespace, certificate.name);
-  }
-  return undefined;
+export function gatewayCertificate(view: ConfigView, { envoy }: Profile): string | undefined {
+  if (envoy === undefined || envoy.gateways.length === 0) return undefined;
+  return certificates(view).find(({ prefix }) => envoy.gateways.some((name) => name.startsWith(prefix)))
+    ?.name;
 }
+
+/** Of all Gateways that have one. */
+const certificates = derived((view) =>
+  gatewayApiState(view).gateways.flatMap((state) => {
+    const { namespace, name } = state.gateway;
+    const certificate = clientCertificateOf(state);
+    if (certificate === undefined) return [];
+    return [
+      {
+        prefix: `${namespace}/${name}~`,
+        name: apiCertificateSecret(certificate.namespace, certificate.name),
+      },
+    ];
+  }),
+);

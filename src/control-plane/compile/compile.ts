@@ -9,14 +9,13 @@ import type { MeshConfig } from '../mesh/mesh-config.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import { GRPC_ENCODERS, SDK_ENCODERS } from '../resources/encoders.js';
 import type { ResourceSet, WireResource } from '../resources/resource-set.js';
-import { servedByEds } from './clusters.js';
 import { concernedPlans } from './concerned-plans.js';
 import { credentialSecrets } from './credentials.js';
 import { listenerMeant } from './grpc/names.js';
 import { type InboundInput, InboundListeners } from './inbound-listeners.js';
 import { INLINE_KEYS, type IssuerKeys } from './issuer-keys.js';
 import { meshConfigOf } from './mesh-document.js';
-import { compileEndpoints, compileOutline } from './outline.js';
+import { compileEndpoints, compileOutline, freshEndpoints, type OutlineInput } from './outline.js';
 import { OutlineMemory } from './outline-memory.js';
 import type { CompileInput, Outline } from './outlined.js';
 import { PodIndex } from './pods.js';
@@ -35,7 +34,9 @@ export interface Compiler {
 }
 
 interface Compiled {
-  readonly outlineKey: string;
+  /** Of documents, keys and what is registered, but for addresses. */
+  readonly state: string;
+  readonly view: ConfigView;
   readonly outline: Outline;
   readonly memory: OutlineMemory;
   readonly registry: RegistrySnapshot;
@@ -69,19 +70,20 @@ class MemoizingCompiler implements Compiler {
   readonly #config: MeshConfig;
   readonly #listeners: CompilerListeners;
   readonly #profiles = new Map<string, Compiled>();
-  readonly #keys: IssuerKeys;
-  readonly #onRefused: (reason: string) => void;
+  readonly #parts: Pick<CompileInput, 'keys' | 'onRefused' | 'pods'>;
   readonly #inbound: InboundListeners;
   readonly #own = new WeakMap<Node, Own>();
   readonly #shapes = new RegistryShapes();
-  readonly #pods = new PodIndex();
 
   constructor(config: MeshConfig, listeners: CompilerListeners) {
     this.#config = config;
     this.#listeners = listeners;
-    this.#keys = listeners.keys ?? INLINE_KEYS;
-    this.#onRefused = listeners.refusesPatch ?? (() => {});
-    this.#inbound = new InboundListeners({ config, keys: this.#keys, onRefused: this.#onRefused });
+    this.#parts = {
+      keys: listeners.keys ?? INLINE_KEYS,
+      onRefused: listeners.refusesPatch ?? (() => {}),
+      pods: new PodIndex(),
+    };
+    this.#inbound = new InboundListeners({ config, ...this.#parts });
   }
 
   compile(given: ConfigView, registry: RegistrySnapshot, node: Node): ResourceSet {
@@ -114,28 +116,37 @@ class MemoizingCompiler implements Compiler {
   }
 
   #compiled(profile: Profile, view: ConfigView, registry: RegistrySnapshot): Compiled {
+    const { keys } = this.#parts;
     const config = meshConfigOf(view, this.#config);
-    const input = { view, registry, config, keys: this.#keys, pods: this.#pods, onRefused: this.#onRefused };
+    const input = { ...this.#parts, view, registry, config, profile };
     const shape = this.#shapes.of(registry);
-    const outlineKey = `${this.#inbound.version({ view, registry, shape })} ${shape}`;
+    const state = `${view.revision} ${keys.revision} ${shape}`;
     const before = this.#profiles.get(profile.key);
-    const isCurrent = before?.outlineKey === outlineKey;
+    const isCurrent = before?.state === state && before.view === view;
     if (isCurrent && before.registry.services === registry.services) return before;
     const memory = before?.memory ?? new OutlineMemory();
     // What is thrown in the middle leaves the memory ahead of what was compiled.
     this.#profiles.delete(profile.key);
-    const outline = isCurrent
+    const basis = { config, profile, shape, keys: keys.revision };
+    const isSame = before !== undefined && (isCurrent || memory.holds(view, basis));
+    const outline = isSame
       ? before.outline
-      : keepOutline(before?.outline, compileOutline(input, profile, memory));
-    const endpoints = isCurrent
-      ? changeEndpoints(before, input, profile)
-      : outlinedEndpoints(before, outline, input, profile);
-    const otherNames = isCurrent ? before.otherNames : new Map<string, Listener | undefined>();
+      : keepOutline(before?.outline, compileOutline(input, basis, memory));
+    // Where clusters, and documents about endpoints, are the same, what registered decides alone.
+    const canChange =
+      before !== undefined &&
+      outline.plans === before.outline.plans &&
+      outline.ownEndpoints === before.outline.ownEndpoints &&
+      memory.endpointsHold(view);
+    const endpoints = canChange
+      ? changeEndpoints(before, input)
+      : keepEndpoints(before, outline, compileEndpoints(input, outline.plans, memory));
+    const otherNames = isSame ? before.otherNames : new Map<string, Listener | undefined>();
     // Bytes of the same content are equal.
     const secrets = isCurrent
       ? before.secrets
       : keepEqual(before?.secrets, credentialSecrets(view, profile, outline.clusters));
-    const compiled = { outlineKey, outline, registry, endpoints, secrets, otherNames, memory };
+    const compiled = { state, view, outline, registry, endpoints, secrets, otherNames, memory };
     this.#remember(profile.key, compiled);
     return compiled;
   }
@@ -151,35 +162,32 @@ class MemoizingCompiler implements Compiler {
 /** The endpoints after workloads came and went, where no service, version or identity did. */
 function changeEndpoints(
   { registry: then, outline, endpoints }: Compiled,
-  input: CompileInput,
-  profile: Profile,
+  input: OutlineInput,
 ): ShardedMap<ClusterLoadAssignment> {
   const changes = [...then.services.changesTo(input.registry.services)];
   const changed = changes.flatMap(([, before, after]) => [before, after]).filter((one) => one !== undefined);
-  const anew = compileEndpoints(input, concernedPlans(outline.plans, changed), profile);
+  if (changed.length === 0) return endpoints;
+  const anew = freshEndpoints(input, concernedPlans(outline.plans, changed));
   const different = [...anew].filter(([name, one]) => !isEqual(endpoints.get(name), one));
   return different.length === 0 ? endpoints : endpoints.with(different);
 }
 
-/** The endpoints after the outline changed, and those that no instance decides: anew where the outline's own pieces are. */
-function outlinedEndpoints(
+/** The endpoints of all clusters, and those that no instance decides; the old object wherever nothing changed. */
+function keepEndpoints(
   last: Compiled | undefined,
-  { plans, freshPlans, ownEndpoints = NO_ENDPOINTS }: Outline,
-  input: CompileInput,
-  profile: Profile,
+  { ownEndpoints = NO_ENDPOINTS }: Outline,
+  compiled: ReadonlyMap<string, ClusterLoadAssignment>,
 ): ShardedMap<ClusterLoadAssignment> {
   const before = last?.endpoints;
-  if (before !== undefined && last?.outline.plans === plans && ownEndpoints.size === 0) return before;
-  const compiled = compileEndpoints(input, freshPlans ?? plans, profile);
-  if (before === undefined) return ShardedMap.from(new Map([...ownEndpoints, ...compiled]));
-  const served = new Set(plans.filter(servedByEds).map(({ cluster }) => cluster.name));
+  const own = [...ownEndpoints].filter(([name]) => !compiled.has(name));
+  if (before === undefined) return ShardedMap.from([...compiled, ...own]);
   const changes = new Map<string, ClusterLoadAssignment | undefined>();
   for (const name of before.keys()) {
-    if (!served.has(name) && !ownEndpoints.has(name)) changes.set(name, undefined);
+    if (!compiled.has(name) && !ownEndpoints.has(name)) changes.set(name, undefined);
   }
-  const own = [...ownEndpoints].filter(([name]) => !served.has(name));
   for (const [name, one] of [...own, ...compiled]) {
-    if (!isEqual(before.get(name), one)) changes.set(name, one);
+    const old = before.get(name);
+    if (old !== one && !isEqual(old, one)) changes.set(name, one);
   }
   return changes.size === 0 ? before : before.with(changes);
 }
@@ -192,7 +200,6 @@ function keepOutline(before: Outline | undefined, after: Outline): Outline {
     routes: keepEqual(before?.routes, after.routes),
     clusters: keepEqual(before?.clusters, after.clusters),
     plans: after.plans,
-    freshPlans: after.freshPlans,
     ownEndpoints: after.ownEndpoints,
     wireListeners: after.wireListeners && keepEqual(before?.wireListeners, after.wireListeners),
     extensions: after.extensions && keepEqual(before?.extensions, after.extensions),
@@ -222,6 +229,7 @@ function keepEqual<T>(
   after: ReadonlyMap<string, T>,
 ): ReadonlyMap<string, T> {
   if (before === undefined || before === after) return after;
+  if (before instanceof ShardedMap && after instanceof ShardedMap) return keepShared<T>(before, after);
   let isSame = before.size === after.size;
   const kept: [string, T][] = [];
   for (const [name, resource] of after) {
@@ -232,4 +240,13 @@ function keepEqual<T>(
   }
   if (isSame) return before;
   return kept.length === 0 ? after : new Map([...after, ...kept]);
+}
+
+function keepShared<T>(before: ShardedMap<T>, after: ShardedMap<T>): ShardedMap<T> {
+  const different: [string, T | undefined][] = [];
+  for (const [name, old, resource] of before.changesTo(after)) {
+    if (old === undefined || resource === undefined || !isEqual(old, resource))
+      different.push([name, resource]);
+  }
+  return different.length === 0 ? before : before.with(different);
 }

@@ -2,6 +2,7 @@ import { SECRET } from '../../codec/secret.js';
 import type { Cluster } from '../../model/cluster.js';
 import type { Secret } from '../../model/secret.js';
 import type { PemSource, TlsSecrets } from '../../model/tls.js';
+import { WeakMemo } from '../../runtime/weak-memo.js';
 import { API_SCHEME, type Credential, credentialOf } from '../kinds/credential.js';
 import type { GatewayServer } from '../kinds/types.js';
 import type { ConfigView } from '../kinds/view.js';
@@ -90,7 +91,7 @@ export function credentialSecrets(
   { namespace, envoy }: Profile,
   clusters: ReadonlyMap<string, Cluster>,
 ): ReadonlyMap<string, WireResource> {
-  const names = new Set([...namesOf(clusters), ...namesOfGateways(view, envoy?.gateways ?? [])]);
+  const names = new Set([...clusterSecrets(clusters), ...namesOfGateways(view, envoy?.gateways ?? [])]);
   const secrets = new Map<string, WireResource>();
   for (const name of [...names].sort()) {
     const secret = namedSecret(view, namespace, name);
@@ -109,6 +110,13 @@ function* namesOfGateways(view: ConfigView, selected: readonly string[]): Iterab
     }
   }
 }
+
+/** The names of Secrets in clusters; looked for once. */
+function clusterSecrets(clusters: ReadonlyMap<string, Cluster>): readonly string[] {
+  return known.get([clusters], () => [...namesOf(clusters)]);
+}
+
+const known = new WeakMemo<readonly string[]>();
 
 function* namesOf(clusters: ReadonlyMap<string, Cluster>): Iterable<string> {
   for (const { tls, transportSocketMatches } of clusters.values()) {

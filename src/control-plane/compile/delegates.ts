@@ -1,3 +1,4 @@
+import { WeakMemo } from '../../runtime/weak-memo.js';
 import { fullHostName } from '../kinds/hosts.js';
 import type { Destination, HttpMatch, HttpRoute, StringMatch } from '../kinds/types.js';
 import type { ConfigView, Document } from '../kinds/view.js';
@@ -5,11 +6,6 @@ import type { MeshConfig } from '../mesh/mesh-config.js';
 import { isExported } from '../mesh/visibility.js';
 
 type VirtualService = Document<'VirtualService'>;
-
-const merged = new WeakMap<
-  ConfigView,
-  { readonly byDefault: readonly string[] | undefined; readonly all: readonly VirtualService[] }
->();
 
 /**
  * The VirtualServices of a view with the rules of their delegates in place. Istio: those that delegate come after all
@@ -19,12 +15,18 @@ export function virtualServicesOf(
   view: ConfigView,
   { exportTo: { virtualServices: byDefault } }: Pick<MeshConfig, 'exportTo'>,
 ): readonly VirtualService[] {
-  const known = merged.get(view);
-  if (known !== undefined && known.byDefault === byDefault) return known.all;
-  const all = mergeDelegates(view.list('VirtualService'), byDefault);
-  merged.set(view, { byDefault, all });
+  const documents = view.list('VirtualService');
+  const key = JSON.stringify(byDefault);
+  const byKey = merged.get([documents], () => new Map());
+  let all = byKey.get(key);
+  if (all === undefined) {
+    all = mergeDelegates(documents, byDefault);
+    byKey.set(key, all);
+  }
   return all;
 }
+
+const merged = new WeakMemo<Map<string | undefined, readonly VirtualService[]>>();
 
 function mergeDelegates(
   all: readonly VirtualService[],
@@ -39,7 +41,31 @@ function mergeDelegates(
     else if (hasDelegates(spec.http)) roots.push(document);
     else plain.push(document);
   }
-  return [...plain, ...roots.map((root) => withDelegates(root, { delegates, byDefault }))];
+  const key = JSON.stringify(byDefault);
+  return [
+    ...plain,
+    ...roots.map((root) => {
+      const byKey = rootsWith.get(piecesOf(root, delegates), () => new Map());
+      const known = byKey.get(key) ?? withDelegates(root, { delegates, byDefault });
+      byKey.set(key, known);
+      return known;
+    }),
+  ];
+}
+
+/** By what they are made from, and the visibility of those that do not say. */
+const rootsWith = new WeakMemo<Map<string | undefined, VirtualService>>();
+
+const NOWHERE = {};
+
+/** What the rules of a document come from: itself, and for each rule that delegates whom it names. */
+function piecesOf(root: VirtualService, delegates: ReadonlyMap<string, VirtualService>): readonly object[] {
+  const named = (root.spec.http ?? []).flatMap(({ delegate }) =>
+    delegate === undefined
+      ? []
+      : (delegates.get(`${delegate.namespace || root.namespace}/${delegate.name ?? ''}`) ?? NOWHERE),
+  );
+  return [root, ...named];
 }
 
 function hasDelegates(http: readonly HttpRoute[] = []): boolean {

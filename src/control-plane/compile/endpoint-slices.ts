@@ -1,6 +1,8 @@
 import { isIP } from 'node:net';
 import { NO_LOCALITY } from '../../model/endpoint.js';
 import { isNowhere, localityOfLabels } from '../../model/locality.js';
+import { isEqual } from '../../runtime/equal.js';
+import { derived, lookup } from '../kinds/derived.js';
 import type { ConfigView, Document } from '../kinds/view.js';
 import type { MeshPort } from '../mesh/services.js';
 import type { Instance } from './instance.js';
@@ -23,15 +25,13 @@ interface ListedPort {
 /** Kubernetes: the label that says which service a slice belongs to. */
 const SERVICE_NAME = 'kubernetes.io/service-name';
 
-const listings = new WeakMap<ConfigView, ReadonlyMap<string, readonly Listed[]>>();
-
 /** Where EndpointSlices and Endpoints say that a port of a service is served; what is not ready is left out. */
 export function listedInstances(
   view: ConfigView,
   { namespace, name }: { readonly namespace: string; readonly name: string },
   port: MeshPort,
 ): readonly Instance[] {
-  const listed = listingOf(view).get(`${namespace}/${name}`) ?? [];
+  const listed = listedFor(view, `${namespace}/${name}`);
   return listed.flatMap((one) => {
     const own = one.ports.find(
       ({ name: portName = '', protocol = 'TCP' }) => protocol === 'TCP' && portName === port.name,
@@ -66,15 +66,6 @@ function instanceOf(
     workload: service,
     clusterId: '',
   };
-}
-
-function listingOf(view: ConfigView): ReadonlyMap<string, readonly Listed[]> {
-  let known = listings.get(view);
-  if (known === undefined) {
-    known = list(view);
-    listings.set(view, known);
-  }
-  return known;
 }
 
 function list(view: ConfigView): ReadonlyMap<string, readonly Listed[]> {
@@ -119,3 +110,10 @@ type TargetRef = { readonly kind?: string | undefined; readonly name?: string | 
 function podOf(targetRef: TargetRef): string {
   return targetRef?.kind === 'Pod' ? (targetRef.name ?? '') : '';
 }
+
+const NOTHING: readonly Listed[] = [];
+const listedFor = lookup(
+  derived(list),
+  (byService, service: string) => byService.get(service) ?? NOTHING,
+  isEqual,
+);

@@ -1,4 +1,6 @@
 import type { MetadataStruct } from '../../model/metadata.js';
+import { groupBy } from '../../runtime/group-by.js';
+import { derived, lookup } from '../kinds/derived.js';
 import { fullHostName } from '../kinds/hosts.js';
 import type { ConfigView, Document } from '../kinds/view.js';
 import { isExported } from '../mesh/visibility.js';
@@ -16,12 +18,10 @@ export function breakerOf(
   { host, port, subset }: Target,
   clientNamespace: string,
 ): MetadataStruct | undefined {
-  const found = view
-    .list('FailureRateBreaker')
+  const found = breakersAt(view, host)
     .filter(({ namespace, spec }) => {
       const exposure = { from: namespace, to: clientNamespace, byDefault: undefined };
       return (
-        fullHostName(spec.host, namespace) === host &&
         (spec.subset === undefined || spec.subset === subset) &&
         (spec.port === undefined || spec.port === port) &&
         isExported(spec.exportTo, exposure)
@@ -35,6 +35,15 @@ export function breakerOf(
     return isNear + (spec.subset === undefined ? 2 : 0) + (spec.port === undefined ? 1 : 0);
   }
 }
+
+const NONE: readonly Document<'FailureRateBreaker'>[] = [];
+
+const breakersAt = lookup(
+  derived((view) =>
+    groupBy(view.list('FailureRateBreaker'), ({ namespace, spec }) => fullHostName(spec.host, namespace)),
+  ),
+  (byHost, host: string) => byHost.get(host) ?? NONE,
+);
 
 function metadataOf(spec: Document<'FailureRateBreaker'>['spec']): MetadataStruct {
   const { scope, errorThresholdPercentage, minimumRequests, window, resetTimeout } = spec;

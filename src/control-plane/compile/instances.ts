@@ -1,6 +1,10 @@
 import { isIP } from 'node:net';
 import { isUnixSocket } from '../../model/address.js';
 import { isNowhere, localityOfLabels, parseLocality } from '../../model/locality.js';
+import { isEqual } from '../../runtime/equal.js';
+import { groupBy } from '../../runtime/group-by.js';
+import { derived, lookup } from '../kinds/derived.js';
+import { isSameAnswer } from '../kinds/reads.js';
 import type { WorkloadEntrySpec } from '../kinds/types.js';
 import type { ConfigView, Document } from '../kinds/view.js';
 import { isTcpPort } from '../mesh/port-protocol.js';
@@ -11,8 +15,8 @@ import { membersOf, type Workload } from '../registry/workload.js';
 import { listedInstances } from './endpoint-slices.js';
 import type { Instance, ServiceAccount } from './instance.js';
 import { LabelIndex, type Labels } from './label-index.js';
-import { podTemplatesOf } from './pod-templates.js';
-import { isOfMembers, type PodIndex } from './pods.js';
+import { type PodTemplate, podTemplatesOf } from './pod-templates.js';
+import { isOfMembers, PodIndex } from './pods.js';
 
 /** Finds who serves a port of a service. */
 export interface InstanceIndex {
@@ -23,33 +27,40 @@ export interface InstanceIndex {
 
 const DEFAULT_SERVICE_ACCOUNT = 'default';
 
-/** Where instances are found. */
-export interface InstanceInput {
-  readonly view: ConfigView;
-  readonly registry: RegistrySnapshot;
-  readonly pods: PodIndex;
+/** What registered, as it is asked for. */
+export interface Registered {
+  /** Under a `registeredKey`. */
+  readonly named: (key: string) => RegisteredService | undefined;
+  /** Under which names something registered that a selector chooses. */
+  readonly chosen: (namespace: string, selector: Labels | undefined) => readonly RegisteredService[];
+}
+
+/** What is in a snapshot of the registry. */
+export function registeredIn(registry: RegistrySnapshot, pods = new PodIndex()): Registered {
+  return {
+    named: (key) => registry.services.get(key),
+    chosen: (namespace, selector) => pods.find(registry, namespace, selector),
+  };
 }
 
 /** Finds registered workloads and WorkloadEntries. */
-export function indexInstances({ view, registry, pods }: InstanceInput): InstanceIndex {
-  const { services } = registry;
-  const complete = completionOf(view);
+export function indexInstances(view: ConfigView, { named: find, chosen }: Registered): InstanceIndex {
   const found: Found = {
-    entries: (namespace, selector) => entryIndexOf(view).find(namespace, selector),
+    entries: (namespace, selector) => entriesFor(view, { namespace, selector }),
     pods: (namespace, selector) =>
       [
-        ...pods.find(registry, namespace, selector).filter((one) => !isOfMembers(one)),
+        ...chosen(namespace, selector).filter((one) => !isOfMembers(one)),
         // Their labels are those of their group, too.
-        ...groupsIn(view, namespace).flatMap(
-          ({ name }) => services.get(registeredKey({ namespace, service: membersOf(name) })) ?? [],
+        ...defaultsIn(view, namespace).groups.flatMap(
+          ({ name }) => find(registeredKey({ namespace, service: membersOf(name) })) ?? [],
         ),
       ]
-        .flatMap(complete)
+        .flatMap((one) => completed(view, one))
         .filter(({ labels }) => selects(selector, labels)),
   };
   const own = (namespace: string, name: string) => {
-    const registered = services.get(registeredKey({ namespace, service: name }));
-    return registered === undefined ? [] : complete(registered);
+    const registered = find(registeredKey({ namespace, service: name }));
+    return registered === undefined ? [] : completed(view, registered);
   };
   return {
     of(service, port) {
@@ -89,35 +100,53 @@ interface Found {
   readonly pods: (namespace: string, selector: Labels | undefined) => readonly Workload[];
 }
 
-const entryIndexes = new WeakMap<ConfigView, LabelIndex<Document<'WorkloadEntry'>>>();
-
-function entryIndexOf(view: ConfigView): LabelIndex<Document<'WorkloadEntry'>> {
-  let index = entryIndexes.get(view);
-  if (index === undefined) {
-    index = new LabelIndex((entry) => [labelsOf(entry)]);
+const entriesFor = lookup(
+  derived((view) => {
+    const index = new LabelIndex<Document<'WorkloadEntry'>>((entry) => [labelsOf(entry)]);
     for (const entry of view.list('WorkloadEntry')) index.add(entry.name, entry);
-    entryIndexes.set(view, index);
-  }
-  return index;
+    return index;
+  }),
+  (index, { namespace, selector }: { readonly namespace: string; readonly selector: Labels | undefined }) =>
+    index.find(namespace, selector),
+);
+
+/** What the documents of a namespace say of workloads that do not say themselves. */
+interface Defaults {
+  readonly templates: readonly PodTemplate[];
+  readonly groups: readonly Document<'WorkloadGroup'>[];
+  readonly completed: WeakMap<RegisteredService, readonly Workload[]>;
 }
 
-const completed = new WeakMap<ConfigView, (registered: RegisteredService) => readonly Workload[]>();
+const defaultsIn = lookup(
+  derived((view): ReadonlyMap<string, Defaults> => {
+    const templates = groupBy(podTemplatesOf(view), ({ namespace }) => namespace);
+    const groups = groupBy(view.list('WorkloadGroup'), ({ namespace }) => namespace);
+    return new Map(
+      [...new Set([...templates.keys(), ...groups.keys()])].map((namespace) => [
+        namespace,
+        {
+          templates: templates.get(namespace) ?? [],
+          groups: groups.get(namespace) ?? [],
+          completed: new WeakMap(),
+        },
+      ]),
+    );
+  }),
+  (byNamespace, namespace: string) => byNamespace.get(namespace) ?? NO_DEFAULTS,
+  (left, right) => isEqual(left.templates, right.templates) && isSameAnswer(left.groups, right.groups),
+);
 
-/** Fills in what the documents say of workloads; once for each view and service. */
-function completionOf(view: ConfigView): (registered: RegisteredService) => readonly Workload[] {
-  const before = completed.get(view);
-  if (before !== undefined) return before;
-  const known = new WeakMap<RegisteredService, readonly Workload[]>();
-  const complete = (registered: RegisteredService): readonly Workload[] => {
-    let workloads = known.get(registered);
-    if (workloads === undefined) {
-      workloads = registered.workloads.flatMap((one) => withDefaults(view, one) ?? []);
-      known.set(registered, workloads);
-    }
-    return workloads;
-  };
-  completed.set(view, complete);
-  return complete;
+const NO_DEFAULTS: Defaults = { templates: [], groups: [], completed: new WeakMap() };
+
+/** Fills in what the documents say of workloads; once for each service as long as they say the same. */
+function completed(view: ConfigView, registered: RegisteredService): readonly Workload[] {
+  const defaults = defaultsIn(view, registered.namespace);
+  let workloads = defaults.completed.get(registered);
+  if (workloads === undefined) {
+    workloads = registered.workloads.flatMap((one) => withDefaults(defaults, one) ?? []);
+    defaults.completed.set(registered, workloads);
+  }
+  return workloads;
 }
 
 function registered(
@@ -215,7 +244,7 @@ function placeOf(
 function declaredAccounts(view: ConfigView, { source, namespace }: MeshService): readonly ServiceAccount[] {
   const selector = source.kind === 'kubernetes' ? source.spec.selector : undefined;
   if (selector === undefined) return [];
-  return podTemplatesOf(view).filter((one) => one.namespace === namespace && selects(selector, one.labels));
+  return defaultsIn(view, namespace).templates.filter((one) => selects(selector, one.labels));
 }
 
 /**
@@ -223,17 +252,16 @@ function declaredAccounts(view: ConfigView, { source, namespace }: MeshService):
  * Undefined where it does not serve (yet). Istio: who is of a group with a probe does when it said that it is healthy, and
  * who registers as the member of a group needs that group.
  */
-function withDefaults(view: ConfigView, registered: Workload): Workload | undefined {
-  const group = groupOf(view, registered);
+function withDefaults({ templates, groups }: Defaults, registered: Workload): Workload | undefined {
+  const group = groupAmong(groups, registered);
   if (group === undefined && registered.isMember === true) return undefined;
   const isServing =
     group?.spec.probe === undefined ? registered.health !== 'unhealthy' : registered.health === 'healthy';
   if (!isServing) return undefined;
   const workload = inGroup(registered, group);
   if (workload.serviceAccount !== '') return workload;
-  const template = podTemplatesOf(view).find(
-    ({ namespace, labels }) =>
-      namespace === workload.namespace && Object.keys(labels).length > 0 && selects(labels, workload.labels),
+  const template = templates.find(
+    ({ labels }) => Object.keys(labels).length > 0 && selects(labels, workload.labels),
   );
   return { ...workload, serviceAccount: template?.serviceAccount ?? DEFAULT_SERVICE_ACCOUNT };
 }
@@ -241,17 +269,20 @@ function withDefaults(view: ConfigView, registered: Workload): Workload | undefi
 /** The WorkloadGroup that a workload names, else the oldest whose labels it has. */
 export function groupOf(
   view: ConfigView,
-  { namespace, labels, group: name }: Pick<Workload, 'namespace' | 'labels' | 'group'>,
+  workload: Pick<Workload, 'namespace' | 'labels' | 'group'>,
 ): Document<'WorkloadGroup'> | undefined {
-  if (name !== undefined) return view.get('WorkloadGroup', namespace, name);
-  return view.list('WorkloadGroup').find((group) => {
-    const wanted = { ...group.spec.template.labels, ...group.spec.metadata?.labels };
-    return group.namespace === namespace && Object.keys(wanted).length > 0 && selects(wanted, labels);
-  });
+  return groupAmong(defaultsIn(view, workload.namespace).groups, workload);
 }
 
-function groupsIn(view: ConfigView, namespace: string): readonly Document<'WorkloadGroup'>[] {
-  return view.list('WorkloadGroup').filter((group) => group.namespace === namespace);
+function groupAmong(
+  groups: Defaults['groups'],
+  { labels, group: name }: Pick<Workload, 'labels' | 'group'>,
+): Document<'WorkloadGroup'> | undefined {
+  if (name !== undefined) return groups.find((group) => group.name === name);
+  return groups.find((group) => {
+    const wanted = { ...group.spec.template.labels, ...group.spec.metadata?.labels };
+    return Object.keys(wanted).length > 0 && selects(wanted, labels);
+  });
 }
 
 /** What the group has for those that do not say. */

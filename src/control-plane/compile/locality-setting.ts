@@ -1,4 +1,5 @@
 import { DEFAULT_ZONE_AWARE, type LocalityBalancing } from '../../model/lb-policy.js';
+import { WeakMemo } from '../../runtime/weak-memo.js';
 import type { LoadBalancerSettings, TrafficPolicy } from '../kinds/types.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { LocalityLbSetting, MeshConfig, ZoneAwareLbSetting } from '../mesh/mesh-config.js';
@@ -69,15 +70,12 @@ export interface LocalityInterest {
   readonly labels: readonly string[];
 }
 
-const interests = new WeakMap<ConfigView, WeakMap<object, LocalityInterest>>();
+const interests = new WeakMemo<LocalityInterest>();
 
 /** What of clients' places some cluster depends on. */
 export function localityInterest(view: ConfigView, mesh: LocalityContext['mesh']): LocalityInterest {
-  const known = interests.get(view) ?? new WeakMap<object, LocalityInterest>();
-  interests.set(view, known);
-  const found = known.get(mesh) ?? findInterest(view, mesh);
-  known.set(mesh, found);
-  return found;
+  const documents = [view.list('DestinationRule'), view.list('Service'), view.list('ServiceEntry')];
+  return interests.get([mesh, ...documents], () => findInterest(view, mesh));
 }
 
 function findInterest(view: ConfigView, mesh: LocalityContext['mesh']): LocalityInterest {

@@ -1,3 +1,5 @@
+import { WeakMemo } from '../../runtime/weak-memo.js';
+import { derived } from '../kinds/derived.js';
 import { meshConfigOfConfigMap } from '../kinds/mesh-config.js';
 import { createReport } from '../kinds/report.js';
 import type { MeshConfigSpec } from '../kinds/types.js';
@@ -6,28 +8,19 @@ import { type ExtensionProviderInput, readProviders } from '../mesh/extension-pr
 import { DEFAULT_MESH_CONFIG, type MeshConfig } from '../mesh/mesh-config.js';
 import { BUILT_IN_LOG, meshLogFormat } from './log-format.js';
 
-interface Known {
-  readonly base: MeshConfig;
-  readonly config: MeshConfig;
-}
-
-const known = new WeakMap<ConfigView, Known>();
-
 /**
  * The settings of the mesh with what its documents say: a MeshConfig, else Istio's ConfigMap `istio`. What code sets goes
  * before them.
  */
 export function meshConfigOf(view: ConfigView, base: MeshConfig): MeshConfig {
-  const before = known.get(view);
-  if (before?.base === base) return before.config;
   const spec = meshDocument(view);
-  const config = spec === undefined ? base : merge(spec, base);
-  known.set(view, { base, config });
-  return config;
+  return spec === undefined ? base : merged.get([spec, base], () => merge(spec, base));
 }
 
+const merged = new WeakMemo<MeshConfig>();
+
 /** The MeshConfig in force: the oldest document, else that of the ConfigMap. */
-export function meshDocument(view: ConfigView): MeshConfigSpec | undefined {
+export const meshDocument = derived((view): MeshConfigSpec | undefined => {
   const [document] = view.list('MeshConfig');
   if (document !== undefined) return document.spec;
   for (const map of view.list('ConfigMap')) {
@@ -35,7 +28,7 @@ export function meshDocument(view: ConfigView): MeshConfigSpec | undefined {
     if (found !== undefined) return found;
   }
   return undefined;
-}
+});
 
 function merge(spec: MeshConfigSpec, base: MeshConfig): MeshConfig {
   const own = settingsOf(spec);

@@ -1,7 +1,6 @@
-import type { Listener } from '../../model/listener.js';
-import type { RouteConfiguration } from '../../model/route.js';
+import type { VirtualHost } from '../../model/route.js';
 import { coversHost } from '../kinds/hosts.js';
-import type { ConfigView, Document } from '../kinds/view.js';
+import type { ConfigView } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
 import { clusterName } from '../mesh/names.js';
 import { isHttpPort, isTcpPort } from '../mesh/port-protocol.js';
@@ -11,10 +10,12 @@ import { type DestinationPolicy, NO_POLICY } from './destination-rules.js';
 import { outboundListener } from './listeners.js';
 import { routeHashOf } from './load-balancer.js';
 import { unknownHostOf, unknownHosts } from './outbound-policy.js';
-import type { KeptListeners, ListenerInput, ListenerUnit, Lookup, OutlineMemory } from './outline-memory.js';
-import type { Outline } from './outlined.js';
+import type { ListenerInput, ListenerUnit, OutlineMemory } from './outline-memory.js';
+import type { CommonOutline } from './outlined.js';
+import type { Pieces } from './pieces.js';
 import type { Profile } from './profile.js';
 import { sentLimits } from './rate-limits.js';
+import type { CompileWorld, Recorded } from './recorded.js';
 import { compileRetry } from './retry-policy.js';
 import type { Target } from './route-context.js';
 import { compileVirtualHost } from './routes.js';
@@ -38,135 +39,112 @@ export function policyOfTarget(
 /** What listeners are made from. */
 export interface Destinations {
   readonly view: ConfigView;
-  readonly config: MeshConfig;
+  readonly world: CompileWorld;
   readonly profile: Profile;
-  /** The services that a client reaches, and the policies of its connections to them, by host. */
-  readonly services: ReadonlyMap<string, MeshService>;
-  readonly policies: ReadonlyMap<string, DestinationPolicy>;
-  /** What it sees of them. */
+  /** What the client sees of the services that it reaches. */
   readonly scope: ClientScope;
-  /** Those that its namespace follows, in the order in which they count. */
-  readonly virtualServices: readonly Document<'VirtualService'>[];
   readonly memory: OutlineMemory;
 }
 
 /** The listeners for what a client calls, with their routes. */
-export function compileListeners(from: Destinations): Pick<Outline, 'listeners' | 'routes'> {
-  const { services, profile, memory, virtualServices } = from;
-  // An Envoy's tables follow the order of hosts, and a Sidecar tells ports apart.
-  const canEdit = profile.envoy === undefined && profile.sidecar === undefined;
-  const basis = { services, named: from.view.list('Service'), virtualServices };
-  const kept = canEdit ? memory.kept(basis) : undefined;
-  const made = new OutboundListeners(from, kept);
-  if (kept === undefined) made.addAll();
-  else for (const host of kept.hosts) made.replace(host);
-  const unknown = unknownHostOf(profile, from.config, (name) => services.get(name));
-  if (unknown !== undefined && profile.generator === 'inmesh') {
-    const { listener, routes: table } = unknownHosts(unknown);
-    made.listeners.set(listener.name, listener);
-    made.routes.set(table.name, table);
-  }
-  if (canEdit) memory.keep(basis, made);
-  return { listeners: made.listeners, routes: made.routes };
+export function compileListeners(from: Destinations): Pick<CommonOutline, 'listeners' | 'routes'> {
+  const { world, profile } = from;
+  return from.memory.listeners((pieces) => {
+    const units = new ListenerUnits(from, pieces);
+    for (const service of world.services.values()) units.addService(service);
+    units.addUnserved();
+    const unknown = unknownHostOf(profile, world.config, (name) => world.services.get(name));
+    if (unknown !== undefined && profile.generator === 'inmesh') units.addUnknown(unknown);
+    return units.all;
+  });
 }
 
-/** Listeners as they are made. */
-class OutboundListeners {
-  readonly listeners: Map<string, Listener>;
-  readonly routes: Map<string, RouteConfiguration>;
+/** What hosts and ports come to, one after the other. */
+class ListenerUnits {
+  readonly all: ListenerUnit[] = [];
   readonly #from: Destinations;
+  readonly #pieces: Pieces<ListenerUnit>;
   readonly #aliases: ReadonlyMap<string, readonly string[]>;
-  readonly #lookup: Lookup;
 
-  constructor(from: Destinations, { listeners, routes }: Partial<KeptListeners> = {}) {
-    const { services, policies } = from;
-    this.listeners = listeners ?? new Map();
-    this.routes = routes ?? new Map();
+  constructor(from: Destinations, pieces: Pieces<ListenerUnit>) {
     this.#from = from;
-    this.#aliases = aliasesOf(from.view, from.profile, from.config);
-    this.#lookup = {
-      serviceOf: (host) => services.get(host),
-      destinationOf: (host) => policies.get(host),
-    };
+    this.#pieces = pieces;
+    this.#aliases = aliasesOf(from.view, from.profile, from.world.config);
   }
 
-  addAll(): void {
-    for (const service of this.#from.services.values()) this.#addService(service);
-    this.#addUnserved();
-  }
-
-  /** Makes those of one host anew, of which a rule was edited. */
-  replace(host: string): void {
-    const { services, memory, scope } = this.#from;
-    const service = services.get(host);
-    const ports = service?.ports ?? [UNSERVED_PORT];
-    for (const { number } of ports) {
-      const { listeners = [], routes } = memory.unit(host, number) ?? {};
-      for (const [name] of listeners) this.listeners.delete(name);
-      if (routes !== undefined) this.routes.delete(routes.name);
+  addService(service: MeshService): void {
+    const { scope } = this.#from;
+    const names = unitNames(service);
+    for (const [at, port] of service.ports.entries()) {
+      const there = scope.at(port.number);
+      if (there?.sees(service)) this.#add(names[at] ?? '', service.host, port, there.virtualServices);
     }
-    const plain = scope.at(UNSERVED_PORT.number);
-    if (service !== undefined) this.#addService(service);
-    else if (plain?.virtualServices.hosts.includes(host))
-      this.#add(host, UNSERVED_PORT, plain.virtualServices);
-  }
-
-  #addService(service: MeshService): void {
-    for (const port of service.ports) {
-      const there = this.#from.scope.at(port.number);
-      if (there?.sees(service)) this.#add(service.host, port, there.virtualServices);
-    }
-  }
-
-  #add(host: string, port: MeshPort, virtualServices: VirtualServiceIndex): void {
-    const aliases = this.#aliases.get(host) ?? NO_ALIASES;
-    const http = virtualServices.find(host, port.number, 'http');
-    const tcp = virtualServices.find(host, port.number, 'tcp');
-    const input = { host, port, http, tcp, aliases };
-    const unit = this.#from.memory.listeners(input, this.#lookup, (lookup) =>
-      makeUnit(input, this.#from, lookup),
-    );
-    for (const [name, listener] of unit.listeners) this.listeners.set(name, listener);
-    if (unit.routes !== undefined) this.routes.set(unit.routes.name, unit.routes);
   }
 
   /**
    * Istio: a VirtualService may also define a host that no service has; it answers on port 80. A wildcard that covers
    * services is about those alone.
    */
-  #addUnserved(): void {
-    const { scope, services } = this.#from;
-    const plain = scope.at(80);
+  addUnserved(): void {
+    const { scope, world } = this.#from;
+    const plain = scope.at(UNSERVED_PORT.number);
     if (plain === undefined) return;
-    const known = new Set([...services.values()].filter(plain.sees).map(({ host }) => host));
     for (const host of plain.virtualServices.hosts) {
+      const own = world.services.get(host);
+      const covers = (service: MeshService) => coversHost(host, service.host) && plain.sees(service);
       const isServed = host.startsWith('*')
-        ? [...known].some((name) => coversHost(host, name))
-        : known.has(host);
-      if (!isServed) this.#add(host, UNSERVED_PORT, plain.virtualServices);
+        ? [...world.services.values()].some(covers)
+        : own !== undefined && plain.sees(own);
+      if (!isServed) this.#add(`${host}:${UNSERVED_PORT.number}`, host, UNSERVED_PORT, plain.virtualServices);
     }
   }
+
+  addUnknown(virtualHost: VirtualHost): void {
+    const make = (): ListenerUnit => {
+      const { listener, routes } = unknownHosts(virtualHost);
+      return { listeners: [[listener.name, listener]], routes };
+    };
+    this.all.push(this.#pieces.take('*', [virtualHost], this.#from.world, make));
+  }
+
+  #add(name: string, host: string, port: MeshPort, virtualServices: VirtualServiceIndex): void {
+    const { profile, world } = this.#from;
+    const aliases = this.#aliases.get(host) ?? NO_ALIASES;
+    const http = virtualServices.find(host, port.number, 'http');
+    const tcp = virtualServices.find(host, port.number, 'tcp');
+    const make = (recorded: Recorded) => makeUnit({ host, port, http, tcp, aliases }, profile, recorded);
+    this.all.push(this.#pieces.take(name, [port, http, tcp, aliases], world, make));
+  }
 }
+
+/** The names of the units of a service; made once, as names that are new cost more to look up. */
+function unitNames(service: MeshService): readonly string[] {
+  let names = namesOf.get(service);
+  if (names === undefined) {
+    names = service.ports.map(({ number }) => `${service.host}:${number}`);
+    namesOf.set(service, names);
+  }
+  return names;
+}
+
+const namesOf = new WeakMap<MeshService, readonly string[]>();
 
 const NO_ALIASES: readonly string[] = [];
 const UNSERVED_PORT: MeshPort = { number: 80, name: 'http', protocol: 'http', target: undefined };
 
-/** For whom units are made. */
-type Client = Pick<Destinations, 'view' | 'profile' | 'config'>;
-
 /** The listeners of a host and port: for HTTP, and for what is none. */
-function makeUnit(input: ListenerInput, client: Client, lookup: Lookup): ListenerUnit {
+function makeUnit(input: ListenerInput, profile: Profile, recorded: Recorded): ListenerUnit {
   const isHttp = isHttpPort(input.port);
-  const http = isHttp ? httpUnit(input, client, lookup) : undefined;
-  const knowsTcp = client.profile.generator !== 'grpc' && (isHttp || isTcpPort(input.port));
-  const tcp = knowsTcp ? tcpListeners(input, client, lookup) : [];
+  const http = isHttp ? httpUnit(input, profile, recorded) : undefined;
+  const knowsTcp = profile.generator !== 'grpc' && (isHttp || isTcpPort(input.port));
+  const tcp = knowsTcp ? tcpListeners(input, profile, recorded) : [];
   return { listeners: [...(http?.listeners ?? []), ...tcp], routes: http?.routes };
 }
 
 function httpUnit(
   { host, port: { number: port }, http: virtualService, aliases }: ListenerInput,
-  { view, profile, config }: Client,
-  { serviceOf, destinationOf }: Lookup,
+  profile: Profile,
+  { view, config, serviceOf, destinationOf }: Recorded,
 ): ListenerUnit {
   const context = {
     profile,
@@ -191,8 +169,8 @@ function httpUnit(
 
 function tcpListeners(
   { host, port, tcp: virtualService, aliases }: ListenerInput,
-  { profile, config }: Client,
-  { serviceOf, destinationOf }: Lookup,
+  profile: Profile,
+  { config, serviceOf, destinationOf }: Recorded,
 ): ListenerUnit['listeners'] {
   const isHttp = isHttpPort(port);
   // A port that nothing is known of may speak anything: for what is no HTTP the rules for TCP hold, where there are any.

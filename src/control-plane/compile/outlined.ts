@@ -2,18 +2,31 @@ import type { Cluster } from '../../model/cluster.js';
 import type { ClusterLoadAssignment } from '../../model/endpoint.js';
 import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
+import type { ShardedMap } from '../../runtime/sharded-map.js';
+import type { ConfigView } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
+import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { WireResource } from '../resources/resource-set.js';
 import type { ClusterPlan } from './clusters.js';
-import type { InstanceInput } from './instances.js';
 import type { IssuerKeys } from './issuer-keys.js';
+import type { PodIndex } from './pods.js';
 
 /** What compilation starts from. */
-export interface CompileInput extends InstanceInput {
+export interface CompileInput {
+  readonly view: ConfigView;
+  readonly registry: RegistrySnapshot;
+  readonly pods: PodIndex;
   readonly config: MeshConfig;
   readonly keys: IssuerKeys;
   /** Hears why an EnvoyFilter does not change something. */
   readonly onRefused: (reason: string) => void;
+}
+
+/** What is made for all profiles, before each is sent its own. */
+export interface CommonOutline extends Outline {
+  readonly listeners: ShardedMap<Listener>;
+  readonly routes: ShardedMap<RouteConfiguration>;
+  readonly clusters: ShardedMap<Cluster>;
 }
 
 /** Everything but endpoints: it stays when only addresses come and go. */
@@ -22,8 +35,6 @@ export interface Outline {
   readonly routes: ReadonlyMap<string, RouteConfiguration>;
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly plans: readonly ClusterPlan[];
-  /** Those of the plans whose endpoints may be others than those of the outline before; undefined = all. */
-  readonly freshPlans?: readonly ClusterPlan[] | undefined;
   /** Endpoints that no instance decides; undefined = none. */
   readonly ownEndpoints?: ReadonlyMap<string, ClusterLoadAssignment> | undefined;
   /** Listeners of Envoys; undefined = none. */

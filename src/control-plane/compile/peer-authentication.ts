@@ -1,3 +1,4 @@
+import { WeakMemo } from '../../runtime/weak-memo.js';
 import type { ConfigView, Document } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
 import { selects } from '../mesh/visibility.js';
@@ -60,8 +61,23 @@ export function peerAuthentications(
   };
 }
 
-/** The modes of all workloads and ports; each workload's documents are looked for once. */
+/**
+ * The modes of all workloads and ports; each workload's documents are looked for once. The same function as long as the
+ * documents are.
+ */
 export function mtlsModes(view: ConfigView, config: MeshConfig): MtlsModes {
+  const byRoot = modesOf.get([view.list('PeerAuthentication')], () => new Map());
+  let modes = byRoot.get(config.rootNamespace);
+  if (modes === undefined) {
+    modes = findModes(view, config);
+    byRoot.set(config.rootNamespace, modes);
+  }
+  return modes;
+}
+
+const modesOf = new WeakMemo<Map<string, MtlsModes>>();
+
+function findModes(view: ConfigView, config: MeshConfig): MtlsModes {
   const find = peerAuthentications(view, config);
   const known = new WeakMap<object, PeerAuthentications>();
   return (workload, port) => {

@@ -2,7 +2,8 @@ import type { AccessLog } from '../../model/access-log.js';
 import { NO_LOCALITY } from '../../model/endpoint.js';
 import { isNowhere, localityOfLabels } from '../../model/locality.js';
 import type { Node } from '../../model/node.js';
-import type { ConfigView, Document } from '../kinds/view.js';
+import { WeakMemo } from '../../runtime/weak-memo.js';
+import type { ConfigView, Document, KindSpecs } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
 import { selects } from '../mesh/visibility.js';
 import { DEFAULT_CLUSTER_ID } from '../registry/workload.js';
@@ -133,21 +134,31 @@ function namespaceOfId(id: string): string {
   return /~([^~.]+)\.svc\.[^~]*$/.exec(id)?.[1] ?? 'default';
 }
 
-const keysOfView = new WeakMap<ConfigView, readonly string[]>();
-
 /** Labels of clients that some route or policy depends on, sorted. */
 function sourceLabelKeys(view: ConfigView, config: MeshConfig): readonly string[] {
-  const known = keysOfView.get(view);
-  if (known !== undefined) return known;
-  const selectors = [
-    ...view.list('DestinationRule').map(({ spec }) => spec.workloadSelector?.matchLabels),
-    ...virtualServicesOf(view, config).flatMap(({ spec }) =>
-      [...(spec.http ?? []), ...(spec.tls ?? []), ...(spec.tcp ?? [])].flatMap(({ match = [] }) =>
-        match.map(({ sourceLabels }) => sourceLabels),
-      ),
-    ),
-  ];
-  const sorted = [...new Set(selectors.flatMap((selector) => Object.keys(selector ?? {})))].sort();
-  keysOfView.set(view, sorted);
-  return sorted;
+  const rules = view.list('DestinationRule');
+  const services = virtualServicesOf(view, config);
+  return labelKeys.get([rules, services], () => {
+    const keys = [
+      ...rules.map(({ spec }) => keysOfRule(spec)),
+      ...services.map(({ spec }) => keysOfService(spec)),
+    ];
+    return [...new Set(keys.flat())].sort();
+  });
 }
+
+const labelKeys = new WeakMemo<readonly string[]>();
+
+function keysOfRule({ workloadSelector }: KindSpecs['DestinationRule']): readonly string[] {
+  return Object.keys(workloadSelector?.matchLabels ?? {});
+}
+
+function keysOfService(spec: KindSpecs['VirtualService']): readonly string[] {
+  return serviceKeys.get([spec], () => {
+    const rules = [...(spec.http ?? []), ...(spec.tls ?? []), ...(spec.tcp ?? [])];
+    const selectors = rules.flatMap(({ match = [] }) => match.map(({ sourceLabels }) => sourceLabels));
+    return [...new Set(selectors.flatMap((selector) => Object.keys(selector ?? {})))];
+  });
+}
+
+const serviceKeys = new WeakMemo<readonly string[]>();

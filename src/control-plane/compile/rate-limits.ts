@@ -4,6 +4,8 @@ import type { LocalRateLimitConfig } from '../../model/local-rate-limit.js';
 import type { HeaderMatcher } from '../../model/matcher.js';
 import { ALWAYS } from '../../model/percent.js';
 import type { RateLimit, RateLimitAction } from '../../model/rate-limit.js';
+import { groupBy } from '../../runtime/group-by.js';
+import { derived, lookup } from '../kinds/derived.js';
 import { fullHostName } from '../kinds/hosts.js';
 import type { QuotaSpec, RateLimitPolicySpec, StringMatch } from '../kinds/types.js';
 import type { ConfigView, Document } from '../kinds/view.js';
@@ -54,13 +56,22 @@ export function sentLimits(
   }: { readonly clientNamespace: string; readonly host: string; readonly port: number },
   { rootNamespace }: Pick<MeshConfig, 'rootNamespace'>,
 ): readonly HttpFilter[] {
-  const own = limitsOf(view).filter(({ namespace, spec }) => {
-    if (spec.host === undefined || fullHostName(spec.host, namespace) !== host) return false;
+  const own = limitsAt(view, host).filter(({ namespace, spec }) => {
     const exposure = { from: namespace, to: clientNamespace, byDefault: undefined };
     return isExported(spec.exportTo, exposure) && (spec.ports === undefined || spec.ports.includes(port));
   });
   return inOrder(own, rootNamespace).map(filterOf);
 }
+
+const NO_LIMITS: readonly Limits[] = [];
+
+const limitsAt = lookup(
+  derived((view) => {
+    const sent = limitsOf(view).filter(({ spec }) => spec.host !== undefined);
+    return groupBy(sent, ({ spec, namespace }) => fullHostName(spec.host ?? '', namespace));
+  }),
+  (byHost, host: string) => byHost.get(host) ?? NO_LIMITS,
+);
 
 function limitsOf(view: ConfigView): readonly Limits[] {
   return [...view.list('RateLimitPolicy'), ...view.list('Quota')];

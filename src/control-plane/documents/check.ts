@@ -1,11 +1,12 @@
 import { WeakMemo } from '../../runtime/weak-memo.js';
 import { findingsOf } from '../gateway-api/findings.js';
+import { record } from '../kinds/derived.js';
 import type { Kind } from '../kinds/kind.js';
 import { KINDS } from '../kinds/kinds.js';
 import { checkMetadata } from '../kinds/metadata-rules.js';
+import type { Reads } from '../kinds/reads.js';
 import type { ConfigView, KindName } from '../kinds/view.js';
 import type { RuleViolation, Violation } from '../schema/violation.js';
-import { keyOf } from './config-view.js';
 import type { ConfigDocument } from './document.js';
 import { findUnsupported } from './unsupported.js';
 
@@ -24,17 +25,16 @@ export function checkDocuments(
   let errors = 0;
   let warnings = 0;
   for (const document of documents) {
-    const { rules, unsupported } = known.get([document.spec], () => checkAlone(document));
+    const { rules, unsupported } = alone.get([document.spec], () => checkAlone(document));
     const found: RuleViolation[] = [...rules, ...checkReferences(document, view)];
     if (!allowUnsupported) found.push(...unsupported);
-    const key = keyOf(document.kind, document.namespace, document.name);
-    const twin = first.get(key);
-    if (twin === undefined) first.set(key, document);
+    const twin = first.get(document.key);
+    if (twin === undefined) first.set(document.key, document);
     else found.push(duplicate(document, twin));
     for (const violation of found) {
       const isError = violation.severity === 'error';
       if (isError ? errors >= MAX_ERRORS : warnings >= MAX_WARNINGS) continue;
-      violations.push(document.locate(violation));
+      violations.push(located.get([document, violation], () => document.locate(violation)));
       if (isError) errors++;
       else warnings++;
     }
@@ -50,7 +50,8 @@ interface Alone {
 }
 
 /** By spec: it belongs to one document, which says the same as long as it is the same. */
-const known = new WeakMemo<Alone>();
+const alone = new WeakMemo<Alone>();
+const located = new WeakMemo<Violation>();
 
 function checkAlone<K extends KindName>(document: ConfigDocument<K>): Alone {
   return {
@@ -72,13 +73,30 @@ const HAS_STATUS: ReadonlySet<KindName> = new Set<KindName>([
   'BackendTLSPolicy',
 ]);
 
+/** What is wrong with the references of documents, and what was read to see it. */
+const references = new WeakMap<
+  object,
+  { readonly reads: Reads<ConfigView>; readonly value: readonly RuleViolation[] }
+>();
+
 function checkReferences<K extends KindName>(
   document: ConfigDocument<K>,
   view: ConfigView,
 ): readonly RuleViolation[] {
-  const own = kindOf(document).references?.(document, view) ?? [];
-  return HAS_STATUS.has(document.kind) ? [...own, ...findingsOf(view, document)] : own;
+  const { references: check } = kindOf(document);
+  const hasStatus = HAS_STATUS.has(document.kind);
+  if (check === undefined && !hasStatus) return NONE;
+  const last = references.get(document.spec);
+  if (last?.reads.hold(view) === true) return last.value;
+  const made = record(view, (recorded) => [
+    ...(check?.(document, recorded) ?? []),
+    ...(hasStatus ? findingsOf(recorded, document) : []),
+  ]);
+  references.set(document.spec, made);
+  return made.value;
 }
+
+const NONE: readonly RuleViolation[] = [];
 
 function kindOf<K extends KindName>({ kind }: ConfigDocument<K>): Kind<K> {
   // KINDS is indexed by the document's own kind.

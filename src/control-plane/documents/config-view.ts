@@ -1,4 +1,6 @@
+import { follow } from '../kinds/derived.js';
 import type { ConfigView, Document, KindName } from '../kinds/view.js';
+import { ConfigDocument, keyOf } from './document.js';
 
 /** Makes a view of documents that are in load order; lists of which nothing changed are those of the view before. */
 export function createView(
@@ -13,14 +15,19 @@ export function createView(
     const list = lists.get(document.kind);
     if (list === undefined) lists.set(document.kind, [document]);
     else list.push(document);
-    byName.set(keyOf(document.kind, document.namespace, document.name), document);
+    byName.set(
+      document instanceof ConfigDocument
+        ? document.key
+        : keyOf(document.kind, document.namespace, document.name),
+      document,
+    );
   }
   for (const [kind, list] of lists) {
     const last: readonly Document[] | undefined = before?.list(kind);
     const isSame = last?.length === list.length && list.every((one, at) => one === last[at]);
     byKind.set(kind, isSame ? last : Object.freeze(list));
   }
-  return Object.freeze({
+  const view: ConfigView = Object.freeze({
     revision,
     list<K extends KindName>(kind: K): readonly Document<K>[] {
       // Filed under its own kind.
@@ -31,11 +38,8 @@ export function createView(
       return byName.get(keyOf(kind, namespace, name)) as Document<K> | undefined;
     },
   });
+  if (before !== undefined) follow(view, before);
+  return view;
 }
 
 const NONE: readonly Document[] = Object.freeze([]);
-
-/** What tells one object from all others. */
-export function keyOf(kind: KindName, namespace: string, name: string): string {
-  return `${kind}/${namespace}/${name}`;
-}

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isEqual } from '../../runtime/equal.js';
 import { mapOf } from '../kinds/fields.js';
 import { isKindName, KINDS, kindNameOf } from '../kinds/kinds.js';
 import { isDnsLabel } from '../kinds/names.js';
@@ -9,6 +10,20 @@ import { suggest } from '../schema/suggest.js';
 import { isPlainObject, type PlainObject, type PlainValue } from '../schema/value.js';
 import type { RuleViolation, Violation } from '../schema/violation.js';
 import { UNSUPPORTED_KINDS, unsupportedKind } from './unsupported.js';
+
+/** What tells one object from all others. */
+export function keyOf(kind: KindName, namespace: string, name: string): string {
+  return `${kind}/${namespace}/${name}`;
+}
+
+/** Whether two documents say the same, wherever they stand. */
+export function isSameDocument(left: Document, right: Document | undefined): boolean {
+  if (left === right) return true;
+  if (right === undefined) return false;
+  return (['kind', 'namespace', 'name', 'apiVersion', 'labels', 'annotations', 'spec'] as const).every(
+    (field) => isEqual(left[field], right[field]),
+  );
+}
 
 /** Where a document stands: its file, its number in the stream, and the way to it (through the items of a List). */
 interface Seat {
@@ -30,6 +45,8 @@ export class ConfigDocument<K extends KindName = KindName> implements Document<K
   readonly order: number;
   /** `metadata.creationTimestamp`, which whoever exports a cluster has in its files; undefined = it says none. */
   readonly createdMs: number | undefined;
+  /** What tells it from all others. */
+  readonly key: string;
   readonly #seat: Seat;
 
   constructor(content: Content<K>, seat: Seat, order: number) {
@@ -43,6 +60,7 @@ export class ConfigDocument<K extends KindName = KindName> implements Document<K
     this.origin = content.origin;
     this.createdMs = content.createdMs;
     this.order = order;
+    this.key = keyOf(content.kind, content.namespace, content.name);
     this.#seat = seat;
   }
 
@@ -61,6 +79,15 @@ export class ConfigDocument<K extends KindName = KindName> implements Document<K
   /** The same document at another place in the load order. */
   at(order: number): ConfigDocument<K> {
     return order === this.order ? this : new ConfigDocument(this, this.#seat, order);
+  }
+
+  /** This document with the content of another that says the same. */
+  like(other: ConfigDocument): ConfigDocument {
+    return new ConfigDocument(
+      { ...other, origin: this.origin, createdMs: this.createdMs },
+      this.#seat,
+      this.order,
+    );
   }
 
   /** A complaint of a rule about this document, with its place. */

@@ -2,6 +2,7 @@ import { type ConfigText, fileViolation, openConfigFile } from '../schema/config
 import type { ConfigLimits } from '../schema/limits.js';
 import type { Violation } from '../schema/violation.js';
 import { type ConfigDocument, type FileContent, readDocuments } from './document.js';
+import { Places } from './places.js';
 
 /** Everything that one source has: all of its files, and what it could not read. */
 export interface ConfigInput {
@@ -22,27 +23,23 @@ export interface SourcesContent {
 export type FileReader = (sources: Iterable<readonly [string, ConfigInput]>) => SourcesContent;
 
 interface KnownFile extends FileContent {
+  readonly content: ConfigText['content'];
   readonly hash: string;
 }
 
 /** Makes a reader that remembers the files of its last run. */
 export function createFileReader(limits: ConfigLimits): FileReader {
   let known: ReadonlyMap<string, KnownFile> = new Map();
-  // Where each document stood last: what stays in its place stays the same object.
-  const placed = new WeakMap<ConfigDocument, ConfigDocument>();
-  const place = (document: ConfigDocument, order: number): ConfigDocument => {
-    const last = placed.get(document);
-    if (last?.order === order) return last;
-    const now = document.at(order);
-    placed.set(document, now);
-    return now;
-  };
+  const places = new Places();
   const read = (key: string, text: ConfigText): KnownFile => {
-    const opened = openConfigFile(text, limits);
-    if ('violation' in opened) return { hash: '', documents: [], violations: [opened.violation] };
-    const { hash } = opened.file;
     const before = known.get(key);
-    return before?.hash === hash ? before : { hash, ...readDocuments(opened.file, limits.violations) };
+    if (before !== undefined && isSameText(before.content, text.content)) return before;
+    const { content } = text;
+    const opened = openConfigFile(text, limits);
+    if ('violation' in opened) return { content, hash: '', documents: [], violations: [opened.violation] };
+    const { hash } = opened.file;
+    const { documents, violations } = readDocuments(opened.file, limits.violations);
+    return { content, hash, documents: places.follow(before?.documents ?? [], documents), violations };
   };
   return (sources) => {
     const files = new Map<string, KnownFile>();
@@ -67,7 +64,7 @@ export function createFileReader(limits: ConfigLimits): FileReader {
     }
     known = files;
     const fingerprint = JSON.stringify([...files].map(([key, file]) => [key, file.hash]));
-    return { documents: oldestFirst(documents).map(place), violations, fingerprint };
+    return { documents: places.place(oldestFirst(documents)), violations, fingerprint };
   };
 }
 
@@ -82,6 +79,11 @@ function oldestFirst(documents: readonly ConfigDocument[]): readonly ConfigDocum
   const byName = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
   dated.sort((a, b) => (a.createdMs ?? 0) - (b.createdMs ?? 0) || byName(key(a), key(b)));
   return [...documents.filter(({ createdMs }) => createdMs === undefined), ...dated];
+}
+
+function isSameText(left: ConfigText['content'], right: ConfigText['content']): boolean {
+  if (typeof left === 'string' || typeof right === 'string') return left === right;
+  return left.byteLength === right.byteLength && Buffer.compare(left, right) === 0;
 }
 
 function sizeOf({ content }: ConfigText): number {

@@ -1,7 +1,6 @@
 import { indexDestinationRules } from '../compile/destination-rules.js';
-import { indexInstances } from '../compile/instances.js';
+import { indexInstances, registeredIn } from '../compile/instances.js';
 import { mtlsModes } from '../compile/peer-authentication.js';
-import { PodIndex } from '../compile/pods.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
 import { listServices, visibleServices } from '../mesh/services.js';
@@ -41,7 +40,7 @@ export function serverPolicies(query: ServerQuery, world: World): readonly Expla
     host: service.host,
   });
   const subsetLabels = rules.subsets.find(({ name }) => name === subset)?.labels;
-  const instances = indexInstances({ view, registry, pods: new PodIndex() })
+  const instances = indexInstances(view, registeredIn(registry))
     .of(service, servicePort)
     .filter(({ labels }) => selects(subsetLabels, labels));
   const modes = mtlsModes(view, config);

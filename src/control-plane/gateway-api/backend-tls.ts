@@ -1,3 +1,6 @@
+import { isEqual } from '../../runtime/equal.js';
+import { groupBy } from '../../runtime/group-by.js';
+import { derived, lookup } from '../kinds/derived.js';
 import { GATEWAY_GROUP } from '../kinds/gateway-api/fields.js';
 import type { ConfigView, Document } from '../kinds/view.js';
 import { serviceHost } from '../mesh/names.js';
@@ -23,24 +26,27 @@ export interface BackendTls {
   readonly notAccepted: Complaint | undefined;
 }
 
-const known = new WeakMap<ConfigView, readonly BackendTls[]>();
-
 /** All BackendTLSPolicies by target; remembered with the view. */
-export function backendTlsOf(view: ConfigView): readonly BackendTls[] {
-  const before = known.get(view);
-  if (before !== undefined) return before;
-  const all = computeAll(view);
-  known.set(view, all);
-  return all;
-}
+export const backendTlsOf = derived(computeAll);
+
+/** The policies for a service that are followed. */
+const backendTlsAt = lookup(
+  derived((view) =>
+    groupBy(
+      backendTlsOf(view).filter((one) => !isConflicted(one)),
+      ({ host }) => host,
+    ),
+  ),
+  (byHost, host: string) => byHost.get(host),
+  isEqual,
+);
 
 /** The policy for a port of a service: one for that port before one for the whole service. */
 export function backendTlsFor(view: ConfigView, host: string, portName: string): BackendTls | undefined {
-  if (view.list('BackendTLSPolicy').length === 0) return undefined;
-  const own = backendTlsOf(view).filter((one) => one.host === host && !isConflicted(one));
+  const own = backendTlsAt(view, host);
   return (
-    own.find(({ section }) => section !== undefined && section === portName) ??
-    own.find(({ section }) => section === undefined)
+    own?.find(({ section }) => section !== undefined && section === portName) ??
+    own?.find(({ section }) => section === undefined)
   );
 }
 

@@ -1,35 +1,33 @@
+import { isEqual } from '../../runtime/equal.js';
+import { derived, lookup } from '../kinds/derived.js';
 import type { ConfigView, Document, FieldPath } from '../kinds/view.js';
 import type { RuleViolation } from '../schema/violation.js';
 import { backendTlsOf } from './backend-tls.js';
 import type { Complaint } from './condition.js';
 import { documentServices } from './parents.js';
-import { type RouteJudging, refusalOf, unresolvedBackends } from './route-status.js';
-import { type GatewayApiState, gatewayApiState } from './state.js';
+import { refusalOf, unresolvedBackends } from './route-status.js';
+import { gatewayApiState } from './state.js';
 
-interface Judged extends RouteJudging {
-  readonly state: GatewayApiState;
-  readonly byDocument: ReadonlyMap<Document, readonly RuleViolation[]>;
-}
+type Findings = ReadonlyMap<object, readonly RuleViolation[]>;
 
-const known = new WeakMap<ConfigView, Judged['byDocument']>();
+const NONE: readonly RuleViolation[] = [];
 
 /** What the status of a document complains about; it refuses nothing, so these are warnings. */
-export function findingsOf(view: ConfigView, document: Document): readonly RuleViolation[] {
-  let all = known.get(view);
-  if (all === undefined) {
-    all = computeAll(view);
-    known.set(view, all);
-  }
-  return all.get(document) ?? [];
+export function findingsOf(view: ConfigView, { spec }: Document): readonly RuleViolation[] {
+  return findingsFor(view, spec);
 }
 
-function computeAll(view: ConfigView): Judged['byDocument'] {
+/** By spec: it belongs to one document. */
+const findingsFor = lookup(derived(computeAll), (all, spec: object) => all.get(spec) ?? NONE, isEqual);
+
+function computeAll(view: ConfigView): Findings {
   const state = gatewayApiState(view);
   const judging = { services: documentServices(view), grants: state.lookup.grants };
-  const found = new Map<Document, RuleViolation[]>();
+  const found = new Map<object, RuleViolation[]>();
   const add = (document: Document, complaint: Complaint | undefined, path: FieldPath) => {
     if (complaint === undefined) return;
-    found.set(document, [...(found.get(document) ?? []), warning(complaint, path)]);
+    const { spec } = document;
+    found.set(spec, [...(found.get(spec) ?? []), warning(complaint, path)]);
   };
   for (const { route, parents } of state.routes) {
     for (const parent of parents)

@@ -1,5 +1,6 @@
 import { suggest } from '../schema/suggest.js';
 import type { RuleViolation } from '../schema/violation.js';
+import { derived } from './derived.js';
 import { coversHost, fullHostName } from './hosts.js';
 import { entriesOf } from './report.js';
 import type { Destination, VirtualServiceSpec } from './types.js';
@@ -95,16 +96,12 @@ interface DeclaredHosts {
   readonly names: readonly string[];
 }
 
-const declaredByView = new WeakMap<ConfigView, DeclaredHosts>();
-
-function declaredHosts(view: ConfigView): DeclaredHosts {
-  const known = declaredByView.get(view);
-  if (known !== undefined) return known;
+const declaredHosts = derived((view): DeclaredHosts => {
   const services = view.list('Service').map((service) => fullHostName(service.name, service.namespace));
   const entries = view
     .list('ServiceEntry')
     .flatMap((entry) => entry.spec.hosts.map((host) => host.toLowerCase()));
-  const declared: DeclaredHosts = {
+  return {
     rules: view.list('DestinationRule').map((rule) => ({
       host: fullHostName(rule.spec.host, rule.namespace),
       subsets: (rule.spec.subsets ?? []).map((subset) => subset.name),
@@ -113,6 +110,4 @@ function declaredHosts(view: ConfigView): DeclaredHosts {
     wildcards: entries.filter((host) => host.startsWith('*')),
     names: view.list('Service').map((service) => service.name),
   };
-  declaredByView.set(view, declared);
-  return declared;
-}
+});

@@ -1,17 +1,16 @@
 import type { Clock } from '../../runtime/clock.js';
-import { isEqual } from '../../runtime/equal.js';
 import type { Logger } from '../../runtime/log.js';
 import { createSignal, type MutableSignal, type Signal } from '../../runtime/signal.js';
 import { checkDocuments } from '../documents/check.js';
-import { createView, keyOf } from '../documents/config-view.js';
-import type { ConfigDocument } from '../documents/document.js';
+import { createView } from '../documents/config-view.js';
+import { type ConfigDocument, isSameDocument, keyOf } from '../documents/document.js';
 import {
   type ConfigInput,
   createFileReader,
   type FileReader,
   type SourcesContent,
 } from '../documents/file-reader.js';
-import type { ConfigView, Document } from '../kinds/view.js';
+import type { ConfigView } from '../kinds/view.js';
 import { formatViolation } from '../schema/format.js';
 import { type ConfigLimits, DEFAULT_LIMITS } from '../schema/limits.js';
 import { hasError, type Violation } from '../schema/violation.js';
@@ -273,13 +272,5 @@ function inOrder(sources: ReadonlyMap<string, ConfigInput>): readonly (readonly 
 function isSameContent(left: readonly ConfigDocument[], right: readonly ConfigDocument[]): boolean {
   return (
     left.length === right.length && left.every((document, index) => isSameDocument(document, right[index]))
-  );
-}
-
-/** Whether two documents say the same, wherever they stand. */
-export function isSameDocument(left: Document, right: Document | undefined): boolean {
-  if (right === undefined) return false;
-  return (['kind', 'namespace', 'name', 'apiVersion', 'labels', 'annotations', 'spec'] as const).every(
-    (field) => isEqual(left[field], right[field]),
   );
 }

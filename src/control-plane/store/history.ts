@@ -1,7 +1,7 @@
-import { keyOf } from '../documents/config-view.js';
-import type { ConfigView, Document } from '../kinds/view.js';
-import { type ConfigChange, isSameDocument } from './config-store.js';
-import { allDocuments } from './mass-removal.js';
+import { isSameDocument, keyOf } from '../documents/document.js';
+import { KIND_NAMES } from '../kinds/kinds.js';
+import type { ConfigView, Document, KindName } from '../kinds/view.js';
+import type { ConfigChange } from './config-store.js';
 import type { ObjectName } from './object.js';
 
 /** What happened to one object; without `before` it is new, without `after` it is gone. */
@@ -99,7 +99,8 @@ export function differences({
   before,
   after,
 }: Pick<ConfigChange, 'before' | 'after'>): readonly Difference[] {
-  const [olds, nows] = [byKey(before), byKey(after)];
+  const kinds = KIND_NAMES.filter((kind) => before.list(kind) !== after.list(kind));
+  const [olds, nows] = [byKey(before, kinds), byKey(after, kinds)];
   const found: Difference[] = [];
   for (const [key, now] of nows) {
     const { kind, namespace, name } = now;
@@ -130,6 +131,7 @@ export function keptChanges(found: readonly Difference[]): Pick<HistoryEntry, 'c
   return { changes: isTooMuch ? undefined : changesOf(found), changeCount: found.length };
 }
 
-function byKey(view: ConfigView): ReadonlyMap<string, Document> {
-  return new Map(allDocuments(view).map((one) => [keyOf(one.kind, one.namespace, one.name), one] as const));
+function byKey(view: ConfigView, kinds: readonly KindName[]): ReadonlyMap<string, Document> {
+  const documents = kinds.flatMap((kind): readonly Document[] => view.list(kind));
+  return new Map(documents.map((one) => [keyOf(one.kind, one.namespace, one.name), one]));
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { MeshError } from '../../runtime/errors.js';
-import { keyOf } from '../documents/config-view.js';
+import { keyOf } from '../documents/document.js';
 import { isKindName } from '../kinds/kinds.js';
 import type { KindName } from '../kinds/view.js';
 import type { PlainObject } from '../schema/value.js';

@@ -1,6 +1,6 @@
-import { keyOf } from '../documents/config-view.js';
+import { WeakMemo } from '../../runtime/weak-memo.js';
 import { KIND_NAMES } from '../kinds/kinds.js';
-import type { ConfigView, Document } from '../kinds/view.js';
+import type { ConfigView, Document, KindName } from '../kinds/view.js';
 import { fileViolation } from '../schema/config-file.js';
 import type { Violation } from '../schema/violation.js';
 
@@ -25,15 +25,19 @@ export function massRemovals(
   after: ConfigView,
   { share = 0.5, minimum = 10 }: MassRemovalOptions,
 ): readonly Removal[] {
-  const sorts = [
-    ['services', servicesOf],
-    ['endpoints', endpointsOf],
-    ['documents', documentsOf],
-  ] as const;
-  return sorts.flatMap(([sort, namesOf]) => {
-    const [old, now] = [namesOf(before), namesOf(after)];
-    const removed = [...old].filter((name) => !now.has(name)).length;
-    return old.size >= minimum && removed > old.size * share ? [{ sort, removed, total: old.size }] : [];
+  return Object.entries(SORTS).flatMap(([sort, kinds]) => {
+    let total = 0;
+    let removed = 0;
+    for (const [kind, namesOf] of kinds) {
+      const old = namesIn(before.list(kind), namesOf);
+      total += old.size;
+      if (before.list(kind) === after.list(kind)) continue;
+      const now = namesIn(after.list(kind), namesOf);
+      for (const name of old) if (!now.has(name)) removed++;
+    }
+    const isMuch = total >= minimum && removed > total * share;
+    // The keys of SORTS.
+    return isMuch ? [{ sort: sort as Removal['sort'], removed, total }] : [];
   });
 }
 
@@ -49,32 +53,45 @@ export function allDocuments(view: ConfigView): readonly Document[] {
   return KIND_NAMES.flatMap((kind) => view.list(kind));
 }
 
-function documentsOf(view: ConfigView): ReadonlySet<string> {
-  return new Set(allDocuments(view).map(({ kind, namespace, name }) => keyOf(kind, namespace, name)));
+/** What documents of a kind name of some sort. */
+type NamesOf<K extends KindName = KindName> = (document: Document<K>) => readonly string[];
+
+/** Which kinds name something of a sort; no two name the same. */
+const SORTS: { readonly [S in Removal['sort']]: readonly (readonly [KindName, NamesOf])[] } = {
+  services: [of('Service', nameOf), of('ServiceEntry', ({ spec }) => spec.hosts ?? [])],
+  endpoints: [
+    of('WorkloadEntry', nameOf),
+    of('ServiceEntry', ({ namespace, name, spec }) =>
+      (spec.endpoints ?? []).map(({ address }, index) => `${namespace}/${name} ${address ?? index}`),
+    ),
+    of('EndpointSlice', ({ namespace, spec }) =>
+      (spec.endpoints ?? []).flatMap(({ addresses }) =>
+        addresses.map((address) => `${namespace} ${address}`),
+      ),
+    ),
+    of('Pod', nameOf),
+  ],
+  documents: KIND_NAMES.map((kind) => of(kind, nameOf)),
+};
+
+function of<K extends KindName>(kind: K, namesOf: NamesOf<K>): readonly [KindName, NamesOf] {
+  // It is asked of documents of this kind alone.
+  return [kind, namesOf as NamesOf];
 }
 
-function servicesOf(view: ConfigView): ReadonlySet<string> {
-  return new Set([
-    ...view.list('Service').map(({ namespace, name }) => `${namespace}/${name}`),
-    ...view.list('ServiceEntry').flatMap(({ spec }) => spec.hosts ?? []),
-  ]);
+function nameOf({ namespace, name }: Document): readonly string[] {
+  return [`${namespace}/${name}`];
 }
 
-function endpointsOf(view: ConfigView): ReadonlySet<string> {
-  return new Set([
-    ...view.list('WorkloadEntry').map(({ namespace, name }) => `entry ${namespace}/${name}`),
-    ...view
-      .list('ServiceEntry')
-      .flatMap(({ namespace, name, spec }) =>
-        (spec.endpoints ?? []).map(({ address }, index) => `${namespace}/${name} ${address ?? index}`),
-      ),
-    ...view
-      .list('EndpointSlice')
-      .flatMap((slice) =>
-        (slice.spec.endpoints ?? []).flatMap(({ addresses }) =>
-          addresses.map((address) => `slice ${slice.namespace} ${address}`),
-        ),
-      ),
-    ...view.list('Pod').map(({ namespace, name }) => `pod ${namespace}/${name}`),
-  ]);
+const known = new WeakMemo<Map<NamesOf, ReadonlySet<string>>>();
+
+/** The names in a list; looked for once. */
+function namesIn(documents: readonly Document[], namesOf: NamesOf): ReadonlySet<string> {
+  const byQuestion = known.get([documents], () => new Map());
+  let names = byQuestion.get(namesOf);
+  if (names === undefined) {
+    names = new Set(documents.flatMap(namesOf));
+    byQuestion.set(namesOf, names);
+  }
+  return names;
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../../runtime/clock.js';
 import { isEqual } from '../../runtime/equal.js';
 import { MeshError, messageOf } from '../../runtime/errors.js';
 import type { Logger } from '../../runtime/log.js';
-import { keyOf } from '../documents/config-view.js';
+import { keyOf } from '../documents/document.js';
 import type { ConfigInput } from '../documents/file-reader.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { PlainObject } from '../schema/value.js';

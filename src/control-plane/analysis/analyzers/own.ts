@@ -1,8 +1,8 @@
 import { parseDuration } from '../../../model/duration.js';
+import { groupBy } from '../../../runtime/group-by.js';
 import type { PlainValue } from '../../schema/value.js';
 import { type AnalysisContext, type Analyzer, NETWORKING } from '../analyzer.js';
 import type { AnalysisDocument } from '../document.js';
-import { groupBy } from '../group-by.js';
 import { clusterDomain } from '../mesh.js';
 import { at, labelsAt, list, map, number, text } from '../plain.js';
 import { selectorText, selects } from '../selectors.js';

@@ -1,6 +1,6 @@
+import { groupBy } from '../../../runtime/group-by.js';
 import { type AnalysisContext, type Analyzer, NETWORKING } from '../analyzer.js';
 import type { AnalysisDocument } from '../document.js';
-import { groupBy } from '../group-by.js';
 import { clusterDomain } from '../mesh.js';
 import { texts } from '../plain.js';
 import { hostsOverlap, scopesOf, toFullHost } from '../services.js';

@@ -1,7 +1,7 @@
+import { groupBy } from '../../../runtime/group-by.js';
 import { type AnalysisContext, type Analyzer, NETWORKING, type Report } from '../analyzer.js';
 import type { FindingCode } from '../codes.js';
 import type { AnalysisDocument } from '../document.js';
-import { groupBy } from '../group-by.js';
 import { meshConfigOf, providersOf } from '../mesh.js';
 import { labelsAt, list, map, text } from '../plain.js';
 import { type Labels, selectorText, selects } from '../selectors.js';

@@ -4,6 +4,7 @@ import { registry } from '../../../proto/registry.js';
 import { cluster, core, httpConnectionManager as hcm, listener, route } from '../../../proto/xds.js';
 import { compileRegex } from '../../../routing/regex.js';
 import { messageOf } from '../../../runtime/errors.js';
+import { WeakMemo } from '../../../runtime/weak-memo.js';
 import type { EnvoyFilterPatch } from '../../kinds/types.js';
 import type { ConfigView, Document } from '../../kinds/view.js';
 import { selects } from '../../mesh/visibility.js';
@@ -124,7 +125,7 @@ export interface PatchSubject {
   readonly node: Pick<Node, 'metadata' | 'extra'>;
 }
 
-const ordered = new WeakMap<ConfigView, readonly Document<'EnvoyFilter'>[]>();
+const ordered = new WeakMemo<Map<string, readonly Document<'EnvoyFilter'>[]>>();
 
 /** The patches for a node, in the order of Istio: by priority, those of the root namespace first, then by age. */
 export function patchesFor(view: ConfigView, subject: PatchSubject, rootNamespace: string): readonly Patch[] {
@@ -150,13 +151,15 @@ function documentsFor(
   subject: PatchSubject,
   rootNamespace: string,
 ): readonly Document<'EnvoyFilter'>[] {
-  let all = ordered.get(view);
+  const documents = view.list('EnvoyFilter');
+  const byRoot = ordered.get([documents], () => new Map());
+  let all = byRoot.get(rootNamespace);
   if (all === undefined) {
     const rank = ({ namespace }: Document) => (namespace === rootNamespace ? 0 : 1);
-    all = [...view.list('EnvoyFilter')].sort(
+    all = [...documents].sort(
       (a, b) => (a.spec.priority ?? 0) - (b.spec.priority ?? 0) || rank(a) - rank(b) || a.order - b.order,
     );
-    ordered.set(view, all);
+    byRoot.set(rootNamespace, all);
   }
   return all.filter((one) => isFor(one, subject, rootNamespace));
 }

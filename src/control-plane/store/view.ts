@@ -1,1 +1,0 @@
-export type { ConfigView, Document, FieldPath, KindName, KindSpecs, Origin } from '../kinds/view.js';
