@@ -1,8 +1,7 @@
 import { indexDestinationRules } from '../compile/destination-rules.js';
 import type { Instance } from '../compile/instance.js';
-import { type InstanceIndex, indexInstances } from '../compile/instances.js';
+import { type InstanceIndex, indexInstances, registeredIn } from '../compile/instances.js';
 import { type MtlsMode, peerAuthentications } from '../compile/peer-authentication.js';
-import { PodIndex } from '../compile/pods.js';
 import { policiesFor } from '../compile/policy-scope.js';
 import { gatewayApiState } from '../gateway-api/state.js';
 import { coversHost, fullHostName } from '../kinds/hosts.js';
@@ -69,7 +68,7 @@ export function serviceReports(
   wanted: { readonly namespace?: string | undefined; readonly name?: string | undefined } = {},
 ): readonly ServiceReport[] {
   const { view, registry } = input;
-  const instances = indexInstances({ view, registry, pods: new PodIndex() });
+  const instances = indexInstances(view, registeredIn(registry));
   return listServices(view, registry)
     .filter(
       ({ namespace, host, source }) =>
