@@ -27,7 +27,10 @@ export function addCompileRbac(compile: Command, output: Output, done: Done): vo
 
 /** Adds `authz check`. */
 export function addAuthz(program: Command, output: Output, done: Done): void {
-  const authz = program.command('authz').description('Look at who may do what.');
+  const authz = program
+    .command('authz')
+    .description('Look at who may do what.')
+    .addHelpText('after', AUTHZ_EXAMPLES);
   const command = withWorkloadOptions(authz.command('check'));
   command
     .description(
@@ -62,7 +65,10 @@ export function addAuthz(program: Command, output: Output, done: Done): void {
 
 /** Adds `migrate rbac`. */
 export function addMigrate(program: Command, output: Output, done: Done): void {
-  const migrate = program.command('migrate').description('Translate documents of the past.');
+  const migrate = program
+    .command('migrate')
+    .description('Translate documents of the past.')
+    .addHelpText('after', MIGRATE_EXAMPLES);
   const command = withFileOption(
     migrate.command('rbac'),
     'files or folders of Istio YAML, with the Services (needed)',

@@ -47,7 +47,8 @@ export async function bugReport(options: ReportOptions, output: Output): Promise
     environment: environmentOf(process.env),
     ...parts,
   };
-  await print(output, options.format === 'yaml' ? 'yaml' : 'json', redacted(report), () => []);
+  const shown = withoutWords(redacted(report), secretsIn(process.env));
+  await print(output, options.format === 'yaml' ? 'yaml' : 'json', shown, () => []);
   return 0;
 }
 
@@ -71,13 +72,32 @@ function environmentOf(env: Readonly<Record<string, string | undefined>>): Reado
   );
 }
 
-const SENSITIVE = /token|secret|password|passwd|authorization|cookie|credential|api[-_]?key|private[-_]?key/i;
+const SENSITIVE =
+  /token|secret|passw(?:or)?d|passphrase|authorization|cookie|credential|api[-_]?key|private[-_]?key|bearer/i;
 /** Names under which nothing secret stands though they sound like it. */
 const HARMLESS = /(?:file|path|url|name|uri|ref|count|issuer|^secrets)$/i;
 const PEM = /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g;
 const JWT = /\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g;
 const JOIN_TOKEN = /inmesh-join-[\w-]+/g;
 const BEARER = /\b(bearer|basic)\s+[\w.~+/=-]+/gi;
+
+/** Words shorter than that may stand anywhere by chance. */
+const MIN_SECRET = 6;
+
+/** What the environment holds that is secret, whoever it is for: it may have come into messages and documents. */
+function secretsIn(env: Readonly<Record<string, string | undefined>>): readonly string[] {
+  return Object.entries(env).flatMap(([name, value = '']) =>
+    SENSITIVE.test(name) && !HARMLESS.test(name) && value.length >= MIN_SECRET ? [value] : [],
+  );
+}
+
+function withoutWords(value: unknown, words: readonly string[]): unknown {
+  if (typeof value === 'string')
+    return words.reduce((text, word) => text.replaceAll(word, '[redacted]'), value);
+  if (Array.isArray(value)) return value.map((one) => withoutWords(one, words));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, withoutWords(part, words)]));
+}
 
 /** The same value without keys, tokens and secrets, wherever they stand. */
 export function redacted(value: unknown, name = ''): unknown {

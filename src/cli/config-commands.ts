@@ -156,7 +156,7 @@ export function addChanging(program: Command, output: Output, done: Done): void 
     });
   withPlaneOptions(program.command('confirm'))
     .description('Take into force the change that is held back because it removes so much at once.')
-    .addOption(formatOption('table', 'json'))
+    .addOption(formatOption('table', 'json', 'yaml', 'name'))
     .addHelpText(
       'after',
       examples(

@@ -43,7 +43,8 @@ function compare(
   for (const { kind, namespace, name, object } of wanted) {
     const before = rest.get(keyOf(kind, namespace, name));
     rest.delete(keyOf(kind, namespace, name));
-    const after = normal(object, namespace);
+    // A control plane shows no values of Secrets: it is compared which there are.
+    const after = normal(isAll ? object : hidden(object), namespace);
     if (before !== undefined && JSON.stringify(normal(before, namespace)) === JSON.stringify(after)) continue;
     const op = before === undefined ? 'created' : 'configured';
     differences.push({ op, kind, namespace, name, after, ...(before !== undefined && { before }) });
@@ -53,6 +54,22 @@ function compare(
     return { op: 'deleted', kind, namespace: metadata.namespace ?? 'default', name: metadata.name, before };
   });
   return [...differences, ...gone];
+}
+
+type Plain = Readonly<Record<string, unknown>>;
+
+function hidden(object: Plain): Plain {
+  if (object['kind'] !== 'Secret') return object;
+  const hide = (value: unknown) =>
+    typeof value === 'object' && value !== null
+      ? Object.fromEntries(Object.keys(value).map((key) => [key, '(hidden)']))
+      : value;
+  return Object.fromEntries(
+    Object.entries(object).map(([key, value]) => [
+      key,
+      key === 'data' || key === 'stringData' ? hide(value) : value,
+    ]),
+  );
 }
 
 /** One order of fields, and the namespace said. */

@@ -23,11 +23,22 @@ export interface EditedFile {
  * @throws MeshError `INMESH_CONFIG_SYNTAX`.
  */
 export function editedFile(path: string, before: string, edits: readonly ObjectEdit[]): EditedFile {
-  const isJson = /^\s*[{[]/.test(before);
+  const isJson = isJsonText(before);
   let text = before;
   for (const one of edits) text = isJson ? editedJson(text, one) : editedYaml(path, text, one);
   const written = edits.map((one) => (isJson ? jsonTextOf(text, one) : textOf(text, one)));
   return { path, text, isChanged: text !== before, written };
+}
+
+/** What begins with a bracket may be YAML as well. */
+function isJsonText(text: string): boolean {
+  if (!/^\s*[{[]/.test(text)) return false;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The text of a file; nothing when it is not there. */

@@ -59,8 +59,8 @@ export async function confirm(options: ChangeOptions, output: Output): Promise<n
   const answer = await callPlane(apiOf(options), '/api/held/confirm', { method: 'POST', body: {} });
   if (answer.status !== 200) return showAnswer(answer, options, output);
   const { revision } = answer.body as { readonly revision: number };
-  output.out(
-    options.format === 'json' ? `${JSON.stringify(answer.body)}\n` : `revision ${revision} in force\n`,
-  );
+  const { format } = options;
+  if (format === 'name') output.out(`${revision}\n`);
+  else await print(output, format, answer.body, () => [[`revision ${revision} in force`]]);
   return 0;
 }

@@ -4,6 +4,7 @@ import { addAnalyze } from './analyze-command.js';
 import { addAuthz, addMigrate } from './authorization-commands.js';
 import { addCa } from './ca-command.js';
 import { addCompile } from './compile-command.js';
+import { addCompletion } from './complete-command.js';
 import { addChanging, addComparing, addReading } from './config-commands.js';
 import { addConvert } from './convert-command.js';
 import { addDev } from './dev-command.js';
@@ -43,6 +44,7 @@ const COMMANDS: readonly ((program: Command, output: Output, done: Done) => void
   addConvert,
   addEdits,
   addOthers,
+  addCompletion,
   addMtls,
   addAuthz,
   addMigrate,
@@ -67,7 +69,8 @@ export async function main(args: readonly string[], output: Output = terminalOut
   }
 }
 
-function createProgram(output: Output, done: Done): Command {
+/** The program with all of its commands. */
+export function createProgram(output: Output, done: Done): Command {
   const program = new Command('inmesh')
     .description('The service mesh that lives inside the Node process.')
     .version(version, '-v, --version')

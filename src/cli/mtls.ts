@@ -1,5 +1,6 @@
 import type { MtlsReport, MtlsWorkload, PlaintextUse } from '../control-plane.js';
 import type { Output } from './output.js';
+import { print } from './print.js';
 import { askStatus, type StatusApi } from './status-api.js';
 
 /** What `inmesh mtls` was asked for. */
@@ -8,14 +9,14 @@ export interface MtlsOptions extends Pick<StatusApi, 'tokenFile' | 'caRoot'> {
   /** `host:port` or URL of the control plane's status API. */
   readonly controlPlane: string;
   readonly namespace: string | undefined;
-  readonly format: 'text' | 'json';
+  readonly format: 'table' | 'json' | 'yaml';
 }
 
 /** Prints who speaks mTLS and who does not; `check` fails when somebody would be refused were everything STRICT. */
 export async function mtls(options: MtlsOptions, output: Output): Promise<number> {
   const report = await fetchReport(options);
   const isCheck = options.command === 'check';
-  if (options.format === 'json') output.out(`${JSON.stringify(report, undefined, 2)}\n`);
+  if (options.format !== 'table') await print(output, options.format, report, () => []);
   else output.out(`${(isCheck ? obstaclesOf(report) : linesOf(report)).join('\n')}\n`);
   return isCheck && report.obstacles > 0 ? 1 : 0;
 }

@@ -1,4 +1,4 @@
-import { Argument, type Command } from 'commander';
+import type { Command } from 'commander';
 import { toPort } from './arguments.js';
 import { collect } from './collect.js';
 import { examples, formatOption } from './config-commands.js';
@@ -6,7 +6,7 @@ import type { Done } from './done.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';
 
-/** Adds `version`, `workload entry`, `bug-report` and `completion`. */
+/** Adds `version`, `workload entry` and `bug-report`. */
 export function addOthers(program: Command, output: Output, done: Done): void {
   withPlaneOptions(program.command('version'))
     .description('Tell the version of this program and, where one answers, of the control plane.')
@@ -37,23 +37,6 @@ export function addOthers(program: Command, output: Output, done: Done): void {
       done(await bugReport({ ...options, format: options.output }, output));
     });
   addWorkload(program, output, done);
-  program
-    .command('completion')
-    .description('Print the script by which a shell completes commands and options.')
-    .addArgument(new Argument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish']))
-    .addHelpText(
-      'after',
-      examples(
-        'completion bash > /etc/bash_completion.d/inmesh',
-        'completion zsh > ~/.zfunc/_inmesh',
-        'completion fish > ~/.config/fish/completions/inmesh.fish',
-      ),
-    )
-    .action(async (shell: 'bash' | 'zsh' | 'fish') => {
-      const { completion } = await import('./completion.js');
-      output.out(completion(program, shell));
-      done(0);
-    });
 }
 
 function addWorkload(program: Command, output: Output, done: Done): void {

@@ -1,13 +1,20 @@
 import type { Command } from 'commander';
 import { toDuration } from './arguments.js';
+import { examples } from './config-commands.js';
 import type { Done } from './done.js';
 import type { Output } from './output.js';
 
 /** Adds `token`. */
 export function addToken(program: Command, output: Output, done: Done): void {
+  const lines = [
+    'token create -d /var/lib/inmesh --service-account reviews',
+    'token create -d /var/lib/inmesh --service-account cart -n shop --ttl 1h',
+    'token create -d /var/lib/inmesh --service-account reviews > token',
+  ];
   program
     .command('token')
     .description('Tokens by which workloads join; each is good for one certificate.')
+    .addHelpText('after', examples(...lines))
     .command('create')
     .description('Make a token and print it; it is shown once.')
     .requiredOption('-d, --data <dir>', 'the folder of the control plane')
@@ -15,6 +22,7 @@ export function addToken(program: Command, output: Output, done: Done): void {
     .option('-n, --namespace <namespace>', 'namespace of the workload', 'default')
     .option('--trust-domain <name>', 'SPIFFE trust domain', 'cluster.local')
     .option('--ttl <duration>', 'how long it may be used (default: 10m)', toDuration)
+    .addHelpText('after', examples(...lines))
     .action(async (options) => {
       const { createToken } = await import('./token.js');
       done(

@@ -105,45 +105,6 @@ test('a workload entry is printed', async () => {
   expect(out).toContain('kind: WorkloadEntry\nmetadata:\n  name: db\nspec:\n  address: 10.0.0.5\n');
 });
 
-test('shells are told every command', async () => {
-  for (const shell of ['bash', 'zsh', 'fish']) {
-    const { code, out } = await run('completion', shell);
-    expect(code).toBe(0);
-    for (const word of ['explain', 'proxy-config', 'bug-report', 'dry-run']) expect(out).toContain(word);
-  }
-});
-
-test('every command has three examples in its help', async () => {
-  for (const command of [
-    'get',
-    'describe',
-    'export',
-    'apply',
-    'delete',
-    'rollback',
-    'confirm',
-    'diff',
-    'history',
-    'status',
-    'proxy-config',
-    'wait',
-    'check',
-    'shift',
-    'retry',
-    'timeout',
-    'fault',
-    'version',
-    'bug-report',
-    'completion',
-    'workload',
-    'explain',
-    'compile',
-  ]) {
-    const { code, out } = await run(command, '--help');
-    expect([command, code, (out.match(/^ {2}\$ inmesh /gm) ?? []).length >= 3]).toEqual([command, 0, true]);
-  }
-});
-
 test('what is secret is not in a report, wherever it stands', () => {
   const report = redacted({
     kind: 'Secret',
