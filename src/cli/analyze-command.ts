@@ -3,17 +3,21 @@ import { collect } from './collect.js';
 import type { Done } from './done.js';
 import { pathsOf, withFileOption } from './file-option.js';
 import type { Output } from './output.js';
+import { withPlaneOptions } from './plane-options.js';
 
 const LEVELS = ['Info', 'Warning', 'Error'];
 
 /** Adds `analyze`. */
 export function addAnalyze(program: Command, output: Output, done: Done): void {
-  const command = program.command('analyze');
+  const command = withPlaneOptions(program.command('analyze'));
   withFileOption(command, 'the same as the argument')
     .description(
       'Check documents against each other: references that lead nowhere, conflicts, rules that never hold. Exit code 1: a finding at the failure threshold.',
     )
-    .argument('[path...]', 'files or folders of YAML or JSON; - is the standard input')
+    .argument(
+      '[path...]',
+      'files or folders of YAML or JSON; - is the standard input (default: what is in force at the control plane)',
+    )
     .option('-n, --namespace <namespace>', 'only findings about documents of this namespace')
     .option('--analyzer <name...>', 'only these analyzers, such as gateway.SecretAnalyzer')
     .option(
@@ -36,7 +40,9 @@ export function addAnalyze(program: Command, output: Output, done: Done): void {
     .action(async (paths: readonly string[], { file = [], recursive, ...options }) => {
       const files: readonly string[] = [...file, ...(await pathsOf(paths, recursive))];
       if (files.length === 0 && !options.listAnalyzers) {
-        command.error("error: missing files: give some, or '-f, --file <path>'");
+        const { analyzeLive } = await import('./analyze-live.js');
+        done(await analyzeLive({ ...options, format: options.output }, output));
+        return;
       }
       const { analyze } = await import('./analyze.js');
       done(await analyze({ ...options, files, format: options.output }, output));

@@ -4,6 +4,7 @@ import { collect } from './collect.js';
 import type { Done } from './done.js';
 import { needFile, pathsOf, withFileOption } from './file-option.js';
 import type { Output } from './output.js';
+import { withPlaneOptions } from './plane-options.js';
 import { withWorkloadOptions } from './workload-options.js';
 
 /** Adds `compile rbac`. */
@@ -31,7 +32,7 @@ export function addAuthz(program: Command, output: Output, done: Done): void {
     .command('authz')
     .description('Look at who may do what.')
     .addHelpText('after', AUTHZ_EXAMPLES);
-  const command = withWorkloadOptions(authz.command('check'));
+  const command = withPlaneOptions(withWorkloadOptions(authz.command('check')));
   command
     .description(
       'List the AuthorizationPolicies of a workload and, given a request, tell whether they let it pass (exit code 1: no).',
@@ -55,7 +56,6 @@ export function addAuthz(program: Command, output: Output, done: Done): void {
     )
     .addHelpText('after', AUTHZ_EXAMPLES)
     .action(async (first: string | undefined, second: string | undefined, options) => {
-      needFile(command, options.file);
       const { authzCheck } = await import('./authz-check.js');
       // One argument alone is what is asked for.
       const [method, url] = second === undefined ? [undefined, first] : [first, second];

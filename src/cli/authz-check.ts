@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import {
   type AuthorizationCheck,
+  type AuthorizationTarget,
   type CheckedRequest,
   checkAuthorizationFiles,
   formatViolations,
@@ -8,13 +9,16 @@ import {
 import { MeshError, messageOf } from '../runtime/errors.js';
 import { headerOf } from './headers.js';
 import type { Output } from './output.js';
+import type { PlaneOptions } from './plane-options.js';
+import { callPlane, errorOf } from './status-api.js';
 import { table } from './table.js';
 import { tellInvalid } from './tell-invalid.js';
 import type { WorkloadOptions } from './workload-options.js';
 import { targetOf } from './workload-target.js';
 
 /** What `inmesh authz check` was asked for. */
-export interface AuthzCheckOptions extends WorkloadOptions {
+export interface AuthzCheckOptions extends Omit<WorkloadOptions, 'file'>, Partial<PlaneOptions> {
+  readonly file?: readonly string[];
   readonly principal?: string;
   readonly from?: string;
   readonly sourceIp?: string;
@@ -37,10 +41,40 @@ export async function authzCheck(
   const target = await targetOf(options, output);
   if (target === undefined) return 1;
   const request = requestOf(args, options, target.mesh?.trustDomain ?? 'cluster.local');
+  if (options.file === undefined) return checkLive({ ...target, request }, options, output);
   const checked = await checkAuthorizationFiles(options.file, { ...target, request });
   if (!checked.accepted) return tellInvalid(checked.violations, options.output, output);
   if (checked.warnings.length > 0) output.err(`${formatViolations(checked.warnings)}\n`);
   const { result } = checked;
+  for (const problem of result.problems) output.err(`${problem}; what it would decide about is refused\n`);
+  output.out(shown(result, options.output));
+  return result.decision?.verdict === 'denied' ? 1 : 0;
+}
+
+/** By what is in force at a control plane. */
+async function checkLive(
+  {
+    namespace,
+    labels,
+    service,
+    request,
+  }: AuthorizationTarget & { readonly request: CheckedRequest | undefined },
+  options: AuthzCheckOptions,
+  output: Output,
+): Promise<number> {
+  const { controlPlane: address = '127.0.0.1:15014', tokenFile, caRoot } = options;
+  const { status, body } = await callPlane({ address, tokenFile, caRoot }, '/api/authz/check?with=stored', {
+    method: 'POST',
+    body: { namespace, labels, service, request },
+  });
+  if (status !== 200) {
+    throw new MeshError(
+      'INMESH_CONTROL_PLANE_UNAVAILABLE',
+      errorOf(body)?.message ?? `its status API answered ${status}`,
+    );
+  }
+  // As openapi.json says.
+  const result = body as AuthorizationCheck;
   for (const problem of result.problems) output.err(`${problem}; what it would decide about is refused\n`);
   output.out(shown(result, options.output));
   return result.decision?.verdict === 'denied' ? 1 : 0;

@@ -18,7 +18,7 @@ export interface WorkloadOptions {
 
 /** Adds those options. Each value has an option of its own, since arguments may follow. */
 export function withWorkloadOptions(command: Command): Command {
-  return withFileOption(command, 'files or folders of Istio YAML (needed)')
+  return withFileOption(command, 'files or folders of Istio YAML')
     .option('-n, --namespace <namespace>', 'namespace of the workload (default: default)')
     .option('-l, --label <key=value>', 'label of the workload; may be repeated', collect)
     .option('--proxy-namespace <namespace>', 'the same as --namespace')

@@ -12,7 +12,7 @@ import type { WorkloadOptions } from './workload-options.js';
 
 /** The workload and the mesh that the options name; undefined, with the reason on stderr, when the mesh can't be read. */
 export async function targetOf(
-  options: WorkloadOptions,
+  options: Omit<WorkloadOptions, 'file'>,
   output: Output,
 ): Promise<AuthorizationTarget | undefined> {
   const { service, trustDomain, trustDomainAlias, rootNamespace } = options;

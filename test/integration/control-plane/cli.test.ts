@@ -97,7 +97,7 @@ async function inmesh(args: readonly string[], env: Readonly<Record<string, stri
 const PATIENT = { timeout: 30_000 };
 
 /** They ask nobody. */
-const OFFLINE = new Set(['validate', 'analyze', 'compile', 'convert', 'authz', 'schema', 'migrate']);
+const OFFLINE = new Set(['validate', 'compile', 'convert', 'schema', 'migrate']);
 const READ = ['table', 'json', 'yaml', 'name'];
 const WIDE = ['wide', ...READ];
 
@@ -147,6 +147,9 @@ const CONTRACT: readonly (readonly [string, readonly string[], number])[] = [
   ['validate -f NOWHERE', READ, 2],
   ['analyze -f BAD', WIDE, 1],
   ['analyze -f NOWHERE', WIDE, 2],
+  ['analyze --suppress IST0101 --failure-threshold Error', WIDE, 0],
+  ['authz check', ['table', 'json', 'yaml'], 0],
+  ['authz check -l app=ratings GET http://ratings/x', ['table', 'json', 'yaml'], 0],
   ['compile -f GOOD', ['json'], 0],
   ['compile -f BAD', ['json'], 1],
   ['compile rbac -f GOOD', ['json'], 0],
