@@ -1,4 +1,13 @@
-import type { SentResource } from './proxy-config.js';
+/** A resource as `proxy-config` tells of it. */
+export interface SentResource {
+  readonly type: string;
+  readonly name: string;
+  readonly state: string;
+  readonly error?: string;
+  readonly version?: string;
+  /** In Envoy's JSON. */
+  readonly resource?: unknown;
+}
 
 /** Which resources are shown: istioctl's flags. */
 export interface ResourceFilter {

@@ -1,19 +1,8 @@
 import type { Output } from './output.js';
 import { type Format, print, table } from './print.js';
-import { COLUMNS, matches, type ResourceFilter, rowsOf } from './proxy-config-rows.js';
+import { COLUMNS, matches, type ResourceFilter, rowsOf, type SentResource } from './proxy-config-rows.js';
 import { planeStatus, type StatusOptions } from './status.js';
 import { askStatus } from './status-api.js';
-
-/** A resource as `proxy-config` tells of it. */
-export interface SentResource {
-  readonly type: string;
-  readonly name: string;
-  readonly state: string;
-  readonly error?: string;
-  readonly version?: string;
-  /** In Envoy's JSON. */
-  readonly resource?: unknown;
-}
 
 /** What a client was sent. */
 interface SentConfig {
