@@ -26,6 +26,6 @@ test('inmesh compile prints resources, and what gRPC clients do not follow', asy
 
 test('inmesh compile says what is wrong with documents, and fails', async () => {
   const { code, out, err } = await run('compile', '-f', 'no-such-file.yaml');
-  expect([code, out]).toEqual([1, '']);
+  expect([code, out]).toEqual([2, '']);
   expect(err).toMatch(/no-such-file\.yaml/);
 });
