@@ -23,6 +23,12 @@ export interface EditedFile {
  * @throws MeshError `INMESH_CONFIG_SYNTAX`.
  */
 export function editedFile(path: string, before: string, edits: readonly ObjectEdit[]): EditedFile {
+  if (/\.[cm]?[jt]s$/.test(path)) {
+    throw new MeshError('INMESH_CONFIG_SYNTAX', 'a mesh that is written as code is not edited', {
+      resource: path,
+      hint: 'Change the code, or name a file of YAML',
+    });
+  }
   const isJson = isJsonText(before);
   let text = before;
   for (const one of edits) text = isJson ? editedJson(text, one) : editedYaml(path, text, one);

@@ -9,7 +9,7 @@ const OPTIONAL: Readonly<Record<string, { readonly values: readonly string[]; re
 /** Options that take several files. */
 const FILES: ReadonlySet<string> = new Set(['-f', '--file', '--against']);
 
-const CONFIG_FILE = /\.(?:ya?ml|json)$/i;
+const CONFIG_FILE = /\.(?:ya?ml|json|[cm]?[jt]s)$/i;
 
 /** Commands whose own arguments are bare words: a folder that is called like a service is no further file of theirs. */
 const WITH_WORDS: ReadonlySet<string> = new Set([
