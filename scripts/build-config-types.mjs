@@ -184,18 +184,19 @@ function docs(schema) {
   return text === '' ? '' : `  /** ${text.replaceAll('*/', '* /')} */\n`;
 }
 
+/** Whether the content stands below `spec`; kinds of which only the metadata are read have none. */
+const hasSpec = ({ isSpec, schema }) => isSpec !== true && Object.keys(schema._zod.def.shape).length > 0;
+
 function fieldsFile(kinds) {
   const emitter = new Emitter();
   const versions = Object.entries(kinds).map(
     ([kind, { apiVersions }]) => `  readonly ${quoted(kind)}: ${apiVersions.map(literal).join(' | ')};\n`,
   );
-  const nameOf = (kind, isSpec) => `${typeNameOf(kind)}${isSpec ? 'Content' : 'Spec'}`;
-  for (const [kind, { schema, isSpec }] of Object.entries(kinds))
-    emitter.reserve(schema, nameOf(kind, isSpec));
-  const rows = Object.entries(kinds).map(([kind, { schema, isSpec }]) => {
-    const name = nameOf(kind, isSpec);
-    const at = isSpec ? kind.split('.', 1)[0] : `${kind.split('.', 1)[0]}.spec`;
-    return `  readonly ${quoted(kind)}: ${emitter.type(schema, name, at)};\n`;
+  const nameOf = (name, kind) => `${typeNameOf(name)}${hasSpec(kind) ? 'Spec' : 'Content'}`;
+  for (const [name, kind] of Object.entries(kinds)) emitter.reserve(kind.schema, nameOf(name, kind));
+  const rows = Object.entries(kinds).map(([name, kind]) => {
+    const at = `${name.split('.', 1)[0]}${hasSpec(kind) ? '.spec' : ''}`;
+    return `  readonly ${quoted(name)}: ${emitter.type(kind.schema, nameOf(name, kind), at)};\n`;
   });
   return [
     notice,
@@ -214,13 +215,13 @@ function versionOf(versions) {
 }
 
 function kindsFile(kinds) {
-  const rows = Object.entries(kinds).map(([kind, { apiVersions, isSpec }]) => {
+  const rows = Object.entries(kinds).map(([name, kind]) => {
     const row = [
-      `apiVersion: ${literal(versionOf(apiVersions))}`,
-      `kind: ${literal(kind.split('.', 1)[0])}`,
-      `hasSpec: ${isSpec !== true}`,
+      `apiVersion: ${literal(versionOf(kind.apiVersions))}`,
+      `kind: ${literal(name.split('.', 1)[0])}`,
+      `hasSpec: ${hasSpec(kind)}`,
     ];
-    return `  ${quoted(kind)}: { ${row.join(', ')} },\n`;
+    return `  ${quoted(name)}: { ${row.join(', ')} },\n`;
   });
   return `${notice}\n/** How documents of each kind begin. */\nexport const KIND_HEADS = {\n${rows.join('')}} as const;\n`;
 }

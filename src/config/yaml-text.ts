@@ -52,7 +52,7 @@ function writeFields(
 }
 
 /** What is read as the text it is by every parser: no number, no truth value, no date, no mark of YAML's. */
-const PLAIN_TEXT = /^[A-Za-z_/][\w./@~-]*$/;
+const PLAIN_TEXT = /^(?:[A-Za-z_/][\w./@~-]*|\d+(?:ms|s|m|h))$/;
 const OTHER_MEANING = /^(?:y|n|yes|no|on|off|true|false|null|nan|inf|infinity|e\d+)$/i;
 
 function scalar(value: null | string | number | boolean): string {

@@ -3,6 +3,8 @@ import { expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { defineMesh, document, fromYaml, type MeshDocument, toYaml } from '../../src/config.js';
+// Loaded here, so that no test waits for what it loads on demand.
+import '../../src/control-plane.js';
 import { KIND_NAMES, KINDS } from '../../src/control-plane/kinds/kinds.js';
 
 /** Texts that YAML might take for something else, besides any. */
@@ -84,7 +86,7 @@ test('what YAML of a document of any kind is read as is what was written, by YAM
         expect(read?.toJS({ maxAliasCount: 0 })).toEqual(made);
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   );
 });
 
@@ -102,6 +104,6 @@ test('a mesh of any documents is the same after a way through YAML, and a second
       expect(read.toYaml()).toBe(yaml);
       expect((await fromYaml(JSON.stringify(mesh))).documents).toEqual(mesh.documents);
     }),
-    { numRuns: 25 },
+    { numRuns: 10 },
   );
 });

@@ -21,6 +21,8 @@ import {
   toYaml,
   virtualService,
 } from '../../../src/config.js';
+// Loaded here, so that no test waits for what it loads on demand.
+import '../../../src/control-plane.js';
 import { MeshError } from '../../../src/runtime/errors.js';
 
 const rule = destinationRule('reviews', {
@@ -69,6 +71,10 @@ describe('documents', () => {
       metadata: { name: 'a' },
       data: { mesh: '' },
     });
+  });
+
+  test('of which only metadata are read have nothing else', () => {
+    expect(namespace('shop')).toEqual({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } });
   });
 
   test('leave out what is undefined', () => {
