@@ -25,6 +25,7 @@ import { decodeInspection, encodeInspection } from './listener-filters.js';
 import { decodeNetworkGuard, encodeNetworkGuard } from './network-guard.js';
 import { decodeOutboundTcp, encodeOutboundTcp, isOutboundTcp, TCP_PROXY } from './outbound-tcp.js';
 import { at, type Path, refuse, required } from './path.js';
+import { decodeReadiness, encodeReadiness } from './readiness.js';
 import { decodeTcpServer, encodeTcpServer } from './tcp-proxy.js';
 import { decodeDownstreamSocket, encodeDownstreamSocket } from './transport-socket.js';
 
@@ -89,6 +90,7 @@ function decodeInbound(message: listener.Listener, path: Path): InboundListener 
     refuse(at(path, 'filter_chains', twice), 'has the same matching rules as another filter chain');
   }
   const inspection = decodeInspection(message, path);
+  const readiness = decodeReadiness(message, path);
   return {
     kind: 'inbound',
     name: message.name,
@@ -98,6 +100,7 @@ function decodeInbound(message: listener.Listener, path: Path): InboundListener 
     ),
     ...(last && { defaultChain: decodeDefaultChain(last, at(path, 'default_filter_chain')) }),
     ...(inspection && { inspection }),
+    ...(readiness && { readiness }),
   };
 }
 
@@ -187,7 +190,7 @@ function encodeOutbound({ name, http }: OutboundListener): listener.Listener {
 }
 
 function encodeInbound(model: InboundListener): listener.Listener {
-  const { name, address, filterChains, defaultChain, inspection } = model;
+  const { name, address, filterChains, defaultChain, inspection, readiness } = model;
   const message = create(listener.ListenerSchema, {
     name,
     filterChains: filterChains.map(encodeChain),
@@ -196,6 +199,7 @@ function encodeInbound(model: InboundListener): listener.Listener {
   if (address !== undefined) message.address = encodeAddress(address);
   if (defaultChain !== undefined) message.defaultFilterChain = encodeChain(defaultChain);
   if (inspection !== undefined) encodeInspection(inspection, message);
+  if (readiness !== undefined) encodeReadiness(readiness, message);
   return message;
 }
 

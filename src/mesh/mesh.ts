@@ -38,6 +38,7 @@ import { breakerInMetadata } from './breaker-metadata.js';
 import { callOut } from './call-out.js';
 import type { MeshCore, OutboundTarget } from './core.js';
 import { FirstConfiguration } from './first-configuration.js';
+import { createProbes } from './health/open-probe.js';
 import { hostTools } from './host-tools.js';
 import type { InboundScope } from './inbound-scope.js';
 import type { LoadReporting } from './load-reporting.js';
@@ -46,6 +47,7 @@ import { OnDemandRoutes } from './on-demand.js';
 import type { ResolvedMeshOptions } from './options.js';
 import { createPeerExchange, type PeerExchange } from './peer-exchange.js';
 import { PlaintextCallers } from './plaintext-callers.js';
+import { Readiness, readinessIn } from './readiness.js';
 import { serverStatuses } from './server-statuses.js';
 import { createIdentity, createLoadReporting, createXds, waitForFresh } from './sources.js';
 import type { MeshStatus } from './status.js';
@@ -118,6 +120,7 @@ export class RunningMesh implements MeshCore, TcpCore {
   readonly #trust = new TrustFollower(this);
   readonly #breakers: FailureRateBreakers;
   readonly #first: FirstConfiguration;
+  #readiness: Readiness | undefined;
   #table = new HostTable([]);
   /** Made when it is first asked for. */
   #tcpTable: TcpTable | undefined;
@@ -151,7 +154,7 @@ export class RunningMesh implements MeshCore, TcpCore {
       ...hostTools(clock),
       zone: localZone(options),
       compileHash: (policies) => compileHashPolicies(policies, options.address),
-      transport: tools.transport(this.identity, this.secrets),
+      transport: this.#openTransport(tools),
     });
     this.node = { id: options.nodeId, cluster: options.nodeCluster };
     this.custom = options.custom;
@@ -187,6 +190,15 @@ export class RunningMesh implements MeshCore, TcpCore {
     this.#apply(this.#published);
     this.#xds.published.subscribe((published) => this.#apply(published));
     this.#renewOnReturn();
+  }
+
+  /** How hosts are reached; so does this process ask itself for its health. */
+  #openTransport(tools: MeshTools): Transport {
+    const transport = tools.transport(this.identity, this.secrets);
+    const { clock, logger } = tools;
+    const onChange = () => this.#tellNode();
+    this.#readiness = new Readiness({ clock, logger, transport, open: createProbes(clock), onChange });
+    return transport;
   }
 
   /** How many hosts the cluster has that this process belongs to. */
@@ -250,7 +262,8 @@ export class RunningMesh implements MeshCore, TcpCore {
   }
 
   #tellNode(): void {
-    this.#xds.setNode(describeNode(this.#options, this.#workloads, this.plaintextCallers.list()));
+    const callers = this.plaintextCallers.list();
+    this.#xds.setNode(describeNode(this.#options, this.#workloads, callers, this.#readiness?.state));
   }
 
   /** Takes a served port back; settles when callers have had the time to hear of it. */
@@ -313,6 +326,7 @@ export class RunningMesh implements MeshCore, TcpCore {
     await this.#xds.close();
     await this.#loads.close();
     this.plaintextCallers.close();
+    this.#readiness?.close();
     this.identity.close();
     await this.#clusters.close();
     await this.#accessLogs.close();
@@ -340,6 +354,7 @@ export class RunningMesh implements MeshCore, TcpCore {
     this.secrets.replace(published.snapshot.secrets ?? new Map());
     this.#trust.follow(published.snapshot.secrets);
     this.#table = this.#applier.apply(published.snapshot);
+    if (published.snapshot.inbound !== old.inbound) this.#readiness?.follow(readinessIn(published.snapshot));
     this.observer.applied?.({
       atMs: this.clock.now(),
       listeners: outbound.size,

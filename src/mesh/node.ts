@@ -1,4 +1,4 @@
-import type { Node, NodeWorkload, PlaintextCaller } from '../model/node.js';
+import type { Node, NodeMetadata, NodeWorkload, PlaintextCaller } from '../model/node.js';
 import type { WorkloadInfo } from '../service/workload.js';
 import { fillTemplate } from './listener-names.js';
 import type { ResolvedMeshOptions } from './options.js';
@@ -8,9 +8,10 @@ export function describeNode(
   options: ResolvedMeshOptions,
   workloads: readonly NodeWorkload[],
   callers: readonly PlaintextCaller[] = [],
+  health?: NodeMetadata['INMESH_HEALTH'],
 ): Node {
   const { service, version, namespace, nodeExtra } = options;
-  const { GENERATOR } = nodeExtra;
+  const { GENERATOR, AUTO_REGISTER_GROUP: group } = nodeExtra;
   return {
     id: options.nodeId,
     cluster: options.nodeCluster,
@@ -33,6 +34,8 @@ export function describeNode(
       GENERATOR: typeof GENERATOR === 'string' ? GENERATOR : 'inmesh',
       CLUSTER_ID: options.clusterId,
       ...(version === '' ? {} : { INMESH_VERSION: version }),
+      ...(typeof group === 'string' && group !== '' && { AUTO_REGISTER_GROUP: group }),
+      ...(health !== undefined && { INMESH_HEALTH: health }),
       INMESH_WORKLOADS: workloads,
       ...(callers.length > 0 && { INMESH_PLAINTEXT: callers }),
     },

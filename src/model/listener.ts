@@ -1,6 +1,7 @@
 import type { AccessLog } from './access-log.js';
 import type { SocketAddress } from './address.js';
 import type { ForwardedClientCert } from './client-cert.js';
+import type { Cluster } from './cluster.js';
 import type { ChainCriteria, FilterChainMatch } from './filter-chain-match.js';
 import type { HttpFilter } from './filter-config.js';
 import type { InboundLimits } from './inbound-limits.js';
@@ -59,6 +60,8 @@ export interface InboundListener {
   readonly defaultChain?: InboundChainConfig | undefined;
   /** How the first bytes of connections are waited for. Undefined = as it is without configuration. */
   readonly inspection?: TlsInspection | undefined;
+  /** How the process that serves it asks itself whether it is ready: a host with a health check. Undefined = it does not. */
+  readonly readiness?: Cluster | undefined;
 }
 
 /** A filter chain of an inbound listener: for HTTP, or for bytes of any kind. */

@@ -10,9 +10,11 @@ import { type PatchTarget, patchInbound } from './envoy-filter/patched.js';
 import { type Patch, type PatchSubject, patchesFor } from './envoy-filter/patches.js';
 import { grpcServerListener, servedAddress } from './grpc/server-listener.js';
 import { type InboundSecurity, inboundHttpPolicy } from './inbound-security.js';
+import { groupOf } from './instances.js';
 import { inboundListener, inboundListenerName } from './listeners.js';
 import { meshConfigOf } from './mesh-document.js';
 import { mtlsModes } from './peer-authentication.js';
+import { readinessOf } from './readiness.js';
 
 const MAX_LISTENERS = 50_000;
 
@@ -22,6 +24,13 @@ export interface InboundInput {
   readonly registry: RegistrySnapshot;
   /** Equal when the services of the registry are. */
   readonly shape: number;
+}
+
+/** The probe of the group that a node is of. */
+function probeOf({ metadata }: Node, service: string, view: ConfigView) {
+  if (view.list('WorkloadGroup').length === 0) return undefined;
+  const { NAMESPACE: namespace, LABELS, AUTO_REGISTER_GROUP: group } = metadata;
+  return groupOf(view, { namespace, labels: { app: service, ...LABELS }, group })?.spec.probe;
 }
 
 /** The listeners of what nodes serve: each is for one node alone, and the same object as long as it says the same. */
@@ -50,10 +59,17 @@ export class InboundListeners {
   of(node: Node, input: InboundInput): readonly (readonly [string, InboundListener])[] {
     const { NAMESPACE: namespace, LABELS, INMESH_WORKLOADS = [] } = node.metadata;
     return INMESH_WORKLOADS.flatMap((served) => {
+      const probe = probeOf(node, served.service, input.view);
       const name = inboundListenerName(this.#config.inboundTemplate, served);
       const labels = { app: served.service, ...LABELS };
       const patches = this.#patchesFor(node, { namespace, labels }, input);
-      const key = JSON.stringify([name, namespace, labels, served.protocol, patches.map(({ id }) => id)]);
+      const probed = probe && [
+        probe,
+        node.metadata.SERVICE_ACCOUNT,
+        INMESH_WORKLOADS.map(({ port }) => port),
+      ];
+      const ids = patches.map(({ id }) => id);
+      const key = JSON.stringify([name, namespace, labels, served.protocol, ids, probed]);
       const make = () => {
         const { view } = input;
         const config = meshConfigOf(view, this.#config);
@@ -68,7 +84,17 @@ export class InboundListeners {
           ),
           guards: tcp,
         });
-        return this.#patched(listener, served.port, { patches, isOurs: true, encoders: SDK_ENCODERS });
+        const modes = mtlsModes(view, config);
+        const readiness =
+          probe &&
+          readinessOf(probe, {
+            metadata: node.metadata,
+            trustDomain: config.trustDomain,
+            modeOf: (port) =>
+              INMESH_WORKLOADS.some((one) => one.port === port) ? modes(subject, port) : undefined,
+          });
+        const own = readiness === undefined ? listener : { ...listener, readiness };
+        return this.#patched(own, served.port, { patches, isOurs: true, encoders: SDK_ENCODERS });
       };
       const listener = this.#remembered(key, input, make);
       return listener === undefined ? [] : [[name, listener] as const];

@@ -106,7 +106,8 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
   ],
   WorkloadEntry: without(ONE_NETWORK, 'network'),
   WorkloadGroup: [
-    ...refused('members of inmesh do not probe themselves', 'probe'),
+    ...refused('a control plane does not make its members run commands', 'probe.exec'),
+    ...without('a member is an endpoint as soon as it passes', 'probe.initialDelaySeconds'),
     ...without('each workload brings its own', 'template.address'),
     ...without(ONE_NETWORK, 'template.network'),
     ...without('no documents are written for workloads that register', 'metadata.annotations'),

@@ -11,7 +11,7 @@ import type { MeshOptions } from '../../../src/index.js';
 import { listenerWith, ROUTER, tableWithRoute, wire } from '../../unit/codec/wire.js';
 import { AdsState } from '../support/ads-state.js';
 import { behaved, startEvilAds } from '../support/evil-ads.js';
-import { answerOf, stop, World } from './features-world.js';
+import { answerOf, istio, stop, World } from './features-world.js';
 import { eventually, joinQuietly, serveAs } from './support.js';
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -48,6 +48,38 @@ const giveKey = defineFilter({
     response.headers.set('x-status', String(response.status));
     return response;
   },
+});
+
+describe('a member of a WorkloadGroup with a probe', () => {
+  test('is an endpoint from the first good answer on, and tells its control plane by itself', async () => {
+    const asked: string[] = [];
+    let status = 503;
+    const world = await World.start('');
+    closers.push(() => world.close());
+    const { port } = await world.serveOutside((request, response) => {
+      asked.push(`${request.method} ${request.url} ${request.headers['x-probe']}`);
+      response.writeHead(status).end();
+    });
+    world.configure(
+      istio(
+        'WorkloadGroup',
+        'echoes',
+        `metadata: { labels: { app: echo } }\ntemplate: {}\nprobe: { periodSeconds: 1, httpGet: { path: /ready, port: ${port}, httpHeaders: [{ name: x-probe, value: "1" }] } }`,
+      ),
+    );
+    await world.serve({ service: 'echo' }, (_request, response) => response.end('hello'));
+    await eventually('the first question', () => asked.length > 0);
+    expect(asked[0]).toBe('GET /ready 1');
+    const client = await world.join();
+    const answers = (wanted: number) => async () => {
+      // Before the client has heard of the service, its name leads nowhere.
+      const found = await answerOf(client.fetch('http://echo/')).catch(() => [0]);
+      return found[0] === wanted && found;
+    };
+    await eventually('the refusal', answers(503));
+    status = 200;
+    expect(await eventually('the answer', answers(200))).toEqual([200, 'hello']);
+  });
 });
 
 describe('filters used in code', () => {
