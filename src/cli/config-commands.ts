@@ -183,7 +183,7 @@ export function addComparing(program: Command, output: Output, done: Done): void
     .option('--resources', 'the xDS resources that would change, too')
     .option(
       '--requests <file>',
-      'recorded requests, a line of JSON each: those that would be treated otherwise',
+      'recorded requests (lines of JSON, an access log of Envoy, a HAR): those that would be treated otherwise',
     )
     .addOption(formatOption('table', 'json', 'yaml', 'name'))
     .addHelpText(

@@ -3,6 +3,7 @@ import type { FileObject } from '../control-plane.js';
 import { showAnswer } from './changes.js';
 import type { DiffOptions } from './diff-options.js';
 import type { Output } from './output.js';
+import { readRecorded } from './recorded-requests.js';
 import { callPlane, errorOf } from './status-api.js';
 
 /** What a dry run says of resources and requests. */
@@ -19,6 +20,7 @@ export interface PreviewBody {
   readonly requests: readonly {
     readonly method: string;
     readonly url: string;
+    readonly count?: number;
     readonly before: object;
     readonly after: object;
   }[];
@@ -31,7 +33,8 @@ export async function previewOf(
   output: Output,
 ): Promise<PreviewBody | 'refused'> {
   const { controlPlane: address, tokenFile, caRoot } = options;
-  const requests = options.requests === undefined ? [] : await readRequests(options.requests);
+  const file = options.requests;
+  const requests = file === undefined ? [] : readRecorded(await readFile(file, 'utf8'), file);
   const changes = objects.map(({ object }) => ({ op: 'apply', object }));
   const answer = await callPlane({ address, tokenFile, caRoot }, '/api/dry-run', {
     method: 'POST',
@@ -41,26 +44,4 @@ export async function previewOf(
   const isHeld = errorOf(answer.body)?.code === 'INMESH_MASS_REMOVAL';
   await showAnswer(answer, { format: 'table' }, output, { objects, namespace: undefined });
   return isHeld ? (answer.body as PreviewBody) : 'refused';
-}
-
-/** Recorded requests: a line of JSON each, `{ method, url, headers, from }` or as access logs have them. */
-async function readRequests(path: string): Promise<readonly object[]> {
-  const text = await readFile(path, 'utf8');
-  return text
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .map((line) => {
-      const one: Readonly<Record<string, unknown>> = JSON.parse(line);
-      const { method, url, from, headers, authority, path: own } = one;
-      return {
-        method: typeof method === 'string' ? method : 'GET',
-        url:
-          typeof url === 'string' ? url : `http://${String(authority)}${typeof own === 'string' ? own : '/'}`,
-        ...(typeof from === 'string' && { from }),
-        ...(Array.isArray(headers) && { headers }),
-        ...(!Array.isArray(headers) &&
-          typeof headers === 'object' &&
-          headers !== null && { headers: Object.entries(headers) }),
-      };
-    });
 }

@@ -24,6 +24,7 @@ const request = z.strictObject({
   labels: z.record(z.string(), z.string()).optional(),
   headers: z.array(z.tuple([z.string(), z.string()])).optional(),
   gateway: z.string().optional(),
+  count: z.int().min(1).optional(),
 });
 
 const batch = z.strictObject({

@@ -15,7 +15,7 @@ export interface PreviewOptions {
   readonly namespace?: string | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Requests, such as those of recorded traffic. */
-  readonly requests?: readonly ExplainQuery[] | undefined;
+  readonly requests?: readonly (ExplainQuery & { readonly count?: number | undefined })[] | undefined;
 }
 
 /** What a change would come to. */
@@ -81,13 +81,13 @@ export async function previewOf(
 }
 
 /** Recorded traffic asks the same over and over: each question once, with how often it was asked. */
-function distinct(requests: readonly ExplainQuery[]) {
+function distinct(requests: NonNullable<PreviewOptions['requests']>) {
   const found = new Map<string, { readonly query: ExplainQuery; count: number }>();
-  for (const query of requests) {
+  for (const { count = 1, ...query } of requests) {
     const key = JSON.stringify(query);
     const known = found.get(key);
-    if (known === undefined) found.set(key, { query, count: 1 });
-    else known.count++;
+    if (known === undefined) found.set(key, { query, count });
+    else known.count += count;
   }
   return found.values();
 }

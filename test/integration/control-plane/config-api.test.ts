@@ -50,11 +50,11 @@ const route = (name: string, timeout: string) => ({
 const VS = '/api/resources/vs/default/reviews';
 
 /** The events of the stream from a revision on, until there are so many. */
-function events(lastEventId: string, count: number): Promise<string[]> {
+function events(lastEventId: string, count: number, query = ''): Promise<string[]> {
   const [hostname, port] = plane.addresses.http.split(':');
   return new Promise((resolve, reject) => {
     const headers = { 'last-event-id': lastEventId };
-    const request = httpGet({ hostname, port, path: '/api/events', headers }, (response) => {
+    const request = httpGet({ hostname, port, path: `/api/events${query}`, headers }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (part: string) => {
         text += part;
@@ -154,6 +154,28 @@ test('changes come as events, from the revision on that was seen last', async ()
   await call('PUT', VS, route('reviews', `${body.revision}s`));
   expect((await coming)[0]).toMatch(new RegExp(`^event: config\\nid: ${body.revision + 1}\\n`));
   expect((await events('100000', 1))[0]).toMatch(/^event: reset\n/);
+});
+
+test('events of one kind, or one namespace, are those of its revisions alone', async () => {
+  const { body } = await call('GET', '/api/history?limit=1');
+  const seen = String(body.revision);
+  await call('PUT', VS, route('reviews', '55s'));
+  const rule = {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'DestinationRule',
+    metadata: { name: 'watched' },
+    spec: { host: 'reviews' },
+  };
+  const both = { changes: [rule, route('watched', '1s')].map((object) => ({ op: 'apply', object })) };
+  expect(await call('POST', '/api/batches', both)).toMatchObject({ status: 200 });
+  const [rules] = await events(seen, 1, '?kind=dr');
+  expect(rules).toContain(`id: ${body.revision + 2}\n`);
+  expect(JSON.parse(rules?.split('data: ')[1] ?? '')).toMatchObject({
+    changeCount: 1,
+    changes: [{ op: 'created', kind: 'DestinationRule', name: 'watched' }],
+  });
+  expect(await events(seen, 2, '?namespace=default')).toHaveLength(2);
+  expect(await call('GET', '/api/events?kind=nothing')).toMatchObject({ status: 400 });
 });
 
 test('a request is explained by what is in force', async () => {

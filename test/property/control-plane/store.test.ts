@@ -161,6 +161,6 @@ test('a store is what its model is, whatever is done to it, also across restarts
         rmSync(folder, { recursive: true, force: true });
       }
     }),
-    { numRuns: 40 },
+    { numRuns: 20 },
   );
 });
