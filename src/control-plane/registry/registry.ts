@@ -168,7 +168,7 @@ class Registry implements WorkloadRegistry {
   }
 
   #remove(owners: Iterable<string>): void {
-    for (const owner of [...owners]) this.remove(owner);
+    for (const owner of owners) this.remove(owner);
     if (this.#held.value > 0) this.#held.set(0);
   }
 

@@ -75,7 +75,7 @@ test('a second control plane on a folder follows the first, and takes over when 
     message: expect.stringContaining(`process ${first.child.pid} on`),
   });
   expect(await put(first.url, 'b')).toMatchObject({ status: 200 });
-  await expect.poll(() => names(url), { timeout: 10_000 }).toEqual(['a', 'b']);
+  await expect.poll(() => names(url), { timeout: 40_000 }).toEqual(['a', 'b']);
   // It is killed in the middle of writing; everything that was acknowledged is there.
   const acknowledged = ['a', 'b'];
   const writing = (async () => {
@@ -86,7 +86,7 @@ test('a second control plane on a folder follows the first, and takes over when 
     }
   })().catch(() => {});
   await Promise.all([first.exited, writing]);
-  await expect.poll(() => second.status().store.writes, { timeout: 10_000 }).toBe(true);
+  await expect.poll(() => second.status().store.writes, { timeout: 40_000 }).toBe(true);
   expect(await names(url)).toEqual(expect.arrayContaining(acknowledged));
   expect(await put(url, 'c')).toMatchObject({ status: 200 });
   await second.close();

@@ -110,8 +110,10 @@ function rollback(world: Opened, model: Model, to: number): void {
   const own = (back ?? []).filter((one) => one.name.startsWith('own-'));
   if (own.length === 0) return;
   const result = world.objects.apply({
-    changes: own.map(({ before: _, after, ...one }) =>
-      after === undefined ? { op: 'delete' as const, ...one } : { op: 'apply' as const, object: after },
+    changes: own.map(({ kind, namespace, name, after }) =>
+      after === undefined
+        ? { op: 'delete' as const, kind, namespace, name }
+        : { op: 'apply' as const, object: after },
     ),
   });
   expect(result.kind).toBe('accepted');

@@ -157,7 +157,7 @@ describe('the workloads of a node', () => {
 describe('the loss of most registrations at once', () => {
   const TTL_MS = 30_000;
   const owners = Array.from({ length: 20 }, (_, index) => `w${index}`);
-  function many(massLoss: false | undefined = undefined) {
+  function many(massLoss?: false) {
     const clock = createFakeClock();
     const registry = createRegistry({ graceMs: GRACE_MS, massLoss }, clock);
     const report = (some: readonly string[]) => {

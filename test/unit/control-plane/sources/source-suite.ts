@@ -34,7 +34,7 @@ const untilShown = (store: ConfigStore, ...expected: readonly string[]) =>
  * @param create a source that has no documents yet
  */
 export function configSourceSuite(name: string, create: () => Promise<TestedSource> | TestedSource): void {
-  describe(name, () => {
+  describe(`source: ${name}`, () => {
     const ends: (() => unknown)[] = [];
     afterEach(async () => {
       for (const end of ends.splice(0).reverse()) await end();

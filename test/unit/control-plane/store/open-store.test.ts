@@ -168,12 +168,12 @@ test('of two control planes on a folder the second follows the first, and takes 
   put(first, 'b');
   read(first, ['a.yaml', 'f']);
   put(first, 'c');
-  own.advance(500);
-  await expect.poll(() => names(second)).toEqual(['a', 'b', 'c']);
+  await own.advance(500);
+  await expect.poll(() => names(second), { timeout: 30_000 }).toEqual(['a', 'b', 'c']);
   expect(second.store.current.value.revision).toBe(4);
   await first.close();
-  own.advance(500);
-  await expect.poll(() => second.role().writes).toBe(true);
+  await own.advance(500);
+  await expect.poll(() => second.role().writes, { timeout: 30_000 }).toBe(true);
   expect(put(second, 'd')).toMatchObject({ kind: 'accepted', revision: 5 });
   await second.close();
   const third = await open(folder);
