@@ -171,7 +171,11 @@ class Store implements ConfigStore {
 
   restore(inputs: ReadonlyMap<string, ConfigInput>, revision: number): ProposalResult {
     for (const [source, input] of inputs) this.#sources.set(source, input);
-    return this.#decide('restored', { isConfirmed: true, revision });
+    const result = this.#decide('restored', { isConfirmed: true, revision });
+    // Revisions are counted on where nothing is left, too.
+    if (this.#current.value.revision < revision)
+      this.#current.set(createView(revision, this.#accepted.documents, this.#current.value));
+    return result;
   }
 
   check(source: string, input: ConfigInput, options: ProposeOptions = {}): CheckedProposal {

@@ -97,7 +97,7 @@ export class ObjectStore {
       logger.warn({ bytes: journal.tornBytes }, 'an unfinished record at the end of the store was cut off');
     const inputs = new Map(kept.sources.inputs);
     if (kept.objects.size > 0) inputs.set(STORE_SOURCE, inputOf(this.#objects));
-    if (inputs.size > 0) store.restore(inputs, kept.revision);
+    if (kept.revision > 0) store.restore(inputs, kept.revision);
     for (const document of allDocuments(store.current.value))
       if (history.versionOf(document) === undefined) history.setVersion(document, kept.revision);
   }

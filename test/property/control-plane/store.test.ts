@@ -163,6 +163,17 @@ test('a store is what its model is, whatever is done to it, also across restarts
         rmSync(folder, { recursive: true, force: true });
       }
     }),
-    { numRuns: 20 },
+    {
+      numRuns: 20,
+      examples: [
+        [
+          [
+            { kind: 'files', names: ['d'], port: 1 },
+            { kind: 'files', names: [], port: 1 },
+            { kind: 'restart' },
+          ],
+        ],
+      ],
+    },
   );
 });
