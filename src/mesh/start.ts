@@ -4,6 +4,7 @@ import { version } from '../runtime/version.js';
 import { loadOtelMetrics } from '../telemetry/otel-metrics.js';
 import { inboundScope } from './inbound-scope.js';
 import { type MeshTools, RunningMesh } from './mesh.js';
+import { describeWorkload } from './node.js';
 import type { ResolvedMeshOptions } from './options.js';
 import { createTracing } from './tracing.js';
 
@@ -15,6 +16,7 @@ export async function startMesh(options: ResolvedMeshOptions, tools: MeshTools):
   const tracing = await createTracing(options.tracing, {
     ...tools,
     origin: { nodeId: options.nodeId, zone: options.locality.zone },
+    workload: describeWorkload(options),
   });
   const observers = [
     ...(tracing.observer === undefined ? [] : [tracing.observer]),

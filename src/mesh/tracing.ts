@@ -6,6 +6,7 @@ import { version } from '../runtime/version.js';
 import { formatToolsOf } from '../service/format/tools.js';
 import type { Observer } from '../service/observer.js';
 import type { Filter, Request } from '../service/service.js';
+import type { WorkloadInfo } from '../service/workload.js';
 import type { SpanOrigin } from '../telemetry/envoy-tags.js';
 import { loadSpans, type Spans } from '../telemetry/spans.js';
 import { tracePlan } from '../telemetry/trace-plan.js';
@@ -33,6 +34,8 @@ export interface TracingTools {
   readonly clock: Clock;
   readonly random: Random;
   readonly origin: SpanOrigin;
+  /** Who this process is. */
+  readonly workload: WorkloadInfo;
 }
 
 /** For a process that wants none. */
@@ -51,7 +54,9 @@ export async function createTracing(wanted: boolean | undefined, tools: TracingT
   if (wanted === false) return NO_TRACING;
   const loader = new Loader(tools);
   if (wanted === true) await loader.load();
-  const plan = ({ http, route }: TracedPlace) => tracePlan(http, route, formatToolsOf(tools.clock));
+  const names = formatToolsOf(tools.clock);
+  const formatTools = { ...names, env: { ...names.env, ...ownNames(tools.workload) } };
+  const plan = ({ http, route }: TracedPlace) => tracePlan(http, route, formatTools);
   const scope: InboundScope = (request, task) => {
     const { spans } = loader;
     if (spans === undefined) task();
@@ -75,6 +80,16 @@ export async function createTracing(wanted: boolean | undefined, tools: TracingT
         if (request.context.trace !== undefined) loader.spans?.observer.exchange?.(request, end);
       },
     },
+  };
+}
+
+/** What tags ask for as if it stood in the environment: the control plane sends the same to many, and each knows who it is. */
+function ownNames({ canonicalService, canonicalRevision, namespace, cluster }: WorkloadInfo) {
+  return {
+    INMESH_CANONICAL_SERVICE: canonicalService || undefined,
+    INMESH_CANONICAL_REVISION: canonicalRevision || undefined,
+    INMESH_NAMESPACE: namespace || undefined,
+    INMESH_CLUSTER_ID: cluster || undefined,
   };
 }
 

@@ -79,7 +79,7 @@ export class InboundListeners {
           mode: mtlsModes(view, config)(subject, served.port),
           http: inboundHttpPolicy(
             view,
-            { ...subject, port: served.port },
+            { ...subject, port: served.port, node },
             { ...this.#security, config, authorization: http },
           ),
           guards: tcp,

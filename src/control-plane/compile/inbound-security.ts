@@ -1,4 +1,5 @@
 import type { HttpFilter } from '../../model/filter-config.js';
+import type { Node } from '../../model/node.js';
 import type { ConfigView } from '../kinds/view.js';
 import { type MeshConfig, pathRules } from '../mesh/mesh-config.js';
 import { INBOUND_FILTERS } from './fault.js';
@@ -8,6 +9,8 @@ import type { PolicySubject } from './policy-scope.js';
 import { servedLimits } from './rate-limits.js';
 import { jwtFilter } from './request-authentication.js';
 import { accessLogsFor } from './telemetry.js';
+import { processTracing } from './tracing.js';
+import { tracingSpec } from './tracing-spec.js';
 
 /** What the policies of workloads are compiled with. */
 export interface InboundSecurity {
@@ -23,7 +26,7 @@ export interface RequestSecurity extends InboundSecurity {
 /** What is done to the requests of a workload. In Istio's order: first who asks, then whether that is allowed, then how often. */
 export function inboundHttpPolicy(
   view: ConfigView,
-  subject: PolicySubject & { readonly port?: number | undefined },
+  subject: PolicySubject & { readonly port?: number | undefined; readonly node: Node },
   { config, keys, authorization }: RequestSecurity,
 ): InboundHttpPolicy {
   const authentication = jwtFilter(view, subject, { config, keys, clearRouteCache: false });
@@ -37,6 +40,7 @@ export function inboundHttpPolicy(
     ],
     paths: pathRules(config),
     ...(accessLogs !== undefined && { accessLogs }),
+    ...processTracing(tracingSpec(view, { ...subject, isOurs: true }, 'SERVER', config)),
   };
 }
 

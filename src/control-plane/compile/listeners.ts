@@ -25,7 +25,7 @@ export function outboundListener(
   name: string,
   routeName: string,
   routes: readonly Route[],
-  { limits = [], accessLogs }: OutboundExtras = {},
+  { limits = [], accessLogs, traced = {} }: OutboundExtras = {},
 ): OutboundListener {
   return {
     kind: 'outbound',
@@ -35,6 +35,7 @@ export function outboundListener(
       filters: [...limits, ...filtersFor(routes, OUTBOUND_FILTERS)],
       upgrades: UPGRADES,
       ...(accessLogs !== undefined && { accessLogs }),
+      ...traced,
     },
   };
 }
@@ -43,6 +44,7 @@ export function outboundListener(
 interface OutboundExtras {
   readonly limits?: readonly HttpFilter[];
   readonly accessLogs?: readonly AccessLog[] | undefined;
+  readonly traced?: Pick<HttpConnectionManager, 'tracing' | 'requestIds'>;
 }
 
 /** Name of the listener of a served address (gRFC A36: `server_listener_resource_name_template`). */
@@ -93,7 +95,10 @@ function inboundTcp(port: number): TcpServer {
 }
 
 /** What a workload's policies say of the requests to its ports. */
-export type InboundHttpPolicy = Pick<HttpConnectionManager, 'filters' | 'paths' | 'accessLogs'>;
+export type InboundHttpPolicy = Pick<
+  HttpConnectionManager,
+  'filters' | 'paths' | 'accessLogs' | 'tracing' | 'requestIds'
+>;
 
 /** What an inbound port does with requests: they are the application's. */
 export function inboundHttp(port: number, policy: InboundHttpPolicy): HttpConnectionManager {

@@ -74,6 +74,13 @@ function settingsOf(spec: MeshConfigSpec): Partial<MeshConfig> {
       outlierDetection: spec.defaultTrafficPolicy?.outlierDetection,
     },
     defaultHttpRetryPolicy: spec.defaultHttpRetryPolicy,
+    tracing: {
+      defaults: spec.defaultProviders?.tracing ?? [],
+      providers: spec.extensionProviders ?? [],
+      isEnabled: spec.enableTracing ?? false,
+      proxy: spec.defaultConfig?.tracing ?? {},
+      meshId: spec.defaultConfig?.meshId ?? '',
+    },
     accessLogs: {
       // Istio: a file is a provider by itself where none is named.
       defaults: spec.defaultProviders?.accessLogging ?? (spec.accessLogFile ? [BUILT_IN_LOG] : []),

@@ -22,6 +22,7 @@ import { compileVirtualHost } from './routes.js';
 import { addressesOf, urlHost } from './service-addresses.js';
 import type { ClientScope } from './sidecar.js';
 import { tcpListener } from './tcp-listeners.js';
+import { processTracing } from './tracing.js';
 import { type EffectivePolicy, effectivePolicy } from './traffic-policy.js';
 import type { VirtualServiceIndex } from './virtual-services.js';
 
@@ -159,7 +160,8 @@ function httpUnit(
   const name = clusterName(port, '', host);
   const virtualHost = compileVirtualHost(virtualService, context);
   const limits = sentLimits(view, { clientNamespace: profile.namespace, host, port }, config);
-  const extras = { limits, accessLogs: profile.accessLogs };
+  const traced = profile.generator === 'inmesh' ? processTracing(profile.tracing) : {};
+  const extras = { limits, accessLogs: profile.accessLogs, traced };
   const listeners = [host, ...aliases].map((one) => {
     const own = `${one}:${port}`;
     return [own, outboundListener(own, name, virtualHost.routes, extras)] as const;

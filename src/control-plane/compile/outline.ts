@@ -18,6 +18,7 @@ import { compileAssignment } from './endpoints.js';
 import { listenPorts } from './envoy/gateway-ports.js';
 import { type EnvoyGateways, envoyGateways } from './envoy/gateways.js';
 import { envoyOutline } from './envoy/outline.js';
+import { type EnvoyTracing, envoyTracing } from './envoy/tracing.js';
 import { patchOutline } from './envoy-filter/patched.js';
 import { breakerOf } from './failure-rate-breakers.js';
 import { gatewayFilters } from './inbound-security.js';
@@ -33,6 +34,7 @@ import type { EnvoyOptions, Profile } from './profile.js';
 import type { CompileWorld } from './recorded.js';
 import type { Target } from './route-context.js';
 import { clientScope } from './sidecar.js';
+import { byName } from './tracing.js';
 import { meshVirtualServices } from './virtual-services.js';
 
 const DESTINATIONS = { inmesh: 'known', envoy: 'by-name', grpc: 'unknown' } as const;
@@ -80,18 +82,33 @@ function unpatchedOutline(view: ConfigView, input: OutlineInput, memory: Outline
   const outline = { ...compileListeners({ view, world, profile, scope, memory }), ...planned };
   if (profile.generator === 'grpc') return memory.grpc.of(outline);
   if (profile.envoy === undefined) return outline;
-  const gateways = gatewaysOf(view, world, { ...input, envoy: profile.envoy });
+  const traced = tracedBy(profile, profile.envoy, world.services);
+  const gateways = gatewaysOf(view, world, { ...input, envoy: profile.envoy, traced });
   const unknown = unknownHostOf(profile, config, (name) => world.services.get(name));
-  return envoyOutline(outline, { options: profile.envoy, config, gateways, unknown });
+  return envoyOutline(outline, { options: profile.envoy, config, gateways, unknown, traced });
+}
+
+/** How an Envoy traces; Istio: a collector that is not there is not reported to. */
+function tracedBy(
+  { tracing }: Profile,
+  { gateways }: EnvoyOptions,
+  services: ReadonlyMap<string, MeshService>,
+): EnvoyTracing | undefined {
+  return envoyTracing(tracing, gateways.length > 0, (service, port) => {
+    const found = byName(service, port);
+    const known = found && services.get(found.host);
+    const isMeant = !service.includes('/') || service.startsWith(`${known?.namespace}/`);
+    return known !== undefined && isMeant ? found : undefined;
+  });
 }
 
 /** What an Envoy is sent for the Gateways that it carries out. */
 function gatewaysOf(
   view: ConfigView,
   { services, policies }: CompileWorld,
-  input: OutlineInput & { readonly envoy: EnvoyOptions },
+  input: OutlineInput & { readonly envoy: EnvoyOptions; readonly traced: EnvoyTracing | undefined },
 ): EnvoyGateways {
-  const { registry, config, profile, envoy } = input;
+  const { registry, config, profile, envoy, traced } = input;
   const subject = { namespace: profile.namespace, labels: envoy.labels, gateways: envoy.gateways };
   const { http, tcp } = authorizationCompiler(view, registry, config)(subject);
   const policyOf = (target: Target) => policyOfTarget(target, policies.get(target.host), config);
@@ -105,6 +122,7 @@ function gatewaysOf(
     filters: gatewayFilters(view, subject, { ...input, authorization: http }),
     guards: tcp,
     paths: pathRules(config),
+    traced,
     listenPorts: listenPorts(envoy, {
       services: envoy.gateways.length === 0 ? [] : services.values(),
       // Envoys do not register, so that documents alone say which services lead to them.

@@ -13,6 +13,7 @@ import { CLUSTER_LABEL, type ClientPlace, withTopology } from './locality-balanc
 import { localityInterest } from './locality-setting.js';
 import { clientLabels, sidecarFor } from './sidecar.js';
 import { accessLogsFor } from './telemetry.js';
+import { type TracingSpec, tracingSpec } from './tracing-spec.js';
 
 /** Who reads a configuration. */
 export type Generator = 'inmesh' | 'grpc' | 'envoy';
@@ -46,6 +47,8 @@ export interface Profile {
   readonly patches: readonly Patch[];
   /** Where its exchanges are logged besides where it says itself; undefined = nowhere. */
   readonly accessLogs: readonly AccessLog[] | undefined;
+  /** How its requests are traced; undefined = they are not. */
+  readonly tracing: TracingSpec | undefined;
   readonly key: string;
 }
 
@@ -71,8 +74,13 @@ export function profileOf(node: Node, view: ConfigView, config: MeshConfig): Pro
   const patchIds = patches.map(({ id }) => id);
   // Envoys have logs of their own, and gRPC's clients have none.
   const accessLogs = generator === 'inmesh' ? accessLogsFor(view, subject, 'CLIENT', config) : undefined;
-  const key = JSON.stringify([generator, namespace, labels, place, envoy, sidecarName, patchIds, accessLogs]);
-  return { namespace, labels, generator, place, envoy, sidecar, patches, accessLogs, key };
+  const isOurs = generator === 'inmesh';
+  // gRPC's clients trace by their own means.
+  const tracing =
+    generator === 'grpc' ? undefined : tracingSpec(view, { ...subject, isOurs }, 'CLIENT', config);
+  const parts = [generator, namespace, labels, place, envoy, sidecarName, patchIds, accessLogs, tracing];
+  const key = JSON.stringify(parts);
+  return { namespace, labels, generator, place, envoy, sidecar, patches, accessLogs, tracing, key };
 }
 
 /** A node says what it wants, or its program is known; gRPC's clients are many, so that they are who the others are not. */

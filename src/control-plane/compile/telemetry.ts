@@ -51,7 +51,7 @@ function mergeLogs(entries: readonly AccessLogging[], defaults: readonly string[
 }
 
 /** Istio: of each scope the oldest holds: the mesh's, then that of the namespace, then that which selects the workload. */
-function effectiveTelemetry(
+export function effectiveTelemetry(
   view: ConfigView,
   subject: PolicySubject,
   rootNamespace: string,
@@ -71,7 +71,7 @@ function effectiveTelemetry(
   return scopes.filter((one) => one !== undefined);
 }
 
-function isForDirection(match: AccessLogging['match'], direction: LogDirection): boolean {
+export function isForDirection(match: AccessLogging['match'], direction: LogDirection): boolean {
   const { mode = 'CLIENT_AND_SERVER' } = match ?? {};
   return mode === 'CLIENT_AND_SERVER' || mode === direction;
 }

@@ -1,8 +1,10 @@
 import { isUtf8 } from 'node:buffer';
+import { checkFormat } from '../../service/format/format.js';
 import { patchesOf } from '../compile/envoy-filter/patches.js';
 import { isLogFilter } from '../compile/log-filter.js';
 import { apiForGateways, apiUnsupported } from '../kinds/gateway-api/unsupported.js';
 import { meshConfigOfConfigMap } from '../kinds/mesh-config.js';
+import { meshProxySchema } from '../kinds/mesh-proxy-schema.js';
 import { entriesOf } from '../kinds/report.js';
 import type { SidecarSpec } from '../kinds/types.js';
 import { valuesAt } from '../kinds/values-at.js';
@@ -113,7 +115,12 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
     ...without('no documents are written for workloads that register', 'metadata.annotations'),
   ],
   Telemetry: [
-    ...refused('spans and metrics are made in the process, by its own options', 'tracing', 'metrics'),
+    ...refused("metrics are made in the process, all of them, with Istio's tags", 'metrics'),
+    {
+      path: 'tracing.*.customTags.*.formatter.value',
+      unless: isFormat,
+      because: 'there are no such operators here',
+    },
     {
       path: 'accessLogging.*.filter.expression',
       unless: isLogFilter,
@@ -129,6 +136,23 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
     ...without(NOTHING_IN_ISTIO, 'servers.*.defaultEndpoint', 'servers.*.port.targetPort'),
   ],
 };
+
+/** All of a proxy's settings but how it traces. */
+const PROXY_FIELDS: readonly string[] = [
+  ...Object.keys(meshProxySchema.shape).filter((field) => field !== 'tracing' && field !== 'meshId'),
+  ...['zipkin', 'lightstep', 'datadog', 'stackdriver', 'openCensusAgent', 'tlsSettings'].map(
+    (field) => `tracing.${field}`,
+  ),
+];
+
+function isFormat(text: string): boolean {
+  try {
+    checkFormat(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** What of a MeshConfig is not followed. */
 const MESH_CONFIG: readonly Unsupported[] = [
@@ -152,20 +176,10 @@ const MESH_CONFIG: readonly Unsupported[] = [
   ...without(NO_PROBES, 'tcpKeepalive.probes', 'tcpKeepalive.interval'),
   ...below('defaultTrafficPolicy', POLICY_PARTS),
   ...without(
-    'spans, metrics and logs do not go there',
-    ...[
-      'zipkin',
-      'lightstep',
-      'datadog',
-      'stackdriver',
-      'opencensus',
-      'skywalking',
-      'opentelemetry',
-      'prometheus',
-      'envoyHttpAls',
-      'envoyTcpAls',
-      'envoyOtelAls',
-    ].map((provider) => `extensionProviders.*.${provider}`),
+    'metrics and logs do not go there',
+    ...['prometheus', 'envoyHttpAls', 'envoyTcpAls', 'envoyOtelAls'].map(
+      (provider) => `extensionProviders.*.${provider}`,
+    ),
   ),
   ...without('SDS is served by the control plane itself', 'extensionProviders.*.sds'),
   ...without(
@@ -189,13 +203,32 @@ const MESH_CONFIG: readonly Unsupported[] = [
     'inboundClusterStatName',
     'outboundClusterStatName',
     'enablePrometheusMerge',
-    'enableTracing',
-    'defaultProviders.tracing',
     'defaultProviders.metrics',
   ),
   ...without(
     'there are no proxies to be started; envoyBootstrap makes metadata of proxyMetadata that begins with ISTIO_META_',
-    'defaultConfig',
+    ...PROXY_FIELDS.map((field) => `defaultConfig.${field}`),
+  ),
+  ...refused(
+    'no secrets are taken out of the environment of the control plane',
+    'extensionProviders.*.zipkin.headers.*.envName',
+    'extensionProviders.*.opentelemetry.http.headers.*.envName',
+    'extensionProviders.*.opentelemetry.grpc.initialMetadata.*.envName',
+    'extensionProviders.*.opentelemetry.dynatraceSampler.httpService.http.headers.*.envName',
+  ),
+  ...without(NOTHING_IN_ISTIO, 'extensionProviders.*.skywalking.accessToken'),
+  ...without(
+    'processes of inmesh do not speak its trace headers, so that they make no spans with it; Envoys do',
+    'extensionProviders.*.datadog',
+    'extensionProviders.*.skywalking',
+  ),
+  ...without(
+    'processes of inmesh sample by what the mesh says and the sampler of their own OpenTelemetry SDK; Envoys by it',
+    'extensionProviders.*.opentelemetry.dynatraceSampler',
+  ),
+  ...without(
+    'Istio makes no spans with it',
+    ...['lightstep', 'opencensus', 'stackdriver'].map((one) => `extensionProviders.*.${one}`),
   ),
   ...without(
     ABOUT_KUBERNETES,

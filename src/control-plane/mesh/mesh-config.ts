@@ -6,8 +6,10 @@ import { ROOT_NAMESPACE } from '../kinds/names.js';
 import { createReport } from '../kinds/report.js';
 import type {
   ConnectionPoolSettings,
+  ExtensionProviderSpec,
   HttpRetry,
   LogProvider,
+  MeshProxySpec,
   OutlierDetectionSettings,
 } from '../kinds/types.js';
 import { type ExtensionProvider, type ExtensionProviderInput, readProviders } from './extension-provider.js';
@@ -89,6 +91,8 @@ export interface MeshConfig {
   readonly connections: ConnectionDefaults;
   /** Where exchanges are logged. */
   readonly accessLogs: AccessLogDefaults;
+  /** How requests are traced. */
+  readonly tracing: TracingDefaults;
   /** How routes retry that do not say; undefined = as Istio does by itself. */
   readonly defaultHttpRetryPolicy: HttpRetry | undefined;
   /** Whether clients report the load of their clusters to the control plane (`lrs_server`). */
@@ -110,6 +114,19 @@ export interface AccessLogDefaults {
   /** Of the provider `envoy`, and of those without one. Default `/dev/stdout`. */
   readonly path: string;
   readonly format: AccessLogFormat;
+}
+
+/** Tracing of the mesh. */
+export interface TracingDefaults {
+  /** Names of the providers that trace without a Telemetry (Istio's `defaultProviders.tracing`); the first counts. */
+  readonly defaults: readonly string[];
+  readonly providers: readonly ExtensionProviderSpec[];
+  /** Istio's `enableTracing`: without any provider there are spans all the same. */
+  readonly isEnabled: boolean;
+  /** Istio's `defaultConfig.tracing`. */
+  readonly proxy: NonNullable<MeshProxySpec['tracing']>;
+  /** Istio's `defaultConfig.meshId`; empty = none. */
+  readonly meshId: string;
 }
 
 /** Defaults of connections. */
@@ -159,6 +176,7 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
     path: '/dev/stdout',
     format: { kind: 'text', text: DEFAULT_ACCESS_LOG_FORMAT, omitEmptyValues: false },
   },
+  tracing: { defaults: [], providers: [], isEnabled: false, proxy: {}, meshId: '' },
   defaultHttpRetryPolicy: undefined,
   reportsLoad: false,
 };

@@ -47,6 +47,7 @@ export function gatewayListener(
           filters,
           isEdge: true,
           paths: tools.paths,
+          traced: tools.traced,
         }),
       ),
     );

@@ -8,6 +8,7 @@ import type { Profile } from '../profile.js';
 import type { RouteContext, Target } from '../route-context.js';
 import type { EffectivePolicy } from '../traffic-policy.js';
 import type { ListenPorts } from './gateway-ports.js';
+import type { EnvoyTracing } from './tracing.js';
 
 /** What gateways are compiled with. */
 export interface GatewayTools {
@@ -24,6 +25,8 @@ export interface GatewayTools {
   readonly guards: readonly NetworkGuard[];
   /** What is done to paths before that. */
   readonly paths: PathRules;
+  /** Undefined = requests are not traced. */
+  readonly traced: EnvoyTracing | undefined;
 }
 
 /** A server of a Gateway with what it does with connections. */

@@ -8,6 +8,7 @@ import type { PathRules } from '../../../model/request-processing.js';
 import { packAny } from '../../../proto/any.js';
 import { core, httpConnectionManager as hcm, listener, tlsInspector, wkt } from '../../../proto/xds.js';
 import type { WireResource } from '../../resources/resource-set.js';
+import type { EnvoyTracing } from './tracing.js';
 
 const HCM = 'envoy.filters.network.http_connection_manager';
 const TLS_INSPECTOR = 'envoy.filters.listener.tls_inspector';
@@ -40,10 +41,19 @@ export interface HttpChain {
   readonly isEdge: boolean;
   /** What is done to paths. */
   readonly paths: PathRules;
+  /** Undefined = requests are not traced. */
+  readonly traced: EnvoyTracing | undefined;
 }
 
 /** The connection manager as the network filter that ends a chain. */
-export function httpFilter({ statPrefix, table, filters, isEdge, paths }: HttpChain): listener.Filter {
+export function httpFilter({
+  statPrefix,
+  table,
+  filters,
+  isEdge,
+  paths,
+  traced,
+}: HttpChain): listener.Filter {
   const message = encodeConnectionManager({
     routes: { kind: 'rds', name: table },
     filters,
@@ -52,6 +62,8 @@ export function httpFilter({ statPrefix, table, filters, isEdge, paths }: HttpCh
     paths,
   });
   message.statPrefix = statPrefix;
+  if (traced !== undefined) message.tracing = traced.tracing;
+  if (traced?.requestIds !== undefined) message.requestIdExtension = traced.requestIds;
   // Istio: no idle exchange is ended.
   message.streamIdleTimeout = create(wkt.DurationSchema);
   if (isEdge) {

@@ -13,6 +13,7 @@ import type { EnvoyOptions } from '../profile.js';
 import { FORWARD_PROXY_FILTER } from './forward-proxy.js';
 import { httpFilter, openChain, socketListener } from './listener.js';
 import { tcpListener } from './tcp-listener.js';
+import type { EnvoyTracing } from './tracing.js';
 
 /** Istio: without traffic capture the listeners of an Envoy are for its own machine. */
 const LOOPBACK = '127.0.0.1';
@@ -32,14 +33,22 @@ export interface EnvoyOutbound {
 export function envoyOutbound(
   outline: Outline,
   { proxyPort, hasPortListeners }: EnvoyOptions,
-  { config, unknown }: { readonly config: MeshConfig; readonly unknown: VirtualHost },
+  {
+    config,
+    unknown,
+    traced,
+  }: {
+    readonly config: MeshConfig;
+    readonly unknown: VirtualHost;
+    readonly traced: EnvoyTracing | undefined;
+  },
 ): EnvoyOutbound {
   const hosts = hostsOf(outline);
   const listeners: WireResource[] = [];
   const tables: RouteConfiguration[] = [];
   const add = (table: string, address: SocketAddress, virtualHosts: readonly VirtualHost[]) => {
     tables.push({ name: table, virtualHosts: [...withoutSharedDomains(virtualHosts), unknown] });
-    listeners.push(httpListener({ table, address, paths: pathRules(config) }, virtualHosts));
+    listeners.push(httpListener({ table, address, paths: pathRules(config), traced }, virtualHosts));
   };
   if (proxyPort !== 0) {
     add(
@@ -92,18 +101,22 @@ function withoutSharedDomains(virtualHosts: readonly VirtualHost[]): readonly Vi
   });
 }
 
+/** A listener of the Envoy's own machine, with the table that it serves. */
+interface TableListener {
+  readonly table: string;
+  readonly address: SocketAddress;
+  readonly paths: PathRules;
+  readonly traced: EnvoyTracing | undefined;
+}
+
 function httpListener(
-  {
-    table,
-    address,
-    paths,
-  }: { readonly table: string; readonly address: SocketAddress; readonly paths: PathRules },
+  { table, address, paths, traced }: TableListener,
   virtualHosts: readonly VirtualHost[],
 ): WireResource {
   const routes = virtualHosts.flatMap((one) => one.routes);
   const filters = beforeRouter(filtersFor(routes, OUTBOUND_FILTERS), FORWARD_PROXY_FILTER);
   const name = `${address.address}_${address.port}`;
-  const filter = httpFilter({ statPrefix: `outbound_${name}`, table, filters, isEdge: false, paths });
+  const filter = httpFilter({ statPrefix: `outbound_${name}`, table, filters, isEdge: false, paths, traced });
   return socketListener({ name, address, direction: 'outbound', chains: [openChain(filter)] });
 }
 

@@ -7,6 +7,7 @@ import type { EnvoyOptions } from '../profile.js';
 import { ALLOW_ANY, dialsNamedHost, PASSTHROUGH_CLUSTER } from './forward-proxy.js';
 import type { EnvoyGateways } from './gateways.js';
 import { envoyOutbound } from './outbound.js';
+import type { EnvoyTracing } from './tracing.js';
 
 const NO_LISTENERS: ReadonlyMap<string, Listener> = new Map();
 
@@ -18,15 +19,17 @@ export function envoyOutline(
     config,
     gateways,
     unknown,
+    traced,
   }: {
     readonly options: EnvoyOptions;
     readonly config: MeshConfig;
     readonly gateways: EnvoyGateways;
     /** What takes the hosts that the mesh does not know; undefined = they are let through. */
     readonly unknown: VirtualHost | undefined;
+    readonly traced: EnvoyTracing | undefined;
   },
 ): Outline {
-  const outbound = envoyOutbound(outline, options, { config, unknown: unknown ?? ALLOW_ANY });
+  const outbound = envoyOutbound(outline, options, { config, unknown: unknown ?? ALLOW_ANY, traced });
   const clusters = new Map<string, Cluster>();
   for (const cluster of outline.clusters.values()) {
     const isOpen = cluster.discovery.kind === 'original-dst';
