@@ -74,13 +74,7 @@ function settingsOf(spec: MeshConfigSpec): Partial<MeshConfig> {
       outlierDetection: spec.defaultTrafficPolicy?.outlierDetection,
     },
     defaultHttpRetryPolicy: spec.defaultHttpRetryPolicy,
-    tracing: {
-      defaults: spec.defaultProviders?.tracing ?? [],
-      providers: spec.extensionProviders ?? [],
-      isEnabled: spec.enableTracing ?? false,
-      proxy: spec.defaultConfig?.tracing ?? {},
-      meshId: spec.defaultConfig?.meshId ?? '',
-    },
+    tracing: tracingOf(spec),
     accessLogs: {
       // Istio: a file is a provider by itself where none is named.
       defaults: spec.defaultProviders?.accessLogging ?? (spec.accessLogFile ? [BUILT_IN_LOG] : []),
@@ -88,6 +82,16 @@ function settingsOf(spec: MeshConfigSpec): Partial<MeshConfig> {
       path: spec.accessLogFile || DEFAULT_MESH_CONFIG.accessLogs.path,
       format: meshLogFormat(spec.accessLogFormat ?? '', spec.accessLogEncoding ?? 'TEXT'),
     },
+  };
+}
+
+function tracingOf(spec: MeshConfigSpec): MeshConfig['tracing'] {
+  return {
+    defaults: spec.defaultProviders?.tracing ?? [],
+    providers: spec.extensionProviders ?? [],
+    isEnabled: spec.enableTracing ?? false,
+    proxy: spec.defaultConfig?.tracing ?? {},
+    meshId: spec.defaultConfig?.meshId ?? '',
   };
 }
 

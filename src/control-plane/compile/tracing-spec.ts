@@ -188,8 +188,7 @@ function customTags(tags: TagSpecs = {}): readonly CustomTag[] {
 function sourceOf({ literal: text, environment, header, formatter }: TagSpec): TagSource | undefined {
   if (text !== undefined) return text.value ? { kind: 'literal', value: text.value } : undefined;
   const { name, defaultValue = '' } = environment ?? header ?? {};
-  if (environment !== undefined)
-    return name ? { kind: 'environment', name, defaultValue } : undefined;
+  if (environment !== undefined) return name ? { kind: 'environment', name, defaultValue } : undefined;
   if (header !== undefined)
     return name ? { kind: 'header', name: name.toLowerCase(), defaultValue } : undefined;
   return formatter === undefined ? undefined : { kind: 'format', format: formatter.value };

@@ -3,7 +3,7 @@ import { extensionConfig } from '../../../codec/extension.js';
 import { encodeRequestIds, encodeTracing } from '../../../codec/tracing.js';
 import { encodeService } from '../../../codec/tracing-provider.js';
 import { packAny, unpackAny } from '../../../proto/any.js';
-import { core, httpConnectionManager as hcm, otelSamplers, trace } from '../../../proto/xds.js';
+import { core, type httpConnectionManager as hcm, otelSamplers, trace } from '../../../proto/xds.js';
 import type { ExtensionProviderSpec } from '../../kinds/types.js';
 import { type CollectorLookup, httpExporter, tracingBase, tracingProvider } from '../tracing.js';
 import type { TracingSpec } from '../tracing-spec.js';
