@@ -226,6 +226,12 @@ const MESH_CONFIG: readonly Unsupported[] = [
     'processes of inmesh sample by what the mesh says and the sampler of their own OpenTelemetry SDK; Envoys by it',
     'extensionProviders.*.opentelemetry.dynatraceSampler',
   ),
+  {
+    path: 'extensionProviders.*.opentelemetry.serviceAttributeEnrichment',
+    values: ['OTEL_SEMANTIC_CONVENTIONS'],
+    because: 'spans of a process name their service as the OpenTelemetry SDK of its application does',
+    isHarmless: true,
+  },
   ...without(
     'Istio makes no spans with it',
     ...['lightstep', 'opencensus', 'stackdriver'].map((one) => `extensionProviders.*.${one}`),
