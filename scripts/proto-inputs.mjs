@@ -122,7 +122,6 @@ export const roots = [
   'envoy/extensions/clusters/dns/v3/',
   'envoy/extensions/load_balancing_policies/override_host/v3/override_host.proto',
   'istio/security/v1alpha1/ca.proto',
-  'istio/stats/config.proto',
   'grpc/health/v1/health.proto',
   'spiffe/workload/workload.proto',
 ];
@@ -242,7 +241,6 @@ export const namespaces = {
   'google.rpc': 'rpc',
   'grpc.health.v1': 'grpcHealth',
   'istio.v1.auth': 'istioCa',
-  stats: 'istioStats',
   'spiffe.workload': 'spiffeWorkload',
   'udpa.type.v1': 'udpaType',
   'xds.core.v3': 'xdsCore',

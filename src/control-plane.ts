@@ -154,6 +154,7 @@ export type {
   MeshSettings,
   PathNormalization,
   RegionFailover,
+  TracingDefaults,
   ZoneAwareLbSetting,
 } from './control-plane/mesh/mesh-config.js';
 export type { StoreRole } from './control-plane/open-store.js';

@@ -59,10 +59,13 @@ export type { Completion, CompletionEnd, CompletionListener } from './service/co
 export type { ConnectionInfo, PeerCertificate, SocketEnd, TlsInfo } from './service/connection.js';
 export type {
   Attempt,
+  AttemptTrace,
   ByteCounts,
   DynamicMetadata,
+  EndAttempt,
   Exchange,
   ExchangeTiming,
+  ExchangeTrace,
   GivenCookie,
   ResponseFlag,
   UpstreamInfo,

@@ -176,7 +176,7 @@ function send(
   const startMs = tools.clock.now();
   const { timing, limits, trace } = request.context;
   const one = begin(cluster, host, request.context, startMs);
-  const endTrace = trace?.attempt?.(request, one, cluster.name);
+  const endTrace = trace?.attempt?.(request.headers, one, cluster.name);
   if (limits !== undefined) tellTimeout(request, limits, startMs);
   if (timing !== undefined) timing.attemptStartMs = startMs;
   return sendLimited(cluster, host, request, tools).then(

@@ -1,12 +1,24 @@
 import type { CallRetry } from './call-retry.js';
 import type { Completion } from './completion.js';
 import type { ConnectionInfo, SocketEnd, TlsInfo } from './connection.js';
-import type { ExchangeTrace } from './exchange-trace.js';
 import type { GrpcMessages } from './grpc-messages.js';
 import type { HeadChange } from './head-change.js';
+import type { HeaderMap } from './headers.js';
 import type { RetryWishes, TimeLimits } from './time-limits.js';
 import type { TransportFailure } from './transport-error.js';
 import type { ServiceInfo, WorkloadInfo } from './workload.js';
+
+/** The span of an exchange, as far as others have to do with it. The core never names OpenTelemetry. */
+export interface ExchangeTrace {
+  /** Begins the span of an attempt; undefined when attempts have none. */
+  readonly attempt: AttemptTrace | undefined;
+}
+
+/** Begins the span of an attempt, whose headers then name it; what it gives ends it. */
+export type AttemptTrace = (headers: HeaderMap, attempt: Attempt, clusterName: string) => EndAttempt;
+
+/** The attempt is over: its body is through, or it failed. */
+export type EndAttempt = (attempt: Attempt, error: unknown) => void;
 
 /** Values of filters by namespace (Envoy dynamic metadata). */
 export type DynamicMetadata = Map<string, Record<string, unknown>>;

@@ -1,6 +1,7 @@
 import { type Context, SpanKind, type Tracer, trace } from '@opentelemetry/api';
-import type { AttemptTrace } from '../service/exchange-trace.js';
+import type { AttemptTrace } from '../service/context.js';
 import { inputOf } from '../service/format/tools.js';
+import type { Request } from '../service/service.js';
 import { attemptTags } from './envoy-tags.js';
 import { fail } from './span-ends.js';
 import type { SpanStarter } from './span-start.js';
@@ -15,8 +16,11 @@ interface AttemptSpans {
 }
 
 /** Envoy `spawn_upstream_span`: each attempt is a child of the exchange's span, and the parent of what comes of it. */
-export function beginAttempt({ tracer, active, plan, starter }: AttemptSpans): AttemptTrace {
-  return (request, attempt, clusterName) => {
+export function beginAttempt(
+  request: Request,
+  { tracer, active, plan, starter }: AttemptSpans,
+): AttemptTrace {
+  return (headers, attempt, clusterName) => {
     const name = plan.upstreamOperation?.(inputOf(request)) || `router ${clusterName} egress`;
     const attributes = {
       'http.request.method': request.method,
@@ -24,7 +28,7 @@ export function beginAttempt({ tracer, active, plan, starter }: AttemptSpans): A
       ...(attempt.number > 1 && { 'http.request.resend_count': attempt.number - 1 }),
     };
     const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes }, active);
-    starter.hand(request, { active: trace.setSpan(active, span) }, plan);
+    starter.hand(headers, { active: trace.setSpan(active, span) }, plan);
     return (ended, error) => {
       span.setAttributes(attemptTags(request, ended, error, clusterName));
       if (ended.status !== undefined) span.setAttribute('http.response.status_code', ended.status);

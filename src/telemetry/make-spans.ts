@@ -1,7 +1,6 @@
 import { Server } from 'node:http';
 import { context, type Span, SpanKind, trace } from '@opentelemetry/api';
-import type { Exchange } from '../service/context.js';
-import type { ExchangeTrace } from '../service/exchange-trace.js';
+import type { Exchange, ExchangeTrace } from '../service/context.js';
 import type { ExchangeEnd } from '../service/observer.js';
 import type { Filter, Request, Response } from '../service/service.js';
 import { beginAttempt } from './attempt-span.js';
@@ -44,9 +43,9 @@ export function createSpans({ version, origin, random }: SpanTools): Spans {
     const spawns = plan?.spawnsUpstreamSpans === true;
     const started = starter.start(request, plan, spawns ? SpanKind.INTERNAL : SpanKind.CLIENT);
     const { span, active } = started;
-    starter.hand(request, started, plan);
+    starter.hand(request.headers, started, plan);
     if (spawns && span.isRecording())
-      request.context.trace = { attempt: beginAttempt({ tracer, active, plan, starter }) };
+      request.context.trace = { attempt: beginAttempt(request, { tracer, active, plan, starter }) };
     const decorator = plan?.decorator;
     if (decorator?.propagate === true) request.headers.set(DECORATOR, decorator.operation);
     return started;

@@ -72,8 +72,8 @@ export class SpanStarter {
     return { span, active: trace.setSpan(found, span) };
   }
 
-  /** Writes the context of a span into the headers of its request. */
-  hand({ headers }: Request, { active }: Pick<StartedSpan, 'active'>, plan: TracePlan | undefined): void {
+  /** Writes the context of a span into headers. */
+  hand(headers: HeaderMap, { active }: Pick<StartedSpan, 'active'>, plan: TracePlan | undefined): void {
     if (plan === undefined || plan.headers === 'own') {
       if (plan?.propagates !== false) propagation.inject(active, headers, SETTER);
       return;

@@ -256,7 +256,7 @@ describe('spans that the control plane asks for', () => {
         error: undefined,
         durationMs: 1,
       };
-      request.context.trace?.attempt?.(request, attempt, 'reviews')(attempt, undefined);
+      request.context.trace?.attempt?.(request.headers, attempt, 'reviews')(attempt, undefined);
       return makeResponse(200);
     });
     const [one, whole] = exporter.getFinishedSpans();
