@@ -1,14 +1,37 @@
 import { Server } from 'node:http';
 import { context, type Span, SpanKind, trace } from '@opentelemetry/api';
+import type { Random } from '../runtime/random.js';
 import type { Exchange, ExchangeTrace } from '../service/context.js';
-import type { ExchangeEnd } from '../service/observer.js';
+import type { ExchangeEnd, Observer } from '../service/observer.js';
 import type { Filter, Request, Response } from '../service/service.js';
 import { beginAttempt } from './attempt-span.js';
-import { exchangeTags } from './envoy-tags.js';
+import { exchangeTags, type SpanOrigin } from './envoy-tags.js';
 import { endSpan, type SpanEnd } from './span-ends.js';
 import { isReporting, SpanStarter, type StartedSpan } from './span-start.js';
 import type { Spans, SpanTools } from './spans.js';
 import type { TracePlan } from './trace-plan.js';
+
+/** Spans of both directions. */
+export interface Spans {
+  /**
+   * Records a client span per exchange, over all its attempts, and hands the trace context on. With a plan, as the control
+   * plane says; without one, as the tracer's own sampler does.
+   */
+  readonly client: (plan?: TracePlan) => Filter;
+  /** Begins the server span of an inbound request where its filters begin. */
+  readonly server: (plan: TracePlan) => Filter;
+  /** Runs an inbound request's application within its server span, which begins here where there is no plan for it. */
+  readonly scope: (request: Request, task: (isOwn?: boolean) => void) => void;
+  /** Ends the server spans. */
+  readonly observer: Observer;
+}
+
+/** What spans are made with. */
+export interface SpanTools {
+  readonly version: string;
+  readonly origin: SpanOrigin;
+  readonly random: Random;
+}
 
 /** OpenTelemetry's SDK and propagators do nothing in a context with this key; it has no other public name. */
 const SUPPRESS_TRACING = Symbol.for('OpenTelemetry SDK Context Key SUPPRESS_TRACING');
