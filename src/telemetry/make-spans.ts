@@ -8,7 +8,6 @@ import { beginAttempt } from './attempt-span.js';
 import { exchangeTags, type SpanOrigin } from './envoy-tags.js';
 import { endSpan, type SpanEnd } from './span-ends.js';
 import { isReporting, SpanStarter, type StartedSpan } from './span-start.js';
-import type { Spans, SpanTools } from './spans.js';
 import type { TracePlan } from './trace-plan.js';
 
 /** Spans of both directions. */
