@@ -5,7 +5,13 @@ import { defineConfig } from 'vitest/config';
 const named = (name: string) => ({
   extends: true as const,
   // Long enough for a machine that is busy with other things.
-  test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: 30_000, isolate: false },
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    isolate: false,
+  },
 });
 
 /** Real sockets, processes and clocks, or minutes of virtual time: a longer leash, and one file at a time so that two tests never share a core. */

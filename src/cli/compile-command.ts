@@ -16,7 +16,19 @@ export function addCompile(program: Command, output: Output, done: Done): void {
     .option('-l, --label <key=value...>', 'labels of the client')
     .option('--proxy-namespace <namespace>', 'the same as --namespace')
     .option('--proxy-labels <key=value...>', 'the same as --label')
-    .option('--proxy-port <port>', "port of an Envoy's HTTP proxy; 0 = none (default: 15001)", toPort)
+    .addOption(
+      new Option('--proxy-type <type>', 'what an Envoy is (default: by its labels)').choices([
+        'sidecar',
+        'router',
+      ]),
+    )
+    .option('--proxy-ip <address>', 'where the client is (default: a gateway is where its services lead)')
+    .option('--mesh-config <file>', "Istio's MeshConfig")
+    .option(
+      '--proxy-port <port>',
+      "port of an Envoy's HTTP proxy; 0 = none (default: 15001, for a gateway 0)",
+      toPort,
+    )
     .option('--port-listeners', 'an Envoy listens on the port of each service, too', false)
     .addOption(new Option('-o, --output <format>', 'how it is printed').choices(['json']).default('json'))
     .addHelpText('after', COMPILE_EXAMPLES)
@@ -30,6 +42,9 @@ export function addCompile(program: Command, output: Output, done: Done): void {
             profile: options.profile,
             namespace: options.proxyNamespace ?? options.namespace,
             labels: [...(options.label ?? []), ...(options.proxyLabels ?? [])],
+            type: options.proxyType,
+            address: options.proxyIp,
+            meshConfig: options.meshConfig,
             proxyPort: options.proxyPort,
             portListeners: options.portListeners,
           },

@@ -3,61 +3,10 @@ import { describe, expect, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { DEFAULT_MESH_CONFIG } from '../../src/control-plane/mesh/mesh-config.js';
 import { mtlsModes } from '../../src/control-plane/compile/peer-authentication.js';
-import { compile, nodeOf, viewOf } from '../unit/control-plane/compile/mesh.js';
+import { viewOf } from '../unit/control-plane/compile/mesh.js';
 
 const folder = new URL('../../../shared/vectors/istio/', import.meta.url);
 const hasVectors = existsSync(folder);
-
-interface ConfigObject {
-  readonly kind: string;
-}
-
-interface RouteCase {
-  readonly name: string;
-  readonly variant: string;
-  readonly proxyNamespace: string;
-  readonly routeName: string;
-  readonly config: readonly ConfigObject[];
-  readonly expectedVirtualHosts: Readonly<Record<string, readonly string[] | null>> | null;
-}
-
-interface RouteCases {
-  readonly services: readonly object[];
-  readonly cases: readonly RouteCase[];
-}
-
-const empty: RouteCases = { services: [], cases: [] };
-const routes: RouteCases = hasVectors
-  ? JSON.parse(readFileSync(new URL('xds-simulation/sidecar-routes.json', folder), 'utf8'))
-  : empty;
-
-/** Istio's own cases give both ports of a service one name, which Kubernetes would refuse. */
-function named(service: object): string {
-  let port = 0;
-  return JSON.stringify(service).replaceAll('"name":"http"', () => `"name":"http-${port++}"`);
-}
-
-describe('which VirtualService holds for which host', () => {
-  test('is what Istio decides, in every case about VirtualServices, HTTPRoutes and Sidecars', () => {
-    const wrong = routes.cases
-      .filter(({ config }) => config.every(({ kind }) => ['VirtualService', 'Sidecar', 'HTTPRoute'].includes(kind)))
-      .filter(({ expectedVirtualHosts }) => expectedVirtualHosts !== null)
-      .flatMap((one) => {
-        const text = [...routes.services.map(named), ...one.config.map((document) => JSON.stringify(document))].join('\n---\n');
-        const set = compile(text, [], nodeOf({ NAMESPACE: one.proxyNamespace }));
-        return Object.entries(one.expectedVirtualHosts ?? {}).flatMap(([host, expected]) => {
-          const [virtualHost] = set.routes.get(`outbound|${one.routeName}||${host}`)?.virtualHosts ?? [];
-          const clusters = virtualHost?.routes.map(({ action }) =>
-            action.kind === 'forward' && action.cluster.kind === 'cluster' ? action.cluster.name : action.kind,
-          );
-          return JSON.stringify(clusters ?? null) === JSON.stringify(expected)
-            ? []
-            : [`${one.name}: ${host} → ${JSON.stringify(clusters)}, not ${JSON.stringify(expected)}`];
-        });
-      });
-    expect(wrong).toEqual([]);
-  });
-});
 
 interface Denial {
   readonly groups?: readonly {

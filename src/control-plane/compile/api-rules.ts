@@ -85,10 +85,18 @@ function answerOf({ statusCode, body }: NonNullable<ApiRuleExtras['answer']>): D
   return { kind: 'direct-response', status: statusCode, body: body?.string ?? '' };
 }
 
-function clusterOf({ target, isBroken }: ApiBackendTarget, { serviceOf }: RouteContext): Target | undefined {
+function clusterOf(
+  { target, isHostname, isBroken }: ApiBackendTarget,
+  context: RouteContext,
+): Target | undefined {
   if (target === undefined || isBroken) return undefined;
-  const isThere = serviceOf(target.host)?.ports.some(({ number }) => number === target.port) === true;
-  return isThere ? { ...target, subset: '' } : undefined;
+  // Istio: a host is a name, which a service may get later.
+  if (!isHostname && !isThere(target, context)) return undefined;
+  return { host: target.host, port: target.port, subset: '' };
+}
+
+function isThere({ host, port }: Omit<Target, 'subset'>, { serviceOf }: RouteContext): boolean {
+  return serviceOf(host)?.ports.some(({ number }) => number === port) === true;
 }
 
 /** Whether a weighted cluster says all about it. */
@@ -112,6 +120,7 @@ function forwardTo(backends: readonly Backend[], { rule, api, match, context }: 
   );
   return {
     ...forward(context, rule.timeout ?? 0),
+    ...(targets.some((one) => !isThere(one, context)) && { clusterNotFoundStatus: 500 }),
     cluster: specifierOf(backends),
     retryPolicy: retryOf(rule, api, context),
     hashPolicies: hashPoliciesOf(targets, context),

@@ -1,16 +1,19 @@
 import { type JsonValue, toJson } from '@bufbuild/protobuf';
 import { NO_LOCALITY } from '../../model/endpoint.js';
+import type { Listener } from '../../model/listener.js';
 import type { Node } from '../../model/node.js';
 import { registry } from '../../proto/registry.js';
 import { wkt } from '../../proto/xds.js';
 import type { ConfigView } from '../kinds/view.js';
-import type { ExtensionProviderInput } from '../mesh/extension-provider.js';
-import type { LocalityLbSetting, MeshConfig, PathNormalization } from '../mesh/mesh-config.js';
+import type { MeshConfig, MeshSettings } from '../mesh/mesh-config.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ResourceSet } from '../resources/resource-set.js';
 import { createCompiler } from './compile.js';
 import { grpcLosses } from './grpc/losses.js';
-import type { Generator } from './profile.js';
+import { inboundListenerName } from './listeners.js';
+import { meshConfigOf } from './mesh-document.js';
+import { type Generator, typeByLabels } from './profile.js';
+import { servedWorkloads } from './served-workloads.js';
 
 /** For whom documents are compiled. */
 export interface CompileTarget {
@@ -20,20 +23,19 @@ export interface CompileTarget {
   readonly namespace?: string;
   /** Those of the client: routes and Gateways may select by them. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** Port of an Envoy's HTTP proxy; 0 = none. Default 15001. */
+  /**
+   * What an Envoy is: beside an application, or a gateway. By default a gateway when a Gateway selects its labels, or its
+   * label `istio` ends in `gateway`.
+   */
+  readonly type?: 'sidecar' | 'router' | undefined;
+  /** Where the client is; without it a gateway is taken to be where its services lead. */
+  readonly address?: string | undefined;
+  /** Port of an Envoy's HTTP proxy; 0 = none. Default 15001, for a gateway 0. */
   readonly proxyPort?: number;
   /** Whether an Envoy listens on each port of a service, too. */
   readonly portListeners?: boolean;
   /** Settings of the mesh, with Istio's defaults. */
-  readonly mesh?: {
-    readonly trustDomain?: string;
-    readonly trustDomainAliases?: readonly string[];
-    readonly rootNamespace?: string;
-    readonly extensionProviders?: readonly ExtensionProviderInput[];
-    readonly outboundTrafficPolicy?: 'ALLOW_ANY' | 'REGISTRY_ONLY';
-    readonly pathNormalization?: PathNormalization;
-    readonly localityLbSetting?: LocalityLbSetting;
-  };
+  readonly mesh?: MeshSettings | undefined;
 }
 
 /** Resources in Envoy's JSON, by type; sorted by name. */
@@ -57,7 +59,10 @@ export function compileView(
   config: MeshConfig,
   target: CompileTarget,
 ): CompiledJson {
-  return jsonOf(createCompiler(config).compile(view, workloads, nodeOf(target)));
+  const effective = meshConfigOf(view, config);
+  const node = nodeOf(target, view, effective);
+  const set = createCompiler(config).compile(view, workloads, node);
+  return jsonOf(set, ownListeners(set, node, effective));
 }
 
 /** What a configuration comes to for one client, and what of it is not followed, one sentence each. */
@@ -68,36 +73,57 @@ export function compileWithLosses(
   target: CompileTarget,
 ): { readonly resources: CompiledJson; readonly losses: readonly string[] } {
   const refused = new Set<string>();
-  const compiler = createCompiler(config, { refusesPatch: (reason) => refused.add(reason) });
-  const resources = jsonOf(compiler.compile(view, workloads, nodeOf(target)));
+  const compiler = createCompiler(config, {
+    refusesPatch: (reason) => refused.add(reason),
+    assumesSecrets: true,
+  });
+  const effective = meshConfigOf(view, config);
+  const node = nodeOf(target, view, effective);
+  const set = compiler.compile(view, workloads, node);
   const lost = target.profile === 'grpc' ? grpcLosses(view).map(({ message }) => message) : [];
-  return { resources, losses: [...lost, ...refused] };
+  return { resources: jsonOf(set, ownListeners(set, node, effective)), losses: [...lost, ...refused] };
 }
 
 /** A client of the kind that the target says. */
-function nodeOf(target: CompileTarget): Node {
+function nodeOf(target: CompileTarget, view: ConfigView, config: MeshConfig): Node {
   const { profile, namespace = 'default', labels = {}, proxyPort, portListeners = false } = target;
+  const isRouter = profile === 'envoy' && (target.type ?? typeByLabels(labels, view)) === 'router';
+  const address = target.address ?? '127.0.0.1';
+  const served = profile === 'envoy' ? [] : servedWorkloads(view, { namespace, labels }, config);
   return {
-    id: `sidecar~127.0.0.1~compile.${namespace}~${namespace}.svc.cluster.local`,
+    id: `${isRouter ? 'router' : 'sidecar'}~${address}~compile.${namespace}~${namespace}.svc.cluster.local`,
     cluster: `compile.${namespace}`,
     locality: NO_LOCALITY,
     metadata: {
       NAMESPACE: namespace,
       SERVICE_ACCOUNT: 'default',
       LABELS: labels,
-      INSTANCE_IPS: '127.0.0.1',
+      INSTANCE_IPS: isRouter ? (target.address ?? '') : address,
       GENERATOR: GENERATORS[profile],
       ...(proxyPort !== undefined && { INMESH_PROXY_PORT: proxyPort }),
       ...(portListeners && { INTERCEPTION_MODE: 'NONE' }),
+      ...(served.length > 0 && { INMESH_WORKLOADS: served }),
     },
   };
 }
 
+/** The listeners of the ports that a client serves, which it asks for by their names. */
+function ownListeners(
+  set: ResourceSet,
+  { metadata }: Node,
+  { inboundTemplate }: MeshConfig,
+): readonly Listener[] {
+  return (metadata.INMESH_WORKLOADS ?? []).flatMap(
+    (served) => set.listenerOf(inboundListenerName(inboundTemplate, served)) ?? [],
+  );
+}
+
 /** The resources of a set in the JSON that Envoy reads and prints, `@type` included. */
-function jsonOf(set: ResourceSet): CompiledJson {
+function jsonOf(set: ResourceSet, own: readonly Listener[]): CompiledJson {
   const { listeners, wireListeners, routes, clusters, endpoints, encoders } = set;
   return {
     listeners: [
+      ...jsonOfAll('listener.v3.Listener', new Map(own.map((one) => [one.name, one])), encoders.listener),
       ...jsonOfAll('listener.v3.Listener', listeners, encoders.listener),
       ...jsonOfAll('listener.v3.Listener', wireListeners, ({ bytes }) => bytes),
     ],

@@ -59,6 +59,8 @@ export interface CompilerListeners {
   readonly refusesPatch?: (reason: string) => void;
   /** Keys of issuers. By default only those that documents hold. */
   readonly keys?: IssuerKeys;
+  /** Secrets that documents name are taken to be somewhere; for a look at a part of a configuration. */
+  readonly assumesSecrets?: boolean;
 }
 
 /** Creates a compiler with empty memory. */
@@ -70,7 +72,7 @@ class MemoizingCompiler implements Compiler {
   readonly #config: MeshConfig;
   readonly #listeners: CompilerListeners;
   readonly #profiles = new Map<string, Compiled>();
-  readonly #parts: Pick<CompileInput, 'keys' | 'onRefused' | 'pods'>;
+  readonly #parts: Pick<CompileInput, 'keys' | 'onRefused' | 'pods' | 'assumesSecrets'>;
   readonly #inbound: InboundListeners;
   readonly #own = new WeakMap<Node, Own>();
   readonly #shapes = new RegistryShapes();
@@ -82,6 +84,7 @@ class MemoizingCompiler implements Compiler {
       keys: listeners.keys ?? INLINE_KEYS,
       onRefused: listeners.refusesPatch ?? (() => {}),
       pods: new PodIndex(),
+      assumesSecrets: listeners.assumesSecrets ?? false,
     };
     this.#inbound = new InboundListeners({ config, ...this.#parts });
   }

@@ -73,7 +73,7 @@ export function inboundListener(
   const mutual: InboundChainConfig = {
     name: 'inbound-mtls',
     // A STRICT port has this chain only, so plaintext finds none and is refused.
-    transportProtocol: mode === 'STRICT' ? '' : 'tls',
+    transportProtocol: 'tls',
     tls: {
       requireClientCertificate: true,
       alpn: protocol === 'tcp' ? ['istio'] : ['h2', 'http/1.1'],
@@ -82,7 +82,8 @@ export function inboundListener(
   };
   const plaintext: InboundChainConfig = {
     name: 'inbound-plaintext',
-    transportProtocol: 'raw_buffer',
+    // Istio: where TLS is not ended, nobody looks for it.
+    transportProtocol: mode === 'DISABLE' ? '' : 'raw_buffer',
     tls: undefined,
     ...inner,
   };

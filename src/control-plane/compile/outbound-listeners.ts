@@ -87,9 +87,13 @@ class ListenerUnits {
    * services is about those alone.
    */
   addUnserved(): void {
-    const { scope, world } = this.#from;
+    const { profile, scope, world } = this.#from;
     const plain = scope.at(UNSERVED_PORT.number);
     if (plain === undefined) return;
+    // Istio: a client that a Sidecar lets see no service on this port has no routes there at all.
+    const isNarrowed = (profile.sidecar?.spec.egress ?? []).length > 0;
+    const isPlain = (service: MeshService) => hasPlainPort(service) && plain.sees(service);
+    if (isNarrowed && ![...world.services.values()].some(isPlain)) return;
     for (const host of plain.virtualServices.hosts) {
       const own = world.services.get(host);
       const covers = (service: MeshService) => coversHost(host, service.host) && plain.sees(service);
@@ -132,6 +136,10 @@ const namesOf = new WeakMap<MeshService, readonly string[]>();
 
 const NO_ALIASES: readonly string[] = [];
 const UNSERVED_PORT: MeshPort = { number: 80, name: 'http', protocol: 'http', target: undefined };
+
+function hasPlainPort({ ports }: MeshService): boolean {
+  return ports.some((port) => port.number === UNSERVED_PORT.number && isHttpPort(port));
+}
 
 /** The listeners of a host and port: for HTTP, and for what is none. */
 function makeUnit(input: ListenerInput, profile: Profile, recorded: Recorded): ListenerUnit {

@@ -114,6 +114,7 @@ function gatewaysOf(
   const policyOf = (target: Target) => policyOfTarget(target, policies.get(target.host), config);
   return envoyGateways({
     view,
+    assumesSecrets: input.assumesSecrets,
     profile,
     config,
     serviceOf: (name) => services.get(name),
@@ -124,6 +125,7 @@ function gatewaysOf(
     paths: pathRules(config),
     traced,
     listenPorts: listenPorts(envoy, {
+      namespace: profile.namespace,
       services: envoy.gateways.length === 0 ? [] : services.values(),
       // Envoys do not register, so that documents alone say which services lead to them.
       instances: indexInstances(view, registeredIn(snapshotOf([]))),

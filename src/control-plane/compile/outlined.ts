@@ -20,6 +20,8 @@ export interface CompileInput {
   readonly keys: IssuerKeys;
   /** Hears why an EnvoyFilter does not change something. */
   readonly onRefused: (reason: string) => void;
+  /** Whether secrets are taken to be there that no document holds. */
+  readonly assumesSecrets: boolean;
 }
 
 /** What is made for all profiles, before each is sent its own. */

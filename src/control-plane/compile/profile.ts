@@ -3,6 +3,7 @@ import { NO_LOCALITY } from '../../model/endpoint.js';
 import { isNowhere, localityOfLabels } from '../../model/locality.js';
 import type { Node } from '../../model/node.js';
 import { WeakMemo } from '../../runtime/weak-memo.js';
+import { GATEWAY_NAME_LABEL } from '../gateway-api/gateway-services.js';
 import type { ConfigView, Document, KindSpecs } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
 import { selects } from '../mesh/visibility.js';
@@ -26,8 +27,8 @@ export interface EnvoyOptions {
   readonly hasPortListeners: boolean;
   /** The Gateways that select it, `namespace/name`. */
   readonly gateways: readonly string[];
-  /** For a gateway: where it is, and its labels, by which services lead to it. */
-  readonly addresses: readonly string[];
+  /** For a gateway: where it is, and its labels, by which services lead to it; undefined = nobody knows where. */
+  readonly addresses: readonly string[] | undefined;
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -95,6 +96,22 @@ function isRouter(id: string): boolean {
   return id.startsWith('router~');
 }
 
+/** Whether an Envoy with these labels is a gateway: a Gateway selects them, or they are those of Istio's own gateways. */
+export function typeByLabels(
+  labels: Readonly<Record<string, string>>,
+  view: ConfigView,
+): 'sidecar' | 'router' {
+  const isUsual = labels['istio']?.endsWith('gateway') === true || GATEWAY_NAME_LABEL in labels;
+  return isUsual || gatewaysSelecting(labels, view).length > 0 ? 'router' : 'sidecar';
+}
+
+/** The Gateways whose selectors name the labels. */
+function gatewaysSelecting(labels: Readonly<Record<string, string>>, view: ConfigView) {
+  return view.list('Gateway').filter(({ spec: { selector = {} } }) => {
+    return Object.keys(selector).length > 0 && selects(selector, labels);
+  });
+}
+
 /** Addresses that are the node's alone; everybody on a machine shares those of loopback. */
 function ownAddresses(list: string): readonly string[] {
   return list.split(',').filter((address) => address !== '' && !/^(?:127\.|::1$)/.test(address));
@@ -119,7 +136,7 @@ function envoyOptions({ id, metadata }: Node, view: ConfigView, namespace: strin
     proxyPort: INMESH_PROXY_PORT ?? (isRouter(id) ? 0 : DEFAULT_PROXY_PORT),
     hasPortListeners: INTERCEPTION_MODE === 'NONE',
     gateways,
-    addresses: gateways.length === 0 ? [] : ownAddresses(INSTANCE_IPS),
+    addresses: gateways.length === 0 || INSTANCE_IPS !== '' ? ownAddresses(INSTANCE_IPS) : undefined,
     labels: gateways.length === 0 ? NO_LABELS : LABELS,
   };
 }

@@ -98,6 +98,19 @@ function checkReferences<K extends KindName>(
 
 const NONE: readonly RuleViolation[] = [];
 
+/** What breaks no rule of Istio is a warning: what documents refer to may be elsewhere, and fields have an effect elsewhere. */
+export function soften(violation: Violation): Violation {
+  switch (violation.code) {
+    case 'INMESH_CONFIG_REFERENCE':
+    case 'INMESH_CONFIG_UNSUPPORTED':
+      return { ...violation, severity: 'warning' };
+    case 'INMESH_CONFIG_UNKNOWN_KIND':
+      return { ...violation, severity: violation.suggestion === undefined ? 'warning' : 'error' };
+    default:
+      return violation;
+  }
+}
+
 function kindOf<K extends KindName>({ kind }: ConfigDocument<K>): Kind<K> {
   // KINDS is indexed by the document's own kind.
   return KINDS[kind];

@@ -3,6 +3,7 @@ import type { Node } from '../../model/node.js';
 import { MeshError } from '../../runtime/errors.js';
 import { type Compiler, createCompiler } from '../compile/compile.js';
 import { meshConfigOf } from '../compile/mesh-document.js';
+import { typeByLabels } from '../compile/profile.js';
 import { GATEWAY_NAME_LABEL } from '../gateway-api/gateway-services.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
@@ -30,8 +31,10 @@ export interface ExplainState {
 /** Tells what a configuration with its registered workloads does with a request. */
 export function explainIn(state: ExplainState, query: ExplainQuery): Promise<RequestExplanation> {
   const { view, registry, config, compiler = createCompiler(config) } = state;
-  const isByGateway = query.gateway !== undefined;
-  const caller = isByGateway ? gatewayCaller(query.gateway, query, view) : findCaller(query, view, registry);
+  const named = query.gateway !== undefined;
+  const caller = named ? gatewayCaller(query.gateway, query, view) : findCaller(query, view, registry);
+  // Who has the labels of a gateway sends what comes in there.
+  const isByGateway = named || (query.labels !== undefined && typeByLabels(query.labels, view) === 'router');
   const node = nodeOf(caller, isByGateway);
   const set = compiler.compile(view, registry, node);
   const port = isByGateway ? portOf(query.url) : undefined;
@@ -81,7 +84,8 @@ function nodeOf(
       NAMESPACE: namespace,
       SERVICE_ACCOUNT: serviceAccount,
       LABELS: labels,
-      INSTANCE_IPS: isGateway ? '127.0.0.2' : '127.0.0.1',
+      // Nobody says where a gateway is.
+      INSTANCE_IPS: isGateway ? '' : '127.0.0.1',
       GENERATOR: isGateway ? 'envoy' : 'inmesh',
     },
   };

@@ -22,7 +22,7 @@ const NOBODY = snapshotOf([]);
 
 /** Compiles documents for one client, as the control plane would when nobody is registered. */
 export function compileFor(input: ConfigInput, target: CompileTarget): CompileResult {
-  const store = createConfigStore({ clock: systemClock, logger: silentLogger });
+  const store = createConfigStore({ clock: systemClock, logger: silentLogger }, { isPreview: true });
   const result = store.propose('documents', input);
   if (!result.accepted) return { accepted: false, violations: result.violations };
   const config = createMeshConfig(target.mesh ?? {});

@@ -1,5 +1,6 @@
 import { systemClock } from '../../runtime/clock.js';
 import { silentLogger } from '../../runtime/log.js';
+import { createCompiler } from '../compile/compile.js';
 import { meshConfigOf } from '../compile/mesh-document.js';
 import type { ConfigInput } from '../documents/file-reader.js';
 import { type ExplainQuery, explainIn } from '../explain/explain-in.js';
@@ -35,10 +36,12 @@ export async function explainDocuments(
   query: ExplainQuery,
   mesh: MeshSettings = {},
 ): Promise<ExplainResult> {
-  const store = createConfigStore({ clock: systemClock, logger: silentLogger });
+  const store = createConfigStore({ clock: systemClock, logger: silentLogger }, { isPreview: true });
   const result = store.propose('documents', input);
   if (!result.accepted) return { accepted: false, violations: result.violations };
   const view = store.current.value;
-  const state = { view, registry: snapshotOf([]), config: meshConfigOf(view, createMeshConfig(mesh)) };
+  const config = meshConfigOf(view, createMeshConfig(mesh));
+  const compiler = createCompiler(config, { assumesSecrets: true });
+  const state = { view, registry: snapshotOf([]), config, compiler };
   return { accepted: true, explanation: await explainIn(state, query), warnings: store.warnings.value };
 }

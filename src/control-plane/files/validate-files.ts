@@ -1,4 +1,4 @@
-import { checkDocuments } from '../documents/check.js';
+import { checkDocuments, soften } from '../documents/check.js';
 import { createView } from '../documents/config-view.js';
 import { type ConfigInput, createFileReader } from '../documents/file-reader.js';
 import { DEFAULT_LIMITS } from '../schema/limits.js';
@@ -47,19 +47,10 @@ export function validateDocuments(
 
 /** Violations as they are of documents each by itself. */
 export function softened(violations: readonly Violation[]): readonly Violation[] {
-  return violations.flatMap((one) => soften(one) ?? []);
+  return violations.flatMap(alone);
 }
 
 /** What does not break a rule of Istio is a warning, and what other documents may bear out is left to analysis. */
-function soften(violation: Violation): Violation | undefined {
-  switch (violation.code) {
-    case 'INMESH_CONFIG_REFERENCE':
-      return undefined;
-    case 'INMESH_CONFIG_UNSUPPORTED':
-      return { ...violation, severity: 'warning' };
-    case 'INMESH_CONFIG_UNKNOWN_KIND':
-      return { ...violation, severity: violation.suggestion === undefined ? 'warning' : 'error' };
-    default:
-      return violation;
-  }
+function alone(violation: Violation): readonly Violation[] {
+  return violation.code === 'INMESH_CONFIG_REFERENCE' ? [] : [soften(violation)];
 }

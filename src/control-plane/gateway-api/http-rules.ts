@@ -108,6 +108,7 @@ function backendOf(
     redirect,
     rewrite,
     mirrors,
+    isHostname: backend.kind === 'Hostname',
     // An answer is for whole rules.
     isBroken: isBroken || answer !== undefined,
   };

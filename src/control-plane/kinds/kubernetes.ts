@@ -108,8 +108,9 @@ function validateService(document: Document<'Service'>) {
     if (name === '' && ports.length > 1) report.invalid(path, 'each of several ports needs a name');
     if (name !== '' && !isDnsLabel(name))
       report.invalid([...path, 'name'], `${JSON.stringify(name)} is not the name of a port`);
+    // Kubernetes refuses it; Istio, which goes by numbers, does not look.
     if (name !== '' && names.has(name))
-      report.invalid([...path, 'name'], `the port name ${JSON.stringify(name)} is already used`);
+      report.warn([...path, 'name'], `the port name ${JSON.stringify(name)} is already used`);
     if (protocol === 'TCP' && numbers.has(port.port))
       report.invalid([...path, 'port'], `the port ${port.port} is already used`);
     names.add(name);

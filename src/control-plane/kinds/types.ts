@@ -110,6 +110,8 @@ export interface ApiBackendTarget {
   readonly redirect: ApiRedirectFilter | undefined;
   readonly rewrite: ApiRewriteFilter | undefined;
   readonly mirrors: HttpRoute['mirrors'];
+  /** It is named by its host, whether or not a document declares it. */
+  readonly isHostname: boolean;
   /** It has a filter that is not carried out. */
   readonly isBroken: boolean;
 }

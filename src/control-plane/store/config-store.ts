@@ -1,7 +1,7 @@
 import type { Clock } from '../../runtime/clock.js';
 import type { Logger } from '../../runtime/log.js';
 import { createSignal, type MutableSignal, type Signal } from '../../runtime/signal.js';
-import { checkDocuments } from '../documents/check.js';
+import { checkDocuments, soften } from '../documents/check.js';
 import { createView } from '../documents/config-view.js';
 import { type ConfigDocument, isSameDocument, keyOf } from '../documents/document.js';
 import {
@@ -98,6 +98,11 @@ export interface ConfigStoreOptions {
   readonly limits?: Partial<ConfigLimits> | undefined;
   /** Accepts fields that are checked but not carried out; for tools that only validate. */
   readonly allowUnsupported?: boolean | undefined;
+  /**
+   * Only warns of what is missing or not carried out where Istio takes it: subsets without a DestinationRule, fields and
+   * kinds without an effect here. For tools that look at a part of a configuration.
+   */
+  readonly isPreview?: boolean | undefined;
   /** When changes are held back because of how much they would take away; undefined = never. */
   readonly massRemoval?: MassRemovalOptions | undefined;
 }
@@ -122,6 +127,7 @@ class Store implements ConfigStore {
   readonly #read: FileReader;
   readonly #limits: ConfigLimits;
   readonly #allowUnsupported: boolean;
+  readonly #isPreview: boolean;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #massRemoval: MassRemovalOptions | undefined;
@@ -142,6 +148,7 @@ class Store implements ConfigStore {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#read = createFileReader(this.#limits);
     this.#allowUnsupported = options.allowUnsupported ?? false;
+    this.#isPreview = options.isPreview ?? false;
     this.#massRemoval = options.massRemoval;
     this.#current = createSignal(createView(0, []));
     this.#clock = tools.clock;
@@ -227,10 +234,8 @@ class Store implements ConfigStore {
     const isSame = isSameContent(content.documents, this.#accepted.documents);
     const next = isSame ? revision : Math.max(revision + 1, wanted);
     const view = createView(next, content.documents, this.#current.value);
-    const violations = [
-      ...content.violations,
-      ...checkDocuments(content.documents, view, this.#allowUnsupported),
-    ];
+    const found = [...content.violations, ...checkDocuments(content.documents, view, this.#allowUnsupported)];
+    const violations = this.#isPreview ? found.map(soften) : found;
     const isGuarded = this.#massRemoval !== undefined && !isConfirmed && !isSame;
     const removals = isGuarded ? massRemovals(this.#current.value, view, this.#massRemoval) : [];
     return { content, view, violations, removals };

@@ -11,7 +11,7 @@ const text = readFileSync(
 const targets: readonly CompileTarget[] = [
   { profile: 'sdk' },
   { profile: 'grpc' },
-  { profile: 'envoy', labels: { istio: 'ingressgateway' } },
+  { profile: 'envoy', type: 'sidecar', labels: { istio: 'ingressgateway' } },
 ];
 
 describe.each(targets)('for $profile', (target) => {

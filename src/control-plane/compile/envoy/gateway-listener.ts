@@ -88,8 +88,8 @@ export function gatewayListener(
 }
 
 /** Whether SDS has a secret of the gateway's own namespace. */
-function secretsOf({ view, profile }: GatewayTools): (name: string) => boolean {
-  return (name) => namedSecret(view, profile.namespace, name) !== undefined;
+function secretsOf({ view, profile, assumesSecrets }: GatewayTools): (name: string) => boolean {
+  return (name) => assumesSecrets || namedSecret(view, profile.namespace, name) !== undefined;
 }
 
 function bindSuffix({ bind = '' }: GatewayServer): string {

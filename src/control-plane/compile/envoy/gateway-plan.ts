@@ -4,6 +4,7 @@ import type { PathRules } from '../../../model/request-processing.js';
 import type { GatewayServer } from '../../kinds/types.js';
 import type { ConfigView, Document } from '../../kinds/view.js';
 import type { MeshConfig } from '../../mesh/mesh-config.js';
+import type { CompileInput } from '../outlined.js';
 import type { Profile } from '../profile.js';
 import type { RouteContext, Target } from '../route-context.js';
 import type { EffectivePolicy } from '../traffic-policy.js';
@@ -11,7 +12,7 @@ import type { ListenPorts } from './gateway-ports.js';
 import type { EnvoyTracing } from './tracing.js';
 
 /** What gateways are compiled with. */
-export interface GatewayTools {
+export interface GatewayTools extends Pick<CompileInput, 'assumesSecrets'> {
   readonly view: ConfigView;
   readonly profile: Profile;
   readonly config: MeshConfig;

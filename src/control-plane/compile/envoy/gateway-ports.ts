@@ -1,5 +1,6 @@
 import type { MeshService } from '../../mesh/services.js';
 import { selects } from '../../mesh/visibility.js';
+import type { Instance } from '../instance.js';
 import type { InstanceIndex } from '../instances.js';
 import type { EnvoyOptions } from '../profile.js';
 
@@ -14,6 +15,8 @@ export type ListenPorts = (port: number, hosts: readonly string[] | undefined) =
 
 /** What the services in front of a gateway are found by. */
 export interface FrontServices {
+  /** Of the gateway: services of another one do not lead to it, whatever their endpoints. */
+  readonly namespace: string;
   readonly services: Iterable<MeshService>;
   readonly instances: InstanceIndex;
   /** Labels of the document of a service. */
@@ -27,7 +30,7 @@ export interface FrontServices {
  */
 export function listenPorts(
   { addresses, labels }: EnvoyOptions,
-  { services, instances, labelsOf }: FrontServices,
+  { namespace, services, instances, labelsOf }: FrontServices,
 ): ListenPorts {
   const targets = new Map<number, number>();
   const ofServices = new Map<string, number>();
@@ -35,13 +38,17 @@ export function listenPorts(
     ofServices.set(`${host}:${port}`, target);
     if (isTranslated && !targets.has(port)) targets.set(port, target);
   };
+  // Before anybody is there, its place is anywhere: an endpoint is its own unless a label of it says otherwise.
+  const isOwn = (one: Instance) =>
+    addresses === undefined ? selects(one.labels, labels) : addresses.includes(one.address);
   for (const service of services) {
+    if (service.namespace !== namespace) continue;
     const isTranslated = !(NO_TRANSLATION in labelsOf(service));
     const { source } = service;
     const selector = source.kind === 'kubernetes' ? source.spec.selector : undefined;
     const isFront = selector !== undefined && selects(selector, labels);
     for (const port of service.ports) {
-      const own = instances.of(service, port).find(({ address }) => addresses.includes(address));
+      const own = instances.of(service, port).find(isOwn);
       if (own !== undefined) add(service, port.number, own.port, isTranslated);
       else if (isFront && typeof port.target !== 'string')
         add(service, port.number, port.target ?? port.number, isTranslated);

@@ -15,6 +15,8 @@ export interface BoundService {
   readonly document: Document<'VirtualService'>;
   readonly host: string;
   readonly gateway: string;
+  /** Of the server, as the Gateway says. */
+  readonly port: number;
 }
 
 type ServerOf = Pick<PortServer, 'server' | 'gateway'>;
@@ -53,6 +55,7 @@ function boundTo(
       document,
       host: common,
       gateway: key,
+      port: server.port.number,
     })),
   );
 }
@@ -84,20 +87,21 @@ export function gatewayTable({ name, port, servers }: TablePlan, tools: GatewayT
   const { profile, serviceOf, hashOf, config } = tools;
   const defaultRetry = compileRetry(undefined, config.defaultHttpRetryPolicy);
   const isTls = servers.some(({ kind }) => kind === 'https');
-  const byHost = new Map<string, Route[]>();
-  for (const { document, host, gateway } of boundServices(servers, tools)) {
+  const redirected = redirectedHosts(servers);
+  const byHost = new Map<string, { readonly port: number; readonly routes: Route[] }>();
+  for (const { document, host, gateway, port: own } of boundServices(servers, tools)) {
     // Those for TLS and TCP alone are no virtual hosts.
     if (document.spec.http === undefined || document.spec.http.length === 0) continue;
-    const context = { profile, host, port, serviceOf, hashOf, gateway, isTls, defaultRetry };
-    const routes = compileRoutes(document.spec.http, document.namespace, context);
-    byHost.set(host, [...(byHost.get(host) ?? []), ...routes]);
+    const context = { profile, host, port: own, serviceOf, hashOf, gateway, isTls, defaultRetry };
+    const found = byHost.get(host) ?? { port: own, routes: [] };
+    found.routes.push(...compileRoutes(document.spec.http, document.namespace, context));
+    byHost.set(host, found);
   }
-  const redirected = redirectedHosts(servers);
-  for (const host of redirected) if (!byHost.has(host)) byHost.set(host, []);
-  const virtualHosts = [...byHost.keys()]
-    .sort()
-    .map((host) =>
-      virtualHost(host, port, { routes: byHost.get(host) ?? [], redirects: redirected.has(host) }),
+  for (const [host, own] of redirected) if (!byHost.has(host)) byHost.set(host, { port: own, routes: [] });
+  const virtualHosts = [...byHost]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([host, { port: own, routes }]) =>
+      virtualHost(host, own, { routes, redirects: redirected.has(host) }),
     );
   return {
     name,
@@ -111,12 +115,16 @@ function blackHole(port: number): VirtualHost {
   return { ...virtualHost('blackhole', port, { routes: [], redirects: false }), domains: ['*'] };
 }
 
-/** Hosts whose plaintext requests go to https (Istio `httpsRedirect`). */
-function redirectedHosts(servers: readonly PortServer[]): ReadonlySet<string> {
-  return new Set(
+/** Hosts whose plaintext requests go to https (Istio `httpsRedirect`), with the port of their server. */
+function redirectedHosts(servers: readonly PortServer[]): ReadonlyMap<string, number> {
+  return new Map(
     servers
       .filter(({ server }) => server.tls?.httpsRedirect === true)
-      .flatMap(({ server }) => server.hosts.map((host) => host.slice(host.indexOf('/') + 1).toLowerCase())),
+      .flatMap(({ server }) =>
+        server.hosts.map(
+          (host) => [host.slice(host.indexOf('/') + 1).toLowerCase(), server.port.number] as const,
+        ),
+      ),
   );
 }
 

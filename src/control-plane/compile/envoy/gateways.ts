@@ -62,9 +62,13 @@ function kindOf({ port, tls }: GatewayServer): PortServer['kind'] {
   return protocol === 'https' ? 'https' : 'terminated';
 }
 
-/** Istio: what is there first decides whether a port speaks TLS or not; those who differ are left out. */
+/**
+ * Istio: what is there first decides whether a port speaks TLS or not; those who differ are left out. Plain TCP says
+ * nothing by which two servers could be told apart.
+ */
 function compatible(servers: readonly PortServer[]): readonly PortServer[] {
   const groupOf = ({ kind }: PortServer) => (kind === 'http' || kind === 'tcp' ? kind : 'tls');
   const [first] = servers;
+  if (first?.kind === 'tcp') return [first];
   return servers.filter((one) => first !== undefined && groupOf(one) === groupOf(first));
 }
