@@ -81,7 +81,7 @@ export async function migrateRbacFiles(
 }
 
 async function fromFiles<T>(paths: readonly string[], read: (view: ConfigView) => T): Promise<FromFiles<T>> {
-  const store = createConfigStore({ clock: systemClock, logger: silentLogger });
+  const store = createConfigStore({ clock: systemClock, logger: silentLogger }, { isPreview: true });
   const result = store.propose('documents', await readFiles(paths, DEFAULT_LIMITS));
   if (!result.accepted) return { accepted: false, violations: result.violations };
   return { accepted: true, result: read(store.current.value), warnings: store.warnings.value };

@@ -101,7 +101,7 @@ export class SentDocumentsService {
     read: (state: State) => T | Promise<T>,
   ): Promise<SentResult<T>> {
     const { store, registry, config, clock } = this.#tools;
-    const base = withStored ? store : createConfigStore({ clock, logger: silentLogger });
+    const base = withStored ? store : createConfigStore({ clock, logger: silentLogger }, { isPreview: true });
     const { view, violations } = base.overlay(input);
     if (hasError(violations)) return { accepted: false, violations };
     const workloads = withStored ? registry() : snapshotOf([]);

@@ -4,7 +4,6 @@ import type { PathRules } from '../../../model/request-processing.js';
 import type { GatewayServer } from '../../kinds/types.js';
 import type { ConfigView, Document } from '../../kinds/view.js';
 import type { MeshConfig } from '../../mesh/mesh-config.js';
-import type { CompileInput } from '../outlined.js';
 import type { Profile } from '../profile.js';
 import type { RouteContext, Target } from '../route-context.js';
 import type { EffectivePolicy } from '../traffic-policy.js';
@@ -12,7 +11,9 @@ import type { ListenPorts } from './gateway-ports.js';
 import type { EnvoyTracing } from './tracing.js';
 
 /** What gateways are compiled with. */
-export interface GatewayTools extends Pick<CompileInput, 'assumesSecrets'> {
+export interface GatewayTools {
+  /** Whether secrets are taken to be there that no document holds. */
+  readonly assumesSecrets: boolean;
   readonly view: ConfigView;
   readonly profile: Profile;
   readonly config: MeshConfig;
