@@ -1,6 +1,7 @@
 // How long the control plane compiles: everything, after one route changed, after one endpoint changed; and how that grows.
 // Times are CPU of this process.
-//   node bench/compile.mjs [--services 100,1000,10000] [--per 10] [--routes 2000] [--rounds 20]
+// With --kinds also after a document of other kinds came and went.
+//   node bench/compile.mjs [--kinds] [--services 100,1000,10000] [--per 10] [--routes 2000] [--rounds 20]
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
@@ -37,6 +38,39 @@ console.log(
   '| services | documents read and checked | full compile | one route changed: read | compiled | one endpoint changed | heap, MB | output, MB |',
 );
 console.log('|---|---|---|---|---|---|---|---|');
+
+const OTHERS = {
+  PeerAuthentication: [
+    'security.istio.io/v1',
+    '{ selector: { matchLabels: { app: s1 } }, mtls: { mode: DISABLE } }',
+  ],
+  AuthorizationPolicy: ['security.istio.io/v1', '{ rules: [{}] }'],
+  Sidecar: ['networking.istio.io/v1', '{ egress: [{ hosts: ["./*"] }] }', 'other'],
+  ServiceEntry: [
+    'networking.istio.io/v1',
+    '{ hosts: [x.test], location: MESH_EXTERNAL, resolution: DNS, ports: [{ number: 80, name: http, protocol: HTTP }] }',
+  ],
+  DestinationRule: [
+    'networking.istio.io/v1',
+    '{ host: s1, trafficPolicy: { loadBalancer: { simple: RANDOM } } }',
+  ],
+  Gateway: [
+    'networking.istio.io/v1',
+    '{ selector: { istio: x }, servers: [{ port: { number: 80, name: http, protocol: HTTP }, hosts: ["*"] }] }',
+  ],
+  HTTPRoute: [
+    'gateway.networking.k8s.io/v1',
+    '{ parentRefs: [{ group: "", kind: Service, name: s1, port: 80 }], rules: [{ backendRefs: [{ name: s2, port: 80 }] }] }',
+  ],
+  EnvoyFilter: [
+    'networking.istio.io/v1alpha3',
+    '{ configPatches: [{ applyTo: CLUSTER, match: { cluster: { service: s1.default.svc.cluster.local } }, patch: { operation: MERGE, value: { connect_timeout: 3s } } }] }',
+  ],
+  RateLimitPolicy: ['inmesh.dev/v1', '{ host: s1, rules: [{ limit: { requests: 5, per: 1s } }] }'],
+  MeshConfig: ['inmesh.dev/v1', '{ connectTimeout: 4s }'],
+  Telemetry: ['telemetry.istio.io/v1', '{ accessLogging: [{ providers: [{ name: envoy }] }] }'],
+};
+
 for (const services of option('services', '100,1000,10000').split(',').map(Number)) measure(services);
 
 function measure(services) {
@@ -59,6 +93,7 @@ function measure(services) {
     const [change] = timed(() => registry.lease('n0').update(workloadsOf(0, 9000 + round)));
     return change + timed(compile)[0];
   });
+  const others = process.argv.includes('--kinds') ? measureKinds(store, compile) : [];
   gc();
   const heap = (process.memoryUsage().heapUsed - heapBefore) / 1e6;
   const cells = [
@@ -72,7 +107,23 @@ function measure(services) {
     (sizeOf(set) / 1e6).toFixed(1),
   ];
   console.log(`| ${cells.join(' | ')} |`);
+  for (const [kind, came, went] of others)
+    console.log(`| ${kind} came | | | | ${came.toFixed(0)} | went: ${went.toFixed(0)} | | |`);
   registry.close();
+}
+
+/** How long compiling takes after a document came, and after it went. */
+function measureKinds(store, compile) {
+  const timeOf = (content) => {
+    const result = store.propose('others', { files: [{ file: 'other.yaml', content }] });
+    if (!result.accepted) throw new Error(JSON.stringify(result.violations[0]));
+    return timed(compile)[0];
+  };
+  timeOf('');
+  return Object.entries(OTHERS).map(([kind, [apiVersion, spec, namespace = 'default']]) => {
+    const text = `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: { name: x, namespace: ${namespace} }\nspec: ${spec}\n`;
+    return [kind, timeOf(text), timeOf('')];
+  });
 }
 
 function timed(act) {

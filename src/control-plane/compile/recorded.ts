@@ -74,7 +74,8 @@ function recorded(view: ConfigView, world: CompileWorld, reads: Reads<CompileWor
     },
     serviceOf: (host) => reads.ask(world, serviceOf, host),
     destinationOf: (host) => reads.ask(world, destinationOf, host),
-    modeOf: ({ namespace, labels }, port) => reads.ask(world, modeOf, { namespace, labels, port }),
+    modeOf: ({ namespace, labels }, port) =>
+      reads.ask(world, modeOf, JSON.stringify([namespace, labels, port])),
     clientCertificate: () => reads.ask(world, clientCertificate, undefined),
   };
 }
@@ -118,11 +119,13 @@ const destinationOf = question<string, DestinationPolicy | undefined>(
   isEqual,
 );
 
-const modeOf = question<
-  { readonly namespace: string; readonly labels: Labels; readonly port: number },
-  MtlsMode
->(
-  ({ modes }, { port, ...workload }) => modes(workload, port),
+/** By text, as many instances are alike. */
+const modeOf = question<string, MtlsMode>(
+  ({ modes }, key) => {
+    // Such texts are made above alone.
+    const [namespace, labels, port] = JSON.parse(key) as [string, Labels, number];
+    return modes({ namespace, labels }, port);
+  },
   ({ modes }) => modes,
 );
 

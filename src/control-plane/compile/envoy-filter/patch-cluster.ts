@@ -33,7 +33,8 @@ export function addedClusters(patches: readonly Patch[], context: PatchContext):
     .flatMap(({ value }) => cloned(cluster.ClusterSchema, value) ?? []);
 }
 
-function isForCluster({ match }: Patch, name: string): boolean {
+/** Whether a patch is for the cluster of that name. */
+export function isForCluster({ match }: Patch, name: string): boolean {
   const wanted = match.cluster;
   if (wanted === undefined) return true;
   // Istio: a name is enough.

@@ -9,10 +9,10 @@ import type { ResourceEncoders, WireResource } from '../../resources/resource-se
 import { PASSTHROUGH_CLUSTER } from '../envoy/forward-proxy.js';
 import type { Outline } from '../outlined.js';
 import { extensionConfigs } from './extension-configs.js';
-import { addedClusters, patchCluster } from './patch-cluster.js';
+import { addedClusters, isForCluster, patchCluster } from './patch-cluster.js';
 import { addedListeners, patchListener } from './patch-listener.js';
 import { patchRoutes } from './patch-routes.js';
-import type { Patch, PatchContext } from './patches.js';
+import type { ApplyTo, Patch, PatchContext } from './patches.js';
 import { listenerPort, tablePlace } from './places.js';
 
 /** For whom resources are patched. */
@@ -26,12 +26,27 @@ export interface PatchTarget {
   readonly onRefused: (reason: string) => void;
 }
 
+/** Patches of these are applied to route tables. */
+const OF_TABLES: ReadonlySet<ApplyTo> = new Set<ApplyTo>([
+  'ROUTE_CONFIGURATION',
+  'VIRTUAL_HOST',
+  'HTTP_ROUTE',
+]);
+
+function isOfListeners(applyTo: ApplyTo): boolean {
+  return applyTo !== 'CLUSTER' && !OF_TABLES.has(applyTo);
+}
+
 /** The outline with the patches of EnvoyFilters. */
 export function patchOutline(outline: Outline, target: PatchTarget): Outline {
   const { patches, context } = target;
   if (patches.length === 0) return outline;
-  const clusters = patchAll(outline.clusters, CLUSTER, target, (bytes) =>
-    patchCluster(bytes, patches, context),
+  const clusters = patchAll(
+    outline.clusters,
+    CLUSTER,
+    target,
+    (bytes) => patchCluster(bytes, patches, context),
+    (name) => patches.some((one) => one.applyTo === 'CLUSTER' && isForCluster(one, name)),
   );
   for (const message of addedClusters(patches, context)) {
     const bytes = toBinary(clusterProto.ClusterSchema, message);
@@ -39,11 +54,19 @@ export function patchOutline(outline: Outline, target: PatchTarget): Outline {
     const added: Cluster | undefined = accept(model, bytes, CLUSTER, target);
     if (added !== undefined) clusters.set(message.name, added);
   }
-  const listeners = patchAll(outline.listeners, LISTENER, target, (bytes, name) =>
-    patchListener(bytes, patches, { context, port: listenerPort(name) }),
+  const listeners = patchAll(
+    outline.listeners,
+    LISTENER,
+    target,
+    (bytes, name) => patchListener(bytes, patches, { context, port: listenerPort(name) }),
+    () => patches.some(({ applyTo }) => isOfListeners(applyTo)),
   );
-  const routes = patchAll(outline.routes, ROUTE_CONFIGURATION, target, (bytes, name) =>
-    patchRoutes(bytes, patches, tablePlace(name, context)),
+  const routes = patchAll(
+    outline.routes,
+    ROUTE_CONFIGURATION,
+    target,
+    (bytes, name) => patchRoutes(bytes, patches, tablePlace(name, context)),
+    () => patches.some(({ applyTo }) => OF_TABLES.has(applyTo)),
   );
   const extensions = extensionConfigs(patches, target);
   return {
@@ -100,9 +123,14 @@ function patchAll<T extends { readonly name: string }>(
   type: ResourceType<T>,
   target: PatchTarget,
   change: (bytes: Uint8Array, name: string) => Uint8Array | undefined,
+  concerns: (name: string) => boolean,
 ): Map<string, T> {
   const patched = new Map<string, T>();
   for (const [name, resource] of resources) {
+    if (!concerns(name)) {
+      patched.set(name, resource);
+      continue;
+    }
     const before = encodeBy(type, target.encoders)(resource);
     const after = change(before, name);
     if (after === undefined) continue;
