@@ -8,6 +8,7 @@ import {
 } from '../../../src/codec/resource-types.js';
 import type { ResourceSet } from '../../../src/control-plane/resources/resource-set.js';
 import type { NodeWorkload } from '../../../src/model/node.js';
+import { ShardedMap } from '../../../src/runtime/sharded-map.js';
 import { compile, nodeOf } from '../../unit/control-plane/compile/mesh.js';
 
 // Documents in, resources out. UPDATE_GOLDEN=1 writes what is compiled now; read the difference before you commit it.
@@ -63,7 +64,11 @@ function compiled(name: string): ResourceSet {
 function plain(value: unknown): unknown {
   return JSON.parse(
     JSON.stringify(value, (_, one) =>
-      one instanceof Map ? Object.fromEntries(one) : one === undefined ? null : one,
+      one instanceof Map || one instanceof ShardedMap
+        ? Object.fromEntries(one)
+        : one === undefined
+          ? null
+          : one,
     ),
   );
 }

@@ -250,7 +250,7 @@ describe('clusters', () => {
   test('of several names are one after the other', () => {
     const set = entry('endpoints: [{ address: a.example.com }, { address: b.example.com }]');
     expect(clusterOf(set, NAME).clusterDiscoveryType.case).toBe('clusterType');
-    expect([...set.clusters.keys()]).toEqual([NAME, `${NAME}~0`, `${NAME}~1`]);
+    expect([...set.clusters.keys()].toSorted()).toEqual([NAME, `${NAME}~0`, `${NAME}~1`]);
   });
 
   test('have no endpoints but those of IP', () => {

@@ -74,17 +74,23 @@ describe('a port that speaks no HTTP', () => {
       .replace('DNS', 'STATIC');
     const networks = entry.replace('10.0.0.1/32,', '10.1.0.0/16, "fd01::/16"');
     const own = (set: ReturnType<typeof compile>) =>
-      [...set.listeners.values()].map((one) => [
-        one.name,
-        one.kind === 'outbound-tcp' && one.address?.address,
-      ]);
-    expect(own(compile(networks))).toEqual([
-      ['db.test:3306', '10.0.0.1'],
-      ['[fd00::1]:3306', 'fd00::1'],
-      ['10.1.0.0/16:3306', undefined],
-      ['[fd01::/16]:3306', undefined],
-    ]);
-    expect(own(compile(networks, [], nodeOf({ GENERATOR: 'envoy', INTERCEPTION_MODE: 'NONE' })))).toEqual([]);
+      new Map(
+        [...set.listeners.values()].map((one) => [
+          one.name,
+          one.kind === 'outbound-tcp' && one.address?.address,
+        ]),
+      );
+    expect(own(compile(networks))).toEqual(
+      new Map([
+        ['db.test:3306', '10.0.0.1'],
+        ['[fd00::1]:3306', 'fd00::1'],
+        ['10.1.0.0/16:3306', undefined],
+        ['[fd01::/16]:3306', undefined],
+      ]),
+    );
+    expect(own(compile(networks, [], nodeOf({ GENERATOR: 'envoy', INTERCEPTION_MODE: 'NONE' })))).toEqual(
+      new Map(),
+    );
   });
 });
 
