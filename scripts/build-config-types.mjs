@@ -192,6 +192,10 @@ function fieldsFile(kinds) {
   const versions = Object.entries(kinds).map(
     ([kind, { apiVersions }]) => `  readonly ${quoted(kind)}: ${apiVersions.map(literal).join(' | ')};\n`,
   );
+  const heads = headsOf(kinds).map(
+    ([kind, row]) =>
+      `  readonly ${kind}: { ${row.map(([field, value]) => `readonly ${field}: ${value}`).join('; ')} };\n`,
+  );
   const nameOf = (name, kind) => `${typeNameOf(name)}${hasSpec(kind) ? 'Spec' : 'Content'}`;
   for (const [name, kind] of Object.entries(kinds)) emitter.reserve(kind.schema, nameOf(name, kind));
   const rows = Object.entries(kinds).map(([name, kind]) => {
@@ -205,6 +209,8 @@ function fieldsFile(kinds) {
     `export interface KindContents {\n${rows.join('')}}\n\n`,
     '/** The values of `apiVersion` under which each kind is read. */\n',
     `export interface KindVersions {\n${versions.join('')}}\n\n`,
+    '/** How documents of each kind begin when they are made, and whether their content stands below `spec`. */\n',
+    `export interface KindHeads {\n${heads.join('')}}\n\n`,
     emitter.interfaces.join('\n'),
   ].join('');
 }
@@ -214,16 +220,28 @@ function versionOf(versions) {
   return versions.find((version) => !/(?:alpha|beta)\d*$/.test(version)) ?? versions[0];
 }
 
+/** The fields of each kind's head, as literals. */
+function headsOf(kinds) {
+  return Object.entries(kinds).map(([name, kind]) => [
+    quoted(name),
+    [
+      ['apiVersion', literal(versionOf(kind.apiVersions))],
+      ['kind', literal(name.split('.', 1)[0])],
+      ['hasSpec', hasSpec(kind)],
+    ],
+  ]);
+}
+
 function kindsFile(kinds) {
-  const rows = Object.entries(kinds).map(([name, kind]) => {
-    const row = [
-      `apiVersion: ${literal(versionOf(kind.apiVersions))}`,
-      `kind: ${literal(name.split('.', 1)[0])}`,
-      `hasSpec: ${hasSpec(kind)}`,
-    ];
-    return `  ${quoted(name)}: { ${row.join(', ')} },\n`;
-  });
-  return `${notice}\n/** How documents of each kind begin. */\nexport const KIND_HEADS = {\n${rows.join('')}} as const;\n`;
+  const rows = headsOf(kinds).map(
+    ([kind, row]) => `  ${kind}: { ${row.map(([field, value]) => `${field}: ${value}`).join(', ')} },\n`,
+  );
+  return [
+    notice,
+    "import type { KindHeads } from './fields.js';\n\n",
+    '/** How documents of each kind begin. */\n',
+    `export const KIND_HEADS: KindHeads = {\n${rows.join('')}};\n`,
+  ].join('');
 }
 
 /** Writes the files, so that a reader never sees half of one. */

@@ -51,4 +51,11 @@ export {
   service,
   serviceEntry,
 } from './config/services.js';
-export { type Duration, hours, milliseconds, minutes, type PlainValue, seconds } from './config/values.js';
+export {
+  type Duration,
+  hours,
+  milliseconds,
+  minutes,
+  type PlainValue,
+  seconds,
+} from './config/values.js';

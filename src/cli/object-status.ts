@@ -1,4 +1,5 @@
 import { gatewayApiStatusFiles } from '../control-plane.js';
+import { cellText, fieldsOf, listOf } from './fields.js';
 import { kindOf, namespaceOf, type ShownObject } from './objects.js';
 
 /** A condition as the status of an object has it. */
@@ -13,10 +14,12 @@ export interface ShownCondition {
 
 /** The conditions of a status: of the object, of its listeners and towards its parents. */
 export function conditionsOf(status: unknown): readonly ShownCondition[] {
-  const { conditions, listeners, parents, ancestors } = recordOf(status);
+  const { conditions, listeners, parents, ancestors } = fieldsOf(status);
   return [
     ...conditionsIn('', conditions),
-    ...listOf(listeners).flatMap((one) => conditionsIn(`listener ${String(one['name'])}`, one['conditions'])),
+    ...listOf(listeners).flatMap((one) =>
+      conditionsIn(`listener ${cellText(one['name'])}`, one['conditions']),
+    ),
     ...listOf(parents).flatMap((one) => conditionsIn(referenceText(one['parentRef']), one['conditions'])),
     ...listOf(ancestors).flatMap((one) => conditionsIn(referenceText(one['ancestorRef']), one['conditions'])),
   ];
@@ -34,26 +37,18 @@ export function conditionsText(status: unknown): string {
 }
 
 function referenceText(reference: unknown): string {
-  const { kind, name, sectionName } = recordOf(reference);
-  return `${String(kind)} ${String(name)}${sectionName === undefined ? '' : `/${String(sectionName)}`}`;
+  const { kind, name, sectionName } = fieldsOf(reference);
+  return `${cellText(kind)} ${cellText(name)}${sectionName === undefined ? '' : `/${cellText(sectionName)}`}`;
 }
 
 function conditionsIn(of: string, conditions: unknown): readonly ShownCondition[] {
   return listOf(conditions).map(({ type, status, reason, message }) => ({
     of,
-    type: String(type),
-    status: String(status),
-    reason: String(reason),
-    message: String(message ?? ''),
+    type: cellText(type),
+    status: cellText(status),
+    reason: cellText(reason),
+    message: cellText(message),
   }));
-}
-
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? { ...value } : {};
-}
-
-function listOf(value: unknown): readonly Readonly<Record<string, unknown>>[] {
-  return Array.isArray(value) ? value.map(recordOf) : [];
 }
 
 const GROUP = 'gateway.networking.k8s.io/';

@@ -1,3 +1,5 @@
+import { cellText, type Fields, fieldsOf, listOf } from './fields.js';
+
 /** A resource as `proxy-config` tells of it. */
 export interface SentResource {
   readonly type: string;
@@ -27,8 +29,6 @@ interface Columns {
   readonly rows: (resource: Fields, one: SentResource) => readonly (readonly string[])[];
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 /** The columns of each type, by the word for it. */
 export const COLUMNS: Readonly<Record<string, Columns>> = {
   clusters: {
@@ -36,7 +36,7 @@ export const COLUMNS: Readonly<Record<string, Columns>> = {
     head: ['SERVICE FQDN', 'PORT', 'SUBSET', 'DIRECTION', 'TYPE', 'STATE'],
     rows: ({ type }, { name, state }) => {
       const { host, port, subset, direction } = partsOf(name);
-      return [[host, port, subset, direction, String(type ?? 'STATIC'), state]];
+      return [[host, port, subset, direction, cellText(type, 'STATIC'), state]];
     },
   },
   listeners: {
@@ -54,7 +54,7 @@ export const COLUMNS: Readonly<Record<string, Columns>> = {
       listOf(virtual_hosts).flatMap((host) =>
         listOf(host['routes']).map((route) => [
           name,
-          String(host['name'] ?? ''),
+          cellText(host['name']),
           domainsText(host['domains']),
           matchText(fieldsOf(route['match'])),
           targetText(route),
@@ -69,8 +69,8 @@ export const COLUMNS: Readonly<Record<string, Columns>> = {
       listOf(endpoints).flatMap((group) =>
         listOf(group['lb_endpoints']).map((one) => {
           const { address, port } = addressOf(fieldsOf(one['endpoint'])['address']);
-          const health = String(one['health_status'] ?? 'HEALTHY');
-          const weight = String(one['load_balancing_weight'] ?? 1);
+          const health = cellText(one['health_status'], 'HEALTHY');
+          const weight = cellText(one['load_balancing_weight'], '1');
           return [joined(address, port), health, localityText(fieldsOf(group['locality'])), weight, name];
         }),
       ),
@@ -123,21 +123,13 @@ function partsOf(name: string) {
   return { direction: '', port: number, subset: '', host: own };
 }
 
-function fieldsOf(value: unknown): Fields {
-  return typeof value === 'object' && value !== null ? { ...value } : {};
-}
-
-function listOf(value: unknown): readonly Fields[] {
-  return Array.isArray(value) ? value.map(fieldsOf) : [];
-}
-
 function addressOf(value: unknown): { readonly address: string; readonly port: string } {
   const { socket_address, pipe } = fieldsOf(value);
-  const { address = '', port_value = '' } = fieldsOf(socket_address);
+  const { address, port_value } = fieldsOf(socket_address);
   const { path } = fieldsOf(pipe);
   return path === undefined
-    ? { address: String(address), port: String(port_value) }
-    : { address: String(path), port: '' };
+    ? { address: cellText(address), port: cellText(port_value) }
+    : { address: cellText(path), port: '' };
 }
 
 function joined(address: string, port: string): string {
@@ -150,7 +142,7 @@ function localityText({ region, zone, sub_zone }: Fields): string {
 }
 
 function domainsText(value: unknown): string {
-  const domains = Array.isArray(value) ? value.map(String) : [];
+  const domains = Array.isArray(value) ? value.map((domain) => cellText(domain)) : [];
   const [first = ''] = domains;
   return domains.length > 1 ? `${first} +${domains.length - 1}` : first;
 }
@@ -159,24 +151,24 @@ function matchText(match: Fields): string {
   const { prefix, path, safe_regex, path_separated_prefix, headers, query_parameters } = match;
   const regex = fieldsOf(safe_regex)['regex'];
   const own = [
-    prefix !== undefined ? `${String(prefix)}*` : '',
-    path !== undefined ? String(path) : '',
-    path_separated_prefix !== undefined ? `${String(path_separated_prefix)}/*` : '',
-    regex !== undefined ? `~${String(regex)}` : '',
-    ...listOf(headers).map(({ name }) => `header ${String(name)}`),
-    ...listOf(query_parameters).map(({ name }) => `query ${String(name)}`),
+    prefix !== undefined ? `${cellText(prefix)}*` : '',
+    cellText(path),
+    path_separated_prefix !== undefined ? `${cellText(path_separated_prefix)}/*` : '',
+    regex !== undefined ? `~${cellText(regex)}` : '',
+    ...listOf(headers).map(({ name }) => `header ${cellText(name)}`),
+    ...listOf(query_parameters).map(({ name }) => `query ${cellText(name)}`),
   ];
   return own.filter((text) => text !== '').join(' ');
 }
 
 function targetText({ route, redirect, direct_response }: Fields): string {
   if (redirect !== undefined) return 'redirect';
-  if (direct_response !== undefined) return `status ${String(fieldsOf(direct_response)['status'])}`;
+  if (direct_response !== undefined) return `status ${cellText(fieldsOf(direct_response)['status'])}`;
   const { cluster, weighted_clusters, cluster_header } = fieldsOf(route);
-  if (cluster !== undefined) return String(cluster);
-  if (cluster_header !== undefined) return `header ${String(cluster_header)}`;
+  if (cluster !== undefined) return cellText(cluster);
+  if (cluster_header !== undefined) return `header ${cellText(cluster_header)}`;
   return listOf(fieldsOf(weighted_clusters)['clusters'])
-    .map(({ name, weight }) => `${String(name)} ${String(weight ?? 0)}`)
+    .map(({ name, weight }) => `${cellText(name)} ${cellText(weight, '0')}`)
     .join(', ');
 }
 

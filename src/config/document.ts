@@ -1,6 +1,6 @@
 import { MeshError } from '../runtime/errors.js';
 import { plainData } from '../runtime/plain-data.js';
-import type { KindContents, KindVersions } from './gen/fields.js';
+import type { KindContents, KindHeads, KindVersions } from './gen/fields.js';
 import { KIND_HEADS } from './gen/kinds.js';
 
 /** The kinds of documents. Two are called Gateway; that of the Gateway API has its group in the name. */
@@ -15,10 +15,8 @@ export interface Metadata {
   readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
-type Heads = typeof KIND_HEADS;
-
 /** What `kind` says in documents of a kind. */
-export type YamlKind<K extends KindName> = Heads[K]['kind'];
+export type YamlKind<K extends KindName> = KindHeads[K]['kind'];
 
 /** A document of a kind, as YAML would write it. */
 export type MeshDocument<K extends KindName = KindName> = K extends KindName
@@ -26,7 +24,7 @@ export type MeshDocument<K extends KindName = KindName> = K extends KindName
       readonly apiVersion: KindVersions[K];
       readonly kind: YamlKind<K>;
       readonly metadata: Metadata;
-    } & (Heads[K]['hasSpec'] extends true ? { readonly spec: KindContents[K] } : KindContents[K])
+    } & (KindHeads[K]['hasSpec'] extends true ? { readonly spec: KindContents[K] } : KindContents[K])
   : never;
 
 /** A name, or all metadata. */

@@ -1,7 +1,7 @@
 import type { Violation } from '../control-plane.js';
 import { MeshError } from '../runtime/errors.js';
 import { plainData } from '../runtime/plain-data.js';
-import type { KindName, MeshDocument, Metadata } from './document.js';
+import type { MeshDocument, Metadata } from './document.js';
 import { type Plain, yamlText } from './yaml-text.js';
 
 /** Documents of a mesh: one, another mesh with all of its documents, or lists of these. */
@@ -143,10 +143,12 @@ function ordered(input: MeshDocument, namespace: string | undefined, index: numb
   };
   const text = `${kind ?? `the document at ${index}`} ${own === undefined ? '' : `${own}/`}${name ?? ''}`;
   // The same fields in another order.
-  return plainData(copy, text.trim()) as unknown as MeshDocument<KindName>;
+  return plainData(copy, text.trim()) as unknown as MeshDocument;
 }
 
 function keyOf({ apiVersion, kind, metadata }: MeshDocument): string {
-  const group = String(apiVersion).includes('/') ? `.${String(apiVersion).split('/', 1)[0]}` : '';
+  // The types hold for TypeScript only.
+  const version: unknown = apiVersion;
+  const group = typeof version === 'string' && version.includes('/') ? `.${version.split('/', 1)[0]}` : '';
   return `${kind}${kind === 'Gateway' ? group : ''} ${metadata.namespace ?? 'default'}/${metadata.name}`;
 }

@@ -74,7 +74,7 @@ export function serviceEntry<const Host extends string, const Port extends strin
   const owner = `ServiceEntry ${metadataOf(name).name}`;
   return withHandle(document('ServiceEntry', name, spec), {
     to: <H extends Host>(host: H, port?: Port): Destination<H> => {
-      if (spec.hosts?.includes(host) !== true) throw unknown('host', host, owner);
+      if (!(spec.hosts ?? []).includes(host)) throw unknown('host', host, owner);
       if (port === undefined) return Object.freeze({ host });
       const number = numberOf(spec.ports, port, (one) => one.number, owner);
       return Object.freeze({ host, port: Object.freeze({ number }) });

@@ -7,25 +7,20 @@ export type PlainValue =
   | readonly PlainValue[]
   | { readonly [name: string]: PlainValue | undefined };
 
-type Hours = `${number}h`;
-type Minutes = `${number}m`;
-type Seconds = `${number}s`;
-type Milliseconds = `${number}ms`;
-
 /** A duration as documents write it: `1s`, `250ms`, `1.5s`, `1h30m`, `2m30s`. {@link seconds} and its like make one of a number. */
 export type Duration =
   | '0'
-  | Hours
-  | Minutes
-  | Seconds
-  | Milliseconds
+  | `${number}h`
+  | `${number}m`
+  | `${number}s`
+  | `${number}ms`
   | `${number}us`
   | `${number}ns`
-  | `${Hours}${Minutes}`
-  | `${Hours}${Minutes}${Seconds}`
-  | `${Hours}${Seconds}`
-  | `${Minutes}${Seconds}`
-  | `${Seconds}${Milliseconds}`;
+  | `${number}h${number}m`
+  | `${number}h${number}m${number}s`
+  | `${number}h${number}s`
+  | `${number}m${number}s`
+  | `${number}s${number}ms`;
 
 /** So many seconds: `seconds(1.5)` is `1.5s`. */
 export function seconds(count: number): Duration {

@@ -34,7 +34,7 @@ export function statusIn(view: ConfigView, registry: RegistrySnapshot): Statuses
   const statuses = new Map(
     documents.flatMap((document) => {
       const status = byKey.get(keyOf(document));
-      return status === undefined ? [] : [[document as Document, status] as const];
+      return status === undefined ? [] : [[document, status] as const];
     }),
   );
   known.set(view, { services, statuses });

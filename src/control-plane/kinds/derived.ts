@@ -154,7 +154,7 @@ export function overlay(below: ConfigView, standIns: StandIns): ConfigView {
     revision: below.revision,
     list<K extends KindName>(kind: K): readonly Document<K>[] {
       // Each kind has documents of its own.
-      const own = standIns[kind] as ((below: ConfigView) => readonly Document<K>[]) | undefined;
+      const own = standIns[kind];
       return own === undefined ? below.list(kind) : own(below);
     },
     get: below.get.bind(below),

@@ -82,15 +82,19 @@ interface Failure {
 
 type Answer = { readonly documents: readonly unknown[] } | { readonly failure: Failure };
 
-function run(path: string, compiler: Compiler): Promise<Answer> {
+async function run(path: string, compiler: Compiler): Promise<Answer> {
   const workerData = { path: resolve(path), url: pathToFileURL(resolve(path)).href, ...compiler };
   const worker = new Worker(LOADER, { eval: true, workerData, stdout: true });
   worker.stdout.pipe(process.stderr, { end: false });
-  return new Promise<Answer>((resolve) => {
-    worker.on('message', resolve);
-    worker.on('error', (error) => resolve({ failure: failureOf(error) }));
-    worker.on('exit', () => resolve({ failure: { message: 'it ended before it had a default export' } }));
-  }).finally(() => worker.terminate());
+  try {
+    return await new Promise<Answer>((resolve) => {
+      worker.on('message', resolve);
+      worker.on('error', (error) => resolve({ failure: failureOf(error) }));
+      worker.on('exit', () => resolve({ failure: { message: 'it ended before it had a default export' } }));
+    });
+  } finally {
+    await worker.terminate();
+  }
 }
 
 function failureOf(error: unknown): Failure {

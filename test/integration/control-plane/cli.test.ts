@@ -65,8 +65,13 @@ beforeAll(async () => {
   writeFileSync(at('mesh.yaml'), MESH);
   writeFileSync(at('good.yaml'), VS('1s'));
   writeFileSync(at('bad.yaml'), `${VS('1s')}---\n${VS('soon', '-2')}`);
-  expect((await inmesh(['apply', '-f', at('good.yaml')])).code).toBe(0);
-  expect((await inmesh(['wait', '--applied'])).code).toBe(0);
+  for (const args of [
+    ['apply', '-f', at('good.yaml')],
+    ['wait', '--applied'],
+  ]) {
+    const { code, err } = await inmesh(args);
+    if (code !== 0) throw new Error(`inmesh ${args.join(' ')}: ${err}`);
+  }
 });
 afterAll(async () => {
   await mesh.close();
