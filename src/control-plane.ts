@@ -12,6 +12,7 @@ export type {
   Analyzer,
   FindingDetails,
   RegisteredService,
+  RegisteredWorkload,
   Report as AnalysisReport,
 } from './control-plane/analysis/analyzer.js';
 export { ANALYZERS } from './control-plane/analysis/analyzers/table.js';

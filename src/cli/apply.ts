@@ -39,7 +39,7 @@ async function applyNowhere(from: ReadFrom, options: ChangeOptions, output: Outp
     return { kind, name, namespace: isSaid ? namespace : (from.namespace ?? namespace), result: 'valid' };
   });
   const warnings = violations.map((one) => ({ ...one, path: formatPath(one.path) }));
-  await showApplied({ revision: 0, changes, warnings }, options, output, from);
+  await showApplied({ changes, warnings }, options, output, from);
   return 0;
 }
 

@@ -61,7 +61,8 @@ interface AppliedChange {
 
 /** As openapi.json says. */
 export interface Applied {
-  readonly revision: number;
+  /** Undefined = nobody was asked. */
+  readonly revision?: number;
   readonly changes: readonly AppliedChange[];
   readonly warnings?: readonly Complaint[];
   readonly left?: readonly string[];
@@ -105,6 +106,7 @@ export async function showApplied(
     return;
   }
   for (const one of changes) output.out(`${lineOf(one, format, options)}\n`);
+  if (revision === undefined) return;
   output.err(isDryRun(options) ? `revision would be ${revision}\n` : `revision ${revision}\n`);
 }
 

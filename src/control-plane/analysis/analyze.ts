@@ -1,5 +1,5 @@
 import { groupBy } from '../../runtime/group-by.js';
-import type { AnalysisContext, Analyzer, RegisteredService, Report } from './analyzer.js';
+import type { AnalysisContext, Analyzer, RegisteredService, RegisteredWorkload, Report } from './analyzer.js';
 import { NAME_PATH } from './analyzer.js';
 import { ANALYZERS } from './analyzers/table.js';
 import { CODES, LEVELS } from './codes.js';
@@ -19,6 +19,8 @@ export interface AnalysisOptions {
   readonly istioNamespace?: string | undefined;
   /** Services that are there without a document, such as those of workloads that registered. */
   readonly services?: readonly RegisteredService[] | undefined;
+  /** Workloads that are there without a document. */
+  readonly workloads?: readonly RegisteredWorkload[] | undefined;
   /** Calendar time in milliseconds since 1970: whether certificates are valid. */
   readonly now: number;
 }
@@ -28,11 +30,12 @@ export interface AnalysisOptions {
  * findings, ordered by file and line.
  */
 export function analyze(input: AnalysisInput, options: AnalysisOptions): readonly Finding[] {
-  const { analyzers, suppressions = [], istioNamespace = 'istio-system', services = [], now } = options;
+  const { analyzers, suppressions = [], istioNamespace = 'istio-system', now } = options;
+  const { services = [], workloads = [] } = options;
   const isSuppressed = suppressionTest(suppressions);
   const documents = [...input.documents, ...defaultDocuments(istioNamespace)];
   const index = createIndex(documents);
-  const context: AnalysisContext = { ...index, pods: podsOf(index), services, now };
+  const context: AnalysisContext = { ...index, pods: podsOf(index), services, workloads, now };
   const byOrigin = new Map(input.documents.map((one) => [one.origin, one]));
   const findings = input.findings.filter(({ code, origin }) => {
     const document = byOrigin.get(origin);

@@ -9,6 +9,12 @@ export interface RegisteredService {
   readonly ports: readonly number[];
 }
 
+/** A workload that is there without a document. */
+export interface RegisteredWorkload {
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
 /** What an analyzer looks at: all documents by kind. */
 export interface AnalysisContext {
   /** Documents of a kind in load order; `group` tells Gateway API's Gateway from Istio's. */
@@ -18,6 +24,8 @@ export interface AnalysisContext {
   readonly pods: readonly AnalysisDocument[];
   /** Services that no document names: those of workloads that registered. */
   readonly services: readonly RegisteredService[];
+  /** Workloads that registered. */
+  readonly workloads: readonly RegisteredWorkload[];
   /** Calendar time in milliseconds since 1970: whether certificates are valid. */
   readonly now: number;
 }

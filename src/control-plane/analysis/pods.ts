@@ -22,7 +22,11 @@ function templateOf(workload: AnalysisDocument): AnalysisDocument {
 
 /** Whether the documents hold any workload: those that hold none are a part of a whole, and say nothing about them. */
 export function hasWorkloads(context: AnalysisContext): boolean {
-  return context.pods.some(({ isDefault }) => !isDefault) || context.list('WorkloadEntry').length > 0;
+  return (
+    context.pods.some(({ isDefault }) => !isDefault) ||
+    context.list('WorkloadEntry').length > 0 ||
+    context.workloads.length > 0
+  );
 }
 
 /** Makes a test whether any of the workloads fits a selector; each test looks at those with its rarest label only. */

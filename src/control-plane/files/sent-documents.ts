@@ -6,11 +6,13 @@ import type { Finding } from '../analysis/finding.js';
 import { type AnalysisInput, readForAnalysis } from '../analysis/read.js';
 import { type CompileTarget, compileWithLosses } from '../compile/compile-view.js';
 import { meshConfigOf } from '../compile/mesh-document.js';
+import { labelSetsOf } from '../compile/pods.js';
 import type { PolicySubject } from '../compile/policy-scope.js';
 import type { ConfigInput } from '../documents/file-reader.js';
 import { type ExplainQuery, explainIn } from '../explain/explain-in.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
+import { impliedServices } from '../mesh/services.js';
 import { checkAuthorization } from '../policy/authorization-check.js';
 import type { CheckedRequest } from '../policy/checked-request.js';
 import { type RegistrySnapshot, snapshotOf } from '../registry/snapshot.js';
@@ -59,13 +61,15 @@ export class SentDocumentsService {
     const sent = readForAnalysis(input, DEFAULT_LIMITS);
     const now = this.#tools.clock.wallTime();
     if (!withStored) return analyze(sent, { now, ...options });
-    const services = [...this.#tools.registry().services.values()].map(
-      ({ namespace, service, workloads }) => ({
-        host: `${service}.${namespace}.svc.cluster.local`,
-        ports: [...new Set(workloads.map(({ port }) => port))],
-      }),
+    const registry = this.#tools.registry();
+    const services = impliedServices(registry).map(({ host, ports }) => ({
+      host,
+      ports: ports.map((port) => port.number),
+    }));
+    const workloads = [...registry.services.values()].flatMap((one) =>
+      labelSetsOf(one).map((labels) => ({ namespace: one.namespace, labels })),
     );
-    return analyze(over(this.#stored(), sent), { now, services, ...options });
+    return analyze(over(this.#stored(), sent), { now, services, workloads, ...options });
   }
 
   validate({ input, withStored }: SentDocuments, strict: boolean) {

@@ -146,7 +146,7 @@ function entryServices({
 }
 
 /** Port 80, each port that a workload gives another name, and the ports of workloads that speak no HTTP. */
-function impliedServices({ services }: RegistrySnapshot): readonly MeshService[] {
+export function impliedServices({ services }: RegistrySnapshot): readonly MeshService[] {
   // The order must not depend on who came first.
   const keys = [...services.keys()].sort();
   return keys.flatMap((key) => {

@@ -204,6 +204,7 @@ test('with what is stored, only what is sent is replaced', async () => {
   const wrong = { objects: [route('a', 'nobody')] };
   const found = await ask('POST', '/api/analyze', wrong, '/api/analyze?with=stored');
   expect(found.body).toMatchObject([{ code: 'IST0101', file: 'objects[0]' }]);
+  await workloadsOfAService();
   const teapot = { hosts: ['reviews'], http: [{ directResponse: { status: 418 } }] };
   const asked = { url: 'http://reviews:9080/x', objects: [{ ...route('a'), spec: teapot }] };
   const explained = await ask('POST', '/api/explain', asked, '/api/explain?with=stored');
@@ -216,6 +217,28 @@ test('with what is stored, only what is sent is replaced', async () => {
   expect(await ask('POST', '/api/analyze', wrong, '/api/analyze?with=x')).toMatchObject({ status: 400 });
   expect(plane.status().revision).toBe(before);
 });
+
+/** Workloads that registered are a service with one port, and its subsets select them. */
+async function workloadsOfAService(): Promise<void> {
+  const [host, address] = ['books', '127.0.0.1'];
+  const subsets = [
+    { name: 'v1', labels: { version: 'v1' } },
+    { name: 'v9', labels: { version: 'v9' } },
+  ];
+  const rule = {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'DestinationRule',
+    metadata: { name: host },
+    spec: { host, subsets },
+  };
+  const objects = [{ ...route(host, host), spec: { ...route(host, host).spec, hosts: [host] } }, rule];
+  for (const [id, port, version] of [['v1', 1234, 'v1'] as const, ['v2', 1235, 'v2'] as const])
+    await ask('POST', '/api/workloads', { id, service: host, address, port, labels: { version } });
+  const found = await ask('POST', '/api/analyze', { objects }, '/api/analyze?with=stored');
+  expect(found.body).toMatchObject([{ code: 'IST0173', path: 'spec.subsets[1].labels' }]);
+  for (const id of ['v1', 'v2'])
+    await ask('DELETE', '/api/workloads/{id}', undefined, `/api/workloads/${id}`);
+}
 
 test('policies are asked about, too', async () => {
   const policy = {

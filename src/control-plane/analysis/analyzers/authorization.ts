@@ -32,6 +32,8 @@ function meshPods(context: AnalysisContext): Pods {
     if (!isAmbient && !isPodInMesh(pod, context)) continue;
     pods.set(pod.namespace, [...(pods.get(pod.namespace) ?? []), pod.labels]);
   }
+  for (const { namespace, labels } of context.workloads)
+    pods.set(namespace, [...(pods.get(namespace) ?? []), labels]);
   return pods;
 }
 

@@ -90,6 +90,7 @@ function podLabels(context: AnalysisContext): readonly Labels[] {
   return [
     ...context.pods.map((pod) => ({ ...pod.labels, ...nodeLabels(pod, nodes) })),
     ...context.list('WorkloadEntry', NETWORKING).map(({ spec }) => labelsAt(spec, 'labels')),
+    ...context.workloads.map(({ labels }) => labels),
   ];
 }
 

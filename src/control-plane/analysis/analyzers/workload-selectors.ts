@@ -1,5 +1,11 @@
 import { groupBy } from '../../../runtime/group-by.js';
-import { type AnalysisContext, type Analyzer, NETWORKING, type Report } from '../analyzer.js';
+import {
+  type AnalysisContext,
+  type Analyzer,
+  NETWORKING,
+  type RegisteredWorkload,
+  type Report,
+} from '../analyzer.js';
 import type { FindingCode } from '../codes.js';
 import type { AnalysisDocument } from '../document.js';
 import { meshConfigOf, providersOf } from '../mesh.js';
@@ -21,11 +27,11 @@ function podsSelected(
 ): ReadonlyMap<AnalysisDocument, readonly AnalysisDocument[]> {
   const byPod = new Map<AnalysisDocument, AnalysisDocument[]>();
   for (const { document, selector } of documents) {
-    const pods = context.pods.filter(
-      ({ namespace, labels }) => namespace === document.namespace && selects(selector, labels),
-    );
+    const isSelected = ({ namespace, labels }: RegisteredWorkload) =>
+      namespace === document.namespace && selects(selector, labels);
+    const pods = context.pods.filter(isSelected);
     for (const pod of pods) byPod.set(pod, [...(byPod.get(pod) ?? []), document]);
-    if (pods.length > 0) continue;
+    if (pods.length > 0 || context.workloads.some(isSelected)) continue;
     const message = `the selector ${selectorText(selector)} selects no pod of the namespace ${document.namespace}`;
     report('IST0101', document, message, { path });
   }
