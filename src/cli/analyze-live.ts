@@ -1,4 +1,5 @@
 import { type FindingLevel, isAtLeast } from '../control-plane.js';
+import { counted } from '../runtime/counted.js';
 import { MeshError } from '../runtime/errors.js';
 import type { Output } from './output.js';
 import type { PlaneOptions } from './plane-options.js';
@@ -49,7 +50,7 @@ export async function analyzeLive(options: LiveAnalysis, output: Output): Promis
     for (const origin of new Set(shown.map((one) => one.origin))) output.out(`${origin}\n`);
   else {
     for (const one of shown) output.out(`${textOf(one)}\n`);
-    output.err(shown.length === 0 ? 'no findings\n' : `${shown.length} findings\n`);
+    output.err(shown.length === 0 ? 'no findings\n' : `${counted(shown.length, 'finding')}\n`);
   }
   return findings.some(({ level }) => isAtLeast(level, options.failureThreshold)) ? 1 : 0;
 }

@@ -10,6 +10,7 @@ import {
   parseSuppression,
   type Suppression,
 } from '../control-plane.js';
+import { counted } from '../runtime/counted.js';
 import { MeshError } from '../runtime/errors.js';
 import type { Output } from './output.js';
 import { print } from './print.js';
@@ -87,7 +88,9 @@ async function show(
       const count = findings.filter((one) => one.level === level).length;
       return count === 0 ? [] : `${count} ${level}`;
     });
-    output.err(`${documents} documents: ${counts.length === 0 ? 'no findings' : counts.join(', ')}\n`);
+    output.err(
+      `${counted(documents, 'document')}: ${counts.length === 0 ? 'no findings' : counts.join(', ')}\n`,
+    );
   }
 }
 

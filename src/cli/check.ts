@@ -1,3 +1,4 @@
+import { counted } from '../runtime/counted.js';
 import { messageOf } from '../runtime/errors.js';
 import type { Output } from './output.js';
 import { type Format, print } from './print.js';
@@ -56,7 +57,7 @@ async function findingsOf(options: StatusOptions): Promise<readonly Finding[]> {
       'inmesh confirm takes it into force',
     );
   if (warnings.length > 0)
-    add('configuration', 'warning', `${warnings.length} warnings`, 'inmesh status -o json tells them');
+    add('configuration', 'warning', counted(warnings.length, 'warning'), 'inmesh status -o json tells them');
   const behind = clients.filter(({ state }) => state !== 'SYNCED');
   for (const { id, state } of behind)
     add('clients', state === 'NACKED' ? 'failed' : 'warning', `${id} is ${state}`, `inmesh status ${id}`);
@@ -105,5 +106,5 @@ async function show(findings: readonly Finding[], format: Format, output: Output
     output.out(`  ${MARKS[one.result]} ${one.text}${one.hint === undefined ? '' : `\n      ${one.hint}`}\n`);
   }
   const count = (result: Finding['result']) => findings.filter((one) => one.result === result).length;
-  output.err(`${count('failed')} failed, ${count('warning')} warnings, ${count('ok')} passed\n`);
+  output.err(`${count('failed')} failed, ${counted(count('warning'), 'warning')}, ${count('ok')} passed\n`);
 }

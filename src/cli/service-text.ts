@@ -1,4 +1,5 @@
 import type { ServiceReport } from '../control-plane.js';
+import { counted } from '../runtime/counted.js';
 
 /** What the mesh makes of a service, one fact per line. */
 export function serviceText(service: ServiceReport): readonly string[] {
@@ -11,7 +12,7 @@ export function serviceText(service: ServiceReport): readonly string[] {
     ...(endpoints.length === 0 ? [line('endpoint', 'none')] : []),
     ...subsets.map(({ name, labels, endpoints: count }) => {
       const text = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-      return line('subset', `${name} (${text.join(',')}): ${count} endpoints`);
+      return line('subset', `${name} (${text.join(',')}): ${counted(count, 'endpoint')}`);
     }),
     ...routes.map((one) => line('routed by', one)),
     ...leadTo.filter((one) => !routes.includes(one)).map((one) => line('led to by', one)),

@@ -1,4 +1,5 @@
 import type { ClientSync } from '../control-plane.js';
+import { counted } from '../runtime/counted.js';
 import type { Output } from './output.js';
 import type { PlaneOptions } from './plane-options.js';
 import { age, type Format, print } from './print.js';
@@ -153,7 +154,7 @@ async function differencesOf(client: string, options: StatusOptions, output: Out
   const until = applied < 0 ? 'no revision' : `revision ${applied}`;
   output.err(
     differences.length === 0
-      ? `${id} has what revision ${revision} has for it: ${same} resources\n`
+      ? `${id} has what revision ${revision} has for it: ${counted(same, 'resource')}\n`
       : `${id} has ${until}; of ${same + differences.length} resources ${differences.length} differ from revision ${revision}\n`,
   );
   return differences.length === 0 ? 0 : 1;

@@ -1,4 +1,5 @@
 import { formatViolation, validateFiles } from '../control-plane.js';
+import { counted } from '../runtime/counted.js';
 import type { Output } from './output.js';
 import { print } from './print.js';
 import { violationJson } from './tell-invalid.js';
@@ -22,7 +23,7 @@ export async function validate(options: ValidateCommand, output: Output): Promis
     for (const one of violations) output.out(`${formatViolation(one)}\n`);
     const warnings = violations.length - errors.length;
     output.err(
-      `${isValid ? `${documents} documents: valid` : `${errors.length} errors`}${warnings > 0 ? `, ${warnings} warnings` : ''}\n`,
+      `${isValid ? `${counted(documents, 'document')}: valid` : counted(errors.length, 'error')}${warnings > 0 ? `, ${counted(warnings, 'warning')}` : ''}\n`,
     );
   } else if (format === 'name') {
     const names = errors.map(({ resource, origin }) => resource ?? origin.file);

@@ -1,3 +1,4 @@
+import { counted } from '../../runtime/counted.js';
 import { formatPath, type Violation } from '../schema/violation.js';
 import { type Answer, problem } from './http.js';
 
@@ -21,7 +22,7 @@ export function invalid(violations: readonly Violation[]): Answer {
   const { body } = problem(
     422,
     'INMESH_CONFIG_INVALID',
-    `the configuration would be invalid: ${errors} errors`,
+    `the configuration would be invalid: ${counted(errors, 'error')}`,
   );
   return { status: 422, body: { ...(body as object), violations: violations.map(describeViolation) } };
 }

@@ -134,7 +134,7 @@ describe('a module that is named', () => {
     mkdirSync(join(folder, 'project/node_modules'), { recursive: true });
     if (existsSync(jiti)) symlinkSync(jiti, join(folder, 'project/node_modules/jiti'));
     if (stripsTypes || existsSync(jiti))
-      expect((await run('validate', file)).err).toBe('1 documents: valid\n');
+      expect((await run('validate', file)).err).toBe('1 document: valid\n');
   });
 });
 
