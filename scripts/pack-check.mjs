@@ -12,8 +12,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /** Growth beyond this wants a decision, not an accident. */
-const maxPackedBytes = 1_700_000;
-const maxUnpackedBytes = 7_000_000;
+const maxPackedBytes = 1_850_000;
+const maxUnpackedBytes = 7_800_000;
 
 /** protobufjs (through grpc-js) only prints a version notice: it works when npm blocks the script. */
 const toleratedScripts = ['protobufjs'];
