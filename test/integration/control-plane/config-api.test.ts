@@ -3,8 +3,8 @@ import { get as httpGet } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { main } from '../../../src/cli/main.js';
 import { type ControlPlane, createControlPlane, createMemorySource } from '../../../src/control-plane.js';
+import { run as inmesh } from '../../unit/cli/run.js';
 import { service } from '../../unit/control-plane/compile/mesh.js';
 
 let plane: ControlPlane;
@@ -194,17 +194,6 @@ test('a request is explained by what is in force', async () => {
   });
   expect(await call('GET', '/api/explain')).toMatchObject({ status: 400 });
 });
-
-async function inmesh(...args: string[]) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const output = {
-    out: (text: string) => void out.push(text),
-    err: (text: string) => void err.push(text),
-    color: false,
-  };
-  const code = await main([...args, '--control-plane', plane.addresses.http], output);
-  return { code, out: out.join(''), err: err.join('') };
-}
 
 test('the command line applies, shows, compares and goes back', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'inmesh-cli-'));

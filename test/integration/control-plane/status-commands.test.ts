@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { main } from '../../../src/cli/main.js';
 import { type ControlPlane, createControlPlane } from '../../../src/control-plane.js';
+import { run as inmesh } from '../../unit/cli/run.js';
 
 // Commands that ask the status API of a control plane where everybody has to prove who it is.
 
@@ -30,17 +30,6 @@ afterAll(async () => {
   await far.close();
   rmSync(folder, { recursive: true });
 });
-
-async function inmesh(...args: string[]) {
-  const out: string[] = [];
-  const err: string[] = [];
-  const code = await main(args, {
-    out: (text) => out.push(text),
-    err: (text) => err.push(text),
-    color: false,
-  });
-  return { code, out: out.join(''), err: err.join('') };
-}
 
 const token = (name = 'token') => ['--token-file', at(name)];
 const addressOf = (plane: ControlPlane) => `localhost:${plane.addresses.http.split(':').at(-1)}`;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { main } from '../../../src/cli/main.js';
+import { run } from './run.js';
 
 let folder = '';
 let policies = '';
@@ -66,13 +66,6 @@ extensionProviders:
   zipkin: {service: zipkin.shop.svc.cluster.local, port: 9411}
 enableTracing: true
 `;
-
-async function run(...args: string[]) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const output = { out: (text: string) => void out.push(text), err: (text: string) => void err.push(text) };
-  const code = await main(args, { ...output, color: false });
-  return { code, out: out.join(''), err: err.join('') };
-}
 
 const check = (...args: string[]) =>
   run('authz', 'check', '-f', policies, '--mesh-config', mesh, '-n', 'shop', '-l', 'app=cart', ...args);

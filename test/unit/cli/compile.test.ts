@@ -1,15 +1,5 @@
 import { expect, test } from 'vitest';
-import { main } from '../../../src/cli/main.js';
-
-async function run(...args: string[]) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const code = await main(args, {
-    out: (text) => void out.push(text),
-    err: (text) => void err.push(text),
-    color: false,
-  });
-  return { code, out: out.join(''), err: err.join('') };
-}
+import { run } from './run.js';
 
 const DOCUMENT = 'test/golden/control-plane/documents/shop.yaml';
 

@@ -3,19 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { main } from '../../../src/cli/main.js';
 import { defineMesh, destinationRule, split, virtualService } from '../../../src/config.js';
 import { createControlPlane, validateFiles } from '../../../src/control-plane.js';
-
-async function run(...args: string[]) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const code = await main(args, {
-    out: (text) => void out.push(text),
-    err: (text) => void err.push(text),
-    color: false,
-  });
-  return { code, out: out.join(''), err: err.join('') };
-}
+import { run } from './run.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'inmesh-modules-'));
 

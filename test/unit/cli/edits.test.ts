@@ -4,22 +4,11 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { redacted } from '../../../src/cli/bug-report.js';
 import { lineDiff } from '../../../src/cli/line-diff.js';
-import { main } from '../../../src/cli/main.js';
+import { run } from './run.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'inmesh-edits-'));
 const file = join(folder, 'mesh.yaml');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-async function run(...args: string[]) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const output = {
-    out: (text: string) => void out.push(text),
-    err: (text: string) => void err.push(text),
-    color: false,
-  };
-  const code = await main(args, output);
-  return { code, out: out.join(''), err: err.join('') };
-}
 
 const MESH = `# All of it.
 apiVersion: networking.istio.io/v1

@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { main } from '../../../src/cli/main.js';
 import { normalArguments } from '../../../src/cli/normal-arguments.js';
 import { targetsOf } from '../../../src/cli/objects.js';
 import { selectorOf } from '../../../src/cli/selector.js';
+import { run as inmesh } from './run.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'inmesh-inputs-'));
 const at = (name: string) => join(folder, name);
@@ -34,16 +34,6 @@ beforeAll(() => {
   writeFileSync(at('sub/deep/d.yaml'), service('d'));
   writeFileSync(at('sub/.hidden/e.yaml'), 'not: [yaml');
 });
-
-async function inmesh(...args: string[]) {
-  const [out, err]: [string[], string[]] = [[], []];
-  const code = await main(args, {
-    out: (text) => void out.push(text),
-    err: (text) => void err.push(text),
-    color: false,
-  });
-  return { code, out: out.join(''), err: err.join('') };
-}
 
 describe('files', () => {
   test.each([
