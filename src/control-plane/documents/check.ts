@@ -1,5 +1,5 @@
 import { WeakMemo } from '../../runtime/weak-memo.js';
-import { findingsOf } from '../gateway-api/findings.js';
+import { findingsOf, KINDS_WITH_FINDINGS } from '../gateway-api/findings.js';
 import { record } from '../kinds/derived.js';
 import type { Kind } from '../kinds/kind.js';
 import { KINDS } from '../kinds/kinds.js';
@@ -60,18 +60,7 @@ function checkAlone<K extends KindName>(document: ConfigDocument<K>): Alone {
   };
 }
 
-/**
- * Kinds of the Gateway API with a status. What it complains about refuses nothing, as the rest of the object is carried out.
- */
-const HAS_STATUS: ReadonlySet<KindName> = new Set<KindName>([
-  'Gateway.gateway.networking.k8s.io',
-  'ListenerSet',
-  'HTTPRoute',
-  'GRPCRoute',
-  'TLSRoute',
-  'TCPRoute',
-  'BackendTLSPolicy',
-]);
+const HAS_FINDINGS: ReadonlySet<KindName> = new Set(KINDS_WITH_FINDINGS);
 
 /** What is wrong with the references of documents, and what was read to see it. */
 const references = new WeakMap<
@@ -84,13 +73,13 @@ function checkReferences<K extends KindName>(
   view: ConfigView,
 ): readonly RuleViolation[] {
   const { references: check } = kindOf(document);
-  const hasStatus = HAS_STATUS.has(document.kind);
-  if (check === undefined && !hasStatus) return NONE;
+  const hasFindings = HAS_FINDINGS.has(document.kind);
+  if (check === undefined && !hasFindings) return NONE;
   const last = references.get(document.spec);
   if (last?.reads.hold(view) === true) return last.value;
   const made = record(view, (recorded) => [
     ...(check?.(document, recorded) ?? []),
-    ...(hasStatus ? findingsOf(recorded, document) : []),
+    ...(hasFindings ? findingsOf(recorded, document) : []),
   ]);
   references.set(document.spec, made);
   return made.value;

@@ -1,6 +1,6 @@
 import { isEqual } from '../../runtime/equal.js';
 import { derived, lookup } from '../kinds/derived.js';
-import type { ConfigView, Document, FieldPath } from '../kinds/view.js';
+import type { ConfigView, Document, FieldPath, KindName } from '../kinds/view.js';
 import type { RuleViolation } from '../schema/violation.js';
 import { backendTlsOf } from './backend-tls.js';
 import type { Complaint } from './condition.js';
@@ -11,6 +11,17 @@ import { gatewayApiState } from './state.js';
 type Findings = ReadonlyMap<object, readonly RuleViolation[]>;
 
 const NONE: readonly RuleViolation[] = [];
+
+/** Kinds of the Gateway API whose status complains about what refuses nothing, as the rest of the object is carried out. */
+export const KINDS_WITH_FINDINGS: readonly KindName[] = [
+  'Gateway.gateway.networking.k8s.io',
+  'ListenerSet',
+  'HTTPRoute',
+  'GRPCRoute',
+  'TLSRoute',
+  'TCPRoute',
+  'BackendTLSPolicy',
+];
 
 /** What the status of a document complains about; it refuses nothing, so these are warnings. */
 export function findingsOf(view: ConfigView, { spec }: Document): readonly RuleViolation[] {

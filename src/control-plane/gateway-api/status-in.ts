@@ -1,18 +1,10 @@
 import type { ConfigView, Document, KindName } from '../kinds/view.js';
 import { listServices } from '../mesh/services.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
+import { KINDS_WITH_FINDINGS } from './findings.js';
 import { type GatewayApiStatus, statusOf } from './status.js';
 
-const KINDS: readonly KindName[] = [
-  'GatewayClass',
-  'Gateway.gateway.networking.k8s.io',
-  'ListenerSet',
-  'HTTPRoute',
-  'GRPCRoute',
-  'TLSRoute',
-  'TCPRoute',
-  'BackendTLSPolicy',
-];
+const KINDS: readonly KindName[] = ['GatewayClass', ...KINDS_WITH_FINDINGS];
 
 type Statuses = ReadonlyMap<Document, GatewayApiStatus['status']>;
 
