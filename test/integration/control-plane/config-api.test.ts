@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ControlPlane, createControlPlane, createMemorySource } from '../../../src/control-plane.js';
-import { run as inmesh } from '../../unit/cli/run.js';
+import { run } from '../../unit/cli/run.js';
 import { service } from '../../unit/control-plane/compile/mesh.js';
 
 let plane: ControlPlane;
@@ -194,6 +194,8 @@ test('a request is explained by what is in force', async () => {
   });
   expect(await call('GET', '/api/explain')).toMatchObject({ status: 400 });
 });
+
+const inmesh = (...args: string[]) => run(...args, '--control-plane', plane.addresses.http);
 
 test('the command line applies, shows, compares and goes back', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'inmesh-cli-'));
