@@ -204,7 +204,8 @@ describe('load balancing', () => {
   ])('%s: a user stays with a host', async (_name, lbPolicy) => {
     const client = clientFor({ change: { lbPolicy }, action: { hashPolicies: [byHeader] } });
     const homes = new Set<string>();
-    for (let user = 0; user < 12; user++) {
+    // Where hosts stand follows from their ports, which are others in each run: twelve users may all miss one of them.
+    for (let user = 0; user < 12 || (homes.size < 3 && user < 100); user++) {
       const answers = await askAll(client, 3, { 'x-user': `user ${user}` });
       expect(new Set(answers).size).toBe(1);
       homes.add(answers[0] ?? '');
