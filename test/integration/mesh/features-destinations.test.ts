@@ -15,19 +15,19 @@ describe('destinations as the application named them', () => {
       istio(
         'ServiceEntry',
         'anywhere',
-        `hosts: ["127.0.0.1"]\nports: [{ number: ${port}, name: http, protocol: HTTP }]`,
+        `hosts: [anywhere.test]\naddresses: ["127.0.0.1"]\nports: [{ number: ${port}, name: http, protocol: HTTP }]`,
       ) +
         istio(
           'VirtualService',
           'anywhere',
-          `hosts: ["127.0.0.1"]
+          `hosts: [anywhere.test]
 http:
   - match: [{ uri: { prefix: /fault } }]
     fault: { abort: { httpStatus: 418, percentage: { value: 100 } } }
-    route: [{ destination: { host: "127.0.0.1" } }]
+    route: [{ destination: { host: anywhere.test } }]
   - headers: { request: { set: { x-mesh: "yes" } } }
     rewrite: { authority: elsewhere.example }
-    route: [{ destination: { host: "127.0.0.1" } }]`,
+    route: [{ destination: { host: anywhere.test } }]`,
         ),
     );
     const client = await world.join();
