@@ -31,7 +31,7 @@ function whereOf({
     ...rest.documents.map(
       ({ kind, namespace, name, file, line }): Line => [
         'document',
-        `${kind} ${namespace}/${name} (${file}:${line})`,
+        `${kind} ${namespace}/${name} (${line === 0 ? file : `${file}:${line}`})`,
       ],
     ),
     ...rest.clusters.map(({ name, share }): Line => {

@@ -17,8 +17,8 @@ import type { MassRemovalOptions } from './store/mass-removal.js';
 
 /** What `createControlPlane` takes; everything has a default. */
 export interface ControlPlaneOptions {
-  /** Files and folders of YAML, watched; the mesh of a program (`defineMesh` of `inmesh/config`); or a list of both. */
-  readonly config?: readonly (string | DocumentSet)[] | DocumentSet;
+  /** A file or folder of YAML, watched; the mesh of a program (`defineMesh` of `inmesh/config`); or a list of both. */
+  readonly config?: string | DocumentSet | readonly (string | DocumentSet)[];
   /** Further sources of configuration. */
   readonly sources?: readonly ConfigSource[];
   /** Folder for what outlives the process: the root certificate with its key, and who is registered. In memory by default. */

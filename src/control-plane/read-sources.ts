@@ -20,7 +20,7 @@ export async function readSources(
   { store, clock, signal }: Reading,
 ): Promise<{ readonly ended: Promise<unknown> }> {
   const { config = [] } = options;
-  const named = 'documents' in config ? [config] : config;
+  const named = typeof config === 'string' || 'documents' in config ? [config] : config;
   const files = named.filter((one) => typeof one === 'string');
   const sets = named.filter((one) => typeof one !== 'string');
   const sources = [

@@ -375,7 +375,7 @@ function unsupported(kind: KindName, path: FieldPath, entry: Unsupported, value:
   const field = path.findLast((step) => typeof step === 'string');
   const { values, unless, because } = entry;
   const isWhole = values === undefined && unless === undefined;
-  const shown = typeof value === 'string' ? value : 'left out';
+  const shown = value === undefined ? 'left out' : String(value);
   if (entry.isHarmless === true) return withoutEffect(`${field} of ${kind}`, path, because);
   return {
     code: 'INMESH_CONFIG_UNSUPPORTED',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { defineMesh, destinationRule, split, virtualService } from '../../../src/config.js';
-import { createControlPlane, validateFiles } from '../../../src/control-plane.js';
+import { type ControlPlane, createControlPlane, validateFiles } from '../../../src/control-plane.js';
 import { run } from './run.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'inmesh-modules-'));
@@ -158,6 +158,12 @@ describe('code is never run', () => {
   });
 });
 
+async function kindsOf({ addresses }: ControlPlane): Promise<readonly string[]> {
+  const answer = await fetch(`http://${addresses.http}/api/resources`);
+  const { items } = (await answer.json()) as { items: { kind: string }[] };
+  return items.map(({ kind }) => kind).toSorted();
+}
+
 test('an embedded control plane takes a mesh as its configuration, alone or among files', async () => {
   const rule = destinationRule('reviews', { subsets: { v1: { labels: { version: 'v1' } } } });
   const mesh = defineMesh({
@@ -168,10 +174,7 @@ test('an embedded control plane takes a mesh as its configuration, alone or amon
   });
   const alone = await createControlPlane({ config: mesh, ports: { xds: 0, secureXds: 0, http: 0 } });
   expect(alone.status().rejected).toBeUndefined();
-  const { items } = (await (await fetch(`http://${alone.addresses.http}/api/resources`)).json()) as {
-    items: { kind: string }[];
-  };
-  expect(items.map(({ kind }) => kind).toSorted()).toEqual(['DestinationRule', 'VirtualService']);
+  expect(await kindsOf(alone)).toEqual(['DestinationRule', 'VirtualService']);
   await alone.close();
 
   const broken = defineMesh({ documents: [virtualService('a', { hosts: [] })] });
@@ -181,4 +184,8 @@ test('an embedded control plane takes a mesh as its configuration, alone or amon
     ['VirtualService default/a', { file: 'mesh', line: 0, column: 0 }],
   ]);
   await both.close();
+
+  const path = await createControlPlane({ config: file, ports: { xds: 0, secureXds: 0, http: 0 } });
+  expect(await kindsOf(path)).toEqual(['Service']);
+  await path.close();
 });

@@ -117,6 +117,19 @@ describe('fields that are checked but not carried out', () => {
     expect(complaintsAbout(routeWith(line))).toContain(complaint);
   });
 
+  test('a number that is not carried out is named', () => {
+    const text = `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: moved }
+spec: { hosts: [moved], http: [{ redirect: { uri: /x, redirectCode: 305 } }] }
+`;
+    expect(complaintsAbout(text)).toEqual([
+      expect.stringMatching(
+        /^4:69 .* carry out redirectCode 305 of VirtualService: Envoy redirects with 301/,
+      ),
+    ]);
+  });
+
   test('a VirtualService for gateways alone is accepted with a warning, whatever it holds', () => {
     const text = routeWith('rewrite: {uri: /x}').replace(
       'hosts: [reviews]',
