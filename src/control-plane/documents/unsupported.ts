@@ -375,7 +375,8 @@ function unsupported(kind: KindName, path: FieldPath, entry: Unsupported, value:
   const field = path.findLast((step) => typeof step === 'string');
   const { values, unless, because } = entry;
   const isWhole = values === undefined && unless === undefined;
-  const shown = value === undefined ? 'left out' : String(value);
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const shown = value === undefined ? 'left out' : text;
   if (entry.isHarmless === true) return withoutEffect(`${field} of ${kind}`, path, because);
   return {
     code: 'INMESH_CONFIG_UNSUPPORTED',
