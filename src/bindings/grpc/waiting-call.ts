@@ -28,7 +28,7 @@ export class WaitingCall implements Call {
   readonly #startMs: number;
   readonly #number: number;
   /** What the call that comes has to do. */
-  #todo: ((call: Call) => void)[] = [];
+  #delayed: ((call: Call) => void)[] = [];
   #call: Call | undefined;
   #listener: { readonly own: InterceptingListener; readonly Metadata: MetadataClass } | undefined;
   readonly #waitsByDefault: boolean;
@@ -63,7 +63,7 @@ export class WaitingCall implements Call {
       this.#tell(this.#ending);
       return;
     }
-    this.#todo.push((call) => call.start(copy, listener));
+    this.#delayed.push((call) => call.start(copy, listener));
     this.#wait();
   }
 
@@ -109,7 +109,7 @@ export class WaitingCall implements Call {
 
   #do(task: (call: Call) => void): void {
     if (this.#call !== undefined) task(this.#call);
-    else if (this.#ending === undefined) this.#todo.push(task);
+    else if (this.#ending === undefined) this.#delayed.push(task);
   }
 
   #wait(): void {
@@ -138,16 +138,16 @@ export class WaitingCall implements Call {
       this.#end({ code: status.UNAVAILABLE, details: messageOf(error) });
       return;
     }
-    const todo = this.#todo;
-    this.#todo = [];
-    for (const task of todo) task(this.#call);
+    const delayed = this.#delayed;
+    this.#delayed = [];
+    for (const task of delayed) task(this.#call);
   }
 
   #end(ending: Ending): void {
     if (this.#ending !== undefined) return;
     this.#ending = ending;
     this.#timer?.cancel();
-    this.#todo = [];
+    this.#delayed = [];
     this.#place.waiting.delete(this);
     this.#tell(ending);
   }
