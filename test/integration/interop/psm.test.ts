@@ -93,10 +93,11 @@ describe.each(cases.map(([caller, protocol]) => ({ caller, protocol, name: calle
       world.cluster('ring', ['a', 'b', 'c'], { lb_policy: 'RING_HASH' }).publish();
       await world.settles('ring', [await settledAt('s0')], { headers: { 'x-session': 's0' } });
       const homes = new Map<string, string>();
-      for (let i = 0; i < 20; i++) {
+      // Places in the ring follow from ports, which are others in each run: with few sessions the shares below vary too much.
+      for (let i = 0; i < 100; i++) {
         const spec = { headers: { 'x-session': `s${i}` } };
-        const tally = await world.tally('ring', 3, spec);
-        expect(Object.values(tally)).toEqual([3]);
+        const tally = await world.tally('ring', 2, spec);
+        expect(Object.values(tally)).toEqual([2]);
         homes.set(`s${i}`, Object.keys(tally).join());
       }
       expect(new Set(homes.values())).toEqual(new Set(['a', 'b', 'c']));
