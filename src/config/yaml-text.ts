@@ -1,4 +1,4 @@
-import { stringify } from 'yaml';
+import { Document, visit } from 'yaml';
 
 /** Data as JSON could write it. */
 export type Plain = null | string | number | boolean | readonly Plain[] | { readonly [name: string]: Plain };
@@ -8,5 +8,25 @@ export type Plain = null | string | number | boolean | readonly Plain[] | { read
  * the data, and equal data is equal text.
  */
 export function yamlText(value: Plain): string {
-  return stringify(value, { compat: 'yaml-1.1', lineWidth: 0, aliasDuplicateObjects: false });
+  const document = new Document(value, { compat: 'yaml-1.1', aliasDuplicateObjects: false });
+  visit(document, {
+    Scalar(_key, scalar) {
+      if (typeof scalar.value === 'string' && !isShownAsItIs(scalar.value)) scalar.type = 'QUOTE_DOUBLE';
+    },
+  });
+  return document.toString({ lineWidth: 0 });
+}
+
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\u2028\u2029\ufeff\ufffe\uffff]/u;
+
+/**
+ * Whether the parsers read a text as it is when it stands in a line, or in a block of lines: of printable characters, and
+ * without the spaces and empty lines at the ends that they take for the block's own.
+ */
+function isShownAsItIs(text: string): boolean {
+  const lines = text.replace(/\n$/, '').split('\n');
+  if (lines.some((line) => UNPRINTABLE.test(line))) return false;
+  return lines.length === 1
+    ? !text.endsWith('\n')
+    : !/^\s/.test(text) && !text.endsWith('\n\n') && !lines.some((line) => /[ \t]$/.test(line));
 }

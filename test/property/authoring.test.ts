@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { defineMesh, document, fromYaml, type MeshDocument, toYaml } from '../../src/config.js';
 // Loaded here, so that no test waits for what it loads on demand.
 import '../../src/control-plane.js';
+import { yamlText } from '../../src/config/yaml-text.js';
 import { KIND_NAMES, KINDS } from '../../src/control-plane/kinds/kinds.js';
 
 /** Texts that YAML might take for something else, besides any. */
@@ -87,6 +88,20 @@ test('what YAML of a document of any kind is read as is what was written, by YAM
       }
     }),
     { numRuns: 80 },
+  );
+});
+
+test('what YAML of any text is read as is that text, as a field, as a name and in a list, by both', () => {
+  fc.assert(
+    fc.property(key, (one) => {
+      const value = { field: one, [one]: 'name', list: [one, { field: one }] };
+      for (const version of ['1.2', '1.1'] as const) {
+        const [read] = parseAllDocuments(yamlText(value), { version });
+        expect(read?.errors).toEqual([]);
+        expect(read?.toJS({ maxAliasCount: 0 })).toEqual(value);
+      }
+    }),
+    { numRuns: 1000, examples: [[' \n'], ['\ufeff'], ['a\n'], ['\na'], ['a\n\n'], ['a \nb'], ['a\n b']] },
   );
 });
 

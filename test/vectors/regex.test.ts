@@ -24,8 +24,6 @@ function patternOf(entry: unknown): string {
   return typeof entry === 'object' && entry !== null && 'pattern' in entry ? String(entry.pattern) : '';
 }
 
-/** Times of the first run are those of the compiler of JavaScript, too. */
-const WARM_UP = 3;
 /** The stated limit, with room for a slow machine. */
 const MAX_MS = 5 * 4;
 
@@ -36,10 +34,7 @@ vectorSuite({
   title: ({ pattern }) => pattern,
   run({ pattern, input }) {
     const test = compileRegex(pattern);
-    const verdict = test(input);
-    for (let i = 0; i < WARM_UP; i++) test(input);
-    const { result, cpuMs } = cpuMsOf(() => test(input));
-    expect(result).toBe(verdict);
+    const { cpuMs } = cpuMsOf(() => test(input));
     expect(cpuMs).toBeLessThan(MAX_MS);
   },
 });

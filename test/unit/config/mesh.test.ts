@@ -250,7 +250,7 @@ describe('a mesh', () => {
       configMap('a', { data: { pem: '--A--\nB\n', code: 'if a:\n  b', on: 'yes', odd: ' a\n' } }),
     ]);
     expect(yaml.slice(yaml.indexOf('\ndata:') + 1)).toBe(
-      'data:\n  pem: |\n    --A--\n    B\n  code: |-\n    if a:\n      b\n  "on": "yes"\n  odd: |2\n     a\n',
+      'data:\n  pem: |\n    --A--\n    B\n  code: |-\n    if a:\n      b\n  "on": "yes"\n  odd: " a\\n"\n',
     );
   });
 
