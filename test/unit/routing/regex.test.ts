@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { compileRegex, literalPrefix } from '../../../src/routing/regex.js';
 import { MeshError } from '../../../src/runtime/errors.js';
+import { withinCpuMs } from '../../vectors/cpu-time.js';
 
 describe('regular expressions', () => {
   test.each([
@@ -39,10 +40,8 @@ describe('regular expressions', () => {
     expect(() => compileRegex(pattern)).toThrowError(/INMESH_CONFIG_INVALID/);
   });
 
-  test('a hostile pattern takes linear time', () => {
+  test('a hostile pattern takes linear time', async () => {
     const matches = compileRegex('(x+x+)+y');
-    const before = performance.now();
-    expect(matches('x'.repeat(5000))).toBe(false);
-    expect(performance.now() - before).toBeLessThan(500);
+    expect(await withinCpuMs(500, () => matches('x'.repeat(5000)))).toBe(false);
   });
 });
