@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import { collect } from './collect.js';
 import type { Done } from './done.js';
 import { pathsOf, withFileOption } from './file-option.js';
+import { formatOption } from './format-option.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';
 
@@ -31,11 +32,7 @@ export function addAnalyze(program: Command, output: Output, done: Done): void {
     .option('--mesh-networks <file>', "Istio's MeshNetworks")
     .option('-i, --istio-namespace <namespace>', 'namespace of the control plane', 'istio-system')
     .option('-L, --list-analyzers', 'list the analyzers with their codes instead', false)
-    .addOption(
-      new Option('-o, --output <format>', 'how it is printed')
-        .choices(['table', 'wide', 'json', 'yaml', 'name'])
-        .default('table'),
-    )
+    .addOption(formatOption('table', 'wide', 'json', 'yaml', 'name'))
     .addHelpText('after', EXAMPLES)
     .action(async (paths: readonly string[], { file = [], recursive, ...options }) => {
       const files: readonly string[] = [...file, ...(await pathsOf(paths, recursive))];

@@ -3,6 +3,7 @@ import { toPort } from './arguments.js';
 import { collect } from './collect.js';
 import type { Done } from './done.js';
 import { needFile, pathsOf, withFileOption } from './file-option.js';
+import { formatOption } from './format-option.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';
 import { withWorkloadOptions } from './workload-options.js';
@@ -15,7 +16,7 @@ export function addCompileRbac(compile: Command, output: Output, done: Done): vo
       'Show the filters that carry out the AuthorizationPolicies of one workload, in the JSON of Envoy.',
     )
     .addOption(new Option('--kind <kind>', 'of which ports (default: both)').choices(['http', 'tcp']))
-    .addOption(new Option('-o, --output <format>', 'how it is printed').choices(['json']).default('json'))
+    .addOption(formatOption('json'))
     .argument('[path...]', 'further files')
     .addHelpText('after', COMPILE_RBAC_EXAMPLES)
     .action(async (paths: readonly string[], options) => {
@@ -49,11 +50,7 @@ export function addAuthz(program: Command, output: Output, done: Done): void {
     .option('--claims <json>', 'claims of the verified token')
     .option('--sni <name>', 'name that the caller asks for in TLS')
     .option('--tcp', 'a connection instead of a request', false)
-    .addOption(
-      new Option('-o, --output <format>', 'how it is printed')
-        .choices(['table', 'json', 'yaml'])
-        .default('table'),
-    )
+    .addOption(formatOption('table', 'json', 'yaml'))
     .addHelpText('after', AUTHZ_EXAMPLES)
     .action(async (first: string | undefined, second: string | undefined, options) => {
       const { authzCheck } = await import('./authz-check.js');
@@ -78,9 +75,7 @@ export function addMigrate(program: Command, output: Output, done: Done): void {
       'Print the AuthorizationPolicies that stand for ServiceRoles, ServiceRoleBindings, RbacConfigs and ClusterRbacConfigs; what has no equal is told on stderr (exit code 1).',
     )
     .option('--root-namespace <namespace>', 'namespace of mesh-wide policies (default: istio-system)')
-    .addOption(
-      new Option('-o, --output <format>', 'how they are printed').choices(['yaml', 'json']).default('yaml'),
-    )
+    .addOption(formatOption('yaml', 'json'))
     .addHelpText('after', MIGRATE_EXAMPLES)
     .action(async (options) => {
       needFile(command, options.file);

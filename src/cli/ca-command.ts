@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../model/duration.js';
 import type { CaTarget } from './ca.js';
+import { formatOption } from './format-option.js';
 import type { Output } from './output.js';
 
 type Done = (code: number) => void;
@@ -195,11 +196,7 @@ function targeted(ca: Command, name: string, description: string): Command {
     .option('-d, --data <dir>', 'data folder of the control plane', '.inmesh')
     .addOption(new Option('--passphrase <text>', 'opens the keys there').env('INMESH_CA_PASSPHRASE'))
     .option('--passphrase-file <file>', 'file of mode 0600 with what opens the keys')
-    .addOption(
-      new Option('-o, --output <format>', 'how it is printed')
-        .choices(['table', 'json', 'yaml'])
-        .default('table'),
-    );
+    .addOption(formatOption('table', 'json', 'yaml'));
 }
 
 /** What commander parsed; it gives text, flags, and what parsers made of text. */

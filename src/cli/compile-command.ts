@@ -3,6 +3,7 @@ import { toPort } from './arguments.js';
 import { addCompileRbac } from './authorization-commands.js';
 import type { Done } from './done.js';
 import { needFile, withFileOption } from './file-option.js';
+import { formatOption } from './format-option.js';
 import type { Output } from './output.js';
 
 /** Adds `compile`. */
@@ -30,7 +31,7 @@ export function addCompile(program: Command, output: Output, done: Done): void {
       toPort,
     )
     .option('--port-listeners', 'an Envoy listens on the port of each service, too', false)
-    .addOption(new Option('-o, --output <format>', 'how it is printed').choices(['json']).default('json'))
+    .addOption(formatOption('json'))
     .addHelpText('after', COMPILE_EXAMPLES)
     .action(async (options) => {
       needFile(command, options.file);

@@ -75,8 +75,8 @@ function flagsOf(command: Command): Candidates {
 }
 
 async function valuesOf(option: Option, plane: PlaneOptions, tools: CompletionTools): Promise<Candidates> {
-  const [, list] = /\(([a-z, -]+)\)/.exec(option.long === '--output' ? option.description : '') ?? [];
-  if (list !== undefined) return { words: list.split(', '), files: false };
+  const [, list] = /\(([a-z, =…-]+)\)/.exec(option.long === '--output' ? option.description : '') ?? [];
+  if (list !== undefined) return { words: list.replaceAll('…', '').split(', '), files: false };
   if (option.argChoices !== undefined) return { words: option.argChoices, files: false };
   if (option.long === '--namespace') return { words: await tools.namespaces(plane), files: false };
   return /<(?:file|path|dir)/.test(option.flags) ? FILES : NOTHING;

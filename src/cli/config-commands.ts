@@ -2,20 +2,9 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { collect } from './collect.js';
 import type { Done } from './done.js';
 import { needFile, withFileOption } from './file-option.js';
+import { formatOption } from './format-option.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';
-
-/** Formats of a command; the first is the default. */
-export function formatOption(...formats: readonly string[]): Option {
-  return new Option('-o, --output <format>', `how it is printed (${formats.join(', ')})`)
-    .argParser((text) => {
-      if (formats.includes(text)) return text;
-      const isTemplate = /^(?:jsonpath|go-template|custom-columns)/.test(text);
-      const instead = isTemplate ? 'Templates are not known: take -o json and jq. ' : '';
-      throw new InvalidArgumentError(`${instead}Allowed choices are ${formats.join(', ')}.`);
-    })
-    .default(formats[0]);
-}
 
 /** Examples at the end of a help. */
 export function examples(...lines: readonly string[]): string {
@@ -71,8 +60,26 @@ export function addReading(program: Command, output: Output, done: Done): void {
     )
     .argument('[names...]', 'some of them; kind/name will do, too')
     .option('-w, --watch', 'go on, and print what changes')
+    .option(
+      '--field-selector <fields>',
+      'only objects with metadata.name=a or metadata.namespace!=b; several with commas between',
+      collect,
+    )
+    .option('--sort-by <expression>', 'a jsonpath by which they are in order, such as .metadata.name')
+    .option('--show-labels', 'labels in a column')
+    .option('-L, --label-columns <labels>', 'a column for each of these labels', collect)
+    .option('--no-headers', 'no heads of columns')
     .addOption(formatOption('table', 'wide', 'json', 'yaml', 'name'))
-    .addHelpText('after', examples('get vs', 'get vs/reviews -o yaml', 'get all -f mesh.d -o name'))
+    .addHelpText(
+      'after',
+      examples(
+        'get vs',
+        'get vs/reviews -o yaml',
+        'get all -f mesh.d -o name',
+        'get vs -o jsonpath=\'{range .items[*]}{.metadata.name}{"\\n"}{end}\'',
+        'get vs,dr --sort-by .metadata.name -o custom-columns=NAME:.metadata.name,HOSTS:.spec.hosts',
+      ),
+    )
     .action(async (kind: string | undefined, names: readonly string[], options) => {
       const { get } = await import('./get.js');
       done(await get([kind ?? 'all', ...names], { ...options, format: options.output }, output));

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { Done } from './done.js';
 import { needFile, withFileOption } from './file-option.js';
+import { formatOption } from './format-option.js';
 import type { Output } from './output.js';
 
 /** Adds `convert`. */
@@ -13,9 +14,7 @@ export function addConvert(program: Command, output: Output, done: Done): void {
     .addOption(
       new Option('--to <kinds>', 'what they become').choices(['gateway-api', 'istio']).makeOptionMandatory(),
     )
-    .addOption(
-      new Option('-o, --output <format>', 'how it is printed').choices(['yaml', 'json']).default('yaml'),
-    )
+    .addOption(formatOption('yaml', 'json'))
     .addHelpText('after', EXAMPLES)
     .action(async (options) => {
       needFile(command, options.file);

@@ -1,10 +1,11 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { MeshError } from '../runtime/errors.js';
-import { dryRunOption, examples, formatOption, toWhole } from './config-commands.js';
+import { dryRunOption, examples, toWhole } from './config-commands.js';
 import type { Done } from './done.js';
 import type { ObjectEdit } from './edit.js';
 import type { EditOptions } from './edit-command.js';
 import { withFileOption } from './file-option.js';
+import { formatOption } from './format-option.js';
 import type { ShownObject } from './objects.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';

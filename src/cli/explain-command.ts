@@ -1,7 +1,8 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { collect } from './collect.js';
 import type { Done } from './done.js';
 import { withFileOption } from './file-option.js';
+import { formatOption } from './format-option.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';
 
@@ -26,11 +27,7 @@ export function addExplain(program: Command, output: Output, done: Done): void {
     .option('--gateway <namespace/name>', 'the Gateway by which it comes in')
     .option('--draw <number>', 'the draw in [0, 1) among weighted clusters (default: the heaviest)', toDraw)
     .option('--mesh-config <file>', "Istio's MeshConfig, with -f")
-    .addOption(
-      new Option('-o, --output <format>', 'how it is printed')
-        .choices(['table', 'wide', 'json', 'yaml'])
-        .default('table'),
-    )
+    .addOption(formatOption('table', 'wide', 'json', 'yaml'))
     .addHelpText('after', EXAMPLES)
     .action(async (method: string, url: string, options) => {
       const { explain } = await import('./explain.js');

@@ -1,6 +1,8 @@
 import type { ServiceReport } from '../control-plane.js';
+import { fieldSelectorOf } from './field-selector.js';
+import { type ColumnOptions, columnsFor } from './get-columns.js';
 import { servicesIn, shownService } from './mesh-services.js';
-import { conditionsText, withStatus } from './object-status.js';
+import { withStatus } from './object-status.js';
 import {
   kindOf,
   namespaceOf,
@@ -9,7 +11,6 @@ import {
   objectsIn,
   plainObject,
   type ShownObject,
-  SOURCE,
   type Target,
   targetsOf,
   yamlOf,
@@ -17,12 +18,18 @@ import {
 import type { Output } from './output.js';
 import { type Format, print } from './print.js';
 import { selectorOf } from './selector.js';
+import { sortedBy } from './sorted-objects.js';
 import { watch } from './watch.js';
 
 /** What `inmesh get` was asked for. */
-export interface GetOptions extends ObjectQuery {
+export interface GetOptions extends ObjectQuery, ColumnOptions {
   readonly format: Format;
   readonly watch?: boolean;
+  readonly fieldSelector?: readonly string[];
+  /** An expression of jsonpath. */
+  readonly sortBy?: string;
+  /** False = tables without heads. */
+  readonly headers?: boolean;
 }
 
 /** Lists objects, or shows some; 1 = one that was asked for is not there. */
@@ -30,12 +37,13 @@ export async function get(args: readonly string[], options: GetOptions, output: 
   const targets = targetsOf(args);
   if (options.watch === true) {
     // What can't be read when it is looked at again is not gone.
-    const read = async () => watched(await objectsFor(targets, options, output), options.format);
+    if (options.sortBy !== undefined) output.err('what changes comes as it changes: --sort-by is left out\n');
+    const read = async () => watched(await objectsFor(targets, options, output), options);
     return watch(read, options.format, output);
   }
   const found = await objectsFor(targets, options, output);
   if (found.objects === undefined) return found.code;
-  const { objects } = found;
+  const objects = options.sortBy === undefined ? found.objects : sortedBy(options.sortBy, found.objects);
   const missing = targets.filter(
     ({ kind, name }) =>
       name !== undefined &&
@@ -50,7 +58,7 @@ export async function get(args: readonly string[], options: GetOptions, output: 
   if (isNothing && (options.format === 'json' || options.format === 'yaml')) {
     const message = missing.map(({ kind, name }) => `there is no ${kind} ${name}`).join('; ');
     await print(output, options.format, { error: { code: 'INMESH_NOT_FOUND', message } }, () => []);
-  } else if (!isNothing) await show(found, isOne, options.format, output);
+  } else if (!isNothing) await show({ ...found, objects }, isOne, options, output);
   return missing.length > 0 ? 1 : 0;
 }
 
@@ -64,7 +72,9 @@ async function objectsFor(targets: readonly Target[], options: GetOptions, outpu
   const known = file === undefined ? found.objects : await withStatus(found.objects, file);
   const services = await servicesFor(targets, options);
   const all = [...known, ...implied(services, known, options)];
+  const hasFields = fieldSelectorOf(options.fieldSelector ?? []);
   const isMeant = (object: ShownObject) =>
+    hasFields(object) &&
     targets.some(
       ({ kind, name }) =>
         (kind === undefined || kind === kindOf(object)) &&
@@ -102,16 +112,19 @@ function implied(
     .filter(({ metadata }) => isSelected(metadata.labels ?? {}));
 }
 
-function watched({ objects = [], services = [] }: Listed, format: Format) {
-  const isWide = format === 'wide';
-  const columns = columnsFor(objects, services, isWide);
+function watched({ objects = [], services = [] }: Listed, options: GetOptions) {
+  const { format, headers } = options;
+  const columns = columnsFor(objects, services, format === 'wide', options);
   const rows = objects.map((one) => {
     const key = `${kindOf(one)}/${namespaceOf(one)}/${one.metadata.name}`;
     // What a row does not show may have changed, too.
     const cells = format === 'name' ? [nameOf(one)] : columns.map(({ text }) => text(one));
     return [key, { cells, value: one }] as const;
   });
-  return { head: format === 'name' ? [] : columns.map(({ head }) => head), rows: new Map(rows) };
+  return {
+    head: format === 'name' || headers === false ? [] : columns.map(({ head }) => head),
+    rows: new Map(rows),
+  };
 }
 
 function nameOf({ kind, metadata }: ShownObject): string {
@@ -121,9 +134,10 @@ function nameOf({ kind, metadata }: ShownObject): string {
 async function show(
   { objects = [], services = [] }: Listed,
   isOne: boolean,
-  format: Format,
+  options: GetOptions,
   output: Output,
 ): Promise<void> {
+  const { format, headers } = options;
   if (format === 'name') output.out(objects.map((one) => `${nameOf(one)}\n`).join(''));
   else if (format === 'json') {
     const value = isOne ? objects[0] : { apiVersion: 'v1', kind: 'List', items: objects };
@@ -132,82 +146,12 @@ async function show(
     output.out(await yamlOf(isOne ? objects : [{ apiVersion: 'v1', kind: 'List', items: objects }]));
   } else if (objects.length === 0) output.err('nothing is there\n');
   else {
-    const columns = columnsFor(objects, services, format === 'wide');
+    const columns = columnsFor(objects, services, format === 'wide', options);
     await print(output, 'table', objects, () => [
-      columns.map(({ head }) => head),
+      ...(headers === false ? [] : [columns.map(({ head }) => head)]),
       ...objects.map((one) => columns.map(({ text }) => text(one))),
     ]);
   }
-}
-
-interface Column {
-  readonly head: string;
-  readonly text: (object: ShownObject) => string;
-}
-
-const COLUMNS: readonly Column[] = [
-  { head: 'NAMESPACE', text: namespaceOf },
-  { head: 'KIND', text: ({ kind }) => kind },
-  { head: 'NAME', text: ({ metadata }) => metadata.name },
-  { head: 'HOSTS', text: ({ spec }) => hostsOf(spec) },
-  { head: 'REVISION', text: ({ metadata }) => metadata.resourceVersion ?? '' },
-];
-const STATUS: Column = { head: 'STATUS', text: ({ status }) => conditionsText(status) };
-const WIDE: readonly Column[] = [
-  { head: 'FROM', text: ({ metadata }) => metadata.annotations?.[SOURCE] ?? '' },
-  {
-    head: 'LABELS',
-    text: ({ metadata }) =>
-      Object.entries(metadata.labels ?? {})
-        .map(([key, value]) => `${key}=${value}`)
-        .join(','),
-  },
-];
-
-function columnsFor(
-  objects: readonly ShownObject[],
-  services: readonly ServiceReport[],
-  isWide: boolean,
-): readonly Column[] {
-  if (objects.every(({ kind }) => kind === 'Service'))
-    return [...serviceColumns(services, isWide), ...(isWide ? WIDE : [])];
-  const hasStatus = objects.some(({ status }) => conditionsText(status) !== '');
-  return [...COLUMNS, ...(hasStatus ? [STATUS] : []), ...(isWide ? WIDE : [])];
-}
-
-function serviceColumns(services: readonly ServiceReport[], isWide: boolean): readonly Column[] {
-  const of = (tell: (report: ServiceReport) => string) => (object: ShownObject) => {
-    const found = services.find(
-      ({ name, namespace }) => name === object.metadata.name && namespace === namespaceOf(object),
-    );
-    return found === undefined ? '' : tell(found);
-  };
-  const each = (texts: readonly string[]) => [...new Set(texts)].filter((text) => text !== '').join(',');
-  return [
-    { head: 'NAMESPACE', text: namespaceOf },
-    { head: 'NAME', text: ({ metadata }) => metadata.name },
-    { head: 'PORTS', text: of(({ ports }) => each(ports.map(({ number, name }) => `${number}/${name}`))) },
-    { head: 'ENDPOINTS', text: of(({ endpoints }) => String(endpoints.length)) },
-    { head: 'VERSIONS', text: of(({ endpoints }) => each(endpoints.map(({ version }) => version))) },
-    { head: 'SUBSETS', text: of(({ subsets }) => each(subsets.map(({ name }) => name))) },
-    { head: 'MTLS', text: of(({ endpoints }) => each(endpoints.map(({ mtls }) => mtls))) },
-    ...(isWide
-      ? [
-          { head: 'HOST', text: of(({ host }) => host) },
-          {
-            head: 'LOCALITIES',
-            text: of(({ endpoints }) => each(endpoints.map(({ locality }) => locality))),
-          },
-        ]
-      : []),
-  ];
-}
-
-function hostsOf(spec: unknown): string {
-  if (typeof spec !== 'object' || spec === null) return '';
-  if ('hosts' in spec && Array.isArray(spec.hosts)) return spec.hosts.join(',');
-  if ('hostnames' in spec && Array.isArray(spec.hostnames)) return spec.hostnames.join(',');
-  return 'host' in spec ? String(spec.host) : '';
 }
 
 /** Prints all objects as they would be applied again. */

@@ -20,6 +20,7 @@ import { addRun } from './run-command.js';
 import { addSchema } from './schema-command.js';
 import { addServe } from './serve-command.js';
 import { addStatus } from './status-commands.js';
+import { TemplateOutput } from './template-output.js';
 import { addToken } from './token-command.js';
 import { addValidate } from './validate-command.js';
 
@@ -71,14 +72,19 @@ export async function main(args: readonly string[], output: Output = terminalOut
 
 /** The program with all of its commands. */
 export function createProgram(output: Output, done: Done): Command {
+  const templated = new TemplateOutput(output);
   const program = new Command('inmesh')
     .description('The service mesh that lives inside the Node process.')
     .version(version, '-v, --version')
     // Options after the program's name belong to the program.
     .enablePositionalOptions()
     .exitOverride()
-    .hook('preAction', (_, command) => resolveFiles(command))
+    .hook('preAction', async (_, command) => {
+      await resolveFiles(command);
+      await templated.begin(command);
+    })
+    .hook('postAction', () => templated.end())
     .configureOutput({ writeOut: output.out, writeErr: output.err });
-  for (const add of COMMANDS) add(program, output, done);
+  for (const add of COMMANDS) add(program, templated, done);
   return program;
 }

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
-import { examples, formatOption } from './config-commands.js';
+import { examples } from './config-commands.js';
 import type { Done } from './done.js';
 import { addMtlsSet } from './edit-commands.js';
+import { formatOption } from './format-option.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';
 

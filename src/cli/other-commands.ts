@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { toPort } from './arguments.js';
 import { collect } from './collect.js';
-import { examples, formatOption } from './config-commands.js';
+import { examples } from './config-commands.js';
 import type { Done } from './done.js';
+import { formatOption } from './format-option.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';
 

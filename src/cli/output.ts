@@ -5,7 +5,7 @@ export interface Output {
   /** Whether `err` is a terminal that shows colours (`NO_COLOR` turns them off). */
   readonly color: boolean;
   /** Ends what would go on until it is interrupted. */
-  readonly stop?: AbortSignal;
+  readonly stop?: AbortSignal | undefined;
 }
 
 /** The terminal. */

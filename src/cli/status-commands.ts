@@ -1,7 +1,8 @@
 import { type Command, Option } from 'commander';
 import { toDuration, toPort } from './arguments.js';
-import { examples, formatOption, toWhole } from './config-commands.js';
+import { examples, toWhole } from './config-commands.js';
 import type { Done } from './done.js';
+import { formatOption } from './format-option.js';
 import type { Output } from './output.js';
 import { withPlaneOptions } from './plane-options.js';
 

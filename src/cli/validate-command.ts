@@ -1,6 +1,7 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import type { Done } from './done.js';
 import { pathsOf, withFileOption } from './file-option.js';
+import { formatOption } from './format-option.js';
 import type { Output } from './output.js';
 
 /** Adds `validate`. */
@@ -19,11 +20,7 @@ export function addValidate(program: Command, output: Output, done: Done): void 
       'what inmesh does not carry out, and references to what is not among the files, are errors, as for a control plane',
       false,
     )
-    .addOption(
-      new Option('-o, --output <format>', 'how it is printed')
-        .choices(['table', 'json', 'yaml', 'name'])
-        .default('table'),
-    )
+    .addOption(formatOption('table', 'json', 'yaml', 'name'))
     .addHelpText('after', EXAMPLES)
     .action(async (paths: readonly string[], { file = [], recursive, strict, output: format }) => {
       const files: readonly string[] = [...file, ...(await pathsOf(paths, recursive))];

@@ -32,8 +32,12 @@ function linesOf(example: string): readonly string[] {
     .filter((part) => part.startsWith('inmesh '));
 }
 
+/** Words as a shell parts them: what is quoted belongs to the word that it stands in. */
 function wordsOf(line: string): readonly string[] {
-  return [...line.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map(([, a, b, c]) => a ?? b ?? c ?? '').slice(1);
+  const words = line.match(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g) ?? [];
+  return words
+    .slice(1)
+    .map((word) => word.replace(/'([^']*)'|"([^"]*)"/g, (_, a?: string, b?: string) => a ?? b ?? ''));
 }
 
 const EXAMPLE = /^ {2}\$ (.+)$/gm;
@@ -74,7 +78,15 @@ test('shells complete commands, options, values, and the names of what is there'
   expect((await complete('get', '-n', 'shop', 'vs', 'r')).words).toEqual(['reviews', 'ratings']);
   expect((await complete('delete', 'vs/ra')).words).toEqual(['vs/ratings']);
   expect((await complete('get', '-n', '')).words).toEqual(['default', 'shop']);
-  expect((await complete('get', '-o', '')).words).toEqual(['table', 'wide', 'json', 'yaml', 'name']);
+  expect((await complete('get', '-o', '')).words).toEqual([
+    'table',
+    'wide',
+    'json',
+    'yaml',
+    'name',
+    'jsonpath=',
+    'custom-columns=',
+  ]);
   expect((await complete('get', '--sel')).words).toEqual(['--selector']);
   expect((await complete('pc', 'routes', 'rev')).words).toEqual(['reviews-v1']);
   expect((await complete('status', '')).words).toEqual(['reviews-v1', 'web-v1']);

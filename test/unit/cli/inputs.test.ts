@@ -178,9 +178,9 @@ test('labels select as they do for kubectl', () => {
   expect(() => holds('a b')).toThrow(/selects no labels/);
 });
 
-test('templates of kubectl are told apart from mistakes', async () => {
-  const { code, err } = await inmesh('get', 'vs', '-o', 'jsonpath={.items}');
-  expect([code, err]).toEqual([2, expect.stringContaining('-o json and jq')]);
+test('what is not known is told apart from what is misspelt', async () => {
+  const { code, err } = await inmesh('get', 'vs', '-o', 'go-template={{.items}}');
+  expect([code, err]).toEqual([2, expect.stringContaining('take jsonpath=')]);
   expect((await inmesh('get', 'virtualservics', '-f', at('a.yaml'))).err).toContain(
     'Did you mean VirtualService?',
   );
