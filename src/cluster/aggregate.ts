@@ -1,4 +1,5 @@
 import type { Cluster } from '../model/cluster.js';
+import type { TcpTunnel } from '../model/tcp-proxy.js';
 import type { Unsubscribe } from '../runtime/abort.js';
 import type { Clock } from '../runtime/clock.js';
 import { type Random, randomInt } from '../runtime/random.js';
@@ -94,9 +95,9 @@ export class AggregateCluster implements ClusterRuntime {
     return member.send(host, request);
   }
 
-  dial(host: Host, done: DialDone): Unsubscribe | undefined {
+  dial(host: Host, done: DialDone, tunnel?: TcpTunnel): Unsubscribe | undefined {
     const member = this.memberOf(host);
-    return member === this ? undefined : member.dial(host, done);
+    return member === this ? undefined : member.dial(host, done, tunnel);
   }
 
   reportTimeout(host: Host): void {

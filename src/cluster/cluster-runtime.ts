@@ -1,5 +1,6 @@
 import type { Cluster } from '../model/cluster.js';
 import type { ResolvedCluster } from '../model/snapshot.js';
+import type { TcpTunnel } from '../model/tcp-proxy.js';
 import type { Unsubscribe } from '../runtime/abort.js';
 import type { Logger } from '../runtime/log.js';
 import type { Request, Response } from '../service/service.js';
@@ -68,10 +69,10 @@ export interface ClusterRuntime {
    */
   send(host: Host, request: Request): Promise<Response>;
   /**
-   * Opens a connection of any kind to a host, counts it until it is closed, and tells outlier detection whether it came
-   * about. Undefined when the circuit breaker has none left.
+   * Opens a connection of any kind to a host, or a tunnel through it, counts it until it is closed, and tells outlier
+   * detection whether it came about. Undefined when the circuit breaker has none left.
    */
-  dial(host: Host, done: DialDone): Unsubscribe | undefined;
+  dial(host: Host, done: DialDone, tunnel?: TcpTunnel): Unsubscribe | undefined;
   /** A per-try or route timeout ended an attempt at this host. */
   reportTimeout(host: Host): void;
   /** The names it has hosts for, where requests bring them (dynamic forward proxy). */

@@ -1,6 +1,7 @@
 import type { Cluster, ClusterDiscovery } from '../model/cluster.js';
 import type { ClusterLoadAssignment, Endpoint } from '../model/endpoint.js';
 import type { ResolvedCluster } from '../model/snapshot.js';
+import type { TcpTunnel } from '../model/tcp-proxy.js';
 import type { Unsubscribe } from '../runtime/abort.js';
 import { type Agenda, createAgenda } from '../runtime/agenda.js';
 import { isEqual } from '../runtime/equal.js';
@@ -11,7 +12,7 @@ import type { ClusterRuntime, ClusterTools } from './cluster-runtime.js';
 import { type ClusterStats, hostStats, limitStats } from './cluster-stats.js';
 import { ConnectionCount } from './connection-permits.js';
 import { destinationOf } from './destination.js';
-import { dialHost } from './dial-host.js';
+import { type DialTools, dialHost, streamPermits } from './dial-host.js';
 import { createDnsCaches } from './dns-caches.js';
 import { OverloadDrops, type Shed } from './drop-overload.js';
 import { ForwardProxyHosts } from './forward-proxy.js';
@@ -248,12 +249,21 @@ class RunningCluster implements ClusterRuntime {
     this.#outliers?.reportStatus(host, status);
   }
 
-  dial(host: Host, done: DialDone): Unsubscribe | undefined {
+  dial(host: Host, done: DialDone, tunnel?: TcpTunnel): Unsubscribe | undefined {
     this.#hasTraffic = true;
-    const maxPerHost = this.config.circuitBreakers.perHost?.maxConnections ?? Number.POSITIVE_INFINITY;
     const outliers = this.#outliers;
     const stalls = outliers && this.#tools.stalls;
-    return dialHost(host, { connections: this.connections, outliers, stalls, maxPerHost }, done);
+    return dialHost(host, { ...this.#permitsFor(tunnel), outliers, stalls, tunnel }, done);
+  }
+
+  /** Tunnels over HTTP/2 share connections: they count as the requests that they are. */
+  #permitsFor(tunnel: TcpTunnel | undefined): Pick<DialTools, 'permits' | 'maxPerHost'> {
+    const { protocol, circuitBreakers } = this.config;
+    if (tunnel !== undefined && protocol?.kind === 'http2') {
+      return { permits: streamPermits(this.breakers.default.requests), maxPerHost: Number.POSITIVE_INFINITY };
+    }
+    const maxPerHost = circuitBreakers.perHost?.maxConnections ?? Number.POSITIVE_INFINITY;
+    return { permits: this.connections, maxPerHost };
   }
 
   reportTimeout(host: Host): void {

@@ -1,18 +1,27 @@
-import type { Socket } from 'node:net';
+import type { TcpTunnel } from '../model/tcp-proxy.js';
 import type { Unsubscribe } from '../runtime/abort.js';
 import type { Stalls } from '../runtime/stalls.js';
-import type { ConnectionCount } from './connection-permits.js';
+import type { RawConnection } from '../service/connection.js';
+import type { Permits } from './breaker.js';
+import type { ConnectionPermits } from './connection-permits.js';
 import type { Host } from './host.js';
 import type { OutlierMonitor } from './outlier/monitor.js';
 import type { DialDone } from './transport.js';
 
 /** What of its cluster a connection needs. */
 export interface DialTools {
-  readonly connections: ConnectionCount;
+  readonly permits: Pick<ConnectionPermits, 'tryOpen' | 'closed'>;
   readonly outliers: OutlierMonitor | undefined;
   readonly stalls: Stalls | undefined;
   /** Connections to each host at most. */
   readonly maxPerHost: number;
+  /** What the host is asked to carry it to; undefined = it is the other end. */
+  readonly tunnel: TcpTunnel | undefined;
+}
+
+/** Counts connections as requests. */
+export function streamPermits(requests: Permits): DialTools['permits'] {
+  return { tryOpen: () => requests.tryAcquire(), closed: () => requests.release() };
 }
 
 const openTo = new WeakMap<Host, number>();
@@ -22,14 +31,14 @@ const openTo = new WeakMap<Host, number>();
  * breaker lets none be opened.
  */
 export function dialHost(host: Host, tools: DialTools, done: DialDone): Unsubscribe | undefined {
-  const { connections, maxPerHost } = tools;
+  const { permits, maxPerHost } = tools;
   // Envoy asks the breaker itself: a TCP connection never waits for another one's end.
-  if ((openTo.get(host) ?? 0) >= maxPerHost || !connections.tryOpen(1)) return undefined;
+  if ((openTo.get(host) ?? 0) >= maxPerHost || !permits.tryOpen(1)) return undefined;
   count(host, 1);
   const dial = host.enterConnection();
   const release = () => {
     count(host, -1);
-    connections.closed();
+    permits.closed();
     host.leave();
   };
   if (dial === undefined) {
@@ -55,7 +64,7 @@ interface Ends {
 function begin(
   host: Host,
   dial: NonNullable<ReturnType<Host['enterConnection']>>,
-  { outliers, stalls }: DialTools,
+  { outliers, stalls, tunnel }: DialTools,
   { release, done }: Ends,
 ): Unsubscribe {
   const mark = stalls?.watch() ?? 0;
@@ -78,7 +87,7 @@ function begin(
       onceClosed(socket, release);
     }
     done(error, socket, peerId);
-  });
+  }, tunnel);
   return () => {
     if (!isPending) return;
     settle();
@@ -87,7 +96,7 @@ function begin(
   };
 }
 
-function onceClosed(socket: Socket, release: () => void): void {
+function onceClosed(socket: RawConnection, release: () => void): void {
   if (socket.closed) release();
   else socket.once('close', release);
 }

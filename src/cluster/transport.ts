@@ -1,8 +1,9 @@
-import type { Socket } from 'node:net';
 import type { Endpoint } from '../model/endpoint.js';
+import type { TcpTunnel } from '../model/tcp-proxy.js';
 import type { ProxyProtocolVersion, UpstreamTls } from '../model/tls.js';
 import type { UpstreamProtocol } from '../model/upstream-protocol.js';
 import type { Unsubscribe } from '../runtime/abort.js';
+import type { RawConnection } from '../service/connection.js';
 import type { Service } from '../service/service.js';
 import type { ConnectionPermits } from './connection-permits.js';
 
@@ -40,16 +41,16 @@ export interface EndpointTransport {
    */
   readonly service: Service;
   /**
-   * Opens a connection for bytes of any kind, with the endpoint's TLS. The callback runs once; the returned function
-   * gives up before that. Undefined = it can't.
+   * Opens a connection for bytes of any kind, with the endpoint's TLS, or a tunnel through the endpoint. The callback runs
+   * once; the returned function gives up before that. Undefined = it can't.
    */
-  readonly dial?: (callback: DialDone) => Unsubscribe;
+  readonly dial?: (callback: DialDone, tunnel?: TcpTunnel) => Unsubscribe;
   /** Lets running exchanges finish, then closes every connection. Idempotent. */
   close(): Promise<void>;
 }
 
 /** Hears how an attempt to connect ended; `peerId` is the SPIFFE ID that the other side proved, with mutual TLS. */
-export type DialDone = (error: Error | null, connection?: Socket, peerId?: string) => void;
+export type DialDone = (error: Error | null, connection?: RawConnection, peerId?: string) => void;
 
 /** `connections` counts those of the whole cluster; undefined = nobody counts. */
 export type Transport = (

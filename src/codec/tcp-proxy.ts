@@ -5,6 +5,7 @@ import {
   type TcpHash,
   type TcpProxy,
   type TcpServer,
+  type TcpTunnel,
 } from '../model/tcp-proxy.js';
 import { core, tcpProxy, type } from '../proto/xds.js';
 import { decodeAccessLogs, encodeAccessLogs } from './access-log.js';
@@ -32,7 +33,14 @@ const SHARED = [
 ];
 
 const outboundFields = onlyFields(() => tcpProxy.TcpProxySchema, {
-  enforced: [...SHARED, 'metadata_match', 'max_connect_attempts', 'backoff_options', 'hash_policy'],
+  enforced: [
+    ...SHARED,
+    'metadata_match',
+    'max_connect_attempts',
+    'backoff_options',
+    'hash_policy',
+    'tunneling_config',
+  ],
   ignored: IGNORED,
 });
 
@@ -44,6 +52,12 @@ const weightFields = onlyFields(() => tcpProxy.TcpProxy_WeightedCluster_ClusterW
 
 const backoffFields = onlyFields(() => core.BackoffStrategySchema, {
   enforced: ['base_interval', 'max_interval'],
+});
+
+const tunnelFields = onlyFields(() => tcpProxy.TcpProxy_TunnelingConfigSchema, {
+  enforced: ['hostname', 'use_post', 'post_path'],
+  // They are for other network filters, of which there are none here.
+  ignored: ['propagate_response_headers', 'propagate_response_trailers'],
 });
 
 /** The TCP proxy of an outbound filter chain. */
@@ -58,6 +72,7 @@ export function decodeTcpProxy(message: tcpProxy.TcpProxy, path: Path): TcpProxy
     connectBackoff:
       message.backoffOptions && decodeBackoff(message.backoffOptions, at(path, 'backoff_options')),
     hash: decodeHash(message.hashPolicy, path),
+    tunnel: message.tunnelingConfig && decodeTunnel(message.tunnelingConfig, at(path, 'tunneling_config')),
     ...decodeLimits(message, path),
   };
 }
@@ -159,6 +174,17 @@ function decodeHash(policies: readonly type.HashPolicy[], path: Path): TcpHash |
   }
 }
 
+function decodeTunnel(message: tcpProxy.TcpProxy_TunnelingConfig, path: Path): TcpTunnel {
+  tunnelFields(message, path);
+  const { hostname, usePost, postPath } = message;
+  const where = at(path, 'hostname');
+  if (hostname === '') refuse(where, 'must not be empty');
+  if (hostname.includes('%')) refuse(where, 'takes no operators here');
+  if (/[\0-\x20\x7f]/.test(hostname)) refuse(where, 'contains a character that no host has');
+  if (postPath !== '' && !usePost) refuse(at(path, 'post_path'), 'needs use_post');
+  return { target: hostname, method: usePost ? 'POST' : 'CONNECT', path: postPath || '/' };
+}
+
 /** The TCP proxy as a message. */
 export function encodeTcpProxy(proxy: TcpProxy): tcpProxy.TcpProxy {
   const { connectBackoff: backoff, maxDurationMs, maxDurationJitterPercent: jitter, hash } = proxy;
@@ -172,6 +198,7 @@ export function encodeTcpProxy(proxy: TcpProxy): tcpProxy.TcpProxy {
     hashPolicy: hash === undefined ? [] : [encodeHash(hash)],
     accessLog: encodeAccessLogs(proxy.accessLogs),
   });
+  if (proxy.tunnel !== undefined) message.tunnelingConfig = encodeTunnel(proxy.tunnel);
   if (backoff !== undefined) {
     message.backoffOptions = create(core.BackoffStrategySchema, {
       baseInterval: encodeDuration(backoff.baseMs),
@@ -181,6 +208,14 @@ export function encodeTcpProxy(proxy: TcpProxy): tcpProxy.TcpProxy {
   if (maxDurationMs !== undefined) message.maxDownstreamConnectionDuration = encodeDuration(maxDurationMs);
   if (jitter !== undefined) message.maxDownstreamConnectionDurationJitterPercentage = encodePercent(jitter);
   return message;
+}
+
+function encodeTunnel({ target, method, path }: TcpTunnel): tcpProxy.TcpProxy_TunnelingConfig {
+  return create(tcpProxy.TcpProxy_TunnelingConfigSchema, {
+    hostname: target,
+    usePost: method === 'POST',
+    postPath: path === '/' ? '' : path,
+  });
 }
 
 /** The TCP proxy of an inbound filter chain as a message. */

@@ -18,8 +18,19 @@ export interface TcpProxy {
   readonly maxDurationMs?: number | undefined;
   /** How much longer it may live than that, in percent, at random. Undefined = not at all. */
   readonly maxDurationJitterPercent?: number | undefined;
+  /** Connections are carried through HTTP to the endpoint, which takes them on. Undefined = they are not. */
+  readonly tunnel?: TcpTunnel | undefined;
   /** Undefined = none. */
   readonly accessLogs?: readonly AccessLog[] | undefined;
+}
+
+/** Envoy TunnelingConfig: what the endpoint, a proxy of HTTP, is asked for. */
+export interface TcpTunnel {
+  /** `host:port` that the proxy is to connect to. */
+  readonly target: string;
+  readonly method: 'CONNECT' | 'POST';
+  /** Of a POST. Default `/`. */
+  readonly path: string;
 }
 
 /** Envoy TcpProxy of an inbound filter chain: connections go to the application in this process. */

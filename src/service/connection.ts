@@ -1,3 +1,6 @@
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
 /** One end of a socket: an IP address with a port, or the path of a Unix socket with port 0. */
 export interface SocketEnd {
   readonly address: string;
@@ -46,3 +49,23 @@ export interface ConnectionInfo {
   /** Undefined on plaintext connections. Made on first use. */
   readonly tls: TlsInfo | undefined;
 }
+
+/** A connection for bytes of any kind: a socket, or a stream of HTTP that stands for one and has no ends of its own. */
+export type RawConnection = Duplex &
+  Partial<
+    Pick<
+      Socket,
+      | 'setNoDelay'
+      | 'setKeepAlive'
+      | 'ref'
+      | 'unref'
+      | 'resetAndDestroy'
+      | 'address'
+      | 'localAddress'
+      | 'localPort'
+      | 'localFamily'
+      | 'remoteAddress'
+      | 'remotePort'
+      | 'remoteFamily'
+    >
+  >;

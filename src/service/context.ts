@@ -162,7 +162,10 @@ export interface Exchange {
   dynamicMetadata: DynamicMetadata | undefined;
   /** Envoy filter state: objects by key. Made on first use. */
   filterState: Map<string, unknown> | undefined;
-  /** Protocol that the caller wants to switch to, in lower case: `websocket`; `connect` for CONNECT. */
+  /**
+   * Protocol that the caller wants to switch to, in lower case: `websocket`; `connect` for CONNECT, `post` for a connection
+   * that a POST carries.
+   */
   upgrade: string | undefined;
   /** A CONNECT ends here: its bytes go to the endpoint as they are. */
   endsConnect: boolean;

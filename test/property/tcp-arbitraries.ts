@@ -6,7 +6,7 @@ import type { OutboundTcpListener, TlsInspection } from '../../src/model/listene
 import type { MetadataStruct } from '../../src/model/metadata.js';
 import type { NetworkExtAuthz, NetworkGuard } from '../../src/model/network-guard.js';
 import type { NetworkRbac } from '../../src/model/network-rbac.js';
-import type { TcpCluster, TcpProxy, TcpServer } from '../../src/model/tcp-proxy.js';
+import type { TcpCluster, TcpProxy, TcpServer, TcpTunnel } from '../../src/model/tcp-proxy.js';
 import type { AddressRange } from '../../src/model/value-matcher.js';
 
 /** Listeners for TCP. */
@@ -86,8 +86,16 @@ const proxy = (parts: TcpParts): fc.Arbitrary<TcpProxy> =>
     ),
     maxDurationMs: maybe(milliseconds()),
     maxDurationJitterPercent: maybe(fc.double({ min: 0, max: 100, noNaN: true })),
+    tunnel: maybe(tunnel()),
     accessLogs: parts.accessLogs,
   });
+
+const tunnel = (): fc.Arbitrary<TcpTunnel> =>
+  fc
+    .record({ target: fc.domain().map((host) => `${host}:443`), isPost: fc.boolean(), path: fc.webPath() })
+    .map(({ target, isPost, path }) =>
+      isPost ? { target, method: 'POST', path: path || '/' } : { target, method: 'CONNECT', path: '/' },
+    );
 
 /** The TCP proxy of an inbound filter chain. */
 export const tcpServer = (

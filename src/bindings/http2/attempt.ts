@@ -26,7 +26,7 @@ import { http2Head } from './request-head.js';
 import type { Http2Session } from './session.js';
 import { listen, type StreamEvents } from './stream-events.js';
 import { StreamTunnel } from './stream-tunnel.js';
-import { connectHead, describeUpgrade, isAgreed } from './upgrade.js';
+import { connectHead, describeUpgrade, isAgreed, needsExtendedConnect } from './upgrade.js';
 
 /** Errors of node:http2 that say: not on this connection any more. Nothing was sent. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
@@ -99,7 +99,7 @@ export class Http2Attempt implements BodyControl, StreamEvents {
   run(session: Http2Session): boolean {
     const { body, context } = this.#request;
     const { upgrade } = context;
-    if (upgrade !== undefined && upgrade !== 'connect' && !session.allowsUpgrades) {
+    if (upgrade !== undefined && needsExtendedConnect(upgrade) && !session.allowsUpgrades) {
       this.failed('aborted', notOverHttp2(this.#request));
       return true;
     }
@@ -214,10 +214,10 @@ export class Http2Attempt implements BodyControl, StreamEvents {
     watchTunnel(tunnel, this.#request, completion);
     this.#tunnelled(tunnel, session.expiresAtMs);
     const headers = headersOf(raw);
-    const isConnect = upgrade === 'connect';
-    if (!isConnect) describeUpgrade(headers, upgrade, this.#request);
+    const isExtended = needsExtendedConnect(upgrade);
+    if (isExtended) describeUpgrade(headers, upgrade, this.#request);
     const response = { statusText: '', headers, body: EMPTY_BODY, completion, tunnel };
-    this.#resolve({ ...response, status: isConnect ? status : 101 });
+    this.#resolve({ ...response, status: isExtended ? 101 : status });
   }
 
   onData(chunk: Buffer): void {

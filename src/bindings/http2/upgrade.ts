@@ -6,12 +6,18 @@ import type { Request } from '../../service/service.js';
 /** RFC 6455 §1.3. */
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
+/** Whether a server must know extended CONNECT to take it (RFC 8441). */
+export function needsExtendedConnect(upgrade: string): boolean {
+  return upgrade !== 'connect' && upgrade !== 'post';
+}
+
 /**
  * Makes a CONNECT of a request that switches its protocol: with `:protocol` for an upgrade (RFC 8441 §4), without scheme
- * and path when it is a CONNECT already (RFC 9113 §8.5).
+ * and path when it is a CONNECT already (RFC 9113 §8.5). What is carried in a POST stays one.
  */
 export function connectHead(head: OutgoingHttpHeaders, { context, authority }: Request): OutgoingHttpHeaders {
   const { ':scheme': scheme, ':path': path, 'content-length': length, ...rest } = head;
+  if (context.upgrade === 'post') return { ...rest, ':scheme': scheme, ':path': path };
   rest[':method'] = 'CONNECT';
   if (context.upgrade === 'connect') return { ...rest, ':authority': authority };
   // Envoy: an empty body is not spoken of.

@@ -1,4 +1,4 @@
-import { isIP, connect as netConnect, type Socket } from 'node:net';
+import { isIP, connect as netConnect } from 'node:net';
 import { addAbortSignal } from 'node:stream';
 import { type TcpCore, tcpOrigin } from '../../mesh/tcp/core.js';
 import { refuseConnection } from '../../mesh/tcp/errors.js';
@@ -7,6 +7,7 @@ import type { TcpRoute } from '../../mesh/tcp/route.js';
 import { connectionRequest, TcpSession } from '../../mesh/tcp/session.js';
 import type { Timer } from '../../runtime/clock.js';
 import { MeshError } from '../../runtime/errors.js';
+import type { RawConnection } from '../../service/connection.js';
 import type { ConnectionLogger } from '../../service/exchange-logger.js';
 import type { Request } from '../../service/service.js';
 import { connectionInfo } from '../http/connection-info.js';
@@ -199,7 +200,7 @@ class OutboundConnection {
     });
   }
 
-  #connected(upstream: Socket, route: TcpRoute): void {
+  #connected(upstream: RawConnection, route: TcpRoute): void {
     const { context } = this.#request;
     const host = context.upstream;
     if (host !== undefined) {

@@ -1,6 +1,7 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { Clock } from '../../runtime/clock.js';
+import type { RawConnection } from '../../service/connection.js';
 import { SilenceTimer } from './silence-timer.js';
 
 /** What a socket tells whoever connects it. */
@@ -38,7 +39,7 @@ export class MeshSocket extends Duplex {
   /** Waits until what it stands on takes more. */
   #drainDone: Done | undefined;
   #isEnded = false;
-  #upstream: Socket | undefined;
+  #upstream: RawConnection | undefined;
   #wantsMore = false;
   #isReferenced = true;
   #noDelay: boolean | undefined;
@@ -67,13 +68,13 @@ export class MeshSocket extends Duplex {
   }
 
   /** Stands on this connection from now on; without a byte either way for so long it ends, 0 = never. */
-  attach(upstream: Socket, idleMs: number): void {
+  attach(upstream: RawConnection, idleMs: number): void {
     this.#upstream = upstream;
     // Which side may end first is decided here, not below.
     upstream.allowHalfOpen = true;
-    if (!this.#isReferenced) upstream.unref();
-    if (this.#noDelay !== undefined) upstream.setNoDelay(this.#noDelay);
-    if (this.#keepAlive !== undefined) upstream.setKeepAlive(...this.#keepAlive);
+    if (!this.#isReferenced) upstream.unref?.();
+    if (this.#noDelay !== undefined) upstream.setNoDelay?.(this.#noDelay);
+    if (this.#keepAlive !== undefined) upstream.setKeepAlive?.(...this.#keepAlive);
     upstream.on('data', this.#onData);
     if (!this.#wantsMore) upstream.pause();
     upstream.on('drain', this.#onDrain);
@@ -137,7 +138,7 @@ export class MeshSocket extends Duplex {
   resetAndDestroy(): this {
     const upstream = this.#upstream;
     if (upstream !== undefined && !('encrypted' in upstream) && !upstream.destroyed)
-      upstream.resetAndDestroy();
+      upstream.resetAndDestroy?.();
     return this.destroy();
   }
 
@@ -161,30 +162,30 @@ export class MeshSocket extends Duplex {
 
   setNoDelay(noDelay?: boolean): this {
     this.#noDelay = noDelay ?? true;
-    this.#upstream?.setNoDelay(this.#noDelay);
+    this.#upstream?.setNoDelay?.(this.#noDelay);
     return this;
   }
 
   setKeepAlive(enable?: boolean, initialDelayMs?: number): this {
     this.#keepAlive = [enable, initialDelayMs];
-    this.#upstream?.setKeepAlive(enable, initialDelayMs);
+    this.#upstream?.setKeepAlive?.(enable, initialDelayMs);
     return this;
   }
 
   ref(): this {
     this.#isReferenced = true;
-    this.#upstream?.ref();
+    this.#upstream?.ref?.();
     return this;
   }
 
   unref(): this {
     this.#isReferenced = false;
-    this.#upstream?.unref();
+    this.#upstream?.unref?.();
     return this;
   }
 
   address(): AddressInfo | Record<string, never> {
-    const address = this.#upstream?.address();
+    const address = this.#upstream?.address?.();
     return address !== undefined && 'port' in address ? address : {};
   }
 
@@ -246,7 +247,7 @@ export class MeshSocket extends Duplex {
     else this.#earlyDone = done;
   }
 
-  #forward(upstream: Socket, chunks: readonly Buffer[], done: Done): void {
+  #forward(upstream: RawConnection, chunks: readonly Buffer[], done: Done): void {
     this.#idle.touch();
     if (upstream.destroyed) {
       // Its 'close' tells why.

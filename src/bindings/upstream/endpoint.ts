@@ -13,6 +13,8 @@ import type { Tunnels } from '../tunnels.js';
 import { createDial, type Dial } from './dial.js';
 import { endConnect } from './end-connect.js';
 import { type Elsewhere, EndpointPools } from './pools.js';
+import { tunnelOverHttp1 } from './tunnel-http1.js';
+import { tunnelOverHttp2 } from './tunnel-http2.js';
 
 export interface EndpointTools {
   readonly mesh: MeshTls;
@@ -65,17 +67,25 @@ export class UpstreamEndpoint implements EndpointTransport {
   readonly #dial: Dial = (wanted, callback) =>
     createDial(this.#endpoint, this.#options, this.#tools.mesh, this.#tools.secrets)(wanted, callback);
 
-  readonly dial: NonNullable<EndpointTransport['dial']> = (callback) =>
-    this.#dial([], (error, dialed) => {
-      if (dialed === undefined) {
-        callback(error);
-        return;
+  readonly dial: NonNullable<EndpointTransport['dial']> = (callback, tunnel) => {
+    if (tunnel === undefined) {
+      return this.#dialRaw([], (error, dialed) => callback(error, dialed?.socket, dialed?.peerId));
+    }
+    return this.#options.protocol?.kind === 'http2'
+      ? tunnelOverHttp2(tunnel, this.#sendUnnamed, this.#options, this.#tools, callback)
+      : tunnelOverHttp1(tunnel, this.#dialRaw, callback);
+  };
+
+  /** A connection that no pool keeps: it ends with its certificates. */
+  readonly #dialRaw: Dial = (wanted, callback) =>
+    this.#dial(wanted, (error, dialed) => {
+      if (dialed !== undefined) {
+        const { socket, expiresAtMs } = dialed;
+        const { tcpKeepaliveMs } = this.#options;
+        if (tcpKeepaliveMs !== undefined) socket.setKeepAlive(true, tcpKeepaliveMs);
+        if (Number.isFinite(expiresAtMs)) closeAtExpiry(socket, expiresAtMs, this.#tools.mesh.clock);
       }
-      const { socket, expiresAtMs, peerId } = dialed;
-      const { tcpKeepaliveMs } = this.#options;
-      if (tcpKeepaliveMs !== undefined) socket.setKeepAlive(true, tcpKeepaliveMs);
-      if (Number.isFinite(expiresAtMs)) closeAtExpiry(socket, expiresAtMs, this.#tools.mesh.clock);
-      callback(null, socket, peerId);
+      callback(error, dialed);
     });
 
   async close(): Promise<void> {
@@ -85,8 +95,8 @@ export class UpstreamEndpoint implements EndpointTransport {
     await Promise.all(this.#retiring);
   }
 
-  #poolsFor(request: Request): EndpointPools {
-    const name = nameOf(request, this.#options);
+  /** `name` is what is sent as SNI, when the request chooses it. */
+  #poolsFor(name: string): EndpointPools {
     const known = this.#pools.get(name);
     if (known !== undefined) return known;
     const [oldest] = this.#pools;
@@ -119,16 +129,17 @@ export class UpstreamEndpoint implements EndpointTransport {
    * close, at the latest soon after they expire.
    */
   #renew(): void {
-    const old = [...this.#pools.values()];
+    const old = [...this.#pools];
     const expiresAtMs = this.#expiresAtMs;
     this.#sizes = new Map(Array.from(this.#pools, ([name, { size }]) => [name, size]));
     this.#pools.clear();
     this.#expiry?.cancel();
     this.#expiry = undefined;
     this.#expiresAtMs = Number.POSITIVE_INFINITY;
-    for (const pools of old) {
+    for (const [name, pools] of old) {
+      const elsewhere = name === '' ? this.#sendUnnamed : this.#send;
       // Where the endpoint is gone there is no other place for what waits.
-      this.#retire(pools, this.#closed ? pools.close() : pools.retire(this.#send), expiresAtMs);
+      this.#retire(pools, this.#closed ? pools.close() : pools.retire(elsewhere), expiresAtMs);
     }
   }
 
@@ -144,11 +155,22 @@ export class UpstreamEndpoint implements EndpointTransport {
     this.#retiring.add(retired);
   }
 
-  readonly #send: Elsewhere = (request, resolve, reject) => {
+  readonly #send: Elsewhere = (request, resolve, reject) =>
+    this.#sendBy(nameOf(request, this.#options), request, resolve, reject);
+
+  /** Of those whose SNI is the configuration's: tunnels are asked for by the name of somebody else. */
+  readonly #sendUnnamed: Elsewhere = (request, resolve, reject) => this.#sendBy('', request, resolve, reject);
+
+  #sendBy(
+    name: string,
+    request: Request,
+    resolve: (response: Response) => void,
+    reject: (error: TransportError) => void,
+  ): void {
     if (request.abort.aborted) reject(new TransportError('aborted', false, request.abort.reason));
     else if (this.#closed) reject(new TransportError('connect', false, new Error('this endpoint is gone')));
-    else this.#poolsFor(request).send(request, resolve, reject);
-  };
+    else this.#poolsFor(name).send(request, resolve, reject);
+  }
 }
 
 /** How long exchanges may run on after a certificate of their connection has expired; servers give them twice that. */

@@ -34,7 +34,10 @@ export function policyOfTarget(
 ): EffectivePolicy {
   const { trafficPolicy, subsets } = policy ?? NO_POLICY;
   const subset = subsets.find((one) => one.name === name);
-  return effectivePolicy(trafficPolicy, subset?.trafficPolicy, { port, mesh: config });
+  const effective = effectivePolicy(trafficPolicy, subset?.trafficPolicy, { port, mesh: config });
+  // Istio: a subset has its own tunnel or none.
+  const tunnel = (name === '' ? trafficPolicy : subset?.trafficPolicy)?.tunnel;
+  return tunnel === undefined ? effective : { ...effective, tunnel };
 }
 
 /** What listeners are made from. */

@@ -1,7 +1,13 @@
+import { isIPv6 } from 'node:net';
 import type { SocketAddress } from '../../model/address.js';
 import { MATCH_EVERYTHING } from '../../model/filter-chain-match.js';
 import type { OutboundTcpListener, TcpFilterChain, TlsInspection } from '../../model/listener.js';
-import { DEFAULT_TCP_IDLE_MS, type TcpCluster, type TcpProxy } from '../../model/tcp-proxy.js';
+import {
+  DEFAULT_TCP_IDLE_MS,
+  type TcpCluster,
+  type TcpProxy,
+  type TcpTunnel,
+} from '../../model/tcp-proxy.js';
 import type { AddressRange } from '../../model/value-matcher.js';
 import type { TcpRoute, TlsRoute } from '../kinds/types.js';
 import type { Document } from '../kinds/view.js';
@@ -188,12 +194,30 @@ function nameOf({ port, subset, host }: Target): string {
 function proxyTo(targets: readonly Target[], cluster: TcpCluster, { policyOf }: TcpContext): TcpProxy {
   const policies = targets.map(policyOf);
   const pool = policies[0]?.connectionPool?.tcp;
+  const tunnel = tunnelOf(targets, policyOf);
   const byAddress = policies.some(({ loadBalancer }) => loadBalancer?.consistentHash?.useSourceIp === true);
   return {
     cluster,
     idleTimeoutMs: pool?.idleTimeout ?? DEFAULT_TCP_IDLE_MS,
     maxConnectAttempts: 1,
     ...(byAddress && { hash: { kind: 'source-ip' as const } }),
+    ...(tunnel !== undefined && { tunnel }),
     ...(pool?.maxConnectionDuration !== undefined && { maxDurationMs: pool.maxConnectionDuration }),
+  };
+}
+
+/** Istio: of several destinations the first one's host says it, whatever its subset does. */
+function tunnelOf(
+  [first, ...more]: readonly Target[],
+  policyOf: TcpContext['policyOf'],
+): TcpTunnel | undefined {
+  const target = first && (more.length === 0 ? first : { ...first, subset: '' });
+  const tunnel = target && policyOf(target).tunnel;
+  if (tunnel === undefined) return undefined;
+  const { targetHost, targetPort, protocol } = tunnel;
+  return {
+    target: `${isIPv6(targetHost) ? `[${targetHost}]` : targetHost}:${targetPort}`,
+    method: protocol === 'POST' ? 'POST' : 'CONNECT',
+    path: '/',
   };
 }

@@ -19,6 +19,8 @@ export interface EffectivePolicy {
   readonly tls: ClientTlsSettings | undefined;
   readonly retryBudget: TrafficPolicy['retryBudget'] | undefined;
   readonly proxyProtocol: TrafficPolicy['proxyProtocol'];
+  /** Of connections that are not HTTP. */
+  readonly tunnel: TrafficPolicy['tunnel'];
 }
 
 const UNLIMITED = 2 ** 32 - 1;
@@ -29,6 +31,7 @@ const NOTHING: EffectivePolicy = {
   tls: undefined,
   retryBudget: undefined,
   proxyProtocol: undefined,
+  tunnel: undefined,
 };
 
 /**
@@ -58,9 +61,10 @@ function narrow(base: EffectivePolicy, policy: TrafficPolicy | undefined, port: 
   const forPort = policy.portLevelSettings?.find((settings) => settings.port?.number === port);
   if (forPort !== undefined) {
     const { loadBalancer, connectionPool, outlierDetection, tls } = forPort;
-    return { loadBalancer, connectionPool, outlierDetection, tls, retryBudget, proxyProtocol };
+    return { ...base, loadBalancer, connectionPool, outlierDetection, tls, retryBudget, proxyProtocol };
   }
   return {
+    ...base,
     loadBalancer: policy.loadBalancer ?? base.loadBalancer,
     connectionPool: policy.connectionPool ?? base.connectionPool,
     outlierDetection: policy.outlierDetection ?? base.outlierDetection,

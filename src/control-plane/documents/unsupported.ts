@@ -60,7 +60,6 @@ const below = (prefix: string, parts: readonly Unsupported[]): readonly Unsuppor
 const TRAFFIC_POLICY: readonly Unsupported[] = [
   ...POLICY_PARTS,
   ...below('portLevelSettings.*', POLICY_PARTS),
-  ...refused('members open no tunnels for connections of TCP', 'tunnel'),
 ];
 
 const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net';
 import {
   networkFailure,
   type Probe,
@@ -8,6 +7,7 @@ import {
 import type { EndpointTransport } from '../../cluster/transport.js';
 import type { TcpHealthChecker } from '../../model/health-check.js';
 import type { Abort } from '../../runtime/abort.js';
+import type { RawConnection } from '../../service/connection.js';
 import { ignore } from './exchange.js';
 import { containsInOrder, fromHex } from './payload.js';
 import { openForCheck } from './target.js';
@@ -20,7 +20,7 @@ export class TcpProbe implements Probe {
   readonly #send: Buffer | undefined;
   readonly #receive: readonly Buffer[];
   #transport: EndpointTransport | undefined;
-  #connection: Socket | undefined;
+  #connection: RawConnection | undefined;
 
   constructor(target: ProbeTarget, { send, receive }: TcpHealthChecker) {
     this.#target = target;
@@ -60,9 +60,9 @@ export class TcpProbe implements Probe {
   }
 
   /** Envoy: that the connection stands is enough when nothing has to come back; it is closed at once. */
-  #talk(connection: Socket, abort: Abort, resolve: (result: ProbeResult) => void): void {
+  #talk(connection: RawConnection, abort: Abort, resolve: (result: ProbeResult) => void): void {
     this.#connection = connection;
-    connection.ref();
+    connection.ref?.();
     const received: Buffer[] = [];
     const settle = (result: ProbeResult, keeps: boolean) => {
       unlink();
@@ -71,7 +71,7 @@ export class TcpProbe implements Probe {
       // Between checks nothing is expected of it; should it break, the next one makes another.
       if (!keeps) this.#drop();
       // A connection that waits for the next check keeps no process alive.
-      connection.unref();
+      connection.unref?.();
       resolve(result);
     };
     const onData = (chunk: Buffer) => {

@@ -1,9 +1,9 @@
-import type { Socket } from 'node:net';
 import type { ClusterRuntime } from '../../cluster/cluster.js';
 import type { Host } from '../../cluster/host.js';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import { type Backoff, createRetryBackoff } from '../../runtime/backoff.js';
 import { type MeshErrorCode, messageOf } from '../../runtime/errors.js';
+import type { RawConnection } from '../../service/connection.js';
 import type { ResponseFlag } from '../../service/context.js';
 import type { Request } from '../../service/service.js';
 import { withRequestMetadata } from '../metadata-match.js';
@@ -83,15 +83,19 @@ export class Connecting {
     context.upstreamHost = host.address;
     context.upstream = host;
     this.#tools.peers?.introduce(this.#request, member, host);
-    const giveUp = member.dial(host, (error, socket, peerId) => {
-      this.#giveUp = undefined;
-      if (this.#isOver) {
-        socket?.destroy();
-        return;
-      }
-      if (socket === undefined) this.#failed(error);
-      else this.#connected(socket, peerId);
-    });
+    const giveUp = member.dial(
+      host,
+      (error, socket, peerId) => {
+        this.#giveUp = undefined;
+        if (this.#isOver) {
+          socket?.destroy();
+          return;
+        }
+        if (socket === undefined) this.#failed(error);
+        else this.#connected(socket, peerId);
+      },
+      this.#policy.tunnel,
+    );
     if (giveUp === undefined) {
       this.#refuse(
         'INMESH_OVERFLOW',
@@ -124,7 +128,7 @@ export class Connecting {
     });
   }
 
-  #connected(socket: Socket, peerId: string | undefined): void {
+  #connected(socket: RawConnection, peerId: string | undefined): void {
     const { context } = this.#request;
     context.peerId = peerId;
     this.#isOver = true;

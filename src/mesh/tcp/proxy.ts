@@ -47,13 +47,13 @@ export function tcpRoute(proxy: TcpProxy, chainName: string, tools: ProxyTools):
 
 /** Envoy: the first cluster whose running sum of weights is above the value. */
 function compileTargets(proxy: TcpProxy, sourceAddress: string): (draw: number) => Target {
-  const { cluster, maxConnectAttempts: maxAttempts, connectBackoff: backoff } = proxy;
+  const { cluster, maxConnectAttempts: maxAttempts, connectBackoff: backoff, tunnel } = proxy;
   const weights: readonly TcpClusterWeight[] =
     cluster.kind === 'cluster' ? [{ name: cluster.name, weight: 1 }] : cluster.clusters;
   const hash = compileHash(proxy, sourceAddress);
   const targets = weights.map(({ name, weight, metadataMatch: own }): Target => {
     const metadataMatch = mergeMatches(proxy.metadataMatch, own);
-    return { name, weight, policy: { maxAttempts, backoff, hash, metadataMatch } };
+    return { name, weight, policy: { maxAttempts, backoff, hash, metadataMatch, tunnel } };
   });
   const total = targets.reduce((sum, { weight }) => sum + weight, 0);
   return (draw) => {

@@ -1,13 +1,13 @@
-import type { Socket } from 'node:net';
 import type { ClusterRuntime } from '../../cluster/cluster.js';
 import type { AccessLog } from '../../model/access-log.js';
 import type { MetadataStruct } from '../../model/metadata.js';
-import type { TcpProxy } from '../../model/tcp-proxy.js';
+import type { TcpProxy, TcpTunnel } from '../../model/tcp-proxy.js';
 import type { RequestHash } from '../../routing/hash-policy.js';
 import type { Unsubscribe } from '../../runtime/abort.js';
 import type { Clock } from '../../runtime/clock.js';
 import type { MeshError } from '../../runtime/errors.js';
 import type { Random } from '../../runtime/random.js';
+import type { RawConnection } from '../../service/connection.js';
 import type { ConnectionLogger } from '../../service/exchange-logger.js';
 import type { Observer } from '../../service/observer.js';
 import type { Request } from '../../service/service.js';
@@ -27,7 +27,7 @@ export interface ProxyTools {
 }
 
 /** Hears how an attempt to connect ended. */
-export type ConnectDone = (error: MeshError | null, socket?: Socket) => void;
+export type ConnectDone = (error: MeshError | null, connection?: RawConnection) => void;
 
 /** Where a connection goes, and for how long. */
 export interface TcpRoute {
@@ -47,4 +47,6 @@ export interface ConnectPolicy {
   readonly backoff: TcpProxy['connectBackoff'];
   readonly hash: RequestHash | undefined;
   readonly metadataMatch: MetadataStruct | undefined;
+  /** What hosts are asked to carry the connection to; undefined = they are the other end. */
+  readonly tunnel: TcpTunnel | undefined;
 }

@@ -95,7 +95,7 @@ const POLICY: readonly Limit[] = [
 const TRAFFIC_POLICY = [
   ...POLICY,
   ...below('portLevelSettings.*', POLICY),
-  ...NONE('retryBudget', 'proxyProtocol'),
+  ...NONE('retryBudget', 'proxyProtocol', 'tunnel'),
 ];
 
 const LIMITS: { readonly [K in KindName]?: readonly Limit[] } = {

@@ -157,6 +157,24 @@ test('with INTERCEPTION_MODE NONE each port has a listener; one of TCP is its fi
   ]);
 });
 
+test('connections through a proxy are tunneled', () => {
+  const text =
+    service('db', 5432, 'default', 'tcp') +
+    networking(
+      'DestinationRule',
+      'db',
+      'host: db\ntrafficPolicy: { tunnel: { protocol: POST, targetHost: db.internal, targetPort: 5432 } }',
+    );
+  const listeners = listenersOf(envoy(text, { INTERCEPTION_MODE: 'NONE', INMESH_PROXY_PORT: 0 }));
+  const config = listeners.get('127.0.0.1_5432')?.filterChains[0]?.filters.at(-1)?.configType;
+  if (config?.case !== 'typedConfig') throw new Error('no filter');
+  expect(fromBinary(tcpProxy.TcpProxySchema, config.value.value).tunnelingConfig).toMatchObject({
+    hostname: 'db.internal:5432',
+    usePost: true,
+    postPath: '',
+  });
+});
+
 describe('a gateway', () => {
   const set = envoy(everything, { ...GATEWAY, INMESH_PROXY_PORT: 0 });
   const listeners = listenersOf(set);

@@ -197,3 +197,35 @@ describe('the policy of the first destination', () => {
     expect(policy('{ loadBalancer: { consistentHash: { httpHeaderName: x } } }')?.hash).toBeUndefined();
   });
 });
+
+describe('a tunnel', () => {
+  const tunnel = (port: number) => `tunnel: { targetHost: db.internal, targetPort: ${port} }`;
+  const rule = `host: other\ntrafficPolicy: { ${tunnel(1)} }\nsubsets:\n- { name: own, labels: { a: b }, trafficPolicy: { ${tunnel(2)} } }\n- { name: none, labels: { a: c } }`;
+  const tunnelOf = (destinations: string, more = rule) =>
+    listenerOf(routed(`tcp: [{ route: [${destinations}] }]`) + networking('DestinationRule', 'other', more))
+      .filterChains[0]?.tcp.tunnel;
+  const destination = (more = '', weight = '') => `{ destination: { host: other${more} }${weight} }`;
+
+  test.each([
+    ['of the host', destination(), 'db.internal:1'],
+    ['of the subset', destination(', subset: own'), 'db.internal:2'],
+    ['a subset does not inherit', destination(', subset: none'), undefined],
+    [
+      'of several destinations is that of the first host, whatever its subset',
+      `${destination(', subset: none', ', weight: 50')}, { destination: { host: cache }, weight: 50 }`,
+      'db.internal:1',
+    ],
+  ])('%s', (_, destinations, target) => {
+    expect(tunnelOf(destinations)?.target).toBe(target);
+  });
+
+  test('is a CONNECT unless it is to be a POST, and IPv6 stands in brackets', () => {
+    const by = (protocol: string) =>
+      tunnelOf(
+        destination(),
+        `host: other\ntrafficPolicy: { tunnel: { ${protocol} targetHost: "fd00::1", targetPort: 443 } }`,
+      );
+    expect(by('')).toEqual({ target: '[fd00::1]:443', method: 'CONNECT', path: '/' });
+    expect(by('protocol: POST,')?.method).toBe('POST');
+  });
+});
