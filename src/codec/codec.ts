@@ -5,6 +5,7 @@ import { anyIs } from '../proto/any.js';
 import { readMessage } from '../proto/read-message.js';
 import type { wkt } from '../proto/xds.js';
 import { messageOf } from '../runtime/errors.js';
+import type { Steps } from '../runtime/steps.js';
 import { type Path, refuse, rootPath } from './path.js';
 
 /** How one type of xDS resource travels: the two-way border between bytes and the model. */
@@ -45,17 +46,6 @@ export interface Decoded<T> {
 export interface Held<T> {
   readonly bytes: Uint8Array;
   readonly resource: T;
-}
-
-/** Work that may be interrupted wherever it yields. */
-export type Steps<T> = Generator<void, T>;
-
-/** Does all of the work at once. */
-export function runSteps<T>(steps: Steps<T>): T {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done === true) return value;
-  }
 }
 
 /** What a resource type is made of; `M` is what stands between bytes and model. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { runSteps } from '../../src/codec/codec.js';
 import { CLUSTER_LOAD_ASSIGNMENT } from '../../src/codec/resource-types.js';
 import type { ClusterLoadAssignment, Endpoint } from '../../src/model/endpoint.js';
+import { runSteps } from '../../src/runtime/steps.js';
 
 const { encode, decode, decodeInSteps } = CLUSTER_LOAD_ASSIGNMENT;
 

@@ -11,7 +11,7 @@ import type { Profile } from './profile.js';
  */
 export function aliasesOf(
   view: ConfigView,
-  profile: Profile,
+  profile: Pick<Profile, 'namespace'>,
   config: Pick<MeshConfig, 'exportTo'>,
 ): ReadonlyMap<string, readonly string[]> {
   const aliases = new Map<string, string[]>();

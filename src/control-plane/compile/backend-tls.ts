@@ -17,17 +17,13 @@ export type BackendTlsFields = (
 const NOTHING: Partial<Cluster> = {};
 
 /** The BackendTLSPolicies of a view, as a client follows them that shows a certificate of its gateway, where it has one. */
-export function backendTlsFields(
-  view: ConfigView,
-  certificateOf: () => string | undefined,
-): BackendTlsFields {
+export function backendTlsFields(view: ConfigView, certificate: string | undefined): BackendTlsFields {
   return (cluster, host, { name }, alpn) => {
     const found = backendTlsFor(view, host, name);
     if (found === undefined) return NOTHING;
     // Gateway API: connections that rest on a reference that is not good must fail.
     if (found.unresolved !== undefined || found.notAccepted !== undefined) return nowhere(cluster);
     const { serverName, names, roots } = found;
-    const certificate = certificateOf();
     return {
       tls: {
         mode: 'simple',

@@ -1,4 +1,3 @@
-import type { AccessLog } from '../../model/access-log.js';
 import { formatAddress, type SocketAddress } from '../../model/address.js';
 import { type HttpFilter, NO_OVERRIDES } from '../../model/filter-config.js';
 import type {
@@ -25,7 +24,7 @@ export function outboundListener(
   name: string,
   routeName: string,
   routes: readonly Route[],
-  { limits = [], accessLogs, traced = {} }: OutboundExtras = {},
+  limits: readonly HttpFilter[] = [],
 ): OutboundListener {
   return {
     kind: 'outbound',
@@ -34,17 +33,8 @@ export function outboundListener(
       routes: { kind: 'rds', name: routeName },
       filters: [...limits, ...filtersFor(routes, OUTBOUND_FILTERS)],
       upgrades: UPGRADES,
-      ...(accessLogs !== undefined && { accessLogs }),
-      ...traced,
     },
   };
-}
-
-/** What only some callers have. */
-interface OutboundExtras {
-  readonly limits?: readonly HttpFilter[];
-  readonly accessLogs?: readonly AccessLog[] | undefined;
-  readonly traced?: Pick<HttpConnectionManager, 'tracing' | 'requestIds'>;
 }
 
 /** Name of the listener of a served address (gRFC A36: `server_listener_resource_name_template`). */

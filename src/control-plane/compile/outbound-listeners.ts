@@ -1,4 +1,5 @@
 import type { VirtualHost } from '../../model/route.js';
+import { Pauses, type Steps } from '../../runtime/steps.js';
 import { coversHost } from '../kinds/hosts.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
@@ -6,6 +7,7 @@ import { clusterName } from '../mesh/names.js';
 import { isHttpPort, isTcpPort } from '../mesh/port-protocol.js';
 import type { MeshPort, MeshService } from '../mesh/services.js';
 import { aliasesOf } from './aliases.js';
+import type { CommonProfile } from './common-profile.js';
 import { type DestinationPolicy, NO_POLICY } from './destination-rules.js';
 import { outboundListener } from './listeners.js';
 import { routeHashOf } from './load-balancer.js';
@@ -13,7 +15,6 @@ import { unknownHostOf, unknownHosts } from './outbound-policy.js';
 import type { ListenerInput, ListenerUnit, OutlineMemory } from './outline-memory.js';
 import type { CommonOutline } from './outlined.js';
 import type { Pieces } from './pieces.js';
-import type { Profile } from './profile.js';
 import { sentLimits } from './rate-limits.js';
 import type { CompileWorld, Recorded } from './recorded.js';
 import { compileRetry } from './retry-policy.js';
@@ -22,7 +23,6 @@ import { compileVirtualHost } from './routes.js';
 import { addressesOf, urlHost } from './service-addresses.js';
 import type { ClientScope } from './sidecar.js';
 import { tcpListener } from './tcp-listeners.js';
-import { processTracing } from './tracing.js';
 import { type EffectivePolicy, effectivePolicy } from './traffic-policy.js';
 import type { VirtualServiceIndex } from './virtual-services.js';
 
@@ -44,18 +44,22 @@ export function policyOfTarget(
 export interface Destinations {
   readonly view: ConfigView;
   readonly world: CompileWorld;
-  readonly profile: Profile;
+  readonly profile: CommonProfile;
   /** What the client sees of the services that it reaches. */
   readonly scope: ClientScope;
   readonly memory: OutlineMemory;
 }
 
 /** The listeners for what a client calls, with their routes. */
-export function compileListeners(from: Destinations): Pick<CommonOutline, 'listeners' | 'routes'> {
+export function compileListeners(from: Destinations): Steps<Pick<CommonOutline, 'listeners' | 'routes'>> {
   const { world, profile } = from;
-  return from.memory.listeners((pieces) => {
+  return from.memory.listeners(function* (pieces) {
     const units = new ListenerUnits(from, pieces);
-    for (const service of world.services.values()) units.addService(service);
+    const pauses = new Pauses();
+    for (const service of world.services.values()) {
+      units.addService(service);
+      if (pauses.areDue()) yield;
+    }
     units.addUnserved();
     const unknown = unknownHostOf(profile, world.config, (name) => world.services.get(name));
     if (unknown !== undefined && profile.generator === 'inmesh') units.addUnknown(unknown);
@@ -145,7 +149,7 @@ function hasPlainPort({ ports }: MeshService): boolean {
 }
 
 /** The listeners of a host and port: for HTTP, and for what is none. */
-function makeUnit(input: ListenerInput, profile: Profile, recorded: Recorded): ListenerUnit {
+function makeUnit(input: ListenerInput, profile: CommonProfile, recorded: Recorded): ListenerUnit {
   const isHttp = isHttpPort(input.port);
   const http = isHttp ? httpUnit(input, profile, recorded) : undefined;
   const knowsTcp = profile.generator !== 'grpc' && (isHttp || isTcpPort(input.port));
@@ -155,7 +159,7 @@ function makeUnit(input: ListenerInput, profile: Profile, recorded: Recorded): L
 
 function httpUnit(
   { host, port: { number: port }, http: virtualService, aliases }: ListenerInput,
-  profile: Profile,
+  profile: CommonProfile,
   { view, config, serviceOf, destinationOf }: Recorded,
 ): ListenerUnit {
   const context = {
@@ -171,18 +175,16 @@ function httpUnit(
   const name = clusterName(port, '', host);
   const virtualHost = compileVirtualHost(virtualService, context);
   const limits = sentLimits(view, { clientNamespace: profile.namespace, host, port }, config);
-  const traced = profile.generator === 'inmesh' ? processTracing(profile.tracing) : {};
-  const extras = { limits, accessLogs: profile.accessLogs, traced };
   const listeners = [host, ...aliases].map((one) => {
     const own = `${one}:${port}`;
-    return [own, outboundListener(own, name, virtualHost.routes, extras)] as const;
+    return [own, outboundListener(own, name, virtualHost.routes, limits)] as const;
   });
   return { listeners, routes: { name, virtualHosts: [virtualHost] } };
 }
 
 function tcpListeners(
   { host, port, tcp: virtualService, aliases }: ListenerInput,
-  profile: Profile,
+  profile: CommonProfile,
   { config, serviceOf, destinationOf }: Recorded,
 ): ListenerUnit['listeners'] {
   const isHttp = isHttpPort(port);

@@ -4,7 +4,8 @@ import type { Listener } from '../../model/listener.js';
 import type { RouteConfiguration } from '../../model/route.js';
 import { isEqual } from '../../runtime/equal.js';
 import type { ShardedMap } from '../../runtime/sharded-map.js';
-import { record } from '../kinds/derived.js';
+import { Pauses, type Steps } from '../../runtime/steps.js';
+import { recordSteps } from '../kinds/derived.js';
 import { Ground } from '../kinds/ground.js';
 import { isSameAnswer } from '../kinds/reads.js';
 import type { ConfigView, Document } from '../kinds/view.js';
@@ -37,15 +38,13 @@ export interface ListenerUnit {
 /** What an outline follows from besides documents. */
 export interface OutlineBasis {
   readonly config: MeshConfig;
-  readonly profile: Pick<Profile, 'sidecar' | 'patches'>;
+  readonly profile: Pick<Profile, 'sidecar'>;
   /** Grows with the services, versions and identities that are registered. */
   readonly shape: number;
-  /** Of the keys of issuers. */
-  readonly keys: number;
 }
 
 /** What the clusters of a client were made of besides documents. */
-type Reached = Pick<CompileWorld, 'config' | 'registry' | 'clientCertificate' | 'services' | 'policies'>;
+type Reached = Pick<CompileWorld, 'config' | 'registry' | 'services' | 'policies'>;
 
 /** The clusters of a client: the plans of each of its services, and all of them by name. */
 export interface PlannedClusters {
@@ -53,7 +52,10 @@ export interface PlannedClusters {
   readonly clusters: ShardedMap<Cluster>;
 }
 
-/** The pieces of what one profile receives, and what each was made from: a change has those made anew that it is about. */
+/**
+ * The pieces of what the clients of some profiles receive, and what each was made from: a change has those made anew that
+ * it is about. Whatever has pauses may be left in one; it is then as if it had not begun, but for the pieces that it made.
+ */
 export class OutlineMemory {
   readonly #ground = new Ground();
   #basis: OutlineBasis | undefined;
@@ -79,18 +81,16 @@ export class OutlineMemory {
     return (
       last !== undefined &&
       last.shape === basis.shape &&
-      last.keys === basis.keys &&
       isEqual(last.config, basis.config) &&
       isSameAnswer(last.profile.sidecar, basis.profile.sidecar) &&
-      isSameAnswer(last.profile.patches, basis.profile.patches) &&
       this.#ground.holds(view) &&
       this.#clusterGround.holds(view)
     );
   }
 
   /** Makes an outline of the pieces. */
-  outline<T>(view: ConfigView, basis: OutlineBasis, make: (view: ConfigView) => T): T {
-    const { value, reads } = record(view, make);
+  *outline<T>(view: ConfigView, basis: OutlineBasis, make: (view: ConfigView) => Steps<T>): Steps<T> {
+    const { value, reads } = yield* recordSteps(view, make);
     this.#ground.add(reads);
     this.#ground.settle(view);
     this.#basis = basis;
@@ -107,14 +107,20 @@ export class OutlineMemory {
   }
 
   /** The clusters of services. */
-  clusters(
+  *clusters(
     world: CompileWorld,
     plan: (service: MeshService, take: Pieces<readonly ClusterPlan[]>) => readonly ClusterPlan[],
-  ): PlannedClusters {
+  ): Steps<PlannedClusters> {
     const last = this.#reached;
     if (last !== undefined && isSameReach(last.world, world) && this.#clusterGround.holds(world.view))
       return last.made;
-    const all = [...world.services.values()].map((service) => plan(service, this.#clusters));
+    this.#clusters.begin();
+    const all: (readonly ClusterPlan[])[] = [];
+    const pauses = new Pauses();
+    for (const service of world.services.values()) {
+      all.push(plan(service, this.#clusters));
+      if (pauses.areDue()) yield;
+    }
     const changes = this.#clusters.end();
     const isSameOrder = last !== undefined && changes.length === 0;
     const made = {
@@ -127,10 +133,11 @@ export class OutlineMemory {
   }
 
   /** The listeners that units come to, with their tables. */
-  listeners(
-    make: (units: Pieces<ListenerUnit>) => readonly ListenerUnit[],
-  ): Pick<CommonOutline, 'listeners' | 'routes'> {
-    const all = make(this.#units);
+  *listeners(
+    make: (units: Pieces<ListenerUnit>) => Steps<readonly ListenerUnit[]>,
+  ): Steps<Pick<CommonOutline, 'listeners' | 'routes'>> {
+    this.#units.begin();
+    const all = yield* make(this.#units);
     const changes = this.#units.end();
     return {
       listeners: this.#listeners.after(changes, () => all),
@@ -144,8 +151,12 @@ export class OutlineMemory {
   }
 
   /** Makes all endpoints of the pieces. */
-  endpoints<T>(view: ConfigView, make: (view: ConfigView, endpoints: Pieces<ClusterLoadAssignment>) => T): T {
-    const { value, reads } = record(view, (recorded) => make(recorded, this.#endpoints));
+  *endpoints<T>(
+    view: ConfigView,
+    make: (view: ConfigView, endpoints: Pieces<ClusterLoadAssignment>) => Steps<T>,
+  ): Steps<T> {
+    this.#endpoints.begin();
+    const { value, reads } = yield* recordSteps(view, (recorded) => make(recorded, this.#endpoints));
     this.#endpoints.end();
     this.#endpointGround.add(reads);
     this.#endpointGround.settle(view);
@@ -158,7 +169,6 @@ function isSameReach(left: Reached, right: Reached): boolean {
     left.services === right.services &&
     left.policies === right.policies &&
     left.registry.services === right.registry.services &&
-    left.clientCertificate === right.clientCertificate &&
     isEqual(left.config, right.config)
   );
 }

@@ -1,13 +1,11 @@
 import type { ClusterLoadAssignment } from '../../model/endpoint.js';
+import { Pauses, type Steps } from '../../runtime/steps.js';
 import { WeakMemo } from '../../runtime/weak-memo.js';
 import type { ConfigView } from '../kinds/view.js';
-import { pathRules } from '../mesh/mesh-config.js';
 import { listServices, type MeshService, visibleServices } from '../mesh/services.js';
-import { snapshotOf } from '../registry/snapshot.js';
-import { GRPC_ENCODERS, SDK_ENCODERS } from '../resources/encoders.js';
-import { authorizationCompiler } from './authorization/workload.js';
-import { backendTlsFields, gatewayCertificate } from './backend-tls.js';
+import { backendTlsFields } from './backend-tls.js';
 import { type ClusterPlan, chosen, dialsNames, planClusters, servedByEds } from './clusters.js';
+import type { CommonProfile } from './common-profile.js';
 import {
   type DestinationPolicy,
   type DestinationRuleIndex,
@@ -15,127 +13,61 @@ import {
   NO_POLICY,
 } from './destination-rules.js';
 import { compileAssignment } from './endpoints.js';
-import { listenPorts } from './envoy/gateway-ports.js';
-import { type EnvoyGateways, envoyGateways } from './envoy/gateways.js';
-import { envoyOutline } from './envoy/outline.js';
-import { type EnvoyTracing, envoyTracing } from './envoy/tracing.js';
-import { patchOutline } from './envoy-filter/patched.js';
 import { breakerOf } from './failure-rate-breakers.js';
-import { gatewayFilters } from './inbound-security.js';
 import { hasIpAddress, type InstanceIndex, indexInstances, isResolved, registeredIn } from './instances.js';
-import { routeHashOf } from './load-balancer.js';
-import { compileListeners, policyOfTarget } from './outbound-listeners.js';
-import { unknownHostOf } from './outbound-policy.js';
+import { compileListeners } from './outbound-listeners.js';
 import type { OutlineBasis, OutlineMemory } from './outline-memory.js';
-import type { CompileInput, Outline } from './outlined.js';
+import type { CommonOutline, CompileInput } from './outlined.js';
 import { type MtlsModes, mtlsModes } from './peer-authentication.js';
 import type { Pieces } from './pieces.js';
-import type { EnvoyOptions, Profile } from './profile.js';
 import type { CompileWorld } from './recorded.js';
 import type { Target } from './route-context.js';
 import { clientScope } from './sidecar.js';
-import { byName } from './tracing.js';
 import { meshVirtualServices } from './virtual-services.js';
 
 const DESTINATIONS = { inmesh: 'known', envoy: 'by-name', grpc: 'unknown' } as const;
 
-/** What one profile's outline and endpoints are made from. */
+/** What an outline and endpoints are made from that clients of several profiles share. */
 export interface OutlineInput extends CompileInput {
-  readonly profile: Profile;
+  readonly profile: CommonProfile;
 }
 
-/** Listeners, routes and clusters for a profile; what the memory has of it and nothing changed in is taken from there. */
-export function compileOutline(input: OutlineInput, basis: OutlineBasis, memory: OutlineMemory): Outline {
-  const { generator, patches, envoy } = input.profile;
-  const outline = memory.outline(input.view, basis, (view) => unpatchedOutline(view, input, memory));
-  return patchOutline(outline, {
-    patches,
-    encoders: generator === 'grpc' ? GRPC_ENCODERS : SDK_ENCODERS,
-    isOurs: generator === 'inmesh',
-    // Istio: all that a gateway has is a gateway's.
-    context: (envoy?.gateways.length ?? 0) > 0 ? 'GATEWAY' : 'SIDECAR_OUTBOUND',
-    onRefused: input.onRefused,
-  });
+/** Listeners, routes and clusters; what the memory has of it and nothing changed in is taken from there. */
+export function compileOutline(
+  input: OutlineInput,
+  basis: OutlineBasis,
+  memory: OutlineMemory,
+): Steps<CommonOutline> {
+  return memory.outline(input.view, basis, (view) => outlineSteps(view, input, memory));
 }
 
-function unpatchedOutline(view: ConfigView, input: OutlineInput, memory: OutlineMemory): Outline {
+function* outlineSteps(view: ConfigView, input: OutlineInput, memory: OutlineMemory): Steps<CommonOutline> {
   const { registry, config, profile } = input;
   const visible = visibleServices(listServices(view, registry), profile.namespace, config);
   const virtualServices = meshVirtualServices(view, profile.namespace, config);
+  yield;
   const scope = clientScope(profile.sidecar?.spec, {
     namespace: profile.namespace,
     services: profile.generator === 'grpc' ? reachableByGrpc(visible) : visible,
     virtualServices,
   });
+  yield;
   const rules = indexDestinationRules(view, config);
+  const services = byHost.get([scope.services], () => new Map(scope.services.map((one) => [one.host, one])));
+  const policies = memory.policies([scope.services, rules], () => policiesOf(scope.services, rules, profile));
   const world: CompileWorld = {
     ...input,
     view: input.view,
     modes: mtlsModes(view, config),
-    clientCertificate: gatewayCertificate(view, profile),
-    services: byHost.get([scope.services], () => new Map(scope.services.map((one) => [one.host, one]))),
-    policies: memory.policies([scope.services, rules], () => policiesOf(scope.services, rules, profile)),
+    services,
+    policies,
   };
-  const planned = memory.clusters(world, (service, pieces) =>
+  const planned = yield* memory.clusters(world, (service, pieces) =>
     planService(service, { world, profile, pieces }),
   );
-  const outline = { ...compileListeners({ view, world, profile, scope, memory }), ...planned };
-  if (profile.generator === 'grpc') return memory.grpc.of(outline);
-  if (profile.envoy === undefined) return outline;
-  const traced = tracedBy(profile, profile.envoy, world.services);
-  const gateways = gatewaysOf(view, world, { ...input, envoy: profile.envoy, traced });
-  const unknown = unknownHostOf(profile, config, (name) => world.services.get(name));
-  return envoyOutline(outline, { options: profile.envoy, config, gateways, unknown, traced });
-}
-
-/** How an Envoy traces; Istio: a collector that is not there is not reported to. */
-function tracedBy(
-  { tracing }: Profile,
-  { gateways }: EnvoyOptions,
-  services: ReadonlyMap<string, MeshService>,
-): EnvoyTracing | undefined {
-  return envoyTracing(tracing, gateways.length > 0, (service, port) => {
-    const found = byName(service, port);
-    const known = found && services.get(found.host);
-    const isMeant = !service.includes('/') || service.startsWith(`${known?.namespace}/`);
-    return known !== undefined && isMeant ? found : undefined;
-  });
-}
-
-/** What an Envoy is sent for the Gateways that it carries out. */
-function gatewaysOf(
-  view: ConfigView,
-  { services, policies }: CompileWorld,
-  input: OutlineInput & { readonly envoy: EnvoyOptions; readonly traced: EnvoyTracing | undefined },
-): EnvoyGateways {
-  const { registry, config, profile, envoy, traced } = input;
-  const subject = { namespace: profile.namespace, labels: envoy.labels, gateways: envoy.gateways };
-  const { http, tcp } = authorizationCompiler(view, registry, config)(subject);
-  const policyOf = (target: Target) => policyOfTarget(target, policies.get(target.host), config);
-  return envoyGateways({
-    view,
-    assumesSecrets: input.assumesSecrets,
-    profile,
-    config,
-    serviceOf: (name) => services.get(name),
-    hashOf: (target) => routeHashOf(policyOf(target).loadBalancer),
-    policyOf,
-    filters: gatewayFilters(view, subject, { ...input, authorization: http }),
-    guards: tcp,
-    paths: pathRules(config),
-    traced,
-    listenPorts: listenPorts(envoy, {
-      namespace: profile.namespace,
-      services: envoy.gateways.length === 0 ? [] : services.values(),
-      // Envoys do not register, so that documents alone say which services lead to them.
-      instances: indexInstances(view, registeredIn(snapshotOf([]))),
-      labelsOf: ({ source, namespace }) => {
-        if (source.kind === 'implied') return {};
-        const kind = source.kind === 'kubernetes' ? 'Service' : 'ServiceEntry';
-        return view.get(kind, namespace, source.name)?.labels ?? {};
-      },
-    }),
-  });
+  const listeners = yield* compileListeners({ view, world, profile, scope, memory });
+  const outline = { ...listeners, ...planned, services, policies };
+  return profile.generator === 'grpc' ? yield* memory.grpc.of(outline) : outline;
 }
 
 const byHost = new WeakMemo<ReadonlyMap<string, MeshService>>();
@@ -144,7 +76,7 @@ const byHost = new WeakMemo<ReadonlyMap<string, MeshService>>();
 function policiesOf(
   services: readonly MeshService[],
   rules: DestinationRuleIndex,
-  { namespace: clientNamespace, labels }: Profile,
+  { namespace: clientNamespace, labels }: CommonProfile,
 ): ReadonlyMap<string, DestinationPolicy> {
   return new Map(
     services.map(({ host, namespace }) => [
@@ -163,20 +95,20 @@ function planService(
     pieces,
   }: {
     readonly world: CompileWorld;
-    readonly profile: Profile;
+    readonly profile: CommonProfile;
     readonly pieces: Pieces<readonly ClusterPlan[]>;
   },
 ): readonly ClusterPlan[] {
   const policy = world.policies.get(service.host) ?? NO_POLICY;
   const { host, source, ports, exportTo, trafficDistribution } = service;
   const input = [source, ports, exportTo, trafficDistribution, policy];
-  return pieces.take(host, input, world, ({ view, config, registered, clientCertificate }) =>
+  return pieces.take(host, input, world, ({ view, config, registered }) =>
     planClusters(service, policy, {
       config,
       client: profile.place,
       instances: indexInstances(view, registered),
       destinations: DESTINATIONS[profile.generator],
-      backendTls: backendTlsFields(view, clientCertificate),
+      backendTls: backendTlsFields(view, profile.certificate),
       ...(profile.generator === 'inmesh' && {
         breakerOf: (target: Target) => breakerOf(view, target, profile.namespace),
       }),
@@ -195,11 +127,13 @@ export function compileEndpoints(
   input: OutlineInput,
   plans: readonly ClusterPlan[],
   memory: OutlineMemory,
-): ReadonlyMap<string, ClusterLoadAssignment> {
-  return memory.endpoints(input.view, (view, pieces) => {
+): Steps<ReadonlyMap<string, ClusterLoadAssignment>> {
+  return memory.endpoints(input.view, function* (view, pieces) {
     const world: CompileWorld = { ...input, modes: mtlsModes(view, input.config), ...NOBODY_REACHED };
     const endpoints = new Map<string, ClusterLoadAssignment>();
+    const pauses = new Pauses();
     for (const plan of plans) {
+      if (pauses.areDue()) yield;
       if (!servedByEds(plan)) continue;
       const { name } = plan.cluster;
       const { service, port, labels, locality } = plan;
@@ -219,19 +153,21 @@ export function compileEndpoints(
   });
 }
 
-const NOBODY_REACHED = { services: new Map(), policies: new Map(), clientCertificate: undefined } as const;
+const NOBODY_REACHED = { services: new Map(), policies: new Map() } as const;
 
 /** The endpoints of some clusters, whatever was made before. */
-export function freshEndpoints(
+export function* freshEndpoints(
   { view, config, registry, pods, profile }: OutlineInput,
   plans: Iterable<ClusterPlan>,
-): ReadonlyMap<string, ClusterLoadAssignment> {
+): Steps<ReadonlyMap<string, ClusterLoadAssignment>> {
   const tools = {
     instances: indexInstances(view, registeredIn(registry, pods)),
     modes: mtlsModes(view, config),
   };
   const endpoints = new Map<string, ClusterLoadAssignment>();
+  const pauses = new Pauses();
   for (const plan of plans) {
+    if (pauses.areDue()) yield;
     if (servedByEds(plan)) endpoints.set(plan.cluster.name, compileAssignmentOf(plan, profile, tools));
   }
   return endpoints;
@@ -239,7 +175,7 @@ export function freshEndpoints(
 
 function compileAssignmentOf(
   plan: ClusterPlan,
-  { place: client, generator }: Profile,
+  { place: client, generator }: CommonProfile,
   { instances, modes }: EndpointTools,
 ): ClusterLoadAssignment {
   // gRPC's own clients refuse addresses other than those of IP.

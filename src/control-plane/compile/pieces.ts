@@ -18,19 +18,29 @@ export interface PieceChange<T> {
   readonly after: T | undefined;
 }
 
-/** Pieces of one sort, each by its name. What a run does not take is forgotten. */
+/**
+ * Pieces of one sort, each by its name. What a run does not take is forgotten. A run may be left in the middle: the next
+ * takes what it made.
+ */
 export class Pieces<T> {
   readonly #ground: Ground;
   readonly #keep: (before: T, after: T) => T;
   readonly #pieces = new Map<string, Piece<T>>();
   #run = 1;
   #taken = 0;
-  #changes: PieceChange<T>[] = [];
+  /** By name, since the end of the last run that had one. */
+  readonly #changes = new Map<string, PieceChange<T>>();
 
   /** `keep` tells what of the former piece stays in the new one. */
   constructor(ground: Ground, keep: (before: T, after: T) => T) {
     this.#ground = ground;
     this.#keep = keep;
+  }
+
+  /** Begins a run. */
+  begin(): void {
+    this.#run++;
+    this.#taken = 0;
   }
 
   /** The piece; made anew where its input, or the answer to something it asked, is another than when it was made. */
@@ -45,24 +55,27 @@ export class Pieces<T> {
     this.#ground.add(reads.documents);
     const value = last === undefined ? made : this.#keep(last.value, made);
     this.#pieces.set(name, { input, reads, value, run: this.#run });
-    if (value !== last?.value) this.#changes.push({ before: last?.value, after: value });
+    if (value !== last?.value) this.#note(name, last?.value, value);
     return value;
   }
 
-  /** Ends a run; tells what is not as after the run before. */
+  /** Ends a run; tells what is not as after the run that ended before. */
   end(): readonly PieceChange<T>[] {
     if (this.#taken < this.#pieces.size) {
       for (const [name, { run, value }] of this.#pieces) {
         if (run === this.#run) continue;
         this.#pieces.delete(name);
-        this.#changes.push({ before: value, after: undefined });
+        this.#note(name, value, undefined);
       }
     }
-    const changes = this.#changes;
-    this.#run++;
-    this.#taken = 0;
-    this.#changes = [];
+    const changes = [...this.#changes.values()].filter(({ before, after }) => before !== after);
+    this.#changes.clear();
     return changes;
+  }
+
+  #note(name: string, before: T | undefined, after: T | undefined): void {
+    const noted = this.#changes.get(name);
+    this.#changes.set(name, { before: noted === undefined ? before : noted.before, after });
   }
 }
 

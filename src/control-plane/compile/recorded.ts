@@ -18,8 +18,6 @@ export interface CompileWorld {
   readonly registry: RegistrySnapshot;
   readonly pods: PodIndex;
   readonly modes: MtlsModes;
-  /** What the gateway that the client belongs to shows to backends. */
-  readonly clientCertificate: string | undefined;
   /** The services that the client reaches, and the policies of its connections to them, by host. */
   readonly services: ReadonlyMap<string, MeshService>;
   readonly policies: ReadonlyMap<string, DestinationPolicy>;
@@ -31,7 +29,6 @@ export interface Recorded extends Pick<CompileWorld, 'view' | 'config'> {
   readonly serviceOf: (host: string) => MeshService | undefined;
   readonly destinationOf: (host: string) => DestinationPolicy | undefined;
   readonly modeOf: MtlsModes;
-  readonly clientCertificate: () => string | undefined;
 }
 
 /** What was asked for a piece. */
@@ -76,7 +73,6 @@ function recorded(view: ConfigView, world: CompileWorld, reads: Reads<CompileWor
     destinationOf: (host) => reads.ask(world, destinationOf, host),
     modeOf: ({ namespace, labels }, port) =>
       reads.ask(world, modeOf, JSON.stringify([namespace, labels, port])),
-    clientCertificate: () => reads.ask(world, clientCertificate, undefined),
   };
 }
 
@@ -127,11 +123,6 @@ const modeOf = question<string, MtlsMode>(
     return modes({ namespace, labels }, port);
   },
   ({ modes }) => modes,
-);
-
-const clientCertificate = question<undefined, string | undefined>(
-  (world) => world.clientCertificate,
-  (world) => world.clientCertificate,
 );
 
 /** A Sidecar shows parts of a service, each time as an object of its own. */

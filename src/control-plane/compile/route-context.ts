@@ -6,7 +6,7 @@ import type { Profile } from './profile.js';
 
 /** What the routes of one listener are compiled for. */
 export interface RouteContext {
-  readonly profile: Profile;
+  readonly profile: Pick<Profile, 'namespace' | 'labels' | 'generator'>;
   /** Host and port that the client calls. */
   readonly host: string;
   readonly port: number;

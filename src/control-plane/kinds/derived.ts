@@ -1,3 +1,4 @@
+import type { Steps } from '../../runtime/steps.js';
 import { isSameAnswer, type Question, Reads } from './reads.js';
 import type { ConfigView, Document, KindName } from './view.js';
 
@@ -88,6 +89,18 @@ export function record<T>(
   const reads = new Reads<ConfigView>();
   const recording = new RecordingView(view, reads);
   const value = compute(recording);
+  recording.end();
+  return { value, reads };
+}
+
+/** The same for what is made with pauses. */
+export function* recordSteps<T>(
+  view: ConfigView,
+  compute: (view: ConfigView) => Steps<T>,
+): Steps<{ readonly value: T; readonly reads: Reads<ConfigView> }> {
+  const reads = new Reads<ConfigView>();
+  const recording = new RecordingView(view, reads);
+  const value = yield* compute(recording);
   recording.end();
   return { value, reads };
 }

@@ -9,6 +9,7 @@ import { createWorkload } from '../../../src/control-plane/registry/workload.js'
 import type { ResourceSet } from '../../../src/control-plane/resources/resource-set.js';
 import { createConfigStore } from '../../../src/control-plane/store/config-store.js';
 import { silentLogger } from '../../../src/runtime/log.js';
+import type { Steps } from '../../../src/runtime/steps.js';
 import { createFakeClock } from '../../../src/testing/fake-clock.js';
 import { networking, nodeOf, service } from '../../unit/control-plane/compile/mesh.js';
 
@@ -295,6 +296,8 @@ const step = fc.record({
     }),
     { nil: undefined },
   ),
+  /** Clients that are compiled for with pauses, and how many of them; who is left in the middle is compiled for later. */
+  left: fc.array(fc.tuple(fc.nat({ max: 7 }), fc.nat({ max: 20 })), { maxLength: 4 }),
 });
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
@@ -331,11 +334,22 @@ function take(registry: WorkloadRegistry, { owner, workloads }: Step): void {
   else registry.lease(owner).update(workloads.map((one) => createWorkload(owner, one)));
 }
 
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Takes so many steps. */
+function begin(steps: Steps<ResourceSet>, count: number): Steps<ResourceSet> {
+  for (let at = 0; at < count && steps.next().done !== true; at++);
+  return steps;
+}
+
 test('what follows changes of registry and documents equals what is compiled anew', () => {
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 6 }), (steps) => {
       const registry = createRegistry({ graceMs: 1000 }, createFakeClock());
       const following = createCompiler(DEFAULT_MESH_CONFIG);
+      const halfway: Steps<ResourceSet>[] = [];
       const store = createConfigStore({ clock: createFakeClock(), logger: silentLogger });
       for (const one of steps) {
         take(registry, one);
@@ -350,14 +364,16 @@ test('what follows changes of registry and documents equals what is compiled ane
         const view = store.current.value;
         const now = registry.current.value;
         // In order of owners, whatever happened before.
-        const owned = [...workloadsIn(now)].sort((a, b) =>
-          a.owner < b.owner ? -1 : a.owner > b.owner ? 1 : 0,
-        );
-        const anew = createCompiler(DEFAULT_MESH_CONFIG);
+        const owned = [...workloadsIn(now)].sort((a, b) => compare(a.owner, b.owner));
+        for (const [which, pauses] of one.left)
+          halfway.push(begin(following.steps(view, now, CLIENTS[which] ?? nodeOf()), pauses));
         for (const client of CLIENTS) {
+          const anew = createCompiler(DEFAULT_MESH_CONFIG);
           const then = contentOf(following.compile(view, now, client));
           const fresh = contentOf(anew.compile(view, snapshotOf(owned), client));
           expect(PARTS.filter((_, at) => !isDeepStrictEqual(then[at], fresh[at]))).toEqual([]);
+          // One that is of the past by now goes on in between.
+          halfway.shift()?.next();
         }
       }
     }),

@@ -3,10 +3,15 @@ import type { ResourceType } from '../../../codec/codec.js';
 import { CLUSTER, LISTENER, ROUTE_CONFIGURATION } from '../../../codec/resource-types.js';
 import type { Cluster } from '../../../model/cluster.js';
 import type { InboundListener, Listener } from '../../../model/listener.js';
+import type { RouteConfiguration } from '../../../model/route.js';
 import { cluster as clusterProto, listener as listenerProto } from '../../../proto/xds.js';
 import { messageOf } from '../../../runtime/errors.js';
+import { ShardedMap } from '../../../runtime/sharded-map.js';
+import type { Steps } from '../../../runtime/steps.js';
+import { isSameAnswer } from '../../kinds/reads.js';
 import type { ResourceEncoders, WireResource } from '../../resources/resource-set.js';
 import { PASSTHROUGH_CLUSTER } from '../envoy/forward-proxy.js';
+import { Mapped } from '../mapped.js';
 import type { Outline } from '../outlined.js';
 import { extensionConfigs } from './extension-configs.js';
 import { addedClusters, isForCluster, patchCluster } from './patch-cluster.js';
@@ -37,68 +42,120 @@ function isOfListeners(applyTo: ApplyTo): boolean {
   return applyTo !== 'CLUSTER' && !OF_TABLES.has(applyTo);
 }
 
-/** The outline with the patches of EnvoyFilters. */
-export function patchOutline(outline: Outline, target: PatchTarget): Outline {
-  const { patches, context } = target;
-  if (patches.length === 0) return outline;
-  const clusters = patchAll(
-    outline.clusters,
-    CLUSTER,
-    target,
-    (bytes) => patchCluster(bytes, patches, context),
-    (name) => patches.some((one) => one.applyTo === 'CLUSTER' && isForCluster(one, name)),
-  );
-  for (const message of addedClusters(patches, context)) {
-    const bytes = toBinary(clusterProto.ClusterSchema, message);
-    const model = { ...PASSTHROUGH_CLUSTER, name: message.name };
-    const added: Cluster | undefined = accept(model, bytes, CLUSTER, target);
-    if (added !== undefined) clusters.set(message.name, added);
+/** The outline with the patches of EnvoyFilters; follows it, and shares with it whatever no patch is about. */
+export class PatchedOutlines {
+  #applied: AppliedPatches | undefined;
+
+  /** May be left in a pause. */
+  *of(outline: Outline, target: PatchTarget): Steps<Outline> {
+    if (target.patches.length === 0) return outline;
+    // Documents may say something else under the same names.
+    if (this.#applied === undefined || !isSameAnswer(this.#applied.target.patches, target.patches))
+      this.#applied = new AppliedPatches(target);
+    return yield* this.#applied.of(outline);
   }
-  const listeners = patchAll(
-    outline.listeners,
-    LISTENER,
-    target,
-    (bytes, name) => patchListener(bytes, patches, { context, port: listenerPort(name) }),
-    () => patches.some(({ applyTo }) => isOfListeners(applyTo)),
-  );
-  const routes = patchAll(
-    outline.routes,
-    ROUTE_CONFIGURATION,
-    target,
-    (bytes, name) => patchRoutes(bytes, patches, tablePlace(name, context)),
-    () => patches.some(({ applyTo }) => OF_TABLES.has(applyTo)),
-  );
-  const extensions = extensionConfigs(patches, target);
-  return {
-    ...outline,
-    clusters,
-    routes,
-    ...withListeners(outline, listeners, target),
-    ...(extensions && { extensions }),
-  };
 }
 
-/** Listeners that patches bring go where the others of their kind are. */
-function withListeners(
-  { wireListeners }: Outline,
-  listeners: Map<string, Listener>,
-  target: PatchTarget,
-): Pick<Outline, 'listeners' | 'wireListeners'> {
-  const { patches, context, isOurs } = target;
-  const wires = new Map<string, WireResource>();
-  for (const { name, bytes } of wireListeners?.values() ?? []) {
-    const changed = patchListener(bytes, patches, { context, port: listenerPort(name) });
-    if (changed !== undefined) wires.set(name, { name, bytes: changed });
+/** The same patches, applied to one outline after the other. */
+class AppliedPatches {
+  readonly target: PatchTarget;
+  readonly #clusters: PatchedResources<Cluster>;
+  readonly #listeners: PatchedResources<Listener>;
+  readonly #routes: PatchedResources<RouteConfiguration>;
+  readonly #wires: PatchedResources<WireResource>;
+  readonly #extensions: Outline['extensions'];
+
+  constructor(target: PatchTarget) {
+    const { patches, context, isOurs } = target;
+    this.target = target;
+    this.#clusters = new PatchedResources<Cluster>({
+      isConcerned: patches.some(({ applyTo }) => applyTo === 'CLUSTER'),
+      change: (cluster) =>
+        patches.some((one) => one.applyTo === 'CLUSTER' && isForCluster(one, cluster.name))
+          ? changed(cluster, CLUSTER, target, (bytes) => patchCluster(bytes, patches, context))
+          : cluster,
+      added: addedClusters(patches, context).flatMap((message) => {
+        const bytes = toBinary(clusterProto.ClusterSchema, message);
+        return accept<Cluster>({ ...PASSTHROUGH_CLUSTER, name: message.name }, bytes, CLUSTER, target) ?? [];
+      }),
+    });
+    const hasListeners = patches.some(({ applyTo }) => isOfListeners(applyTo));
+    const wires = addedListeners(patches, context).map((message) => ({
+      name: message.name,
+      bytes: toBinary(listenerProto.ListenerSchema, message),
+    }));
+    this.#listeners = new PatchedResources<Listener>({
+      isConcerned: hasListeners,
+      change: (listener) =>
+        changed(listener, LISTENER, target, (bytes) =>
+          patchListener(bytes, patches, { context, port: listenerPort(listener.name) }),
+        ),
+      // Listeners that patches bring go where the others of their kind are.
+      added: isOurs ? wires.flatMap(({ name, bytes }) => decoded(bytes, LISTENER, name, target) ?? []) : [],
+    });
+    this.#wires = new PatchedResources<WireResource>({
+      isConcerned: hasListeners,
+      change: (wire) => {
+        const bytes = patchListener(wire.bytes, patches, { context, port: listenerPort(wire.name) });
+        return bytes === wire.bytes ? wire : bytes && { ...wire, bytes };
+      },
+      added: isOurs ? [] : wires,
+    });
+    this.#routes = new PatchedResources<RouteConfiguration>({
+      isConcerned: patches.some(({ applyTo }) => OF_TABLES.has(applyTo)),
+      change: (table) =>
+        changed(table, ROUTE_CONFIGURATION, target, (bytes) =>
+          patchRoutes(bytes, patches, tablePlace(table.name, context)),
+        ),
+      added: [],
+    });
+    this.#extensions = extensionConfigs(patches, target);
   }
-  for (const message of addedListeners(patches, context)) {
-    const bytes = toBinary(listenerProto.ListenerSchema, message);
-    if (!isOurs) wires.set(message.name, { name: message.name, bytes });
-    else {
-      const added = decoded(bytes, LISTENER, message.name, target);
-      if (added !== undefined) listeners.set(message.name, added);
-    }
+
+  *of(outline: Outline): Steps<Outline> {
+    const { wireListeners = NO_WIRES } = outline;
+    const wires = yield* this.#wires.of(wireListeners);
+    return {
+      ...outline,
+      clusters: yield* this.#clusters.of(outline.clusters),
+      listeners: yield* this.#listeners.of(outline.listeners),
+      routes: yield* this.#routes.of(outline.routes),
+      ...(wires.size > 0 && { wireListeners: wires }),
+      ...(this.#extensions && { extensions: this.#extensions }),
+    };
   }
-  return { listeners, wireListeners: wires.size === 0 ? wireListeners : wires };
+}
+
+const NO_WIRES = ShardedMap.from<WireResource>([]);
+
+interface Patching<T> {
+  /** Whether any patch may be about resources of the type. */
+  readonly isConcerned: boolean;
+  /** The same object where no patch is about it; undefined = it is removed. */
+  readonly change: (resource: T) => T | undefined;
+  /** What patches bring. */
+  readonly added: readonly T[];
+}
+
+/** The resources of one type with the same patches, one state after the other. */
+class PatchedResources<T extends { readonly name: string }> {
+  readonly #patching: Patching<T>;
+  readonly #changed: Mapped<T, T>;
+  #last: { readonly from: ShardedMap<T>; readonly to: ShardedMap<T> } | undefined;
+
+  constructor(patching: Patching<T>) {
+    this.#patching = patching;
+    this.#changed = new Mapped(patching.change);
+  }
+
+  *of(resources: ShardedMap<T>): Steps<ShardedMap<T>> {
+    const { isConcerned, added } = this.#patching;
+    if (!isConcerned) return resources;
+    yield* this.#changed.prepare(resources);
+    const { map: from } = this.#changed.of(resources);
+    if (this.#last?.from !== from) this.#last = { from, to: from.with(added.map((one) => [one.name, one])) };
+    return this.#last.to;
+  }
 }
 
 /** The listener of a served port with its patches; undefined when one removes it. */
@@ -118,25 +175,17 @@ export function patchInbound(
   return changed?.kind === 'inbound' ? changed : listener;
 }
 
-function patchAll<T extends { readonly name: string }>(
-  resources: ReadonlyMap<string, T>,
+/** The resource as patches make it; the same object where they do not. */
+function changed<T extends { readonly name: string }>(
+  resource: T,
   type: ResourceType<T>,
   target: PatchTarget,
-  change: (bytes: Uint8Array, name: string) => Uint8Array | undefined,
-  concerns: (name: string) => boolean,
-): Map<string, T> {
-  const patched = new Map<string, T>();
-  for (const [name, resource] of resources) {
-    if (!concerns(name)) {
-      patched.set(name, resource);
-      continue;
-    }
-    const before = encodeBy(type, target.encoders)(resource);
-    const after = change(before, name);
-    if (after === undefined) continue;
-    patched.set(name, after === before ? resource : (accept(resource, after, type, target) ?? resource));
-  }
-  return patched;
+  change: (bytes: Uint8Array) => Uint8Array | undefined,
+): T | undefined {
+  const before = encodeBy(type, target.encoders)(resource);
+  const after = change(before);
+  if (after === undefined) return undefined;
+  return after === before ? resource : (accept(resource, after, type, target) ?? resource);
 }
 
 function encodeBy<T>(type: ResourceType<T>, encoders: ResourceEncoders): (resource: T) => Uint8Array {

@@ -8,7 +8,7 @@ import { clusterName, parseClusterName } from '../../mesh/names.js';
 import type { WireResource } from '../../resources/resource-set.js';
 import { filtersFor } from '../cors.js';
 import { OUTBOUND_FILTERS } from '../fault.js';
-import type { Outline } from '../outlined.js';
+import type { CommonOutline } from '../outlined.js';
 import type { EnvoyOptions } from '../profile.js';
 import { FORWARD_PROXY_FILTER } from './forward-proxy.js';
 import { httpFilter, openChain, socketListener } from './listener.js';
@@ -19,6 +19,14 @@ import type { EnvoyTracing } from './tracing.js';
 const LOOPBACK = '127.0.0.1';
 /** Istio's name of the table of the HTTP proxy. */
 const PROXY_TABLE = 'http_proxy';
+
+/** What an Envoy's outbound follows from besides services and routes. */
+export interface OutboundOptions {
+  readonly config: MeshConfig;
+  /** What takes the hosts that the mesh does not know. */
+  readonly unknown: VirtualHost;
+  readonly traced: EnvoyTracing | undefined;
+}
 
 /** What an Envoy beside applications is sent for their calls. */
 export interface EnvoyOutbound {
@@ -31,17 +39,9 @@ export interface EnvoyOutbound {
  * asks for it (`INTERCEPTION_MODE: NONE`), on the port of each service.
  */
 export function envoyOutbound(
-  outline: Outline,
+  outline: CommonOutline,
   { proxyPort, hasPortListeners }: EnvoyOptions,
-  {
-    config,
-    unknown,
-    traced,
-  }: {
-    readonly config: MeshConfig;
-    readonly unknown: VirtualHost;
-    readonly traced: EnvoyTracing | undefined;
-  },
+  { config, unknown, traced }: OutboundOptions,
 ): EnvoyOutbound {
   const hosts = hostsOf(outline);
   const listeners: WireResource[] = [];
@@ -80,7 +80,7 @@ interface PortHost {
 }
 
 /** The virtual hosts of all services, those of port 80 first: a name without a port means them. */
-function hostsOf({ routes }: Outline): readonly PortHost[] {
+function hostsOf({ routes }: CommonOutline): readonly PortHost[] {
   const found = [...routes.values()].flatMap(({ name, virtualHosts }) => {
     const cluster = parseClusterName(name);
     return cluster === undefined
@@ -128,7 +128,7 @@ function beforeRouter(filters: readonly HttpFilter[], added: HttpFilter): readon
 function tcpListenersOf({
   listeners,
   clusters,
-}: Outline): readonly (readonly [OutboundTcpListener, number])[] {
+}: CommonOutline): readonly (readonly [OutboundTcpListener, number])[] {
   return [...listeners.values()]
     .filter((one) => one.kind === 'outbound-tcp')
     .filter(({ name }) => !dialsDestination(name, clusters))
@@ -139,7 +139,7 @@ function tcpListenersOf({
     .sort(([a, first], [b, second]) => first - second || (a.name < b.name ? -1 : 1));
 }
 
-function dialsDestination(name: string, clusters: Outline['clusters']): boolean {
+function dialsDestination(name: string, clusters: CommonOutline['clusters']): boolean {
   const { host, port = 0 } = splitHostPort(name.replace(/^tcp:\/\//, ''));
   return clusters.get(clusterName(port, '', host))?.discovery.kind === 'original-dst';
 }

@@ -2,10 +2,11 @@ import type { Cluster } from '../../../model/cluster.js';
 import type { ClusterLoadAssignment } from '../../../model/endpoint.js';
 import type { Listener, OutboundListener } from '../../../model/listener.js';
 import type { RouteConfiguration } from '../../../model/route.js';
+import type { Steps } from '../../../runtime/steps.js';
 import { OUTBOUND_FILTERS } from '../fault.js';
 import { Joined } from '../joined.js';
 import { Mapped } from '../mapped.js';
-import type { CommonOutline, Outline } from '../outlined.js';
+import type { CommonOutline } from '../outlined.js';
 import type { PieceChange } from '../pieces.js';
 import { emptyCluster, type GrpcCluster, grpcCluster } from './clusters.js';
 import { clustersOf, grpcRoutes } from './routes.js';
@@ -27,7 +28,11 @@ export class GrpcOutlines {
     endpoints.map((one): readonly [string, ClusterLoadAssignment] => [one.clusterName, one]),
   );
 
-  of(outline: CommonOutline): Outline {
+  /** May be left in a pause. */
+  *of(outline: CommonOutline): Steps<CommonOutline> {
+    yield* this.#routes.prepare(outline.routes);
+    yield* this.#listeners.prepare(outline.listeners);
+    yield* this.#clusters.prepare(outline.clusters);
     const tables = this.#routes.of(outline.routes);
     const listeners = this.#listeners.of(outline.listeners);
     const clusters = this.#clusters.of(outline.clusters);
