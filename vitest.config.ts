@@ -2,14 +2,14 @@ import { defineConfig } from 'vitest/config';
 
 // A worker keeps its modules from file to file (`isolate: false`): loading them anew for each took several times as long
 // as the tests. So a test may leave nothing behind in module state.
+// Time limits are for what hangs: long enough for a machine that is busy with other things.
 const named = (name: string) => ({
   extends: true as const,
-  // Long enough for a machine that is busy with other things.
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     isolate: false,
   },
 });
@@ -20,8 +20,8 @@ const slow = (name: string) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     fileParallelism: false,
     isolate: false,
   },
@@ -32,6 +32,7 @@ export default defineConfig({
     globals: false,
     restoreMocks: true,
     passWithNoTests: true,
+    expect: { poll: { timeout: 20_000 } },
     // Half a megabyte of generated code: load it as Node does instead of transforming it in every worker.
     server: { deps: { external: [/src\/proto\/gen\//] } },
     projects: [

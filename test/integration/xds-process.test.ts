@@ -56,7 +56,7 @@ afterAll(async () => {
 
 test('a script waits for its configuration, and ends by itself with the stream still open', async () => {
   const child = spawn(process.execPath, [join(dir, 'script.mjs'), `127.0.0.1:${server.port}`], {
-    timeout: 10_000,
+    timeout: 60_000,
   });
   let output = '';
   child.stdout.on('data', (chunk) => {

@@ -89,7 +89,7 @@ beforeAll(() => {
     writeFileSync(file, `${source}\n`);
   }
   complaints = cruise(scratch);
-}, 120_000);
+});
 
 /** Runs dependency-cruiser as CI does, and returns what it complains about. */
 function cruise(cwd: string): readonly Complaint[] {

@@ -21,7 +21,7 @@ beforeAll(async () => {
   process.on('unhandledRejection', note);
   process.on('uncaughtException', note);
   stage = await startStage();
-}, 60_000);
+});
 
 afterAll(async () => {
   await direct.close();

@@ -57,4 +57,4 @@ test('an authority that is killed in the middle of a rotation goes on from the s
   }
   // Half-written files of the dead are no state.
   expect(readdirSync(dir)).toContain('ca.json');
-}, 60_000);
+});

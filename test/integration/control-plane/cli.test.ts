@@ -345,7 +345,7 @@ test('status tells, resource by resource, what a client lacks', async () => {
   } finally {
     client.close();
   }
-}, 60_000);
+});
 
 test('a watch tells what changes, and ends when it is told to', async () => {
   const stop = new AbortController();
@@ -368,7 +368,7 @@ test('a watch tells what changes, and ends when it is told to', async () => {
   stop.abort();
   expect(out).toMatch(/^NAMESPACE +KIND +NAME/);
   await inmesh(['delete', 'vs/watched']);
-}, 60_000);
+});
 
 test('nothing secret is in a bug report', async () => {
   const secret = {

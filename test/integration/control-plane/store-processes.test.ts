@@ -90,7 +90,7 @@ test('a second control plane on a folder follows the first, and takes over when 
   expect(await names(url)).toEqual(expect.arrayContaining(acknowledged));
   expect(await put(url, 'c')).toMatchObject({ status: 200 });
   await second.close();
-}, 60_000);
+});
 
 test('where a file may not grow, writes are refused, what was acknowledged is read, and it goes on with room', async () => {
   // SIGXFSZ is ignored by Node: the write fails with EFBIG, as on a full disk with ENOSPC. `ulimit -f` counts 512 bytes.
@@ -111,4 +111,4 @@ test('where a file may not grow, writes are refused, what was acknowledged is re
   expect(await put(again.url, 'more')).toMatchObject({ status: 200 });
   again.child.kill('SIGTERM');
   await again.exited;
-}, 60_000);
+});

@@ -216,7 +216,7 @@ describe('load balancing', () => {
   test('A42: the calls of a channel go together, and those of others elsewhere', async () => {
     const mesh = meshFor({ change: { lbPolicy: RING }, action: { hashPolicies: [byChannel] } });
     const homes = new Set<string>();
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 25; i++) {
       const client = clientOf(mesh);
       const answers = await askAll(client, 3);
       expect(new Set(answers).size).toBe(1);
@@ -355,13 +355,15 @@ describe('hosts that fail', () => {
   } as const;
 
   test('an attempt that is late is made anew at another host; the last one ends the call', async () => {
-    const retryPolicy = { ...RETRY, perTryTimeoutMs: 250 };
-    const client = clientFor({ action: { retryPolicy } });
+    const within = (perTryTimeoutMs: number) =>
+      clientFor({ action: { retryPolicy: { ...RETRY, perTryTimeoutMs } } });
+    // Enough for an attempt at one that answers, however busy the machine is.
+    const client = within(1500);
     await askAll(client, 3);
     shop('a').hold = new Promise(() => {});
     expect(new Set(await askAll(client, 3))).toEqual(new Set(['b', 'c']));
     for (const one of shops.values()) one.hold = new Promise(() => {});
-    expect(await ask(client)).toBe('!DEADLINE_EXCEEDED');
+    expect(await ask(within(50))).toBe('!DEADLINE_EXCEEDED');
   });
 
   test('hedging: a second attempt starts beside the one that is late, and wins', async () => {
@@ -370,7 +372,7 @@ describe('hosts that fail', () => {
       additionalRequestChance: { numerator: 0, denominator: 100 as const },
       onPerTryTimeout: true,
     };
-    const client = clientFor({ action: { hedge, retryPolicy: { ...RETRY, perTryTimeoutMs: 250 } } });
+    const client = clientFor({ action: { hedge, retryPolicy: { ...RETRY, perTryTimeoutMs: 1500 } } });
     await askAll(client, 3);
     shop('a').hold = new Promise(() => {});
     expect(new Set(await askAll(client, 3))).toEqual(new Set(['b', 'c']));
@@ -468,7 +470,7 @@ describe('what answers carry', () => {
 });
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 5000;
+  const end = performance.now() + 15_000;
   while (!(await condition())) {
     if (performance.now() > end) throw new Error('not in time');
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -102,7 +102,7 @@ test('by TCP: what comes back decides, on one connection, which may be made anew
   );
   const { port } = server.address() as AddressInfo;
   const checker = { kind: 'tcp', send: hex('PING'), receive: [hex('PO'), hex('NG')] } as const;
-  const { next } = watch(port, checker, { alwaysLogSuccess: true, timeoutMs: 100 });
+  const { next } = watch(port, checker, { alwaysLogSuccess: true, timeoutMs: 1000 });
   await next('added');
   await next('passed');
   await next('passed');

@@ -7,6 +7,7 @@ import { MeshAgent, MeshHttpsAgent } from '../../../src/bindings/http-agent/agen
 import type { MeshCore } from '../../../src/mesh/core.js';
 import { MeshError } from '../../../src/runtime/errors.js';
 import type { ExchangeEnd } from '../../../src/service/observer.js';
+import { standstill, turns } from '../support/standstill.js';
 import { cluster, createStaticMesh, endpoint, forward, host, snapshotOf } from '../support/static-mesh.js';
 import { type Handler, send, startWorld, type World } from './support.js';
 
@@ -78,12 +79,7 @@ describe('connections of the agent', () => {
     const outgoing = request({ host: 'app', port, agent }).end();
     const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
     // The server goes on until every buffer between is full: when nothing moves any more, it has stopped.
-    let before = -1;
-    while (written !== before) {
-      before = written;
-      await turns(200);
-    }
-    expect(written).toBeLessThan(400 * 65_536);
+    expect(await standstill(() => written)).toBeLessThan(400 * 65_536);
     let read = 0;
     for await (const chunk of response) read += (chunk as Buffer).length;
     expect(read).toBe(400 * 65_536);
@@ -220,8 +216,3 @@ describe('what the mesh sees', () => {
     expect(incoming?.complete).toBe(true);
   });
 });
-
-/** Lets the event loop go round. */
-async function turns(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
-}

@@ -25,7 +25,7 @@ beforeAll(async () => {
   a = await startBackend('a');
   b = await startBackend('b');
   await warmUp();
-}, 90_000);
+});
 afterAll(() => Promise.all([a.close(), b.close()]));
 
 test('the second control plane serves while the first one is away, and is left when it comes', async (context) => {

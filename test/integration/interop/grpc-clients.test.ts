@@ -31,7 +31,7 @@ describe.each(['stock', 'ours'] as const)('the %s gRPC client over our control p
   beforeAll(async () => {
     world = await GrpcWorld.start();
     peer = await PEERS[kind](world.plane.addresses.xds);
-  }, 90_000);
+  });
   afterAll(async () => {
     await peer.stop();
     await world.close();
@@ -64,7 +64,7 @@ describe.each(['stock', 'ours'] as const)('the %s gRPC client over our control p
     async (simple) => {
       const host = `${simple.toLowerCase().replace('_', '-')}.mesh`;
       const target = world.serve(host, ['a', 'b'], rules(host, `{ loadBalancer: { simple: ${simple} } }`));
-      const tally = await peer.tally({ target, count: 20 });
+      const tally = await peer.tally({ target, count: 40 });
       expect(Object.keys(tally).sort()).toEqual(['a', 'b']);
     },
   );

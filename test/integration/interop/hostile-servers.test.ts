@@ -16,7 +16,7 @@ beforeAll(async () => {
   b = await startBackend('b');
   await warmUp();
   process.on('unhandledRejection', onFault);
-}, 90_000);
+});
 afterAll(async () => {
   process.off('unhandledRejection', onFault);
   await Promise.all([a.close(), b.close()]);

@@ -16,7 +16,7 @@ let web: TestCa;
 beforeAll(async () => {
   [mesh, web] = await Promise.all([createTestCa(), createTestCa()]);
   await warmUp();
-}, 90_000);
+});
 
 const ADS: Json = { ads: {}, resource_api_version: 'V3' };
 

@@ -12,7 +12,7 @@ beforeAll(async () => {
   a = await startBackend('a');
   b = await startBackend('b');
   await warmUp();
-}, 90_000);
+});
 afterAll(() => Promise.all([a.close(), b.close()]));
 
 const settled = (ads: IndependentAds) =>
@@ -107,14 +107,12 @@ describe.concurrent.each(['sotw', 'delta'] as const)(
         wire.send({ ...response, resources }, 'nack');
       };
       ads.world.put('EDS', 'shop-endpoints', endpointsAt(b.port));
-      const begin = performance.now();
       ads.publish();
       await eventually('two refusals', () => ads.referee.nacks.length >= 3);
-      const [first, second, third] = ads.referee.nacks.map(({ atMs }) => atMs - begin);
-      // The first at once, the same again after 1 s, then 2 s, each +-20 %.
-      expect(first).toBeLessThan(700);
-      expect((second ?? 0) - (first ?? 0)).toBeGreaterThan(750);
-      expect((third ?? 0) - (second ?? 0)).toBeGreaterThan((second ?? 0) - (first ?? 0));
+      const [first = 0, second = 0, third = 0] = ads.referee.nacks.map(({ atMs }) => atMs);
+      // The same again after 1 s, then 2 s, each +-20 %.
+      expect(second - first).toBeGreaterThan(750);
+      expect(third - second).toBeGreaterThan(1550);
       expect(await ask(mesh)).toBe('200 a');
       expect(ads.referee.violations).toEqual([]);
     });

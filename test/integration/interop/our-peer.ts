@@ -58,7 +58,7 @@ export class OurPeer {
 
 function callOnce(
   client: grpc.Client,
-  { method = 'Say', metadata = {}, deadlineMs = 5000 }: Omit<CallOptions, 'target'>,
+  { method = 'Say', metadata = {}, deadlineMs = 15_000 }: Omit<CallOptions, 'target'>,
 ): Promise<CallResult> {
   const sent = new grpc.Metadata();
   for (const [key, value] of Object.entries(metadata)) sent.set(key, value);

@@ -133,7 +133,7 @@ export class PsmWorld {
   /** Calls until the last ones all come from `names`; returns everything that came. */
   async settles(host: string, names: readonly string[], spec?: CallSpec): Promise<Set<string>> {
     const all = new Set<string>();
-    const end = performance.now() + 6000;
+    const end = performance.now() + 15_000;
     let seen: string[] = [];
     const recent = Math.max(10, names.length * 6);
     const isThere = () =>

@@ -47,7 +47,7 @@ describe.each(cases.map(([caller, protocol]) => ({ caller, protocol, name: calle
     let world: PsmWorld;
     beforeAll(async () => {
       world = await PsmWorld.start(caller, protocol);
-    }, 90_000);
+    });
     afterAll(() => world.close());
 
     test('round robin', async () => {
@@ -94,7 +94,7 @@ describe.each(cases.map(([caller, protocol]) => ({ caller, protocol, name: calle
       await world.settles('ring', [await settledAt('s0')], { headers: { 'x-session': 's0' } });
       const homes = new Map<string, string>();
       // Places in the ring follow from ports, which are others in each run: with few sessions the shares below vary too much.
-      for (let i = 0; i < 100; i++) {
+      for (let i = 0; i < 400; i++) {
         const spec = { headers: { 'x-session': `s${i}` } };
         const tally = await world.tally('ring', 2, spec);
         expect(Object.values(tally)).toEqual([2]);
@@ -112,8 +112,9 @@ describe.each(cases.map(([caller, protocol]) => ({ caller, protocol, name: calle
         others++;
         if (now === home) stayed++;
       }
-      // Envoy: with fewer hosts each has more places in the ring, which takes a sixth of the others along.
-      expect(stayed / others).toBeGreaterThan(0.6);
+      // Envoy: with fewer hosts each has more places in the ring, which takes a sixth of the others along, give or take
+      // 3 % (standard deviation, over the places and over the sessions). Without a ring half of them would move.
+      expect(stayed / others).toBeGreaterThan(0.65);
     });
 
     const settledAt = async (session: string) => {
@@ -364,7 +365,7 @@ describe.each(cases.map(([caller, protocol]) => ({ caller, protocol, name: calle
 );
 
 async function waitUntil(condition: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + 6000;
+  const end = performance.now() + 15_000;
   while (!(await condition())) {
     if (performance.now() > end) throw new Error('not within 15 s');
     await new Promise((resolve) => setTimeout(resolve, 10));

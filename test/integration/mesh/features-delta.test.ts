@@ -24,13 +24,13 @@ describe('a mesh over delta xDS', () => {
     expect(await ask('http://shop/')).toBe('closed');
 
     world.configure(service('shop') + answering('open'));
-    await vi.waitFor(async () => expect(await ask('http://shop/')).toBe('open'), 5000);
+    await vi.waitFor(async () => expect(await ask('http://shop/')).toBe('open'), 15_000);
 
     const clusters = () => client.status().clusters.map(({ name }) => name);
     world.configure(service('shop'));
-    await vi.waitFor(() => expect(clusters()).toContainEqual(expect.stringContaining('shop')), 5000);
+    await vi.waitFor(() => expect(clusters()).toContainEqual(expect.stringContaining('shop')), 15_000);
     world.configure('');
-    await vi.waitFor(() => expect(clusters()).not.toContainEqual(expect.stringContaining('shop')), 5000);
+    await vi.waitFor(() => expect(clusters()).not.toContainEqual(expect.stringContaining('shop')), 15_000);
     expect(await ask('http://echo/')).toBe('echo');
     expect(
       world.plane.status().clients.flatMap(({ types }) => types.map(({ state }) => state)),

@@ -236,7 +236,7 @@ async function fetchInProcess(
     }`;
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], {
     env: { PATH: process.env['PATH'], ...env },
-    timeout: 15_000,
+    timeout: 60_000,
   });
   return stdout.trim();
 }

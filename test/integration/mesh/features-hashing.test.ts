@@ -29,7 +29,7 @@ describe('consistent hashing of a DestinationRule', () => {
     const client = await echoPlacedBy('{ httpHeaderName: x-user, ringHash: {} }');
     const ask = async (user: string) =>
       bodyOf(await client.fetch('http://echo/', { headers: { 'x-user': user } }));
-    const users = Array.from({ length: 30 }, (_, i) => `user-${i}`);
+    const users = Array.from({ length: 60 }, (_, i) => `user-${i}`);
     const first = await Promise.all(users.map(ask));
     expect(await Promise.all(users.map(ask))).toEqual(first);
     expect(new Set(first)).toEqual(new Set(['1', '2', '3']));

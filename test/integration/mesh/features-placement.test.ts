@@ -225,7 +225,7 @@ test('a hash policy of the load balancing policy places requests, whatever their
     ],
   });
   const answers = new Set<string>();
-  for (let user = 0; user < 12; user++) {
+  for (let user = 0; user < 25; user++) {
     const first = await ask('/', { 'x-user': `${user}`, 'x-other': '1' });
     expect(await ask('/', { 'x-user': `${user}`, 'x-other': '2' })).toBe(first);
     answers.add(first);

@@ -177,7 +177,7 @@ describe('timeouts', () => {
 
   test('the route’s timeout covers all attempts', async () => {
     const { client, counts } = await scene(
-      'timeout: 250ms\nretries: { attempts: 20, perTryTimeout: 100ms, retryOn: 5xx, backoff: 2ms }',
+      'timeout: 1250ms\nretries: { attempts: 20, perTryTimeout: 500ms, retryOn: 5xx, backoff: 2ms }',
       never,
     );
     expect(await answerOf(client.fetch('http://echo/'))).toEqual([504, 'upstream request timeout']);

@@ -76,24 +76,23 @@ describe('a start without a control plane and without a cache', () => {
     const begin = performance.now();
     const mesh = await client(options);
     // It waits for 200 ms; the rest is what a busy machine needs.
-    expect(performance.now() - begin).toBeLessThan(3000);
+    expect(performance.now() - begin).toBeLessThan(10_000);
     expect(mesh.status()).toMatchObject({ configuration: 'none' });
     // On a busy machine the refusal may not have been heard yet.
     expect(mesh.status().controlPlane.state).not.toBe('connected');
 
-    const beginOutside = performance.now();
+    // Waiting for configuration would end in an error.
     expect(await (await mesh.fetch(outside.url)).text()).toBe('outside');
-    expect(performance.now() - beginOutside).toBeLessThan(3000);
 
     const error = await mesh.fetch('http://echo/').catch((reason: unknown) => reason);
     const waitedMs = performance.now() - begin;
     expect(causesOf(error).slice(0, 2)).toEqual(['TypeError', 'INMESH_CONTROL_PLANE_UNAVAILABLE']);
     expect(waitedMs).toBeGreaterThan(1000);
-    expect(waitedMs).toBeLessThan(6000);
+    expect(waitedMs).toBeLessThan(14_000);
 
     await member({ ...options, service: 'echo' });
     await controlPlane([], plane.addresses);
-    await eventually('both join and the service answers', () => answers(mesh), 5000);
+    await eventually('both join and the service answers', () => answers(mesh));
     expect(mesh.status().configuration).toBe('control-plane');
   });
 });
@@ -129,7 +128,7 @@ describe('a restart while the control plane is away', () => {
 
     await controlPlane(args, plane.addresses);
     const isBack = () => second.status().configuration === 'control-plane';
-    await eventually('the control plane is in force again', isBack, 5000);
+    await eventually('the control plane is in force again', isBack);
     await eventually('the service still answers', () => answers(second));
   });
 
@@ -176,9 +175,7 @@ describe('a restart while the control plane is away', () => {
 });
 
 describe('a control plane that comes back with another root', () => {
-  test('no request fails while its members change over, one after the other', {
-    timeout: 120_000,
-  }, async () => {
+  test('no request fails while its members change over, one after the other', async () => {
     const plane = await controlPlane();
     const { xds } = plane.addresses;
     const server = await member({ service: 'echo', controlPlane: xds });

@@ -134,7 +134,7 @@ test('servers of the mesh report their load over streams, with mutual TLS', asyn
   // Whoever serves streams can still leave in an orderly way.
   const before = Date.now();
   await members[0]?.mesh.close();
-  expect(Date.now() - before).toBeLessThan(5000);
+  expect(Date.now() - before).toBeLessThan(20_000);
 });
 
 test('a server without such a service is not asked again', async () => {

@@ -35,7 +35,7 @@ function clientOf(target, options) {
   return client;
 }
 
-function callOnce(client, { method = 'Say', metadata = {}, deadlineMs = 5000, waitForReady = false }) {
+function callOnce(client, { method = 'Say', metadata = {}, deadlineMs = 15_000, waitForReady = false }) {
   const sent = new grpc.Metadata({ waitForReady });
   for (const [key, value] of Object.entries(metadata)) sent.set(key, value);
   const begin = performance.now();
