@@ -321,7 +321,7 @@ test('100 identities against every type over SotW, delta, unary, CSDS, LRS and a
   expect(figures).toMatchObject({ leaks: 0, oracles: 0 });
   expect(figures.requests).toBeGreaterThan(COUNT * 25);
   expect(figures.own).toBeGreaterThan(COUNT);
-});
+}, 400_000);
 
 test('what belongs to the caller itself does arrive', async () => {
   const caller = await callerOf(5);

@@ -229,7 +229,7 @@ describe.each(cases.map(([caller, protocol]) => ({ caller, protocol, name: calle
       const breakers = { circuit_breakers: { thresholds: [{ max_requests: 2 }] } };
       world.host('breaker').cluster('breaker', ['a'], breakers).publish();
       await world.settles('breaker', ['a']);
-      const tally = await world.burst('breaker', 8, { headers: { 'x-delay': '300' } });
+      const tally = await world.burst('breaker', 8, { headers: { 'x-delay': '1000' } });
       expect(tally).toEqual({ a: 2, [world.codes.overflow]: 6 });
       expect(await world.call('breaker')).toBe('a');
     });
