@@ -1,4 +1,5 @@
 import { checkRegex, checkSelector } from './common-rules.js';
+import { renamedFilter } from './envoy-filter-names.js';
 import { envoyFilterSchema } from './envoy-filter-schema.js';
 import type { Kind } from './kind.js';
 import { checkPolicyTargets } from './policy-target.js';
@@ -57,6 +58,8 @@ function checkPatch(
     report.invalid([...path, 'patch', 'operation'], 'a patch needs an operation');
   } else if (patch.operation !== 'REMOVE' && patch.value === undefined) {
     report.invalid([...path, 'patch', 'value'], `the operation ${patch.operation} needs a value`);
+  } else if (patch.value !== undefined) {
+    checkTyped(applyTo, patch.value, [...path, 'patch', 'value'], report);
   }
   if (match === undefined) return;
   const at = [...path, 'match'];
@@ -82,6 +85,20 @@ function checkContext({ context, waypoint }: Match, path: FieldPath, report: Rep
   }
 }
 
+const EXTENSIONS: ReadonlySet<string> = new Set(['NETWORK_FILTER', 'HTTP_FILTER', 'LISTENER_FILTER']);
+const TYPES = ['typed_config', 'typedConfig', 'config_discovery', 'configDiscovery'];
+
+/** Envoy finds a filter by the type of its settings: by its name alone it no longer does. */
+function checkTyped(
+  applyTo: string,
+  value: Readonly<Record<string, unknown>>,
+  path: FieldPath,
+  report: Report,
+): void {
+  if (!EXTENSIONS.has(applyTo) || TYPES.some((field) => value[field] !== undefined)) return;
+  report.warn(path, 'a filter needs typed_config: Envoy does not look it up by its name');
+}
+
 const CONNECTION_MANAGERS: ReadonlySet<string> = new Set([
   'envoy.filters.network.http_connection_manager',
   'envoy.http_connection_manager',
@@ -95,6 +112,8 @@ function checkFilterMatch({ listener }: Match, applyTo: string, path: FieldPath,
     report.warn(at, `a filter has no effect on ${applyTo}`);
   }
   const { name = '', subFilter } = filter;
+  checkFilterName(name, [...at, 'name'], report);
+  checkFilterName(subFilter?.name ?? '', [...at, 'subFilter', 'name'], report);
   if (name === '') report.invalid([...at, 'name'], 'a filter is matched by its name');
   if (subFilter === undefined) return;
   const below = [...at, 'subFilter'];
@@ -102,4 +121,9 @@ function checkFilterMatch({ listener }: Match, applyTo: string, path: FieldPath,
   else if (!CONNECTION_MANAGERS.has(name)) {
     report.invalid(below, 'a subFilter is one of envoy.filters.network.http_connection_manager');
   } else if (!subFilter.name) report.invalid([...below, 'name'], 'a subFilter is matched by its name');
+}
+
+function checkFilterName(name: string, path: FieldPath, report: Report): void {
+  const renamed = renamedFilter(name);
+  if (renamed !== undefined) report.warn(path, `${name} is called ${renamed} now`);
 }

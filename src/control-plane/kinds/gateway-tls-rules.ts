@@ -69,6 +69,30 @@ function checkCertificates(tls: ServerTls, path: FieldPath, report: Report): voi
   }
 }
 
+/** What BoringSSL has (Istio: ValidCipherSuites). */
+const CIPHERS: ReadonlySet<string> = new Set([
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+  'ECDHE-ECDSA-AES128-SHA',
+  'ECDHE-RSA-AES128-SHA',
+  'ECDHE-ECDSA-AES256-SHA',
+  'ECDHE-RSA-AES256-SHA',
+  'AES128-GCM-SHA256',
+  'AES256-GCM-SHA384',
+  'AES128-SHA',
+  'AES256-SHA',
+  'DES-CBC3-SHA',
+]);
+
+/** Istio: expressions such as `-AES128-SHA` and `[A|B]` are not looked into. */
+function isCipher(text: string): boolean {
+  return text === '' || text === 'ALL' || !/^[\p{L}\p{N}]/u.test(text) || CIPHERS.has(text);
+}
+
 function checkCiphers(
   { minProtocolVersion, cipherSuites = [] }: ServerTls,
   path: FieldPath,
@@ -83,7 +107,13 @@ function checkCiphers(
   }
   const seen = new Set<string>();
   for (const [index, cipher] of cipherSuites.entries()) {
-    if (seen.has(cipher)) report.warn([...path, 'cipherSuites', index], `${cipher} is in the list twice`);
+    if (!isCipher(cipher)) {
+      report.warn(
+        [...path, 'cipherSuites', index],
+        `${JSON.stringify(cipher)} is no cipher suite: it is ignored`,
+      );
+    } else if (seen.has(cipher))
+      report.warn([...path, 'cipherSuites', index], `${cipher} is in the list twice`);
     seen.add(cipher);
   }
 }

@@ -1,6 +1,8 @@
+import { checkProviders } from './extension-provider-rules.js';
 import { checkLocality } from './load-balancer-rules.js';
 import { isDnsLabel, isDnsName, isIpAddress, isPort, isWildcardDnsName } from './names.js';
 import { entriesOf, type Report } from './report.js';
+import { checkTls } from './traffic-policy-rules.js';
 import type { MeshConfigSpec } from './types.js';
 import type { FieldPath } from './view.js';
 
@@ -33,6 +35,7 @@ export function checkMeshConfig(spec: MeshConfigSpec, path: FieldPath, report: R
   }
   checkCurves(spec, path, report);
   checkProxy(spec.defaultConfig ?? {}, [...path, 'defaultConfig'], report);
+  checkProviders(spec.extensionProviders, [...path, 'extensionProviders'], report);
 }
 
 function checkCurves({ meshMTLS, tlsDefaults }: MeshConfigSpec, path: FieldPath, report: Report): void {
@@ -41,7 +44,7 @@ function checkCurves({ meshMTLS, tlsDefaults }: MeshConfigSpec, path: FieldPath,
   }
   const seen = new Set<string>();
   for (const [curve, at] of entriesOf(tlsDefaults?.ecdhCurves, [...path, 'tlsDefaults', 'ecdhCurves'])) {
-    if (!CURVES.has(curve)) report.warn(at, `${JSON.stringify(curve)} is not a known curve`);
+    if (curve !== '' && !CURVES.has(curve)) report.warn(at, `${JSON.stringify(curve)} is not a known curve`);
     if (seen.has(curve)) report.warn(at, `${curve} is in the list twice`);
     seen.add(curve);
   }
@@ -49,7 +52,8 @@ function checkCurves({ meshMTLS, tlsDefaults }: MeshConfigSpec, path: FieldPath,
 
 type Proxy = NonNullable<MeshConfigSpec['defaultConfig']>;
 
-function checkProxy(proxy: Proxy, path: FieldPath, report: Report): void {
+/** Istio: ValidateMeshConfigProxyConfig. What is left out has a default, which is valid. */
+export function checkProxy(proxy: Proxy, path: FieldPath, report: Report): void {
   const { drainDuration, tracing } = proxy;
   for (const field of ['configPath', 'binaryPath', 'serviceCluster'] as const) {
     if (proxy[field] === '') report.invalid([...path, field], `${field} must not be empty`);
@@ -64,6 +68,7 @@ function checkProxy(proxy: Proxy, path: FieldPath, report: Report): void {
   if (tracing?.lightstep !== undefined && !tracing.lightstep.accessToken) {
     report.invalid([...path, 'tracing', 'lightstep'], 'lightstep needs an accessToken');
   }
+  checkTls(tracing?.tlsSettings, [...path, 'tracing', 'tlsSettings'], report);
   checkKeyProvider(proxy.privateKeyProvider, [...path, 'privateKeyProvider'], report);
   if (proxy.proxyMetadata?.['ISTIO_META_DNS_AUTO_ALLOCATE'] !== undefined) {
     report.warn([...path, 'proxyMetadata'], 'ISTIO_META_DNS_AUTO_ALLOCATE is deprecated');
@@ -82,6 +87,7 @@ function checkAddresses(proxy: Proxy, path: FieldPath, report: Report): void {
   const addresses: readonly (readonly [string | undefined, FieldPath])[] = [
     [proxy.discoveryAddress, ['discoveryAddress']],
     [proxy.statsdUdpAddress || undefined, ['statsdUdpAddress']],
+    [proxy.envoyMetricsServiceAddress || undefined, ['envoyMetricsServiceAddress']],
     [proxy.envoyMetricsService?.address || undefined, ['envoyMetricsService', 'address']],
     [proxy.envoyAccessLogService?.address || undefined, ['envoyAccessLogService', 'address']],
     [tracing?.zipkin && (tracing.zipkin.address ?? ''), ['tracing', 'zipkin', 'address']],

@@ -28,6 +28,13 @@ export function isHttpProtocol(text: string): boolean {
   return HTTP.has(text.toLowerCase());
 }
 
+const TCP: ReadonlySet<string> = new Set(['tcp', 'https', 'tls', 'mongo', 'redis', 'mysql']);
+
+/** Whether the proxy passes the protocol on as connections, TLS among them. */
+export function isTcpProtocol(text: string): boolean {
+  return TCP.has(text.toLowerCase());
+}
+
 /** Whether the protocol is inside TLS. */
 export function isTlsProtocol(text: string): boolean {
   return ['https', 'tls'].includes(text.toLowerCase());

@@ -32,7 +32,7 @@ export function checkDestination(destination: Destination, path: FieldPath, repo
   if (host === '*' || !isWildcardDnsName(host)) {
     report.invalid([...path, 'host'], `${JSON.stringify(host)} is not the host of a service`);
   }
-  if (subset !== undefined && !isDnsLabel(subset)) {
+  if (subset && !isDnsLabel(subset)) {
     report.invalid([...path, 'subset'], `${JSON.stringify(subset)} is not the name of a subset`);
   }
 }

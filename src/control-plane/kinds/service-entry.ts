@@ -8,12 +8,12 @@ import {
   isSubnet,
   isWildcardDnsName,
 } from './names.js';
-import { isHttpProtocol, isProtocol, isTlsProtocol } from './protocols.js';
+import { isHttpProtocol, isProtocol, isTcpProtocol, isTlsProtocol } from './protocols.js';
 import { createReport, entriesOf, type Report } from './report.js';
 import { serviceEntrySchema } from './service-entry-schema.js';
 import type { ServiceEntrySpec, WorkloadEntrySpec } from './types.js';
 import type { Document, FieldPath } from './view.js';
-import { checkUnixAddress } from './workload-entry.js';
+import { checkUnixAddress, warnOfNoAddress } from './workload-entry.js';
 
 /** Istio ServiceEntry. */
 export const serviceEntryKind: Kind<'ServiceEntry'> = {
@@ -39,6 +39,7 @@ function validate(document: Document<'ServiceEntry'>) {
   }
   RESOLUTION_RULES[spec.resolution ?? 'NONE'](spec, report);
   checkHostsOfTcp(spec, report);
+  checkAddressesOfTcp(document, report);
   for (const [endpoint, path] of entriesOf(spec.endpoints, ['spec', 'endpoints'])) {
     checkEndpoint(endpoint, spec, path, report);
   }
@@ -95,6 +96,9 @@ const RESOLUTION_RULES: Readonly<Record<Resolution, (spec: ServiceEntrySpec, rep
     if ((spec.endpoints ?? []).length > 0) {
       report.invalid(['spec', 'endpoints'], 'the resolution NONE takes no endpoints: use STATIC or DNS');
     }
+    if (spec.workloadSelector !== undefined) {
+      report.warn(['spec', 'workloadSelector'], 'the resolution NONE does not ask for workloads');
+    }
   },
   STATIC(spec, report) {
     const isUnix = (spec.endpoints ?? []).some((endpoint) => endpoint.address?.startsWith('unix://'));
@@ -140,6 +144,26 @@ function checkHostsOfTcp({ resolution = 'NONE', hosts, ports }: ServiceEntrySpec
   }
 }
 
+/** Istio: whether a host without addresses gets one of its own; it can be turned off. */
+function isAddressAllocated({ spec, labels }: Document<'ServiceEntry'>): boolean {
+  const isOff = labels['networking.istio.io/enable-autoallocate-ip']?.toLowerCase() === 'false';
+  return !isOff && (spec.resolution ?? 'NONE') !== 'NONE';
+}
+
+/** What Istio warns of: TCP is told by its address alone, and one address stands for one host. */
+function checkAddressesOfTcp(document: Document<'ServiceEntry'>, report: Report): void {
+  const { resolution = 'NONE', hosts, ports, addresses = [] } = document.spec;
+  const isOfDns = resolution === 'DNS' || resolution === 'DNS_ROUND_ROBIN';
+  for (const [{ protocol = '' }, path] of entriesOf(ports, ['spec', 'ports'])) {
+    if (addresses.length === 0) {
+      if ((protocol !== '' && protocol !== 'TCP') || isAddressAllocated(document)) continue;
+      report.warn(path, 'TCP carries no host name: give addresses to tell the traffic of this port by');
+    } else if (isOfDns && hosts.length > 1 && isTcpProtocol(protocol)) {
+      report.warn(path, 'several hosts share the addresses: their connections cannot be told apart by them');
+    }
+  }
+}
+
 /** Without endpoints the hosts themselves are looked up in DNS. */
 function checkDnsHosts(spec: ServiceEntrySpec, report: Report): void {
   if ((spec.endpoints ?? []).length > 0) return;
@@ -164,6 +188,7 @@ function checkEndpoint(
   }
   const mayBeName = spec.resolution === 'DNS' || spec.resolution === 'DNS_ROUND_ROBIN';
   const mayBeEmpty = !mayBeName && endpoint.network !== undefined && endpoint.network !== '';
+  if (address === '' && mayBeEmpty && spec.resolution === 'STATIC') warnOfNoAddress(endpoint, path, report);
   const isValid = isIpAddress(address) || (mayBeName && isDnsName(address)) || (address === '' && mayBeEmpty);
   if (!isValid && spec.resolution !== 'DYNAMIC_DNS') {
     const wanted = mayBeName ? 'an IP address or a full DNS name' : 'an IP address';

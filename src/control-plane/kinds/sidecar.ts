@@ -182,7 +182,9 @@ function checkEgressHosts(
     }
     checkNamespacedHost(host, { isGateway: false }, at, report);
   }
-  if (seen.get('*')?.has('*') === true && seen.size > 1) {
+  // "~/host" takes a host out of what the others stand for.
+  const others = [...seen.keys()].filter((own) => own !== '*' && own !== '~');
+  if (seen.get('*')?.has('*') === true && others.length > 0) {
     report.warn(path, '"*/*" already stands for every host');
   }
 }

@@ -19,7 +19,8 @@ export function checkTrafficPolicy(policy: TrafficPolicy | undefined, path: Fiel
   for (const [setting, at] of entriesOf(policy.portLevelSettings, [...path, 'portLevelSettings'])) {
     const number = setting.port?.number;
     if (number === undefined) report.invalid(at, 'portLevelSettings must name its port');
-    else if (ports.has(number)) report.invalid([...at, 'port'], `port ${number} already has its settings`);
+    // Istio takes it all the same.
+    else if (ports.has(number)) report.warn([...at, 'port'], `port ${number} already has its settings`);
     else ports.add(number);
     if (fieldsOf(setting).every((field) => field === 'port')) {
       report.invalid(at, 'portLevelSettings needs at least one field next to port');
@@ -86,8 +87,8 @@ export function checkConnectionPool(
   }
 }
 
-/** Istio: validateTLS. */
-function checkTls(tls: ClientTlsSettings | undefined, path: FieldPath, report: Report): void {
+/** Istio ClientTLSSettings (Istio: ValidateTLS). */
+export function checkTls(tls: ClientTlsSettings | undefined, path: FieldPath, report: Report): void {
   if (tls === undefined) return;
   const files = (['clientCertificate', 'privateKey', 'caCertificates'] as const).filter(
     (field) => tls[field],

@@ -52,7 +52,7 @@ function missingSubset(
   view: ConfigView,
 ): RuleViolation | undefined {
   const { subset } = destination;
-  if (subset === undefined) return undefined;
+  if (!subset) return undefined;
   const rules = declaredHosts(view).rules.filter((rule) => coversHost(rule.host, host));
   const names = rules.flatMap((rule) => rule.subsets);
   if (names.includes(subset)) return undefined;

@@ -21,6 +21,7 @@ function validate(document: Document<'WorkloadEntry'>) {
   const { address = '', ports, labels, network } = spec;
   if (address.startsWith('unix://')) checkUnixAddress(spec, ['spec'], report);
   else if (address === '' && !network) report.invalid(['spec', 'address'], 'address is required');
+  else if (address === '') warnOfNoAddress(spec, ['spec'], report);
   else if (address !== '' && !isIpAddress(address) && !isDnsName(address)) {
     report.invalid(['spec', 'address'], `${JSON.stringify(address)} is neither an IP address nor a DNS name`);
   }
@@ -30,6 +31,11 @@ function validate(document: Document<'WorkloadEntry'>) {
   }
   checkLabels(labels, ['spec', 'labels'], report);
   return report.violations;
+}
+
+/** Istio: the gateway of a network is asked for a workload without an address. */
+export function warnOfNoAddress({ network }: WorkloadEntrySpec, path: FieldPath, report: Report): void {
+  report.warn(path, `without an address it is reached by a gateway of the network ${network} only`);
 }
 
 /** The address of a unix socket, which has no ports. */

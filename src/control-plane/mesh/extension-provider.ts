@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ENVOY_STATUSES } from '../kinds/envoy-statuses.js';
 import { port, positiveDuration, stringMap } from '../kinds/fields.js';
 import { isDnsLabel, isDnsName, isIpAddress } from '../kinds/names.js';
 import { entriesOf, type Report } from '../kinds/report.js';
@@ -13,13 +14,6 @@ function isService(text: string): boolean {
   const host = text.slice(slash + 1);
   return (slash < 0 || isDnsLabel(text.slice(0, slash))) && (isDnsName(host) || isIpAddress(host));
 }
-
-/** The statuses that Envoy has names for. */
-const STATUSES: ReadonlySet<number> = new Set([
-  100, 200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 307, 308, 400, 401,
-  402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 423, 424, 426,
-  428, 429, 431, 500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511,
-]);
 
 /** A wildcard at one end; alone it would be every header. */
 const headerNames = z.array(
@@ -36,7 +30,7 @@ const common = {
   clearRouteCache: z.boolean().optional(),
   statusOnError: z
     .string()
-    .refine((text) => text === '' || (/^\d+$/.test(text) && STATUSES.has(Number(text))), {
+    .refine((text) => text === '' || (/^\d+$/.test(text) && ENVOY_STATUSES.has(Number(text))), {
       message: 'must be the text of an HTTP status, such as "403"',
     })
     .optional(),

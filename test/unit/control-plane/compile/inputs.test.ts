@@ -148,6 +148,9 @@ data:
     expect(complaintsAbout(map('connectTimeout: soon'))).toEqual([
       '6:9 error INMESH_CONFIG_INVALID connectTimeout: connectTimeout must be a duration such as 1s or 250ms, not "soon"',
     ]);
+    expect(complaintsAbout(map('connectTimeout: 2h'))).toEqual([
+      '6:9 error INMESH_CONFIG_INVALID connectTimeout: connectTimeout must be from 1ms to 1h',
+    ]);
   });
 
   test('gives way to what code sets', () => {

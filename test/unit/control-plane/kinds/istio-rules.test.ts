@@ -17,9 +17,14 @@ const VERSIONS: Readonly<Record<string, string>> = {
 const versionOf = (kind: string): string => VERSIONS[kind] ?? 'networking.istio.io/v1';
 
 /** What is wrong with a document, by its path. */
-function problems(kind: string, spec: unknown, annotations: Record<string, string> = {}): string[] {
+function problems(
+  kind: string,
+  spec: unknown,
+  annotations: Record<string, string> = {},
+  labels: Record<string, string> = {},
+): string[] {
   const apiVersion = versionOf(kind);
-  const content = stringify({ apiVersion, kind, metadata: { name: 'one', annotations }, spec });
+  const content = stringify({ apiVersion, kind, metadata: { name: 'one', annotations, labels }, spec });
   const { violations } = validateDocuments({ files: [{ file: 'one.yaml', content }] });
   return violations
     .filter(({ code }) => code !== 'INMESH_CONFIG_UNSUPPORTED')
@@ -36,6 +41,7 @@ describe('Sidecar', () => {
   test.each([
     [{ egress }],
     [{ egress: [{ hosts: ['./*', '~/a.b', 'ns/*.example.com'] }] }],
+    [{ egress: [{ hosts: ['*/*', '~/a.b', '~/*.example.com'] }] }],
     [{ outboundTrafficPolicy: { mode: 'REGISTRY_ONLY' } }],
     [ingress({ defaultEndpoint: '127.0.0.1:80' })],
     [ingress({ defaultEndpoint: '[::1]:80' })],
@@ -62,6 +68,7 @@ describe('Sidecar', () => {
     [{ egress: [{ hosts: ['/'] }] }, 'error spec.egress.0.hosts.0'],
     [{ egress: [{ hosts: [] }] }, 'error spec.egress.0.hosts'],
     [{ egress: [{ hosts: ['*/*'] }, { hosts: ['a/*'] }] }, 'error spec.egress.0'],
+    [{ egress: [{ hosts: ['*/*', '~/a.b', 'a/b.c'] }] }, 'warning spec.egress.0.hosts'],
     [{ egress: [{ hosts: ['a/*', 'a/b.c'] }] }, 'warning spec.egress.0.hosts.1'],
     [{ egress: [{ port: { number: 0 }, hosts: ['*/*'] }] }, 'error spec.egress.0.bind'],
     [ingress({ defaultEndpoint: '10.0.0.1:80' }), 'error spec.ingress.0.defaultEndpoint'],
@@ -80,8 +87,9 @@ describe('Sidecar', () => {
 
 describe('other kinds', () => {
   const patch = (one: object) => ({
-    configPatches: [{ applyTo: 'HTTP_FILTER', patch: { operation: 'ADD', value: { name: 'x' } }, ...one }],
+    configPatches: [{ applyTo: 'HTTP_FILTER', patch: { operation: 'ADD', value: TYPED }, ...one }],
   });
+  const TYPED = { name: 'x', typed_config: { '@type': 'type.googleapis.com/google.protobuf.Struct' } };
   const filter = (name: string, subFilter?: object) => ({
     match: { listener: { filterChain: { filter: { name, ...(subFilter && { subFilter }) } } } },
   });
@@ -127,8 +135,27 @@ describe('other kinds', () => {
       { template: {}, probe: { httpGet: { port: 80, httpHeaders: [{ name: 'a b' }] } } },
       ['error spec.probe.httpGet.httpHeaders.0.name'],
     ],
+    [
+      'DestinationRule',
+      {
+        host: 'a.b',
+        trafficPolicy: {
+          portLevelSettings: [
+            { port: { number: 1 }, tls: {} },
+            { port: { number: 1 }, tls: {} },
+          ],
+        },
+      },
+      ['warning spec.trafficPolicy.portLevelSettings.1.port'],
+    ],
     ['EnvoyFilter', patch({}), []],
     ['EnvoyFilter', patch({ applyTo: undefined }), ['error spec.configPatches.0.applyTo']],
+    [
+      'EnvoyFilter',
+      patch({ patch: { operation: 'ADD', value: { name: 'x' } } }),
+      ['warning spec.configPatches.0.patch.value'],
+    ],
+    ['EnvoyFilter', patch({ patch: { operation: 'ADD', value: { name: 'x', config_discovery: {} } } }), []],
     ['EnvoyFilter', patch({ patch: { operation: 'MERGE' } }), ['error spec.configPatches.0.patch.value']],
     [
       'EnvoyFilter',
@@ -147,6 +174,14 @@ describe('other kinds', () => {
     ],
     [
       'EnvoyFilter',
+      patch(filter('envoy.http_connection_manager', { name: 'envoy.rate_limit' })),
+      [
+        'warning spec.configPatches.0.match.listener.filterChain.filter.name',
+        'warning spec.configPatches.0.match.listener.filterChain.filter.subFilter.name',
+      ],
+    ],
+    [
+      'EnvoyFilter',
       patch(filter('other', { name: 'x' })),
       ['error spec.configPatches.0.match.listener.filterChain.filter.subFilter'],
     ],
@@ -155,10 +190,104 @@ describe('other kinds', () => {
   });
 });
 
+describe('MeshConfig', () => {
+  const proxy = (one: object) => ({ defaultConfig: one });
+  const provider = (one: object) => ({ extensionProviders: [{ name: 'a', ...one }] });
+  const path = 'spec.extensionProviders.0';
+
+  test.each<[object, readonly string[]]>([
+    [proxy({ envoyMetricsServiceAddress: 'metrics.example.com:80' }), []],
+    [
+      proxy({ envoyMetricsServiceAddress: 'metrics' }),
+      ['error spec.defaultConfig.envoyMetricsServiceAddress'],
+    ],
+    [proxy({ tracing: { tlsSettings: { mode: 'SIMPLE' } } }), []],
+    [
+      proxy({ tracing: { tlsSettings: { mode: 'MUTUAL', clientCertificate: 'a' } } }),
+      ['error spec.defaultConfig.tracing.tlsSettings'],
+    ],
+    [{ tlsDefaults: { ecdhCurves: [''] } }, []],
+    // What is wrong with a provider matters to those who use it only: it is told, and refuses nothing.
+    [provider({ zipkin: { service: 'zipkin.example.com', port: 9411 } }), []],
+    [provider({ zipkin: { service: 'tracing/zipkin.example.com', port: 9411 } }), []],
+    [provider({ zipkin: { service: 'tracing/zipkin', port: 9411 } }), [`warning ${path}.zipkin.service`]],
+    [provider({ datadog: {} }), [`warning ${path}.datadog.service`, `warning ${path}.datadog.port`]],
+    [provider({}), [`warning ${path}`]],
+    [provider({ prometheus: {} }), []],
+    [
+      provider({
+        envoyExtAuthzHttp: { service: 'a.b', port: 80, pathPrefix: 'check', statusOnError: '600' },
+      }),
+      [`warning ${path}.envoyExtAuthzHttp.statusOnError`, `warning ${path}.envoyExtAuthzHttp.pathPrefix`],
+    ],
+    [provider({ lightstep: { service: 'a.b', port: 80 } }), [`warning ${path}.lightstep`]],
+    [
+      provider({ opentelemetry: { service: 'a.b', port: 80, grpc: {}, http: { path: '/' } } }),
+      [`warning ${path}.opentelemetry.http`],
+    ],
+    [
+      {
+        extensionProviders: [
+          { name: 'a', prometheus: {} },
+          { name: 'a', prometheus: {} },
+        ],
+      },
+      ['warning spec.extensionProviders.1.name'],
+    ],
+    [{ extensionProviders: [{ prometheus: {} }] }, [`warning ${path}`]],
+  ])('%j', (spec, expected) => {
+    expect(problems('MeshConfig', spec)).toEqual(expected);
+  });
+});
+
+describe('ServiceEntry and WorkloadEntry: what is odd, but not refused', () => {
+  const WORKLOADS = { workloadSelector: { labels: { app: 'a' } } };
+  const entry = (one: object, port: object = { name: 'http', protocol: 'HTTP' }) => ({
+    hosts: ['a.com'],
+    ports: [{ number: 80, ...port }],
+    ...one,
+  });
+  const SEVERAL = { hosts: ['a.com', 'b.com'], addresses: ['10.0.0.1'] };
+  const TCP = { name: 'tcp', protocol: 'TCP' };
+  const TLS = { name: 'tls', protocol: 'TLS' };
+
+  test.each<[string, object, readonly string[], Record<string, string>?]>([
+    ['ServiceEntry', entry({ resolution: 'NONE', ...WORKLOADS }), ['warning spec.workloadSelector']],
+    ['ServiceEntry', entry({ resolution: 'STATIC', ...WORKLOADS }), []],
+    ['ServiceEntry', entry({ resolution: 'DNS', ...WORKLOADS }), []],
+    ['ServiceEntry', entry({ resolution: 'NONE' }, TCP), ['warning spec.ports.0']],
+    ['ServiceEntry', entry({ resolution: 'NONE' }, { name: 'any' }), ['warning spec.ports.0']],
+    ['ServiceEntry', entry({ resolution: 'NONE', addresses: ['10.0.0.1'] }, TCP), []],
+    ['ServiceEntry', entry({ resolution: 'DNS' }, TCP), []],
+    [
+      'ServiceEntry',
+      entry({ resolution: 'DNS' }, TCP),
+      ['warning spec.ports.0'],
+      { 'networking.istio.io/enable-autoallocate-ip': 'False' },
+    ],
+    ['ServiceEntry', entry({ resolution: 'DNS', ...SEVERAL }, TLS), ['warning spec.ports.0']],
+    ['ServiceEntry', entry({ resolution: 'DNS', ...SEVERAL }), []],
+    ['ServiceEntry', entry({ resolution: 'NONE', ...SEVERAL }, TLS), []],
+    [
+      'ServiceEntry',
+      entry({ resolution: 'STATIC', endpoints: [{ network: 'n' }] }),
+      ['warning spec.endpoints.0'],
+    ],
+    ['WorkloadEntry', { network: 'n' }, ['warning spec']],
+  ])('%s %j', (kind, spec, expected, labels = {}) => {
+    expect(problems(kind, spec, {}, labels)).toEqual(expected);
+  });
+});
+
 describe('Gateway', () => {
   const server = (one: object) => ({
     servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['a.b'], ...one }],
   });
+  const secured = (tls: object) =>
+    server({
+      port: { number: 443, name: 'tls', protocol: 'HTTPS' },
+      tls: { mode: 'SIMPLE', credentialName: 'x', ...tls },
+    });
 
   test.each<[object, readonly string[]]>([
     [server({ hosts: ['*', './a.b', 'ns/*.a.b', '10.0.0.1'] }), []],
@@ -168,6 +297,11 @@ describe('Gateway', () => {
     [server({ tls: { httpsRedirect: true } }), []],
     [server({ tls: { mode: 'SIMPLE', credentialName: 'x' } }), ['error spec.servers.0.tls']],
     [server({ port: { number: 80, name: 'tcp', protocol: 'TCP' }, tls: {} }), ['error spec.servers.0.tls']],
+    [secured({ cipherSuites: ['ECDHE-RSA-AES128-GCM-SHA256', 'ALL', '-AES128-SHA', '[A|B]'] }), []],
+    [
+      secured({ cipherSuites: ['AES128-SHA', 'TLS_AES_128_GCM_SHA256', 'AES128-SHA'] }),
+      ['warning spec.servers.0.tls.cipherSuites.1', 'warning spec.servers.0.tls.cipherSuites.2'],
+    ],
     [
       server({
         port: { number: 443, name: 'tls', protocol: 'HTTPS' },
