@@ -92,7 +92,8 @@ export function knownHosts(context: AnalysisContext): KnownHosts {
         scopes.includes('*') || readers.some((reader) => scopes.includes(reader));
       const exact = byHost.get(full)?.findLast(sees);
       if (exact !== undefined) return exact;
-      const bare = full.startsWith('*') ? full.slice(1) : full;
+      // Istio: wildcards are held against the host as it is written, a short name among them.
+      const bare = host.startsWith('*') ? host.slice(1) : host;
       return wildcards.find(
         (known) =>
           (known.scopes.includes('*') || known.scopes.includes(namespace)) &&

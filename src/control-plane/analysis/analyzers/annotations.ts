@@ -1,5 +1,9 @@
+import { readEmbedded } from '../../kinds/embedded.js';
+import { checkProxy } from '../../kinds/mesh-config-rules.js';
+import { meshProxySchema } from '../../kinds/mesh-proxy-schema.js';
 import { isSubnet } from '../../kinds/names.js';
 import { suggest } from '../../schema/suggest.js';
+import { formatPath } from '../../schema/violation.js';
 import type { Analyzer, Report } from '../analyzer.js';
 import type { AnalysisDocument } from '../document.js';
 import { list, text } from '../plain.js';
@@ -124,6 +128,16 @@ const orAll =
   (value) =>
     value === '*' ? undefined : check(value);
 
+/** The settings of a proxy as YAML (Istio: validateProxyConfig). */
+const proxySettings: Check = (value) => {
+  const { violations } = readEmbedded(value, meshProxySchema, (proxy, report) =>
+    checkProxy(proxy, [], report),
+  );
+  const wrong = violations.find(({ severity }) => severity === 'error');
+  if (wrong === undefined) return undefined;
+  return `must be a ProxyConfig: ${wrong.path.length === 0 ? '' : `${formatPath(wrong.path)}: `}${wrong.message}`;
+};
+
 /** Istio: the checks of its injector. */
 const VALUES: ReadonlyMap<string, Check> = new Map<string, Check>([
   [
@@ -140,6 +154,7 @@ const VALUES: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['traffic.sidecar.istio.io/includeInboundPorts', orAll(ports)],
   ['traffic.sidecar.istio.io/excludeInboundPorts', ports],
   ['traffic.sidecar.istio.io/excludeOutboundPorts', ports],
+  ['proxy.istio.io/config', proxySettings],
   [
     'prometheus.istio.io/merge-metrics',
     (value) =>

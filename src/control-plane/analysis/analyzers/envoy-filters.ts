@@ -61,9 +61,15 @@ function isRelative(operation: string): boolean {
   return ['REMOVE', 'REPLACE', 'INSERT_BEFORE', 'INSERT_AFTER'].includes(operation);
 }
 
-/** The name of the filter that a patch is about: that of its value, or that of its match. */
+/**
+ * The filter that a patch is about: the name of its value, or else that of its match. Istio compares the two with their
+ * own kind only: a value never counts as the same filter as a match.
+ */
 function filterOf(patch: PlainValue): string {
   const value = map(patch, 'patch', 'value');
   if (value === undefined) return '';
-  return text(value, 'name') || text(patch, 'match', 'listener', 'filterChain', 'filter', 'name');
+  const name = text(value, 'name');
+  if (name !== '') return `value ${name}`;
+  const matched = text(patch, 'match', 'listener', 'filterChain', 'filter', 'name');
+  return matched === '' ? '' : `match ${matched}`;
 }

@@ -19,10 +19,13 @@ export const gatewaySelectorAnalyzer: Analyzer = {
           map(policy.spec, 'targetRef') !== undefined || list(policy.spec, 'targetRefs').length > 0;
         if (selector === undefined || hasTarget) continue;
         const labels = labelsAt(selector, 'matchLabels');
-        const pod = pods.find((one) => one.namespace === policy.namespace && selects(labels, one.labels));
-        if (pod === undefined) continue;
-        const message = `a selector has no effect on the gateway ${pod.labels[GATEWAY_NAME]}: name it in targetRefs`;
-        report('IST0166', policy, message, { path: ['spec', 'selector'], atKey: true });
+        const selected = pods.filter(
+          (one) => one.namespace === policy.namespace && selects(labels, one.labels),
+        );
+        for (const gateway of new Set(selected.map((pod) => pod.labels[GATEWAY_NAME]))) {
+          const message = `a selector has no effect on the gateway ${gateway}: name it in targetRefs`;
+          report('IST0166', policy, message, { path: ['spec', 'selector'], atKey: true });
+        }
       }
     }
   },

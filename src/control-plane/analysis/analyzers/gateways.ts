@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import type { PlainValue } from '../../schema/value.js';
 import { type AnalysisContext, type Analyzer, NETWORKING, type Report } from '../analyzer.js';
 import type { AnalysisDocument } from '../document.js';
 import { labelsAt, list, map, number, text } from '../plain.js';
@@ -43,9 +44,15 @@ function portsTo({ namespace, labels }: AnalysisDocument, context: AnalysisConte
   return services.flatMap(({ spec }) =>
     list(spec, 'ports').flatMap((port) => {
       if ((text(port, 'protocol') || 'TCP') !== 'TCP') return [];
-      return [number(port, 'port'), number(port, 'targetPort')].flatMap((one) => one ?? []);
+      return [number(port, 'port'), targetOf(port)].flatMap((one) => one ?? []);
     }),
   );
+}
+
+/** Kubernetes: a target port is a number, the text of one, or the name of a port of the pod. */
+function targetOf(port: PlainValue): number | undefined {
+  const target = text(port, 'targetPort');
+  return /^\d+$/.test(target) ? Number(target) : number(port, 'targetPort');
 }
 
 /** Istio: gateway.SecretAnalyzer. */
@@ -91,7 +98,7 @@ function checkCredentials(
 
 /** Istio: a Secret of TLS holds a certificate that is valid now, and a key, by its own names or by Kubernetes'. */
 function problemOf(secret: AnalysisDocument, now: number): string | undefined {
-  const hasOwnNames = dataOf(secret, 'cert') !== undefined || dataOf(secret, 'key') !== undefined;
+  const hasOwnNames = Boolean(dataOf(secret, 'cert') && dataOf(secret, 'key'));
   const [certName, keyName] = hasOwnNames ? ['cert', 'key'] : ['tls.crt', 'tls.key'];
   const [chain, key] = [dataOf(secret, certName), dataOf(secret, keyName)];
   if (chain === undefined || chain === '') return `has no ${certName}`;

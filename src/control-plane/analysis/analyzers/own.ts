@@ -26,17 +26,26 @@ const shadowedRouteAnalyzer: Analyzer = {
   analyze(context, report) {
     for (const document of context.list('VirtualService', NETWORKING)) {
       const routes = list(document.spec, 'http');
-      // What stands behind a route without any match is told as IST0130.
-      const first = routes.findIndex((route) => list(route, 'match').some(isOpen));
+      const first = routes.findIndex(takesEverything);
       if (first < 0) continue;
-      for (const [index] of routes.entries()) {
-        if (index <= first) continue;
+      const bare = routes.findIndex((route) => list(route, 'match').length === 0);
+      for (const [index, route] of routes.entries()) {
+        // Of several routes without any match, the later ones are told as IST0130.
+        const isTold = index > bare && list(route, 'match').length === 0;
+        if (index <= first || isTold) continue;
         const message = `the route http[${index}] gets nothing: http[${first}] before it takes every request`;
         report('INM0002', document, message, { path: ['spec', 'http', index] });
       }
     }
   },
 };
+
+/** What a route hands on to another VirtualService is matched by the routes of that one. */
+function takesEverything(route: PlainValue): boolean {
+  if (map(route, 'delegate') !== undefined) return false;
+  const matches = list(route, 'match');
+  return matches.length === 0 || matches.some(isOpen);
+}
 
 /** Whether every request fits the match. */
 function isOpen(match: PlainValue): boolean {

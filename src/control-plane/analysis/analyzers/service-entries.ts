@@ -12,7 +12,7 @@ export const protocolAddressesAnalyzer: Analyzer = {
   analyze(context, report) {
     if (areAddressesAllocated(context)) return;
     for (const document of context.list('ServiceEntry', NETWORKING)) {
-      const hasAddresses = at(document.spec, 'addresses') !== undefined;
+      const hasAddresses = list(document.spec, 'addresses').length > 0;
       if (hasAddresses || list(document.value, 'status', 'addresses').length > 0) continue;
       for (const [index, port] of list(document.spec, 'ports').entries()) {
         const protocol = text(port, 'protocol');

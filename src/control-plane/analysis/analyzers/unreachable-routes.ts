@@ -26,12 +26,14 @@ function reportDuplicates({ document, routes, path }: Routes, report: Report): v
   for (const [index, route] of routes.entries()) {
     const name = nameOf(route, index);
     const matches = list(route, 'match');
-    if (withoutMatch !== undefined) {
-      const message = `the route ${name} gets nothing: ${withoutMatch} before it has no match, and takes everything`;
-      report('IST0130', document, message, { path: [...path, index] });
+    if (matches.length === 0) {
+      if (withoutMatch !== undefined) {
+        const message = `the route ${name} gets nothing: ${withoutMatch} before it has no match either, and takes everything`;
+        report('IST0130', document, message, { path: [...path, index] });
+      }
+      withoutMatch = name;
+      continue;
     }
-    if (matches.length === 0) withoutMatch = name;
-    if (matches.length === 0 || withoutMatch !== undefined) continue;
     const repeated = matches.flatMap((match, number) => {
       const key = canonical(match);
       const earlier = seen.get(key);
@@ -54,14 +56,23 @@ const nameOf = (value: PlainValue, index: number): string => {
   return name === '' ? `#${index}` : JSON.stringify(name);
 };
 
-/** The text of a match apart from its name, the same for the same match. */
+/** The text of a match apart from its name, the same for the same match; what says no more than its absence is left out. */
 function canonical(value: PlainValue): string {
   return JSON.stringify(value, (key, item: PlainValue) => {
     if (!isPlainObject(item)) return item;
-    const entries = Object.entries(item).filter(([name]) => key !== '' || name !== 'name');
+    const entries = Object.entries(item).filter(
+      ([name, one]) => key !== '' || (name !== 'name' && !isAbsent(one)),
+    );
     return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
   });
 }
+
+/** Whether the field of a match is as good as left out (protobuf's defaults; a matcher of text is there even if empty). */
+function isAbsent(value: PlainValue): boolean {
+  return value === null || value === false || value === 0 || value === '' || isEmptyList(value);
+}
+
+const isEmptyList = (value: PlainValue): boolean => Array.isArray(value) && value.length === 0;
 
 interface PrefixMatch {
   readonly route: string;

@@ -98,7 +98,7 @@ export const claimRouteAnalyzer: Analyzer = {
         const gateway = name === 'mesh' ? undefined : findGateway(name, document.namespace, context);
         if (gateway === undefined) continue;
         const selector = labelsAt(gateway.spec, 'selector');
-        const pod = context.pods.find(({ namespace, labels }) => {
+        const pods = context.pods.filter(({ namespace, labels }) => {
           const isVerified = policies.some(
             (policy) =>
               (policy.namespace === root || policy.namespace === namespace) &&
@@ -106,9 +106,10 @@ export const claimRouteAnalyzer: Analyzer = {
           );
           return selects(selector, labels) && !isVerified;
         });
-        if (pod === undefined) continue;
-        const message = `it routes by ${claim.name}, but no RequestAuthentication verifies tokens at ${pod.name} of the gateway ${name}`;
-        report('IST0149', document, message, { path: claim.path });
+        for (const pod of new Set(pods.map((one) => one.name))) {
+          const message = `it routes by ${claim.name}, but no RequestAuthentication verifies tokens at ${pod} of the gateway ${name}`;
+          report('IST0149', document, message, { path: claim.path });
+        }
       }
     }
   },
