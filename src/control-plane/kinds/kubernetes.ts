@@ -1,4 +1,5 @@
 import { checkLabels } from './common-rules.js';
+import { isSubdomain, validateEndpointSlice, validateEndpoints } from './endpoint-rules.js';
 import type { Kind } from './kind.js';
 import {
   configMapSchema,
@@ -60,7 +61,7 @@ export const endpointsKind: Kind<'Endpoints'> = {
   apiVersions: ['v1'],
   schema: endpointsSchema,
   isSpec: true,
-  validate: () => [],
+  validate: validateEndpoints,
 };
 
 /** Kubernetes EndpointSlice: where a service is served. */
@@ -69,7 +70,7 @@ export const endpointSliceKind: Kind<'EndpointSlice'> = {
   apiVersions: ['discovery.k8s.io/v1', 'discovery.k8s.io/v1beta1'],
   schema: endpointSliceSchema,
   isSpec: true,
-  validate: () => [],
+  validate: validateEndpointSlice,
 };
 
 /** Kubernetes ConfigMap: data that others refer to; the MeshConfig is in one. */
@@ -99,10 +100,13 @@ export const serviceAccountKind: Kind<'ServiceAccount'> = {
 
 function validateService(document: Document<'Service'>) {
   const report = createReport();
-  const { selector, ports = [] } = document.spec;
+  const { selector, type, externalName = '', ports = [] } = document.spec;
   checkLabels(selector, ['spec', 'selector'], report);
+  if (type === 'ExternalName' && !isSubdomain(externalName.replace(/\.$/, ''))) {
+    report.invalid(['spec', 'externalName'], `${JSON.stringify(externalName)} is not a DNS name`);
+  }
   const names = new Set<string>();
-  const numbers = new Set<number>();
+  const numbers = new Set<string>();
   for (const [port, path] of entriesOf(ports, ['spec', 'ports'])) {
     const { name = '', protocol = 'TCP' } = port;
     if (name === '' && ports.length > 1) report.invalid(path, 'each of several ports needs a name');
@@ -111,16 +115,37 @@ function validateService(document: Document<'Service'>) {
     // Kubernetes refuses it; Istio, which goes by numbers, does not look.
     if (name !== '' && names.has(name))
       report.warn([...path, 'name'], `the port name ${JSON.stringify(name)} is already used`);
-    if (protocol === 'TCP' && numbers.has(port.port))
-      report.invalid([...path, 'port'], `the port ${port.port} is already used`);
+    const number = `${protocol} ${port.port}`;
+    if (numbers.has(number)) report.invalid([...path, 'port'], `the port ${port.port} is already used`);
     names.add(name);
-    if (protocol === 'TCP') numbers.add(port.port);
+    numbers.add(number);
+    const { targetPort } = port;
+    if (typeof targetPort === 'string' && !isPortName(targetPort)) {
+      report.invalid(
+        [...path, 'targetPort'],
+        `${JSON.stringify(targetPort)} is not the name of a port of a Pod`,
+      );
+    }
   }
   return report.violations;
 }
 
+/** Kubernetes: IsValidPortName. It has a letter: a number in quotes is no number. */
+function isPortName(text: string): boolean {
+  return text.length <= 15 && /[a-z]/.test(text) && /^[a-z0-9]+(?:-[a-z0-9]+)*$/.test(text);
+}
+
 function validateDeployment(document: Document<'Deployment' | 'StatefulSet' | 'DaemonSet'>) {
   const report = createReport();
-  checkLabels(document.spec.template.metadata?.labels, ['spec', 'template', 'metadata', 'labels'], report);
+  const { selector, template } = document.spec;
+  const labels = template.metadata?.labels ?? {};
+  checkLabels(labels, ['spec', 'template', 'metadata', 'labels'], report);
+  for (const [name, value] of Object.entries(selector?.matchLabels ?? {})) {
+    if (labels[name] === value) continue;
+    report.invalid(
+      ['spec', 'selector', 'matchLabels', name],
+      'the labels of the template do not have this one',
+    );
+  }
   return report.violations;
 }

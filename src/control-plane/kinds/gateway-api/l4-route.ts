@@ -21,8 +21,21 @@ export const tlsRouteKind: Kind<'TLSRoute'> = {
     'gateway.networking.k8s.io/v1alpha2',
   ],
   schema: tlsRouteSchema,
-  validate,
+  validate: validateTls,
 };
+
+/** The version of TLSRoute that may go without hosts, and have several rules. */
+const FIRST_VERSION = 'gateway.networking.k8s.io/v1alpha2';
+
+function validateTls(document: Document<'TLSRoute'>) {
+  const found = validate(document);
+  if (document.apiVersion === FIRST_VERSION) return found;
+  const report = createReport();
+  const { hostnames = [], rules } = document.spec;
+  if (hostnames.length === 0) report.invalid(['spec'], 'hostnames must name a host');
+  if (rules.length > 1) report.invalid(['spec', 'rules', 1], 'a TLSRoute has one rule');
+  return [...found, ...report.violations];
+}
 
 function validate({ spec }: Document<'TCPRoute'> | Document<'TLSRoute'>) {
   const report = createReport();
