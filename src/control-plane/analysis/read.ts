@@ -75,10 +75,11 @@ const keyOf = ({ resource = '' }: Violation): string => resource.replace(/^([^ .
 const originKey = (kind: string, namespace: string, name: string): string =>
   `${kind} ${namespace === '' ? 'default' : namespace}/${name}`;
 
-/** Kubernetes checks its own kinds; analysis reads of them what it needs. */
+/** Kubernetes checks its own kinds, but not the MeshConfig in a ConfigMap; analysis reads of them what it needs. */
 function isChecked(violation: Violation, known: ReadonlyMap<string, AnalysisDocument>): boolean {
   const document = known.get(keyOf(violation));
-  return document === undefined || (document.group !== '' && document.group !== 'apps');
+  if (document === undefined || (document.group !== '' && document.group !== 'apps')) return true;
+  return document.kind === 'ConfigMap' && violation.path.join('.') === 'data.mesh';
 }
 
 function toFinding(code: FindingCode, violation: Violation, document?: AnalysisDocument): Finding {

@@ -248,3 +248,18 @@ describe('settings of a proxy in an annotation (IST0125)', () => {
     expect(found([annotated], /^IST0125$/)).toEqual(codes.map((code) => `${code} Pod shop/cart`));
   });
 });
+
+describe('rules of the MeshConfig in a ConfigMap (IST0106)', () => {
+  const map = (name: string, mesh: string) => [
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'istio-system' }, data: { mesh } },
+  ];
+  check(/^IST01(?:06|33)$/, [
+    { title: 'are kept', documents: map('istio', 'connectTimeout: 5s'), found: [] },
+    {
+      title: 'are broken',
+      documents: map('istio', 'connectTimeout: 0.0001s'),
+      found: ['IST0106 ConfigMap istio-system/istio'],
+    },
+    { title: 'are none of another ConfigMap', documents: map('cart', 'connectTimeout: 0.0001s'), found: [] },
+  ]);
+});
