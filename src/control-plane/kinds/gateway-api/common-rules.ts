@@ -62,13 +62,29 @@ export function checkBackend(
   if (needsPort && backend.port === undefined) report.invalid(path, 'a reference to a Service needs a port');
 }
 
-/** Of entries with names that differ in case only the first counts, so that a second one is a mistake. */
+/** The definitions refuse a name twice; of names that differ in case only the first counts. */
+export function checkHeaderNames(
+  headers: readonly { readonly name: string }[] | undefined,
+  path: FieldPath,
+  report: Report,
+): void {
+  checkUnique(headers, path, { keyOf: ({ name }) => name, what: 'header', report });
+  const seen = new Map<string, string>();
+  for (const [{ name }, at] of entriesOf(headers, path)) {
+    const key = name.toLowerCase();
+    const first = seen.get(key) ?? name;
+    if (first !== name) report.warn(at, `only ${first} counts, which is the same header as ${name}`);
+    seen.set(key, first);
+  }
+}
+
+/** Names of headers, and expressions for their values. */
 export function checkHeaderMatches(
   headers: readonly { readonly type: string; readonly name: string; readonly value: string }[] | undefined,
   path: FieldPath,
   report: Report,
 ): void {
-  checkUnique(headers, path, { keyOf: ({ name }) => name.toLowerCase(), what: 'header', report });
+  checkHeaderNames(headers, path, report);
   for (const [{ type, value }, at] of entriesOf(headers, path)) {
     if (type === 'RegularExpression') checkRegex(value, [...at, 'value'], report);
   }

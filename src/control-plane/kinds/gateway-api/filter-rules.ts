@@ -1,6 +1,6 @@
 import { entriesOf, type Report } from '../report.js';
 import type { FieldPath } from '../view.js';
-import { checkBackend, checkUnique } from './common-rules.js';
+import { checkBackend, checkHeaderNames, checkUnique } from './common-rules.js';
 import type {
   ApiCors,
   ApiGrpcFilter,
@@ -78,9 +78,8 @@ function checkExternalAuth(auth: ApiHttpFilter['externalAuth'], path: FieldPath,
 }
 
 function checkHeaders(filter: ApiHeaderFilter | undefined, path: FieldPath, report: Report): void {
-  const keyOf = ({ name }: { readonly name: string }) => name.toLowerCase();
-  checkUnique(filter?.set, [...path, 'set'], { keyOf, what: 'header', report });
-  checkUnique(filter?.add, [...path, 'add'], { keyOf, what: 'header', report });
+  checkHeaderNames(filter?.set, [...path, 'set'], report);
+  checkHeaderNames(filter?.add, [...path, 'add'], report);
   checkUnique(filter?.remove, [...path, 'remove'], { keyOf: (name) => name, what: 'header', report });
 }
 

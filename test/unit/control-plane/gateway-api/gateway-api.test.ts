@@ -432,6 +432,10 @@ describe('what is refused', () => {
       '- filters: [{ type: ExtensionRef, extensionRef: { group: a.b, kind: C, name: d } }]',
       /does not carry out extensionRef/,
     ],
+    [
+      '- matches: [{ headers: [{ name: a, value: b }, { name: A, value: c }] }]',
+      /only a counts, which is the same header as A/,
+    ],
     ['- matches: [{ path: { type: RegularExpression, value: "(" } }]', /spec.*|missing|parenthes/],
   ])('%s', (text, complaint) => {
     expect(rule(text).join('\n')).toMatch(complaint);
