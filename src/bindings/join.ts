@@ -34,7 +34,8 @@ export interface Mesh {
   readonly dispatcher: MeshDispatcher;
   /**
    * Makes a node:http or node:net server listen as a member of the mesh: mTLS (and, in PERMISSIVE, plaintext) on its port, and
-   * registered with the control plane while this process lives. Resolves when it listens.
+   * registered with the control plane while this process lives. A server that ends TLS itself (node:tls, node:https) is one
+   * of node:net: its TLS stays its own. Resolves when it listens.
    * @throws MeshError `INMESH_PORT_IN_USE` or `INMESH_LISTEN_FAILED`.
    */
   listen(

@@ -7,8 +7,8 @@ type TransportProtocol = 'tls' | 'raw_buffer';
 
 /**
  * The policy that a listener's chains make; `build` puts a chain to work, or says that this kind of server can't. A chain
- * that takes TLS without having a TLS context, or plaintext with one, serves nobody either: connections that Envoy would give
- * to it are refused.
+ * that takes TLS without having a TLS context and does not pass it on, or plaintext with one, serves nobody either:
+ * connections that Envoy would give to it are refused.
  */
 export function policyOfChains(
   { filterChains, defaultChain, inspection }: InboundListener,
@@ -16,20 +16,31 @@ export function policyOfChains(
 ): InboundPolicy {
   const chains = defaultChain === undefined ? filterChains : [...filterChains, defaultChain];
   const built = new Map(chains.map((chain) => [chain, build(chain)] as const));
-  const serving = (chain: InboundChainConfig | undefined, protocol: TransportProtocol) =>
-    chain !== undefined && (chain.tls !== undefined) === (protocol === 'tls') ? built.get(chain) : undefined;
+  const serving = (chain: InboundChainConfig | undefined, protocol: TransportProtocol) => {
+    const one = chain && built.get(chain);
+    const hasTls = one?.tls !== undefined;
+    return hasTls === (protocol === 'tls') || (protocol === 'tls' && one?.passesTls) ? one : undefined;
+  };
   const looks = inspection === undefined ? undefined : { inspection };
   if (defaultChain === undefined && filterChains.every(({ match }) => match === undefined)) {
-    const tls = serving(select(filterChains, 'tls'), 'tls');
+    const secured = select(filterChains, 'tls');
+    // Where nothing asks for TLS nobody looks whether it is: it passes with all else.
+    const tls =
+      secured?.transportProtocol === 'tls' || secured?.tls !== undefined
+        ? serving(secured, 'tls')
+        : undefined;
     const plaintext = serving(select(filterChains, 'raw_buffer'), 'raw_buffer');
     return { mode: modeOf(tls, plaintext), tls, plaintext, ...looks };
   }
-  const first = (protocol: TransportProtocol) =>
-    serving(
-      chains.find((one) => hasWay(one, protocol) && serving(one, protocol) !== undefined),
-      protocol,
-    );
-  const [tls, plaintext] = [first('tls'), first('raw_buffer')];
+  const secured = chains.find(
+    (one) => one.tls !== undefined && hasWay(one, 'tls') && built.get(one) !== undefined,
+  );
+  const passing = chains.find((one) => one.transportProtocol === 'tls' && built.get(one)?.passesTls === true);
+  const tls = serving(secured ?? passing, 'tls');
+  const plaintext = serving(
+    chains.find((one) => hasWay(one, 'raw_buffer') && serving(one, 'raw_buffer') !== undefined),
+    'raw_buffer',
+  );
   const find = compileFilterChains(filterChains.map(matched), defaultChain && matched(defaultChain));
   return {
     mode: modeOf(tls, plaintext),

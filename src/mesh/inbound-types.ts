@@ -22,6 +22,8 @@ export interface InboundChain {
   readonly name: string;
   /** Undefined on the chain for plaintext. */
   readonly tls: DownstreamTls | undefined;
+  /** TLS that it takes is the application's own, and reaches it as it comes. */
+  readonly passesTls?: boolean;
   /** Filters with the application below; undefined when there are no filters and requests go straight to it. */
   readonly service: Service | undefined;
   /** The same for upgrades and CONNECT, where the configuration says which are allowed; undefined = as `service`. */

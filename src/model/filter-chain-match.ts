@@ -22,14 +22,16 @@ export type ChainCriteria = Omit<FilterChainMatch, 'transportProtocol'>;
 /** Where connections come from: this machine, another one, or any. */
 export type SourceType = 'any' | 'local' | 'external';
 
-/** Takes every connection. */
-export const MATCH_EVERYTHING: FilterChainMatch = {
+/** Takes every connection that is TLS, or is not. */
+export const NO_CRITERIA: ChainCriteria = {
   destinationRanges: [],
   serverNames: [],
-  transportProtocol: '',
   applicationProtocols: [],
   directSourceRanges: [],
   sourceType: 'any',
   sourceRanges: [],
   sourcePorts: [],
 };
+
+/** Takes every connection. */
+export const MATCH_EVERYTHING: FilterChainMatch = { ...NO_CRITERIA, transportProtocol: '' };

@@ -11,7 +11,7 @@ import type { Clock } from '../../runtime/clock.js';
 import { codeOf, MeshError, messageOf } from '../../runtime/errors.js';
 import { awaitHello } from './await-hello.js';
 import { demandsOf, verifyClient } from './client-check.js';
-import type { InboundPeer } from './connection.js';
+import { carrierOf, type InboundPeer } from './connection.js';
 import { chainFor, sameConnection } from './connection-chain.js';
 import { HandshakeLimit, type HandshakeLimits } from './handshake-limit.js';
 import { HTTP2_ALPN } from './http2/http2-front.js';
@@ -202,17 +202,27 @@ export class Acceptor {
       return;
     }
     if (policy.choose === undefined) {
-      this.#secure(socket, undefined);
+      if (policy.tls.passesTls === true) this.#pass(socket);
+      else this.#secure(socket, undefined);
       return;
     }
     awaitHello(socket, this.#sniffOptions(), {
       said: (hello) => {
         const chain = chainFor(this.#options.policy(), socket, hello);
         if (chain?.tls !== undefined) this.#secure(socket, chain.tls);
+        else if (chain?.passesTls === true) this.#pass(socket);
         else this.#refuse('tls', socket, noChain(socket));
       },
       failed: (what) => this.#refuse('handshake', socket, new MeshError('INMESH_PEER_IDENTITY', what)),
     });
+  }
+
+  /** TLS that is the application's: for the mesh it is a connection like any without its TLS. */
+  #pass(socket: Duplex): void {
+    this.#pending.delete(socket);
+    // What is accepted is a socket of node:net, or looks like one.
+    this.#options.callers?.seen(socket as PlaintextSocket, false);
+    this.#options.accepted(socket, undefined);
   }
 
   #secure(socket: Duplex, tls: DownstreamTls | undefined): void {
@@ -346,11 +356,6 @@ function refusalHint(policy: InboundPolicy): string {
     default:
       return 'Set PeerAuthentication to PERMISSIVE or STRICT for this workload';
   }
-}
-
-/** The raw socket that a TLS socket of a `tls.Server` was made from. Node keeps it as `_parent`, and nowhere else. */
-function carrierOf(socket: TLSSocket & { readonly _parent?: Duplex }): Duplex {
-  return socket._parent ?? socket;
 }
 
 /** gRPC over HTTP/2 asks for ALPN; a client that offers none would speak anything. */

@@ -25,7 +25,11 @@ const known = new WeakMap<Duplex, Chosen>();
 
 /** Which chain a policy has for a connection; undefined = none takes it. It is chosen once per connection and policy. */
 export function chainOf(policy: InboundPolicy, { socket, peer }: ConnectionEnd): InboundChain | undefined {
-  if (policy.choose === undefined) return peer === undefined ? policy.plaintext : suited(policy.tls, peer);
+  if (policy.choose === undefined) {
+    if (peer !== undefined) return suited(policy.tls, peer);
+    // Own TLS passes where plaintext does, and by a chain of its own.
+    return policy.plaintext ?? (policy.tls?.passesTls === true ? policy.tls : undefined);
+  }
   const carrier = socket instanceof StreamSocket ? socket.carrier : socket;
   let chosen = known.get(carrier);
   if (chosen === undefined) {

@@ -47,12 +47,18 @@ export function connectionOf(socket: object | null | undefined): InboundConnecti
   return socket ? connections.get(socket) : undefined;
 }
 
+/** The socket that a TLS socket of a `tls.Server` was made from. Node keeps it as `_parent`, and nowhere else. */
+export function carrierOf(socket: Duplex & { readonly _parent?: Duplex }): Duplex {
+  return socket._parent ?? socket;
+}
+
 /**
  * The verified peer of a request's connection, or of a connection itself: its SPIFFE ID, or undefined when it has proved
- * none (plaintext, TLS without a certificate of the mesh).
+ * none (plaintext, TLS without a certificate of the mesh). TLS of the application's own inside of the mesh's is looked through.
  */
 export function peerOf(request: IncomingMessage | Socket): { readonly spiffeId: string } | undefined {
-  const peer = connectionOf('socket' in request ? request.socket : request)?.peer;
+  const socket = 'socket' in request ? request.socket : request;
+  const { peer } = connectionOf(socket) ?? connectionOf(carrierOf(socket)) ?? {};
   return peer?.spiffeId === undefined ? undefined : { spiffeId: peer.spiffeId };
 }
 

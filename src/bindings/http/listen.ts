@@ -107,13 +107,12 @@ async function acceptWaiting(): Promise<void> {
   for (let turns = 0; turns < 2; turns++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** A server of node:net that speaks no protocol of Node's own. */
+/** A server of node:net whose bytes are its own affair: TLS that it ends itself is, too. */
 function isRawServer(server: Server): boolean {
+  if (server instanceof TlsServer) return true;
   // Node gives the class of plaintext HTTP/2 servers to nobody; this method is theirs alone.
   const isHttp2 = 'updateSettings' in server;
-  return (
-    server instanceof Server && !(server instanceof HttpServer || server instanceof TlsServer || isHttp2)
-  );
+  return server instanceof Server && !(server instanceof HttpServer || isHttp2);
 }
 
 function rawServer(server: Server, mesh: RunningMesh): Attaching {

@@ -152,7 +152,8 @@ function meshDial(endpoint: Endpoint, tls: UpstreamTls, { mesh, timeoutMs }: Wit
   const authorizer = authorizeUris(peerNamePredicates(tls));
   const sni = sniOf(endpoint, tls);
   return (on, wanted, callback) => {
-    const alpn = offeredTo(tls, wanted);
+    // A server that lets other TLS through to its application knows clients of the mesh by Istio's name.
+    const alpn = [...new Set([...offeredTo(tls, wanted), MESH_ALPN])];
     return connectMeshTls(mesh, { ...on, sni, alpn, authorizer, timeoutMs }, (error, made) => {
       if (made === undefined) callback(error ?? new Error('no connection'));
       else {
@@ -162,6 +163,9 @@ function meshDial(endpoint: Endpoint, tls: UpstreamTls, { mesh, timeoutMs }: Wit
     });
   };
 }
+
+/** What every client of a mesh offers besides what it speaks (Istio). */
+const MESH_ALPN = 'istio';
 
 /** How long a connection may be silent before TCP probes it. */
 const TCP_KEEPALIVE_MS = 60_000;

@@ -1,4 +1,5 @@
 import { formatAddress, type SocketAddress } from '../../model/address.js';
+import { NO_CRITERIA } from '../../model/filter-chain-match.js';
 import { type HttpFilter, NO_OVERRIDES } from '../../model/filter-config.js';
 import type {
   HttpConnectionManager,
@@ -18,6 +19,15 @@ import { MATCH_ALL } from './route-match.js';
 
 /** Istio allows WebSocket on every HTTP listener, and nothing else. */
 const UPGRADES: readonly UpgradeRule[] = [{ type: 'websocket', enabled: true }];
+
+/** What clients of a mesh offer by ALPN, Istio's sidecars among them, and nobody else. */
+const MESH_ALPN: readonly string[] = [
+  'istio-peer-exchange',
+  'istio',
+  'istio-http/1.0',
+  'istio-http/1.1',
+  'istio-h2',
+];
 
 /** The listener for a host and port, in gRPC's client-side shape. */
 export function outboundListener(
@@ -60,10 +70,13 @@ export function inboundListener(
     protocol === 'tcp'
       ? { tcp: inboundTcp(port), ...(guards.length > 0 && { guards }) }
       : { http: inboundHttp(port, http) };
+  // Istio: on a port of any protocol clients of the mesh are known by what their TLS offers; the rest may be the application's.
+  const sharesTls = protocol === 'tcp' && mode === 'PERMISSIVE';
   const mutual: InboundChainConfig = {
     name: 'inbound-mtls',
     // A STRICT port has this chain only, so plaintext finds none and is refused.
     transportProtocol: 'tls',
+    ...(sharesTls && { match: { ...NO_CRITERIA, applicationProtocols: MESH_ALPN } }),
     tls: {
       requireClientCertificate: true,
       alpn: protocol === 'tcp' ? ['istio'] : ['h2', 'http/1.1'],
@@ -77,7 +90,12 @@ export function inboundListener(
     tls: undefined,
     ...inner,
   };
-  const chains = { STRICT: [mutual], PERMISSIVE: [mutual, plaintext], DISABLE: [plaintext] };
+  const own: InboundChainConfig = { ...plaintext, name: 'inbound-tls', transportProtocol: 'tls' };
+  const chains = {
+    STRICT: [mutual],
+    PERMISSIVE: [mutual, ...(sharesTls ? [own] : []), plaintext],
+    DISABLE: [plaintext],
+  };
   return { kind: 'inbound', name, address: { address, port }, filterChains: chains[mode] };
 }
 

@@ -45,6 +45,7 @@ function chainOf(chain: InboundChainConfig, tools: TcpInboundTools): InboundChai
   return {
     name,
     tls,
+    passesTls: tls === undefined && chain.transportProtocol !== 'raw_buffer',
     service: undefined,
     tcp: {
       idleTimeoutMs,

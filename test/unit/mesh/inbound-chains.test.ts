@@ -107,3 +107,40 @@ describe('chains that ask for more', () => {
     expect(policyOf([], chain('others')).mode).toBe('disable');
   });
 });
+
+describe('chains that pass TLS on', () => {
+  const passing = (filterChains: readonly InboundChainConfig[]) =>
+    policyOfChains(
+      { kind: 'inbound', name: 'inbound', address: undefined, filterChains },
+      ({ name, tls, transportProtocol }) => ({
+        name,
+        tls,
+        passesTls: tls === undefined && transportProtocol !== 'raw_buffer',
+        service: undefined,
+      }),
+    );
+  const mesh = { applicationProtocols: ['istio'] };
+
+  test('take what a chain of the mesh does not', () => {
+    const policy = passing([
+      chain('mtls', { protocol: 'tls', tls: true, match: mesh }),
+      chain('own', { protocol: 'tls' }),
+      chain('plain', { protocol: 'raw_buffer' }),
+    ]);
+    const nameOf = (facts: Partial<ConnectionFacts>) => policy.choose?.({ ...FACTS, ...facts })?.name;
+    expect([policy.mode, policy.tls?.name, policy.plaintext?.name]).toEqual(['permissive', 'mtls', 'plain']);
+    expect(nameOf({ applicationProtocols: ['istio', 'h2'] })).toBe('mtls');
+    expect(nameOf({})).toBe('own');
+    expect(nameOf(PLAIN)).toBe('plain');
+  });
+
+  test('may be all there is', () => {
+    const policy = passing([chain('own', { protocol: 'tls' })]);
+    expect([policy.mode, policy.tls?.name, policy.choose]).toEqual(['strict', 'own', undefined]);
+  });
+
+  test('need no look at connections where everything passes', () => {
+    const policy = passing([chain('any')]);
+    expect([policy.mode, policy.tls, policy.plaintext?.name]).toEqual(['disable', undefined, 'any']);
+  });
+});

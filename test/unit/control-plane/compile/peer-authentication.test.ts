@@ -7,8 +7,15 @@ const mesh = (mode: string) => peer('mesh', `mtls: { mode: ${mode} }`, 'istio-sy
 const namespaced = (mode: string) => peer('namespace', `mtls: { mode: ${mode} }`);
 const workload = (spec: string) => peer('workload', `selector: { matchLabels: { app: reviews } }\n${spec}`);
 
-function chainsOf(text: string, port = 4001) {
-  const served = { service: 'reviews', address: '127.0.0.1', port, portName: '', tlsMode: 'istio' } as const;
+function chainsOf(text: string, port = 4001, protocol?: 'tcp') {
+  const workload = {
+    service: 'reviews',
+    address: '127.0.0.1',
+    port,
+    portName: '',
+    tlsMode: 'istio',
+  } as const;
+  const served = protocol === undefined ? workload : { ...workload, protocol };
   const node = nodeOf({ LABELS: { app: 'reviews' }, INMESH_WORKLOADS: [served] });
   const listener = compile(text, [], node).listenerOf(`xds.istio.io/grpc/lds/inbound/127.0.0.1:${port}`);
   return listener?.kind === 'inbound' ? listener.filterChains : [];
@@ -73,5 +80,30 @@ test('clients must show a certificate, and every request goes to the application
   expect(mutual?.http?.routes).toMatchObject({
     kind: 'inline',
     config: { virtualHosts: [{ domains: ['*'], routes: [{ action: { kind: 'non-forwarding' } }] }] },
+  });
+});
+
+describe('a port of any protocol', () => {
+  const shapeOf = (mode: string) =>
+    chainsOf(mesh(mode), 4001, 'tcp').map(({ name, transportProtocol, match }) => [
+      name,
+      transportProtocol,
+      match?.applicationProtocols,
+    ]);
+  const ISTIO = ['istio-peer-exchange', 'istio', 'istio-http/1.0', 'istio-http/1.1', 'istio-h2'];
+
+  test.each([
+    ['STRICT', [['inbound-mtls', 'tls', undefined]]],
+    [
+      'PERMISSIVE',
+      [
+        ['inbound-mtls', 'tls', ISTIO],
+        ['inbound-tls', 'tls', undefined],
+        ['inbound-plaintext', 'raw_buffer', undefined],
+      ],
+    ],
+    ['DISABLE', [['inbound-plaintext', '', undefined]]],
+  ])('%s: clients of the mesh are known by ALPN where other TLS is let through', (mode, chains) => {
+    expect(shapeOf(mode)).toEqual(chains);
   });
 });
