@@ -253,6 +253,24 @@ export const namespaces = {
 /** Text inserted after an anchor that must occur exactly once. Only additions, with the public field numbers. */
 export const patches = [
   {
+    // Envoy 1.37 and later: which answers outlier detection counts as errors.
+    file: 'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
+    after: '  config.core.v3.TypedExtensionConfig header_validation_config = 7;\n',
+    insert: `
+  message OutlierDetection {
+    // Answers that match are errors, and no others; by default those of 500 and above are.
+    config.common.matcher.v3.MatchPredicate error_matcher = 1;
+  }
+
+  OutlierDetection outlier_detection = 8;
+`,
+  },
+  {
+    file: 'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
+    after: 'import "envoy/config/core/v3/extension.proto";\n',
+    insert: 'import "envoy/config/common/matcher/v3/matcher.proto";\n',
+  },
+  {
     // gRFC A114, and Envoy's slow start of the policy.
     file: 'envoy/extensions/load_balancing_policies/client_side_weighted_round_robin/v3/client_side_weighted_round_robin.proto',
     after:

@@ -235,18 +235,22 @@ class RunningCluster implements ClusterRuntime {
     if (this.#detectsDegraded && status < 500 && response.headers.has('x-envoy-degraded')) {
       outliers?.reportDegraded(host);
     }
-    if (!isOpen) this.#judge(host, status);
+    if (!isOpen) this.#judge(host, status, response.status);
     response.completion.onEnd(({ trailers, error }) => {
       host.leave();
       if (error !== undefined) this.#reportError(host, error);
-      else if (isOpen) this.#judge(host, statusOfTrailers(trailers));
+      else if (isOpen) this.#judge(host, statusOfTrailers(trailers), response.status);
     });
     return response;
   }
 
-  #judge(host: Host, status: number): void {
+  /** `answered` is the status of HTTP, which `status` may be another one than for gRPC. */
+  #judge(host: Host, status: number, answered: number): void {
     host.count(status);
-    this.#outliers?.reportStatus(host, status);
+    const errors = this.config.outlierStatuses;
+    // Envoy: what is counted by its status alone is a 500 or a 200 to all detectors.
+    const judged = errors === undefined ? status : errors.includes(answered) ? 500 : 200;
+    this.#outliers?.reportStatus(host, judged);
   }
 
   dial(host: Host, done: DialDone, tunnel?: TcpTunnel): Unsubscribe | undefined {

@@ -6,6 +6,7 @@ import { type cluster, core, upstreamHttp, type wkt } from '../proto/xds.js';
 import { decodeAny } from './codec.js';
 import { decodeOptionalDuration, encodeDuration } from './duration.js';
 import { onlyFields } from './field-guard.js';
+import { decodeOutlierStatuses, encodeOutlierStatuses } from './outlier-statuses.js';
 import { at, atKey, type Path, refuse } from './path.js';
 import { decodeLegacyProtocol, decodeProtocol, encodeProtocol } from './upstream-protocol.js';
 
@@ -21,6 +22,7 @@ const optionsFields = onlyFields(() => upstreamHttp.HttpProtocolOptionsSchema, {
     'explicit_http_config',
     'auto_config',
     'use_downstream_protocol_config',
+    'outlier_detection',
   ],
 });
 
@@ -33,7 +35,9 @@ type ConnectionLimits = Pick<
   'idleTimeoutMs' | 'maxRequestsPerConnection' | 'maxConnectionDurationMs' | 'maxStreamDurationMs'
 >;
 type AutoNames = Pick<Cluster, 'autoSni' | 'autoSanValidation'>;
-type ProtocolOptions = ConnectionLimits & AutoNames & { readonly protocol: UpstreamProtocol | undefined };
+type ProtocolOptions = ConnectionLimits &
+  AutoNames &
+  Pick<Cluster, 'outlierStatuses'> & { readonly protocol: UpstreamProtocol | undefined };
 
 /**
  * How long and for how many requests an upstream connection lives. The options stand in an extension; the deprecated
@@ -62,6 +66,7 @@ function decodeOptions(any: wkt.Any, path: Path): ProtocolOptions {
   return {
     ...decodeCommon(options.commonHttpProtocolOptions, at(path, 'common_http_protocol_options')),
     ...decodeAutoNames(options.upstreamHttpProtocolOptions, at(path, 'upstream_http_protocol_options')),
+    ...decodeOutlierStatuses(options.outlierDetection, at(path, 'outlier_detection')),
     protocol: decodeProtocol(options, path),
   };
 }
@@ -95,7 +100,7 @@ function decodeCommon(options: core.HttpProtocolOptions | undefined, path: Path)
 
 /** The extension options as the cluster's map of them. */
 export function encodeProtocolOptions(
-  limits: ConnectionLimits & AutoNames & Pick<Cluster, 'protocol'>,
+  limits: ConnectionLimits & AutoNames & Pick<Cluster, 'protocol' | 'outlierStatuses'>,
 ): Record<string, wkt.Any> {
   const { idleTimeoutMs, maxRequestsPerConnection, maxConnectionDurationMs, maxStreamDurationMs } = limits;
   const common = create(core.HttpProtocolOptionsSchema, {
@@ -115,5 +120,7 @@ export function encodeProtocolOptions(
       autoSanValidation: limits.autoSanValidation ?? false,
     });
   }
+  if (limits.outlierStatuses !== undefined)
+    options.outlierDetection = encodeOutlierStatuses(limits.outlierStatuses);
   return { [HTTP_OPTIONS]: packAny(upstreamHttp.HttpProtocolOptionsSchema, options) };
 }

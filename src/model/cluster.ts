@@ -17,6 +17,8 @@ export interface Cluster {
   readonly connectTimeoutMs: number;
   readonly circuitBreakers: CircuitBreakers;
   readonly outlierDetection: OutlierDetection | undefined;
+  /** Statuses of HTTP that it counts as errors, and no others. Undefined = those of 500 and above. */
+  readonly outlierStatuses?: readonly number[] | undefined;
   /** TLS for every endpoint; undefined = plaintext. */
   readonly tls: UpstreamTls | undefined;
   /** Takes precedence over `tls` for endpoints that match an entry (auto-mTLS). */

@@ -1035,6 +1035,9 @@ const resolvedCluster = (): fc.Arbitrary<Cluster> =>
     connectTimeoutMs: milliseconds(1),
     circuitBreakers: circuitBreakers(),
     outlierDetection: maybe(outlierDetection()),
+    outlierStatuses: maybe(
+      fc.uniqueArray(fc.integer({ min: 100, max: 599 }), { minLength: 1, maxLength: 4 }),
+    ),
     tls: maybe(upstreamTls()),
     transportSocketMatches: few(transportSocketMatch()),
     panicThresholdPercent: fc.double({ min: 0, max: 100, noNaN: true }),

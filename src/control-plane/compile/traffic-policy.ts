@@ -85,6 +85,7 @@ export function policyFields(
   | 'connectTimeoutMs'
   | 'circuitBreakers'
   | 'outlierDetection'
+  | 'outlierStatuses'
   | 'panicThresholdPercent'
   | 'idleTimeoutMs'
   | 'maxRequestsPerConnection'
@@ -97,6 +98,7 @@ export function policyFields(
     connectTimeoutMs: connectionPool?.tcp?.connectTimeout ?? defaults.connectTimeoutMs,
     circuitBreakers: breakersOf(policy),
     outlierDetection: outlierDetection && outlierDetectionOf(outlierDetection),
+    ...statusesOf(outlierDetection?.outlierDetectionHttpErrorCodes),
     // Istio: with outlier detection the panic threshold is minHealthPercent, which is off by default.
     panicThresholdPercent: outlierDetection === undefined ? 50 : (outlierDetection.minHealthPercent ?? 0),
     idleTimeoutMs: connectionPool?.http?.idleTimeout ?? connectionPool?.tcp?.idleTimeout ?? 3_600_000,
@@ -135,6 +137,11 @@ function breakersOf({ connectionPool, retryBudget }: EffectivePolicy): CircuitBr
     },
     high: DEFAULT_THRESHOLDS,
   };
+}
+
+/** Istio: an empty list is unset. */
+function statusesOf(codes: readonly number[] = []): Pick<Cluster, 'outlierStatuses'> {
+  return codes.length === 0 ? {} : { outlierStatuses: [...new Set(codes)] };
 }
 
 const STATISTICAL_OFF = { minimumHosts: 5, enforcingPercent: 0, enforcingLocalOriginPercent: 0 };

@@ -48,10 +48,6 @@ const POLICY_PARTS: readonly Unsupported[] = [
     'Istio reads it no more: consecutive5xxErrors and consecutiveGatewayErrors took its place',
     'outlierDetection.consecutiveErrors',
   ),
-  ...refused(
-    'outlier detection counts answers from 500 on, and no others',
-    'outlierDetection.outlierDetectionHttpErrorCodes',
-  ),
 ];
 
 const below = (prefix: string, parts: readonly Unsupported[]): readonly Unsupported[] =>

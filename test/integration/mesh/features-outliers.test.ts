@@ -40,6 +40,21 @@ const ejections = (events: readonly EjectionEvent[]) =>
     .map(({ host, type, enforced }) => ({ host, type, enforced }));
 
 describe('outlier detection', () => {
+  test('counts the statuses that it is told as errors, and no others', async () => {
+    const { client, events, statuses, hosts } = await instances(
+      2,
+      `loadBalancer: { simple: ROUND_ROBIN }
+outlierDetection: { consecutive5xxErrors: 3, interval: 50ms, baseEjectionTime: 60s, maxEjectionPercent: 100, outlierDetectionHttpErrorCodes: [429] }`,
+    );
+    statuses[0] = 503;
+    await bodiesOf(client, 'http://echo/', 10);
+    expect(ejections(events)).toEqual([]);
+    statuses[0] = 200;
+    statuses[1] = 429;
+    await bodiesOf(client, 'http://echo/', 6);
+    expect(ejections(events)).toEqual([{ host: hosts[1], type: 'Consecutive5xx', enforced: true }]);
+  });
+
   test('a host that fails in a row is out for baseEjectionTime, then comes back', async () => {
     const { client, events, statuses, hosts } = await instances(
       2,

@@ -239,6 +239,7 @@ describe('a field that nobody decodes is refused, unless it is known to be harml
       'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest.slow_start_config',
       'envoy.config.endpoint.v3.LbEndpoint.metadata',
       'envoy.config.endpoint.v3.LocalityLbEndpoints.metadata',
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.outlier_detection',
       // Sessions are never resumed.
       'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext.max_session_keys',
     ];

@@ -115,6 +115,17 @@ test('outlier detection has Istio’s defaults, and turns panic off', () => {
   });
 });
 
+test('outlier detection counts the statuses that it is told, 5xx without any', () => {
+  const statuses = (codes: string) =>
+    cluster(
+      rule(
+        `host: reviews\ntrafficPolicy: { outlierDetection: { outlierDetectionHttpErrorCodes: ${codes} } }`,
+      ),
+    )?.outlierStatuses;
+  expect(statuses('[429, 503, 429]')).toEqual([429, 503]);
+  expect(statuses('[]')).toBeUndefined();
+});
+
 describe('TLS', () => {
   const reviews = (serviceAccount: string): WorkloadInput => ({
     service: 'reviews',
