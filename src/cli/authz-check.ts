@@ -92,7 +92,7 @@ function requestOf(
     options.from === undefined ? undefined : `${trustDomain}/ns/${namespace}/sa/${account ?? 'default'}`;
   return {
     protocol: options.tcp === true ? 'tcp' : 'http',
-    method,
+    method: method?.toUpperCase(),
     authority: parsed?.host,
     path: parsed?.path,
     headers: (options.header ?? []).map(headerOf),

@@ -23,7 +23,7 @@ export function withWorkloadOptions(command: Command): Command {
     .option('-l, --label <key=value>', 'label of the workload; may be repeated', collect)
     .option('--proxy-namespace <namespace>', 'the same as --namespace')
     .option('--proxy-labels <key=value>', 'the same as --label; several with commas between', collect)
-    .option('-s, --service <name>', 'service that the workload serves, for policies that name one')
+    .option('-s, --service <name>', 'service that the workload serves; its label app, unless -l says another')
     .option('--trust-domain <name>', 'SPIFFE trust domain of the mesh (default: cluster.local)')
     .option('--trust-domain-alias <name>', 'another name of it; may be repeated', collect)
     .option('--root-namespace <namespace>', 'namespace of mesh-wide policies (default: istio-system)')

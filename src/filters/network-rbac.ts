@@ -1,10 +1,8 @@
 import type { NetworkRbac } from '../model/network-rbac.js';
-import { compileRbac, type RbacDecision, setMetadata } from '../routing/rbac.js';
+import { compileRbac, NETWORK_RBAC, noteDecision } from '../routing/rbac.js';
 import type { Audited } from './filter.js';
 import type { FilterMemory } from './filter-memory.js';
 import type { JudgeConnection } from './judge-connection.js';
-
-const NAMESPACE = 'envoy.filters.network.rbac';
 
 /** Role-based access control of connections (Envoy `envoy.filters.network.rbac`). */
 export function networkRbac(guard: NetworkRbac, memory: FilterMemory, audited?: Audited): JudgeConnection {
@@ -22,7 +20,7 @@ export function networkRbac(guard: NetworkRbac, memory: FilterMemory, audited?: 
     if (shadow !== undefined) {
       const decision = shadow(request);
       (decision.allowed ? shadowAllowed : shadowDenied).value++;
-      setMetadata(request, NAMESPACE, shadowMetadata(prefix, decision));
+      noteDecision(request, decision, { namespace: NETWORK_RBAC, prefix: `${prefix}shadow_` });
     }
     if (enforced === undefined) return true;
     const decision = enforced(request);
@@ -34,12 +32,5 @@ export function networkRbac(guard: NetworkRbac, memory: FilterMemory, audited?: 
     const { policy = 'none' } = decision;
     context.details = `rbac_access_denied_matched_policy[${policy.replaceAll(/\s/g, '_')}]`;
     return false;
-  };
-}
-
-function shadowMetadata(prefix: string, { allowed, policy }: RbacDecision): Record<string, unknown> {
-  return {
-    ...(policy !== undefined && { [`${prefix}shadow_effective_policy_id`]: policy }),
-    [`${prefix}shadow_engine_result`]: allowed ? 'allowed' : 'denied',
   };
 }

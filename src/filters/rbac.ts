@@ -3,9 +3,10 @@ import type { RbacConfig } from '../model/rbac.js';
 import {
   compileRbacTree,
   compileStrictRbac,
+  HTTP_RBAC,
+  noteDecision,
   type RbacDecision,
   type RbacEngine,
-  setMetadata,
 } from '../routing/rbac.js';
 import { localReply } from '../service/local-reply.js';
 import type { Filter, Request, Response } from '../service/service.js';
@@ -48,24 +49,24 @@ function engineOf(tree: RbacConfig['matcher'], rules: RbacConfig['rules']): Rbac
 /** Names of what a decision leaves behind. */
 interface Names {
   /** Stands before the names of metadata. */
-  readonly key: string;
+  readonly prefix: string;
   /** Stands before the names of figures. */
   readonly scope: string;
   readonly figure: '' | 'shadow_';
 }
 
 function enforcedNames({ rulesStatPrefix: prefix }: RbacConfig): Names {
-  return { key: `${prefix}enforced_`, scope: `rbac.${prefix}`, figure: '' };
+  return { prefix: `${prefix}enforced_`, scope: `rbac.${prefix}`, figure: '' };
 }
 
 function shadowNames({ shadowRulesStatPrefix: prefix }: RbacConfig): Names {
-  return { key: `${prefix}shadow_`, scope: `rbac.${prefix}`, figure: 'shadow_' };
+  return { prefix: `${prefix}shadow_`, scope: `rbac.${prefix}`, figure: 'shadow_' };
 }
 
 /** Records what an engine decides: in the figures, and for logs and other filters in the dynamic metadata. */
 function recorder(
   decide: (request: Request) => RbacDecision,
-  { key, scope, figure }: Names,
+  { prefix, scope, figure }: Names,
   { trackPerRuleStats }: RbacConfig,
   memory: FilterMemory,
 ): (request: Request) => RbacDecision {
@@ -79,10 +80,7 @@ function recorder(
     if (trackPerRuleStats && policy !== undefined) {
       memory.counter(`${scope}policy.${policy}.${figure}${result}`).value++;
     }
-    setMetadata(request, 'envoy.filters.http.rbac', {
-      ...(policy !== undefined && { [`${key}effective_policy_id`]: policy }),
-      [`${key}engine_result`]: result,
-    });
+    noteDecision(request, decision, { namespace: HTTP_RBAC, prefix });
     return decision;
   };
 }

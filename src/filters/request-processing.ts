@@ -2,6 +2,7 @@ import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { AddressRange, RequestProcessing } from '../model/request-processing.js';
 import { appendForwardedFor, type ForwardedClient, lastForwardedFor } from '../routing/forwarded-for.js';
 import { normalizePath } from '../routing/normalize-path.js';
+import { EDGE_HEADERS, MESH_HEADERS } from '../routing/untrusted-headers.js';
 import type { ConnectionInfo, SocketEnd } from '../service/connection.js';
 import { localReply } from '../service/local-reply.js';
 import { changeHead } from '../service/response-head.js';
@@ -140,50 +141,11 @@ function isReferer(value: string): boolean {
   return /^[^:/?#\s]*(?:\/[^#\s]*)?$/.test(value);
 }
 
-const UNTRUSTED = [
-  'retry-on',
-  'retry-grpc-on',
-  'max-retries',
-  'retriable-status-codes',
-  'retriable-header-names',
-  'upstream-alt-stat-name',
-  'upstream-rq-timeout-ms',
-  'upstream-rq-per-try-timeout-ms',
-  'upstream-rq-timeout-alt-response',
-  'expected-rq-timeout-ms',
-  'force-trace',
-  'ip-tags',
-  'original-url',
-  'hedge-on-per-try-timeout',
-];
-const EDGE = [
-  'decorator-operation',
-  'downstream-service-cluster',
-  'downstream-service-node',
-  'original-path',
-  'original-host',
-];
-
-/**
- * Whether a header (in lower case) is one that only callers within the mesh may set. A deadline is not: who asks for an
- * answer sooner harms nobody but himself.
- */
-export function isUntrusted(name: string): boolean {
-  return UNTRUSTED_NAMES.has(name);
-}
-
-const UNTRUSTED_NAMES: ReadonlySet<string> = new Set([
-  'x-envoy-internal',
-  ...[...UNTRUSTED, ...EDGE]
-    .filter((name) => name !== 'expected-rq-timeout-ms')
-    .map((name) => `x-envoy-${name}`),
-]);
-
 /** What only callers within the mesh may ask for. */
 function stripUntrusted({ headers }: Request, isEdge: boolean, internalOnly: readonly string[]): void {
-  for (const name of UNTRUSTED) headers.delete(`x-envoy-${name}`);
+  for (const name of MESH_HEADERS) headers.delete(name);
   for (const name of internalOnly) headers.delete(name);
-  if (isEdge) for (const name of EDGE) headers.delete(`x-envoy-${name}`);
+  if (isEdge) for (const name of EDGE_HEADERS) headers.delete(name);
 }
 
 function setUserAgent({ headers }: Request, node: LocalNode): void {

@@ -1,6 +1,6 @@
-import { isUntrusted } from '../filters/request-processing.js';
 import type { PathRules } from '../model/request-processing.js';
 import { normalizePath } from '../routing/normalize-path.js';
+import { isUntrusted } from '../routing/untrusted-headers.js';
 import type { LocalReply } from '../service/local-reply.js';
 
 /** What happens to a request before the router, any policy, any log or the application looks at it: they all see the same. */

@@ -10,11 +10,16 @@ import type {
 } from '../model/rbac.js';
 import { unreachable } from '../runtime/errors.js';
 import type { SocketEnd } from '../service/connection.js';
+import { setDynamicMetadata } from '../service/dynamic-metadata.js';
 import type { Request } from '../service/service.js';
 import { compileString } from './match.js';
 import { compileMatchTree } from './match-tree.js';
 import { EXACT, type RbacReading, WIDE } from './rbac-reading.js';
 import { compileMetadata, compileRanges, compileState } from './value-match.js';
+
+/** Namespaces of what the filters of rules write to dynamic metadata. */
+export const HTTP_RBAC = 'envoy.filters.http.rbac';
+export const NETWORK_RBAC = 'envoy.filters.network.rbac';
 
 /** What an engine says of a request. */
 export interface RbacDecision {
@@ -40,7 +45,7 @@ export function compileRbac({ action, policies }: RbacRules, reading: RbacReadin
       case 'deny':
         return { allowed: !matched, policy };
       case 'log':
-        setMetadata(request, 'envoy.common', { access_log_hint: matched });
+        setDynamicMetadata(request.context, 'envoy.common', { access_log_hint: matched });
         return { allowed: true, policy };
       default:
         return unreachable(action);
@@ -87,15 +92,25 @@ export function compileRbacTree(tree: MatchTree<RbacAction>): RbacEngine {
   const logs = actionsOf(tree).some(({ action }) => action === 'log');
   return (request) => {
     const found = find(request);
-    if (logs) setMetadata(request, 'envoy.common', { access_log_hint: found?.action === 'log' });
+    if (logs)
+      setDynamicMetadata(request.context, 'envoy.common', { access_log_hint: found?.action === 'log' });
     return { allowed: found !== undefined && found.action !== 'deny', policy: found?.name };
   };
 }
 
-/** Adds values to the dynamic metadata of a namespace. */
-export function setMetadata({ context }: Request, namespace: string, values: Record<string, unknown>): void {
-  context.dynamicMetadata ??= new Map();
-  context.dynamicMetadata.set(namespace, { ...context.dynamicMetadata.get(namespace), ...values });
+/**
+ * Leaves a decision in the dynamic metadata, for logs and other filters; `prefix` stands before the names (Envoy
+ * `rules_stat_prefix` with `enforced_`, `shadow_rules_stat_prefix` with `shadow_`).
+ */
+export function noteDecision(
+  { context }: Request,
+  { allowed, policy }: RbacDecision,
+  { namespace, prefix }: { readonly namespace: string; readonly prefix: string },
+): void {
+  setDynamicMetadata(context, namespace, {
+    ...(policy !== undefined && { [`${prefix}effective_policy_id`]: policy }),
+    [`${prefix}engine_result`]: allowed ? 'allowed' : 'denied',
+  });
 }
 
 /** Compiles a policy. */

@@ -14,6 +14,7 @@ import { groupOf } from './instances.js';
 import { inboundListener, inboundListenerName } from './listeners.js';
 import { meshConfigOf } from './mesh-document.js';
 import { mtlsModes } from './peer-authentication.js';
+import { servingLabels } from './policy-scope.js';
 import { readinessOf } from './readiness.js';
 
 const MAX_LISTENERS = 50_000;
@@ -30,7 +31,7 @@ export interface InboundInput {
 function probeOf({ metadata }: Node, service: string, view: ConfigView) {
   if (view.list('WorkloadGroup').length === 0) return undefined;
   const { NAMESPACE: namespace, LABELS, AUTO_REGISTER_GROUP: group } = metadata;
-  return groupOf(view, { namespace, labels: { app: service, ...LABELS }, group })?.spec.probe;
+  return groupOf(view, { namespace, labels: servingLabels(service, LABELS), group })?.spec.probe;
 }
 
 /** The listeners of what nodes serve: each is for one node alone, and the same object as long as it says the same. */
@@ -61,7 +62,7 @@ export class InboundListeners {
     return INMESH_WORKLOADS.flatMap((served) => {
       const probe = probeOf(node, served.service, input.view);
       const name = inboundListenerName(this.#config.inboundTemplate, served);
-      const labels = { app: served.service, ...LABELS };
+      const labels = servingLabels(served.service, LABELS);
       const patches = this.#patchesFor(node, { namespace, labels }, input);
       const probed = probe && [
         probe,
@@ -108,7 +109,7 @@ export class InboundListeners {
     if (address === undefined) return undefined;
     const { NAMESPACE: namespace, LABELS, INMESH_WORKLOADS = [] } = metadata;
     const served = INMESH_WORKLOADS.find(({ port }) => port === address.port);
-    const labels = { ...(served && { app: served.service }), ...LABELS };
+    const labels = servingLabels(served?.service, LABELS);
     const patches = this.#patchesFor(node, { namespace, labels }, input);
     const ids = patches.map(({ id }) => id);
     const key = JSON.stringify(['grpc', name, namespace, labels, served?.service, served?.tlsMode, ids]);

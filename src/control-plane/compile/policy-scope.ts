@@ -12,6 +12,14 @@ export interface PolicySubject {
   readonly gateways?: readonly string[] | undefined;
 }
 
+/** The labels of a workload that serves a service: its name is the label `app`, unless they say otherwise. */
+export function servingLabels(
+  service: string | undefined,
+  labels: Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> {
+  return { ...(service !== undefined && { app: service }), ...labels };
+}
+
 /** Istio: a gateway of the Gateway API carries its name so. */
 const GATEWAY_NAME = 'gateway.networking.k8s.io/gateway-name';
 /** Istio: the class of waypoints. */

@@ -1,4 +1,3 @@
-import type { HttpFilter } from '../../model/filter-config.js';
 import type { JwtAuthnConfig, JwtProvider, JwtRequirement } from '../../model/jwt-authn.js';
 import type { JwtRule } from '../kinds/types.js';
 import type { ConfigView } from '../kinds/view.js';
@@ -9,7 +8,7 @@ import { type PolicySubject, policiesFor } from './policy-scope.js';
 import { MATCH_ALL } from './route-match.js';
 
 /** Istio: these claims hold several values with spaces between them. */
-const LIST_CLAIMS = ['scope', 'permission'];
+export const LIST_CLAIMS: readonly string[] = ['permission', 'scope'];
 /** Envoy's default. */
 const CLOCK_SKEW_SECONDS = 60;
 
@@ -25,7 +24,7 @@ export function jwtFilter(
   view: ConfigView,
   subject: PolicySubject,
   tools: AuthenticationTools,
-): HttpFilter | undefined {
+): { readonly name: string; readonly config: JwtAuthnConfig } | undefined {
   const { rootNamespace } = tools.config;
   const policies = policiesFor(view.list('RequestAuthentication'), subject, { view, rootNamespace });
   const rules = policies.flatMap(({ spec }) => spec.jwtRules ?? []);
@@ -90,7 +89,7 @@ function provider(rule: JwtRule, { keys, clearRouteCache }: AuthenticationTools)
     payloadInMetadata: JWT_PAYLOAD,
     headerInMetadata: '',
     failedStatusInMetadata: '',
-    spaceDelimitedClaims: [...LIST_CLAIMS, ...(rule.spaceDelimitedClaims ?? [])],
+    spaceDelimitedClaims: [...new Set([...LIST_CLAIMS, ...(rule.spaceDelimitedClaims ?? [])])].sort(),
     clockSkewSeconds: CLOCK_SKEW_SECONDS,
     cacheSize: undefined,
     claimToHeaders: (rule.outputClaimToHeaders ?? []).map(({ header, claim }) => ({

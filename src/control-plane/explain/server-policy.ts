@@ -73,9 +73,9 @@ function decide(
     readonly labels: Readonly<Record<string, string>>;
     readonly serving: number;
   },
-  { view, config }: World,
+  world: World,
 ): Pick<ExplainedServer, 'authorization' | 'policies'> {
-  const principal = `${config.trustDomain}/ns/${caller.namespace}/sa/${caller.serviceAccount}`;
+  const principal = `${world.config.trustDomain}/ns/${caller.namespace}/sa/${caller.serviceAccount}`;
   const request = {
     protocol: 'http' as const,
     method: head.method,
@@ -86,11 +86,7 @@ function decide(
     port: server.serving,
   };
   const { namespace: serverNamespace, labels } = server;
-  const { decision, policies } = checkAuthorization(
-    view,
-    { namespace: serverNamespace, labels, request },
-    config,
-  );
+  const { decision, policies } = checkAuthorization(world, { namespace: serverNamespace, labels, request });
   return {
     authorization: decision?.verdict ?? 'allowed',
     policies: policies.map(({ namespace, name }) => `${namespace}/${name}`),

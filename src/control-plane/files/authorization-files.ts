@@ -8,12 +8,13 @@ import { systemClock } from '../../runtime/clock.js';
 import { silentLogger } from '../../runtime/log.js';
 import { authorizationCompiler } from '../compile/authorization/workload.js';
 import { meshConfigOf } from '../compile/mesh-document.js';
-import type { PolicySubject } from '../compile/policy-scope.js';
+import { type PolicySubject, servingLabels } from '../compile/policy-scope.js';
 import type { ConfigView } from '../kinds/view.js';
-import { createMeshConfig, type MeshConfig, type MeshSettings } from '../mesh/mesh-config.js';
+import { createMeshConfig, type MeshSettings } from '../mesh/mesh-config.js';
 import {
   type AuthorizationCheck,
   type AuthorizationQuery,
+  type AuthorizationWorld,
   checkAuthorization,
 } from '../policy/authorization-check.js';
 import { type MigratedRbac, migrateRbac } from '../policy/legacy-rbac.js';
@@ -22,9 +23,6 @@ import { DEFAULT_LIMITS } from '../schema/limits.js';
 import type { Violation } from '../schema/violation.js';
 import { readFiles } from '../sources/read-files.js';
 import { createConfigStore } from '../store/config-store.js';
-
-/** Files tell of documents alone. */
-const NOBODY = snapshotOf([]);
 
 /** For which workload policies are compiled. */
 export interface AuthorizationTarget extends PolicySubject {
@@ -45,29 +43,32 @@ export type FromFiles<T> =
 /** Compiles the AuthorizationPolicies in files and folders for one workload. */
 export function compileAuthorizationFiles(
   paths: readonly string[],
-  target: AuthorizationTarget,
+  { mesh, ...target }: AuthorizationTarget,
 ): Promise<FromFiles<AuthorizationJson & { readonly problems: readonly string[] }>> {
-  return fromFiles(paths, (view) =>
-    compileAuthorization(view, target, meshConfigOf(view, createMeshConfig(target.mesh ?? {}))),
-  );
+  return fromFiles(paths, (view) => compileAuthorization(worldOf(view, mesh), target));
+}
+
+/** Files tell of documents alone. */
+function worldOf(view: ConfigView, mesh: MeshSettings = {}): AuthorizationWorld {
+  return { view, registry: snapshotOf([]), config: meshConfigOf(view, createMeshConfig(mesh)) };
 }
 
 /** Compiles the AuthorizationPolicies of a configuration for one workload. */
 export function compileAuthorization(
-  view: ConfigView,
+  { view, registry, config }: AuthorizationWorld,
   target: PolicySubject,
-  config: MeshConfig,
 ): AuthorizationJson & { readonly problems: readonly string[] } {
-  const { http, tcp, problems } = authorizationCompiler(view, NOBODY, config)(target);
+  const labels = servingLabels(target.service, target.labels);
+  const { http, tcp, problems } = authorizationCompiler(view, registry, config)({ ...target, labels });
   return { http: http.map(httpJson), tcp: tcp.map(tcpJson), problems };
 }
 
 /** Tells which policies in files and folders hold for a workload, and what they say of a request. */
 export function checkAuthorizationFiles(
   paths: readonly string[],
-  query: AuthorizationQuery,
+  { mesh, ...query }: AuthorizationQuery & AuthorizationTarget,
 ): Promise<FromFiles<AuthorizationCheck>> {
-  return fromFiles(paths, (view) => checkAuthorization(view, query));
+  return fromFiles(paths, (view) => checkAuthorization(worldOf(view, mesh), query));
 }
 
 /** Translates the policies of Istio's v1alpha1 in files and folders. */

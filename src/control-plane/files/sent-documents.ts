@@ -13,8 +13,7 @@ import { type ExplainQuery, explainIn } from '../explain/explain-in.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
 import { impliedServices } from '../mesh/services.js';
-import { checkAuthorization } from '../policy/authorization-check.js';
-import type { CheckedRequest } from '../policy/checked-request.js';
+import { type AuthorizationQuery, checkAuthorization } from '../policy/authorization-check.js';
 import { type RegistrySnapshot, snapshotOf } from '../registry/snapshot.js';
 import { DEFAULT_LIMITS } from '../schema/limits.js';
 import { hasError, type Violation } from '../schema/violation.js';
@@ -90,14 +89,11 @@ export class SentDocumentsService {
   }
 
   compileAuthorization(sent: SentDocuments, target: PolicySubject) {
-    return this.#with(sent, ({ view, config }) => compileAuthorization(view, target, config));
+    return this.#with(sent, (state) => compileAuthorization(state, target));
   }
 
-  checkAuthorization(
-    sent: SentDocuments,
-    query: PolicySubject & { readonly request?: CheckedRequest | undefined },
-  ) {
-    return this.#with(sent, ({ view, config }) => checkAuthorization(view, query, config));
+  checkAuthorization(sent: SentDocuments, query: AuthorizationQuery) {
+    return this.#with(sent, (state) => checkAuthorization(state, query));
   }
 
   async #with<T>(

@@ -1,21 +1,29 @@
 import type { HttpFilter } from '../../model/filter-config.js';
-import type { RbacConfig, RbacRules } from '../../model/rbac.js';
-import { compileStrictRbac, type RbacDecision } from '../../routing/rbac.js';
+import type { NetworkGuard } from '../../model/network-guard.js';
+import type { RbacRules } from '../../model/rbac.js';
+import {
+  compileRbac,
+  compileStrictRbac,
+  HTTP_RBAC,
+  NETWORK_RBAC,
+  noteDecision,
+  type RbacDecision,
+  type RbacEngine,
+} from '../../routing/rbac.js';
 import type { Request } from '../../service/service.js';
 import { httpAuthorization, tcpAuthorization } from '../compile/authorization/filters.js';
+import { CUSTOM_PREFIX } from '../compile/authorization/providers.js';
 import { type EffectivePolicies, effectivePolicies } from '../compile/authorization/select-policies.js';
 import { authorizationTools } from '../compile/authorization/workload.js';
-import { meshConfigOf } from '../compile/mesh-document.js';
-import type { PolicySubject } from '../compile/policy-scope.js';
+import { INLINE_KEYS } from '../compile/issuer-keys.js';
+import { type PolicySubject, servingLabels } from '../compile/policy-scope.js';
+import { jwtFilter } from '../compile/request-authentication.js';
 import { isDryRun } from '../kinds/authorization-policy.js';
 import { targetsOf } from '../kinds/policy-target.js';
 import type { ConfigView, Document, Origin } from '../kinds/view.js';
-import { createMeshConfig, type MeshConfig, type MeshSettings, pathRules } from '../mesh/mesh-config.js';
-import { snapshotOf } from '../registry/snapshot.js';
+import { type MeshConfig, pathRules } from '../mesh/mesh-config.js';
+import type { RegistrySnapshot } from '../registry/snapshot.js';
 import { type CheckedRequest, requestFor } from './checked-request.js';
-
-/** Files tell of documents alone. */
-const NOBODY = snapshotOf([]);
 
 /** A policy that holds for a workload. */
 export interface EffectivePolicy {
@@ -58,26 +66,37 @@ export interface AuthorizationCheck {
 
 /** What is asked about. */
 export interface AuthorizationQuery extends PolicySubject {
-  readonly mesh?: MeshSettings | undefined;
   readonly request?: CheckedRequest | undefined;
+}
+
+/** What policies are looked up in. */
+export interface AuthorizationWorld {
+  readonly view: ConfigView;
+  readonly registry: RegistrySnapshot;
+  readonly config: MeshConfig;
 }
 
 /** The policies of a workload, and what they say of a request, by the engine that decides at run time. */
 export function checkAuthorization(
-  view: ConfigView,
-  query: AuthorizationQuery,
-  config: MeshConfig = meshConfigOf(view, createMeshConfig(query.mesh ?? {})),
+  { view, registry, config }: AuthorizationWorld,
+  { request, ...target }: AuthorizationQuery,
 ): AuthorizationCheck {
-  const policies = effectivePolicies(view, query, config.rootNamespace);
-  const tools = authorizationTools(view, NOBODY, config)(query.namespace);
-  const isTcp = query.request?.protocol === 'tcp';
+  const subject = { ...target, labels: servingLabels(target.service, target.labels) };
+  const policies = effectivePolicies(view, subject, config.rootNamespace);
+  const tools = authorizationTools(view, registry, config)(subject.namespace);
   const http = httpAuthorization(policies, tools);
   const tcp = tcpAuthorization(policies, tools);
-  const filters = isTcp ? tcp.guards.filter((guard) => guard.kind === undefined) : http.filters;
+  const jwt = jwtFilter(view, subject, { config, keys: INLINE_KEYS, clearRouteCache: false });
+  const tokens = [...(jwt?.config.providers.values() ?? [])];
   return {
     policies: listed(policies, config.rootNamespace),
     problems: [...new Set([...http.problems, ...tcp.problems])],
-    decision: query.request && decisionOf(filters, requestFor(query.request, pathRules(config))),
+    decision:
+      request &&
+      decisionOf(
+        request.protocol === 'tcp' ? guardsOf(tcp.guards) : filtersOf(http.filters),
+        requestFor(request, { paths: pathRules(config), tokens }),
+      ),
   };
 }
 
@@ -100,10 +119,33 @@ function scopeOf({ spec, namespace }: Document<'AuthorizationPolicy'>, rootNames
   return namespace === rootNamespace ? 'mesh' : 'namespace';
 }
 
-type Rules = Pick<RbacConfig, 'rules' | 'shadowRules'>;
+/** The rules of one filter, and where it leaves what it decides. */
+interface Judged {
+  readonly rules: RbacRules | undefined;
+  readonly shadowRules: RbacRules | undefined;
+  readonly shadowPrefix: string;
+  readonly namespace: string;
+  readonly compile: (rules: RbacRules) => RbacEngine;
+}
+
+function filtersOf(filters: readonly HttpFilter[]): readonly Judged[] {
+  return filters.flatMap(({ config }) => {
+    if (config.kind !== 'rbac') return [];
+    const { rules, shadowRules, shadowRulesStatPrefix: shadowPrefix } = config;
+    return [{ rules, shadowRules, shadowPrefix, namespace: HTTP_RBAC, compile: compileStrictRbac }];
+  });
+}
+
+function guardsOf(guards: readonly NetworkGuard[]): readonly Judged[] {
+  return guards.flatMap((guard) => {
+    if (guard.kind !== undefined) return [];
+    const { rules, shadowRules, shadowRulesStatPrefix: shadowPrefix } = guard;
+    return [{ rules, shadowRules, shadowPrefix, namespace: NETWORK_RBAC, compile: compileRbac }];
+  });
+}
 
 function decisionOf(
-  filters: readonly (HttpFilter | Rules)[],
+  filters: readonly Judged[],
   request: Request | undefined,
 ): NonNullable<AuthorizationCheck['decision']> {
   if (request === undefined) {
@@ -111,40 +153,36 @@ function decisionOf(
   }
   const steps: AuthorizationStep[] = [];
   for (const filter of filters) {
-    const config = 'config' in filter ? filter.config : { kind: 'rbac' as const, ...filter };
-    if (config.kind !== 'rbac') continue;
-    const isCustom = config.rules === undefined && isOfProvider(config.shadowRules);
-    steps.push(...stepsOf(config, isCustom, request));
+    steps.push(...stepsOf(filter, request));
     // What is denied goes no further.
     if (steps.some(({ result }) => result === 'denied')) return { verdict: 'denied', steps };
   }
   return { verdict: steps.some(({ result }) => result === 'asked') ? 'asked' : 'allowed', steps };
 }
 
-/** Rules that tell whether a provider is asked. */
-function isOfProvider(rules: RbacRules | undefined): boolean {
-  return rules?.policies.some(({ name }) => name.startsWith('istio-ext-authz-')) ?? false;
-}
-
 function stepsOf(
-  { rules, shadowRules }: Rules,
-  isCustom: boolean,
+  { rules, shadowRules, shadowPrefix, namespace, compile }: Judged,
   request: Request,
 ): readonly AuthorizationStep[] {
   const steps: AuthorizationStep[] = [];
   if (shadowRules !== undefined) {
-    const decision = compileStrictRbac(shadowRules)(request);
-    const result = isCustom
-      ? decision.policy === undefined
-        ? 'passed'
-        : 'asked'
-      : decision.allowed
-        ? 'would-pass'
-        : 'would-deny';
-    steps.push({ action: isCustom ? 'CUSTOM' : actionOf(shadowRules), result, rule: decision.policy });
+    const decision = compile(shadowRules)(request);
+    // Conditions of later policies may look at it.
+    noteDecision(request, decision, { namespace, prefix: `${shadowPrefix}shadow_` });
+    const action = actionOf(shadowRules);
+    const result =
+      action === 'CUSTOM'
+        ? decision.policy === undefined
+          ? 'passed'
+          : 'asked'
+        : decision.allowed
+          ? 'would-pass'
+          : 'would-deny';
+    steps.push({ action, result, rule: decision.policy });
   }
   if (rules !== undefined) {
-    const decision = compileStrictRbac(rules)(request);
+    const decision = compile(rules)(request);
+    if (namespace === HTTP_RBAC) noteDecision(request, decision, { namespace, prefix: 'enforced_' });
     steps.push({ action: actionOf(rules), result: resultOf(rules, decision), rule: decision.policy });
   }
   return steps;
@@ -153,7 +191,7 @@ function stepsOf(
 const ACTIONS = { allow: 'ALLOW', deny: 'DENY', log: 'AUDIT' } as const;
 
 function actionOf({ action, policies }: RbacRules): AuthorizationStep['action'] {
-  const isCustom = policies.some(({ name }) => name.startsWith('istio-ext-authz-'));
+  const isCustom = policies.some(({ name }) => name.startsWith(CUSTOM_PREFIX));
   return isCustom ? 'CUSTOM' : ACTIONS[action];
 }
 

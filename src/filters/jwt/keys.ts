@@ -1,7 +1,8 @@
 import type { JWK } from 'jose';
 import { readKeys } from '../../identity/jwk-set.js';
+import { claimOf } from '../../routing/token-claims.js';
 import type { JsonObject } from '../../runtime/strict-json.js';
-import { claimOf, type Token } from './token.js';
+import type { Token } from './token.js';
 
 /** One key of a set, with what a token must agree with. */
 interface Key {

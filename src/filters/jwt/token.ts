@@ -1,8 +1,6 @@
+import { type Claims, claimOf } from '../../routing/token-claims.js';
 import { parseStrictJson } from '../../runtime/strict-json.js';
 import type { JwtFailure } from './status.js';
-
-/** JSON of a token. */
-export type Claims = Readonly<Record<string, unknown>>;
 
 /** A token that is well formed; nothing is proven yet. */
 export interface Token {
@@ -86,11 +84,6 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function isObject(value: unknown): value is Claims {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** A claim of the token's own, never one of its prototype. */
-export function claimOf(claims: Claims, name: string): unknown {
-  return Object.hasOwn(claims, name) ? claims[name] : undefined;
 }
 
 /** Empty when it is missing, undefined when it is no text. */
