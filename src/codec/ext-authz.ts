@@ -231,9 +231,10 @@ export function encodeExtAuthz(config: ExtAuthzConfig): filter.ExtAuthz {
     includePeerCertificate: config.includePeerCertificate,
     includeTlsSession: config.includeTlsSession,
     encodeRawHeaders: config.encodeRawHeaders,
-    enableDynamicMetadataIngestion: config.ingestMetadata,
     statPrefix: config.statPrefix,
-    chargeClusterResponseStats: config.chargeCluster,
+    // Both are true unless they are said to be otherwise.
+    ...(!config.ingestMetadata && { enableDynamicMetadataIngestion: false }),
+    ...(!config.chargeCluster && { chargeClusterResponseStats: false }),
   });
   const { body, enabled, enabledMetadata, allowedHeaders, disallowedHeaders, mutationRules } = config;
   if (body !== undefined) message.withRequestBody = encodeBody(body);
@@ -256,16 +257,28 @@ function encodeService(service: ExtAuthzConfig['service']): filter.ExtAuthz['ser
   const value = create(filter.HttpServiceSchema, {
     serverUri: encodeHttpUri(service.uri),
     pathPrefix: service.pathPrefix,
-    authorizationRequest: { headersToAdd: encodeNamedFormats(service.headersToAdd) },
-    authorizationResponse: {
-      allowedUpstreamHeaders: encodeMatchers(service.upstreamHeaders),
-      allowedUpstreamHeadersToAppend: encodeMatchers(service.upstreamHeadersToAppend),
-      allowedClientHeaders: encodeMatchers(service.clientHeaders),
-      allowedClientHeadersOnSuccess: encodeMatchers(service.clientHeadersOnSuccess),
-      dynamicMetadataFromHeaders: encodeMatchers(service.dynamicMetadataFromHeaders),
-    },
+    ...(service.headersToAdd.length > 0 && {
+      authorizationRequest: { headersToAdd: encodeNamedFormats(service.headersToAdd) },
+    }),
   });
+  const response = encodeResponseLists(service);
+  if (response !== undefined) value.authorizationResponse = response;
   return { case: 'httpService', value };
+}
+
+/** A list that is empty says what one that is not there does. */
+function encodeResponseLists(service: AuthzHttpService): filter.AuthorizationResponse | undefined {
+  const message = create(filter.AuthorizationResponseSchema);
+  const lists = [
+    ['allowedUpstreamHeaders', service.upstreamHeaders],
+    ['allowedUpstreamHeadersToAppend', service.upstreamHeadersToAppend],
+    ['allowedClientHeaders', service.clientHeaders],
+    ['allowedClientHeadersOnSuccess', service.clientHeadersOnSuccess],
+    ['dynamicMetadataFromHeaders', service.dynamicMetadataFromHeaders],
+  ] as const;
+  const given = lists.filter(([, matchers]) => matchers.length > 0);
+  for (const [field, matchers] of given) message[field] = encodeMatchers(matchers);
+  return given.length === 0 ? undefined : message;
 }
 
 function encodeMatchers(matchers: readonly StringMatcher[]): matcher.ListStringMatcher {

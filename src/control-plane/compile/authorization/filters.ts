@@ -7,8 +7,8 @@ import type { Document } from '../../kinds/view.js';
 import type { ExtensionProvider } from '../../mesh/extension-provider.js';
 import type { Enforcer, RbacAction } from './conditions.js';
 import {
-  CUSTOM_PREFIX,
   CUSTOM_STAT_PREFIX,
+  customPrefix,
   matchedPolicy,
   readyProvider,
   type ServiceLookup,
@@ -115,7 +115,7 @@ function customGroups(
   const names = [...new Set(policies.map(({ spec }) => spec.provider?.name ?? ''))].sort();
   const groups = names.flatMap((name) => {
     const own = policies.filter(({ spec }) => (spec.provider?.name ?? '') === name);
-    const tools = { action: 'deny' as const, enforcer, trustDomains, prefix: `${CUSTOM_PREFIX}-${name}-` };
+    const tools = { action: 'deny' as const, enforcer, trustDomains, prefix: customPrefix(name) };
     const { rules } = compileRuleSets(own, tools);
     return rules === undefined ? [] : [{ name, rules }];
   });

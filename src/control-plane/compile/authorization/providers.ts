@@ -11,6 +11,11 @@ const DEFAULT_STATUS = 403;
 
 /** Names of policies that ask a provider begin so. */
 export const CUSTOM_PREFIX = 'istio-ext-authz';
+/** What stands before the names of policies that ask a provider. */
+export function customPrefix(provider: string): string {
+  return provider === '' ? `${CUSTOM_PREFIX}-` : `${CUSTOM_PREFIX}-${provider}-`;
+}
+
 /** Before the names of what rules for providers leave. */
 export const CUSTOM_STAT_PREFIX = 'istio_ext_authz_';
 
@@ -86,7 +91,7 @@ function common(provider: AuthzProvider, name: string): Omit<ExtAuthzConfig, 'se
 
 /** A rule for the provider matched: the filter of rules before it left its name. */
 export function matchedPolicy(filter: string, provider: string): MetadataMatcher {
-  const value = `${CUSTOM_PREFIX}-${provider}-`;
+  const value = customPrefix(provider);
   return {
     namespace: filter,
     path: [`${CUSTOM_STAT_PREFIX}shadow_effective_policy_id`],

@@ -123,7 +123,7 @@ describe('what the filter demands', () => {
       claimToHeaders: [{ header: 'x-group', claim: 'groups.first' }],
       forward: true,
       payloadInMetadata: 'payload',
-      spaceDelimitedClaims: ['scope', 'permission', 'roles'],
+      spaceDelimitedClaims: ['permission', 'roles', 'scope'],
     });
   });
 
