@@ -10,22 +10,6 @@ export interface ReportOptions extends PlaneOptions {
   readonly format: 'table' | 'json' | 'yaml';
 }
 
-/** Tells versions. */
-export async function showVersion(options: ReportOptions, output: Output): Promise<number> {
-  const plane = await ask(options, '/version');
-  const found = { client: version, node: process.version, controlPlane: versionIn(plane) };
-  await print(output, options.format, found, () => [
-    ['inmesh', version],
-    ['node', process.version],
-    ['control plane', found.controlPlane ?? 'does not answer'],
-  ]);
-  return 0;
-}
-
-function versionIn(body: unknown): string | null {
-  return typeof body === 'object' && body !== null && 'version' in body ? String(body.version) : null;
-}
-
 const PARTS = {
   status: '/api/status',
   resources: '/api/resources',

@@ -40,7 +40,7 @@ async function findingsOf(options: StatusOptions): Promise<readonly Finding[]> {
     'ok',
     `inmesh ${found.version} at ${options.controlPlane}, trust domain ${found.trustDomain}`,
   );
-  const { clients, rejected, held, warnings, revision } = found;
+  const { clients, rejected, held, registrationsHeld, warnings, revision } = found;
   if (rejected === undefined) add('configuration', 'ok', `revision ${revision} is in force`);
   else
     add(
@@ -54,6 +54,13 @@ async function findingsOf(options: StatusOptions): Promise<readonly Finding[]> {
       'configuration',
       'failed',
       `a change of ${held.source} is held back`,
+      'inmesh confirm takes it into force',
+    );
+  if (registrationsHeld > 0)
+    add(
+      'configuration',
+      'failed',
+      `the end of ${counted(registrationsHeld, 'registration')} is held back`,
       'inmesh confirm takes it into force',
     );
   if (warnings.length > 0)

@@ -17,7 +17,7 @@ export function addOthers(program: Command, output: Output, done: Done): void {
       examples('version', 'version -o json', 'version --control-plane mesh.example.com:15014'),
     )
     .action(async (options) => {
-      const { showVersion } = await import('./bug-report.js');
+      const { showVersion } = await import('./version.js');
       done(await showVersion({ ...options, format: options.output }, output));
     });
   withPlaneOptions(program.command('bug-report'))

@@ -32,6 +32,9 @@ export interface PlaneStatus {
   readonly version: string;
   readonly trustDomain: string;
   readonly revision: number;
+  readonly store: { readonly writes: boolean; readonly holder?: string; readonly since: string };
+  /** How many workloads are kept though they would be gone, because they are so many. */
+  readonly registrationsHeld: number;
   readonly rejected?: {
     readonly at: string;
     readonly violations: readonly {
@@ -69,13 +72,14 @@ export async function status(
   if (options.watch === true)
     return watch(async () => watched(await ownStatus(options), format), format, output);
   const found = await ownStatus(options);
-  const { clients, rejected, held, revision } = found;
+  const { clients, rejected, held, revision, registrationsHeld } = found;
   if (format === 'name') output.out(clients.map(({ id }) => `${id}\n`).join(''));
   else
     await print(output, format, found, () => [
       headOf(isWide),
       ...clients.map((one) => rowOf(one, revision, isWide)),
     ]);
+  if (format === 'table' || isWide) output.err(`${roleText(found)}\n`);
   for (const { id, types } of clients) {
     for (const { type, refused } of types)
       for (const { name, error } of refused) output.err(`${id} refused ${type} ${name}: ${error}\n`);
@@ -85,8 +89,18 @@ export async function status(
     for (const { file, line, message } of rejected.violations) output.err(`  ${file}:${line} ${message}\n`);
   }
   if (held !== undefined) output.err(`a change of ${held.source} is held back; see inmesh confirm\n`);
+  if (registrationsHeld > 0)
+    output.err(`the end of ${counted(registrationsHeld, 'registration')} is held back; see inmesh confirm\n`);
   const isBehind = clients.some(({ state }) => state !== 'SYNCED');
-  return isBehind || rejected !== undefined || held !== undefined ? 1 : 0;
+  const isHeld = held !== undefined || registrationsHeld > 0;
+  return isBehind || rejected !== undefined || isHeld ? 1 : 0;
+}
+
+/** Which control plane was asked, in one line. */
+function roleText({ version, revision, workloads, store }: PlaneStatus): string {
+  const { writes, holder = 'another control plane', since } = store;
+  const role = writes ? 'writes its store' : `follows ${holder}`;
+  return `control plane ${version}: revision ${revision}, ${counted(workloads, 'workload')}; ${role} since ${since}`;
 }
 
 /** What the status API says. */

@@ -15,6 +15,8 @@ export interface StoreRole {
   readonly writes: boolean;
   /** Who writes, where it is another process: `process 12 on host`. */
   readonly holder: string | undefined;
+  /** Since when it has this role, in milliseconds of Unix time. */
+  readonly since: number;
 }
 
 /** The configuration of a control plane: what is in force, the objects of its own, and how it all came. */
@@ -48,6 +50,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenedStore>
   const history = new History();
   const directory = dataDir === undefined ? undefined : join(dataDir, 'config');
   let folder: Folder = directory === undefined ? IN_MEMORY : await openFolder(directory, options);
+  let since = clock.wallTime();
   let objects: ObjectStore;
   try {
     objects = new ObjectStore({ store, history, journal: folder.journal, clock, logger });
@@ -76,6 +79,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenedStore>
             if (taken === undefined) return false;
             objects.takeOver(taken.journal);
             folder = taken;
+            since = clock.wallTime();
             writeDown(recorder, store.current.value.revision);
             logger.info({ directory }, 'this control plane writes the store now');
             return true;
@@ -87,7 +91,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenedStore>
     history,
     role: () => {
       const writes = directory === undefined || folder.lock !== undefined;
-      return { writes, holder: writes ? undefined : holderOf(join(directory, LOCK)) };
+      return { writes, holder: writes ? undefined : holderOf(join(directory, LOCK)), since };
     },
     async close() {
       stopRecording();

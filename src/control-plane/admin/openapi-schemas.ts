@@ -193,7 +193,7 @@ const STATE_SCHEMAS = {
       trustDomain: text,
       addresses: mapOf(text),
       revision: whole,
-      store: object({ writes: flag, holder: text }, ['writes']),
+      store: object({ writes: flag, holder: text, since: time }, ['writes', 'since']),
       rejected: object({ at: time, violations: list(ref('Violation')) }),
       held: ref('Held'),
       warnings: list(ref('Violation')),
@@ -202,7 +202,7 @@ const STATE_SCHEMAS = {
       registrationsHeld: whole,
       load: object(load),
     },
-    ['version', 'trustDomain', 'addresses', 'revision', 'warnings', 'clients', 'workloads', 'load'],
+    ['version', 'trustDomain', 'addresses', 'revision', 'store', 'warnings', 'clients', 'workloads', 'load'],
   ),
   Client: object(
     {

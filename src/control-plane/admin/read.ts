@@ -57,9 +57,10 @@ export function read(path: string, options: AdminOptions): Answer {
 }
 
 function describeStatus(status: AdminStatus): object {
-  const { rejected, warnings, held, ca: _, ...rest } = status;
+  const { store, rejected, warnings, held, ca: _, ...rest } = status;
   return {
     ...rest,
+    store: { ...store, since: new Date(store.since).toISOString() },
     rejected: rejected && {
       at: new Date(rejected.at).toISOString(),
       violations: rejected.violations.map(describeViolation),

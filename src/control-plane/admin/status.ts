@@ -8,7 +8,7 @@ import type { AdminAuthority } from './authority.js';
 export interface AdminStatus {
   readonly version: string;
   readonly revision: number;
-  readonly store: { readonly writes: boolean; readonly holder: string | undefined };
+  readonly store: { readonly writes: boolean; readonly holder: string | undefined; readonly since: number };
   readonly rejected: { readonly violations: readonly Violation[]; readonly at: number } | undefined;
   readonly warnings: readonly Violation[];
   /** What waits for a confirmation because of how much it would take away. */

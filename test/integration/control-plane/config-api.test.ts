@@ -268,6 +268,14 @@ test('the command line tells how things stand', async () => {
   expect(await inmesh('status')).toMatchObject({
     code: 0,
     out: expect.stringMatching(/^CLIENT +SERVICE +VERSION +STATE +REVISION +CDS +LDS +EDS +RDS +AGE\n$/),
+    err: expect.stringMatching(
+      /^control plane \S+: revision \d+, 0 workloads; writes its store since \d{4}-\S+Z\n$/,
+    ),
+  });
+  expect(await inmesh('version', '-o', 'jsonpath={.client} {.controlPlane}')).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(/^(\d+\.\d+\.\d+\S*) \1$/),
+    err: '',
   });
   expect(await inmesh('wait', '--applied')).toMatchObject({
     code: 0,

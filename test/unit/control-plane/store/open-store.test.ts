@@ -157,7 +157,8 @@ test('of two control planes on a folder the second follows the first, and takes 
   const first = await open(folder);
   put(first, 'a');
   const second = await open(folder, false, own);
-  expect(first.role()).toEqual({ writes: true, holder: undefined });
+  expect(first.role()).toMatchObject({ writes: true, holder: undefined });
+  const { since } = second.role();
   expect(second.role()).toMatchObject({
     writes: false,
     holder: expect.stringContaining(`process ${process.pid}`),
@@ -174,6 +175,8 @@ test('of two control planes on a folder the second follows the first, and takes 
   await first.close();
   await own.advance(500);
   await expect.poll(() => second.role().writes, { timeout: 30_000 }).toBe(true);
+  // Since it took the place, not since it runs.
+  expect(second.role().since).toBe(since + 1_000);
   expect(put(second, 'd')).toMatchObject({ kind: 'accepted', revision: 5 });
   await second.close();
   const third = await open(folder);
