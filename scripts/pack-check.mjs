@@ -38,10 +38,10 @@ function pack(dir) {
     tarball.unpackedSize <= maxUnpackedBytes,
     `unpacked size ${tarball.unpackedSize} is over ${maxUnpackedBytes}`,
   );
-  for (const wanted of ['LICENSE', 'README.md', 'package.json'])
+  for (const wanted of ['LICENSE', 'README.md', 'package.json', 'docs/openapi.json'])
     check(files.includes(wanted), `${wanted} is not packed`);
   const strange = files.filter(
-    (file) => !/^(dist\/|LICENSE$|README\.md$|CHANGELOG\.md$|package\.json$)/.test(file),
+    (file) => !/^(dist\/|docs\/openapi\.json$|LICENSE$|README\.md$|CHANGELOG\.md$|package\.json$)/.test(file),
   );
   check(strange.length === 0, `packed by accident: ${strange.join(', ')}`);
   process.stdout.write(

@@ -79,10 +79,11 @@ export async function showAnswer(
   if (!isDone) {
     const shown = withPlacesOfFiles(body, from);
     tellRefusal(status, body, output, from);
+    // What the control plane could not do (a full disk) is no finding.
+    if (status >= 500) return 2;
     const { format } = options;
     if (format === 'json' || format === 'yaml') await print(output, format, shown, () => []);
-    // What the control plane could not do (a full disk) is no finding.
-    return status >= 500 ? 2 : 1;
+    return 1;
   }
   // As openapi.json says.
   await showApplied(body as Applied, options, output, from);
@@ -126,13 +127,10 @@ function tellRefusal(status: number, body: unknown, output: Output, from: ReadFr
   for (const one of violationsOf(body) ?? [])
     output.err(`${complaintText(one, from.objects, from.namespace)}\n`);
   const error = errorOf(body);
-  output.err(`${error === undefined ? `the control plane answered ${status}` : messageWithCode(error)}\n`);
+  output.err(
+    `${error === undefined ? `the control plane answered ${status}` : `${error.code}: ${error.message}`}\n`,
+  );
   if (error?.code === 'INMESH_MASS_REMOVAL') output.err('Say --confirm if that is meant\n');
-}
-
-/** Messages of errors that have a code begin with it; others do not. */
-function messageWithCode({ code, message }: { readonly code: string; readonly message: string }): string {
-  return message.startsWith(code) ? message : `${code}: ${message}`;
 }
 
 function lineOf(

@@ -143,12 +143,14 @@ function refusal(url: URL, status: number, hasToken: boolean, body: unknown): Me
   });
 }
 
-/** What an answer says went wrong. */
+/** What an answer says went wrong; the message without its code. */
 export function errorOf(body: unknown): { readonly code: string; readonly message: string } | undefined {
   if (typeof body !== 'object' || body === null || !('error' in body)) return undefined;
   const { error } = body;
   if (typeof error !== 'object' || error === null || !('message' in error)) return undefined;
-  return { code: 'code' in error ? String(error.code) : '', message: String(error.message) };
+  const [code, message] = ['code' in error ? String(error.code) : '', String(error.message)];
+  // Control planes up to 0.1 said the code in the message, too.
+  return { code, message: message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message };
 }
 
 function isLocal(hostname: string): boolean {

@@ -72,7 +72,7 @@ export async function status(
   if (options.watch === true)
     return watch(async () => watched(await ownStatus(options), format), format, output);
   const found = await ownStatus(options);
-  const { clients, rejected, held, revision, registrationsHeld } = found;
+  const { clients, revision } = found;
   if (format === 'name') output.out(clients.map(({ id }) => `${id}\n`).join(''));
   else
     await print(output, format, found, () => [
@@ -80,20 +80,39 @@ export async function status(
       ...clients.map((one) => rowOf(one, revision, isWide)),
     ]);
   if (format === 'table' || isWide) output.err(`${roleText(found)}\n`);
-  for (const { id, types } of clients) {
-    for (const { type, refused } of types)
-      for (const { name, error } of refused) output.err(`${id} refused ${type} ${name}: ${error}\n`);
-  }
-  if (rejected !== undefined) {
-    output.err(`a configuration was refused at ${rejected.at}; revision ${revision} stays in force:\n`);
-    for (const { file, line, message } of rejected.violations) output.err(`  ${file}:${line} ${message}\n`);
-  }
-  if (held !== undefined) output.err(`a change of ${held.source} is held back; see inmesh confirm\n`);
-  if (registrationsHeld > 0)
-    output.err(`the end of ${counted(registrationsHeld, 'registration')} is held back; see inmesh confirm\n`);
-  const isBehind = clients.some(({ state }) => state !== 'SYNCED');
-  const isHeld = held !== undefined || registrationsHeld > 0;
-  return isBehind || rejected !== undefined || isHeld ? 1 : 0;
+  const troubles = troublesOf(found);
+  for (const one of troubles) output.err(`${one}\n`);
+  return troubles.length > 0 || clients.some(({ state }) => state !== 'SYNCED') ? 1 : 0;
+}
+
+/** What was refused or is held back. */
+function troublesOf({
+  clients,
+  rejected,
+  held,
+  revision,
+  registrationsHeld,
+}: PlaneStatus): readonly string[] {
+  const byClients = clients.flatMap(({ id, types }) =>
+    types.flatMap(({ type, refused }) =>
+      refused.map(({ name, error }) => `${id} refused ${type} ${name}: ${error}`),
+    ),
+  );
+  const refusals =
+    rejected === undefined
+      ? []
+      : [
+          `a configuration was refused at ${rejected.at}; revision ${revision} stays in force:`,
+          ...rejected.violations.map(({ file, line, message }) => `  ${file}:${line} ${message}`),
+        ];
+  return [
+    ...byClients,
+    ...refusals,
+    ...(held === undefined ? [] : [`a change of ${held.source} is held back; see inmesh confirm`]),
+    ...(registrationsHeld === 0
+      ? []
+      : [`the end of ${counted(registrationsHeld, 'registration')} is held back; see inmesh confirm`]),
+  ];
 }
 
 /** Which control plane was asked, in one line. */

@@ -15,12 +15,14 @@ const ONE = '/api/resources/{kind}/{namespace}/{name}';
 
 /** What operators do with the configuration by HTTP; `openapi.json` describes it. */
 export const CONFIG_ROUTES: readonly AdminRoute[] = [
-  {
-    method: 'GET',
-    path: '/openapi.json',
-    role: 'viewer',
-    answer: () => ({ status: 200, body: OPENAPI }),
-  },
+  ...['/openapi.json', '/api/openapi.json'].map(
+    (path): AdminRoute => ({
+      method: 'GET',
+      path,
+      role: 'viewer',
+      answer: () => ({ status: 200, body: OPENAPI }),
+    }),
+  ),
   { method: 'GET', path: '/api/resources', role: 'viewer', answer: list },
   { method: 'GET', path: ONE, role: 'viewer', answer: getOne },
   { method: 'POST', path: '/api/resources', role: 'operator', action: 'config.create', answer: create },

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ADMIN_HEADERS, adminRefusal, safeJson } from '../../runtime/admin-request.js';
+import type { MeshError } from '../../runtime/errors.js';
 
 /** An answer of the admin API. */
 export interface Answer {
@@ -61,6 +62,12 @@ export function adminRequest(request: IncomingMessage): AdminRequest {
 /** An error in the form that all of them have. */
 export function problem(status: number, code: string, message: string): Answer {
   return { status, body: { error: { code, message } } };
+}
+
+/** A `MeshError` in that form: the code that its message begins with stands by itself. */
+export function problemOf(status: number, { code, message }: MeshError): Answer {
+  const prefix = `${code}: `;
+  return problem(status, code, message.startsWith(prefix) ? message.slice(prefix.length) : message);
 }
 
 /** Writes an answer; nothing of it may be cached, framed or sniffed. */

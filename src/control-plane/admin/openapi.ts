@@ -158,6 +158,7 @@ const DOCUMENT_PATHS = {
 
 const STATE_PATHS = {
   '/openapi.json': { get: read('This document.', any) },
+  '/api/openapi.json': { get: read('This document, with the rest of the API.', any) },
   '/healthz/live': { get: health() },
   '/healthz/ready': { get: health() },
   '/ready': { get: health() },

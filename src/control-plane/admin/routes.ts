@@ -1,7 +1,7 @@
 import { MeshError } from '../../runtime/errors.js';
 import { CONFIG_ROUTES } from './config-routes.js';
 import { DOCUMENT_ROUTES } from './document-routes.js';
-import { type AdminRequest, type Answer, problem } from './http.js';
+import { type AdminRequest, type Answer, problem, problemOf } from './http.js';
 import { createJoinToken, listJoinTokens, revokeJoinToken } from './join-tokens.js';
 import type { AdminOptions } from './options.js';
 import { READABLE, read } from './read.js';
@@ -77,12 +77,10 @@ export async function carryOut(
     return await route.answer(request, options, ...names);
   } catch (error) {
     if (MeshError.is(error) && (error.code === 'INMESH_OPTION_INVALID' || error.code === 'INMESH_SPIFFE_ID'))
-      return problem(400, error.code, error.message);
+      return problemOf(400, error);
     // Nothing was changed, and the caller has to know that.
-    if (MeshError.is(error) && error.code === 'INMESH_STORE_WRITE')
-      return problem(507, error.code, error.message);
-    if (MeshError.is(error) && error.code === 'INMESH_STORE_FOLLOWS')
-      return problem(503, error.code, error.message);
+    if (MeshError.is(error) && error.code === 'INMESH_STORE_WRITE') return problemOf(507, error);
+    if (MeshError.is(error) && error.code === 'INMESH_STORE_FOLLOWS') return problemOf(503, error);
     throw error;
   }
 }

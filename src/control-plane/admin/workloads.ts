@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { MeshError } from '../../runtime/errors.js';
 import type { WorkloadRegistry } from '../registry/registry.js';
 import { createWorkload } from '../registry/workload.js';
-import { type AdminRequest, type Answer, problem } from './http.js';
+import { type AdminRequest, type Answer, problem, problemOf } from './http.js';
 
 const DEFAULT_TTL_MS = 30_000;
 
@@ -39,7 +39,7 @@ export async function registerWorkload(request: AdminRequest, registry: Workload
     const owner = ownerOf(id);
     registry.register(owner, [createWorkload(owner, input)], ttlMs);
   } catch (error) {
-    if (MeshError.is(error)) return problem(400, error.code, error.message);
+    if (MeshError.is(error)) return problemOf(400, error);
     throw error;
   }
   return { status: 200, body: { id, ttlMs } };

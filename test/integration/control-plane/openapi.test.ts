@@ -72,6 +72,9 @@ async function ask(method: string, template: string, body?: unknown, path = temp
   const text = await response.text();
   if (response.headers.get('content-type') !== 'application/json') return { status, body: text as never };
   const answer = JSON.parse(text);
+  // The code stands by itself, and not in the message once more.
+  if (status >= 400 && answer.error !== undefined)
+    expect(answer.error.message).not.toContain(answer.error.code);
   // What `closed` gives is a schema still.
   const schema = z.fromJSONSchema(
     closed(schemaIn(operation, status)) as Parameters<typeof z.fromJSONSchema>[0],
@@ -103,6 +106,10 @@ test('the published document is the one that is served', async () => {
   if (process.env['UPDATE_SHAPE'] !== undefined) writeFileSync(file, text);
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(JSON.parse(text));
   expect((await ask('GET', '/openapi.json')).body).toEqual(JSON.parse(text));
+  expect((await ask('GET', '/api/openapi.json')).body).toEqual(JSON.parse(text));
+  // The package has it, too.
+  const { default: packed } = await import('inmesh/openapi.json', { with: { type: 'json' } });
+  expect(packed).toEqual(JSON.parse(text));
 });
 
 test('answers are what the OpenAPI document says', async () => {
