@@ -1,9 +1,11 @@
 import { parseSpiffeId } from '../identity/spiffe-id.js';
 import { createMeshTls } from '../identity/tls-options.js';
 import { createWebFetch } from '../identity/web-fetch.js';
+import type { Node } from '../model/node.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Logger } from '../runtime/log.js';
 import { systemRandom } from '../runtime/random.js';
+import { runSteps, type Steps } from '../runtime/steps.js';
 import { version } from '../runtime/version.js';
 import type { CreatedJoinToken } from './access/join-tokens.js';
 import type { PlaneAccess } from './access/plane-access.js';
@@ -31,10 +33,11 @@ import type { OwnIdentity } from './own-identity.js';
 import type { ControlPlane, ControlPlaneStatus } from './plane.js';
 import type { WorkloadRegistry } from './registry/registry.js';
 import { countWorkloads } from './registry/snapshot.js';
+import type { ResourceSet } from './resources/resource-set.js';
 import { type RuntimeLayers, ServedRuntime } from './runtime-layers.js';
 import type { AppliedReport } from './serve/applied.js';
 import { createCaService } from './serve/ca-service.js';
-import { CallerTable } from './serve/caller.js';
+import { type CallerIdentity, CallerTable } from './serve/caller.js';
 import { type RunningGrpcServer, startGrpcServer } from './serve/grpc-server.js';
 import type { LoadSummary } from './serve/load-reports.js';
 import { SocketTable } from './serve/socket-table.js';
@@ -102,12 +105,15 @@ export class RunningControlPlane implements ControlPlane {
         const view = store.current.value;
         const workloads = registry.current.value;
         const runtimes = this.#runtime.layers;
+        const authority = this.#authority;
+        function* stepsFor(node: Node, caller: CallerIdentity | undefined): Steps<ResourceSet> {
+          const set = { ...(yield* compiler.steps(view, workloads, node)), runtimes };
+          return authority.withSecrets(set, node, caller);
+        }
         return {
           revision: view.revision,
-          resourcesFor: (node, caller) => {
-            const set = { ...compiler.compile(view, workloads, node), runtimes };
-            return this.#authority.withSecrets(set, node, caller);
-          },
+          resourcesFor: (node, caller) => runSteps(stepsFor(node, caller)),
+          stepsFor,
         };
       },
       registry,

@@ -2,6 +2,7 @@ import { decodeNode } from '../../codec/node.js';
 import type { Node } from '../../model/node.js';
 import type { Clock, Timer } from '../../runtime/clock.js';
 import type { Logger } from '../../runtime/log.js';
+import type { Steps } from '../../runtime/steps.js';
 import type { ResourceSet } from '../resources/resource-set.js';
 import type { CallerIdentity } from './caller.js';
 import type { Channel, Outgoing } from './channel.js';
@@ -21,6 +22,8 @@ export interface PublishedState {
   readonly revision: number;
   /** What a node receives whose connection proved to be the caller's, if anybody's. */
   readonly resourcesFor: (node: Node, caller: CallerIdentity | undefined) => ResourceSet;
+  /** The same with pauses, where it may take long. */
+  readonly stepsFor?: (node: Node, caller: CallerIdentity | undefined) => Steps<ResourceSet>;
 }
 
 /** What a session works with. */
@@ -56,6 +59,9 @@ const NOTHING_OWN: ReadonlyMap<string, EncodedResource> = new Map();
 const HEALTH_TYPE = 'type.googleapis.com/istio.v1.HealthInformation';
 
 const WORST: readonly TypeStatus['state'][] = ['NACKED', 'STALE', 'NOT SENT', 'SYNCED'];
+
+/** So often one preparation stops for something newer. */
+const MAX_OVERTAKEN = 3;
 
 /** How long a change waits for the answer to what must come before it. */
 const ORDER_WAIT_MS = 5_000;
@@ -131,10 +137,30 @@ export class ClientSession {
     return !(isQuiet && this.#caughtUpWith === this.#tools.state());
   }
 
-  /** Encodes what the next push may need, with pauses. */
-  *prepare(): Generator<void> {
+  /**
+   * Finds and encodes what the next push may need, with pauses. Stops where a newer state is published, and begins with
+   * that: but not for ever, that a client hears something when there is always something new.
+   */
+  *prepare(): Steps<void> {
     if (this.#blocked || this.#node === undefined) return;
-    const set = this.#setFrom(this.#tools.state(), this.#node);
+    const { state } = this.#tools;
+    for (let left = MAX_OVERTAKEN; left >= 0; left--) {
+      const published = state();
+      const steps = this.#prepareFor(published, this.#node);
+      while (steps.next().done !== true) {
+        yield;
+        if (left > 0 && state() !== published) break;
+      }
+      if (state() === published) return;
+    }
+  }
+
+  *#prepareFor(published: PublishedState, node: Node): Steps<void> {
+    if (this.#set?.published !== published || this.#set.node !== node) {
+      const steps = published.stepsFor?.(node, this.#tools.caller);
+      if (steps !== undefined) this.#set = { published, node, resources: yield* steps };
+    }
+    const set = this.#setFrom(published, node);
     for (const { ledger } of this.#tools.conversation.channels)
       yield* this.#tools.snapshots.of(ledger.type, set).warm(ledger.interest);
   }
