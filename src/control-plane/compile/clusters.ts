@@ -11,7 +11,7 @@ import type { BackendTlsFields } from './backend-tls.js';
 import type { DestinationPolicy } from './destination-rules.js';
 import { type AssignmentTools, compileAssignment } from './endpoints.js';
 import { BREAKER_METADATA } from './failure-rate-breakers.js';
-import type { Instance } from './instance.js';
+import type { Instance, ServiceAccount } from './instance.js';
 import type { InstanceIndex } from './instances.js';
 import type { ClientPlace } from './locality-balance.js';
 import { type LocalityPlan, localityBalancingOf, localityPlanOf } from './locality-setting.js';
@@ -73,7 +73,7 @@ export function planClusters(
         trafficDistribution: service.trafficDistribution,
         hasOutlierDetection: policy.outlierDetection !== undefined,
       });
-      const instances = chosen(tools.instances.of(service, port), labels);
+      const instances = () => chosen(tools.instances.of(service, port), labels);
       const cluster: Cluster = {
         name,
         metadata: {
@@ -169,7 +169,8 @@ export function chosen(
   instances: readonly Instance[],
   labels: Readonly<Record<string, string>>,
 ): readonly Instance[] {
-  return instances.filter((one) => selects(labels, one.labels));
+  const wantsAll = Object.keys(labels).length === 0;
+  return wantsAll ? instances : instances.filter((one) => selects(labels, one.labels));
 }
 
 /** Whether the service is outside of the mesh, where nobody is taken to speak mTLS. */
@@ -180,18 +181,20 @@ export function isExternal({ source }: MeshService): boolean {
 function discoveryOf(
   name: string,
   { source }: MeshService,
-  instances: readonly Instance[],
+  instancesOf: () => readonly Instance[],
   {
     refreshRateMs,
     ...localities
   }: Omit<AssignmentTools, 'acceptsMutualTls'> & { readonly refreshRateMs: number },
 ): ClusterDiscovery {
-  const byName = { ...BY_NAME, refreshRateMs };
   const resolution = source.kind === 'entry' ? source.spec.resolution : 'STATIC';
+  if (resolution !== 'DNS' && resolution !== 'DNS_ROUND_ROBIN') return { kind: 'eds', serviceName: name };
+  const byName = { ...BY_NAME, refreshRateMs };
+  const instances = instancesOf();
   if (resolution === 'DNS') {
     return { kind: 'strict-dns', assignment: ownAssignment(name, instances, localities), ...byName };
   }
-  if (resolution === 'DNS_ROUND_ROBIN' && instances.length > 0) {
+  if (instances.length > 0) {
     // Envoy: a logical DNS cluster has one endpoint.
     const assignment = ownAssignment(name, instances.slice(0, 1), localities);
     return { kind: 'logical-dns', assignment, ...byName };
@@ -218,14 +221,16 @@ function identitiesOf(service: MeshService, { config, instances }: ClusterTools)
   const { source, namespace } = service;
   const subjectAltNames = source.kind === 'entry' ? (source.spec.subjectAltNames ?? []) : [];
   const known = service.ports.flatMap((port) => instances.of(service, port));
-  const accounts = [...known, ...instances.declared(service)];
-  const ids = accounts.map((one) =>
+  const accounts = new Map<string, ServiceAccount>();
+  for (const one of [...known, ...instances.declared(service)])
+    accounts.set(`${one.namespace}/${one.serviceAccount}`, one);
+  const ids = [...accounts.values()].map((one) =>
     istioId(config.trustDomain, one.namespace, one.serviceAccount).toString(),
   );
   // Nobody is known to serve it: an empty list would let every identity of the mesh answer. The namespace's default
   // account is whom an undeclared workload would be.
   if (ids.length === 0) ids.push(istioId(config.trustDomain, namespace, 'default').toString());
-  return { identities: [...new Set(ids)].sort(), subjectAltNames };
+  return { identities: ids.sort(), subjectAltNames };
 }
 
 /** Whether the endpoints of a cluster go out by EDS. */

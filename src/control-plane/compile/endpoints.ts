@@ -30,7 +30,11 @@ export function compileAssignment(
     const { locality } = instance;
     const key = JSON.stringify([locality.region, locality.zone, locality.subZone]);
     const group = groups.get(key) ?? { locality, members: [] };
-    const labels = withTopology(instance.labels, locality, instance.clusterId || DEFAULT_CLUSTER_ID);
+    // Nobody asks for them where localities are not balanced.
+    const labels =
+      plan === undefined
+        ? instance.labels
+        : withTopology(instance.labels, locality, instance.clusterId || DEFAULT_CLUSTER_ID);
     group.members.push({ instance, labels, weight: instance.weight });
     groups.set(key, group);
   }

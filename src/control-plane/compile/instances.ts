@@ -68,7 +68,7 @@ export function indexInstances(view: ConfigView, { named: find, chosen }: Regist
       if (source.kind === 'implied') return registered(own(namespace, source.name), service, port);
       if (source.kind === 'entry') return entryInstances(service, source, port, found);
       const { selector } = source.spec;
-      const named = own(namespace, source.name).filter((one) => contradictsNothing(one, selector));
+      const named = withoutContradiction(own(namespace, source.name), selector);
       const listed = listedInstances(view, { namespace, name: source.name }, port);
       if (selector === undefined) return joined(registered(named, service, port), listed);
       const others = found.pods(namespace, selector).filter((one) => one.service !== source.name);
@@ -89,15 +89,16 @@ function joined(registered: readonly Instance[], listed: readonly Instance[]): r
 }
 
 /** A workload that registered under the service's name serves it unless a label contradicts the selector. */
-function contradictsNothing({ labels }: Workload, selector: Readonly<Record<string, string>> = {}): boolean {
+function withoutContradiction(workloads: readonly Serving[], selector: Labels = {}): readonly Serving[] {
+  const wanted = Object.entries(selector);
   // A process started by hand rarely carries every label of its Deployment. Any other must match the selector in full.
-  return Object.entries(selector).every(([key, value]) => (labels[key] ?? value) === value);
+  return workloads.filter(({ labels }) => wanted.every(([key, value]) => (labels[key] ?? value) === value));
 }
 
 /** Where selectors look. */
 interface Found {
   readonly entries: (namespace: string, selector: Labels | undefined) => readonly Document<'WorkloadEntry'>[];
-  readonly pods: (namespace: string, selector: Labels | undefined) => readonly Workload[];
+  readonly pods: (namespace: string, selector: Labels | undefined) => readonly Serving[];
 }
 
 const entriesFor = lookup(
@@ -110,11 +111,14 @@ const entriesFor = lookup(
     index.find(namespace, selector),
 );
 
+/** A registered workload as an instance: the same object for all ports of services that it serves. */
+type Serving = Workload & Pick<Instance, 'workload'>;
+
 /** What the documents of a namespace say of workloads that do not say themselves. */
 interface Defaults {
   readonly templates: readonly PodTemplate[];
   readonly groups: readonly Document<'WorkloadGroup'>[];
-  readonly completed: WeakMap<RegisteredService, readonly Workload[]>;
+  readonly completed: WeakMap<RegisteredService, readonly Serving[]>;
 }
 
 const defaultsIn = lookup(
@@ -139,7 +143,7 @@ const defaultsIn = lookup(
 const NO_DEFAULTS: Defaults = { templates: [], groups: [], completed: new WeakMap() };
 
 /** Fills in what the documents say of workloads; once for each service as long as they say the same. */
-function completed(view: ConfigView, registered: RegisteredService): readonly Workload[] {
+function completed(view: ConfigView, registered: RegisteredService): readonly Serving[] {
   const defaults = defaultsIn(view, registered.namespace);
   let workloads = defaults.completed.get(registered);
   if (workloads === undefined) {
@@ -150,19 +154,18 @@ function completed(view: ConfigView, registered: RegisteredService): readonly Wo
 }
 
 function registered(
-  workloads: readonly Workload[],
+  workloads: readonly Serving[],
   service: MeshService,
   port: MeshPort,
 ): readonly Instance[] {
   return workloads
     .filter((one) => one.isMember === true || servedPort(one, service) === port)
-    .map((one) => ({ ...one, ...memberPort(one, port), workload: one.service }));
+    .map((one) => (one.isMember === true ? { ...one, port: memberPort(one, port) } : one));
 }
 
 /** A member of a group serves every port: where its group says, else where the service does. */
-function memberPort({ isMember, ports }: Workload, port: MeshPort): Partial<Pick<Instance, 'port'>> {
-  if (isMember !== true) return {};
-  return { port: ports?.[port.name] ?? (typeof port.target === 'number' ? port.target : port.number) };
+function memberPort({ ports }: Workload, port: MeshPort): number {
+  return ports?.[port.name] ?? (typeof port.target === 'number' ? port.target : port.number);
 }
 
 /** Which of the service's ports a workload implements. */
@@ -252,18 +255,19 @@ function declaredAccounts(view: ConfigView, { source, namespace }: MeshService):
  * Undefined where it does not serve (yet). Istio: who is of a group with a probe does when it said that it is healthy, and
  * who registers as the member of a group needs that group.
  */
-function withDefaults({ templates, groups }: Defaults, registered: Workload): Workload | undefined {
+function withDefaults({ templates, groups }: Defaults, registered: Workload): Serving | undefined {
   const group = groupAmong(groups, registered);
   if (group === undefined && registered.isMember === true) return undefined;
   const isServing =
     group?.spec.probe === undefined ? registered.health !== 'unhealthy' : registered.health === 'healthy';
   if (!isServing) return undefined;
   const workload = inGroup(registered, group);
-  if (workload.serviceAccount !== '') return workload;
+  const name = { workload: workload.service };
+  if (workload.serviceAccount !== '') return { ...workload, ...name };
   const template = templates.find(
     ({ labels }) => Object.keys(labels).length > 0 && selects(labels, workload.labels),
   );
-  return { ...workload, serviceAccount: template?.serviceAccount ?? DEFAULT_SERVICE_ACCOUNT };
+  return { ...workload, ...name, serviceAccount: template?.serviceAccount ?? DEFAULT_SERVICE_ACCOUNT };
 }
 
 /** The WorkloadGroup that a workload names, else the oldest whose labels it has. */

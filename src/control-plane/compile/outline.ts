@@ -18,9 +18,9 @@ import { hasIpAddress, type InstanceIndex, indexInstances, isResolved, registere
 import { compileListeners } from './outbound-listeners.js';
 import type { OutlineBasis, OutlineMemory } from './outline-memory.js';
 import type { CommonOutline, CompileInput } from './outlined.js';
-import { type MtlsModes, mtlsModes } from './peer-authentication.js';
+import { mtlsModes, takesTls } from './peer-authentication.js';
 import type { Pieces } from './pieces.js';
-import type { CompileWorld } from './recorded.js';
+import type { CompileWorld, Recorded } from './recorded.js';
 import type { Target } from './route-context.js';
 import { clientScope } from './sidecar.js';
 import { meshVirtualServices } from './virtual-services.js';
@@ -119,7 +119,7 @@ function planService(
 /** What endpoints are made with. */
 interface EndpointTools {
   readonly instances: InstanceIndex;
-  readonly modes: MtlsModes;
+  readonly takesMutualTls: Recorded['takesMutualTls'];
 }
 
 /** The endpoints of all clusters that are served by EDS; those of the memory where they would be the same. */
@@ -144,7 +144,7 @@ export function compileEndpoints(
         (recorded) =>
           compileAssignmentOf(plan, input.profile, {
             instances: indexInstances(recorded.view, recorded.registered),
-            modes: recorded.modeOf,
+            takesMutualTls: recorded.takesMutualTls,
           }),
       );
       endpoints.set(name, assignment);
@@ -160,9 +160,10 @@ export function* freshEndpoints(
   { view, config, registry, pods, profile }: OutlineInput,
   plans: Iterable<ClusterPlan>,
 ): Steps<ReadonlyMap<string, ClusterLoadAssignment>> {
-  const tools = {
+  const modes = mtlsModes(view, config);
+  const tools: EndpointTools = {
     instances: indexInstances(view, registeredIn(registry, pods)),
-    modes: mtlsModes(view, config),
+    takesMutualTls: (workload, port) => takesTls(modes(workload, port)),
   };
   const endpoints = new Map<string, ClusterLoadAssignment>();
   const pauses = new Pauses();
@@ -176,13 +177,13 @@ export function* freshEndpoints(
 function compileAssignmentOf(
   plan: ClusterPlan,
   { place: client, generator }: CommonProfile,
-  { instances, modes }: EndpointTools,
+  { instances, takesMutualTls }: EndpointTools,
 ): ClusterLoadAssignment {
   // gRPC's own clients refuse addresses other than those of IP.
   const canGoOut = generator === 'grpc' ? hasIpAddress : isResolved;
   const serving = chosen(instances.of(plan.service, plan.port), plan.labels).filter(canGoOut);
   return compileAssignment(plan.cluster.name, serving, {
-    acceptsMutualTls: (one) => one.tlsMode === 'istio' && modes(one, one.port) !== 'DISABLE',
+    acceptsMutualTls: (one) => one.tlsMode === 'istio' && takesMutualTls(one, one.port),
     plan: plan.locality,
     client,
   });

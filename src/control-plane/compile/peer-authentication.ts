@@ -6,6 +6,11 @@ import { selects } from '../mesh/visibility.js';
 /** What connections a workload's port accepts. */
 export type MtlsMode = 'STRICT' | 'PERMISSIVE' | 'DISABLE';
 
+/** Whether a port of that mode accepts mesh mTLS. */
+export function takesTls(mode: MtlsMode): boolean {
+  return mode !== 'DISABLE';
+}
+
 /** What a PeerAuthentication selects workloads by. */
 export interface PeerWorkload {
   readonly namespace: string;

@@ -8,7 +8,7 @@ import type { RegisteredService, RegistrySnapshot } from '../registry/snapshot.j
 import type { DestinationPolicy } from './destination-rules.js';
 import type { Registered } from './instances.js';
 import type { Labels } from './label-index.js';
-import type { MtlsMode, MtlsModes } from './peer-authentication.js';
+import { type MtlsModes, type PeerWorkload, takesTls } from './peer-authentication.js';
 import type { PodIndex } from './pods.js';
 
 /** Everything that the pieces of an outline may be made from, for one client at one moment. */
@@ -28,7 +28,8 @@ export interface Recorded extends Pick<CompileWorld, 'view' | 'config'> {
   readonly registered: Registered;
   readonly serviceOf: (host: string) => MeshService | undefined;
   readonly destinationOf: (host: string) => DestinationPolicy | undefined;
-  readonly modeOf: MtlsModes;
+  /** Whether a workload takes mesh mTLS on a port at all; which of its modes says so makes no difference. */
+  readonly takesMutualTls: (workload: PeerWorkload, port: number) => boolean;
 }
 
 /** What was asked for a piece. */
@@ -71,8 +72,8 @@ function recorded(view: ConfigView, world: CompileWorld, reads: Reads<CompileWor
     },
     serviceOf: (host) => reads.ask(world, serviceOf, host),
     destinationOf: (host) => reads.ask(world, destinationOf, host),
-    modeOf: ({ namespace, labels }, port) =>
-      reads.ask(world, modeOf, JSON.stringify([namespace, labels, port])),
+    takesMutualTls: ({ namespace, labels }, port) =>
+      reads.ask(world, takesMutualTls, JSON.stringify([namespace, labels, port])),
   };
 }
 
@@ -116,11 +117,11 @@ const destinationOf = question<string, DestinationPolicy | undefined>(
 );
 
 /** By text, as many instances are alike. */
-const modeOf = question<string, MtlsMode>(
+const takesMutualTls = question<string, boolean>(
   ({ modes }, key) => {
     // Such texts are made above alone.
     const [namespace, labels, port] = JSON.parse(key) as [string, Labels, number];
-    return modes({ namespace, labels }, port);
+    return takesTls(modes({ namespace, labels }, port));
   },
   ({ modes }) => modes,
 );
