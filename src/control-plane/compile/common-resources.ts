@@ -1,7 +1,7 @@
 import type { ClusterLoadAssignment } from '../../model/endpoint.js';
 import { isEqual } from '../../runtime/equal.js';
 import { ShardedMap } from '../../runtime/sharded-map.js';
-import { Runs, type Steps } from '../../runtime/steps.js';
+import { Pauses, Runs, type Steps } from '../../runtime/steps.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import { concernedPlans } from './concerned-plans.js';
@@ -55,7 +55,7 @@ export class CommonResources {
       this.#memory.endpointsHold(view);
     const endpoints = canChange
       ? yield* changeEndpoints(before, input)
-      : keepEndpoints(before, outline, yield* compileEndpoints(input, outline.plans, this.#memory));
+      : yield* keepEndpoints(before, outline, yield* compileEndpoints(input, outline.plans, this.#memory));
     this.#last = { view, registry, shape, outline, endpoints };
     return this.#last;
   }
@@ -83,19 +83,22 @@ function* changeEndpoints(
 const NO_ENDPOINTS: ReadonlyMap<string, ClusterLoadAssignment> = new Map();
 
 /** The endpoints of all clusters, and those that no instance decides; the old object wherever nothing changed. */
-function keepEndpoints(
+function* keepEndpoints(
   last: Common | undefined,
   { ownEndpoints = NO_ENDPOINTS }: CommonOutline,
   compiled: ReadonlyMap<string, ClusterLoadAssignment>,
-): ShardedMap<ClusterLoadAssignment> {
+): Steps<ShardedMap<ClusterLoadAssignment>> {
   const before = last?.endpoints;
+  yield;
   const own = [...ownEndpoints].filter(([name]) => !compiled.has(name));
   if (before === undefined) return ShardedMap.from([...compiled, ...own]);
   const changes = new Map<string, ClusterLoadAssignment | undefined>();
   for (const name of before.keys()) {
     if (!compiled.has(name) && !ownEndpoints.has(name)) changes.set(name, undefined);
   }
+  const pauses = new Pauses();
   for (const [name, one] of [...own, ...compiled]) {
+    if (pauses.areDue()) yield;
     const old = before.get(name);
     if (old !== one && !isEqual(old, one)) changes.set(name, one);
   }

@@ -121,6 +121,7 @@ export class OutlineMemory {
       all.push(plan(service, this.#clusters));
       if (pauses.areDue()) yield;
     }
+    yield;
     const changes = this.#clusters.end();
     const isSameOrder = last !== undefined && changes.length === 0;
     const made = {
@@ -138,6 +139,7 @@ export class OutlineMemory {
   ): Steps<Pick<CommonOutline, 'listeners' | 'routes'>> {
     this.#units.begin();
     const all = yield* make(this.#units);
+    yield;
     const changes = this.#units.end();
     return {
       listeners: this.#listeners.after(changes, () => all),

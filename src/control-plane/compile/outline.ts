@@ -54,6 +54,7 @@ function* outlineSteps(view: ConfigView, input: OutlineInput, memory: OutlineMem
   yield;
   const rules = indexDestinationRules(view, config);
   const services = byHost.get([scope.services], () => new Map(scope.services.map((one) => [one.host, one])));
+  yield;
   const policies = memory.policies([scope.services, rules], () => policiesOf(scope.services, rules, profile));
   const world: CompileWorld = {
     ...input,
@@ -65,7 +66,9 @@ function* outlineSteps(view: ConfigView, input: OutlineInput, memory: OutlineMem
   const planned = yield* memory.clusters(world, (service, pieces) =>
     planService(service, { world, profile, pieces }),
   );
+  yield;
   const listeners = yield* compileListeners({ view, world, profile, scope, memory });
+  yield;
   const outline = { ...listeners, ...planned, services, policies };
   return profile.generator === 'grpc' ? yield* memory.grpc.of(outline) : outline;
 }

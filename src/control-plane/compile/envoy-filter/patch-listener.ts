@@ -26,9 +26,7 @@ export function patchListener(
   place: ListenerPlace,
 ): Uint8Array | undefined {
   const message = fromBinary(listener.ListenerSchema, bytes);
-  const own = patches.filter(
-    (patch) => isInContext(patch, place.context) && isForListener(patch, message, place),
-  );
+  const own = patches.filter((patch) => isConcerned(patch, message.name, place));
   if (own.length === 0) return bytes;
   let changed = message;
   for (const patch of of('LISTENER', own)) {
@@ -61,7 +59,10 @@ function of(applyTo: ApplyTo, patches: readonly Patch[]): readonly Patch[] {
   return patches.filter((one) => one.applyTo === applyTo);
 }
 
-function isForListener({ match }: Patch, { name }: Listener, { context, port }: ListenerPlace): boolean {
+/** Whether a patch is about something in a listener. */
+export function isConcerned(patch: Patch, name: string, { context, port }: ListenerPlace): boolean {
+  if (!isInContext(patch, context)) return false;
+  const { match } = patch;
   const wanted = match.listener;
   if (wanted === undefined) return true;
   // Istio's names of the listeners that all connections come to.

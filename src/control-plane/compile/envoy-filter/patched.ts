@@ -17,6 +17,7 @@ import { extensionConfigs } from './extension-configs.js';
 import { addedClusters, isForCluster, patchCluster } from './patch-cluster.js';
 import { addedListeners, patchListener } from './patch-listener.js';
 import { patchRoutes } from './patch-routes.js';
+import { PatchedFilters, type ReadBack } from './patched-filters.js';
 import type { ApplyTo, Patch, PatchContext } from './patches.js';
 import { listenerPort, tablePlace } from './places.js';
 
@@ -84,12 +85,18 @@ class AppliedPatches {
       name: message.name,
       bytes: toBinary(listenerProto.ListenerSchema, message),
     }));
+    const filters = isOurs ? new PatchedFilters(patches) : undefined;
     this.#listeners = new PatchedResources<Listener>({
       isConcerned: hasListeners,
-      change: (listener) =>
-        changed(listener, LISTENER, target, (bytes) =>
-          patchListener(bytes, patches, { context, port: listenerPort(listener.name) }),
-        ),
+      change: (listener) => {
+        const place = { context, port: listenerPort(listener.name) };
+        const change = (bytes: Uint8Array) => patchListener(bytes, patches, place);
+        const shared = filters?.of(listener, place, () => readBack(listener, change, target));
+        if (shared === undefined) return changed(listener, LISTENER, target, change);
+        if ('listener' in shared) return shared.listener;
+        refuse(LISTENER, listener.name, shared.reason, target);
+        return listener;
+      },
       // Listeners that patches bring go where the others of their kind are.
       added: isOurs ? wires.flatMap(({ name, bytes }) => decoded(bytes, LISTENER, name, target) ?? []) : [],
     });
@@ -209,16 +216,40 @@ function accept<T extends { readonly name: string }>(
   return decoded(bytes, type, resource.name, target);
 }
 
+/** A listener of our SDK as it comes out of its patches; undefined = they remove it. */
+function readBack(
+  listener: Listener,
+  change: (bytes: Uint8Array) => Uint8Array | undefined,
+  { encoders }: PatchTarget,
+): ReadBack | undefined {
+  const after = change(encoders.listener(listener));
+  if (after === undefined) return undefined;
+  try {
+    return { listener: LISTENER.decode(after).resource };
+  } catch (error) {
+    return { reason: messageOf(error) };
+  }
+}
+
 function decoded<T>(
   bytes: Uint8Array,
   type: ResourceType<T>,
   name: string,
-  { onRefused }: PatchTarget,
+  target: PatchTarget,
 ): T | undefined {
   try {
     return type.decode(bytes).resource;
   } catch (error) {
-    onRefused(`EnvoyFilters do not change ${type.short} ${name} for members: ${messageOf(error)}`);
+    refuse(type, name, messageOf(error), target);
     return undefined;
   }
+}
+
+function refuse(
+  { short }: Pick<ResourceType<unknown>, 'short'>,
+  name: string,
+  reason: string,
+  { onRefused }: PatchTarget,
+): void {
+  onRefused(`EnvoyFilters do not change ${short} ${name} for members: ${reason}`);
 }
