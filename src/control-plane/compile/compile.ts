@@ -7,7 +7,6 @@ import { withGatewayApi } from '../gateway-api/translate.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
-import { GRPC_ENCODERS, SDK_ENCODERS } from '../resources/encoders.js';
 import type { ResourceSet, WireResource } from '../resources/resource-set.js';
 import { commonProfileOf } from './common-profile.js';
 import { type Common, CommonResources } from './common-resources.js';
@@ -17,7 +16,7 @@ import { type InboundInput, InboundListeners } from './inbound-listeners.js';
 import { INLINE_KEYS, type IssuerKeys } from './issuer-keys.js';
 import { meshConfigOf } from './mesh-document.js';
 import type { CompileInput, Outline, OwnInput } from './outlined.js';
-import { OwnOutlines } from './own-outline.js';
+import { ENCODERS, OwnOutlines } from './own-outline.js';
 import { PodIndex } from './pods.js';
 import { type Profile, profileOf } from './profile.js';
 import { RegistryShapes } from './registry-shapes.js';
@@ -131,15 +130,16 @@ class MemoizingCompiler implements Compiler {
     const resources = this.#profiles.get(profile.key, () => new ProfileResources(profile));
     const { outline, endpoints, secrets } = yield* this.#compiled(resources, { ...input, profile });
     const { listeners, routes, clusters, wireListeners = NONE, extensions } = outline;
-    const common = { routes, clusters, endpoints, wireListeners, secrets, extensions };
+    const encoders = ENCODERS[profile.generator];
+    const common = { routes, clusters, endpoints, wireListeners, secrets, extensions, encoders };
     if (profile.generator === 'grpc') {
       this.#listeners.servesGrpc?.(given);
       const listenerOf = (name: string) =>
         this.#inbound.ofGrpcServer(name, node, input) ?? resources.otherName(name, profile, outline);
-      return { ...common, listeners, encoders: GRPC_ENCODERS, listenerOf };
+      return { ...common, listeners, listenerOf };
     }
     const listenerOf = (name: string) => this.#ownOf(node, input).get(name);
-    return { ...common, listeners, encoders: SDK_ENCODERS, listenerOf };
+    return { ...common, listeners, listenerOf };
   }
 
   *#compiled(resources: ProfileResources, input: OwnInput): Steps<ProfileSet> {

@@ -1,13 +1,21 @@
 import type { Listener } from '../../model/listener.js';
 import type { ShardedMap } from '../../runtime/sharded-map.js';
 import { Runs, type Steps } from '../../runtime/steps.js';
-import { GRPC_ENCODERS, SDK_ENCODERS } from '../resources/encoders.js';
+import { ENVOY_ENCODERS, GRPC_ENCODERS, SDK_ENCODERS } from '../resources/encoders.js';
+import type { ResourceEncoders } from '../resources/resource-set.js';
 import { EnvoyOutlines } from './envoy/outline.js';
 import { PatchedOutlines } from './envoy-filter/patched.js';
 import { Mapped } from './mapped.js';
 import type { CommonOutline, Outline, OwnInput } from './outlined.js';
-import type { Profile } from './profile.js';
+import type { Generator, Profile } from './profile.js';
 import { processTracing } from './tracing.js';
+
+/** How resources travel to whom. */
+export const ENCODERS: Readonly<Record<Generator, ResourceEncoders>> = {
+  inmesh: SDK_ENCODERS,
+  grpc: GRPC_ENCODERS,
+  envoy: ENVOY_ENCODERS,
+};
 
 /**
  * What the clients of one profile are sent of what they share with others: in the form of their kind, with their logs and
@@ -44,7 +52,7 @@ export class OwnOutlines {
         : yield* this.#envoy.of(common, { ...input, envoy });
     return yield* this.#patched.of(outline, {
       patches,
-      encoders: generator === 'grpc' ? GRPC_ENCODERS : SDK_ENCODERS,
+      encoders: ENCODERS[generator],
       isOurs: generator === 'inmesh',
       // Istio: all that a gateway has is a gateway's.
       context: (envoy?.gateways.length ?? 0) > 0 ? 'GATEWAY' : 'SIDECAR_OUTBOUND',

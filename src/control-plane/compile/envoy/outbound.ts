@@ -4,13 +4,14 @@ import type { OutboundTcpListener } from '../../../model/listener.js';
 import type { PathRules } from '../../../model/request-processing.js';
 import type { RouteConfiguration, VirtualHost } from '../../../model/route.js';
 import { type MeshConfig, pathRules } from '../../mesh/mesh-config.js';
-import { clusterName, parseClusterName } from '../../mesh/names.js';
+import { clusterName } from '../../mesh/names.js';
 import type { WireResource } from '../../resources/resource-set.js';
 import { filtersFor } from '../cors.js';
 import { OUTBOUND_FILTERS } from '../fault.js';
 import type { CommonOutline } from '../outlined.js';
 import type { EnvoyOptions } from '../profile.js';
 import { FORWARD_PROXY_FILTER } from './forward-proxy.js';
+import { EnvoyHosts, HostTable } from './hosts.js';
 import { httpFilter, openChain, socketListener } from './listener.js';
 import { tcpListener } from './tcp-listener.js';
 import type { EnvoyTracing } from './tracing.js';
@@ -36,69 +37,50 @@ export interface EnvoyOutbound {
 
 /**
  * Without traffic capture, applications call an Envoy as their HTTP proxy, on one port for all hosts; or, where the node
- * asks for it (`INTERCEPTION_MODE: NONE`), on the port of each service.
+ * asks for it (`INTERCEPTION_MODE: NONE`), on the port of each service. Follows the common outline: hosts that stay are the
+ * same objects.
  */
-export function envoyOutbound(
-  outline: CommonOutline,
-  { proxyPort, hasPortListeners }: EnvoyOptions,
-  { config, unknown, traced }: OutboundOptions,
-): EnvoyOutbound {
-  const hosts = hostsOf(outline);
-  const listeners: WireResource[] = [];
-  const tables: RouteConfiguration[] = [];
-  const add = (table: string, address: SocketAddress, virtualHosts: readonly VirtualHost[]) => {
-    tables.push({ name: table, virtualHosts: [...withoutSharedDomains(virtualHosts), unknown] });
-    listeners.push(httpListener({ table, address, paths: pathRules(config), traced }, virtualHosts));
-  };
-  if (proxyPort !== 0) {
-    add(
-      PROXY_TABLE,
-      { address: LOOPBACK, port: proxyPort },
-      hosts.map(({ virtualHost }) => virtualHost),
-    );
-  }
-  if (!hasPortListeners) return { listeners, tables };
-  const taken = new Set([proxyPort]);
-  for (const port of [...new Set(hosts.map((one) => one.port))].sort((a, b) => a - b)) {
-    if (taken.has(port)) continue;
-    taken.add(port);
-    const own = hosts.filter((one) => one.port === port).map(({ virtualHost }) => virtualHost);
-    add(String(port), { address: LOOPBACK, port }, own);
-  }
-  for (const [model, port] of tcpListenersOf(outline)) {
-    // One socket can't tell two services of TCP apart: Istio keeps the first.
-    if (taken.has(port)) continue;
-    taken.add(port);
-    listeners.push(tcpListener(model, { address: LOOPBACK, port }));
-  }
-  return { listeners, tables };
-}
+export class EnvoyOutbounds {
+  readonly #hosts = new EnvoyHosts();
+  readonly #tables = new Map<string, HostTable>();
 
-interface PortHost {
-  readonly port: number;
-  readonly virtualHost: VirtualHost;
-}
-
-/** The virtual hosts of all services, those of port 80 first: a name without a port means them. */
-function hostsOf({ routes }: CommonOutline): readonly PortHost[] {
-  const found = [...routes.values()].flatMap(({ name, virtualHosts }) => {
-    const cluster = parseClusterName(name);
-    return cluster === undefined
-      ? []
-      : virtualHosts.map((virtualHost) => ({ port: cluster.port, virtualHost }));
-  });
-  const rank = ({ port }: PortHost) => (port === 80 ? 0 : port);
-  return found.sort((a, b) => rank(a) - rank(b) || (a.virtualHost.name < b.virtualHost.name ? -1 : 1));
-}
-
-/** Envoy: a domain may stand in a table once. */
-function withoutSharedDomains(virtualHosts: readonly VirtualHost[]): readonly VirtualHost[] {
-  const seen = new Set<string>();
-  return virtualHosts.flatMap((virtualHost) => {
-    const domains = virtualHost.domains.filter((domain) => !seen.has(domain));
-    for (const domain of domains) seen.add(domain);
-    return domains.length === 0 ? [] : [{ ...virtualHost, domains }];
-  });
+  of(
+    outline: CommonOutline,
+    { proxyPort, hasPortListeners }: EnvoyOptions,
+    { config, unknown, traced }: OutboundOptions,
+  ): EnvoyOutbound {
+    const hosts = this.#hosts.of(outline.routes);
+    const listeners: WireResource[] = [];
+    const tables: RouteConfiguration[] = [];
+    const add = (table: string, address: SocketAddress, virtualHosts: readonly VirtualHost[]) => {
+      const hosts = this.#tables.get(table) ?? new HostTable();
+      this.#tables.set(table, hosts);
+      tables.push({ name: table, virtualHosts: [...hosts.of(virtualHosts), unknown] });
+      listeners.push(httpListener({ table, address, paths: pathRules(config), traced }, virtualHosts));
+    };
+    if (proxyPort !== 0) {
+      add(
+        PROXY_TABLE,
+        { address: LOOPBACK, port: proxyPort },
+        hosts.map(({ virtualHost }) => virtualHost),
+      );
+    }
+    if (!hasPortListeners) return { listeners, tables };
+    const taken = new Set([proxyPort]);
+    for (const port of [...new Set(hosts.map((one) => one.port))].sort((a, b) => a - b)) {
+      if (taken.has(port)) continue;
+      taken.add(port);
+      const own = hosts.filter((one) => one.port === port).map(({ virtualHost }) => virtualHost);
+      add(String(port), { address: LOOPBACK, port }, own);
+    }
+    for (const [model, port] of tcpListenersOf(outline)) {
+      // One socket can't tell two services of TCP apart: Istio keeps the first.
+      if (taken.has(port)) continue;
+      taken.add(port);
+      listeners.push(tcpListener(model, { address: LOOPBACK, port }));
+    }
+    return { listeners, tables };
+  }
 }
 
 /** A listener of the Envoy's own machine, with the table that it serves. */

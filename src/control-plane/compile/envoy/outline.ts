@@ -11,7 +11,7 @@ import { unknownHostOf } from '../outbound-policy.js';
 import type { CommonOutline, Outline, OwnInput } from '../outlined.js';
 import type { EnvoyOptions } from '../profile.js';
 import { ALLOW_ANY, dialsNamedHost, PASSTHROUGH_CLUSTER } from './forward-proxy.js';
-import { envoyOutbound } from './outbound.js';
+import { EnvoyOutbounds } from './outbound.js';
 import { gatewaysOf, tracedBy } from './own-gateways.js';
 
 const NO_LISTENERS = ShardedMap.from<Listener>([]);
@@ -35,6 +35,7 @@ interface Made {
  * Follows it, and what documents say of Gateways.
  */
 export class EnvoyOutlines {
+  readonly #outbound = new EnvoyOutbounds();
   readonly #clusters = new Mapped((cluster: Cluster) =>
     cluster.discovery.kind === 'original-dst' ? dialsNamedHost(cluster) : cluster,
   );
@@ -58,7 +59,7 @@ export class EnvoyOutlines {
     const gateways = gatewaysOf(view, common, { ...input, traced });
     yield;
     const unknown = unknownHostOf(profile, config, (name) => common.services.get(name)) ?? ALLOW_ANY;
-    const outbound = envoyOutbound(common, envoy, { config, unknown, traced });
+    const outbound = this.#outbound.of(common, envoy, { config, unknown, traced });
     const before = this.#last?.outline;
     return {
       listeners: NO_LISTENERS,
