@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { ROUTE_CONFIGURATION } from '../../../../src/codec/resource-types.js';
 import { createCompiler } from '../../../../src/control-plane/compile/compile.js';
 import { DEFAULT_MESH_CONFIG } from '../../../../src/control-plane/mesh/mesh-config.js';
 import { runSteps } from '../../../../src/runtime/steps.js';
@@ -45,6 +46,42 @@ describe('clients whose profiles differ', () => {
     expect(plain.listeners.get('reviews.default.svc.cluster.local:9080')).not.toHaveProperty(
       'http.accessLogs',
     );
+  });
+});
+
+describe('the table of an Envoy', () => {
+  const envoy = nodeOf({ GENERATOR: 'envoy' });
+  const rule = (timeout: string) =>
+    networking(
+      'VirtualService',
+      'ratings',
+      `{ hosts: [ratings], http: [{ timeout: ${timeout}, route: [{ destination: { host: ratings } }] }] }`,
+    );
+  const documents = (timeout: string) => `${service('reviews')}${service('ratings')}${rule(timeout)}`;
+
+  test('keeps the hosts that a change is not about', () => {
+    const compiler = createCompiler(DEFAULT_MESH_CONFIG);
+    const [before, after] = ['1s', '2s'].map((timeout) =>
+      compiler.compile(viewOf(documents(timeout)), registryOf([]), envoy).routes.get('http_proxy'),
+    );
+    const changed = before?.virtualHosts.filter((one, at) => one !== after?.virtualHosts[at]);
+    expect(changed?.map(({ name }) => name)).toEqual(['ratings.default.svc.cluster.local:9080']);
+    expect(after?.virtualHosts.map(({ name }) => name)).toEqual(before?.virtualHosts.map(({ name }) => name));
+  });
+
+  test('is encoded host by host as it is at once', () => {
+    const { routes, encoders } = createCompiler(DEFAULT_MESH_CONFIG).compile(
+      viewOf(documents('1s')),
+      registryOf([]),
+      envoy,
+    );
+    for (const table of routes.values()) {
+      const bytes = Buffer.from(encoders.route(table));
+      expect(ROUTE_CONFIGURATION.decode(bytes).resource).toEqual(
+        ROUTE_CONFIGURATION.decode(ROUTE_CONFIGURATION.encode(table)).resource,
+      );
+    }
+    expect(routes.size).toBe(1);
   });
 });
 
