@@ -20,6 +20,10 @@ export function addAnalyze(program: Command, output: Output, done: Done): void {
       'files or folders of YAML or JSON; - is the standard input (default: what is in force at the control plane)',
     )
     .option('-n, --namespace <namespace>', 'only findings about documents of this namespace')
+    .option('-A, --all-namespaces', 'findings about documents of all namespaces, whatever -n says', false)
+    .option('--ignore-unknown', 'pass over files that cannot be read', false)
+    // Of istioctl's commands: files are never held against a cluster.
+    .addOption(new Option('-k, --use-kube <yes>').choices(['false']).hideHelp())
     .option('--analyzer <name...>', 'only these analyzers, such as gateway.SecretAnalyzer')
     .option(
       '-S, --suppress <code=document>',
@@ -34,9 +38,12 @@ export function addAnalyze(program: Command, output: Output, done: Done): void {
     .option('-L, --list-analyzers', 'list the analyzers with their codes instead', false)
     .addOption(formatOption('table', 'wide', 'json', 'yaml', 'name'))
     .addHelpText('after', EXAMPLES)
-    .action(async (paths: readonly string[], { file = [], recursive, ...options }) => {
+    .action(async (paths: readonly string[], { file = [], recursive, allNamespaces, ...given }) => {
+      const { namespace, ...rest } = given;
+      const options = allNamespaces || namespace === undefined ? rest : { ...rest, namespace };
       const files: readonly string[] = [...file, ...(await pathsOf(paths, recursive))];
       if (files.length === 0 && !options.listAnalyzers) {
+        if (options.useKube === 'false') command.error('error: --use-kube=false needs files');
         const { analyzeLive } = await import('./analyze-live.js');
         done(await analyzeLive({ ...options, format: options.output }, output));
         return;

@@ -5,6 +5,7 @@ import type { Output } from './output.js';
 import type { PlaneOptions } from './plane-options.js';
 import { type Format, print } from './print.js';
 import { callPlane, errorOf } from './status-api.js';
+import { readSuppressions } from './suppressions.js';
 
 /** What is asked about what is in force. */
 export interface LiveAnalysis extends PlaneOptions {
@@ -32,6 +33,7 @@ interface LiveFinding {
 /** Prints what the objects in force say that others do not bear out; 1 = findings at the failure threshold. */
 export async function analyzeLive(options: LiveAnalysis, output: Output): Promise<number> {
   const { controlPlane: address, tokenFile, caRoot, namespace, analyzer, suppress, istioNamespace } = options;
+  readSuppressions(suppress, output);
   const { status, body } = await callPlane({ address, tokenFile, caRoot }, '/api/analyze?with=stored', {
     method: 'POST',
     body: { namespace, analyzers: analyzer, suppress, istioNamespace },

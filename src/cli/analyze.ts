@@ -7,13 +7,12 @@ import {
   formatFinding,
   formatViolation,
   isAtLeast,
-  parseSuppression,
-  type Suppression,
 } from '../control-plane.js';
 import { counted } from '../runtime/counted.js';
 import { MeshError } from '../runtime/errors.js';
 import type { Output } from './output.js';
 import { print } from './print.js';
+import { readSuppressions } from './suppressions.js';
 import { table } from './table.js';
 
 /** What `inmesh analyze` was asked for. */
@@ -28,6 +27,7 @@ export interface AnalyzeCommand {
   readonly meshNetworks?: string;
   readonly istioNamespace: string;
   readonly listAnalyzers: boolean;
+  readonly ignoreUnknown: boolean;
   readonly format: 'table' | 'wide' | 'json' | 'yaml' | 'name';
 }
 
@@ -45,12 +45,15 @@ export async function analyze(options: AnalyzeCommand, output: Output): Promise<
   const paths = [...files, ...further];
   const { findings, unread, documents } = await analyzeFiles(paths, {
     analyzers: analyzer,
-    suppressions: (options.suppress ?? []).map(toSuppression),
+    suppressions: readSuppressions(options.suppress, output),
     istioNamespace,
   });
   for (const one of unread) output.err(`${formatViolation(one)}\n`);
-  if (unread.length > 0) return 2;
-  const own = findings.filter(({ namespace }) => isOf(namespace, options.namespace));
+  const { ignoreUnknown } = options;
+  if (unread.length > 0 && !ignoreUnknown) return 2;
+  const own = findings.filter(
+    ({ namespace, code }) => isOf(namespace, options.namespace) && !(ignoreUnknown && code === 'INM0001'),
+  );
   const shown = own.filter(({ level }) => isAtLeast(level, options.outputThreshold));
   await show(shown, { format, documents }, output);
   return own.some(({ level }) => isAtLeast(level, options.failureThreshold)) ? 1 : 0;
@@ -59,14 +62,6 @@ export async function analyze(options: AnalyzeCommand, output: Output): Promise<
 /** What is in no namespace, or in no document, concerns every one. */
 const isOf = (namespace: string, wanted: string | undefined): boolean =>
   wanted === undefined || namespace === '' || namespace === wanted;
-
-function toSuppression(text: string): Suppression {
-  const suppression = parseSuppression(text);
-  if (suppression !== undefined) return suppression;
-  throw new MeshError('INMESH_OPTION_INVALID', `${JSON.stringify(text)} is no suppression`, {
-    hint: 'Write a code such as IST0102, or IST0101=VirtualService shop/cart',
-  });
-}
 
 interface Showing {
   readonly format: AnalyzeCommand['format'];

@@ -9,6 +9,7 @@ import type { Finding } from './finding.js';
 import { podsOf } from './pods.js';
 import type { AnalysisInput } from './read.js';
 import { isSuppressedByAnnotation, type Suppression, suppressionTest } from './suppressions.js';
+import { isSystemNamespace } from './workloads.js';
 
 /** How to analyze. */
 export interface AnalysisOptions {
@@ -42,7 +43,10 @@ export function analyze(input: AnalysisInput, options: AnalysisOptions): readonl
     return document === undefined || !isSilent(code, document);
   });
   function isSilent(code: string, document: AnalysisDocument): boolean {
-    return document.isDefault || isSuppressedByAnnotation(document, code) || isSuppressed(code, document);
+    const { isDefault, kind, name, namespace } = document;
+    // Istio: of what is Kubernetes' own nobody is told.
+    if (isDefault || isSystemNamespace(kind === 'Namespace' ? name : namespace)) return true;
+    return isSuppressedByAnnotation(document, code) || isSuppressed(code, document);
   }
   for (const analyzer of ANALYZERS) {
     if (analyzers !== undefined && !analyzers.includes(analyzer.name)) continue;

@@ -140,8 +140,46 @@ describe('inmesh analyze', () => {
     { args: ['--suppress', '*=* shop/cart'] },
     { args: ['--analyzer', 'webhook.Analyzer'] },
     { args: ['-n', 'other'] },
+    { args: ['--use-kube=false', '-S', 'IST0101'] },
   ])('findings can be left out: $args', async ({ args }) => {
     expect(await run('analyze', SHOP, '-o', 'json', ...args)).toMatchObject({ code: 0, out: '[]\n' });
+  });
+
+  test('all namespaces are told of, whatever -n says', async () => {
+    expect((await run('analyze', SHOP, '-o', 'name', '-n', 'other', '-A')).out).toBe(
+      'VirtualService shop/cart\n',
+    );
+  });
+
+  test('a suppression of a code that is not there is told, and has no effect', async () => {
+    expect(await run('analyze', SHOP, '-o', 'name', '-S', 'IST9999=VirtualService shop/cart')).toEqual({
+      code: 1,
+      out: 'VirtualService shop/cart\n',
+      err: 'no finding has the code IST9999: its suppression has no effect\n',
+    });
+  });
+
+  test('what cannot be read can be passed over', async () => {
+    const broken = write('broken.yaml', 'a: [');
+    const none = join(folder, 'none.yaml');
+    expect((await run('analyze', SHOP, broken, '-o', 'name')).out).toContain('broken.yaml');
+    expect(await run('analyze', SHOP, broken, none, '--ignore-unknown', '-o', 'name')).toMatchObject({
+      code: 1,
+      out: 'VirtualService shop/cart\n',
+    });
+  });
+
+  test('nothing is told of the namespaces that are Kubernetes’ own', async () => {
+    const file = write(
+      'system.yaml',
+      ['kube-system', 'default']
+        .map(
+          (namespace) =>
+            `apiVersion: v1\nkind: Service\nmetadata: { name: a, namespace: ${namespace} }\nspec: { ports: [{ name: odd, port: 80 }] }\n`,
+        )
+        .join('---\n'),
+    );
+    expect((await run('analyze', file, '-o', 'name')).out).toBe('Service default/a\n');
   });
 
   test('a document can ask for silence by an annotation', async () => {
