@@ -2,29 +2,25 @@ import { createClusters } from '../cluster/clusters.js';
 import { type SecretLookup, SecretTable } from '../cluster/secret-table.js';
 import type { Transport } from '../cluster/transport.js';
 import { localZone } from '../cluster/zone.js';
-import type {
-  FailureRateBreakerOptions,
-  FailureRateBreakers,
-  HostBreakers,
-} from '../filters/failure-rate-breaker.js';
+import type { FailureRateBreakers } from '../filters/failure-rate-breaker.js';
 import type { CustomFilters, LocalNode } from '../filters/filter.js';
 import { createFilterMemory, type FilterMemory } from '../filters/filter-memory.js';
 import type { CaSource } from '../identity/ca-source.js';
 import type { IdentitySource } from '../identity/source.js';
 import type { AccessLog } from '../model/access-log.js';
 import type { InboundListener } from '../model/listener.js';
-import type { NodeWorkload } from '../model/node.js';
+import type { Metadata } from '../model/metadata.js';
 import type { Snapshot } from '../model/snapshot.js';
 import { compileHashPolicies } from '../routing/hash-policy.js';
 import { HostTable, isLoopback, looksMeshed } from '../routing/host-table.js';
 import type { Clock } from '../runtime/clock.js';
-import { MeshError, messageOf } from '../runtime/errors.js';
+import { messageOf } from '../runtime/errors.js';
 import type { Logger } from '../runtime/log.js';
 import type { Random } from '../runtime/random.js';
 import { createStalls, patientClock } from '../runtime/stalls.js';
 import type { ConnectionLogger, ExchangeLogger } from '../service/exchange-logger.js';
 import { combineObservers, type Observer } from '../service/observer.js';
-import type { Filter, Request, Service } from '../service/service.js';
+import type { Filter, Service } from '../service/service.js';
 import type { WorkloadInfo } from '../service/workload.js';
 import { AccessLogs } from '../telemetry/access-log.js';
 import { channelObserver } from '../telemetry/channels.js';
@@ -34,20 +30,23 @@ import type { XdsClient } from '../xds/client-api.js';
 import type { PublishedSnapshot } from '../xds/synchronizer.js';
 import { MeshAdmin } from './admin/mesh-admin.js';
 import { Applier } from './apply.js';
-import { breakerInMetadata } from './breaker-metadata.js';
 import { callOut } from './call-out.js';
+import { ClusterBreakers } from './cluster-breakers.js';
 import type { MeshCore, OutboundTarget } from './core.js';
 import { FirstConfiguration } from './first-configuration.js';
 import { createProbes } from './health/open-probe.js';
 import { hostTools } from './host-tools.js';
 import type { InboundScope } from './inbound-scope.js';
 import type { LoadReporting } from './load-reporting.js';
-import { describeNode, describeWorkload, inboundListenerName } from './node.js';
+import { describeNode, describeWorkload } from './node.js';
 import { OnDemandRoutes } from './on-demand.js';
 import type { ResolvedMeshOptions } from './options.js';
+import { certificateWithin, renewOnReturn } from './own-certificate.js';
 import { createPeerExchange, type PeerExchange } from './peer-exchange.js';
 import { PlaintextCallers } from './plaintext-callers.js';
 import { Readiness, readinessIn } from './readiness.js';
+import { closed, refuse, unconfigured } from './refusals.js';
+import { type ServedPort, ServedPorts } from './served-ports.js';
 import { serverStatuses } from './server-statuses.js';
 import { createIdentity, createLoadReporting, createXds, waitForFresh } from './sources.js';
 import type { MeshStatus } from './status.js';
@@ -64,15 +63,6 @@ export interface MeshTools {
   readonly logger: Logger;
   /** Makes the transport; the bindings know how. */
   readonly transport: (identity: IdentitySource, secrets: SecretLookup) => Transport;
-}
-
-/** A served port, as it is announced to the control plane. */
-export interface ServedPort {
-  readonly address: string;
-  readonly port: number;
-  readonly portName: string;
-  /** What it speaks, when it is not HTTP of any kind. */
-  readonly protocol?: NonNullable<NodeWorkload['protocol']>;
 }
 
 /** What is loaded only when it is asked for. */
@@ -118,21 +108,21 @@ export class RunningMesh implements MeshCore, TcpCore {
   /** What SDS brings, as it is now. */
   readonly secrets = new SecretTable();
   readonly #trust = new TrustFollower(this);
-  readonly #breakers: FailureRateBreakers;
+  readonly #breakers: ClusterBreakers;
   readonly #first: FirstConfiguration;
+  readonly #ports: ServedPorts;
   #readiness: Readiness | undefined;
   #table = new HostTable([]);
   /** Made when it is first asked for. */
   #tcpTable: TcpTable | undefined;
   #published: PublishedSnapshot;
-  #workloads: readonly NodeWorkload[] = [];
   #closing: Promise<void> | undefined;
 
   constructor(options: ResolvedMeshOptions, tools: MeshTools, { breakers, scope, tracing }: MeshParts) {
     const { clock, random, logger } = tools;
     this.#options = options;
     [this.logger, this.address] = [logger, options.address];
-    this.#breakers = breakers;
+    this.#breakers = new ClusterBreakers(breakers, options.failureRateBreakers, this.#metadataOf);
     [this.clock, this.random] = [clock, random];
     this.identity = createIdentity(options, tools);
     this.workload = describeWorkload(options);
@@ -180,16 +170,17 @@ export class RunningMesh implements MeshCore, TcpCore {
       onDemand: new OnDemandRoutes((...asked) => this.#xds.wantVirtualHost(...asked)),
       filters: options.filters,
       trace: tracing.outbound,
-      failureRateBreaker: (name) => this.#failureRateBreaker(name),
-      hostBreakers: (name) => this.#hostBreakers(name),
+      failureRateBreaker: this.#breakers.filter,
+      hostBreakers: this.#breakers.hosts,
     });
     this.#xds = createXds(options, { ...tools, identity: this.identity }, this.observer);
     this.#first = new FirstConfiguration(this.#xds, clock, options.configurationTimeoutMs);
+    this.#ports = new ServedPorts(options, this.#xds, clock, () => this.#tellNode());
     this.#loads = createLoadReporting(options, tools, this.#clusters.loads, this.#xds);
     this.#published = this.#xds.published.value;
     this.#apply(this.#published);
     this.#xds.published.subscribe((published) => this.#apply(published));
-    this.#renewOnReturn();
+    renewOnReturn(this.identity, this.#xds, logger);
   }
 
   /** How hosts are reached; so does this process ask itself for its health. */
@@ -201,6 +192,9 @@ export class RunningMesh implements MeshCore, TcpCore {
     return transport;
   }
 
+  readonly #metadataOf = (clusterName: string): Metadata | undefined =>
+    this.#published.snapshot.clusters.get(clusterName)?.cluster.metadata;
+
   /** How many hosts the cluster has that this process belongs to. */
   readonly localMembers = (): number => {
     const { localCluster } = this.#options;
@@ -209,7 +203,7 @@ export class RunningMesh implements MeshCore, TcpCore {
 
   /** What it shows of itself. */
   get admin(): MeshAdmin {
-    const node = () => describeNode(this.#options, this.#workloads);
+    const node = () => describeNode(this.#options, this.#ports.workloads);
     this.#admin ??= new MeshAdmin(this.#xds, this.#clusters, node, this.#options.runtime);
     return this.#admin;
   }
@@ -241,50 +235,36 @@ export class RunningMesh implements MeshCore, TcpCore {
     await this.#first.wait(origin);
     if (this.#first.isInForce) return;
     if (this.#closing !== undefined) throw closed(`service ${this.#options.service}`);
-    if (origin === undefined || looksMeshed(origin)) throw this.#unavailable();
+    if (origin === undefined || looksMeshed(origin)) throw this.#unconfigured();
   }
 
   /** Waits for the first configuration and identity, at most the given time; false when it did not come. */
   async waitAtMost(waitMs: number): Promise<boolean> {
     if (waitMs <= 0) return this.#first.isInForce;
     const came = await this.#first.within(waitMs);
-    if (!came) this.logger.error({}, this.#unavailable().message);
+    if (!came) this.logger.error({}, this.#unconfigured().message);
     else await waitForFresh(this.#xds, waitMs, this.clock);
     return came;
   }
 
   /** Announces a served port: the control plane registers it while this process is connected. */
-  async announce(port: ServedPort): Promise<void> {
-    this.#workloads = [...this.#workloads, { service: this.#options.service, tlsMode: 'istio', ...port }];
-    this.#xds.setInboundNames(this.#workloads.map((one) => this.#inboundName(one)));
-    this.#tellNode();
-    await this.#inboundWithin(port, this.#options.startupTimeoutMs);
-  }
-
-  #tellNode(): void {
-    const callers = this.plaintextCallers.list();
-    this.#xds.setNode(describeNode(this.#options, this.#workloads, callers, this.#readiness?.state));
+  announce(port: ServedPort): Promise<void> {
+    return this.#ports.announce(port);
   }
 
   /** Takes a served port back; settles when callers have had the time to hear of it. */
   withdraw(port: ServedPort): Promise<void> {
-    this.#workloads = this.#workloads.filter((one) => one.port !== port.port || one.address !== port.address);
-    this.#tellNode();
-    if (this.#xds.connected.value.state !== 'connected') return Promise.resolve();
-    return new Promise((resolve) => {
-      this.clock.schedule(this.#options.leaveDelayMs, resolve, true);
-    });
+    return this.#ports.withdraw(port);
   }
 
-  /**
-   * The inbound listener of a served port. A service that restarts on another port while the control plane is away
-   * finds only the listener of its old port in the cache: its policy holds for the new one.
-   */
+  /** The inbound listener of a served port. */
   inbound(port: ServedPort): InboundListener | undefined {
-    const { inbound } = this.#published.snapshot;
-    const own = inbound.get(this.#inboundName(port));
-    if (own !== undefined || this.#published.source !== 'cache') return own;
-    return inbound.values().next().value;
+    return this.#ports.inbound(port);
+  }
+
+  #tellNode(): void {
+    const callers = this.plaintextCallers.list();
+    this.#xds.setNode(describeNode(this.#options, this.#ports.workloads, callers, this.#readiness?.state));
   }
 
   /** Calls the listener after each change of configuration. */
@@ -367,98 +347,13 @@ export class RunningMesh implements MeshCore, TcpCore {
     });
     if (published.source === 'none' || this.#first.isInForce) return;
     // The first requests need our certificate, too; without one they fail with a clear error of their own.
-    void this.#identityOrTimeout().then(() => this.#first.enter());
+    const { configurationTimeoutMs } = this.#options;
+    void certificateWithin(this.identity, this.clock, configurationTimeoutMs).then(() => this.#first.enter());
   }
 
-  /** A control plane that comes back may have another root: ask for a certificate at once, not at half of its life. */
-  #renewOnReturn(): void {
-    let wasLost = false;
-    this.#xds.connected.subscribe(({ state }) => {
-      if (state === 'disconnected') wasLost = true;
-      else if (state === 'connected' && wasLost) {
-        wasLost = false;
-        this.identity.renewNow().catch((error: unknown) => {
-          this.logger.debug(
-            { error: messageOf(error) },
-            'renewal after the return of the control plane failed',
-          );
-        });
-      }
-    });
+  #unconfigured(): Error {
+    return unconfigured(this.#options, this.#xds.connected.value.lastError);
   }
-
-  #identityOrTimeout(): Promise<void> {
-    if (this.identity.svid() !== undefined) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = this.clock.schedule(this.#options.configurationTimeoutMs, resolve);
-      this.identity.ready.then(
-        () => {
-          timer.cancel();
-          resolve();
-        },
-        () => resolve(),
-      );
-    });
-  }
-
-  #inboundWithin(port: ServedPort, waitMs: number): Promise<void> {
-    if (this.inbound(port) !== undefined) return Promise.resolve();
-    return new Promise((resolve) => {
-      const finish = () => {
-        timer.cancel();
-        unsubscribe();
-        resolve();
-      };
-      const timer = this.clock.schedule(waitMs, finish, true);
-      const unsubscribe = this.#xds.published.subscribe(() => {
-        if (this.inbound(port) !== undefined) finish();
-      });
-    });
-  }
-
-  #inboundName(port: { readonly address: string; readonly port: number }): string {
-    return inboundListenerName(this.#options.inboundTemplate, port.address, port.port);
-  }
-
-  #failureRateBreaker(clusterName: string): Filter | undefined {
-    const options = this.#breakerOptions(clusterName);
-    return options?.scope === 'host' ? undefined : options && this.#breakers.filter(clusterName, options);
-  }
-
-  #hostBreakers(clusterName: string): HostBreakers | undefined {
-    const options = this.#breakerOptions(clusterName);
-    return options?.scope === 'host' ? this.#breakers.hosts(clusterName, options) : undefined;
-  }
-
-  #breakerOptions(clusterName: string): FailureRateBreakerOptions | undefined {
-    const table = this.#options.failureRateBreakers;
-    // Istio's cluster names end in the host: `outbound|port|subset|host`.
-    const host = clusterName.split('|')[3] ?? clusterName;
-    const key = [clusterName, host, host.split('.')[0] ?? host, '*'].find((name) =>
-      Object.hasOwn(table, name),
-    );
-    // What code says goes before what the control plane says.
-    if (key !== undefined) return table[key];
-    return breakerInMetadata(this.#published.snapshot.clusters.get(clusterName)?.cluster.metadata);
-  }
-
-  #unavailable(): MeshError {
-    const { lastError } = this.#xds.connected.value;
-    return new MeshError(
-      'INMESH_CONTROL_PLANE_UNAVAILABLE',
-      `no configuration came from the control plane at ${this.#options.controlPlane}, and none is cached`,
-      {
-        resource: `service ${this.#options.service}`,
-        cause: lastError,
-        hint: 'Start it (npx inmesh dev) or set INMESH_CONTROL_PLANE=host:port; this process keeps trying',
-      },
-    );
-  }
-}
-
-/** Answers for the mesh once it is closed. */
-async function refuse(request: Request): Promise<never> {
-  throw closed(request.authority);
 }
 
 function countEndpoints(clusters: Snapshot['clusters']): number {
@@ -467,11 +362,4 @@ function countEndpoints(clusters: Snapshot['clusters']): number {
     for (const { endpoints } of assignment?.localities ?? []) count += endpoints.length;
   }
   return count;
-}
-
-function closed(resource: string): MeshError {
-  return new MeshError('INMESH_CLOSED', 'the mesh is closed', {
-    resource,
-    hint: 'Send requests before close(), or join the mesh again with createMesh()',
-  });
 }

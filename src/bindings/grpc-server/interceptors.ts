@@ -6,7 +6,8 @@ import {
 } from '@grpc/grpc-js';
 import type { InboundChain, InboundPolicy } from '../../mesh/inbound.js';
 import { inboundPolicyOf } from '../../mesh/inbound-policy.js';
-import type { RunningMesh, ServedPort } from '../../mesh/mesh.js';
+import type { RunningMesh } from '../../mesh/mesh.js';
+import type { ServedPort } from '../../mesh/served-ports.js';
 import { messageOf } from '../../runtime/errors.js';
 import { connectionFacts } from '../http/connection-chain.js';
 import type { Mesh } from '../join.js';
