@@ -30,7 +30,7 @@ beforeAll(async () => {
     adminAddress: '127.0.0.1:0',
     startupTimeoutMs: 0,
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await mesh?.close();

@@ -129,7 +129,9 @@ test('a server of node:https serves its own clients', async () => {
   const get = () =>
     new Promise<string>((resolve) => {
       const options = { host: '127.0.0.1', port, path: '/path', servername: NAME, ca: roots, agent: false };
-      httpsRequest(options, async (response) => resolve((await readAll(response as never)).toString()))
+      httpsRequest(options, (response) => {
+        void readAll(response as never).then((body) => resolve(body.toString()));
+      })
         .on('error', (error: Error & { code?: string }) => resolve(error.code ?? ''))
         .end();
     });
