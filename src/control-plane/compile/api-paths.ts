@@ -2,6 +2,7 @@ import type { RedirectAction } from '../../model/redirect.js';
 import type { RouteAction } from '../../model/route.js';
 import type { RouteMatch } from '../../model/route-match.js';
 import type { ApiRuleExtras } from '../kinds/types.js';
+import { quoted } from './authorization/matchers.js';
 import type { RouteContext } from './route-context.js';
 
 // Paths, hosts and ports as rules of the Gateway API change them.
@@ -81,10 +82,6 @@ function prefixChange(
   }
   if (value !== '') return { kind: 'prefix', value: value.startsWith('/') ? value : `/${value}` };
   return { kind: 'regex', rewrite: { pattern: `^${quoted(path.value)}/*(.*)$`, substitution: '/\\1' } };
-}
-
-function quoted(text: string): string {
-  return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
 
 /** In a substitution `\` stands before the number of a group. */

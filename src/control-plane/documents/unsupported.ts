@@ -119,7 +119,8 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
     {
       path: 'accessLogging.*.filter.expression',
       unless: isLogFilter,
-      because: 'of CEL only comparisons of response.code with whole numbers are read',
+      because:
+        'of CEL only comparisons of response.code, of request.duration and of texts of the request are read',
     },
   ],
   Gateway: [

@@ -257,7 +257,7 @@ spec:
       ).map((line) => line.replace(/^\S+ error \S+ /, '')),
     ).toEqual([
       "inmesh does not carry out metrics of Telemetry: metrics are made in the process, all of them, with Istio's tags",
-      'inmesh does not carry out expression request.host == 1 of Telemetry: of CEL only comparisons of response.code with whole numbers are read',
+      'inmesh does not carry out expression request.host == 1 of Telemetry: of CEL only comparisons of response.code, of request.duration and of texts of the request are read',
     ]);
   });
 });
