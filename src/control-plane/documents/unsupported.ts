@@ -103,7 +103,10 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
   ],
   WorkloadEntry: without(ONE_NETWORK, 'network'),
   WorkloadGroup: [
-    ...refused('a control plane does not make its members run commands', 'probe.exec'),
+    ...refused(
+      'who writes configuration is trusted with the mesh, not with what runs on its machines: let the command be an httpGet, tcpSocket or grpc of the process',
+      'probe.exec',
+    ),
     ...without('a member is an endpoint as soon as it passes', 'probe.initialDelaySeconds'),
     ...without('each workload brings its own', 'template.address'),
     ...without(ONE_NETWORK, 'template.network'),
