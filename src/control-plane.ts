@@ -129,7 +129,7 @@ export type {
   ListenerStatus,
   PolicyAncestorStatus,
   RouteParentStatus,
-} from './control-plane/gateway-api/status.js';
+} from './control-plane/gateway-api/object-status.js';
 export type {
   MtlsReport,
   MtlsWorkload,

@@ -3,6 +3,7 @@ import { MeshError } from '../../runtime/errors.js';
 import { meshConfigOf } from '../compile/mesh-document.js';
 import { type ExplainQuery, explainIn } from '../explain/explain-in.js';
 import type { RequestExplanation } from '../explain/explanation.js';
+import { metadataOf, observedAt } from '../gateway-api/observed.js';
 import { statusIn } from '../gateway-api/status-in.js';
 import { serviceReports } from '../insight/service-report.js';
 import type { Document, Origin } from '../kinds/view.js';
@@ -150,6 +151,8 @@ export class ConfigService {
     const version = this.#tools.history.versionOf(document);
     const status = statusIn(this.#tools.store.current.value, this.#tools.registry()).get(document);
     const raw = shownObject(document.raw());
+    // Of what has a status one wants to know whether it is about the object as it is.
+    const generation = status === undefined || 'generation' in metadataOf(document) ? undefined : version;
     const { apiVersion: _, kind: _kind, metadata: _metadata, status: _status, ...rest } = raw;
     const isOwn = this.#tools.objects.get({ kind, namespace, name }) !== undefined;
     return {
@@ -160,13 +163,16 @@ export class ConfigService {
         ...(typeof raw['metadata'] === 'object' ? raw['metadata'] : {}),
         namespace,
         ...(version !== undefined && { resourceVersion: String(version) }),
+        ...(generation !== undefined && { generation }),
         annotations: {
           ...document.annotations,
           'inmesh.dev/source': isOwn ? STORE_SOURCE : `${origin.file}:${origin.line}`,
         },
       },
       ...rest,
-      ...(status !== undefined && { status }),
+      ...(status !== undefined && {
+        status: generation === undefined ? status : observedAt(generation, status),
+      }),
     };
   }
 }

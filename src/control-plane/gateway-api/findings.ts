@@ -5,7 +5,7 @@ import type { RuleViolation } from '../schema/violation.js';
 import { backendTlsOf } from './backend-tls.js';
 import type { Complaint } from './condition.js';
 import { documentServices } from './parents.js';
-import { refusalOf, unresolvedBackends } from './route-status.js';
+import { grantedTo, refusalOf, unresolvedBackends } from './route-status.js';
 import { gatewayApiState } from './state.js';
 
 type Findings = ReadonlyMap<object, readonly RuleViolation[]>;
@@ -43,10 +43,13 @@ function computeAll(view: ConfigView): Findings {
   for (const { route, parents } of state.routes) {
     for (const parent of parents)
       add(route, refusalOf(route, parent, judging), ['spec', 'parentRefs', parent.index]);
-    for (const complaint of unresolvedBackends(route, judging)) add(route, complaint, complaint.path);
+    // Where one parent asks for grants, what has none leads nowhere from there.
+    const strict = parents.find((parent) => grantedTo(parent, judging) === judging);
+    const judged = strict === undefined && parents[0] ? grantedTo(parents[0], judging) : judging;
+    for (const complaint of unresolvedBackends(route, judged)) add(route, complaint, complaint.path);
   }
-  for (const { listeners, gateway, invalidParameters } of state.gateways) {
-    add(gateway, invalidParameters, ['spec', 'infrastructure', 'parametersRef']);
+  for (const { listeners, gateway, refusal } of state.gateways) {
+    if (refusal !== undefined) add(gateway, refusal, refusal.path);
     for (const { owner, path, notAccepted, conflict, unresolved } of listeners)
       add(owner, notAccepted ?? conflict ?? unresolved, path);
   }

@@ -2,11 +2,11 @@ import { apiCertificateSecret } from '../kinds/credential.js';
 import type { ApiTlsExtras, GatewayServer, HttpRoute, KindSpecs } from '../kinds/types.js';
 import type { ConfigView, Document } from '../kinds/view.js';
 import type { Grants } from './grants.js';
-import { ANY_HOST, bestListenerHost, specificity } from './hostnames.js';
+import { ANY_HOST, bestListenerHost, hostRank, specificity } from './hostnames.js';
 import { inOrder, rulesOfRoute } from './http-rules.js';
 import { tcpRuleOf, tlsRuleOf } from './l4-rules.js';
 import { type ApiGateway, isServed, type ListenerTls, layerOf, type ResolvedListener } from './listeners.js';
-import type { ApiRoute } from './parents.js';
+import { type ApiRoute, hostsOf } from './parents.js';
 import { standIn } from './stand-in.js';
 import type { GatewayApiState } from './state.js';
 
@@ -24,8 +24,8 @@ export function gatewayServices(state: GatewayApiState): GatewayStandIns {
   const { view } = state.lookup;
   const gateways: Document<'Gateway'>[] = [];
   const services: Document<'VirtualService'>[] = [];
-  for (const { listeners, invalidParameters } of state.gateways) {
-    if (invalidParameters !== undefined) continue;
+  for (const { listeners, refusal } of state.gateways) {
+    if (refusal !== undefined) continue;
     const served = listeners.filter(isServed);
     for (const listener of served) {
       gateways.push(gatewayOf(listener, view));
@@ -155,24 +155,32 @@ function httpServices(
   const own = hostOf(listener);
   const { protocol, port } = listener.spec;
   const peers = served.filter(({ spec }) => spec.protocol === protocol && spec.port === port).map(hostOf);
-  const byHost = new Map<string, ApiRoute[]>();
-  for (const { route, hosts } of attached) {
-    for (const host of hosts) {
-      if (bestListenerHost(host, peers) === own) byHost.set(host, [...(byHost.get(host) ?? []), route]);
-    }
-  }
-  const documents = [...byHost].map(([host, routes]) =>
-    make(host, { http: inOrder(routes.flatMap((route) => rulesOfRoute(route, grants))) }),
-  );
+  const named = new Set(attached.flatMap(({ hosts }) => hosts));
+  const routed = [...named].filter((host) => bestListenerHost(host, peers) === own);
+  const documents = routed.map((host) => make(host, { http: rulesFor(host, attached, grants) }));
   const nothing = (host: string, failure: 404 | 421) => make(host, { http: [failing(failure)] });
-  if (!byHost.has(own)) documents.push(nothing(own, 404));
+  if (!named.has(own)) documents.push(nothing(own, 404));
   if (protocol === 'HTTP') return documents;
   // Listeners of HTTPS are chosen by the name in TLS: a request for the host of another one was misdirected.
   for (const other of peers) {
     const isOthers = other !== own && (specificity(other) > specificity(own) || !covers(own, other));
-    if (isOthers && !byHost.has(other)) documents.push(nothing(other, 421));
+    if (isOthers && !routed.includes(other)) documents.push(nothing(other, 421));
   }
   return documents;
+}
+
+/**
+ * Gateway API: rules of routes with a more specific host name go first; what none of them matches is for those with a less
+ * specific one. What routes name counts, not what they have in common with the listener.
+ */
+function rulesFor(host: string, attached: readonly AttachedRoute[], grants: Grants): readonly HttpRoute[] {
+  const rules = attached.flatMap(({ route }) => {
+    const ranks = hostsOf(route)
+      .filter((one) => covers(one, host))
+      .map(hostRank);
+    return ranks.length === 0 ? [] : rulesOfRoute(route, grants, Math.max(...ranks));
+  });
+  return inOrder(rules);
 }
 
 function covers(own: string, other: string): boolean {

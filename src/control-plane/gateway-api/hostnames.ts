@@ -15,6 +15,16 @@ export function specificity(host: string): number {
   return host.startsWith('*') ? host.split('.').length : 1000;
 }
 
+/**
+ * Gateway API: of host names of routes the one with more characters without a wildcard goes first, then the one with more
+ * characters at all.
+ */
+export function hostRank(host: string): number {
+  const precise = host.startsWith('*') ? 0 : host.length;
+  // A host name has 253 characters at most.
+  return precise * 1000 + host.length;
+}
+
 /** Of the host names of listeners the one whose requests for a host are; undefined = none. */
 export function bestListenerHost(host: string, listeners: Iterable<string>): string | undefined {
   let best: string | undefined;

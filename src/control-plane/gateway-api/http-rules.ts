@@ -24,13 +24,13 @@ export interface RankedRule {
 
 /** How often a failed request is tried again where a route asks for retries, but not how many. */
 const DEFAULT_ATTEMPTS = 2;
-/** Gateway API: connections that break count as failures along with the codes. */
-const RETRY_ON = 'connect-failure,refused-stream,reset,unavailable,cancelled';
+/** Along with the codes, what has not come to a server (Gateway API, Istio): what broke off may have been done there. */
+const RETRY_ON = 'connect-failure,refused-stream,unavailable,cancelled';
 
-/** The rules of a route, one for each match. */
-export function rulesOfRoute(route: ApiRoute, grants: Grants): readonly RankedRule[] {
-  if (isKind(route, 'HTTPRoute')) return httpRules(route, grants);
-  return isKind(route, 'GRPCRoute') ? grpcRules(route, grants) : [];
+/** The rules of a route, one for each match; `host` is the rank of its host name among those of others. */
+export function rulesOfRoute(route: ApiRoute, grants: Grants, host = 0): readonly RankedRule[] {
+  if (isKind(route, 'HTTPRoute')) return httpRules(route, grants, host);
+  return isKind(route, 'GRPCRoute') ? grpcRules(route, grants, host) : [];
 }
 
 /** In the order in which they are tried. */
@@ -42,7 +42,7 @@ function isKind<K extends ApiRoute['kind']>(route: ApiRoute, kind: K): route is 
   return route.kind === kind;
 }
 
-function httpRules(route: Document<'HTTPRoute'>, grants: Grants): readonly RankedRule[] {
+function httpRules(route: Document<'HTTPRoute'>, grants: Grants, host: number): readonly RankedRule[] {
   let position = 0;
   return route.spec.rules.flatMap((rule) => {
     const common = {
@@ -50,20 +50,20 @@ function httpRules(route: Document<'HTTPRoute'>, grants: Grants): readonly Ranke
       ...timeoutsOf(rule),
     };
     return rule.matches.map((match) => ({
-      rank: { ...httpRank(match), ...ageOf(route), position: position++ },
+      rank: { host, ...httpRank(match), ...ageOf(route), position: position++ },
       rule: { ...common, match: [httpMatchOf(match)] },
     }));
   });
 }
 
-function grpcRules(route: Document<'GRPCRoute'>, grants: Grants): readonly RankedRule[] {
+function grpcRules(route: Document<'GRPCRoute'>, grants: Grants, host: number): readonly RankedRule[] {
   let position = 0;
   return (route.spec.rules ?? []).flatMap((rule) => {
     // To clients of gRPC a service that is not there is UNAVAILABLE, which is what 503 stands for.
     const common = baseOf(route, rule, grants, 503);
     const matches = rule.matches === undefined || rule.matches.length === 0 ? [{}] : rule.matches;
     return matches.map((match) => ({
-      rank: { ...grpcRank(match), ...ageOf(route), position: position++ },
+      rank: { host, ...grpcRank(match), ...ageOf(route), position: position++ },
       rule: { ...common, match: [grpcMatchOf(match)] },
     }));
   });
@@ -144,21 +144,21 @@ function ageOf({ order, namespace, name }: ApiRoute): Pick<RuleRank, 'order' | '
   return { order, name: `${namespace}/${name}` };
 }
 
-const KIND_RANKS = { Exact: 2, RegularExpression: 1, PathPrefix: 0 } as const;
+/** What tells matches of one route apart. */
+type MatchRank = Omit<RuleRank, 'host' | 'order' | 'name' | 'position'>;
 
-function httpRank({
-  path,
-  method,
-  headers,
-  queryParams,
-}: ApiHttpMatch): Omit<RuleRank, 'order' | 'name' | 'position'> {
-  return {
-    kind: KIND_RANKS[path.type],
-    length: path.value.length,
+const KIND_RANKS = { Exact: 3, PathPrefix: 2, RegularExpression: 1 } as const;
+
+function httpRank({ path, method, headers, queryParams }: ApiHttpMatch): MatchRank {
+  const conditions = {
     method: method === undefined ? 0 : 1,
     headers: firstOf(headers).length,
-    queryParams: firstOf(queryParams).length,
+    queryParams: queryParams?.length ?? 0,
   };
+  const hasNone = Object.values(conditions).every((count) => count === 0);
+  // Istio: what takes everything goes last, so that it does not hide the regular expressions.
+  const isCatchAll = hasNone && path.type === 'PathPrefix' && path.value === '/';
+  return { kind: isCatchAll ? 0 : KIND_RANKS[path.type], length: path.value.length, ...conditions };
 }
 
 function httpMatchOf({ path, method, headers, queryParams }: ApiHttpMatch): HttpMatch {
@@ -166,7 +166,7 @@ function httpMatchOf({ path, method, headers, queryParams }: ApiHttpMatch): Http
     uri: uriOf(path),
     ...(method !== undefined && { method: { exact: method } }),
     ...matchersOf('headers', firstOf(headers)),
-    ...matchersOf('queryParams', firstOf(queryParams)),
+    ...matchersOf('queryParams', queryParams ?? []),
   };
 }
 
@@ -183,7 +183,7 @@ interface ValueMatch {
   readonly value: string;
 }
 
-/** Of names that are the same but for case the first counts. */
+/** Of headers whose names are the same but for case the first counts. */
 function firstOf(list: readonly ValueMatch[] | undefined): readonly ValueMatch[] {
   const seen = new Set<string>();
   return (list ?? []).filter(({ name }) => {
@@ -206,11 +206,12 @@ function matchersOf(
   return { [field]: map };
 }
 
-function grpcRank({ method, headers }: ApiGrpcMatch): Omit<RuleRank, 'order' | 'name' | 'position'> {
+function grpcRank({ method, headers }: ApiGrpcMatch): MatchRank {
   const { type = 'Exact', service = '', method: name = '' } = method ?? {};
-  const isExact = type === 'Exact' && service !== '' && name !== '';
+  const isAny = service === '' && name === '';
   return {
-    kind: isExact ? 2 : type === 'RegularExpression' ? 1 : 0,
+    // Istio: a service, with or without a method, before what becomes a regular expression.
+    kind: isAny ? 0 : type === 'Exact' && service !== '' ? 2 : 1,
     length: service.length,
     method: name.length,
     headers: firstOf(headers).length,

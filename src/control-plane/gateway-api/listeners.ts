@@ -29,6 +29,7 @@ export interface ResolvedListener {
   /** Where the listener stands. */
   readonly owner: ApiGateway | Document<'ListenerSet'>;
   readonly path: FieldPath;
+  /** Its protocol in capitals. */
   readonly spec: ApiListener;
   /** Those that it can have, and its document wants. */
   readonly supportedKinds: readonly RouteGroupKind[];
@@ -52,6 +53,12 @@ const LAYERS: Readonly<Record<string, ListenerLayer>> = {
 
 export function layerOf({ protocol }: ApiListener): ListenerLayer {
   return Object.hasOwn(LAYERS, protocol) ? (LAYERS[protocol] ?? 'other') : 'other';
+}
+
+/** Gateway API: names of protocols mean the same in capitals and in small letters. */
+function withProtocol(spec: ApiListener): ApiListener {
+  const protocol = spec.protocol.toUpperCase();
+  return protocol !== spec.protocol && Object.hasOwn(LAYERS, protocol) ? { ...spec, protocol } : spec;
 }
 
 /** The kinds of routes that a listener of the protocol can have. */
@@ -90,7 +97,7 @@ export function resolveListeners(
   const all = [gateway, ...sets].flatMap((owner) =>
     owner.spec.listeners.map((spec, index) => ({
       owner,
-      spec,
+      spec: withProtocol(spec),
       path: ['spec', 'listeners', index] as const,
     })),
   );

@@ -1,6 +1,8 @@
 /** What the order of the rules of routes goes by. */
 export interface RuleRank {
-  /** Exact before regular expression before prefix. */
+  /** Of the host name of the route by which requests come to it; 0 where these do not count. */
+  readonly host: number;
+  /** Exact before prefix before regular expression before what takes everything (Istio). */
   readonly kind: number;
   /** Characters of the path, or of service and method. */
   readonly length: number;
@@ -19,6 +21,7 @@ export interface RuleRank {
 /** Gateway API: the order in which matches are tried, whatever routes and rules they stand in. */
 export function compareRanks(a: RuleRank, b: RuleRank): number {
   return (
+    b.host - a.host ||
     b.kind - a.kind ||
     b.length - a.length ||
     b.method - a.method ||

@@ -3,17 +3,11 @@ import type { FieldPath } from '../kinds/view.js';
 import type { MeshService } from '../mesh/services.js';
 import { type BackendReference, missingTarget, targetOfBackend } from './backends.js';
 import { isComplaint } from './certificates.js';
-import type { Complaint, Condition } from './condition.js';
-import { conditionOf } from './condition.js';
-import type { Grants } from './grants.js';
+import { type Complaint, type Condition, conditionOf, type PlacedComplaint, plain } from './condition.js';
+import { type Grants, NO_GRANT_NEEDED } from './grants.js';
 import type { ApiRoute, ParentAttachment } from './parents.js';
-import { refusalOfService } from './parents.js';
+import { isServiceParent, refusalOfService } from './parents.js';
 import type { RouteState } from './route-state.js';
-
-/** A complaint with the place in the document that it is about. */
-export interface PlacedComplaint extends Complaint {
-  readonly path: FieldPath;
-}
 
 /** What routes are judged with. */
 export interface RouteJudging {
@@ -89,19 +83,34 @@ export function parentConditions(
 ): readonly Condition[] {
   const { route } = state;
   const invalid = invalidRules(route);
-  const count = rulesOf(route).length;
-  const isWhole = count > 0 && invalid.length === count;
-  const refusal = refusalOf(route, parent, judging) ?? (isWhole ? plain(invalid[0]) : undefined);
+  const refusal = notAccepted(route, parent, judging);
   const conditions = [
     conditionOf('Accepted', refusal),
-    conditionOf('ResolvedRefs', plain(unresolvedBackends(route, judging)[0])),
+    conditionOf('ResolvedRefs', plain(unresolvedBackends(route, grantedTo(parent, judging))[0])),
   ];
-  if (invalid.length === 0 || isWhole) return conditions;
+  if (invalid.length === 0 || refusal !== undefined) return conditions;
   const { reason, message } = invalid[0] ?? { reason: 'UnsupportedValue', message: '' };
   return [
     ...conditions,
     { type: 'PartiallyInvalid', status: 'True', reason, message: `Dropped Rule: ${message}` },
   ];
+}
+
+/** Why a route is not accepted at a parent: by the parent, or as none of its rules is carried out. */
+export function notAccepted(
+  route: ApiRoute,
+  parent: ParentAttachment,
+  judging: RouteJudging,
+): Complaint | undefined {
+  const refusal = refusalOf(route, parent, judging);
+  if (refusal !== undefined) return refusal;
+  const invalid = invalidRules(route);
+  return invalid.length === rulesOf(route).length ? plain(invalid[0]) : undefined;
+}
+
+/** What references of a route to a parent are judged with. */
+export function grantedTo(parent: ParentAttachment, judging: RouteJudging): RouteJudging {
+  return isServiceParent(parent.reference) ? { ...judging, grants: NO_GRANT_NEEDED } : judging;
 }
 
 /** Why a parent does not accept a route. */
@@ -120,8 +129,4 @@ export function refusalOf(
       : parent.refusal;
   }
   return refusalOfService(route, parent.reference, services, parent.services);
-}
-
-function plain(complaint: PlacedComplaint | undefined): Complaint | undefined {
-  return complaint && { reason: complaint.reason, message: complaint.message };
 }

@@ -2,7 +2,7 @@ import { GATEWAY_GROUP } from '../kinds/gateway-api/fields.js';
 import type { RouteKind } from '../kinds/gateway-api/types.js';
 import type { ConfigView, Document } from '../kinds/view.js';
 import { isComplaint, type Lookup, resolveCertificate } from './certificates.js';
-import type { Complaint } from './condition.js';
+import { type Complaint, type PlacedComplaint, plain } from './condition.js';
 import { indexGrants } from './grants.js';
 import { type ApiGateway, type ResolvedListener, refusalOfSet, resolveListeners } from './listeners.js';
 import {
@@ -21,6 +21,9 @@ export const CONTROLLER_NAME = 'inmesh.dev/gateway-controller';
 /** Istio's; a GatewayClass of it is carried out here as well. */
 const CONTROLLERS: ReadonlySet<string> = new Set([CONTROLLER_NAME, 'istio.io/gateway-controller']);
 
+/** Why a ListenerSet is not attached whose Gateway is not there or not accepted. */
+export const PARENT_NOT_ACCEPTED = 'ParentNotAccepted';
+
 export const ROUTE_KINDS: readonly RouteKind[] = ['HTTPRoute', 'GRPCRoute', 'TLSRoute', 'TCPRoute'];
 
 /** A Gateway with all of its listeners. */
@@ -29,7 +32,8 @@ export interface GatewayState {
   readonly listeners: readonly ResolvedListener[];
   /** Those that it lets in. */
   readonly sets: readonly Document<'ListenerSet'>[];
-  readonly invalidParameters: Complaint | undefined;
+  /** Why none of its listeners is served. */
+  readonly refusal: PlacedComplaint | undefined;
   /** What the Gateway shows to backends; undefined = nothing. */
   readonly clientCertificate: { readonly namespace: string; readonly name: string } | Complaint | undefined;
 }
@@ -89,27 +93,40 @@ function listenerSetState(
   const { group, kind, name, namespace = set.namespace } = set.spec.parentRef;
   const isGateway = group === GATEWAY_GROUP && kind === 'Gateway';
   const gateway = gateways.find((one) => isGateway && one.name === name && one.namespace === namespace);
-  if (gateway !== undefined) return { set, gateway, refusal: refusalOfSet(set, gateway, view) };
+  if (gateway !== undefined) {
+    const refused = plain(refusalOfGateway(gateway));
+    const ofParent = refused && { reason: PARENT_NOT_ACCEPTED, message: refused.message };
+    return { set, gateway, refusal: refusalOfSet(set, gateway, view) ?? ofParent };
+  }
   const message = `there is no ${kind} ${namespace}/${name}`;
-  return { set, gateway: undefined, refusal: { reason: 'ParentNotAccepted', message } };
+  return { set, gateway: undefined, refusal: { reason: PARENT_NOT_ACCEPTED, message } };
+}
+
+/** What of a Gateway itself is not carried out. */
+function refusalOfGateway({ spec }: ApiGateway): PlacedComplaint | undefined {
+  const parameters = spec.infrastructure?.parametersRef;
+  if (parameters !== undefined) {
+    const message = `parameters of the kind ${parameters.kind} are not known`;
+    return { reason: 'InvalidParameters', message, path: ['spec', 'infrastructure', 'parametersRef'] };
+  }
+  const { addresses = [] } = spec;
+  const wrong = addresses.findIndex(({ type }) => type !== 'IPAddress' && type !== 'Hostname');
+  if (wrong < 0) return undefined;
+  const message = `addresses of the type ${addresses[wrong]?.type} are not known`;
+  return { reason: 'UnsupportedAddress', message, path: ['spec', 'addresses', wrong] };
 }
 
 function gatewayState(gateway: ApiGateway, all: readonly ListenerSetState[], lookup: Lookup): GatewayState {
   const sets = all
     .filter((one) => one.gateway === gateway && one.refusal === undefined)
     .map(({ set }) => set);
-  const { infrastructure, tls } = gateway.spec;
-  const parameters = infrastructure?.parametersRef;
-  const certificate = tls?.backend?.clientCertificateRef;
+  const certificate = gateway.spec.tls?.backend?.clientCertificateRef;
   const from = { group: GATEWAY_GROUP, kind: 'Gateway', namespace: gateway.namespace };
   return {
     gateway,
     listeners: resolveListeners(gateway, sets, lookup),
     sets,
-    invalidParameters: parameters && {
-      reason: 'InvalidParameters',
-      message: `parameters of the kind ${parameters.kind} are not known`,
-    },
+    refusal: refusalOfGateway(gateway),
     clientCertificate:
       certificate && resolveCertificate(certificate, from, lookup, 'InvalidClientCertificateRef'),
   };

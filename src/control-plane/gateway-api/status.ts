@@ -1,16 +1,15 @@
-import { GATEWAY_GROUP } from '../kinds/gateway-api/fields.js';
-import type { ParentReference } from '../kinds/gateway-api/types.js';
 import type { ConfigView, Document } from '../kinds/view.js';
 import { yamlKind } from '../kinds/yaml-kind.js';
 import type { MeshService } from '../mesh/services.js';
-import { type BackendTls, backendTlsOf, isTargetThere } from './backend-tls.js';
-import { targetOfBackend } from './backends.js';
 import { isComplaint } from './certificates.js';
-import { type Complaint, type Condition, conditionOf } from './condition.js';
+import { type Complaint, type Condition, conditionOf, plain } from './condition.js';
 import { ANY_HOST, commonHost } from './hostnames.js';
-import { isServed, type ResolvedListener, type RouteGroupKind } from './listeners.js';
+import { type ApiGateway, isServed, type ResolvedListener } from './listeners.js';
+import type { GatewayApiStatus, ListenerStatus, ObjectStatus } from './object-status.js';
+import { metadataOf, observedAt } from './observed.js';
 import { documentServices } from './parents.js';
-import { parentConditions, type RouteJudging, refusalOf } from './route-status.js';
+import { policyAncestors } from './policy-status.js';
+import { notAccepted, parentConditions, type RouteJudging } from './route-status.js';
 import {
   CONTROLLER_NAME,
   type GatewayApiState,
@@ -18,46 +17,10 @@ import {
   gatewayApiState,
   isOurClass,
   type ListenerSetState,
+  PARENT_NOT_ACCEPTED,
 } from './state.js';
 
-/** The status of one listener. */
-export interface ListenerStatus {
-  readonly name: string;
-  readonly supportedKinds: readonly RouteGroupKind[];
-  /** How many routes are attached to it. */
-  readonly attachedRoutes: number;
-  readonly conditions: readonly Condition[];
-}
-
-/** What one controller says of a route towards one of its parents. */
-export interface RouteParentStatus {
-  readonly parentRef: ParentReference;
-  readonly controllerName: string;
-  readonly conditions: readonly Condition[];
-}
-
-/** What one controller says of a policy at one of those that it is followed by. */
-export interface PolicyAncestorStatus {
-  readonly ancestorRef: ParentReference;
-  readonly controllerName: string;
-  readonly conditions: readonly Condition[];
-}
-
-/** The status of an object of the Gateway API, as Kubernetes shows it but for times and generations. */
-export interface GatewayApiStatus {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly status: {
-    readonly conditions?: readonly Condition[];
-    readonly listeners?: readonly ListenerStatus[];
-    readonly addresses?: readonly { readonly type: string; readonly value: string }[];
-    readonly attachedListenerSets?: number;
-    readonly parents?: readonly RouteParentStatus[];
-    readonly ancestors?: readonly PolicyAncestorStatus[];
-  };
-}
+export type { GatewayApiStatus } from './object-status.js';
 
 /**
  * The status of every object of the Gateway API in a set of documents. `services` are those that there are besides the ones
@@ -83,13 +46,17 @@ export function statusOf(
         })),
       }),
     ),
-    ...view.list('BackendTLSPolicy').map((policy) => policyStatus(policy, state, { view, services })),
+    ...view
+      .list('BackendTLSPolicy')
+      .map((policy) => of(policy, { ancestors: policyAncestors(policy, state, services) })),
   ];
 }
 
-function of(document: Document, status: GatewayApiStatus['status']): GatewayApiStatus {
+function of(document: Document, status: ObjectStatus): GatewayApiStatus {
   const { apiVersion, kind, namespace, name } = document;
-  return { apiVersion, kind: yamlKind(kind), namespace, name, status };
+  const { generation } = metadataOf(document);
+  const observed = typeof generation === 'number' ? observedAt(generation, status) : status;
+  return { apiVersion, kind: yamlKind(kind), namespace, name, status: observed };
 }
 
 function classStatus(document: Document<'GatewayClass'>, view: ConfigView): readonly GatewayApiStatus[] {
@@ -112,7 +79,7 @@ type Attached = ReadonlyMap<ResolvedListener, number>;
 function attachedRoutes({ routes }: GatewayApiState, judging: RouteJudging): Attached {
   const attached = new Map<ResolvedListener, number>();
   for (const { route, parents } of routes) {
-    const accepted = parents.filter((parent) => refusalOf(route, parent, judging) === undefined);
+    const accepted = parents.filter((parent) => notAccepted(route, parent, judging) === undefined);
     const listeners = new Set(accepted.flatMap((parent) => parent.listeners.map(({ listener }) => listener)));
     for (const listener of listeners) attached.set(listener, (attached.get(listener) ?? 0) + 1);
   }
@@ -140,8 +107,9 @@ function listenerStatus(
   all: readonly ResolvedListener[],
   attached: Attached,
 ): ListenerStatus {
-  const { spec, supportedKinds, notAccepted, conflict, unresolved } = listener;
-  const refusal = notAccepted ?? (conflict && { ...conflict, reason: 'Invalid' });
+  const { spec, supportedKinds, notAccepted: refused, conflict, unresolved } = listener;
+  // Istio: what contradicts is not accepted for the same reason.
+  const refusal = refused ?? conflict;
   const invalid = isServed(listener)
     ? undefined
     : { reason: 'Invalid', message: (refusal ?? unresolved)?.message ?? '' };
@@ -194,17 +162,19 @@ function summaryConditions(
 }
 
 function gatewayStatus(state: GatewayState, attached: Attached): GatewayApiStatus {
-  const { gateway, listeners, sets, invalidParameters, clientCertificate } = state;
+  const { gateway, listeners, sets, refusal } = state;
   const own = listeners.filter(({ owner }) => owner === gateway);
-  const all = summaryConditions(own, invalidParameters ?? unsupportedAddress(state));
-  const references = clientCertificate && isComplaint(clientCertificate) ? clientCertificate : undefined;
   const isAttached = (set: Document<'ListenerSet'>) =>
     listeners.some((one) => one.owner === set && isServed(one));
   return of(gateway, {
     addresses: (gateway.spec.addresses ?? []).flatMap(({ type, value = '' }) =>
       value === '' ? [] : [{ type, value }],
     ),
-    conditions: clientCertificate === undefined ? all : [...all, conditionOf('ResolvedRefs', references)],
+    conditions: [
+      ...summaryConditions(own, plain(refusal)),
+      conditionOf('ResolvedRefs', unresolvedOf(state, own)),
+      ...insecureFrontend(gateway.spec),
+    ],
     listeners: own.map((one) => listenerStatus(one, listeners, attached)),
     ...(gateway.spec.allowedListeners !== undefined && {
       attachedListenerSets: sets.filter(isAttached).length,
@@ -212,11 +182,29 @@ function gatewayStatus(state: GatewayState, attached: Attached): GatewayApiStatu
   });
 }
 
-function unsupportedAddress({ gateway }: GatewayState): Complaint | undefined {
-  const wrong = gateway.spec.addresses?.find(({ type }) => type !== 'IPAddress' && type !== 'Hostname');
-  return (
-    wrong && { reason: 'UnsupportedAddress', message: `addresses of the type ${wrong.type} are not known` }
-  );
+/** Gateway API: the condition sums up those of the listeners, too. */
+function unresolvedOf(
+  { clientCertificate }: GatewayState,
+  own: readonly ResolvedListener[],
+): Complaint | undefined {
+  if (clientCertificate !== undefined && isComplaint(clientCertificate)) return clientCertificate;
+  const names = own.filter(({ unresolved }) => unresolved !== undefined).map(({ spec }) => spec.name);
+  if (names.length === 0) return undefined;
+  return {
+    reason: 'ListenersNotResolved',
+    message: `references of these listeners are not good: ${names.join(', ')}`,
+  };
+}
+
+/** Gateway API: that clients need no good certificate is said as long as it is so. */
+function insecureFrontend({ tls }: ApiGateway['spec']): readonly Condition[] {
+  const { default: common, perPort = [] } = tls?.frontend ?? {};
+  const modes = [common, ...perPort.map((one) => one.tls)].map((one) => one?.validation?.mode);
+  if (!modes.includes('AllowInsecureFallback')) return [];
+  const message = 'clients are let in without a good certificate';
+  return [
+    { type: 'InsecureFrontendValidationMode', status: 'True', reason: 'ConfigurationChanged', message },
+  ];
 }
 
 function setStatus(
@@ -225,8 +213,10 @@ function setStatus(
   attached: Attached,
 ): GatewayApiStatus {
   if (refusal !== undefined) {
+    const ofParent = refusal.reason === PARENT_NOT_ACCEPTED;
+    const programmed = ofParent ? { ...refusal, reason: 'ParentNotProgrammed' } : refusal;
     return of(set, {
-      conditions: [conditionOf('Accepted', refusal), conditionOf('Programmed', refusal)],
+      conditions: [conditionOf('Accepted', refusal), conditionOf('Programmed', programmed)],
     });
   }
   const all = gateways.find((one) => one.sets.includes(set))?.listeners ?? [];
@@ -235,61 +225,4 @@ function setStatus(
     conditions: summaryConditions(own, undefined),
     listeners: own.map((one) => listenerStatus(one, all, attached)),
   });
-}
-
-/** Gateway API: a policy speaks to each Gateway whose routes lead to its target. */
-function policyStatus(
-  policy: Document<'BackendTLSPolicy'>,
-  state: GatewayApiState,
-  { view, services }: { readonly view: ConfigView } & Pick<RouteJudging, 'services'>,
-): GatewayApiStatus {
-  const own = backendTlsOf(view).filter((one) => one.policy === policy && isTargetThere(one, services));
-  const hosts = new Set(own.map(({ host }) => host));
-  const gateways = gatewaysTo(hosts, state);
-  const targets = policy.spec.targetRefs.map(({ group, kind, name, sectionName }) => ({
-    group,
-    kind,
-    name,
-    namespace: policy.namespace,
-    ...(sectionName !== undefined && { sectionName }),
-  }));
-  const conditions = policyConditions(own);
-  return of(policy, {
-    ancestors: (gateways.length > 0 ? gateways : targets).map((ancestorRef) => ({
-      ancestorRef,
-      controllerName: CONTROLLER_NAME,
-      conditions,
-    })),
-  });
-}
-
-function policyConditions(own: readonly BackendTls[]): readonly Condition[] {
-  const lost: Complaint | undefined =
-    own.length === 0
-      ? { reason: 'TargetNotFound', message: 'there is no Service, or port of one, that it is for' }
-      : undefined;
-  const refusal = lost ?? own.find(({ notAccepted }) => notAccepted !== undefined)?.notAccepted;
-  const unresolved = own.find((one) => one.unresolved !== undefined)?.unresolved;
-  return [conditionOf('Accepted', refusal), conditionOf('ResolvedRefs', unresolved)];
-}
-
-function gatewaysTo(
-  hosts: ReadonlySet<string>,
-  { routes, lookup }: GatewayApiState,
-): readonly ParentReference[] {
-  const found = new Map<string, ParentReference>();
-  for (const { route, parents } of routes) {
-    const leads = (route.spec.rules ?? []).some(({ backendRefs = [] }) =>
-      backendRefs.some((backend) => {
-        const target = targetOfBackend(route, backend, lookup.grants);
-        return !isComplaint(target) && hosts.has(target.host);
-      }),
-    );
-    if (!leads) continue;
-    for (const { listener } of parents.flatMap(({ listeners }) => listeners)) {
-      const { name, namespace } = listener.gateway;
-      found.set(`${namespace}/${name}`, { group: GATEWAY_GROUP, kind: 'Gateway', namespace, name });
-    }
-  }
-  return [...found.values()];
 }

@@ -88,20 +88,23 @@ export function gatewayTable({ name, port, servers }: TablePlan, tools: GatewayT
   const defaultRetry = compileRetry(undefined, config.defaultHttpRetryPolicy);
   const isTls = servers.some(({ kind }) => kind === 'https');
   const redirected = redirectedHosts(servers);
-  const byHost = new Map<string, { readonly port: number; readonly routes: Route[] }>();
+  const byHost = new Map<string, HostRoutes>();
   for (const { document, host, gateway, port: own } of boundServices(servers, tools)) {
     // Those for TLS and TCP alone are no virtual hosts.
     if (document.spec.http === undefined || document.spec.http.length === 0) continue;
     const context = { profile, host, port: own, serviceOf, hashOf, gateway, isTls, defaultRetry };
-    const found = byHost.get(host) ?? { port: own, routes: [] };
-    found.routes.push(...compileRoutes(document.spec.http, document.namespace, context));
+    const found = byHost.get(host) ?? { port: own, routes: [], ordered: [] };
+    const isOrdered = document.spec.http.some(({ gatewayApi }) => gatewayApi !== undefined);
+    const compiled = compileRoutes(document.spec.http, document.namespace, context);
+    found[isOrdered ? 'ordered' : 'routes'].push(...compiled);
     byHost.set(host, found);
   }
-  for (const [host, own] of redirected) if (!byHost.has(host)) byHost.set(host, { port: own, routes: [] });
+  for (const [host, own] of redirected)
+    if (!byHost.has(host)) byHost.set(host, { port: own, routes: [], ordered: [] });
   const virtualHosts = [...byHost]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([host, { port: own, routes }]) =>
-      virtualHost(host, own, { routes, redirects: redirected.has(host) }),
+    .map(([host, own]) =>
+      virtualHost(host, own.port, { routes: joined(own), redirects: redirected.has(host) }),
     );
   return {
     name,
@@ -136,7 +139,7 @@ function virtualHost(
   return {
     name: `${host}:${port}`,
     domains: [host],
-    routes: catchAllLast(routes),
+    routes,
     retryPolicy: undefined,
     filterOverrides: NO_OVERRIDES,
     includeRequestAttemptCount: true,
@@ -144,8 +147,15 @@ function virtualHost(
   };
 }
 
+interface HostRoutes {
+  readonly port: number;
+  readonly routes: Route[];
+  /** Of the Gateway API, whose rules are in order as they are. */
+  readonly ordered: Route[];
+}
+
 /** Istio: what takes everything goes to the end, so that it hides no rule of another document. */
-function catchAllLast(routes: readonly Route[]): readonly Route[] {
+function joined({ routes, ordered }: HostRoutes): readonly Route[] {
   const isLast = ({ match }: Route) => isCatchAll(match);
-  return [...routes.filter((one) => !isLast(one)), ...routes.filter(isLast)];
+  return [...routes.filter((one) => !isLast(one)), ...ordered, ...routes.filter(isLast)];
 }

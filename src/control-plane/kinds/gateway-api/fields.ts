@@ -34,6 +34,13 @@ export const kindName = text(/^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$/, 'the name 
 /** The name of a header or of a query parameter. */
 export const headerName = text(/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/, 'the name of a header', 256);
 
+/** The value of a header: what can be printed, with single blanks between (RFC 9110). */
+export const headerValue = text(
+  /^[!-~]+(?:[\t ][!-~]+)*$/,
+  'text of ASCII with single blanks between words',
+  4096,
+);
+
 /** A duration of GEP-2257 (`1h30m`, `500ms`), at most four parts; the parsed value is milliseconds. */
 export const duration = z
   .string()

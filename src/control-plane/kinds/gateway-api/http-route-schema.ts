@@ -4,6 +4,7 @@ import {
   commonRoute,
   duration,
   headerName,
+  headerValue,
   hostname,
   localObjectReference,
   portNumber,
@@ -16,7 +17,7 @@ import {
 export const headerMatch = z.strictObject({
   type: z.enum(['Exact', 'RegularExpression']).default('Exact'),
   name: headerName,
-  value: z.string().min(1).max(4096),
+  value: headerValue,
 });
 
 const pathMatch = z.strictObject({
@@ -43,7 +44,7 @@ const httpRouteMatch = z.strictObject({
   method: z.enum(METHODS).optional(),
 });
 
-const header = z.strictObject({ name: headerName, value: z.string().min(1).max(4096) });
+const header = z.strictObject({ name: headerName, value: headerValue });
 
 /** Changes of headers. */
 export const headerFilter = z.strictObject({

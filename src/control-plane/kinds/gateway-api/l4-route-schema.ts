@@ -17,6 +17,6 @@ export const tcpRouteSchema = z.strictObject({ ...commonRoute, rules });
 /** Gateway API TLSRoute. */
 export const tlsRouteSchema = z.strictObject({
   ...commonRoute,
-  hostnames: z.array(hostname).max(16).optional(),
+  hostnames: z.array(hostname).max(1024).optional(),
   rules,
 });

@@ -313,6 +313,7 @@ describe('gateways', () => {
     expect(conditionsIn(text, 'Gateway', 'edge')).toEqual([
       'Accepted=True/ListenersNotValid',
       'Programmed=True/Programmed',
+      'ResolvedRefs=True/ResolvedRefs',
     ]);
   });
 
@@ -327,6 +328,7 @@ describe('gateways', () => {
     expect(conditionsIn(https, 'Gateway', 'edge')).toEqual([
       'Accepted=False/ListenersNotValid',
       'Programmed=False/Invalid',
+      'ResolvedRefs=False/ListenersNotResolved',
     ]);
     const node = nodeOf({ GENERATOR: 'envoy', LABELS: { 'gateway.networking.k8s.io/gateway-name': 'edge' } });
     expect(
@@ -363,8 +365,8 @@ describe('gateways', () => {
         .join(' '),
     );
     expect(said).toEqual([
-      'Invalid ProtocolConflict',
-      'Invalid ProtocolConflict',
+      'ProtocolConflict ProtocolConflict',
+      'ProtocolConflict ProtocolConflict',
       'Accepted NoConflicts OverlappingHostnames',
       'Accepted NoConflicts OverlappingHostnames',
       'Accepted NoConflicts',
