@@ -1,3 +1,4 @@
+import { wholeNumber } from '../routing/request-controls.js';
 import type { Abort } from '../runtime/abort.js';
 import { type Backoff, createBackoff } from '../runtime/backoff.js';
 import type { Timer } from '../runtime/clock.js';
@@ -10,7 +11,6 @@ import { createReplay, type Replay } from '../service/replay.js';
 import type { Request, Response, Service } from '../service/service.js';
 import { TransportError } from '../service/transport-error.js';
 import { pause } from './pause.js';
-import { wholeNumber } from './request-controls.js';
 import { settle } from './retry-answers.js';
 import type { RetryRules } from './retry-conditions.js';
 import type { Outcome } from './retry-state.js';

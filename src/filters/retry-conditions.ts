@@ -1,14 +1,13 @@
 import type { HeaderMatcher } from '../model/matcher.js';
 import type { RetryCondition, RetryPolicy } from '../model/retry.js';
 import { compileHeaderMatcher } from '../routing/match.js';
+import { withWishes } from '../routing/wished-retries.js';
 import { grpcStatusOfFailure } from '../service/grpc-failure.js';
 import { HeaderMap } from '../service/headers.js';
 import { isGrpcType } from '../service/local-reply.js';
 import type { RequestHead, Response } from '../service/service.js';
 import type { RetryWishes } from '../service/time-limits.js';
 import type { TransportError } from '../service/transport-error.js';
-import { wholeNumber } from './request-controls.js';
-import { parseRetryGrpcOn, parseRetryOn, splitTokens } from './retry-tokens.js';
 
 /** `grpc-status` values of the gRPC conditions (Envoy `retry_on` for gRPC). */
 const GRPC_STATUS: Partial<Record<RetryCondition, string>> = {
@@ -71,33 +70,6 @@ function grpcRules(policy: RetryPolicy, rules: RetryRules): RetryRules | undefin
 
 function isGrpcHead({ method, headers }: RequestHead): boolean {
   return method === 'POST' && isGrpcType(headers.get('content-type'));
-}
-
-/** Envoy: conditions, codes and header names of the request are added; its count replaces the policy's. */
-function withWishes(policy: RetryPolicy, wishes: RetryWishes): RetryPolicy {
-  const { retryOn, retryGrpcOn, maxRetries, statusCodes, headerNames } = wishes;
-  const codes = splitTokens(statusCodes ?? '').map(wholeNumber);
-  const names = splitTokens(headerNames ?? '').map(presenceOf);
-  return {
-    ...policy,
-    retryOn: [
-      ...new Set([
-        ...policy.retryOn,
-        ...parseRetryOn(retryOn ?? '').conditions,
-        ...parseRetryGrpcOn(retryGrpcOn ?? '').conditions,
-      ]),
-    ],
-    numRetries: wholeNumber(maxRetries) ?? policy.numRetries,
-    retriableStatusCodes: [
-      ...policy.retriableStatusCodes,
-      ...codes.filter((code): code is number => code !== undefined),
-    ],
-    retriableHeaders: [...(policy.retriableHeaders ?? []), ...names],
-  };
-}
-
-function presenceOf(name: string): HeaderMatcher {
-  return { name, match: { kind: 'present', present: true }, invert: false, treatMissingAsEmpty: false };
 }
 
 /** The rules of a policy whose conditions are all that counts. */

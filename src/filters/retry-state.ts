@@ -1,11 +1,11 @@
 import type { RateLimitedBackOff, ResetHeader, RetryPolicy } from '../model/retry.js';
+import { wholeNumber } from '../routing/request-controls.js';
 import { type Backoff, createRetryBackoff, lowerBoundWait } from '../runtime/backoff.js';
 import type { Clock } from '../runtime/clock.js';
 import type { Random } from '../runtime/random.js';
 import type { HeaderMap } from '../service/headers.js';
 import type { Response } from '../service/service.js';
 import { TransportError } from '../service/transport-error.js';
-import { wholeNumber } from './request-controls.js';
 import type { RetryRules } from './retry-conditions.js';
 
 /** Limits concurrent retries of a cluster (Envoy `max_retries` or `retry_budget`). */

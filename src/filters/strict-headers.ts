@@ -1,9 +1,9 @@
 import type { StrictHeader } from '../model/filter-config.js';
+import { wholeNumber } from '../routing/request-controls.js';
+import { parseRetryGrpcOn, parseRetryOn } from '../routing/retry-tokens.js';
 import type { HeaderMap } from '../service/headers.js';
 import { localReply } from '../service/local-reply.js';
 import type { Request, Response } from '../service/service.js';
-import { wholeNumber } from './request-controls.js';
-import { parseRetryGrpcOn, parseRetryOn } from './retry-tokens.js';
 
 /** The first header of a request that the router is strict about and can't read. */
 export function findInvalidHeader(

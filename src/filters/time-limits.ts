@@ -1,6 +1,7 @@
 import type { RouterConfig } from '../model/filter-config.js';
 import type { HedgePolicy, RetryPolicy } from '../model/retry.js';
 import type { RouteAction } from '../model/route.js';
+import { mayHaveControls, type RequestControls, takeControls } from '../routing/request-controls.js';
 import type { Clock } from '../runtime/clock.js';
 import { Completion } from '../service/completion.js';
 import { formatGrpcTimeout, grpcTimeoutOf } from '../service/grpc-timeout.js';
@@ -8,7 +9,6 @@ import { currentInbound } from '../service/inbound-scope.js';
 import { isGrpc } from '../service/local-reply.js';
 import type { Filter, Request, Service } from '../service/service.js';
 import { NO_LIMITS, type TimeLimits } from '../service/time-limits.js';
-import { mayHaveControls, type RequestControls, takeControls } from './request-controls.js';
 import { findInvalidHeader, refuseHeader } from './strict-headers.js';
 import { runWithin, timedOut } from './timeout.js';
 

@@ -6,6 +6,7 @@ import type { ChosenCluster } from './chosen-route.js';
 import { assignmentOf, explainEndpoints, explainPolicy } from './destination.js';
 import type { ExplainedHead, RequestExplanation } from './explanation.js';
 import type { FoundTable } from './find-table.js';
+import { limitsOf } from './limits.js';
 import { rewrittenBy } from './rewritten.js';
 import { serverPolicies } from './server-policy.js';
 import type { ExplainWorld } from './world.js';
@@ -27,36 +28,20 @@ export async function onCluster(
   const { place, action, target, request } = forwarding;
   const { name, all } = target;
   const cluster = world.set.clusters.get(name);
-  const rewritten = await rewrittenBy(place, request);
+  const { head: rewritten, controls } = await rewrittenBy(place, request, cluster !== undefined);
   const forwarded: RequestExplanation = {
     ...explained,
     outcome: 'forwarded',
     cluster: name,
     clusters: all,
     rewritten,
-    ...limitsOf(forwarding, cluster),
+    ...limitsOf({ ...forwarding, controls, headers: rewritten.headers }, cluster),
     mirrors: mirrorsOf(forwarding),
   };
   if (cluster !== undefined) return withDestination(forwarded, { cluster, head: rewritten, place }, world);
   const status = action.clusterNotFoundStatus ?? 503;
   const reason = name === '' ? 'no cluster is chosen' : `there is no cluster ${name} (${status} NC)`;
   return { ...forwarded, outcome: 'refused', reason, response: { status } };
-}
-
-function limitsOf(
-  { place, action, table }: Forwarding,
-  cluster: Cluster | undefined,
-): Pick<RequestExplanation, 'timeouts' | 'retries'> {
-  const retries = action.retryPolicy ?? place.virtualHost.retryPolicy ?? null;
-  return {
-    retries,
-    timeouts: {
-      requestMs: action.maxStreamDurationMs ?? action.timeoutMs,
-      perTryMs: retries?.perTryTimeoutMs ?? null,
-      idleMs: action.idleTimeoutMs ?? table.idleTimeoutMs ?? null,
-      connectMs: cluster?.connectTimeoutMs ?? null,
-    },
-  };
 }
 
 function mirrorsOf({ place, action, request }: Forwarding): RequestExplanation['mirrors'] {

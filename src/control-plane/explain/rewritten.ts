@@ -1,20 +1,30 @@
+import { mayHaveControls, type RequestControls, takeControls } from '../../routing/request-controls.js';
 import { type RoutePlace, routeEffects } from '../../routing/route-effects.js';
 import { systemClock } from '../../runtime/clock.js';
 import { localReply } from '../../service/local-reply.js';
 import type { Request } from '../../service/service.js';
 import type { ExplainedHead } from './explanation.js';
 
-/** Runs the route's own changes on a copy of the request. */
+/** A request as the endpoint receives it. */
+export interface Rewritten {
+  readonly head: ExplainedHead & { readonly changes: readonly string[] };
+  /** What its headers asked of the router, which takes that off. */
+  readonly controls: RequestControls | undefined;
+}
+
+/** Runs the route's own changes on a copy of the request; what is for the router is taken off where there is a cluster. */
 export async function rewrittenBy(
   place: RoutePlace,
   request: Request,
-): Promise<ExplainedHead & { readonly changes: readonly string[] }> {
+  hasCluster: boolean,
+): Promise<Rewritten> {
   const copy: Request = { ...request, headers: request.headers.clone() };
   await routeEffects(place, systemClock)?.(copy, async (changed) =>
     localReply(changed, { status: 200, body: '', details: '', reason: '' }),
   );
+  const controls = hasCluster && mayHaveControls(copy.headers) ? takeControls(copy.headers) : undefined;
   const head = headOf(copy);
-  return { ...head, changes: changesBetween(headOf(request), head) };
+  return { head: { ...head, changes: changesBetween(headOf(request), head) }, controls };
 }
 
 function changesBetween(before: ExplainedHead, after: ExplainedHead): readonly string[] {

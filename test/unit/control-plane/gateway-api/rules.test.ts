@@ -239,7 +239,9 @@ describe('what the published CRDs refuse', () => {
 
   test('a TLSRoute without host names, and several rules, but in the oldest version', () => {
     expect(tls('v1', {})).toMatch(/hostnames must name a host/);
-    expect(tls('v1', { hostnames: ['a.org'], rules: [...to('a'), ...to('b')] })).toMatch(/a TLSRoute has one rule/);
+    expect(tls('v1', { hostnames: ['a.org'], rules: [...to('a'), ...to('b')] })).toMatch(
+      /a TLSRoute has one rule/,
+    );
     expect(tls('v1alpha2', { rules: [...to('a'), ...to('b')] })).toBe('');
   });
 
