@@ -11,8 +11,8 @@ import {
   serviceSchema,
 } from './kubernetes-schema.js';
 import { meshConfigOfConfigMap } from './mesh-config.js';
-import { isDnsLabel } from './names.js';
-import { createReport, entriesOf } from './report.js';
+import { isDnsLabel, isIpAddress } from './names.js';
+import { createReport, entriesOf, type Report } from './report.js';
 import type { Document } from './view.js';
 
 /** Kubernetes Service: the name, ports and selector of a service. */
@@ -87,7 +87,11 @@ export const namespaceKind: Kind<'Namespace'> = {
   name: 'Namespace',
   apiVersions: ['v1'],
   schema: metadataOnlySchema,
-  validate: () => [],
+  validate: (document) => {
+    const report = createReport();
+    checkName(document, report);
+    return report.violations;
+  },
 };
 
 /** Kubernetes ServiceAccount: a name that identities refer to. */
@@ -100,17 +104,26 @@ export const serviceAccountKind: Kind<'ServiceAccount'> = {
 
 function validateService(document: Document<'Service'>) {
   const report = createReport();
-  const { selector, type, externalName = '', ports = [] } = document.spec;
+  const { selector, type, clusterIP = '', externalName = '', ports = [] } = document.spec;
+  checkName(document, report);
   checkLabels(selector, ['spec', 'selector'], report);
+  if (clusterIP !== '' && clusterIP !== 'None' && !isIpAddress(clusterIP)) {
+    report.invalid(['spec', 'clusterIP'], `${JSON.stringify(clusterIP)} is neither an IP address nor None`);
+  }
   if (type === 'ExternalName' && !isSubdomain(externalName.replace(/\.$/, ''))) {
     report.invalid(['spec', 'externalName'], `${JSON.stringify(externalName)} is not a DNS name`);
   }
+  checkPorts(ports, report);
+  return report.violations;
+}
+
+function checkPorts(ports: NonNullable<Document<'Service'>['spec']['ports']>, report: Report): void {
   const names = new Set<string>();
   const numbers = new Set<string>();
   for (const [port, path] of entriesOf(ports, ['spec', 'ports'])) {
     const { name = '', protocol = 'TCP' } = port;
     if (name === '' && ports.length > 1) report.invalid(path, 'each of several ports needs a name');
-    if (name !== '' && !isDnsLabel(name))
+    if (name !== '' && !isLowerLabel(name))
       report.invalid([...path, 'name'], `${JSON.stringify(name)} is not the name of a port`);
     // Kubernetes refuses it; Istio, which goes by numbers, does not look.
     if (name !== '' && names.has(name))
@@ -127,7 +140,20 @@ function validateService(document: Document<'Service'>) {
       );
     }
   }
-  return report.violations;
+}
+
+/** Names that are one label of DNS: those of Services and of namespaces. */
+function checkName({ kind, name }: Document, report: Report): void {
+  if (isLowerLabel(name)) return;
+  report.invalid(
+    ['metadata', 'name'],
+    `the name of a ${kind} is at most 63 small letters, digits and inner "-"`,
+  );
+}
+
+/** Kubernetes, unlike Istio, has no capitals in labels of DNS. */
+function isLowerLabel(text: string): boolean {
+  return isDnsLabel(text) && text === text.toLowerCase();
 }
 
 /** Kubernetes: IsValidPortName. It has a letter: a number in quotes is no number. */

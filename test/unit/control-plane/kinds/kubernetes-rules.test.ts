@@ -15,6 +15,7 @@ describe("what Kubernetes' API refuses of its own kinds, where it would reach no
 
   test.each<[object, readonly string[]]>([
     [port({}), []],
+    [port({ name: 'HTTP' }), ['error spec.ports.0.name']],
     [port({ targetPort: 8080 }), []],
     [port({ targetPort: 'http-alt' }), []],
     [port({ targetPort: '8080' }), ['error spec.ports.0.targetPort']],
@@ -30,6 +31,12 @@ describe("what Kubernetes' API refuses of its own kinds, where it would reach no
       }),
       ['error spec.ports.2.port'],
     ],
+    [service({ clusterIP: 'None' }), []],
+    [service({ clusterIP: '2001:db8::1' }), []],
+    [service({ clusterIP: 'none' }), ['error spec.clusterIP']],
+    [{ ...service({}), metadata: { name: 'a.b' } }, ['error metadata.name']],
+    [{ ...service({}), metadata: { name: 'Cart' } }, ['error metadata.name']],
+    [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop.eu' } }, ['error metadata.name']],
     [service({ type: 'ExternalName', externalName: 'db.example.com.' }), []],
     [service({ type: 'ExternalName' }), ['error spec.externalName']],
     [service({ type: 'ExternalName', externalName: 'not a name' }), ['error spec.externalName']],
