@@ -26,6 +26,7 @@ export {
   type MeshValidation,
   toYaml,
 } from './config/mesh.js';
+export { toModule } from './config/module-text.js';
 export {
   abort,
   type CanaryOptions,

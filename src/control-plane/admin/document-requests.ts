@@ -71,9 +71,20 @@ const authorization = z.strictObject({
     .optional(),
 });
 const filters = z.strictObject({ ...documents, ...workload });
+const conversion = z.strictObject({ ...documents, to: z.enum(['gateway-api', 'istio']) });
+const migration = z.strictObject({ ...documents, rootNamespace: z.string().optional() });
 
 /** Bodies of requests about documents that are sent along. */
-export const DOCUMENT_BODIES = { analysis, validation, compilation, explanation, authorization, filters };
+export const DOCUMENT_BODIES = {
+  analysis,
+  validation,
+  compilation,
+  explanation,
+  authorization,
+  filters,
+  conversion,
+  migration,
+};
 
 /** Documents as a body has them. */
 export interface Given {

@@ -46,6 +46,13 @@ export const DOCUMENT_ROUTES: readonly AdminRoute[] = [
   about('/api/authz/check', BODIES.authorization, async (documents, sent, query) =>
     answerTo(await documents.checkAuthorization(sent, query), (checked) => checked),
   ),
+  about('/api/convert', BODIES.conversion, async (documents, sent, { to }) =>
+    answerTo(await documents.convert(sent, to), (conversion) => conversion),
+  ),
+  about('/api/migrate/rbac', BODIES.migration, (documents, sent, { rootNamespace }) => {
+    const { policies, losses } = documents.migrateRbac(sent, rootNamespace);
+    return { status: 200, body: { documents: policies, losses } };
+  }),
 ];
 
 /** A question: it changes nothing, and is for everybody who may read. */

@@ -131,6 +131,10 @@ const DOCUMENT_SCHEMAS = {
   Explain: schemaOf(DOCUMENT_BODIES.explanation),
   CheckAuthorization: schemaOf(DOCUMENT_BODIES.authorization),
   CompileAuthorization: schemaOf(DOCUMENT_BODIES.filters),
+  Convert: schemaOf(DOCUMENT_BODIES.conversion),
+  Converted: object({ documents: list(any), losses: list(text), warnings: list(ref('Violation')) }),
+  MigrateRbac: schemaOf(DOCUMENT_BODIES.migration),
+  MigratedRbac: object({ documents: list(any), losses: list(text) }),
   Validated: object({ valid: flag, documents: whole, violations: list(ref('Violation')) }),
   Compiled: object({
     listeners: list(any),

@@ -150,6 +150,22 @@ const DOCUMENT_PATHS = {
       WITH,
     ),
   },
+  '/api/convert': {
+    post: ask(
+      'Converts documents of Istio to the Gateway API, or back; losses tell what has no equal.',
+      ref('Convert'),
+      ref('Converted'),
+      WITH,
+    ),
+  },
+  '/api/migrate/rbac': {
+    post: ask(
+      'The AuthorizationPolicies that stand for ServiceRoles, ServiceRoleBindings and RbacConfigs.',
+      ref('MigrateRbac'),
+      ref('MigratedRbac'),
+      WITH,
+    ),
+  },
   '/api/explain': {
     get: read('What becomes of a request.', ref('Explanation'), EXPLAIN_QUERY),
     post: ask('What documents would do with a request.', ref('Explain'), ref('Explanation'), WITH),

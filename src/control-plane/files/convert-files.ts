@@ -3,6 +3,7 @@ import { silentLogger } from '../../runtime/log.js';
 import type { Conversion } from '../convert/conversion.js';
 import { toGatewayApi } from '../convert/to-gateway-api.js';
 import { toIstio } from '../convert/to-istio.js';
+import type { ConfigView } from '../kinds/view.js';
 import { DEFAULT_LIMITS } from '../schema/limits.js';
 import type { Violation } from '../schema/violation.js';
 import { readFiles } from '../sources/read-files.js';
@@ -27,6 +28,10 @@ export async function convertFiles(
   const result = store.propose('documents', input);
   if (!result.accepted) return { accepted: false, violations: result.violations };
   const view = store.current.value;
-  const conversion = to === 'istio' ? toIstio(view) : toGatewayApi(view);
-  return { accepted: true, conversion, warnings: store.warnings.value };
+  return { accepted: true, conversion: convertedTo(view, to), warnings: store.warnings.value };
+}
+
+/** Converts the documents of a configuration. */
+export function convertedTo(view: ConfigView, to: 'gateway-api' | 'istio'): Conversion {
+  return to === 'istio' ? toIstio(view) : toGatewayApi(view);
 }

@@ -14,12 +14,14 @@ import type { ConfigView } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
 import { impliedServices } from '../mesh/services.js';
 import { type AuthorizationQuery, checkAuthorization } from '../policy/authorization-check.js';
+import { type MigratedRbac, migrateRbac } from '../policy/legacy-rbac.js';
 import { type RegistrySnapshot, snapshotOf } from '../registry/snapshot.js';
 import { DEFAULT_LIMITS } from '../schema/limits.js';
 import { hasError, type Violation } from '../schema/violation.js';
-import { type ConfigStore, createConfigStore } from '../store/config-store.js';
+import { type ConfigStore, type ConfigStoreOptions, createConfigStore } from '../store/config-store.js';
 import type { AnalyzeOptions } from './analyze-files.js';
 import { compileAuthorization } from './authorization-files.js';
+import { convertedTo } from './convert-files.js';
 import { softened, validateDocuments } from './validate-files.js';
 
 /** Documents that somebody asks about: by themselves, or as if they were in force. */
@@ -96,12 +98,24 @@ export class SentDocumentsService {
     return this.#with(sent, (state) => checkAuthorization(state, query));
   }
 
+  convert(sent: SentDocuments, to: 'gateway-api' | 'istio') {
+    // What is not carried out here may be carried out where the documents go.
+    return this.#with(sent, ({ view }) => convertedTo(view, to), { allowUnsupported: true });
+  }
+
+  /** The old documents, with Services that they may name. */
+  migrateRbac({ input, withStored }: SentDocuments, rootNamespace?: string): MigratedRbac {
+    const stored = withStored ? [...this.#tools.store.inForce.values()].flatMap(({ files }) => files) : [];
+    return migrateRbac([...stored, ...input.files], rootNamespace);
+  }
+
   async #with<T>(
     { input, withStored }: SentDocuments,
     read: (state: State) => T | Promise<T>,
+    own: ConfigStoreOptions = { isPreview: true },
   ): Promise<SentResult<T>> {
     const { store, registry, config, clock } = this.#tools;
-    const base = withStored ? store : createConfigStore({ clock, logger: silentLogger }, { isPreview: true });
+    const base = withStored ? store : createConfigStore({ clock, logger: silentLogger }, own);
     const { view, violations } = base.overlay(input);
     if (hasError(violations)) return { accepted: false, violations };
     const workloads = withStored ? registry() : snapshotOf([]);

@@ -197,6 +197,21 @@ test('what the CLI tells of files, the API tells of what is sent', async () => {
     expect(explained.body).toMatchObject(
       await printed(['explain', 'GET', asked.url, '-f', file, '--from', asked.from, '-o', 'json']),
     );
+    const converted = await ask('POST', '/api/convert', { files, to: 'gateway-api' });
+    const wanted = await printed(['convert', '-f', file, '--to', 'gateway-api', '-o', 'json']);
+    expect(converted.body).toMatchObject({ documents: wanted, losses: [] });
+    expect(await ask('POST', '/api/convert', { files: bad, to: 'ts' })).toMatchObject({ status: 400 });
+    const old = {
+      apiVersion: 'rbac.istio.io/v1alpha1',
+      kind: 'ServiceRole',
+      metadata: { name: 'reader', namespace: 'default' },
+      spec: { rules: [{ services: ['*'], methods: ['GET'] }] },
+    };
+    const migrated = await ask('POST', '/api/migrate/rbac', { files: sent(old) });
+    expect(migrated.body).toEqual({
+      documents: await printed(['migrate', 'rbac', '-f', file, '-o', 'json']),
+      losses: ['ServiceRole default/reader is bound to nobody'],
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -92,7 +92,7 @@ test('shells complete commands, options, values, and the names of what is there'
   expect((await complete('status', '')).words).toEqual(['reviews-v1', 'web-v1']);
   expect((await complete('shift', '')).words).toEqual(['web']);
   expect((await complete('mtls', 'set', 'S')).words).toEqual(['STRICT']);
-  expect((await complete('convert', '--to', '')).words).toEqual(['gateway-api', 'istio']);
+  expect((await complete('convert', '--to', '')).words).toEqual(['gateway-api', 'istio', 'ts']);
   expect(await complete('apply', '-f', '')).toEqual({ words: [], files: true });
   expect(await complete('validate', '')).toEqual({ words: [], files: true });
   expect((await complete('')).words).not.toContain('__complete');
