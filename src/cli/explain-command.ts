@@ -15,8 +15,11 @@ export function addExplain(program: Command, output: Output, done: Done): void {
     .description(
       'Tell what the mesh would do with a request: its route, cluster, changes, limits, policies and endpoints. Exit code 1: it would be refused.',
     )
-    .argument('<method>', 'method of the request')
-    .argument('<url>', 'its URL, such as http://reviews/ratings/42')
+    .argument('<method>', 'method of the request; may be left out')
+    .argument(
+      '[url]',
+      'its URL: http://reviews/ratings/42, grpc://cart/shop.Cart/Add, tcp://db:5432, tls://db.example.com:443',
+    )
     .option('--from <namespace/name>', 'who sends it: a service, Deployment or service account', 'default/')
     .option(
       '-l, --labels <key=value>',
@@ -29,8 +32,9 @@ export function addExplain(program: Command, output: Output, done: Done): void {
     .option('--mesh-config <file>', "Istio's MeshConfig, with -f")
     .addOption(formatOption('table', 'wide', 'json', 'yaml'))
     .addHelpText('after', EXAMPLES)
-    .action(async (method: string, url: string, options) => {
+    .action(async (first: string, second: string | undefined, options) => {
       const { explain } = await import('./explain.js');
+      const [method, url] = second === undefined ? ['GET', first] : [first, second];
       done(await explain({ method, url, ...options, format: options.output }, output));
     });
 }
@@ -45,4 +49,6 @@ const EXAMPLES = `
 Examples:
   $ inmesh explain GET http://reviews/ratings/42 -f mesh.yaml          by documents
   $ inmesh explain GET http://reviews:9080/ --from shop/web -H x-beta:yes    by the control plane of inmesh dev
+  $ inmesh explain grpc://cart:9000/shop.Cart/Add -f mesh.yaml          a call of gRPC
+  $ inmesh explain tls://db.example.com:5432 -f mesh.yaml               a connection, by its port and the name in TLS
   $ inmesh explain GET http://shop.example.com/ --gateway shop/edge -f mesh.d -o json`;

@@ -11,7 +11,7 @@ export function explanationText(explained: RequestExplanation, isWide: boolean):
   const shown = lines
     .filter(([, text]) => text !== null && text !== undefined && text !== '')
     .map(([title, text]) => `  ${title.padEnd(10)} ${text}`);
-  const head = `${request.method} ${request.scheme}://${request.authority}${request.path}   from ${from.namespace}`;
+  const head = `${`${request.method} `.trimStart()}${request.scheme}://${request.authority}${request.path}   from ${from.namespace}`;
   return `${[head, ...shown].join('\n')}\n`;
 }
 

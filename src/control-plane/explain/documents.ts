@@ -1,5 +1,4 @@
 import { splitHostPort } from '../../model/address.js';
-import type { VirtualHost } from '../../model/route.js';
 import { indexVirtualServices, meshVirtualServices } from '../compile/virtual-services.js';
 import { withGatewayApi } from '../gateway-api/translate.js';
 import { fullHostName } from '../kinds/hosts.js';
@@ -14,15 +13,16 @@ interface World {
   readonly config: MeshConfig;
 }
 
-/** The VirtualService of the virtual host and the DestinationRules of the cluster, with their places. */
+/** The VirtualService of a `host:port` and the DestinationRules of the cluster, with their places. */
 export function documentsFor(
-  { name: hostPort }: VirtualHost,
+  hostPort: string,
+  layer: 'http' | 'tcp',
   cluster: string | undefined,
   { view, caller, config }: World,
 ): RequestExplanation['documents'] {
   const { host, port = 80 } = splitHostPort(hostPort);
   const all = meshVirtualServices(withGatewayApi(view), caller.namespace, config);
-  const routed = indexVirtualServices(all).find(host, port, 'http');
+  const routed = indexVirtualServices(all).find(host, port, layer);
   const destination = cluster?.split('|')[3];
   const rules = view
     .list('DestinationRule')

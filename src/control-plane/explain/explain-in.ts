@@ -9,6 +9,7 @@ import type { ConfigView } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
 import { type CallerQuery, findCaller } from './caller.js';
+import { connectionOf, explainConnection } from './connection.js';
 import { explainRequest } from './explain.js';
 import type { RequestExplanation } from './explanation.js';
 import type { ExplainedRequest } from './request.js';
@@ -29,7 +30,7 @@ export interface ExplainState {
 }
 
 /** Tells what a configuration with its registered workloads does with a request. */
-export function explainIn(state: ExplainState, query: ExplainQuery): Promise<RequestExplanation> {
+export async function explainIn(state: ExplainState, query: ExplainQuery): Promise<RequestExplanation> {
   const { view, registry, config, compiler = createCompiler(config) } = state;
   const named = query.gateway !== undefined;
   const caller = named ? gatewayCaller(query.gateway, query, view) : findCaller(query, view, registry);
@@ -38,13 +39,9 @@ export function explainIn(state: ExplainState, query: ExplainQuery): Promise<Req
   const node = nodeOf(caller, isByGateway);
   const set = compiler.compile(view, registry, node);
   const port = isByGateway ? portOf(query.url) : undefined;
-  return explainRequest(query, {
-    ...state,
-    config: meshConfigOf(view, config),
-    set,
-    caller,
-    gatewayPort: port,
-  });
+  const world = { ...state, config: meshConfigOf(view, config), set, caller, gatewayPort: port };
+  const connection = connectionOf(query);
+  return connection === undefined ? explainRequest(query, world) : explainConnection(connection, world);
 }
 
 function gatewayCaller(name: string | undefined, { labels }: CallerQuery, view: ConfigView) {
@@ -67,9 +64,10 @@ function gatewayCaller(name: string | undefined, { labels }: CallerQuery, view: 
 }
 
 function portOf(url: string): number {
-  const [, scheme, port] = /^(?:(https?):\/\/)?(?:\[[^\]]*\]|[^/?#:]*)(?::(\d+))?/i.exec(url.trim()) ?? [];
+  const [, scheme = '', port] =
+    /^(?:(https?|grpcs?):\/\/)?(?:\[[^\]]*\]|[^/?#:]*)(?::(\d+))?/i.exec(url.trim()) ?? [];
   if (port !== undefined) return Number(port);
-  return scheme?.toLowerCase() === 'https' ? 443 : 80;
+  return scheme.toLowerCase().endsWith('s') ? 443 : 80;
 }
 
 function nodeOf(

@@ -12,7 +12,7 @@ import type { Request, Response } from '../../service/service.js';
 import type { Caller } from './caller.js';
 import { type ChosenRoute, chooseCluster, chooseRoute, matchOf, responseChanges } from './chosen-route.js';
 import { documentsFor } from './documents.js';
-import type { RequestExplanation } from './explanation.js';
+import type { ExplainedHead, RequestExplanation } from './explanation.js';
 import { type FoundTable, findGatewayTable, findTable } from './find-table.js';
 import { onCluster } from './forward.js';
 import { type ExplainedRequest, requestOf } from './request.js';
@@ -25,7 +25,7 @@ export async function explainRequest(
   world: ExplainWorld,
 ): Promise<RequestExplanation> {
   const request = requestOf(asked);
-  const empty = nothingYet(request, world.caller);
+  const empty = nothingYet(headOf(request), world.caller);
   const { set, gatewayPort } = world;
   const table =
     gatewayPort === undefined ? findTable(set, request) : findGatewayTable(set, request, gatewayPort);
@@ -92,7 +92,7 @@ async function onRoute(
     route: { name: route.name, index: chosen.index, match: matchOf(routes, chosen) },
     responseHeaders: responseChanges(place),
     filters: filtersOn(table.filters, layers),
-    documents: documentsFor(virtualHost, target?.name, world),
+    documents: documentsFor(virtualHost.name, 'http', target?.name, world),
   };
   switch (action.kind) {
     case 'redirect':
@@ -115,9 +115,10 @@ async function onRoute(
   }
 }
 
-function nothingYet(request: Request, { namespace, labels }: Caller): RequestExplanation {
+/** An explanation of which nothing is known yet. */
+export function nothingYet(request: ExplainedHead, { namespace, labels }: Caller): RequestExplanation {
   return {
-    request: headOf(request),
+    request,
     from: { namespace, labels },
     outcome: 'refused',
     reason: '',

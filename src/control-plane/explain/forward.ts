@@ -38,7 +38,11 @@ export async function onCluster(
     ...limitsOf({ ...forwarding, controls, headers: rewritten.headers }, cluster),
     mirrors: mirrorsOf(forwarding),
   };
-  if (cluster !== undefined) return withDestination(forwarded, { cluster, head: rewritten, place }, world);
+  if (cluster !== undefined) {
+    const { route, virtualHost } = place;
+    const matched = `route ${route.name === '' ? (forwarded.route?.index ?? 0) : route.name} of virtual host ${virtualHost.name} matched`;
+    return withDestination(forwarded, { cluster, head: rewritten, matched }, world);
+  }
   const status = action.clusterNotFoundStatus ?? 503;
   const reason = name === '' ? 'no cluster is chosen' : `there is no cluster ${name} (${status} NC)`;
   return { ...forwarded, outcome: 'refused', reason, response: { status } };
@@ -55,12 +59,14 @@ function mirrorsOf({ place, action, request }: Forwarding): RequestExplanation['
 interface Destination {
   readonly cluster: Cluster;
   readonly head: ExplainedHead;
-  readonly place: RoutePlace;
+  /** Why it goes there. */
+  readonly matched: string;
 }
 
-function withDestination(
+/** Goes on with what is known of the cluster: its endpoints, its policy, and what its workloads say. */
+export function withDestination(
   forwarded: RequestExplanation,
-  { cluster, head, place }: Destination,
+  { cluster, head, matched }: Destination,
   world: ExplainWorld,
 ): RequestExplanation {
   const endpoints = explainEndpoints(cluster, assignmentOf(cluster, world.set.endpoints));
@@ -71,8 +77,6 @@ function withDestination(
       : endpoints.some((one) => one.chosen && one.tls === 'mutual');
   const server = serverPolicies({ clusterName: cluster.name, caller: world.caller, head, isMutual }, world);
   const hasNobody = cluster.discovery.kind === 'eds' && !endpoints.some(({ chosen }) => chosen);
-  const { route, virtualHost } = place;
-  const matched = `route ${route.name === '' ? (forwarded.route?.index ?? 0) : route.name} of virtual host ${virtualHost.name} matched`;
   return {
     ...forwarded,
     reason: hasNobody ? `${matched}; its cluster has no endpoints now (503 UH)` : matched,

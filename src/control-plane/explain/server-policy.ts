@@ -77,7 +77,7 @@ function decide(
 ): Pick<ExplainedServer, 'authorization' | 'policies'> {
   const principal = `${world.config.trustDomain}/ns/${caller.namespace}/sa/${caller.serviceAccount}`;
   const request = {
-    protocol: 'http' as const,
+    protocol: head.method === '' ? ('tcp' as const) : ('http' as const),
     method: head.method,
     authority: head.authority,
     path: head.path,
