@@ -27,6 +27,13 @@ export async function candidates(
 ): Promise<Candidates> {
   const { command, args, plane } = walk(program, words.slice(0, -1));
   const last = words.at(-1) ?? '';
+  const [, flag, given] = /^(--[\w-]+)=(.*)$/s.exec(last) ?? [];
+  if (flag !== undefined && given !== undefined) {
+    const option = optionNamed(command, flag);
+    const { words: values, files } = option === undefined ? NOTHING : await valuesOf(option, plane, tools);
+    const fitting = values.filter((word) => word.startsWith(given));
+    return { words: [...new Set(fitting)].map((word) => `${flag}=${word}`), files };
+  }
   const before = optionNamed(command, words.at(-2));
   const found =
     before !== undefined && (before.required || before.optional)

@@ -87,6 +87,8 @@ test('shells complete commands, options, values, and the names of what is there'
     'jsonpath=',
     'custom-columns=',
   ]);
+  expect((await complete('get', '--output=js')).words).toEqual(['--output=json', '--output=jsonpath=']);
+  expect(await complete('apply', '--file=')).toEqual({ words: [], files: true });
   expect((await complete('get', '--sel')).words).toEqual(['--selector']);
   expect((await complete('pc', 'routes', 'rev')).words).toEqual(['reviews-v1']);
   expect((await complete('status', '')).words).toEqual(['reviews-v1', 'web-v1']);
