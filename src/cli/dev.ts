@@ -11,6 +11,7 @@ import { MeshError } from '../runtime/errors.js';
 import { createTextLogger, type LogLevel } from '../runtime/log.js';
 import { authorityOf } from './authority.js';
 import type { AuthorityOptions } from './authority-options.js';
+import { whenLeftAlone } from './left-alone.js';
 import { type Output, version } from './output.js';
 import { massRemovalOf } from './serving-options.js';
 
@@ -112,9 +113,10 @@ export function watchConfig(plane: ControlPlane, output: Output): void {
   });
 }
 
-/** Resolves when the process is told to stop. */
+/** Resolves when the process is told to stop, or the npm that started it is gone. */
 export function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    whenLeftAlone(resolve);
   });
 }

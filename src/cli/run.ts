@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { MeshError } from '../runtime/errors.js';
+import { whenLeftAlone } from './left-alone.js';
 import type { Output } from './output.js';
 import { LinePrefixer } from './prefix.js';
 
@@ -84,7 +85,9 @@ function forwardSignals(child: ChildProcess): () => void {
   // A terminal sends SIGINT to the whole group: the child has it already, a second copy does no harm.
   const forward = (signal: NodeJS.Signals) => child.kill(signal);
   for (const signal of FORWARDED) process.on(signal, forward);
+  const stopLooking = whenLeftAlone(() => forward('SIGTERM'));
   return () => {
+    stopLooking();
     for (const signal of FORWARDED) process.off(signal, forward);
   };
 }
