@@ -3,6 +3,8 @@
 // number of endpoints. The control plane is this process; a second one is all the clients (raw gRPC, no mesh in them).
 //   node bench/control-plane.mjs [--clients 200,1000] [--services 1000] [--per 10] [--changes 10] [--protocol delta,sotw]
 //   node bench/control-plane.mjs --growth      100, 1,000 and 10,000 endpoints: 100 services of 1, 10 and 100, 200 clients
+//   node bench/control-plane.mjs --documents [--services 10000] [--per 10] [--clients 1]
+//     from a document that many resources follow from to the last ACK, and for how long the event loop stands still
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
@@ -22,12 +24,51 @@ const option = (name, or) => {
   return at < 0 ? or : process.argv[at + 1];
 };
 const isGrowth = process.argv.includes('--growth');
-const SERVICES = Number(option('services', isGrowth ? '100' : '1000'));
+const isDocuments = process.argv.includes('--documents');
+const SERVICES = Number(option('services', isGrowth ? '100' : isDocuments ? '10000' : '1000'));
 const CHANGES = Number(option('changes', '10'));
 const DEBOUNCE_MS = 100;
+const document = (apiVersion, kind, spec, namespace = 'default') =>
+  `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: { name: x, namespace: ${namespace} }\nspec: ${spec}\n`;
+const HCM = 'envoy.filters.network.http_connection_manager';
+const FAULT = 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault';
+const DOCUMENTS = {
+  'first EnvoyFilter, of HTTP filters': document(
+    'networking.istio.io/v1alpha3',
+    'EnvoyFilter',
+    `{ configPatches: [{ applyTo: HTTP_FILTER, match: { context: SIDECAR_OUTBOUND, listener: { filterChain: { filter: { name: ${HCM}, subFilter: { name: envoy.filters.http.router } } } } }, patch: { operation: INSERT_BEFORE, value: { name: envoy.filters.http.fault, typed_config: { "@type": ${FAULT} } } } }] }`,
+  ),
+  'first Telemetry': document(
+    'telemetry.istio.io/v1',
+    'Telemetry',
+    '{ accessLogging: [{ providers: [{ name: envoy }] }] }',
+  ),
+  'MeshConfig that every cluster says': document('inmesh.dev/v1', 'MeshConfig', '{ connectTimeout: 4s }'),
+  'PeerAuthentication for all, STRICT': document(
+    'security.istio.io/v1',
+    'PeerAuthentication',
+    '{ mtls: { mode: STRICT } }',
+    'istio-system',
+  ),
+  'PeerAuthentication for all, DISABLE': document(
+    'security.istio.io/v1',
+    'PeerAuthentication',
+    '{ mtls: { mode: DISABLE } }',
+    'istio-system',
+  ),
+  'VirtualService of one host': document(
+    'networking.istio.io/v1',
+    'VirtualService',
+    '{ hosts: [s1], http: [{ timeout: 3s, route: [{ destination: { host: s1 } }] }] }',
+  ),
+};
 const inner = await load();
 
 console.log(`Node ${process.version}, ${SERVICES} services\n`);
+if (isDocuments) {
+  await measureDocuments(Number(option('clients', '1')), Number(option('per', '10')));
+  process.exit(0);
+}
 console.log(
   '| clients | protocol | endpoints | full sync, s | change to last ACK beyond debounce, ms: median | worst | CPU per push, us | KB per client | reconnect of all, s | loop lag p99, ms | worst |',
 );
@@ -43,6 +84,65 @@ for (const protocol of option('protocol', 'delta,sotw').split(',')) {
   }
 }
 process.exit(0);
+
+/** One document after the other, each after the one before is gone. */
+async function measureDocuments(clients, per) {
+  const base = inner.createMemorySource(servicesText(SERVICES), 'services');
+  const other = inner.createMemorySource('', 'other');
+  const plane = await inner.createControlPlane({
+    sources: [base, other],
+    ports: { xds: 0, secureXds: 0, http: 0 },
+    debounceMs: { quietMs: DEBOUNCE_MS, maxMs: 10_000 },
+    settleMs: { quietMs: 50, maxMs: 100 },
+  });
+  const child = fork(new URL('./lib/control-plane-clients.mjs', import.meta.url));
+  const ask = async (message) => {
+    child.send(message);
+    const [answer] = await once(child, 'message');
+    return answer;
+  };
+  const lag = monitorEventLoopDelay({ resolution: 1 });
+  lag.enable();
+  await ask({ kind: 'start', target: plane.addresses.xds, bundle: inner.outfile });
+  await ask({ kind: 'serve', services: SERVICES, per });
+  await sleep(DEBOUNCE_MS * 3);
+  lag.reset();
+  const sync = await ask({ kind: 'connect', protocol: 'delta', clients, services: SERVICES });
+  console.log(
+    `| document | checked, ms | to the last ACK beyond debounce, ms | CPU, ms | longest stall of the event loop, ms |`,
+  );
+  console.log('|---|---|---|---|---|');
+  console.log(`| (the first client) | | ${sync.ms.toFixed(0)} | | ${(lag.max / 1e6).toFixed(0)} |`);
+  const change = async (text) => {
+    await sleep(500);
+    gc();
+    const begin = performance.now();
+    other.set(text);
+    const checked = performance.now() - begin;
+    await sleep(20);
+    lag.reset();
+    const cpuBefore = process.cpuUsage();
+    await plane.waitApplied(undefined, { timeoutMs: 120_000 });
+    const { user, system } = process.cpuUsage(cpuBefore);
+    const waited = performance.now() - begin - checked - DEBOUNCE_MS;
+    return [checked, waited, (user + system) / 1000, lag.max / 1e6].map((ms) => ms.toFixed(0)).join(' | ');
+  };
+  await change('');
+  for (const [kind, spec] of Object.entries(DOCUMENTS)) {
+    console.log(`| ${kind} | ${await change(spec)} |`);
+    console.log(`| the same, gone | ${await change('')} |`);
+  }
+  child.kill();
+  await plane.close();
+}
+
+function servicesText(count) {
+  return Array.from(
+    { length: count },
+    (_, at) =>
+      `apiVersion: v1\nkind: Service\nmetadata: { name: s${at} }\nspec: { selector: { app: s${at} }, ports: [{ name: http, port: 80 }] }\n`,
+  ).join('---\n');
+}
 
 async function measure(protocol, clients, per) {
   const plane = await inner.createControlPlane({
@@ -114,7 +214,7 @@ async function load() {
   mkdirSync(folder, { recursive: true });
   const outfile = `${folder}/control-plane.mjs`;
   const contents = `
-    export { createControlPlane } from './src/control-plane.js';
+    export { createControlPlane, createMemorySource } from './src/control-plane.js';
     export { encodeNode } from './src/codec/node.js';
     export { discovery } from './src/proto/xds.js';
     export { CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION } from './src/codec/resource-types.js';

@@ -72,6 +72,11 @@ async function serve({ services, per }) {
     servers.push(server);
     const came = new Promise((resolve) => stream.once('data', resolve));
     stream.on('error', () => {});
+    stream.on('data', (bytes) => {
+      const { type, nonce, version } = headOf(bytes);
+      const names = { typeUrl: type, resourceNames: ['none'] };
+      stream.write(encoded('sotw', { ...names, responseNonce: nonce, versionInfo: version }));
+    });
     say(server);
     await came;
   }

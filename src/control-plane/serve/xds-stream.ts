@@ -203,6 +203,8 @@ class XdsStream implements Connected, Pushed {
 
   push(): boolean {
     this.#attempt(() => this.session.push());
+    // There may have been nothing to send, so that no answer will tell.
+    this.#tools.onProgress();
     return this.session.isBlocked;
   }
 

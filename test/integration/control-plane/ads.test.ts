@@ -64,6 +64,20 @@ async function clusters(client: AdsClient): Promise<Seen> {
   return seen;
 }
 
+test('a change that takes long to compile and brings a client nothing counts as applied', async () => {
+  const many = Array.from({ length: 300 }, (_, at) => service(`s${at}`)).join('');
+  const { source, plane } = await start(many, { settleMs: { quietMs: 1, maxMs: 10 } });
+  const client = connect(plane);
+  client.send({ type: 'RDS', names: ['none'], node: nodeOf() });
+  client.ack(await client.next());
+  source.set(
+    `${many}${networking('DestinationRule', 'all', '{ host: "*.local", trafficPolicy: { connectionPool: { tcp: { connectTimeout: 3s } } } }')}`,
+  );
+  // Only the end of the test would end this wait.
+  const { isApplied, missing } = await plane.waitApplied(undefined, { timeoutMs: 3_600_000 });
+  expect({ isApplied, missing }).toEqual({ isApplied: true, missing: [] });
+});
+
 describe('a client that names its WorkloadGroup', () => {
   const GROUP = networking(
     'WorkloadGroup',
