@@ -88,11 +88,11 @@ export const secret = (subjectAltNames: fc.Arbitrary<StringMatcher[]>): fc.Arbit
       })),
   );
 
-/** What TLS outside of the mesh may say besides. */
-export const withTlsDetails = (tls: UpstreamTls): fc.Arbitrary<UpstreamTls> => {
-  const hostSni = fc.constantFrom(true, undefined);
-  if (tls.mode === 'mesh') return hostSni.map((autoHostSni) => ({ ...tls, autoHostSni }));
-  const details = fc.record({
+const hostSni = fc.constantFrom(true, undefined);
+
+// Made once: texts by a pattern take long to set up, and this is asked for by each value.
+const tlsDetails = fc
+  .record({
     roots: maybe(fc.oneof(pemSource(), fc.constant('none' as const))),
     crl: maybe(pemSource()),
     certificate: maybe(clientCertificate()),
@@ -102,8 +102,13 @@ export const withTlsDetails = (tls: UpstreamTls): fc.Arbitrary<UpstreamTls> => {
     minVersion: version(),
     maxVersion: version(),
     ciphers: maybe(fc.constant(['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256'])),
-  });
-  return details.map(withSecrets).map((one) => ({
+  })
+  .map(withSecrets);
+
+/** What TLS outside of the mesh may say besides. */
+export const withTlsDetails = (tls: UpstreamTls): fc.Arbitrary<UpstreamTls> => {
+  if (tls.mode === 'mesh') return hostSni.map((autoHostSni) => ({ ...tls, autoHostSni }));
+  return tlsDetails.map((one) => ({
     ...tls,
     ...one,
     // Names of whom nobody vouches for are refused, as are lists of what the platform's roots took back.
