@@ -134,7 +134,7 @@ function onListener(
       idleMs: chain.tcp.idleTimeoutMs,
       connectMs: cluster?.connectTimeoutMs ?? null,
     },
-    documents: documentsFor(listener.name.replace(/^tcp:\/\//, ''), 'tcp', name, world),
+    documents: documentsFor(listener.name.replace(/^tcp:\/\//, ''), 'tcp', { cluster: name }, world),
   };
   if (cluster === undefined)
     return { ...forwarded, outcome: 'refused', reason: `there is no cluster ${name} (NC)` };

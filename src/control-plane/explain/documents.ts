@@ -1,5 +1,7 @@
 import { splitHostPort } from '../../model/address.js';
 import { indexVirtualServices, meshVirtualServices } from '../compile/virtual-services.js';
+import { isStandIn } from '../gateway-api/stand-in.js';
+import { ROUTE_KINDS } from '../gateway-api/state.js';
 import { withGatewayApi } from '../gateway-api/translate.js';
 import { fullHostName } from '../kinds/hosts.js';
 import type { ConfigView, Document } from '../kinds/view.js';
@@ -17,7 +19,7 @@ interface World {
 export function documentsFor(
   hostPort: string,
   layer: 'http' | 'tcp',
-  cluster: string | undefined,
+  { cluster, route = '' }: { readonly cluster: string | undefined; readonly route?: string },
   { view, caller, config }: World,
 ): RequestExplanation['documents'] {
   const { host, port = 80 } = splitHostPort(hostPort);
@@ -27,7 +29,15 @@ export function documentsFor(
   const rules = view
     .list('DestinationRule')
     .filter(({ spec, namespace }) => fullHostName(spec.host, namespace) === destination);
-  return [...(routed === undefined ? [] : [routed]), ...rules].map(placeOf);
+  const own = routed && (isStandIn(routed) ? apiRoute(routed, route, view) : routed);
+  return [...(own === undefined ? [] : [own]), ...rules].map(placeOf);
+}
+
+/** The route of the Gateway API that a VirtualService stands for: that of the rule, which is named after it, else the first. */
+function apiRoute(service: Document, rule: string, view: ConfigView): Document | undefined {
+  const all = ROUTE_KINDS.flatMap((kind): readonly Document[] => view.list(kind));
+  const named = all.find(({ namespace, name }) => `${rule}.`.startsWith(`${namespace}.${name}.`));
+  return named ?? all.find(({ origin }) => origin === service.origin);
 }
 
 function placeOf({ kind, namespace, name, origin }: Document): RequestExplanation['documents'][number] {

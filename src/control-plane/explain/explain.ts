@@ -92,7 +92,7 @@ async function onRoute(
     route: { name: route.name, index: chosen.index, match: matchOf(routes, chosen) },
     responseHeaders: responseChanges(place),
     filters: filtersOn(table.filters, layers),
-    documents: documentsFor(virtualHost.name, 'http', target?.name, world),
+    documents: documentsFor(virtualHost.name, 'http', { cluster: target?.name, route: route.name }, world),
   };
   switch (action.kind) {
     case 'redirect':

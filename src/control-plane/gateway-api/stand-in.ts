@@ -2,6 +2,13 @@ import type { Document, KindName, KindSpecs, Origin } from '../kinds/view.js';
 
 const NO_VALUES: Readonly<Record<string, string>> = Object.freeze({});
 
+const API_VERSION = 'inmesh.dev/internal';
+
+/** Whether nobody wrote a document: it stands for one of the Gateway API. */
+export function isStandIn({ apiVersion }: Document): boolean {
+  return apiVersion === API_VERSION;
+}
+
 /** A document that nobody wrote: it stands for one of the Gateway API, and is where that one is. */
 export function standIn<K extends KindName>(
   kind: K,
@@ -11,7 +18,7 @@ export function standIn<K extends KindName>(
 ): Document<K> {
   const { origin, order } = source;
   return {
-    apiVersion: 'inmesh.dev/internal',
+    apiVersion: API_VERSION,
     kind,
     name,
     namespace,

@@ -178,6 +178,24 @@ describe('clients in the mesh', () => {
   });
 });
 
+test('an explanation names the route of the Gateway API that a request follows', async () => {
+  const parentRefs = [{ group: '', kind: 'Service', name: 'a' }];
+  const make = (name: string, path: string) =>
+    object({
+      kind: 'HTTPRoute',
+      name,
+      spec: { parentRefs, rules: [{ matches: [{ path: { value: path } }], ...to('b')[0] }] },
+    });
+  const text = `${SERVICES}${make('one', '/')}${make('two', '/two')}`;
+  const state = { view: viewOf(text), registry: snapshotOf([]), config: DEFAULT_MESH_CONFIG };
+  const documents = async (path: string) =>
+    (await explainIn(state, { method: 'GET', url: `http://a${path}` })).documents.map(
+      ({ kind, name }) => `${kind} ${name}`,
+    );
+  expect(await documents('/')).toEqual(['HTTPRoute one']);
+  expect(await documents('/two')).toEqual(['HTTPRoute two']);
+});
+
 describe('status', () => {
   test('names of protocols mean the same in small letters', async () => {
     const text = `${gateway([{ ...HTTP, protocol: 'http' }])}${route('r', { rules: to('a') })}`;
