@@ -1,3 +1,4 @@
+import { counted } from '../../runtime/counted.js';
 import {
   type Filter,
   type Operator,
@@ -124,7 +125,7 @@ function sliceOf(items: readonly unknown[], slice: Slice, at: number, source: st
     throw templateError(
       source,
       at,
-      `there are ${count} elements, and none of that index,`,
+      `the array has ${counted(count, 'element')}, and none of that index,`,
       'Take [*] for those that are there',
     );
   return items.slice(from, to).filter((_, index) => index % slice.step === 0);

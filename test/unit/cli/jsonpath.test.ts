@@ -131,8 +131,8 @@ describe('mistakes are told with their place', () => {
   });
 
   test.each([
-    ['{.items[2].metadata}', 'there are 2 elements, and none of that index, at character 9'],
-    ['{.items[-3]}', 'there are 2 elements'],
+    ['{.items[2].metadata}', 'the array has 2 elements, and none of that index, at character 9'],
+    ['{.items[-3]}', 'the array has 2 elements'],
     ['{.items[0].metadata[0]}', 'what is there is no array, but an object, at character 21'],
     ['{.kind[?(@.a)]}', 'no array, but a string'],
     ['{.items[?(@.metadata.name==1)]}', '"reviews" and 1 can\'t be compared by =='],

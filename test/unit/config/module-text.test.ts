@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { runInThisContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { KIND_HEADS } from '../../../src/config/gen/kinds.js';
 import * as config from '../../../src/config.js';
@@ -10,7 +11,7 @@ import { run } from '../cli/run.js';
 function runModule(code: string): readonly object[] {
   const [, names = '', body = ''] =
     /^import \{ ([\w, ]+) \} from 'inmesh\/config';\n\nexport default ([\s\S]+)$/.exec(code) ?? [];
-  const make: unknown = new Function('config', `const { ${names} } = config;\nreturn ${body}`);
+  const make: unknown = runInThisContext(`(config) => { const { ${names} } = config; return ${body} }`);
   if (typeof make !== 'function') throw new Error('no module');
   return make(config).documents;
 }
