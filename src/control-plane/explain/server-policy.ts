@@ -45,7 +45,10 @@ export function serverPolicies(query: ServerQuery, world: World): readonly Expla
     .filter(({ labels }) => selects(subsetLabels, labels));
   const modes = mtlsModes(view, config);
   const found = new Map<string, ExplainedServer>();
-  const selector = service.source.kind === 'kubernetes' ? service.source.spec.selector : undefined;
+  const { source } = service;
+  const selector = source.kind === 'kubernetes' ? source.spec.selector : undefined;
+  // What nothing selects is served by those who registered for it.
+  const registered = source.kind !== 'entry' && selector === undefined ? source.name : undefined;
   // Before anybody runs there is what the service selects.
   const workloads =
     instances.length > 0
@@ -61,7 +64,8 @@ export function serverPolicies(query: ServerQuery, world: World): readonly Expla
     const key = JSON.stringify([namespace, labels, serving]);
     if (found.has(key)) continue;
     const mtls = modes({ namespace, labels }, serving);
-    found.set(key, { namespace, labels, mtls, ...decide(query, { namespace, labels, serving }, world) });
+    const server = { namespace, labels, service: registered, serving };
+    found.set(key, { namespace, labels, mtls, ...decide(query, server, world) });
   }
   return [...found.values()];
 }
@@ -71,6 +75,7 @@ function decide(
   server: {
     readonly namespace: string;
     readonly labels: Readonly<Record<string, string>>;
+    readonly service: string | undefined;
     readonly serving: number;
   },
   world: World,
@@ -85,8 +90,13 @@ function decide(
     principal: isMutual ? principal : undefined,
     port: server.serving,
   };
-  const { namespace: serverNamespace, labels } = server;
-  const { decision, policies } = checkAuthorization(world, { namespace: serverNamespace, labels, request });
+  const { namespace: serverNamespace, labels, service } = server;
+  const { decision, policies } = checkAuthorization(world, {
+    namespace: serverNamespace,
+    labels,
+    service,
+    request,
+  });
   return {
     authorization: decision?.verdict ?? 'allowed',
     policies: policies.map(({ namespace, name }) => `${namespace}/${name}`),
