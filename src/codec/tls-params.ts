@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import type { TlsVersion, UpstreamTls } from '../model/tls.js';
+import type { TlsParams, TlsVersion } from '../model/tls.js';
 import { tls } from '../proto/xds.js';
 import { onlyFields } from './field-guard.js';
 import { at, type Path, refuse } from './path.js';
@@ -8,15 +8,13 @@ const paramsFields = onlyFields(() => tls.TlsParametersSchema, {
   enforced: ['tls_minimum_protocol_version', 'tls_maximum_protocol_version', 'cipher_suites'],
 });
 
-type Params = Pick<UpstreamTls, 'minVersion' | 'maxVersion' | 'ciphers'>;
-
 const VERSIONS: readonly (TlsVersion | undefined)[] = [undefined, 'TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
 
 /** A name of OpenSSL; BoringSSL's groups of equal preference (`[A|B]`) have no counterpart there. */
 const CIPHER = /^[A-Z0-9-]+$/;
 
 /** Versions and ciphers of TLS. */
-export function decodeTlsParams(message: tls.TlsParameters, path: Path): Params {
+export function decodeTlsParams(message: tls.TlsParameters, path: Path): TlsParams {
   paramsFields(message, path);
   const [minPath, maxPath] = [
     at(path, 'tls_minimum_protocol_version'),
@@ -43,7 +41,11 @@ export function decodeTlsParams(message: tls.TlsParameters, path: Path): Params 
 }
 
 /** As a message; undefined when there is nothing to say. */
-export function encodeTlsParams({ minVersion, maxVersion, ciphers }: Params): tls.TlsParameters | undefined {
+export function encodeTlsParams({
+  minVersion,
+  maxVersion,
+  ciphers,
+}: TlsParams): tls.TlsParameters | undefined {
   if (minVersion === undefined && maxVersion === undefined && ciphers === undefined) return undefined;
   return create(tls.TlsParametersSchema, {
     tlsMinimumProtocolVersion: Math.max(0, VERSIONS.indexOf(minVersion)),

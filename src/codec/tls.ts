@@ -38,6 +38,7 @@ const downstreamFields = onlyFields(() => tls.DownstreamTlsContextSchema, {
 
 const COMMON_FIELDS: readonly string[] = [
   'alpn_protocols',
+  'tls_params',
   'tls_certificates',
   'tls_certificate_sds_secret_configs',
   'tls_certificate_provider_instance',
@@ -50,16 +51,12 @@ const COMMON_FIELDS: readonly string[] = [
 
 const commonFields = onlyFields(() => tls.CommonTlsContextSchema, { enforced: COMMON_FIELDS });
 
-const clientFields = onlyFields(() => tls.CommonTlsContextSchema, {
-  enforced: [...COMMON_FIELDS, 'tls_params'],
-});
-
 /** The client side of TLS. */
 export function decodeUpstreamTls(message: tls.UpstreamTlsContext, path: Path): UpstreamTls {
   upstreamFields(message, path);
   const commonPath = at(path, 'common_tls_context');
   const common = required(message.commonTlsContext, commonPath);
-  clientFields(common, commonPath);
+  commonFields(common, commonPath);
   const certificate = decodeCertificate(common, commonPath);
   const validation =
     decodeValidation(common, commonPath) ??
@@ -111,11 +108,16 @@ export function decodeDownstreamTls(message: tls.DownstreamTlsContext, path: Pat
   const shown = decodeServerCertificate(common, commonPath);
   const requireClientCertificate = message.requireClientCertificate ?? false;
   const clients = decodeClients(common, requireClientCertificate, commonPath);
+  const { tlsParams: params } = common;
+  const paramsPath = at(commonPath, 'tls_params');
+  if (params !== undefined && shown.certificate === undefined && shown.certificateSecret === undefined)
+    refuse(paramsPath, 'is not supported in the mesh');
   return {
     requireClientCertificate,
     alpn: common.alpnProtocols,
     ...shown,
     ...(clients && { clients }),
+    ...(params && decodeTlsParams(params, paramsPath)),
   };
 }
 
@@ -214,8 +216,11 @@ export function encodeDownstreamTls({
   certificate,
   certificateSecret,
   clients = requireClientCertificate ? MESH_CLIENTS : undefined,
+  ...params
 }: DownstreamTls): tls.DownstreamTlsContext {
   const common = create(tls.CommonTlsContextSchema, { alpnProtocols: [...alpn] });
+  const tlsParams = encodeTlsParams(params);
+  if (tlsParams !== undefined) common.tlsParams = tlsParams;
   if (certificate !== undefined) common.tlsCertificates = [encodeTlsCertificate(certificate)];
   else {
     const secret = certificateSecret === undefined ? workloadSecret() : servedSecretConfig(certificateSecret);

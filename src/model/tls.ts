@@ -1,7 +1,7 @@
 import type { StringMatcher } from './matcher.js';
 
 /** Client side of TLS to an upstream (Envoy UpstreamTlsContext). */
-export interface UpstreamTls {
+export interface UpstreamTls extends TlsParams {
   /** `mesh`: our SVID and the mesh's bundle (Istio ISTIO_MUTUAL). `simple`: server verification only, by the platform's roots. */
   readonly mode: 'mesh' | 'simple';
   readonly sni: string | undefined;
@@ -20,6 +20,10 @@ export interface UpstreamTls {
   readonly autoHostSni?: boolean | undefined;
   /** The server must prove the name that was sent as SNI, whatever `subjectAltNames` say. */
   readonly matchSni?: boolean | undefined;
+}
+
+/** Versions and ciphers of TLS (Envoy TlsParameters). */
+export interface TlsParams {
   /** Undefined = TLS 1.2. */
   readonly minVersion?: TlsVersion | undefined;
   /** Undefined = TLS 1.3. */
@@ -50,7 +54,7 @@ export interface ClientCertificate {
 }
 
 /** Server side of TLS (Envoy DownstreamTlsContext). */
-export interface DownstreamTls {
+export interface DownstreamTls extends TlsParams {
   readonly requireClientCertificate: boolean;
   readonly alpn: readonly string[];
   /** What is shown to clients. Undefined = what the secret has. */

@@ -23,6 +23,7 @@ interface CallCase {
     readonly type: string;
     readonly namespace: string;
     readonly labels: Readonly<Record<string, string>>;
+    readonly ip?: string;
   };
   readonly istioConfig: string;
   readonly kubernetesConfig: string;
@@ -35,27 +36,33 @@ interface CallCase {
 
 const CALLS = 'istio/xds-simulation/calls.json';
 
-vectorSuite({
-  file: CALLS,
-  cases: (vectorJson(CALLS) ?? []) as readonly CallCase[],
-  title: ({ group, name }) => `${group}, ${name}`,
-  skip({ name }) {
-    return name === 'duplicate tls gateway' ? 'expects a listener that Envoy refuses' : undefined;
-  },
-  run({ proxy: { type, namespace, labels }, istioConfig, kubernetesConfig, calls }) {
-    const text = `${istioConfig}\n---\n${kubernetesConfig}`;
-    // Envoys are gateways here; who serves is in the process.
-    const resources = compiled(text, { profile: type === 'router' ? 'envoy' : 'sdk', namespace, labels });
-    for (const { name, call, result } of calls) {
-      const { strictMatch: _exact, ...wanted } = result;
-      const found = simulateCall(resources, call);
-      expect(
-        { ...found, ...(found.clusterMatched !== undefined && { clusterMatched: short(found.clusterMatched) }) },
-        name,
-      ).toMatchObject({ ...wanted, ...(wanted.clusterMatched && { clusterMatched: short(wanted.clusterMatched) }) });
-    }
-  },
-});
+for (const profile of ['envoy', 'sdk'] as const) {
+  vectorSuite({
+    file: CALLS,
+    part: profile === 'envoy' ? 'by an Envoy' : 'by a member of the mesh',
+    // Gateways are Envoys here.
+    cases: ((vectorJson(CALLS) ?? []) as readonly CallCase[]).filter(
+      ({ proxy }) => profile === 'envoy' || proxy.type === 'sidecar',
+    ),
+    title: ({ group, name }) => `${group}, ${name}`,
+    skip({ name }) {
+      return name === 'duplicate tls gateway' ? 'expects a listener that Envoy refuses' : undefined;
+    },
+    run({ proxy: { type, namespace, labels, ip }, istioConfig, kubernetesConfig, calls }) {
+      const text = `${istioConfig}\n---\n${kubernetesConfig}`;
+      const isSidecar = type === 'sidecar' && profile === 'envoy';
+      const resources = compiled(text, { profile, namespace, labels, ...(isSidecar && { type, address: ip }) });
+      for (const { name, call, result } of calls) {
+        const { strictMatch: _exact, ...wanted } = result;
+        const found = simulateCall(resources, call);
+        expect(
+          { ...found, ...(found.clusterMatched !== undefined && { clusterMatched: short(found.clusterMatched) }) },
+          name,
+        ).toMatchObject({ ...wanted, ...(wanted.clusterMatched && { clusterMatched: short(wanted.clusterMatched) }) });
+      }
+    },
+  });
+}
 
 interface RouteCase {
   readonly name: string;

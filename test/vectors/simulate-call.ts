@@ -12,6 +12,7 @@ export interface SimulatedCall {
   readonly protocol?: string;
   readonly tls?: string;
   readonly sni?: string;
+  /** What the client offers, in its order, with commas between. */
   readonly alpn?: string;
   readonly callMode?: string;
 }
@@ -20,6 +21,7 @@ export interface SimulatedCall {
 export interface SimulatedResult {
   readonly error?: string;
   readonly listenerMatched?: string;
+  readonly filterChainMatched?: string | undefined;
   readonly routeConfigMatched?: string | undefined;
   readonly virtualHostMatched?: string;
   readonly routeMatched?: string;
@@ -29,12 +31,25 @@ export interface SimulatedResult {
 interface Wire {
   readonly name: string;
   readonly address?: { readonly socket_address?: { readonly port_value?: number } };
+  readonly traffic_direction?: string;
   readonly filter_chains?: readonly Chain[];
   readonly default_filter_chain?: Chain;
+  readonly listener_filters?: readonly {
+    readonly name: string;
+    readonly filter_disabled?: Predicate;
+  }[];
+}
+
+interface Predicate {
+  readonly destination_port_range?: { readonly start: number; readonly end: number };
+  readonly not_match?: Predicate;
+  readonly or_match?: { readonly rules: readonly Predicate[] };
 }
 
 interface Chain {
+  readonly name?: string;
   readonly filter_chain_match?: {
+    readonly destination_port?: number;
     readonly server_names?: readonly string[];
     readonly transport_protocol?: string;
     readonly application_protocols?: readonly string[];
@@ -84,11 +99,10 @@ const readable = <T>(values: readonly unknown[]) => values as readonly T[];
 export function simulateCall({ listeners, routes }: CompiledJson, given: SimulatedCall): SimulatedResult {
   const { port, tls = 'plaintext' } = given;
   const isTls = tls.toLowerCase() !== 'plaintext';
-  const found = readable<Wire>(listeners).find(({ address }) => address?.socket_address?.port_value === port);
+  const found = listenerOf(readable<Wire>(listeners), given);
   if (found === undefined) return { error: 'no listener matched' };
   const listenerMatched = found.name;
-  const sni = given.sni ?? (tls.toLowerCase() === 'tls' ? (given.hostHeader ?? '') : '');
-  const chains = matching(found.filter_chains ?? [], { isTls, sni, alpn: given.alpn ?? '' });
+  const chains = matching(found.filter_chains ?? [], { port, ...inspected(found, given) });
   if (chains.length > 1) return { listenerMatched, error: 'multiple filter chains matched' };
   const chain = chains[0] ?? found.default_filter_chain;
   if (chain === undefined) return { listenerMatched, error: 'no filter chains matched' };
@@ -99,13 +113,55 @@ export function simulateCall({ listeners, routes }: CompiledJson, given: Simulat
   const last = chain.filters.at(-1)?.typed_config;
   if (last?.['@type'].endsWith('.TcpProxy')) {
     const cluster = last.cluster ?? last.weighted_clusters?.clusters[0]?.name ?? '';
-    return { listenerMatched, clusterMatched: cluster };
+    return { listenerMatched, ...named(chain), clusterMatched: cluster };
   }
   const isHttp = (given.protocol ?? 'HTTP').toUpperCase().startsWith('HTTP');
   if ((isTls && socket === undefined) || !isHttp) return { listenerMatched, error: 'protocol error' };
   const table =
     last?.route_config ?? readable<Table>(routes).find(({ name }) => name === last?.rds?.route_config_name);
-  return { listenerMatched, routeConfigMatched: last?.rds?.route_config_name, ...inTable(table, given, isTls) };
+  const routeConfigMatched = last?.rds?.route_config_name;
+  return { listenerMatched, ...named(chain), routeConfigMatched, ...inTable(table, given, isTls) };
+}
+
+function named({ name = '' }: Chain): Pick<SimulatedResult, 'filterChainMatched'> {
+  return name === '' ? {} : { filterChainMatched: name };
+}
+
+/** A call to an application comes to a socket of that port, else to the one that all of them are captured to. */
+function listenerOf(all: readonly Wire[], { port, callMode }: SimulatedCall): Wire | undefined {
+  const isInbound = callMode === 'inbound';
+  const at = all.find(
+    ({ address, traffic_direction: direction }) =>
+      address?.socket_address?.port_value === port && (!isInbound || direction === 'INBOUND'),
+  );
+  return at ?? (isInbound ? all.find(({ name }) => name === CAPTURED) : undefined);
+}
+
+const CAPTURED = 'virtualInbound';
+
+/** What the listener finds out of the first bytes: nothing where it does not look. Servers of the SDK always do. */
+function inspected(found: Wire, given: SimulatedCall): Omit<Hello, 'port'> {
+  const { port, tls = 'plaintext', hostHeader = '', alpn = '' } = given;
+  const protocol = (given.protocol ?? 'HTTP').toUpperCase();
+  const isTls = tls.toLowerCase() !== 'plaintext';
+  const looks = (filter: string) => {
+    const inspector = found.listener_filters?.find(({ name }) => name.endsWith(filter));
+    return inspector !== undefined && !holds(inspector.filter_disabled, port);
+  };
+  const isCaptured = found.name === CAPTURED;
+  if (isTls && (!isCaptured || looks('tls_inspector'))) {
+    const sni = given.sni ?? (tls.toLowerCase() === 'tls' ? hostHeader : '');
+    return { isTls, sni, alpn: alpn.split(',').filter((name) => name !== '') };
+  }
+  const isHttp = !isTls && protocol.startsWith('HTTP') && isCaptured && looks('http_inspector');
+  return { isTls: false, sni: '', alpn: isHttp ? [protocol === 'HTTP2' ? 'h2c' : 'http/1.1'] : [] };
+}
+
+function holds(predicate: Predicate | undefined, port: number): boolean {
+  const { destination_port_range: range, not_match: other, or_match: any } = predicate ?? {};
+  if (range !== undefined) return range.start <= port && port < range.end;
+  if (other !== undefined) return !holds(other, port);
+  return any?.rules.some((rule) => holds(rule, port)) ?? false;
 }
 
 function inTable(
@@ -126,33 +182,39 @@ function inTable(
 }
 
 interface Hello {
+  readonly port: number;
   readonly isTls: boolean;
   readonly sni: string;
-  readonly alpn: string;
+  readonly alpn: readonly string[];
 }
 
 /** Envoy: at each step chains that ask for something go before those that do not, and nobody comes back. */
-function matching(chains: readonly Chain[], { isTls, sni, alpn }: Hello): readonly Chain[] {
+function matching(chains: readonly Chain[], { port, isTls, sni, alpn }: Hello): readonly Chain[] {
   const step = (
     left: readonly Chain[],
-    field: 'server_names' | 'transport_protocol' | 'application_protocols',
+    field: keyof NonNullable<Chain['filter_chain_match']>,
     fits: (value: string) => number,
   ): readonly Chain[] => {
     const ranked = left.map((chain) => {
-      const asked = [chain.filter_chain_match?.[field] ?? []].flat();
+      const asked = [chain.filter_chain_match?.[field] ?? []].flat().map(String);
       return { chain, rank: asked.length === 0 ? 1 : Math.max(0, ...asked.map(fits)) };
     });
     const best = Math.max(0, ...ranked.map(({ rank }) => rank));
     return best === 0 ? [] : ranked.filter(({ rank }) => rank === best).map(({ chain }) => chain);
   };
-  const byName = step(chains, 'server_names', (name) => {
+  const byPort = step(chains, 'destination_port', (value) => (value === String(port) ? 2 : 0));
+  const byName = step(byPort, 'server_names', (name) => {
     if (name === sni) return 1e6;
     return name.startsWith('*') && sni.endsWith(name.slice(1)) ? 1 + name.length : 0;
   });
   const byTransport = step(byName, 'transport_protocol', (name) =>
     name === (isTls ? 'tls' : 'raw_buffer') ? 2 : 0,
   );
-  return step(byTransport, 'application_protocols', (name) => (name === alpn ? 2 : 0));
+  // Envoy: the first of the client's names that a chain has.
+  return step(byTransport, 'application_protocols', (name) => {
+    const at = alpn.indexOf(name);
+    return at < 0 ? 0 : 2 + alpn.length - at;
+  });
 }
 
 /** Envoy: the exact name, the longest suffix, the longest prefix, everything. */

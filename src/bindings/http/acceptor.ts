@@ -245,8 +245,10 @@ export class Acceptor {
   /** The server for chains with these ALPN names (undefined = those of the policy's one chain, whatever they are then). */
   #tlsServer(alpn: readonly string[] | undefined, tls: DownstreamTls): TlsServer {
     const { requireClientCertificate, certificate, certificateSecret, clients } = tls;
+    const { minVersion, maxVersion, ciphers } = tls;
     const own = certificate ?? certificateSecret;
-    const key = JSON.stringify([alpn, requireClientCertificate, own, clients]);
+    const params = [minVersion, maxVersion, ciphers];
+    const key = JSON.stringify([alpn, requireClientCertificate, own, clients, params]);
     let front = this.#servers.get(key);
     if (front === undefined) {
       const isUsual = requireClientCertificate && own === undefined && clients === undefined;

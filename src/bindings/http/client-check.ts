@@ -18,13 +18,21 @@ export interface ClientCheckTools {
 }
 
 /** What a TLS server asks of its clients. */
-export function demandsOf({ requireClientCertificate, clients }: DownstreamTls): TlsOptions {
+export function demandsOf({
+  requireClientCertificate,
+  clients,
+  minVersion = 'TLSv1.2',
+  maxVersion = 'TLSv1.3',
+  ciphers,
+}: DownstreamTls): TlsOptions {
   if (requireClientCertificate && (clients === undefined || clients.roots === 'mesh')) return {};
   return {
     requestCert: requireClientCertificate || clients !== undefined,
     rejectUnauthorized: requireClientCertificate,
     // Envoy's default for servers; whoever is no member of the mesh may be of any age.
-    minVersion: 'TLSv1.2',
+    minVersion,
+    maxVersion,
+    ...(ciphers !== undefined && { ciphers: ciphers.join(':') }),
   };
 }
 

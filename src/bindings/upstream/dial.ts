@@ -130,8 +130,10 @@ function offeredTo(tls: UpstreamTls, wanted: Wanted): string[] {
 }
 
 function isOtherHttp(name: string, wanted: Wanted): boolean {
-  if (name === 'h2') return !wanted.includes('h2');
-  return name.startsWith('http/1.') && !wanted.includes('http/1.1');
+  // Istio has names of its own for both.
+  const spoken = name.replace(/^istio-/, '');
+  if (spoken === 'h2') return !wanted.includes('h2');
+  return spoken.startsWith('http/1.') && !wanted.includes('http/1.1');
 }
 
 /** gRFC A101: the endpoint's own name, where it has one and that is asked for. */

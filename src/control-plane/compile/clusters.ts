@@ -112,8 +112,10 @@ const TCP_ALPN: TlsContext['alpn'] = { mesh: ['istio'], simple: [] };
 
 function alpnOf(port: MeshPort, isHttp2: boolean): TlsContext['alpn'] {
   if (isTcpPort(port)) return TCP_ALPN;
-  const names = [isHttp2 ? 'h2' : 'http/1.1'];
-  return { mesh: names, simple: names };
+  // By Istio's names proxies know that it is a member who calls, and with what.
+  return isHttp2
+    ? { mesh: ['istio-h2', 'istio', 'h2'], simple: ['h2'] }
+    : { mesh: ['istio-http/1.1', 'istio', 'http/1.1'], simple: ['http/1.1'] };
 }
 
 /** Istio: without resolution, or with the policy PASSTHROUGH, a connection goes where the application wanted to. */
@@ -148,15 +150,23 @@ function originalDestination({ number, target }: MeshPort): Pick<Cluster, 'disco
 
 /** What Istio tells proxies of a cluster: the service that it stands for, for their telemetry. */
 function istioMetadata(service: MeshService, subset: string): Metadata {
-  const { host, namespace } = service;
-  const external = isExternal(service);
   return {
     istio: {
-      ...(external && { external: true }),
-      services: [{ host, name: external ? host : (host.split('.')[0] ?? host), namespace }],
+      ...(isExternal(service) && { external: true }),
+      services: [serviceNames(service)],
       ...(subset !== '' && { subset }),
     },
   };
+}
+
+/** The same of a port of the application: the services that lead there. */
+export function istioServices(services: readonly MeshService[]): Metadata {
+  return { istio: { services: services.map(serviceNames) } };
+}
+
+function serviceNames(service: MeshService): MetadataStruct {
+  const { host, namespace } = service;
+  return { host, name: isExternal(service) ? host : (host.split('.')[0] ?? host), namespace };
 }
 
 function breakerMetadata(target: Target, { breakerOf }: ClusterTools): Metadata {

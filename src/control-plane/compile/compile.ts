@@ -11,6 +11,7 @@ import type { ResourceSet, WireResource } from '../resources/resource-set.js';
 import { commonProfileOf } from './common-profile.js';
 import { type Common, CommonResources } from './common-resources.js';
 import { credentialSecrets } from './credentials.js';
+import { InboundMemory } from './envoy/inbound-memory.js';
 import { listenerMeant } from './grpc/names.js';
 import { type InboundInput, InboundListeners } from './inbound-listeners.js';
 import { INLINE_KEYS, type IssuerKeys } from './issuer-keys.js';
@@ -18,7 +19,7 @@ import { meshConfigOf } from './mesh-document.js';
 import type { CompileInput, Outline, OwnInput } from './outlined.js';
 import { ENCODERS, OwnOutlines } from './own-outline.js';
 import { PodIndex } from './pods.js';
-import { type Profile, profileOf } from './profile.js';
+import { besideApplication, type Profile, profileOf } from './profile.js';
 import { RegistryShapes } from './registry-shapes.js';
 
 /** Profiles remembered; beyond that the one unused for longest is compiled anew. */
@@ -103,6 +104,7 @@ class MemoizingCompiler implements Compiler {
   readonly #profiles = new RecentlyUsed<ProfileResources>(MAX_PROFILES);
   readonly #parts: Pick<CompileInput, 'keys' | 'onRefused' | 'pods' | 'assumesSecrets'>;
   readonly #inbound: InboundListeners;
+  readonly #beside = new InboundMemory();
   readonly #own = new WeakMap<Node, Own>();
   readonly #shapes = new RegistryShapes();
 
@@ -139,6 +141,12 @@ class MemoizingCompiler implements Compiler {
       return { ...common, listeners, listenerOf };
     }
     const listenerOf = (name: string) => this.#ownOf(node, input).get(name);
+    const beside = besideApplication(node, profile);
+    if (beside !== undefined) {
+      const config = meshConfigOf(view, this.#config);
+      const both = this.#beside.with(view, beside, { ...this.#parts, ...input, config, outline });
+      return { ...common, ...both, listeners, listenerOf };
+    }
     return { ...common, listeners, listenerOf };
   }
 

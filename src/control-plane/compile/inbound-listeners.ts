@@ -16,6 +16,8 @@ import { meshConfigOf } from './mesh-document.js';
 import { mtlsModes } from './peer-authentication.js';
 import { servingLabels } from './policy-scope.js';
 import { readinessOf } from './readiness.js';
+import { sidecarFor } from './sidecar.js';
+import { servedTls } from './sidecar-ingress.js';
 
 const MAX_LISTENERS = 50_000;
 
@@ -84,6 +86,7 @@ export class InboundListeners {
             { ...this.#security, config, authorization: http },
           ),
           guards: tcp,
+          tls: servedTls(sidecarFor(view, { namespace, labels }, config.rootNamespace), served.port),
         });
         const modes = mtlsModes(view, config);
         const readiness =

@@ -11,23 +11,17 @@ import type { NetworkGuard } from '../../model/network-guard.js';
 import type { NodeWorkload } from '../../model/node.js';
 import type { Route } from '../../model/route.js';
 import { DEFAULT_TCP_IDLE_MS, type TcpServer } from '../../model/tcp-proxy.js';
+import type { DownstreamTls } from '../../model/tls.js';
 import type { UpgradeRule } from '../../model/upgrade.js';
+import { inboundClusterName } from '../mesh/names.js';
 import { filtersFor } from './cors.js';
 import { OUTBOUND_FILTERS } from './fault.js';
+import { MESH_ALPN } from './mesh-alpn.js';
 import type { MtlsMode } from './peer-authentication.js';
 import { MATCH_ALL } from './route-match.js';
 
 /** Istio allows WebSocket on every HTTP listener, and nothing else. */
 const UPGRADES: readonly UpgradeRule[] = [{ type: 'websocket', enabled: true }];
-
-/** What clients of a mesh offer by ALPN, Istio's sidecars among them, and nobody else. */
-const MESH_ALPN: readonly string[] = [
-  'istio-peer-exchange',
-  'istio',
-  'istio-http/1.0',
-  'istio-http/1.1',
-  'istio-h2',
-];
 
 /** The listener for a host and port, in gRPC's client-side shape. */
 export function outboundListener(
@@ -58,13 +52,15 @@ export interface InboundRules {
   readonly http: InboundHttpPolicy;
   /** What connections without requests pass. */
   readonly guards: readonly NetworkGuard[];
+  /** TLS with certificates of its own; undefined = none. Istio: it holds where the mesh ends no TLS. */
+  readonly tls?: Omit<DownstreamTls, 'alpn'> | undefined;
 }
 
 /** The listener of a served port: which chains it has is what its mTLS mode means. */
 export function inboundListener(
   name: string,
   { address, port, protocol }: SocketAddress & Pick<NodeWorkload, 'protocol'>,
-  { mode, http, guards }: InboundRules,
+  { mode, http, guards, tls }: InboundRules,
 ): InboundListener {
   const inner =
     protocol === 'tcp'
@@ -90,17 +86,24 @@ export function inboundListener(
     tls: undefined,
     ...inner,
   };
-  const own: InboundChainConfig = { ...plaintext, name: 'inbound-tls', transportProtocol: 'tls' };
+  const through: InboundChainConfig = { ...plaintext, name: 'inbound-tls', transportProtocol: 'tls' };
   const chains = {
     STRICT: [mutual],
-    PERMISSIVE: [mutual, ...(sharesTls ? [own] : []), plaintext],
+    PERMISSIVE: [mutual, ...(sharesTls ? [through] : []), plaintext],
     DISABLE: [plaintext],
   };
-  return { kind: 'inbound', name, address: { address, port }, filterChains: chains[mode] };
+  const own: InboundChainConfig | undefined = tls && {
+    name: 'inbound-own-tls',
+    transportProtocol: 'tls',
+    tls: { ...tls, alpn: protocol === 'tcp' ? [] : ['h2', 'http/1.1'] },
+    ...inner,
+  };
+  const filterChains = own !== undefined && mode === 'DISABLE' ? [own] : chains[mode];
+  return { kind: 'inbound', name, address: { address, port }, filterChains };
 }
 
 function inboundTcp(port: number): TcpServer {
-  return { cluster: `inbound|${port}||`, idleTimeoutMs: DEFAULT_TCP_IDLE_MS };
+  return { cluster: inboundClusterName(port), idleTimeoutMs: DEFAULT_TCP_IDLE_MS };
 }
 
 /** What a workload's policies say of the requests to its ports. */
@@ -111,7 +114,7 @@ export type InboundHttpPolicy = Pick<
 
 /** What an inbound port does with requests: they are the application's. */
 export function inboundHttp(port: number, policy: InboundHttpPolicy): HttpConnectionManager {
-  const name = `inbound|${port}||`;
+  const name = inboundClusterName(port);
   return {
     routes: {
       kind: 'inline',

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { AccessLog } from '../../model/access-log.js';
 import { NO_LOCALITY } from '../../model/endpoint.js';
 import { isNowhere, localityOfLabels } from '../../model/locality.js';
@@ -27,7 +28,7 @@ export interface EnvoyOptions {
   readonly hasPortListeners: boolean;
   /** The Gateways that select it, `namespace/name`. */
   readonly gateways: readonly string[];
-  /** For a gateway: where it is, and its labels, by which services lead to it; undefined = nobody knows where. */
+  /** Of a gateway: where it is, and its labels, by which services lead to it; undefined = nobody knows where. */
   readonly addresses: readonly string[] | undefined;
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -53,7 +54,16 @@ export interface Profile {
   readonly key: string;
 }
 
+/** An Envoy that stands before an application. */
+export interface InboundNode {
+  readonly node: Node;
+  readonly namespace: string;
+  /** Where others find it; empty = nobody said. */
+  readonly addresses: readonly string[];
+}
+
 const NO_LABELS: Readonly<Record<string, string>> = {};
+const NOWHERE: readonly string[] = [];
 
 /** The profile of a node. Of its labels only those count that the configuration asks for, so that few profiles do. */
 export function profileOf(node: Node, view: ConfigView, config: MeshConfig): Profile {
@@ -89,6 +99,14 @@ function generatorOf({ id, metadata, userAgent }: Node): Generator {
   const { GENERATOR } = metadata;
   if (GENERATOR === 'inmesh' || GENERATOR === 'grpc' || GENERATOR === 'envoy') return GENERATOR;
   return userAgent === 'envoy' || isRouter(id) ? 'envoy' : 'grpc';
+}
+
+/** An Envoy as what stands before the application beside it; undefined = it is a gateway, or no Envoy. */
+export function besideApplication(node: Node, { envoy, namespace }: Profile): InboundNode | undefined {
+  if (envoy === undefined || envoy.gateways.length > 0 || isRouter(node.id)) return undefined;
+  // Istio: the second part of a node's id is its first address.
+  const given = node.metadata.INSTANCE_IPS || (node.id.split('~')[1] ?? '');
+  return { node, namespace, addresses: ownAddresses(given).filter((one) => isIP(one) !== 0) };
 }
 
 /** Istio: ids of gateways begin so. */
@@ -136,7 +154,7 @@ function envoyOptions({ id, metadata }: Node, view: ConfigView, namespace: strin
     proxyPort: INMESH_PROXY_PORT ?? (isRouter(id) ? 0 : DEFAULT_PROXY_PORT),
     hasPortListeners: INTERCEPTION_MODE === 'NONE',
     gateways,
-    addresses: gateways.length === 0 || INSTANCE_IPS !== '' ? ownAddresses(INSTANCE_IPS) : undefined,
+    addresses: gateways.length === 0 ? NOWHERE : INSTANCE_IPS === '' ? undefined : ownAddresses(INSTANCE_IPS),
     labels: gateways.length === 0 ? NO_LABELS : LABELS,
   };
 }

@@ -19,14 +19,15 @@ export function protocolOfCluster(
   settings: ConnectionPoolSettings['http'],
   { connections }: Pick<MeshConfig, 'connections'>,
 ): UpstreamProtocol | undefined {
-  if (settings?.useClientProtocol === true) return { kind: 'downstream', http2: optionsOf(settings) };
+  if (settings?.useClientProtocol === true) return { kind: 'downstream', http2: http2OptionsOf(settings) };
   const { h2UpgradePolicy: own = 'DEFAULT' } = settings ?? {};
   const upgrades = own === 'UPGRADE' || (own === 'DEFAULT' && connections.upgradesToHttp2);
   if (!isHttp2Port(port) && !(upgrades && isHttpPort(port))) return undefined;
-  return { kind: 'http2', http2: optionsOf(settings) };
+  return { kind: 'http2', http2: http2OptionsOf(settings) };
 }
 
-function optionsOf(settings: ConnectionPoolSettings['http']): Http2Options {
+/** How HTTP/2 is spoken to endpoints. */
+export function http2OptionsOf(settings: ConnectionPoolSettings['http']): Http2Options {
   const { maxConcurrentStreams, http2KeepAlive } = settings ?? {};
   return {
     ...DEFAULT_HTTP2_OPTIONS,

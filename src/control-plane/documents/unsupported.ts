@@ -82,13 +82,26 @@ const UNSUPPORTED: { readonly [K in KindName]?: readonly Unsupported[] } = {
     ...without(
       'calls are seen in the process that makes or takes them, without capture and sockets of a proxy',
       'egress.*.bind',
-      'ingress.*.bind',
       'egress.*.captureMode',
+    ),
+    ...without(
+      'a member takes connections where its server listens; Envoys follow it',
+      'ingress.*.bind',
       'ingress.*.captureMode',
     ),
-    ...refused('a port that members serve speaks the TLS of the mesh, and no other', 'ingress.*.tls'),
     ...refused(
-      'no proxy stands before the application that could keep connections and requests back',
+      'a server in the process knows the certificates of its clients by their roots alone',
+      'ingress.*.tls.verifyCertificateSpki',
+      'ingress.*.tls.verifyCertificateHash',
+    ),
+    ...refused('certificates of a Sidecar come from files', 'ingress.*.tls.caCertCredentialName'),
+    {
+      path: 'ingress.*.tls.insecureSkipVerify',
+      values: [true],
+      because: 'a certificate of a client that nobody verifies would prove nothing',
+    },
+    ...without(
+      'a member hands requests to its application without connections between them; Envoys hold theirs to it',
       'ingress.*.connectionPool',
       'inboundConnectionPool',
     ),
@@ -158,7 +171,8 @@ const MESH_CONFIG: readonly Unsupported[] = [
   {
     path: 'inboundTrafficPolicy.mode',
     values: ['LOCALHOST'],
-    because: 'a process serves where it listens: no proxy sends connections on to loopback',
+    because: 'a process serves where it listens; Envoys send connections on to loopback',
+    isHarmless: true,
   },
   ...refused(
     'hosts that the mesh does not know are called as the application wants',
@@ -192,12 +206,15 @@ const MESH_CONFIG: readonly Unsupported[] = [
     because: 'exportTo says who sees a ServiceEntry',
   },
   ...without(
+    'connections to members are not captured; those to Envoys are',
+    'proxyInboundListenPort',
+    'protocolDetectionTimeout',
+  ),
+  ...without(
     ABOUT_PROXIES,
     'proxyListenPort',
-    'proxyInboundListenPort',
     'proxyHttpPort',
     'hboneIdleTimeout',
-    'protocolDetectionTimeout',
     'disableEnvoyListenerLog',
     'inboundClusterStatName',
     'outboundClusterStatName',
@@ -342,16 +359,12 @@ function inPatches(document: Document<'EnvoyFilter'>): readonly RuleViolation[] 
   }));
 }
 
-/** No proxy stands before the application: what comes to a port is for who listens there. */
+/** Members have no proxy before the application: what comes to a port is for who listens there. */
 function* elsewhere({ ingress = [] }: SidecarSpec): Iterable<RuleViolation> {
   for (const [{ port, defaultEndpoint }, at] of entriesOf(ingress, ['spec', 'ingress'])) {
     if (!defaultEndpoint || defaultEndpoint.endsWith(`:${port.number}`)) continue;
-    yield {
-      code: 'INMESH_CONFIG_UNSUPPORTED',
-      severity: 'error',
-      message: `the defaultEndpoint must have the port ${port.number}: no proxy sends requests on to another`,
-      path: [...at, 'defaultEndpoint'],
-    };
+    const because = `a member takes requests on the port ${port.number} itself; Envoys send them on`;
+    yield withoutEffect('the defaultEndpoint', [...at, 'defaultEndpoint'], because);
   }
 }
 

@@ -5,6 +5,11 @@ export function clusterName(port: number, subset: string, host: string): string 
   return `outbound|${port}|${subset}|${host}`;
 }
 
+/** Name of the cluster, and of the route table, of a port that a workload serves. */
+export function inboundClusterName(port: number): string {
+  return `inbound|${port}||`;
+}
+
 /** The SNI by which meshed peers name an outbound cluster (Istio: BuildDNSSrvSubsetKey). */
 export function clusterSni(port: number, subset: string, host: string): string {
   return `outbound_.${port}_.${subset}_.${host}`;

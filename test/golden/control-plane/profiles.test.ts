@@ -8,13 +8,20 @@ const text = readFileSync(
   new URL('../../unit/control-plane/compile/validate/everything.yaml', import.meta.url),
   'utf8',
 );
-const targets: readonly CompileTarget[] = [
-  { profile: 'sdk' },
-  { profile: 'grpc' },
-  { profile: 'envoy', type: 'sidecar', labels: { istio: 'ingressgateway' } },
+const targets: readonly (CompileTarget & { readonly file: string })[] = [
+  { file: 'sdk', profile: 'sdk' },
+  { file: 'grpc', profile: 'grpc' },
+  { file: 'envoy', profile: 'envoy', type: 'sidecar', labels: { istio: 'ingressgateway' } },
+  {
+    file: 'envoy-sidecar',
+    profile: 'envoy',
+    type: 'sidecar',
+    labels: { app: 'reviews', version: 'v1' },
+    address: '10.0.0.1',
+  },
 ];
 
-describe.each(targets)('for $profile', (target) => {
+describe.each(targets)('for $file', ({ file: name, ...target }) => {
   const compiled = () => {
     const result = compileFor({ files: [{ file: 'everything.yaml', content: text }] }, target);
     if (!result.accepted) throw new Error(JSON.stringify(result.violations));
@@ -22,7 +29,7 @@ describe.each(targets)('for $profile', (target) => {
   };
 
   test('everything compiles to what it compiled to before', () => {
-    const file = new URL(`profiles/${target.profile}.json`, import.meta.url);
+    const file = new URL(`profiles/${name}.json`, import.meta.url);
     const found = JSON.parse(JSON.stringify(compiled()));
     if (process.env['UPDATE_GOLDEN'] === '1' || !existsSync(file)) {
       writeFileSync(file, `${JSON.stringify(found, undefined, 1)}\n`);

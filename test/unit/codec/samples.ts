@@ -492,7 +492,14 @@ export const INBOUND: InboundListener = {
         sourceRanges: [{ address: '10.0.0.0', bits: 8 }],
         sourcePorts: [4000],
       },
-      tls: { requireClientCertificate: true, alpn: ['h2', 'http/1.1'], certificateSecret: 'own' },
+      tls: {
+        requireClientCertificate: true,
+        alpn: ['h2', 'http/1.1'],
+        certificateSecret: 'own',
+        minVersion: 'TLSv1.2',
+        maxVersion: 'TLSv1.3',
+        ciphers: ['ECDHE-RSA-AES256-GCM-SHA384'],
+      },
       http: {
         routes: { kind: 'inline', config: { name: 'inbound', virtualHosts: [] } },
         filters: [{ name: 'router', config: { kind: 'router' } }],

@@ -3,8 +3,7 @@ import { cluster } from '../../../proto/xds.js';
 import { listsOf, merges } from './list-patches.js';
 import { mergeAny, mergeMessage } from './merge-message.js';
 import { cloned } from './message-value.js';
-import { isInContext } from './patch-listener.js';
-import type { Patch, PatchContext } from './patches.js';
+import { isInContext, type Patch, type PatchContext } from './patches.js';
 
 type Cluster = cluster.Cluster;
 

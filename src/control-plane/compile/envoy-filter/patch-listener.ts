@@ -1,19 +1,25 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { packAny, unpackAny } from '../../../proto/any.js';
-import { httpConnectionManager as hcm, listener } from '../../../proto/xds.js';
+import { httpConnectionManager as hcm, listener, route } from '../../../proto/xds.js';
 import { listsOf, merges, patchList } from './list-patches.js';
 import { mergeAny, mergeMessage } from './merge-message.js';
 import { cloned, merged } from './message-value.js';
-import type { ApplyTo, Patch, PatchContext } from './patches.js';
+import { patchRoutes } from './patch-routes.js';
+import { type ApplyTo, isInContext, type Patch, type PatchContext } from './patches.js';
+import { tablePlace } from './places.js';
 
 const HCM = 'envoy.filters.network.http_connection_manager';
+/** Istio's name of the listener that captured connections to an application come to. */
+const VIRTUAL_INBOUND = 'virtualInbound';
 
 /** What is known of a listener besides what is in it. */
 export interface ListenerPlace {
   readonly context: PatchContext;
   /** Of the service or the gateway's server; for what a workload serves its own. 0 = none. */
   readonly port: number;
+  /** Whether tables within it are patched, too: those of Envoys. Default false. */
+  readonly hasTables?: boolean;
 }
 
 type Listener = listener.Listener;
@@ -26,7 +32,9 @@ export function patchListener(
   place: ListenerPlace,
 ): Uint8Array | undefined {
   const message = fromBinary(listener.ListenerSchema, bytes);
-  const own = patches.filter((patch) => isConcerned(patch, message.name, place));
+  // Where connections to all ports come to, a port is that of a chain (Istio).
+  const here = message.name === VIRTUAL_INBOUND ? patches.map(forChainOfPort) : patches;
+  const own = here.filter((patch) => isConcerned(patch, message.name, place));
   if (own.length === 0) return bytes;
   let changed = message;
   for (const patch of of('LISTENER', own)) {
@@ -39,24 +47,30 @@ export function patchListener(
     itemOf: ({ value }) => cloned(listener.ListenerFilterSchema, value),
   });
   patchChains(changed, own);
+  if (place.hasTables === true) patchTables(changed, own, place);
   patchApiListener(changed, own);
   return toBinary(listener.ListenerSchema, changed);
 }
 
 /** Listeners that patches bring. Istio: one for any context is for callers and gateways. */
 export function addedListeners(patches: readonly Patch[], context: PatchContext): readonly Listener[] {
+  const isHere = (patch: Patch) =>
+    context === 'SIDECAR_INBOUND' ? patch.match.context === context : isInContext(patch, context);
   return of('LISTENER', patches)
-    .filter((one) => one.operation === 'ADD' && isInContext(one, context))
+    .filter((one) => one.operation === 'ADD' && isHere(one))
     .flatMap(({ value }) => cloned(listener.ListenerSchema, value) ?? []);
-}
-
-/** Whether a patch is for this part of the mesh. */
-export function isInContext({ match: { context = 'ANY' } }: Patch, place: PatchContext): boolean {
-  return context === 'ANY' || context === place;
 }
 
 function of(applyTo: ApplyTo, patches: readonly Patch[]): readonly Patch[] {
   return patches.filter((one) => one.applyTo === applyTo);
+}
+
+/** A port that chains are told apart by. */
+function forChainOfPort(patch: Patch): Patch {
+  const { portNumber, ...wanted } = patch.match.listener ?? {};
+  if (!portNumber) return patch;
+  const filterChain = { ...wanted.filterChain, destinationPort: portNumber };
+  return { ...patch, match: { ...patch.match, listener: { ...wanted, filterChain } } };
 }
 
 /** Whether a patch is about something in a listener. */
@@ -69,7 +83,7 @@ export function isConcerned(patch: Patch, name: string, { context, port }: Liste
   const names = [
     name,
     `0.0.0.0_${port}`,
-    context === 'SIDECAR_INBOUND' ? 'virtualInbound' : 'virtualOutbound',
+    context === 'SIDECAR_INBOUND' ? VIRTUAL_INBOUND : 'virtualOutbound',
   ];
   if (wanted.name && !names.includes(wanted.name)) return false;
   return !wanted.portNumber || wanted.portNumber === port;
@@ -193,6 +207,21 @@ function patchManager(any: Any, here: readonly Patch[]): Any {
     return changed;
   });
   return packAny(hcm.HttpConnectionManagerSchema, manager);
+}
+
+/** Istio: tables of the ports of an application stand in their listener. */
+function patchTables(message: Listener, own: readonly Patch[], { context }: ListenerPlace): void {
+  for (const { configType } of message.filterChains.flatMap(({ filters }) => filters)) {
+    if (configType.case !== 'typedConfig') continue;
+    const manager = unpackAny(hcm.HttpConnectionManagerSchema, configType.value);
+    if (manager?.routeSpecifier.case !== 'routeConfig') continue;
+    const table = manager.routeSpecifier.value;
+    const before = toBinary(route.RouteConfigurationSchema, table);
+    const after = patchRoutes(before, own, tablePlace(table.name, context));
+    if (after === before) continue;
+    manager.routeSpecifier.value = fromBinary(route.RouteConfigurationSchema, after);
+    configType.value = packAny(hcm.HttpConnectionManagerSchema, manager);
+  }
 }
 
 /** What callers in the process have is a chain without a name, of the connection manager alone. */

@@ -2,8 +2,7 @@ import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { route } from '../../../proto/xds.js';
 import { merges, patchList } from './list-patches.js';
 import { cloned, merged } from './message-value.js';
-import { isInContext } from './patch-listener.js';
-import type { ApplyTo, Patch, PatchContext } from './patches.js';
+import { type ApplyTo, isInContext, type Patch, type PatchContext } from './patches.js';
 
 /** What is known of a route table besides what is in it. */
 export interface TablePlace {

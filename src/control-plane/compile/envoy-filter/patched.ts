@@ -80,7 +80,10 @@ class AppliedPatches {
         return accept<Cluster>({ ...PASSTHROUGH_CLUSTER, name: message.name }, bytes, CLUSTER, target) ?? [];
       }),
     });
-    const hasListeners = patches.some(({ applyTo }) => isOfListeners(applyTo));
+    const hasTables = context === 'SIDECAR_INBOUND';
+    const hasListeners = patches.some(
+      ({ applyTo }) => isOfListeners(applyTo) || (hasTables && applyTo !== 'CLUSTER'),
+    );
     const wires = addedListeners(patches, context).map((message) => ({
       name: message.name,
       bytes: toBinary(listenerProto.ListenerSchema, message),
@@ -103,7 +106,8 @@ class AppliedPatches {
     this.#wires = new PatchedResources<WireResource>({
       isConcerned: hasListeners,
       change: (wire) => {
-        const bytes = patchListener(wire.bytes, patches, { context, port: listenerPort(wire.name) });
+        const place = { context, port: listenerPort(wire.name), hasTables };
+        const bytes = patchListener(wire.bytes, patches, place);
         return bytes === wire.bytes ? wire : bytes && { ...wire, bytes };
       },
       added: isOurs ? [] : wires,

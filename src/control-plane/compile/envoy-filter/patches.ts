@@ -34,6 +34,11 @@ export interface BootstrapPatch {
 /** Where in a mesh configuration is. */
 export type PatchContext = 'SIDECAR_INBOUND' | 'SIDECAR_OUTBOUND' | 'GATEWAY';
 
+/** Whether a patch is for this part of the mesh. */
+export function isInContext({ match: { context = 'ANY' } }: Patch, place: PatchContext): boolean {
+  return context === 'ANY' || context === place;
+}
+
 const SCHEMAS = {
   LISTENER: listener.ListenerSchema,
   LISTENER_FILTER: listener.ListenerFilterSchema,

@@ -16,6 +16,8 @@ export function tablePlace(name: string, context: PatchContext): TablePlace {
   if (secure !== undefined) {
     return { context, port: Number(secure), names: [], portName, gateway: `${namespace}/${gateway}` };
   }
+  const [, served] = /^inbound\|(\d+)\|\|$/.exec(name) ?? [];
+  if (served !== undefined) return { context, port: Number(served), names: [] };
   const port = parseClusterName(name)?.port ?? (/^\d+$/.test(name) ? Number(name) : 0);
   // Istio has one table for all hosts of a port, which its number is the name of.
   return { context, port, names: port === 0 ? [] : [String(port)] };

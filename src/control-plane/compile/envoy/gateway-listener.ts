@@ -43,9 +43,9 @@ export function gatewayListener(
       make(
         httpFilter({
           statPrefix: `outbound_${place}`,
-          table: plan.name,
+          routes: { kind: 'rds', name: plan.name },
           filters,
-          isEdge: true,
+          callers: 'strangers',
           paths: tools.paths,
           traced: tools.traced,
         }),

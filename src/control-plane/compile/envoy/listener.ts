@@ -4,6 +4,7 @@ import { encodeConnectionManager } from '../../../codec/http-connection-manager.
 import type { AccessLog } from '../../../model/access-log.js';
 import type { SocketAddress } from '../../../model/address.js';
 import type { HttpFilter } from '../../../model/filter-config.js';
+import type { HttpConnectionManager } from '../../../model/listener.js';
 import type { PathRules } from '../../../model/request-processing.js';
 import { packAny } from '../../../proto/any.js';
 import { core, httpConnectionManager as hcm, listener, tlsInspector, wkt } from '../../../proto/xds.js';
@@ -11,6 +12,8 @@ import type { WireResource } from '../../resources/resource-set.js';
 import type { EnvoyTracing } from './tracing.js';
 
 const HCM = 'envoy.filters.network.http_connection_manager';
+/** What Istio's proxies call themselves to the clients of an application. */
+const SERVER_NAME = 'istio-envoy';
 const TLS_INSPECTOR = 'envoy.filters.listener.tls_inspector';
 
 /** Istio's format of access logs. */
@@ -22,7 +25,8 @@ const ISTIO_FORMAT =
   '"%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% ' +
   '%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n';
 
-const ACCESS_LOGS: readonly AccessLog[] = [
+/** Where an Envoy logs unless something else is said. */
+export const ACCESS_LOGS: readonly AccessLog[] = [
   {
     sink: { kind: 'stdout' },
     format: { kind: 'text', text: ISTIO_FORMAT, omitEmptyValues: false },
@@ -34,31 +38,41 @@ const ACCESS_LOGS: readonly AccessLog[] = [
 export interface HttpChain {
   /** Prefix of its statistics; Envoy demands one. */
   readonly statPrefix: string;
-  /** Name of the route table. */
-  readonly table: string;
+  readonly routes: HttpConnectionManager['routes'];
   readonly filters: readonly HttpFilter[];
-  /** Whether strangers call: nothing that they say of where requests come from is believed. */
-  readonly isEdge: boolean;
+  readonly callers: Callers;
   /** What is done to paths. */
   readonly paths: PathRules;
   /** Undefined = requests are not traced. */
   readonly traced: EnvoyTracing | undefined;
+  /** Default `ACCESS_LOGS`. */
+  readonly accessLogs?: readonly AccessLog[] | undefined;
+  /** Whether HTTP/2 is what they speak (Istio says so for gRPC). Default false. */
+  readonly isHttp2?: boolean;
 }
+
+/**
+ * Who sends requests: the applications of this machine; strangers, of whom nothing is believed that they say of where
+ * requests come from; or clients of the application, who are named to it by their certificates.
+ */
+export type Callers = 'own' | 'strangers' | 'clients';
 
 /** The connection manager as the network filter that ends a chain. */
 export function httpFilter({
   statPrefix,
-  table,
+  routes,
   filters,
-  isEdge,
+  callers,
   paths,
   traced,
+  accessLogs = ACCESS_LOGS,
+  isHttp2 = false,
 }: HttpChain): listener.Filter {
   const message = encodeConnectionManager({
-    routes: { kind: 'rds', name: table },
+    routes,
     filters,
     upgrades: [{ type: 'websocket', enabled: true }],
-    accessLogs: ACCESS_LOGS,
+    accessLogs,
     paths,
   });
   message.statPrefix = statPrefix;
@@ -66,21 +80,25 @@ export function httpFilter({
   if (traced?.requestIds !== undefined) message.requestIdExtension = traced.requestIds;
   // Istio: no idle exchange is ended.
   message.streamIdleTimeout = create(wkt.DurationSchema);
-  if (isEdge) {
-    message.useRemoteAddress = true;
-    message.forwardClientCertDetails = hcm.HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET;
-    message.setCurrentClientCertDetails = create(
-      hcm.HttpConnectionManager_SetCurrentClientCertDetailsSchema,
-      {
-        subject: true,
-        cert: true,
-        dns: true,
-        uri: true,
-      },
-    );
-  }
+  if (isHttp2) message.http2ProtocolOptions = create(core.Http2ProtocolOptionsSchema);
+  if (callers !== 'own') nameCallers(message, callers);
   const value = packAny(hcm.HttpConnectionManagerSchema, message);
   return create(listener.FilterSchema, { name: HCM, configType: { case: 'typedConfig', value } });
+}
+
+/** Istio: at the edge `x-forwarded-client-cert` is made anew; to the application its client is added. */
+function nameCallers(message: hcm.HttpConnectionManager, callers: 'strangers' | 'clients'): void {
+  const { SANITIZE_SET, APPEND_FORWARD } = hcm.HttpConnectionManager_ForwardClientCertDetails;
+  const isEdge = callers === 'strangers';
+  message.useRemoteAddress = isEdge;
+  message.forwardClientCertDetails = isEdge ? SANITIZE_SET : APPEND_FORWARD;
+  message.setCurrentClientCertDetails = create(hcm.HttpConnectionManager_SetCurrentClientCertDetailsSchema, {
+    subject: true,
+    cert: isEdge,
+    dns: true,
+    uri: true,
+  });
+  if (!isEdge) message.serverName = SERVER_NAME;
 }
 
 /** What a listener consists of. */

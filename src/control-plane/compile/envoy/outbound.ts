@@ -98,7 +98,14 @@ function httpListener(
   const routes = virtualHosts.flatMap((one) => one.routes);
   const filters = beforeRouter(filtersFor(routes, OUTBOUND_FILTERS), FORWARD_PROXY_FILTER);
   const name = `${address.address}_${address.port}`;
-  const filter = httpFilter({ statPrefix: `outbound_${name}`, table, filters, isEdge: false, paths, traced });
+  const filter = httpFilter({
+    statPrefix: `outbound_${name}`,
+    routes: { kind: 'rds', name: table },
+    filters,
+    callers: 'own',
+    paths,
+    traced,
+  });
   return socketListener({ name, address, direction: 'outbound', chains: [openChain(filter)] });
 }
 

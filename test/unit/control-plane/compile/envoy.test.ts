@@ -73,9 +73,9 @@ describe('who is an Envoy', () => {
 describe('the HTTP proxy', () => {
   test('takes the calls to all services on one port of its machine', () => {
     const set = envoy(service('reviews', 80) + service('stock', 8000, 'backend'));
-    const [name, message] = [...listenersOf(set)][0] ?? [];
-    expect([...set.wireListeners.keys()]).toEqual(['127.0.0.1_15001']);
-    expect(name).toBe(message?.name);
+    const message = listenersOf(set).get('127.0.0.1_15001');
+    expect([...set.wireListeners.keys()].sort()).toEqual(['127.0.0.1_15001', 'virtualInbound']);
+    expect(message?.name).toBe('127.0.0.1_15001');
     expect(message?.address?.address).toMatchObject({
       value: { address: '127.0.0.1', portSpecifier: { value: 15_001 } },
     });
@@ -128,7 +128,10 @@ describe('the HTTP proxy', () => {
     [{ INMESH_PROXY_PORT: 3128 }, ['127.0.0.1_3128']],
     [{ INMESH_PROXY_PORT: 0 }, []],
   ])('is where %j says', (metadata, names) => {
-    expect([...envoy(service('reviews'), metadata).wireListeners.keys()]).toEqual(names);
+    expect([...envoy(service('reviews'), metadata).wireListeners.keys()].sort()).toEqual([
+      ...names,
+      'virtualInbound',
+    ]);
   });
 
   test('answers for hosts that nobody knows as the mesh says', () => {
@@ -180,7 +183,7 @@ describe('a gateway', () => {
   const listeners = listenersOf(set);
 
   test('is for those only whom its selector means', () => {
-    expect([...envoy(everything, { INMESH_PROXY_PORT: 0 }).wireListeners.keys()]).toEqual([]);
+    expect([...envoy(everything, { INMESH_PROXY_PORT: 0 }).wireListeners.keys()]).toEqual(['virtualInbound']);
     expect([...listeners.keys()].sort()).toEqual([
       '0.0.0.0_5432',
       '0.0.0.0_8080',

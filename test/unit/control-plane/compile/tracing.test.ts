@@ -56,7 +56,7 @@ function traces(text: string): { readonly sent: Traced; readonly served: Traced 
 function managerOf(text: string, metadata = {}, id?: string) {
   const node = { ...nodeOf({ GENERATOR: 'envoy', ...metadata }), ...(id !== undefined && { id }) };
   const set = compile(service('a', 80) + OTEL + text, [], node);
-  const [wire] = [...set.wireListeners.values()];
+  const wire = [...set.wireListeners.values()].find(({ name }) => name !== 'virtualInbound');
   const message = fromBinary(listener.ListenerSchema, wire?.bytes ?? new Uint8Array());
   const config = message.filterChains[0]?.filters.at(-1)?.configType;
   if (config?.case !== 'typedConfig') throw new Error('no connection manager');

@@ -143,22 +143,37 @@ test('a wrong apiVersion is refused, a missing one too', () => {
 
 test.each([
   [
-    'DestinationRule',
-    'networking.istio.io/v1',
-    '{host: a.com, trafficPolicy: {outlierDetection: {outlierDetectionHttpErrorCodes: [429]}}}',
-    'outlierDetectionHttpErrorCodes of DestinationRule',
-  ],
-  [
     'Sidecar',
     'networking.istio.io/v1',
-    '{egress: [{hosts: ["./*"]}], inboundConnectionPool: {http: {http2MaxRequests: 3}}}',
-    'inboundConnectionPool of Sidecar',
+    '{ingress: [{port: {number: 80, protocol: HTTPS, name: p}, tls: {mode: MUTUAL, serverCertificate: /c, privateKey: /k, caCertificates: /r, verifyCertificateHash: [ab]}}]}',
+    'verifyCertificateHash of Sidecar',
   ],
 ])('a %s of %s with %s is not carried out', (kind, apiVersion, spec, what) => {
   const complaints = complaintsAbout(document(kind, apiVersion, spec));
   expect(complaints).toHaveLength(1);
   expect(complaints[0]).toMatch(/ error INMESH_CONFIG_UNSUPPORTED /);
   expect(complaints[0]).toContain(`inmesh does not carry out ${what}: `);
+});
+
+test.each([
+  ['inboundConnectionPool: {http: {http2MaxRequests: 3}}', 'inboundConnectionPool of Sidecar'],
+  [
+    'ingress: [{port: {number: 80, protocol: HTTP, name: p}, connectionPool: {tcp: {maxConnections: 3}}}]',
+    'connectionPool of Sidecar',
+  ],
+  [
+    'ingress: [{port: {number: 80, protocol: HTTP, name: p}, defaultEndpoint: "127.0.0.1:81"}]',
+    'the defaultEndpoint',
+  ],
+  [
+    'ingress: [{port: {number: 80, protocol: HTTP, name: p}, defaultEndpoint: "unix:///run/app.sock"}]',
+    'the defaultEndpoint',
+  ],
+])('what Envoys alone do for an application is warned of: %s', (spec, what) => {
+  const complaints = complaintsAbout(document('Sidecar', 'networking.istio.io/v1', `{${spec}}`));
+  expect(complaints).toHaveLength(1);
+  expect(complaints[0]).toContain(` warning INMESH_CONFIG_UNSUPPORTED ${what} has no effect: `);
+  expect(complaints[0]).toContain('Envoys');
 });
 
 test('a Gateway that should choose by the SNI of Istio is warned of', () => {

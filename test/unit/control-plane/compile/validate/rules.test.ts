@@ -37,6 +37,12 @@ const nodes = {
   inmesh: nodeOf(),
   grpc: nodeOf({ GENERATOR: 'grpc' }),
   envoy: nodeOf({ GENERATOR: 'envoy', INTERCEPTION_MODE: 'NONE', LABELS: gateway }),
+  sidecar: nodeOf({
+    GENERATOR: 'envoy',
+    INTERCEPTION_MODE: 'TPROXY',
+    LABELS: { app: 'reviews', version: 'v1' },
+    INSTANCE_IPS: '10.0.0.1',
+  }),
 };
 
 let validator: Validator;
