@@ -12,10 +12,10 @@ const MAX_BYTES = 12 * 1024 * 1024;
 
 /** What the CLI tells of files, of documents that are sent along, or with `?with=stored` of these laid over what is in force. */
 export const DOCUMENT_ROUTES: readonly AdminRoute[] = [
-  about('/api/analyze', BODIES.analysis, (documents, sent, asked) => {
+  about('/api/analyze', BODIES.analysis, async (documents, sent, asked) => {
     const { namespace: wanted, analyzers, suppress = [], istioNamespace } = asked;
     const suppressions = suppressionsOf(suppress);
-    const found = documents.analyze(sent, { analyzers, suppressions, istioNamespace });
+    const found = await documents.analyze(sent, { analyzers, suppressions, istioNamespace });
     // What is in no namespace, or in no document, concerns every one.
     const own = found.filter(
       ({ namespace }) => wanted === undefined || namespace === '' || namespace === wanted,

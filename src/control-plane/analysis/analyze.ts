@@ -1,4 +1,5 @@
 import { groupBy } from '../../runtime/group-by.js';
+import { allAtOnce } from '../../runtime/in-turns.js';
 import type { AnalysisContext, Analyzer, RegisteredService, RegisteredWorkload, Report } from './analyzer.js';
 import { NAME_PATH } from './analyzer.js';
 import { ANALYZERS } from './analyzers/table.js';
@@ -31,6 +32,14 @@ export interface AnalysisOptions {
  * findings, ordered by file and line.
  */
 export function analyze(input: AnalysisInput, options: AnalysisOptions): readonly Finding[] {
+  return allAtOnce(analyzing(input, options));
+}
+
+/** The same, with a pause after each analyzer. */
+export function* analyzing(
+  input: AnalysisInput,
+  options: AnalysisOptions,
+): Generator<void, readonly Finding[]> {
   const { analyzers, suppressions = [], istioNamespace = 'istio-system', now } = options;
   const { services = [], workloads = [] } = options;
   const isSuppressed = suppressionTest(suppressions);
@@ -53,6 +62,7 @@ export function analyze(input: AnalysisInput, options: AnalysisOptions): readonl
     analyzer.analyze(context, (code, document, message, details) => {
       if (!isSilent(code, document)) findings.push(toFinding(analyzer, [code, document, message, details]));
     });
+    yield;
   }
   return findings.sort(compare);
 }

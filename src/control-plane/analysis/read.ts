@@ -1,6 +1,7 @@
+import { allAtOnce } from '../../runtime/in-turns.js';
 import { checkDocuments } from '../documents/check.js';
 import { createView } from '../documents/config-view.js';
-import { readDocuments } from '../documents/document.js';
+import { type FileContent, readDocuments } from '../documents/document.js';
 import type { ConfigInput } from '../documents/file-reader.js';
 import { ConfigFile, openConfigFile, type Place } from '../schema/config-file.js';
 import type { ConfigLimits } from '../schema/limits.js';
@@ -17,10 +18,15 @@ export interface AnalysisInput {
 }
 
 /** Reads texts for analysis. A text that cannot be read is a finding; the others are analyzed all the same. */
-export function readForAnalysis(
+export function readForAnalysis(input: ConfigInput, limits: ConfigLimits): AnalysisInput {
+  return allAtOnce(readingForAnalysis(input, limits));
+}
+
+/** The same, with a pause after each text: whoever has other work does it there. */
+export function* readingForAnalysis(
   { files, violations = [] }: ConfigInput,
   limits: ConfigLimits,
-): AnalysisInput {
+): Generator<void, AnalysisInput> {
   const documents: AnalysisDocument[] = [];
   const findings: Finding[] = violations.map((one) => toFinding('INM0001', one));
   const opened: ConfigFile[] = [];
@@ -28,14 +34,16 @@ export function readForAnalysis(
     const result = openConfigFile(source, limits);
     if ('violation' in result) findings.push(toFinding('INM0001', result.violation));
     else opened.push(result.file);
+    yield;
   }
   for (const file of opened) {
     const read = file.read();
     findings.push(...read.violations.map((one) => toFinding('INM0001', one)));
     const own = documentsOf(file, read.documents);
     documents.push(...own, ...own.flatMap((one) => meshDocumentsOf(one, limits)));
+    yield;
   }
-  findings.push(...checkKinds(opened, limits, documents));
+  findings.push(...(yield* checkKinds(opened, limits, documents)));
   return { documents, findings };
 }
 
@@ -49,12 +57,16 @@ const SILENT: ReadonlySet<string> = new Set([
 ]);
 
 /** What breaks a rule of its kind (Istio: schema.ValidationAnalyzer). */
-function checkKinds(
+function* checkKinds(
   files: readonly ConfigFile[],
   limits: ConfigLimits,
   known: readonly AnalysisDocument[],
-): readonly Finding[] {
-  const contents = files.map((file) => readDocuments(file, limits.violations));
+): Generator<void, readonly Finding[]> {
+  const contents: FileContent[] = [];
+  for (const file of files) {
+    contents.push(readDocuments(file, limits.violations));
+    yield;
+  }
   const documents = contents.flatMap((content) => content.documents).map((one, order) => one.at(order));
   const violations = [
     ...contents.flatMap((content) => content.violations),

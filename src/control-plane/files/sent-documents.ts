@@ -1,9 +1,10 @@
 import type { Clock } from '../../runtime/clock.js';
+import { inTurns } from '../../runtime/in-turns.js';
 import { silentLogger } from '../../runtime/log.js';
-import { analyze } from '../analysis/analyze.js';
+import { analyzing } from '../analysis/analyze.js';
 import { type AnalysisDocument, DEFAULT_NAMESPACE } from '../analysis/document.js';
 import type { Finding } from '../analysis/finding.js';
-import { type AnalysisInput, readForAnalysis } from '../analysis/read.js';
+import { type AnalysisInput, readingForAnalysis } from '../analysis/read.js';
 import { type CompileTarget, compileWithLosses } from '../compile/compile-view.js';
 import { meshConfigOf } from '../compile/mesh-document.js';
 import { labelSetsOf } from '../compile/pods.js';
@@ -58,10 +59,11 @@ export class SentDocumentsService {
     this.#tools = tools;
   }
 
-  analyze({ input, withStored }: SentDocuments, options: AnalyzeOptions): readonly Finding[] {
-    const sent = readForAnalysis(input, DEFAULT_LIMITS);
+  /** Clients are served between the texts and the analyzers. */
+  async analyze({ input, withStored }: SentDocuments, options: AnalyzeOptions): Promise<readonly Finding[]> {
+    const sent = await inTurns(readingForAnalysis(input, DEFAULT_LIMITS));
     const now = this.#tools.clock.wallTime();
-    if (!withStored) return analyze(sent, { now, ...options });
+    if (!withStored) return inTurns(analyzing(sent, { now, ...options }));
     const registry = this.#tools.registry();
     const services = impliedServices(registry).map(({ host, ports }) => ({
       host,
@@ -70,7 +72,8 @@ export class SentDocumentsService {
     const workloads = [...registry.services.values()].flatMap((one) =>
       labelSetsOf(one).map((labels) => ({ namespace: one.namespace, labels })),
     );
-    return analyze(over(this.#stored(), sent), { now, services, workloads, ...options });
+    const all = over(await this.#stored(), sent);
+    return inTurns(analyzing(all, { now, services, workloads, ...options }));
   }
 
   validate({ input, withStored }: SentDocuments, strict: boolean) {
@@ -123,10 +126,10 @@ export class SentDocumentsService {
     return { accepted: true, result, warnings: violations };
   }
 
-  #stored(): AnalysisInput {
-    const all = [...this.#tools.store.inForce.values()].map((input) =>
-      readForAnalysis(input, DEFAULT_LIMITS),
-    );
+  async #stored(): Promise<AnalysisInput> {
+    const all: AnalysisInput[] = [];
+    for (const input of [...this.#tools.store.inForce.values()])
+      all.push(await inTurns(readingForAnalysis(input, DEFAULT_LIMITS)));
     return {
       documents: all.flatMap(({ documents }) => documents),
       findings: all.flatMap(({ findings }) => findings),
