@@ -28,6 +28,7 @@ const isDocuments = process.argv.includes('--documents');
 const SERVICES = Number(option('services', isGrowth ? '100' : isDocuments ? '10000' : '1000'));
 const CHANGES = Number(option('changes', '10'));
 const DEBOUNCE_MS = 100;
+const PER_FILE = 500;
 const document = (apiVersion, kind, spec, namespace = 'default') =>
   `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: { name: x, namespace: ${namespace} }\nspec: ${spec}\n`;
 const HCM = 'envoy.filters.network.http_connection_manager';
@@ -87,10 +88,16 @@ process.exit(0);
 
 /** One document after the other, each after the one before is gone. */
 async function measureDocuments(clients, per) {
-  const base = inner.createMemorySource(servicesText(SERVICES), 'services');
+  // A file may have so many documents, and no more.
+  const base = Array.from({ length: Math.ceil(SERVICES / PER_FILE) }, (_, at) =>
+    inner.createMemorySource(
+      servicesText(at * PER_FILE, Math.min(SERVICES, (at + 1) * PER_FILE)),
+      `services-${at}`,
+    ),
+  );
   const other = inner.createMemorySource('', 'other');
   const plane = await inner.createControlPlane({
-    sources: [base, other],
+    sources: [...base, other],
     ports: { xds: 0, secureXds: 0, http: 0 },
     debounceMs: { quietMs: DEBOUNCE_MS, maxMs: 10_000 },
     settleMs: { quietMs: 50, maxMs: 100 },
@@ -104,7 +111,8 @@ async function measureDocuments(clients, per) {
   const lag = monitorEventLoopDelay({ resolution: 1 });
   lag.enable();
   await ask({ kind: 'start', target: plane.addresses.xds, bundle: inner.outfile });
-  await ask({ kind: 'serve', services: SERVICES, per });
+  // A few are enough: what documents change is much more than endpoints.
+  await ask({ kind: 'serve', services: Math.min(SERVICES, 100), per });
   await sleep(DEBOUNCE_MS * 3);
   lag.reset();
   const sync = await ask({ kind: 'connect', protocol: 'delta', clients, services: SERVICES });
@@ -119,6 +127,8 @@ async function measureDocuments(clients, per) {
     const begin = performance.now();
     other.set(text);
     const checked = performance.now() - begin;
+    const { rejected } = plane.status();
+    if (rejected !== undefined) throw new Error(JSON.stringify(rejected).slice(0, 500));
     await sleep(20);
     lag.reset();
     const cpuBefore = process.cpuUsage();
@@ -136,11 +146,11 @@ async function measureDocuments(clients, per) {
   await plane.close();
 }
 
-function servicesText(count) {
+function servicesText(first, end) {
   return Array.from(
-    { length: count },
+    { length: end - first },
     (_, at) =>
-      `apiVersion: v1\nkind: Service\nmetadata: { name: s${at} }\nspec: { selector: { app: s${at} }, ports: [{ name: http, port: 80 }] }\n`,
+      `apiVersion: v1\nkind: Service\nmetadata: { name: s${first + at} }\nspec: { selector: { app: s${first + at} }, ports: [{ name: http, port: 80 }] }\n`,
   ).join('---\n');
 }
 
