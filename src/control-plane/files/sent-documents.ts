@@ -128,7 +128,7 @@ export class SentDocumentsService {
 
   async #stored(): Promise<AnalysisInput> {
     const all: AnalysisInput[] = [];
-    for (const input of [...this.#tools.store.inForce.values()])
+    for (const input of this.#tools.store.inForce.values())
       all.push(await inTurns(readingForAnalysis(input, DEFAULT_LIMITS)));
     return {
       documents: all.flatMap(({ documents }) => documents),
