@@ -72,13 +72,12 @@ function hidden(object: Plain): Plain {
   );
 }
 
-/** One order of fields, and the namespace said. */
+/** One order of fields, the namespace said, and nothing that a store counts. */
 function normal(object: Readonly<Record<string, unknown>>, namespace: string): object {
   const { metadata, status: _, ...rest } = object;
-  return sorted({
-    ...rest,
-    metadata: { ...(typeof metadata === 'object' ? metadata : {}), namespace },
-  }) as object;
+  const { generation: _generation, ...own } =
+    typeof metadata === 'object' && metadata !== null ? { generation: undefined, ...metadata } : {};
+  return sorted({ ...rest, metadata: { ...own, namespace } }) as object;
 }
 
 async function betweenRevisions(options: DiffOptions, output: Output): Promise<number> {

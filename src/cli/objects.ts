@@ -16,6 +16,8 @@ export interface ShownObject {
     readonly labels?: Readonly<Record<string, string>>;
     readonly annotations?: Readonly<Record<string, string>>;
     readonly resourceVersion?: string;
+    /** Given by the store to what has a status. */
+    readonly generation?: number;
   };
   readonly spec?: unknown;
   readonly status?: unknown;
@@ -143,7 +145,14 @@ function toKind(text: string): string {
 /** An object as it would be applied again: without what the store says of it, and in the order in which people read it. */
 export function plainObject(object: ShownObject): ShownObject {
   const { apiVersion, kind, metadata, status: _status, ...rest } = object;
-  const { resourceVersion: _, annotations = {}, name, namespace, ...others } = metadata;
+  const {
+    resourceVersion: _,
+    generation: _generation,
+    annotations = {},
+    name,
+    namespace,
+    ...others
+  } = metadata;
   const own = Object.fromEntries(Object.entries(annotations).filter(([key]) => key !== SOURCE));
   return {
     apiVersion,
