@@ -90,6 +90,7 @@ test('each kind has a builder, which writes the kind and a version of it', () =>
     const others = [
       'defineMesh',
       'toYaml',
+      'toModule',
       'fromYaml',
       'document',
       'split',
