@@ -56,7 +56,13 @@ export type {
   PushBody,
 } from './service/body.js';
 export type { Completion, CompletionEnd, CompletionListener } from './service/completion.js';
-export type { ConnectionInfo, PeerCertificate, SocketEnd, TlsInfo } from './service/connection.js';
+export type {
+  ConnectionInfo,
+  PeerCertificate,
+  RawConnection,
+  SocketEnd,
+  TlsInfo,
+} from './service/connection.js';
 export type {
   Attempt,
   AttemptTrace,

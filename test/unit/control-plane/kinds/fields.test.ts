@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { grpcLimits } from '../../../../src/control-plane/compile/grpc/losses.js';
 import { unsupportedFields } from '../../../../src/control-plane/documents/unsupported.js';
+import { validateDocuments } from '../../../../src/control-plane/files/validate-files.js';
 import type { KindName } from '../../../../src/control-plane/kinds/view.js';
 import { jsonSchemaOf } from '../../../../src/control-plane.js';
 
@@ -23,6 +24,59 @@ const KINDS = [
   'ProxyConfig',
   'MeshConfig',
 ] as const satisfies readonly KindName[];
+
+const PORT = { number: 80, protocol: 'HTTPS', name: 'https' };
+const ingressTls = (tls: object) => ({ ingress: [{ port: PORT, tls: { mode: 'SIMPLE', ...tls } }] });
+
+/** Fields that the rules of their kind take never, as in Istio, each in a document that gives it a sound value. */
+const NEVER_VALID: { readonly [K in KindName]?: Readonly<Record<string, object>> } = {
+  VirtualService: {
+    'http.*.fault.delay.exponentialDelay': { http: [{ fault: { delay: { exponentialDelay: '1s' } } }] },
+    'http.*.fault.abort.http2Error': { http: [{ fault: { abort: { http2Error: 'CANCEL' } } }] },
+  },
+  Sidecar: {
+    'ingress.*.port.targetPort': { ingress: [{ port: { ...PORT, targetPort: 80 } }] },
+    'ingress.*.tls.httpsRedirect': ingressTls({ httpsRedirect: true }),
+    'ingress.*.tls.credentialName': ingressTls({ credentialName: 'one' }),
+    'ingress.*.tls.credentialNames': ingressTls({ credentialNames: ['one'] }),
+    'ingress.*.tls.tlsCertificates': ingressTls({
+      tlsCertificates: [{ serverCertificate: '/a.pem', privateKey: '/a.key' }],
+    }),
+    'ingress.*.tls.subjectAltNames': ingressTls({ subjectAltNames: ['one.example.com'] }),
+    'egress.*.port.targetPort': { egress: [{ port: { ...PORT, targetPort: 80 }, hosts: ['*/*'] }] },
+  },
+  Gateway: {
+    'servers.*.port.targetPort': { servers: [{ port: { ...PORT, targetPort: 80 }, hosts: ['*'] }] },
+  },
+  MeshConfig: { 'meshMTLS.ecdhCurves': { meshMTLS: { ecdhCurves: ['P-256'] } } },
+};
+
+/** What validation says of the field at this path. */
+function refusalOf(kind: KindName, path: string, spec: object): string {
+  const document = {
+    apiVersion: kind === 'MeshConfig' ? 'inmesh.dev/v1' : 'networking.istio.io/v1',
+    kind,
+    metadata: { name: 'one' },
+    spec,
+  };
+  const { violations } = validateDocuments({
+    files: [{ file: 'one.json', content: JSON.stringify(document) }],
+  });
+  const at = `spec.${path.replaceAll('*', '0')}`;
+  const found = violations.find(
+    ({ code, severity, path: where }) =>
+      severity === 'error' && code !== 'INMESH_CONFIG_UNSUPPORTED' && where.join('.') === at,
+  );
+  if (found === undefined) throw new Error(`${kind} ${path} is taken: ${JSON.stringify(violations)}`);
+  return found.message;
+}
+
+/** The field at or above this path that its kind takes never. */
+function neverValid(kind: KindName, path: string): readonly [path: string, spec: object] | undefined {
+  return Object.entries(NEVER_VALID[kind] ?? {}).find(
+    ([outer]) => path === outer || path.startsWith(`${outer}.`),
+  );
+}
 
 interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>;
@@ -73,6 +127,11 @@ function rowsOf(kind: KindName): readonly string[] {
   return paths.flatMap((shown) => {
     const path = shown.replaceAll('[]', '.*');
     if (isInside(path)) return [];
+    const never = neverValid(kind, path);
+    if (never !== undefined) {
+      const [outer, spec] = never;
+      return outer === path ? [`| \`${shown}\` | refused: ${refusalOf(kind, path, spec)} |  |`] : [];
+    }
     const rule = rules.find((one) => one.path === path);
     const loss = ruleFor(grpcLimits(kind), path);
     return `| \`${shown}\` | ${statusOf(rule)} | ${loss === undefined || rule !== undefined ? '' : (loss.instead ?? 'no effect')} |`;
