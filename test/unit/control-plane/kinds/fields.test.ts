@@ -148,7 +148,8 @@ function statusOf(rule: ReturnType<typeof unsupportedFields>[number] | undefined
 const INTRO = `# Every field of every kind
 
 What becomes of each field that the schemas of the kinds know: carried out, refused with this reason, or let pass with a warning because
-nothing is lost by it. \`[]\` stands for the elements of a list, or the values of a map. The last column says where gRPC's own
+nothing is lost by it. Of a Gateway, which Envoys alone follow, it is a warning, too, unless the rules of the kind refuse the field.
+\`[]\` stands for the elements of a list, or the values of a map. The last column says where gRPC's own
 clients do something else than members and Envoys; who of those a kind is for is said in [Kinds](kinds.md) and
 [Profiles](profiles.md). This page follows the code: a test makes it, and fails when it is out of date.
 `;
