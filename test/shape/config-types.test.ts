@@ -89,7 +89,6 @@ test('each kind has a builder, which writes the kind and a version of it', () =>
     const isBuilder = /^[a-z]/.test(name) && typeof builder === 'function' && builder.length >= 1;
     const others = [
       'defineMesh',
-      'toModule',
       'toYaml',
       'toModule',
       'fromYaml',
