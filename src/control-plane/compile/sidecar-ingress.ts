@@ -5,11 +5,16 @@ import type { Document } from '../kinds/view.js';
 type Ingress = NonNullable<SidecarSpec['ingress']>[number];
 type ServerTls = NonNullable<GatewayServer['tls']>;
 
-const ENDING: ReadonlySet<ServerTls['mode']> = new Set(['SIMPLE', 'MUTUAL', 'OPTIONAL_MUTUAL']);
+const ENDING: ReadonlySet<unknown> = new Set<ServerTls['mode']>(['SIMPLE', 'MUTUAL', 'OPTIONAL_MUTUAL']);
+
+/** Whether settings of a server say that it ends TLS with certificates of its own. */
+export function endsTls(tls: unknown): boolean {
+  return typeof tls === 'object' && tls !== null && 'mode' in tls && ENDING.has(tls.mode);
+}
 
 /** The TLS that a port of a Sidecar ends with certificates of its own; undefined = it ends none. */
 export function ingressTls({ tls }: Ingress): ServerTls | undefined {
-  return tls !== undefined && ENDING.has(tls.mode) ? tls : undefined;
+  return endsTls(tls) ? tls : undefined;
 }
 
 /** What is spoken on a port, in lower case, once its own TLS is ended (Istio: AfterTLSTermination); empty = nothing says. */

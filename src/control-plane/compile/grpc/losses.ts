@@ -1,6 +1,7 @@
 import { valuesAt } from '../../kinds/values-at.js';
 import type { ConfigView, Document, FieldPath, KindName } from '../../kinds/view.js';
 import { formatPath } from '../../schema/violation.js';
+import { endsTls } from '../sidecar-ingress.js';
 import { authorizationLosses } from './authorization-losses.js';
 
 /** A field of a document that does not have its full effect on gRPC's own clients. */
@@ -106,6 +107,13 @@ const LIMITS: { readonly [K in KindName]?: readonly Limit[] } = {
   ],
   RequestAuthentication: [
     { path: 'jwtRules', instead: "gRPC's own servers verify no tokens; those of the SDK do" },
+  ],
+  Sidecar: [
+    {
+      path: 'ingress.*.tls',
+      holds: endsTls,
+      instead: "gRPC's own servers are told plaintext where mTLS is off",
+    },
   ],
   ServiceEntry: [
     {

@@ -38,6 +38,24 @@ describe('what gRPC clients do not follow', () => {
     ]);
   });
 
+  const ingressWith = (tls: string) =>
+    networking(
+      'Sidecar',
+      'r',
+      `ingress: [{ port: { number: 6000, protocol: HTTPS, name: p }, ${tls} }, { port: { number: 6001, protocol: HTTP, name: q } }]`,
+    );
+
+  test.each(['SIMPLE', 'MUTUAL, caCertificates: /ca.pem'])('is told of the TLS of ports: %s', (mode) => {
+    const text = ingressWith(`tls: { serverCertificate: /c.pem, privateKey: /k.pem, mode: ${mode} }`);
+    expect(lossesOf(text)).toEqual([
+      "spec.ingress[0].tls of Sidecar default/r has another effect on gRPC clients: gRPC's own servers are told plaintext where mTLS is off",
+    ]);
+  });
+
+  test('is not told of ports whose TLS nobody ends', () => {
+    expect(lossesOf(ingressWith('defaultEndpoint: 127.0.0.1:6000'))).toEqual([]);
+  });
+
   test('is not told of what they do follow', () => {
     const rule = networking(
       'VirtualService',
