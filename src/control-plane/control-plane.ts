@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { systemClock } from '../runtime/clock.js';
 import { silentLogger } from '../runtime/log.js';
 import { createPlaneAccess } from './access/plane-access.js';
@@ -38,6 +39,8 @@ async function startWith(opened: OpenedStore, options: ControlPlaneOptions): Pro
   const { clock = systemClock, logger = silentLogger } = options;
   const { store } = opened;
   const stopReading = new AbortController();
+  // Every source listens to it, however many there are.
+  setMaxListeners(0, stopReading.signal);
   const reading = await readSources(options, { store, clock, signal: stopReading.signal });
   const authority = await openAuthority({
     trustDomain: options.trustDomain ?? DEFAULT_MESH_CONFIG.trustDomain,

@@ -1,11 +1,13 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect, test } from 'vitest';
 import { createFileSource } from '../../../src/control-plane/sources/file-source.js';
 import { createMemorySource } from '../../../src/control-plane/sources/memory-source.js';
 import { History } from '../../../src/control-plane/store/history.js';
 import { type Journal, openJournal } from '../../../src/control-plane/store/journal.js';
 import { ObjectStore } from '../../../src/control-plane/store/object-store.js';
+import { createControlPlane } from '../../../src/control-plane.js';
 import { systemClock } from '../../../src/runtime/clock.js';
 import { silentLogger } from '../../../src/runtime/log.js';
 import { configSourceSuite, type TestedSource } from '../../unit/control-plane/sources/source-suite.js';
@@ -75,4 +77,22 @@ configSourceSuite('objects in the store', () => {
     if (result.kind === 'accepted') written = wanted;
   }
   return source;
+});
+
+test('a control plane has as many sources as it is given, without a warning of leaks', async ({
+  onTestFinished,
+}) => {
+  const warnings: string[] = [];
+  const hear = ({ name }: Error) => warnings.push(name);
+  process.on('warning', hear);
+  onTestFinished(() => {
+    process.off('warning', hear);
+  });
+  const plane = await createControlPlane({
+    sources: Array.from({ length: 12 }, (_, at) => createMemorySource([], `source-${at}`)),
+    ports: { xds: 0, secureXds: 0, http: 0 },
+    logger: silentLogger,
+  });
+  await plane.close();
+  expect(warnings).toEqual([]);
 });
