@@ -1,6 +1,6 @@
 import { type FileObject, formatViolations, readObjects } from '../control-plane.js';
 import type { DiffOptions } from './diff-options.js';
-import { kindOf, objectsIn, plainObject, type ShownObject } from './objects.js';
+import { kindOf, objectsIn, plainObject, type ShownObject, SOURCE } from './objects.js';
 import type { Output } from './output.js';
 import type { PlaneOptions } from './plane-options.js';
 import { previewOf } from './preview.js';
@@ -72,13 +72,31 @@ function hidden(object: Plain): Plain {
   );
 }
 
-/** One order of fields, the namespace said, and nothing that a store counts. */
-function normal(object: Readonly<Record<string, unknown>>, namespace: string): object {
+/** One order of fields, the namespace said, and without what only a store says of an object: it is not compared. */
+function normal(object: Plain, namespace: string): object {
   const { metadata, status: _, ...rest } = object;
-  const { generation: _generation, ...own } =
-    typeof metadata === 'object' && metadata !== null ? { generation: undefined, ...metadata } : {};
-  return sorted({ ...rest, metadata: { ...own, namespace } }) as object;
+  const { annotations, ...own } = Object.fromEntries(
+    fieldsOf(metadata).filter(([key]) => !OF_A_STORE.has(key)),
+  );
+  const kept = fieldsOf(annotations).filter(([key]) => key !== SOURCE);
+  return sorted({
+    ...rest,
+    metadata: { ...own, ...(kept.length > 0 && { annotations: Object.fromEntries(kept) }), namespace },
+  }) as object;
 }
+
+function fieldsOf(value: unknown): readonly [string, unknown][] {
+  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
+}
+
+const OF_A_STORE: ReadonlySet<string> = new Set([
+  'resourceVersion',
+  'uid',
+  'generation',
+  'creationTimestamp',
+  'managedFields',
+  'selfLink',
+]);
 
 async function betweenRevisions(options: DiffOptions, output: Output): Promise<number> {
   const { revision } = (await askStatus(apiOf(options), '/api/history?limit=1')) as {

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { parseDuration } from '../model/duration.js';
 import { MeshError } from '../runtime/errors.js';
 import { dryRunOption, examples, toWhole } from './config-commands.js';
 import type { Done } from './done.js';
@@ -75,7 +76,10 @@ export function addEdits(program: Command, output: Output, done: Done): void {
       ),
     )
     .action((service: string, timeout: string, options) =>
-      run(options, (context) => routeEdits({ ...context, service }, { timeout })),
+      // Istio's routes have no limit unless they say one, and may not say 0s.
+      run(options, (context) =>
+        routeEdits({ ...context, service }, { timeout: parseDuration(timeout) === 0 ? undefined : timeout }),
+      ),
     );
   addFault(program, run);
 }

@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http';
 import { type Command, InvalidArgumentError } from 'commander';
 import { collect } from './collect.js';
 import type { Done } from './done.js';
@@ -32,8 +33,10 @@ export function addExplain(program: Command, output: Output, done: Done): void {
     .option('--mesh-config <file>', "Istio's MeshConfig, with -f")
     .addOption(formatOption('table', 'wide', 'json', 'yaml'))
     .addHelpText('after', EXAMPLES)
-    .action(async (first: string, second: string | undefined, options) => {
+    .action(async (first: string, second: string | undefined, options, explaining: Command) => {
       const { explain } = await import('./explain.js');
+      if (second === undefined && METHODS.includes(first))
+        explaining.error(`error: missing the URL: inmesh explain ${first} http://reviews/`);
       const [method, url] = second === undefined ? ['GET', first] : [first, second];
       done(await explain({ method, url, ...options, format: options.output }, output));
     });

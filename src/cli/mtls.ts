@@ -32,7 +32,7 @@ function linesOf(report: MtlsReport): string[] {
     `${placeOf(one)}  ${one.mode}${one.policies.length === 0 ? '' : ` (${one.policies.join(', ')})`}  ${one.identity ?? 'no identity'}`,
     ...one.plaintext.map((caller) => `    plaintext from ${callerOf(caller)}: ${usesOf(caller)}`),
   ]);
-  return [...lines, '', ...obstaclesOf(report)];
+  return [...lines, ...(lines.length === 0 ? [] : ['']), ...obstaclesOf(report)];
 }
 
 function obstaclesOf(report: MtlsReport): string[] {

@@ -32,7 +32,7 @@ export function addStatus(program: Command, output: Output, done: Done): void {
     .addOption(
       new Option('--applied [revision]', 'the revision (default: the one in force)').argParser(toWhole),
     )
-    .option('--timeout <duration>', 'how long (default: 10s)', toDuration, 10_000)
+    .addOption(new Option('--timeout <duration>', 'how long').argParser(toDuration).default(10_000, '10s'))
     .addOption(formatOption('table', 'json', 'yaml'))
     .addHelpText(
       'after',

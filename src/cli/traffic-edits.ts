@@ -105,7 +105,10 @@ function routeEdit(
     metadata: metadataOf(service, namespace),
     spec: { hosts: [service], http: [route] },
   };
-  if (found === undefined) return { kind: 'VirtualService', namespace, name: service, create, set: [] };
+  if (found === undefined) {
+    mustBeFree(context, 'VirtualService');
+    return { kind: 'VirtualService', namespace, name: service, create, set: [] };
+  }
   const routes = defaultRoutes(found);
   const set =
     routes.length > 0
@@ -158,6 +161,7 @@ function subsetEdits(context: ServiceContext, names: readonly string[]): readonl
     (found?.spec as { readonly subsets?: readonly { readonly name: string }[] } | undefined)?.subsets ?? [];
   const missing = names.filter((name) => !known.some((one) => one.name === name));
   if (found !== undefined && missing.length === 0) return [];
+  if (found === undefined) mustBeFree(context, 'DestinationRule');
   return [
     {
       kind: 'DestinationRule',
@@ -175,6 +179,22 @@ function subsetEdits(context: ServiceContext, names: readonly string[]): readonl
       })),
     },
   ];
+}
+
+/** What is made for a service has its name: that of an object for other hosts is not to be written over. */
+function mustBeFree({ service, namespace, objects }: ServiceContext, kind: string): void {
+  const other = objects.find(
+    ({ kind: own, metadata }) =>
+      own === kind && metadata.name === service && (metadata.namespace ?? 'default') === namespace,
+  );
+  if (other === undefined) return;
+  throw new MeshError(
+    'INMESH_OPTION_INVALID',
+    `${kind} ${namespace}/${service} is there, and is for other hosts`,
+    {
+      hint: `Apply a ${kind} of another name for the host ${service}`,
+    },
+  );
 }
 
 function means(

@@ -13,7 +13,7 @@ import type { RegistrySnapshot } from '../registry/snapshot.js';
 import type { ConfigStore } from '../store/config-store.js';
 import type { History, ObjectChange } from '../store/history.js';
 import { allDocuments } from '../store/mass-removal.js';
-import { type ObjectName, objectText, shownObject } from '../store/object.js';
+import { type ObjectName, objectText, SOURCE_ANNOTATION, shownObject } from '../store/object.js';
 import type { Batch, BatchResult, ObjectStore, RequestedChange } from '../store/object-store.js';
 import { STORE_SOURCE } from '../store/store-source.js';
 import { type Preview, type PreviewOptions, previewOf } from './preview.js';
@@ -104,8 +104,13 @@ export class ConfigService {
     return { ...compared, result: seen };
   }
 
-  /** @throws MeshError `INMESH_OPTION_INVALID` when it is not known any more what was there. */
+  /** @throws MeshError `INMESH_OPTION_INVALID` when there was no such revision, or it is not known any more what was there. */
   changesBetween(from: number, to: number): readonly ObjectChange[] {
+    for (const one of [from, to])
+      if (one > this.revision || one < 0)
+        throw new MeshError('INMESH_OPTION_INVALID', `there was no revision ${one}`, {
+          hint: `The last one is ${this.revision}: see inmesh history`,
+        });
     const changes = this.#tools.history.between(from, to);
     if (changes !== undefined) return changes;
     throw new MeshError(
@@ -119,8 +124,6 @@ export class ConfigService {
 
   /** Makes the objects of the store what they were in a revision. */
   rollback(to: number, options: Omit<Batch, 'changes'>): Rollback {
-    if (to > this.revision || to < 0)
-      throw new MeshError('INMESH_OPTION_INVALID', `there was no revision ${to}`);
     const changes: RequestedChange[] = [];
     const left: string[] = [];
     for (const { before, after, ...name } of this.changesBetween(this.revision, to)) {
@@ -166,7 +169,7 @@ export class ConfigService {
         ...(generation !== undefined && { generation }),
         annotations: {
           ...document.annotations,
-          'inmesh.dev/source': isOwn ? STORE_SOURCE : `${origin.file}:${origin.line}`,
+          [SOURCE_ANNOTATION]: isOwn ? STORE_SOURCE : `${origin.file}:${origin.line}`,
         },
       },
       ...rest,

@@ -129,7 +129,8 @@ export function openConfigFile(
   const hasLines = part === undefined;
   const bytes = typeof content === 'string' ? Buffer.byteLength(content) : content.byteLength;
   if (bytes > limits.fileBytes) {
-    const message = `the file has ${bytes} bytes; at most ${limits.fileBytes} are allowed`;
+    // Of files no more is read than shows this: how large they are is not known.
+    const message = `it has more than the ${limits.fileBytes} bytes that are allowed`;
     return { violation: fileViolation('INMESH_CONFIG_TOO_LARGE', name, message) };
   }
   if (typeof content === 'string') return { file: new ConfigFile(name, content, limits, hasLines) };

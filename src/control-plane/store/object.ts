@@ -28,7 +28,12 @@ const OF_THE_STORE: ReadonlySet<string> = new Set([
   'managedFields',
   'selfLink',
 ]);
-const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
+/** The annotation in which it stands where a shown object is from. */
+export const SOURCE_ANNOTATION = 'inmesh.dev/source';
+const ANNOTATIONS_OF_TOOLS: ReadonlySet<string> = new Set([
+  SOURCE_ANNOTATION,
+  'kubectl.kubernetes.io/last-applied-configuration',
+]);
 
 /**
  * Reads who an object is; its content is checked later, with all others.
@@ -59,17 +64,19 @@ function kept(input: PlainObject, namespace: string): PlainObject {
   const own = Object.entries(isPlainObject(metadata) ? metadata : {}).filter(
     ([key]) => !OF_THE_STORE.has(key),
   );
-  const { name, ...others } = Object.fromEntries(
-    own.map(([key, value]) => [key, withoutLastApplied(key, value)]),
-  );
-  const value = { apiVersion, kind, metadata: { name, ...others, namespace }, ...rest };
+  const { name, annotations, ...others } = Object.fromEntries(own);
+  const wanted = ownAnnotations(annotations);
+  const value = { apiVersion, kind, metadata: { name, ...others, ...wanted, namespace }, ...rest };
   // One form, whoever made the object: what is kept is compared with what was read back.
   return JSON.parse(JSON.stringify(value));
 }
 
-function withoutLastApplied(key: string, value: PlainValue): PlainValue {
-  if (key !== 'annotations' || !isPlainObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).filter(([name]) => name !== LAST_APPLIED));
+/** Without what is written there about the object: what was read is applied again as it was. */
+function ownAnnotations(annotations: PlainValue | undefined): { readonly annotations?: PlainValue } {
+  if (annotations === undefined || !isPlainObject(annotations))
+    return annotations === undefined ? {} : { annotations };
+  const own = Object.entries(annotations).filter(([name]) => !ANNOTATIONS_OF_TOOLS.has(name));
+  return own.length === 0 ? {} : { annotations: Object.fromEntries(own) };
 }
 
 /** An object for eyes other than its owner's: of a Secret the values are left out. */

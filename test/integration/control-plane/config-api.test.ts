@@ -143,6 +143,28 @@ test('history, differences and the way back', async () => {
   });
   expect((await call('GET', VS)).body.spec.http[0]?.timeout).toBe('1s');
   expect(await call('POST', '/api/rollback', { to: 999 })).toMatchObject({ status: 400 });
+  for (const query of ['from=1&to=999', 'from=999&to=1', 'from=-1&to=1'])
+    expect(await call('GET', `/api/diff?${query}`)).toMatchObject({
+      status: 400,
+      body: { error: { message: expect.stringContaining('there was no revision') } },
+    });
+});
+
+test('what was read is written as it was: nothing that the control plane says of it is kept', async () => {
+  await call('PUT', VS, route('reviews', '3s'));
+  const { body: read } = await call('GET', VS);
+  expect(await call('PUT', VS, read)).toMatchObject({
+    status: 200,
+    body: { changes: [{ result: 'unchanged' }] },
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'inmesh-read-'));
+  try {
+    const file = join(folder, 'read.json');
+    writeFileSync(file, JSON.stringify(read));
+    expect(await inmesh('diff', '-f', file)).toMatchObject({ code: 0, out: '' });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test('changes come as events, from the revision on that was seen last', async () => {

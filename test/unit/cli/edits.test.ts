@@ -62,6 +62,29 @@ test('retry, timeout, fault and mtls write their fields, and a dry run only prin
   expect(await run('validate', '-f', file)).toMatchObject({ code: 0 });
 });
 
+test('a timeout of 0s takes the field away: a route without one has no limit', async () => {
+  writeFileSync(file, MESH);
+  await run('timeout', 'reviews', '2s', '-f', file);
+  expect(await run('timeout', 'reviews', '0s', '-f', file)).toMatchObject({ code: 0 });
+  expect(readFileSync(file, 'utf8')).not.toContain('timeout');
+  expect(await run('validate', '-f', file)).toMatchObject({ code: 0 });
+});
+
+test('an object that has the name of the service and other hosts is not taken for its own', async () => {
+  const edge = MESH.replace('hosts: [reviews]', 'hosts: [shop.example.com]');
+  writeFileSync(file, edge);
+  expect(await run('timeout', 'reviews', '2s', '-f', file)).toMatchObject({
+    code: 2,
+    out: '',
+    err: expect.stringContaining('VirtualService default/reviews is there, and is for other hosts'),
+  });
+  const rule =
+    'apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: { name: reviews }\nspec: { host: other }\n';
+  writeFileSync(file, rule);
+  expect(await run('shift', 'reviews', 'v1=100', '-f', file)).toMatchObject({ code: 2, out: '' });
+  expect(readFileSync(file, 'utf8')).toBe(rule);
+});
+
 test('where there is no route yet, one is made', async () => {
   const fresh = join(folder, 'fresh.yaml');
   const { out } = await run('timeout', 'ratings', '1s', '-n', 'shop', '-f', fresh, '-o', 'json');

@@ -52,6 +52,14 @@ test('explain prints text, and refuses what is no request', async () => {
   expect(err).toMatch(/INMESH_OPTION_INVALID/);
 });
 
+test('a method alone is no URL', async () => {
+  expect(await run('explain', 'GET', ...SHOP)).toMatchObject({
+    code: 2,
+    out: '',
+    err: expect.stringContaining('missing the URL'),
+  });
+});
+
 test.each(['not a url', 'http://', ''])('what is no URL is refused: %j', async (url) => {
   expect(await run('explain', 'GET', url, ...SHOP)).toMatchObject({
     code: 2,

@@ -47,6 +47,11 @@ test('every command has three examples in its help, and each is a command line t
     name: nameOf(command),
     examples: [...helpOf(command).matchAll(EXAMPLE)].map(([, text = '']) => text),
   }));
+  expect(
+    leaves(program())
+      .map(helpOf)
+      .filter((text) => /\(default: [^)]*\)\s+\(default/.test(text)),
+  ).toEqual([]);
   expect(all.filter(({ examples }) => examples.length < 3).map(({ name }) => name)).toEqual([]);
   const wrong: string[] = [];
   for (const line of all.flatMap(({ examples }) => examples.flatMap(linesOf))) {
