@@ -4,7 +4,7 @@ import { ShardedMap } from '../../runtime/sharded-map.js';
 import { Pauses, Runs, type Steps } from '../../runtime/steps.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
-import { concernedPlans } from './concerned-plans.js';
+import { changedBetween, concernedPlans } from './concerned-plans.js';
 import { compileEndpoints, compileOutline, freshEndpoints, type OutlineInput } from './outline.js';
 import { type OutlineBasis, OutlineMemory } from './outline-memory.js';
 import type { CommonOutline } from './outlined.js';
@@ -72,8 +72,7 @@ function* changeEndpoints(
   { registry: then, outline, endpoints }: Common,
   input: OutlineInput,
 ): Steps<ShardedMap<ClusterLoadAssignment>> {
-  const changes = [...then.services.changesTo(input.registry.services)];
-  const changed = changes.flatMap(([, before, after]) => [before, after]).filter((one) => one !== undefined);
+  const changed = changedBetween(then, input.registry);
   if (changed.length === 0) return endpoints;
   const anew = yield* freshEndpoints(input, concernedPlans(outline.plans, changed));
   const different = [...anew].filter(([name, one]) => !isEqual(endpoints.get(name), one));

@@ -12,6 +12,7 @@ import type { ConfigView, Document } from '../kinds/view.js';
 import type { MeshConfig } from '../mesh/mesh-config.js';
 import type { MeshPort, MeshService } from '../mesh/services.js';
 import type { ClusterPlan } from './clusters.js';
+import { changedBetween, concernedServices } from './concerned-plans.js';
 import { GrpcOutlines } from './grpc/outline.js';
 import { Joined } from './joined.js';
 import type { CommonOutline } from './outlined.js';
@@ -64,7 +65,14 @@ export class OutlineMemory {
   readonly #clustersByName = new Joined((plans: readonly ClusterPlan[]) =>
     plans.map(({ cluster }) => [cluster.name, cluster] as const),
   );
-  #reached: { readonly world: Reached; readonly made: PlannedClusters } | undefined;
+  #reached:
+    | {
+        readonly world: Reached;
+        /** By service, in their order. */
+        readonly all: readonly (readonly ClusterPlan[])[];
+        readonly made: PlannedClusters;
+      }
+    | undefined;
   readonly #units = new Pieces<ListenerUnit>(this.#ground, keepUnit);
   readonly #listeners = new Joined(({ listeners }: ListenerUnit) => listeners);
   readonly #routes = new Joined(({ routes }: ListenerUnit) =>
@@ -106,19 +114,29 @@ export class OutlineMemory {
     return made;
   }
 
-  /** The clusters of services. */
+  /**
+   * The clusters of services. Where nothing but workloads came and went, those alone are looked at that the services have
+   * whom these may serve.
+   */
   *clusters(
     world: CompileWorld,
     plan: (service: MeshService, take: Pieces<readonly ClusterPlan[]>) => readonly ClusterPlan[],
   ): Steps<PlannedClusters> {
     const last = this.#reached;
-    if (last !== undefined && isSameReach(last.world, world) && this.#clusterGround.holds(world.view))
-      return last.made;
-    this.#clusters.begin();
+    const isReached =
+      last !== undefined && isSameReach(last.world, world) && this.#clusterGround.holds(world.view);
+    if (isReached && last.world.registry.services === world.registry.services) return last.made;
+    const concerned = isReached
+      ? concernedServices(world.services, changedBetween(last.world.registry, world.registry))
+      : undefined;
+    // Left in a pause, the pieces are ahead of what was reached.
+    this.#reached = undefined;
+    if (concerned === undefined) this.#clusters.begin();
     const all: (readonly ClusterPlan[])[] = [];
     const pauses = new Pauses();
     for (const service of world.services.values()) {
-      all.push(plan(service, this.#clusters));
+      const known = concerned?.has(service) === false ? last?.all[all.length] : undefined;
+      all.push(known ?? plan(service, this.#clusters));
       if (pauses.areDue()) yield;
     }
     yield;
@@ -129,7 +147,7 @@ export class OutlineMemory {
       clusters: this.#clustersByName.after(changes, () => all),
     };
     this.#clusterGround.settle(world.view);
-    this.#reached = { world, made };
+    this.#reached = { world, all, made };
     return made;
   }
 
@@ -168,10 +186,7 @@ export class OutlineMemory {
 
 function isSameReach(left: Reached, right: Reached): boolean {
   return (
-    left.services === right.services &&
-    left.policies === right.policies &&
-    left.registry.services === right.registry.services &&
-    isEqual(left.config, right.config)
+    left.services === right.services && left.policies === right.policies && isEqual(left.config, right.config)
   );
 }
 

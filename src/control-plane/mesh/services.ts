@@ -1,3 +1,4 @@
+import { isEqual } from '../../runtime/equal.js';
 import { WeakMemo } from '../../runtime/weak-memo.js';
 import type { ServiceEntrySpec, ServiceSpec } from '../kinds/types.js';
 import type { ConfigView, Document } from '../kinds/view.js';
@@ -43,13 +44,50 @@ const DEFAULT_PORTS = { '': [DEFAULT_HTTP_PORT], grpc: [DEFAULT_GRPC_PORT], tcp:
  * that only workloads tell of.
  */
 export function listServices(view: ConfigView, registry: RegistrySnapshot): readonly MeshService[] {
-  const keys = [view.list('Service'), view.list('ServiceEntry'), registry.services];
-  return listed.get(keys, () => makeServices(view, registry));
+  const documents = [view.list('Service'), view.list('ServiceEntry')];
+  const documented = ofLists.get(documents, () => documentedServices(view));
+  return listed.get([...documents, registry.services], () => documented.with(registry));
 }
 
 const listed = new WeakMemo<readonly MeshService[]>();
+const ofLists = new WeakMemo<DocumentedServices>();
 
-function makeServices(view: ConfigView, registry: RegistrySnapshot): readonly MeshService[] {
+/** The services of documents, to which those come that registered. */
+class DocumentedServices {
+  readonly #services: readonly MeshService[];
+  readonly #hosts: ReadonlySet<string>;
+  #last: { readonly registry: RegistrySnapshot; readonly all: readonly MeshService[] } | undefined;
+
+  constructor(services: readonly MeshService[]) {
+    this.#services = services;
+    this.#hosts = new Set(services.map(({ host }) => host));
+  }
+
+  /** The same list as before where workloads came and went, and no service did. */
+  with(registry: RegistrySnapshot): readonly MeshService[] {
+    const all =
+      this.#last !== undefined && this.#isSame(this.#last.registry, registry) ? this.#last.all : undefined;
+    const made = all ?? [
+      ...this.#services,
+      ...impliedServices(registry).filter(({ host }) => !this.#hosts.has(host)),
+    ];
+    this.#last = { registry, all: made };
+    return made;
+  }
+
+  #isSame(before: RegistrySnapshot, after: RegistrySnapshot): boolean {
+    for (const [, then, now] of before.services.changesTo(after.services))
+      if (!isEqual(this.#addedBy(then), this.#addedBy(now))) return false;
+    return true;
+  }
+
+  #addedBy(registered: RegisteredService | undefined): MeshService | undefined {
+    const service = registered && impliedBy(registered);
+    return service === undefined || this.#hosts.has(service.host) ? undefined : service;
+  }
+}
+
+function documentedServices(view: ConfigView): DocumentedServices {
   const services: MeshService[] = [];
   for (const document of view.list('Service')) {
     // An alias of a DNS name: its host is dialled as the application asked for it.
@@ -58,9 +96,7 @@ function makeServices(view: ConfigView, registry: RegistrySnapshot): readonly Me
   }
   for (const document of view.list('ServiceEntry'))
     services.push(...ofDocuments.get([document.spec], () => entryServices(document)));
-  const known = new Set(services.map(({ host }) => host));
-  services.push(...impliedServices(registry).filter(({ host }) => !known.has(host)));
-  return services;
+  return new DocumentedServices(services);
 }
 
 /**
@@ -151,10 +187,13 @@ export function impliedServices({ services }: RegistrySnapshot): readonly MeshSe
   const keys = [...services.keys()].sort();
   return keys.flatMap((key) => {
     const registered = services.get(key);
-    return registered === undefined || registered.workloads[0]?.isMember === true
-      ? []
-      : [ofRegistered.get([registered], () => impliedService(registered))];
+    return (registered && impliedBy(registered)) ?? [];
   });
+}
+
+function impliedBy(registered: RegisteredService): MeshService | undefined {
+  if (registered.workloads[0]?.isMember === true) return undefined;
+  return ofRegistered.get([registered], () => impliedService(registered));
 }
 
 const ofRegistered = new WeakMemo<MeshService>();
