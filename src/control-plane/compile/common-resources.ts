@@ -4,7 +4,7 @@ import { ShardedMap } from '../../runtime/sharded-map.js';
 import { Pauses, Runs, type Steps } from '../../runtime/steps.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { RegistrySnapshot } from '../registry/snapshot.js';
-import { changedBetween, concernedPlans } from './concerned-plans.js';
+import { changedBetween, concernedPlans, concernedServices } from './concerned-plans.js';
 import { compileEndpoints, compileOutline, freshEndpoints, type OutlineInput } from './outline.js';
 import { type OutlineBasis, OutlineMemory } from './outline-memory.js';
 import type { CommonOutline } from './outlined.js';
@@ -55,9 +55,34 @@ export class CommonResources {
       this.#memory.endpointsHold(view);
     const endpoints = canChange
       ? yield* changeEndpoints(before, input)
-      : yield* keepEndpoints(before, outline, yield* compileEndpoints(input, outline.plans, this.#memory));
+      : before?.view === view && outline.ownEndpoints === before.outline.ownEndpoints
+        ? yield* this.#endpointsAfter(before, outline, input)
+        : yield* keepEndpoints(before, outline, yield* compileEndpoints(input, outline.plans, this.#memory));
     this.#last = { view, registry, shape, outline, endpoints };
     return this.#last;
+  }
+
+  /** The endpoints after workloads came and went, and some clusters with them, where no document did. */
+  *#endpointsAfter(
+    before: Common,
+    outline: CommonOutline,
+    input: OutlineInput,
+  ): Steps<ShardedMap<ClusterLoadAssignment>> {
+    const changed = changedBetween(before.registry, input.registry);
+    const services = [...concernedServices(outline.services, changed)];
+    const hosts = new Set(services.map(({ host }) => host));
+    const [then, now] = [new Set(before.outline.plans), new Set(outline.plans)];
+    const concerned = outline.plans.filter((plan) => hosts.has(plan.service.host) || !then.has(plan));
+    const anew = yield* compileEndpoints(input, concerned, this.#memory, 'some');
+    const changes = new Map<string, ClusterLoadAssignment | undefined>();
+    for (const { cluster } of before.outline.plans.filter((plan) => !now.has(plan)))
+      changes.set(cluster.name, outline.ownEndpoints?.get(cluster.name));
+    for (const [name, one] of anew) {
+      const old = before.endpoints.get(name);
+      changes.set(name, isEqual(old, one) ? old : one);
+    }
+    const different = [...changes].filter(([name, one]) => before.endpoints.get(name) !== one);
+    return different.length === 0 ? before.endpoints : before.endpoints.with(different);
   }
 
   *#outlineAt(input: OutlineInput, basis: OutlineBasis): Steps<CommonOutline> {

@@ -170,12 +170,13 @@ export class OutlineMemory {
     return this.#endpointGround.holds(view);
   }
 
-  /** Makes all endpoints of the pieces. */
+  /** Makes endpoints of the pieces: all, or some beside those that are there. */
   *endpoints<T>(
     view: ConfigView,
+    which: 'all' | 'some',
     make: (view: ConfigView, endpoints: Pieces<ClusterLoadAssignment>) => Steps<T>,
   ): Steps<T> {
-    this.#endpoints.begin();
+    if (which === 'all') this.#endpoints.begin();
     const { value, reads } = yield* recordSteps(view, (recorded) => make(recorded, this.#endpoints));
     this.#endpoints.end();
     this.#endpointGround.add(reads);

@@ -125,13 +125,14 @@ interface EndpointTools {
   readonly takesMutualTls: Recorded['takesMutualTls'];
 }
 
-/** The endpoints of all clusters that are served by EDS; those of the memory where they would be the same. */
+/** The endpoints of clusters that are served by EDS, all or some; those of the memory where they would be the same. */
 export function compileEndpoints(
   input: OutlineInput,
   plans: readonly ClusterPlan[],
   memory: OutlineMemory,
+  which: 'all' | 'some' = 'all',
 ): Steps<ReadonlyMap<string, ClusterLoadAssignment>> {
-  return memory.endpoints(input.view, function* (view, pieces) {
+  return memory.endpoints(input.view, which, function* (view, pieces) {
     const world: CompileWorld = { ...input, modes: mtlsModes(view, input.config), ...NOBODY_REACHED };
     const endpoints = new Map<string, ClusterLoadAssignment>();
     const pauses = new Pauses();
