@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Access, type ControlPlane, createControlPlane, parseAccess } from '../control-plane.js';
-import { writeFileAtomic } from '../runtime/atomic-file.js';
 import { MeshError } from '../runtime/errors.js';
 import { createTextLogger, type LogLevel } from '../runtime/log.js';
 import { authorityOf } from './authority.js';
 import type { AuthorityOptions } from './authority-options.js';
 import { configOf, configPaths, describe, stopSignal, watchConfig } from './dev.js';
 import { type Output, version } from './output.js';
+import { keepRootsFile } from './roots-file.js';
 import { massRemovalOf } from './serving-options.js';
 
 /** What `inmesh serve` was asked for. */
@@ -59,7 +59,7 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
     ...(await authorityOf(options.authority, logger)),
     logger,
   });
-  await writeFileAtomic(rootFile, [Buffer.from(plane.rootsPem())], { mode: 0o644 });
+  const roots = await keepRootsFile(plane, rootFile, logger);
   output.out(
     options.format === 'json'
       ? `${JSON.stringify({ ...describe(plane), rootFile })}\n`
@@ -67,6 +67,7 @@ export async function serve(options: ServeOptions, output: Output): Promise<numb
   );
   watchConfig(plane, output);
   await stopSignal();
+  await roots.close();
   await plane.close();
   return 0;
 }

@@ -236,13 +236,13 @@ function explain(error: unknown, target: string): MeshError {
       hint: 'Check the namespace and service account of this workload, and how it proves who it is',
     });
   }
-  return new MeshError(
-    'INMESH_CA_UNAVAILABLE',
-    `the certificate authority did not answer: ${messageOf(error)}`,
-    {
-      resource: target,
-      cause: error,
-      hint: 'Start the control plane (npx inmesh dev), or set its address; the current certificate is used until it expires',
-    },
-  );
+  const message = messageOf(error);
+  return new MeshError('INMESH_CA_UNAVAILABLE', `the certificate authority did not answer: ${message}`, {
+    resource: target,
+    cause: error,
+    // It does answer then, and is not believed: of TLS gRPC tells in words only.
+    hint: message.includes('certificate')
+      ? 'Give the roots that the control plane has now (INMESH_CA_ROOT, root.pem of its data folder), and call it by a name in its certificate'
+      : 'Start the control plane (npx inmesh dev), or set its address; the current certificate is used until it expires',
+  });
 }

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { createCaSource } from '../../../src/identity/ca-source.js';
 import { systemClock } from '../../../src/runtime/clock.js';
 import { silentLogger } from '../../../src/runtime/log.js';
 import { systemRandom } from '../../../src/runtime/random.js';
+import { createTestCa } from '../../../src/testing/test-ca.js';
 import { TemporaryFolder } from './support.js';
 
 const CLI = fileURLToPath(new URL('../../../dist/bin.js', import.meta.url));
@@ -126,4 +127,35 @@ spec: { mtls: { mode: STRICT } }
     expect(audit).not.toContain(token);
     for (const one of [plane, server, client]) expect(one.talk()).not.toContain(token);
   }
+});
+
+test('after a rotation root.pem has both roots, and who joins with other ones is told so', async () => {
+  const folder = new TemporaryFolder();
+  closing.push(() => folder.remove());
+  const data = join(folder.path, 'plane');
+  const ports = ['--host', '127.0.0.1', '--secure-port', '0', '--http-port', '0', '-o', 'json'];
+  const plane = start([CLI, 'serve', '--data', data, '--config', folder.write('mesh.yaml', ''), ...ports]);
+  const { secureXds, rootFile } = JSON.parse(await plane.line);
+  const before = readFileSync(rootFile, 'utf8');
+  await promisify(execFile)(process.execPath, [CLI, 'ca', 'rotate', '--data', data]);
+  await vi.waitFor(() => expect(readFileSync(rootFile, 'utf8').match(/BEGIN CERTIFICATE/g)).toHaveLength(2), {
+    timeout: 60_000,
+  });
+  expect(readFileSync(rootFile, 'utf8')).toContain(before.trim());
+
+  const strangeRoot = (await createTestCa()).authority.rootPem();
+  const told: string[] = [];
+  const stranger = createCaSource({
+    target: secureXds,
+    identity: { namespace: 'default', serviceAccount: 'web' },
+    credentials: (grpc) => grpc.credentials.createSsl(Buffer.from(strangeRoot)),
+    clock: systemClock,
+    random: systemRandom,
+    logger: { ...silentLogger, error: (fields) => void told.push(String(fields['error'])) },
+  });
+  stranger.ready.catch(() => {});
+  closing.push(() => stranger.close());
+  await vi.waitFor(() => expect(told.join()).toContain('Give the roots that the control plane has now'), {
+    timeout: 60_000,
+  });
 });
