@@ -16,7 +16,7 @@ export interface AuthorityDirectory {
 
 /**
  * Opens the authority in the data folder of a control plane, which may run or not: it follows what is changed here.
- * @throws MeshError `INMESH_STORE_CORRUPT`, also when there is none.
+ * @throws MeshError `INMESH_STORE_CORRUPT`; `INMESH_OPTION_INVALID` when there is none.
  */
 export async function openCertificateAuthority({
   directory,
@@ -26,7 +26,7 @@ export async function openCertificateAuthority({
   const store = createDirectoryCaStore(directory);
   const text = await store.load();
   if (text === undefined) {
-    throw new MeshError('INMESH_STORE_CORRUPT', 'there is no certificate authority', {
+    throw new MeshError('INMESH_OPTION_INVALID', 'there is no certificate authority', {
       resource: directory,
       hint: 'Name the data folder of the control plane, or start one with it: npx inmesh dev --data <folder>',
     });

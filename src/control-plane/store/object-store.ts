@@ -7,6 +7,7 @@ import type { ConfigInput } from '../documents/file-reader.js';
 import type { ConfigView } from '../kinds/view.js';
 import type { PlainObject } from '../schema/value.js';
 import { hasError, type Violation } from '../schema/violation.js';
+import { concernedWarnings } from './concerned-warnings.js';
 import type { ConfigStore } from './config-store.js';
 import { differences, type History, type HistoryEntry, keptChanges, type ObjectChange } from './history.js';
 import type { Journal } from './journal.js';
@@ -48,6 +49,7 @@ export type BatchResult =
       /** Of the configuration; in a dry run the one that it would have. */
       readonly revision: number;
       readonly changes: readonly AppliedChange[];
+      /** Those about the changed objects, and those that the change brings. */
       readonly warnings: readonly Violation[];
       /** Before and after, for a dry run. */
       readonly before: ConfigView;
@@ -150,12 +152,13 @@ export class ObjectStore {
     const { view, violations, removals } = store.check(STORE_SOURCE, input, options);
     if (hasError(violations)) return { kind: 'invalid', violations };
     if (removals.length > 0) return { kind: 'held', removals };
+    const warnings = concernedWarnings(violations, store.warnings.value, plan.steps);
     const isNothing = plan.steps.every(({ result }) => result === 'unchanged');
     const done = (after: ConfigView): BatchResult => ({
       kind: 'accepted',
       revision: isNothing ? before.revision : after.revision,
       changes: plan.steps.map((step) => this.#applied(step, revision)),
-      warnings: violations,
+      warnings,
       before,
       after,
     });

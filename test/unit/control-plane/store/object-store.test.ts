@@ -103,6 +103,32 @@ test('a dry run tells what would be, and changes nothing', async () => {
   expect(names(world)).toEqual([]);
 });
 
+test('a change is told the warnings about what it changes and those that it brings, not what else is wrong', async () => {
+  const world = await open();
+  const warned = (batch: Batch) => {
+    const result = world.objects.apply(batch);
+    return result.kind === 'accepted' ? result.warnings.map(({ resource }) => resource) : result;
+  };
+  const route = (name: string, host: string) => ({
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name },
+    spec: { hosts: [name], http: [{ route: [{ destination: { host } }] }] },
+  });
+  expect(warned(apply('a', 'b', 'there'))).toEqual([]);
+  const lost: Batch = { changes: [{ op: 'apply', object: route('a', 'nowhere') }] };
+  const own = 'VirtualService default/a';
+  expect(warned(lost)).toEqual([own]);
+  expect(warned({ changes: [{ op: 'apply', object: route('b', 'there') }] })).toEqual([]);
+  expect(warned({ ...lost, isDryRun: true })).toEqual([own]);
+  expect(warned(lost)).toEqual([own]);
+  expect(warned(remove('there'))).toEqual(['VirtualService default/b']);
+  expect(world.store.warnings.value.map(({ resource }) => resource)).toEqual([
+    own,
+    'VirtualService default/b',
+  ]);
+});
+
 test('history tells what changed between revisions, and the way back', async () => {
   const { objects, history } = await open();
   objects.apply({ ...apply('a'), author: 'ann', message: 'first' });
