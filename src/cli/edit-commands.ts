@@ -20,21 +20,7 @@ type EditsOf = (context: {
 /** Adds `shift`, `retry`, `timeout` and `fault`. */
 export function addEdits(program: Command, output: Output, done: Done): void {
   const run = editor(output, done);
-  withEditOptions(program.command('shift'))
-    .description('Send shares of the requests of a service to its versions, and print the YAML that says so.')
-    .argument('<service>', 'the service')
-    .argument('<version=percent...>', 'shares that come to 100', toShare)
-    .addHelpText(
-      'after',
-      examples(
-        'shift reviews v1=90 v2=10',
-        'shift reviews v2=100 -n shop',
-        'shift reviews v1=50 v2=50 -f mesh.yaml',
-      ),
-    )
-    .action((service: string, shares: readonly (readonly [string, number])[], options) =>
-      run(options, (context) => shiftEdits({ ...context, service }, shares)),
-    );
+  addShift(program, run, output);
   withEditOptions(program.command('retry'))
     .description('Set how often requests to a service are tried again, and print the YAML that says so.')
     .argument('<service>', 'the service')
@@ -85,6 +71,31 @@ export function addEdits(program: Command, output: Output, done: Done): void {
 }
 
 type Run = ReturnType<typeof editor>;
+
+function addShift(program: Command, run: Run, output: Output): void {
+  withEditOptions(program.command('shift'))
+    .description('Send shares of the requests of a service to its versions, and print the YAML that says so.')
+    .argument('<service>', 'the service')
+    .argument('<version=percent...>', 'shares that come to 100', toShare)
+    .addHelpText(
+      'after',
+      examples(
+        'shift reviews v1=90 v2=10',
+        'shift reviews v2=100 -n shop',
+        'shift reviews v1=50 v2=50 -f mesh.yaml',
+      ),
+    )
+    .action((service: string, shares: readonly (readonly [string, number])[], options) =>
+      run(
+        options,
+        (context) => shiftEdits({ ...context, service }, shares),
+        async () => {
+          const { tellEmptySubsets } = await import('./empty-subsets.js');
+          await tellEmptySubsets({ ...options, service }, shares, output);
+        },
+      ),
+    );
+}
 
 function addFault(program: Command, run: Run): void {
   withEditOptions(program.command('fault'))
@@ -150,16 +161,18 @@ function editor(output: Output, done: Done) {
   return async (
     options: Omit<EditOptions, 'format'> & { readonly output: 'yaml' | 'json' },
     editsOf: EditsOf,
+    /** What there is to tell once the edit is in force. */
+    inForce?: () => Promise<void>,
   ) => {
-    const { edit } = await import('./edit-command.js');
-    const { namespace } = options;
-    done(
-      await edit(
-        (objects) => editsOf({ objects, namespace }),
-        { ...options, format: options.output },
-        output,
-      ),
+    const [{ edit }, { isDryRun }] = await Promise.all([import('./edit-command.js'), import('./changes.js')]);
+    const { namespace, file } = options;
+    const code = await edit(
+      (objects) => editsOf({ objects, namespace }),
+      { ...options, format: options.output },
+      output,
     );
+    if (code === 0 && file === undefined && !isDryRun(options)) await inForce?.();
+    done(code);
   };
 }
 

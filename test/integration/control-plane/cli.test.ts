@@ -269,6 +269,15 @@ test('an edit that changes nothing is none', async () => {
   expect(first.out).toMatch(/^apiVersion: .*\nkind: DestinationRule\nmetadata:\n {2}name: ratings\n/);
 });
 
+test('a version that gets requests and has no endpoint is told of', async () => {
+  const { code, err } = await inmesh(['shift', 'ratings', 'v1=50', 'v9=50']);
+  expect(code).toBe(0);
+  expect(err).toContain('warning: ratings has no endpoint of version v9: 50 % of its requests');
+  expect(err).not.toContain('version v1:');
+  expect((await inmesh(['shift', 'ratings', 'v1=100', 'v9=0'])).err).not.toContain('no endpoint');
+  expect((await inmesh(['shift', 'ratings', 'v1=100'])).code).toBe(0);
+});
+
 test('proxy-config is narrowed by istioctl’s flags', async () => {
   const pc = async (...args: string[]) =>
     (await inmesh(['pc', ...args, '-o', 'name'])).out.trim().split('\n');
