@@ -4,7 +4,7 @@ import type { ConfigView, Document } from '../kinds/view.js';
 import type { Grants } from './grants.js';
 import { ANY_HOST, bestListenerHost, hostRank, specificity } from './hostnames.js';
 import { inOrder, rulesOfRoute } from './http-rules.js';
-import { tcpRuleOf, tlsRuleOf } from './l4-rules.js';
+import { refusalOf, tcpRuleOf, tlsRuleOf } from './l4-rules.js';
 import { type ApiGateway, isServed, type ListenerTls, layerOf, type ResolvedListener } from './listeners.js';
 import { type ApiRoute, hostsOf } from './parents.js';
 import { standIn } from './stand-in.js';
@@ -91,30 +91,17 @@ function servicesOf(
   const attached = routesAt(listener, state);
   const gateway = `${listener.gateway.namespace}/${standInName(listener)}`;
   const { grants } = state.lookup;
-  const make = (host: string, rules: Pick<KindSpecs['VirtualService'], 'http' | 'tcp' | 'tls'>) =>
+  const make = (host: string, rules: Rules) =>
     standIn(
       'VirtualService',
       { namespace: listener.gateway.namespace, name: `${standInName(listener)}~${host}` },
       { hosts: [host], gateways: [gateway], ...rules },
       listener.gateway,
     );
-  const { protocol, tls } = listener.spec;
+  const { protocol } = listener.spec;
   if (protocol === 'HTTP' || protocol === 'HTTPS')
     return httpServices(listener, served, { attached, grants, make });
-  const byAge = [...attached].sort((a, b) => a.route.order - b.route.order);
-  const isPassthrough = protocol === 'TLS' && tls?.mode === 'Passthrough';
-  if (isPassthrough) {
-    return byAge.flatMap(({ route, hosts }) =>
-      hosts.flatMap((host) => {
-        const rule = isL4(route) ? tlsRuleOf(route, [host], grants) : undefined;
-        return rule === undefined ? [] : [make(host, { tls: [rule] })];
-      }),
-    );
-  }
-  // What is in TLS, or comes without, says nothing about hosts: the oldest route has it.
-  const first = byAge.map(({ route }) => route).find(isL4);
-  const rule = first && tcpRuleOf(first, grants);
-  return rule === undefined ? [] : [make(listener.spec.hostname?.toLowerCase() ?? ANY_HOST, { tcp: [rule] })];
+  return l4Services(listener, served, { attached, grants, make });
 }
 
 interface AttachedRoute {
@@ -122,8 +109,12 @@ interface AttachedRoute {
   readonly hosts: readonly string[];
 }
 
-function isL4(route: ApiRoute): route is Document<'TCPRoute'> | Document<'TLSRoute'> {
-  return route.kind === 'TCPRoute' || route.kind === 'TLSRoute';
+function isTls(route: ApiRoute): route is Document<'TLSRoute'> {
+  return route.kind === 'TLSRoute';
+}
+
+function isTcp(route: ApiRoute): route is Document<'TCPRoute'> {
+  return route.kind === 'TCPRoute';
 }
 
 function routesAt(listener: ResolvedListener, { routes }: GatewayApiState): readonly AttachedRoute[] {
@@ -137,10 +128,45 @@ function routesAt(listener: ResolvedListener, { routes }: GatewayApiState): read
   });
 }
 
-interface HttpTools {
+type Rules = Pick<KindSpecs['VirtualService'], 'http' | 'tcp' | 'tls'>;
+
+interface Tools {
   readonly attached: readonly AttachedRoute[];
   readonly grants: Grants;
-  readonly make: (host: string, rules: { readonly http: readonly HttpRoute[] }) => Document<'VirtualService'>;
+  readonly make: (host: string, rules: Rules) => Document<'VirtualService'>;
+}
+
+/**
+ * The name in TLS chooses among TLSRoutes, of which the oldest has a name that several give. What comes without a name, and
+ * names that no TLSRoute gives, are for the oldest TCPRoute.
+ */
+function l4Services(
+  listener: ResolvedListener,
+  served: readonly ResolvedListener[],
+  { attached, grants, make }: Tools,
+): readonly Document<'VirtualService'>[] {
+  const own = hostOf(listener);
+  const peers = served
+    .filter(({ spec }) => spec.port === listener.spec.port && layerOf(spec) === 'tls')
+    .map(hostOf);
+  const byAge = [...attached].sort((a, b) => a.route.order - b.route.order);
+  const documents = new Map<string, Document<'VirtualService'>>();
+  for (const { route, hosts } of byAge) {
+    if (!isTls(route)) continue;
+    for (const host of hosts) {
+      // A name is for one listener only, the one with the most specific hostname.
+      if (documents.has(host) || bestListenerHost(host, peers) !== own) continue;
+      const rule = tlsRuleOf(route, [host], grants);
+      if (rule !== undefined) documents.set(host, make(host, { tls: [rule] }));
+    }
+  }
+  const rest = byAge.map(({ route }) => route).find(isTcp);
+  const rule = rest && tcpRuleOf(rest, grants);
+  if (rule !== undefined) return [...documents.values(), make(own, { tcp: [rule] })];
+  // Else Envoy would take what no route here names to a listener with a less specific hostname.
+  const isInside = peers.some((other) => other !== own && covers(other, own));
+  if (isInside && !documents.has(own)) documents.set(own, make(own, { tls: [refusalOf(own)] }));
+  return [...documents.values()];
 }
 
 /**
@@ -150,7 +176,7 @@ interface HttpTools {
 function httpServices(
   listener: ResolvedListener,
   served: readonly ResolvedListener[],
-  { attached, grants, make }: HttpTools,
+  { attached, grants, make }: Tools,
 ): readonly Document<'VirtualService'>[] {
   const own = hostOf(listener);
   const { protocol, port } = listener.spec;

@@ -6,6 +6,7 @@ import type { Grants } from './grants.js';
 
 /** A host that nobody has: connections for it are closed. */
 const NOWHERE = 'nowhere.invalid';
+const NO_DESTINATION = [{ destination: { host: NOWHERE, port: { number: 1 } }, weight: 1 }];
 
 type L4Route = Document<'TCPRoute'> | Document<'TLSRoute'>;
 
@@ -20,7 +21,7 @@ export function l4Destinations(route: L4Route, grants: Grants): NonNullable<TcpR
   });
   const isNowhere = destinations.every(({ weight }) => weight === 0);
   // Istio reads a sum of zero as equal shares.
-  return isNowhere ? [{ destination: { host: NOWHERE, port: { number: 1 } }, weight: 1 }] : destinations;
+  return isNowhere ? NO_DESTINATION : destinations;
 }
 
 /** The rule for whatever connection comes. */
@@ -33,4 +34,9 @@ export function tcpRuleOf(route: L4Route, grants: Grants): TcpRoute | undefined 
 export function tlsRuleOf(route: L4Route, hosts: readonly string[], grants: Grants): TlsRoute | undefined {
   const destinations = l4Destinations(route, grants);
   return destinations && { match: [{ sniHosts: hosts }], route: destinations };
+}
+
+/** The rule that closes connections which name the host in their first message. */
+export function refusalOf(host: string): TlsRoute {
+  return { match: [{ sniHosts: [host] }], route: NO_DESTINATION };
 }

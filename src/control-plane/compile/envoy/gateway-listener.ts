@@ -115,20 +115,25 @@ function tcpChains(
       policyOf,
       gateway: gatewayKey(gateway),
     };
-    if (kind === 'passthrough') addTlsRules(document, context, chains);
-    else addTcpRules(document, context, chains);
+    if (kind === 'passthrough' || routesByName(server)) addTlsRules(document, context, chains);
+    if (kind !== 'passthrough') addTcpRules(document, context, chains);
   }
   // Istio: a terminated connection is chosen by the names of its server.
   const names = kind === 'terminated' ? serverNames(server) : [];
   // The socket is the gateway's own, so that destinations tell nothing: chains for subnets can't be chosen.
   const usable = chains.list.filter(({ match }) => match.destinationRanges.length === 0);
   return usable.flatMap(({ match, tcp }) => {
-    const wanted = freeNames(kind === 'passthrough' ? match.serverNames : names, taken);
+    const wanted = freeNames(match.serverNames.length > 0 ? match.serverNames : names, taken);
     if (wanted === undefined) return [];
     const chain = tcpChain(tcp, { ...match, serverNames: wanted }, tools.guards);
     if (socket !== undefined) chain.transportSocket = socket;
     return [chain];
   });
+}
+
+/** Gateway API: where a listener ends TLS, the hostnames of TLSRoutes count; Istio's `tls` rules do not there. */
+function routesByName({ tls }: GatewayServer): boolean {
+  return tls?.gatewayApi !== undefined;
 }
 
 function tcpChain(
@@ -159,9 +164,12 @@ function serverNames({ hosts }: GatewayServer): readonly string[] {
   return names.includes('*') ? [] : [...new Set(names)];
 }
 
-/** Envoy: two chains of a listener must not ask for the same. Those names that no chain has; undefined = none is left. */
+/**
+ * Envoy: two chains of a listener must not ask for the same, and `*` is no server name. Those names that no chain has;
+ * none = any; undefined = none is left.
+ */
 function freeNames(names: readonly string[], taken: Set<string>): readonly string[] | undefined {
-  const wanted = names.length === 0 ? [''] : names;
+  const wanted = names.length === 0 || names.includes('*') ? [''] : names;
   const free = wanted.filter((name) => !taken.has(name));
   for (const name of free) taken.add(name);
   return free.length === 0 ? undefined : free.filter((name) => name !== '');
