@@ -44,7 +44,7 @@ export function targetOfBackend(
   return { host: serviceHost(name, namespace), port };
 }
 
-/** What of the documents is missing for a target. */
+/** What of the documents is missing for a target, or is not what a route can lead to (Gateway API: BackendRef). */
 export function missingTarget(
   { host, port }: BackendTarget,
   services: ReadonlyMap<string, MeshService>,
@@ -52,5 +52,17 @@ export function missingTarget(
   const service = services.get(host);
   if (service === undefined) return { reason: 'BackendNotFound', message: `there is no service ${host}` };
   if (service.ports.some((one) => one.number === port)) return undefined;
+  const transport = otherTransport(service, port);
+  if (transport !== undefined) {
+    const message = `the port ${port} of the service ${host} is one of ${transport}; routes lead to ports of TCP`;
+    return { reason: 'UnsupportedProtocol', message };
+  }
   return { reason: 'BackendNotFound', message: `the service ${host} has no port ${port}` };
+}
+
+/** What a port of a Service speaks instead of TCP. */
+function otherTransport({ source }: MeshService, port: number): 'UDP' | 'SCTP' | undefined {
+  if (source.kind !== 'kubernetes') return undefined;
+  const { protocol = 'TCP' } = source.spec.ports?.find((one) => one.port === port) ?? {};
+  return protocol === 'TCP' ? undefined : protocol;
 }

@@ -251,6 +251,41 @@ describe('status', () => {
   });
 });
 
+describe('a port of a Service that routes cannot lead to', () => {
+  const dns = (...protocols: readonly string[]) => {
+    const ports = protocols.map((protocol) => ({ name: protocol.toLowerCase(), protocol, port: 53 }));
+    return `---\n${JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'dns', namespace: 'default' },
+      spec: { selector: { app: 'dns' }, ports },
+    })}\n`;
+  };
+  const listeners = gateway([HTTP, { name: 'tcp', port: 53, protocol: 'TCP' }]);
+  const rules = [{ backendRefs: [{ name: 'dns', port: 53 }] }];
+
+  test.each([
+    ['HTTPRoute', 'UDP'],
+    ['GRPCRoute', 'SCTP'],
+    ['TCPRoute', 'UDP'],
+  ])('is told of a %s to a port of %s', (kind, protocol) => {
+    const version = kind === 'TCPRoute' ? 'v1alpha2' : 'v1';
+    const one = object({ kind, name: 'r', version, spec: { parentRefs: [{ name: 'edge' }], rules } });
+    expect(conditionsIn(`${dns(protocol)}${listeners}${one}`, kind, 'r')).toEqual([
+      'Accepted=True/Accepted',
+      'ResolvedRefs=False/UnsupportedProtocol',
+    ]);
+    expect(conditionsIn(`${dns(protocol, 'TCP')}${listeners}${one}`, kind, 'r')).toContain(
+      'ResolvedRefs=True/ResolvedRefs',
+    );
+    expect(conditionsIn(`${listeners}${one}`, kind, 'r')).toContain('ResolvedRefs=False/BackendNotFound');
+  });
+
+  test('takes its share of requests as 500', async () => {
+    expect(await answer(`${dns('UDP')}${listeners}${route('r', { rules })}`, 'http://x.org/')).toBe(500);
+  });
+});
+
 describe('what the published CRDs refuse', () => {
   const tls = (version: string, spec: object) =>
     complaints(object({ kind: 'TLSRoute', name: 't', version, spec: { rules: to('a'), ...spec } }));
