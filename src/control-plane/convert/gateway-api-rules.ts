@@ -49,11 +49,12 @@ function ruleOf(rule: HttpRoute, tools: Tools): readonly Written[] {
   const { lose, backendOf } = tools;
   if (rule.delegate !== undefined) lose('delegates: join the rules of both documents');
   if (rule.fault !== undefined) lose('faults');
-  if (rule.directResponse !== undefined) lose('answers without a backend (directResponse)');
-  if (rule.delegate !== undefined || rule.directResponse !== undefined) return [];
+  if (rule.delegate !== undefined) return [];
+  const answer = rule.directResponse && answerOf(rule.directResponse, lose);
+  if (rule.directResponse !== undefined && answer === undefined) return [];
   const matches = (rule.match ?? []).map((match) => matchOf(match, tools));
   const isReplaced = rule.rewrite?.uri !== undefined || rule.redirect?.prefixRewrite !== undefined;
-  const filters = filtersOf(rule, tools);
+  const filters = [...filtersOf(rule, tools), ...(answer === undefined ? [] : [answer])];
   const destinations = rule.route ?? [];
   const backendRefs = destinations.map(({ destination, weight, headers }) =>
     given({
@@ -177,6 +178,23 @@ function filtersOf(rule: HttpRoute, { lose, backendOf }: Tools): readonly Writte
     })),
     ...(corsPolicy === undefined ? [] : [{ type: 'CORS', cors: corsOf(corsPolicy, lose) }]),
   ];
+}
+
+/** Gateway API: characters that the body of a direct response has at most. */
+const MAX_BODY = 4096;
+
+/** The filter that answers; undefined where the Gateway API has none for it. */
+function answerOf(
+  { status, body }: NonNullable<HttpRoute['directResponse']>,
+  lose: Tools['lose'],
+): Written | undefined {
+  const text = body?.bytes === undefined ? body?.string : Buffer.from(body.bytes, 'base64').toString('utf8');
+  if (text !== undefined && text.length > MAX_BODY) {
+    lose(`answers with a body of more than ${MAX_BODY} characters`);
+    return undefined;
+  }
+  const directResponse = given({ statusCode: status, body: text ? { string: text } : undefined });
+  return { type: 'DirectResponse', directResponse };
 }
 
 function shareOf(percent: number | undefined): Written {

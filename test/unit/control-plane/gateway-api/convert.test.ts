@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { main } from '../../../../src/cli/main.js';
 import type { Conversion } from '../../../../src/control-plane/convert/conversion.js';
@@ -93,6 +93,59 @@ http:
     kind: 'Service',
     metadata: { name: 'reviews-v3', namespace: 'default' },
     spec: { selector: { app: 'reviews', version: 'v3' }, ports: [{ name: 'http', port: 9080 }] },
+  });
+});
+
+describe('direct responses of Istio', () => {
+  const answering = (...directResponses: readonly object[]) => {
+    const http = directResponses.map((directResponse, index) => ({
+      match: [{ uri: { exact: `/${index}` } }],
+      directResponse,
+    }));
+    const rest = { route: [{ destination: { host: 'reviews' } }] };
+    const spec = JSON.stringify({ hosts: ['reviews'], http: [...http, rest] });
+    return `${SERVICES}${networking('VirtualService', 'reviews', spec)}`;
+  };
+  const answers = async (text: string) => {
+    const state = { view: viewOf(text), registry: snapshotOf([]), config: DEFAULT_MESH_CONFIG };
+    return Promise.all(
+      ['/0', '/1', '/2', '/other'].map(async (path) => {
+        const url = `http://reviews:9080${path}`;
+        const { response, cluster } = await explainIn(state, { method: 'GET', url });
+        return response ?? cluster;
+      }),
+    );
+  };
+
+  test('become filters that answer the same, and are the same again in Istio', async () => {
+    const istio = answering(
+      { status: 403, body: { string: 'Forbidden' } },
+      { status: 204 },
+      { status: 503, body: { bytes: Buffer.from('später').toString('base64') } },
+    );
+    const conversion = toGatewayApi(viewOf(istio));
+    expect(conversion.losses).toEqual([]);
+    const routes = `${SERVICES}${textOf(conversion)}`;
+    const expected = await answers(istio);
+    expect(expected).toMatchObject([
+      { status: 403, body: 'Forbidden' },
+      { status: 204 },
+      { status: 503, body: 'später' },
+      expect.stringContaining('reviews'),
+    ]);
+    expect(await answers(routes)).toEqual(expected);
+    const back = toIstio(viewOf(routes));
+    expect(back.losses).toEqual([]);
+    expect(await answers(`${SERVICES}${textOf(back)}`)).toEqual(expected);
+  });
+
+  test('are lost with a longer body than the Gateway API has', () => {
+    const text = answering({ status: 200, body: { string: 'x'.repeat(4097) } });
+    const { documents, losses } = toGatewayApi(viewOf(text));
+    expect(losses).toEqual([
+      'VirtualService default/reviews: answers with a body of more than 4096 characters',
+    ]);
+    expect(documents[0]?.spec['rules']).toHaveLength(1);
   });
 });
 
